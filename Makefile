@@ -1,0 +1,62 @@
+# `make help` lists the targets. Each that needs the virtual environment makes it first.
+
+PYTHON ?= python3
+# Test processes. Each holds a JAX of its own, about 1 GiB.
+WORKERS ?= 2
+# More arguments for pytest: make test ARGS="-k em -x"
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+FIRST_RUN := runs/first
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install run test test-slow check format bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: $(INSTALLED) ## make .venv: handful (editable), every extra and the development tools, all pinned
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "There is no $(PYTHON) here: name a Python 3.11 or newer with 'make PYTHON=...'." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "handful needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1): name another with 'make PYTHON=...'." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing handful and what it needs into $(VENV) (a minute or two the first time)."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+run: $(INSTALLED) ## train five policies for 25 users and write a report: a minute and a half
+	rm -rf $(FIRST_RUN)
+	$(BIN)/handful train resource-gathering --policies 5 --method em --preset fast --seed 0 --steps 500000 --out $(FIRST_RUN)
+	@test -f $(FIRST_RUN)/report.html || $(BIN)/handful report $(FIRST_RUN)
+	@echo "Open $(FIRST_RUN)/report.html"
+
+test: $(INSTALLED) ## run the tests, less the slow ones
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-slow: $(INSTALLED) ## run the slow tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
+
+check: $(INSTALLED) ## lint, format, types, who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## mend the format, and the lint that can be mended
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## run every benchmark
+	@set -e; for benchmark in $(sort $(wildcard benchmarks/bench_*.py)); do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+
+clean: ## remove all that make made, except the runs
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,103 @@
+"""handful: a handful of policies for everyone.
+
+Train ``k`` policies for ``n`` users who want different things from one environment, decide who
+gets which, and say how far from the best possible it ended.
+
+    import handful
+
+    problem = handful.make("resource-gathering")
+    result = handful.train(problem, num_policies=5, method="em", seed=0)
+    result.evaluation.welfare
+    handful.optimum(problem, num_policies=5).welfare
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handful.assignment import AssignmentMethod, make_method
+    from handful.devices import use_cores
+    from handful.environment import Box, Discrete, Environment, TimeStep
+    from handful.errors import HandfulError
+    from handful.evaluation.gap import optimum
+    from handful.evaluation.returns import Evaluation, evaluate
+    from handful.exact.optimum import Optimum
+    from handful.learner.config import PPOConfig
+    from handful.learner.policies import Policies
+    from handful.population import Population
+    from handful.problem import RMDP, make, register, tasks
+    from handful.training.callbacks import Callback, ProgressBar
+    from handful.training.config import TrainConfig
+    from handful.training.loop import TrainResult, resume, train
+    from handful.training.signals import TrainingInterrupted
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AssignmentMethod": "handful.assignment",
+    "Box": "handful.environment",
+    "Callback": "handful.training.callbacks",
+    "Discrete": "handful.environment",
+    "Environment": "handful.environment",
+    "Evaluation": "handful.evaluation.returns",
+    "HandfulError": "handful.errors",
+    "Optimum": "handful.exact.optimum",
+    "PPOConfig": "handful.learner.config",
+    "Policies": "handful.learner.policies",
+    "Population": "handful.population",
+    "ProgressBar": "handful.training.callbacks",
+    "RMDP": "handful.problem",
+    "TimeStep": "handful.environment",
+    "TrainConfig": "handful.training.config",
+    "TrainResult": "handful.training.loop",
+    "TrainingInterrupted": "handful.training.signals",
+    "evaluate": "handful.evaluation.returns",
+    "make": "handful.problem",
+    "make_method": "handful.assignment",
+    "optimum": "handful.evaluation.gap",
+    "register": "handful.problem",
+    "resume": "handful.training.loop",
+    "tasks": "handful.problem",
+    "train": "handful.training.loop",
+    "use_cores": "handful.devices",
+}
+
+__all__ = [
+    "RMDP",
+    "AssignmentMethod",
+    "Box",
+    "Callback",
+    "Discrete",
+    "Environment",
+    "Evaluation",
+    "HandfulError",
+    "Optimum",
+    "PPOConfig",
+    "Policies",
+    "Population",
+    "ProgressBar",
+    "TimeStep",
+    "TrainConfig",
+    "TrainResult",
+    "TrainingInterrupted",
+    "evaluate",
+    "make",
+    "make_method",
+    "optimum",
+    "register",
+    "resume",
+    "tasks",
+    "train",
+    "use_cores",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `handful --help` need not wait for JAX."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'handful' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

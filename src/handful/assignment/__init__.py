@@ -1,0 +1,61 @@
+"""Assignment methods by name: who is served by whom."""
+
+import dataclasses
+from typing import Any
+
+from handful.assignment.base import AssignmentMethod, Feedback, Intervention
+from handful.assignment.clustering import Clustering
+from handful.assignment.em import ExpectationMaximization
+from handful.assignment.end_to_end import EndToEnd
+from handful.assignment.fixed import Fixed, RandomAssignment
+from handful.errors import HandfulError, did_you_mean
+
+METHODS: dict[str, type[AssignmentMethod]] = {
+    "em": ExpectationMaximization,
+    "end-to-end": EndToEnd,
+    "cluster": Clustering,
+    "random": RandomAssignment,
+    "fixed": Fixed,
+}
+"""Every method that ``--method`` knows."""
+
+
+def make_method(name: str, **settings: Any) -> AssignmentMethod:
+    """The method of that name; the settings are the fields of its class.
+
+    Raises:
+        HandfulError: if there is no such method, or it has no such setting.
+    """
+    if name not in METHODS:
+        raise HandfulError(
+            f"There is no assignment method named '{name}'{did_you_mean(name, METHODS)}: "
+            f"the methods are {', '.join(METHODS)}."
+        )
+    method = METHODS[name]
+    fields = {field.name for field in dataclasses.fields(method)}
+    unknown = sorted(set(settings) - fields)
+    if unknown:
+        raise HandfulError(
+            f"The method '{name}' has no setting '{unknown[0]}'; it has: "
+            f"{', '.join(sorted(fields)) or 'none'}."
+        )
+    if name == "fixed" and "policy" not in settings:
+        raise HandfulError(
+            "The method 'fixed' needs an assignment: give each user's policy, from 0 "
+            "(on the command line: --assignment FILE.csv)."
+        )
+    return method(**settings)
+
+
+__all__ = [
+    "METHODS",
+    "AssignmentMethod",
+    "Clustering",
+    "EndToEnd",
+    "ExpectationMaximization",
+    "Feedback",
+    "Fixed",
+    "Intervention",
+    "RandomAssignment",
+    "make_method",
+]

@@ -1,0 +1,100 @@
+"""What an assignment method is: a rule for who is served by whom, and nothing else.
+
+The learner maximises, for policy ``j``, the reward ``mix[j] . f`` with
+``mix = (alpha * w)^T C``. A method supplies ``alpha`` [N, K]. It may also carry parameters that
+the actors' backward pass reaches (:mod:`~handful.assignment.end_to_end`), and it may ask for the
+host's attention once, before a given update (:mod:`~handful.assignment.clustering`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from handful.types import Array, Float, Int, NumpyArray, PRNGKey, PyTree
+
+
+class Feedback(NamedTuple):
+    """What a method is told before each update.
+
+    Attributes:
+        returns: Q [N, K]: the moving average of each user's undiscounted return from each policy
+            (equation 10).
+        update: updates done so far.
+    """
+
+    returns: Float[Array, "N K"]
+    update: Int[Array, ""]
+
+
+class Intervention(NamedTuple):
+    """What a method decides on the host.
+
+    Attributes:
+        state: its own new state.
+        restart: whether every policy starts anew from fresh networks.
+    """
+
+    state: Any
+    restart: bool
+
+
+TrajectoryFn = Callable[[int, int], NumpyArray]
+"""``(policy, num_episodes)`` to every user's rewards along those episodes: [N, steps]."""
+
+
+@dataclass(frozen=True)
+class AssignmentMethod(ABC):
+    """Base of all methods. Immutable and hashable; what changes lives in the state.
+
+    A state is a pytree of arrays, saved with every checkpoint.
+    """
+
+    learning_rate: ClassVar[float] = 0.0
+    """Adam's step size for :meth:`parameters`; only methods that have any set it."""
+
+    @abstractmethod
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PyTree:
+        """The first state."""
+
+    @abstractmethod
+    def weights(self, state: PyTree) -> Float[Array, "N K"]:
+        """Each user's distribution over policies; rows sum to 1. Pure and differentiable."""
+
+    def reassign(self, key: PRNGKey, state: PyTree, feedback: Feedback) -> PyTree:
+        """The state for the next update (the E-step); called before every update, compiled."""
+        del key, feedback
+        return state
+
+    def parameters(self, state: PyTree) -> PyTree:
+        """The part of the state that gradients reach; an empty tree where nothing is learnt."""
+        del state
+        return ()
+
+    def with_parameters(self, state: PyTree, parameters: PyTree) -> PyTree:
+        """The state with its learnt part replaced."""
+        del parameters
+        return state
+
+    def intervention_update(self, num_updates: int, num_policies: int) -> int | None:
+        """Before which update :meth:`intervene` wants to be called, if any."""
+        del num_updates, num_policies
+        return None
+
+    def intervene(self, key: PRNGKey, state: PyTree, trajectories: TrajectoryFn) -> Intervention:
+        """Decide on the host, with episodes of the policies as they are now."""
+        del key, trajectories
+        return Intervention(state, restart=False)
+
+
+def one_hot_assignment(policy: Int[Array, " N"], num_policies: int) -> Float[Array, "N K"]:
+    """A hard assignment as a distribution."""
+    return jax.nn.one_hot(policy, num_policies)
+
+
+def balanced_assignment(key: PRNGKey, num_users: int, num_policies: int) -> Int[Array, " N"]:
+    """Users in random order dealt out to policies: group sizes differ by at most one."""
+    return jax.random.permutation(key, jnp.arange(num_users) % num_policies)

@@ -1,0 +1,90 @@
+"""Cluster users by what a universal policy earns them, then train a policy a cluster.
+
+The baseline of the paper (section 4), common in healthcare: pre-train one policy for everybody,
+sample its trajectories, group users by K-means on their rewards along them, and train a policy for
+each group from fresh networks.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.assignment.base import (
+    AssignmentMethod,
+    Intervention,
+    TrajectoryFn,
+    one_hot_assignment,
+)
+from handful.errors import HandfulError
+from handful.types import Array, Float, NumpyArray, PRNGKey
+
+
+@dataclass(frozen=True)
+class Clustering(AssignmentMethod):
+    """Universal policy, K-means on users' reward trajectories, a policy a cluster.
+
+    Attributes:
+        pretraining: the share of the updates that go to the universal policy. Until then every
+            policy is trained for everybody, and the first of them is the universal one; the
+            transitions of both stages count against the budget.
+        num_episodes: of the universal policy, with sampled actions, that users are compared on.
+
+    The state is the assignment [N, K] itself.
+    """
+
+    pretraining: float = 0.5
+    num_episodes: int = 20
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.pretraining < 1.0:
+            raise HandfulError(
+                f"The pre-training share must be above 0 and below 1, not {self.pretraining}."
+            )
+        if self.num_episodes < 1:
+            raise HandfulError(
+                f"Clustering needs at least 1 episode to compare users on, not {self.num_episodes}."
+            )
+
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Float[Array, "N K"]:
+        """Every policy serves everybody."""
+        del key
+        return jnp.full((num_users, num_policies), 1.0 / num_policies)
+
+    def weights(self, state: Float[Array, "N K"]) -> Float[Array, "N K"]:
+        """Even at first, one-hot by cluster later."""
+        return state
+
+    def intervention_update(self, num_updates: int, num_policies: int) -> int | None:
+        """When the pre-training is over; never for one policy, which is universal already."""
+        return round(self.pretraining * num_updates) if num_policies > 1 else None
+
+    def intervene(
+        self, key: PRNGKey, state: Float[Array, "N K"], trajectories: TrajectoryFn
+    ) -> Intervention:
+        """Group the users and start a fresh policy for each group."""
+        num_policies = state.shape[1]
+        seed = int(jax.random.randint(key, (), 0, np.iinfo(np.int32).max))
+        groups = kmeans_groups(trajectories(0, self.num_episodes), num_policies, seed)
+        return Intervention(one_hot_assignment(jnp.asarray(groups), num_policies), restart=True)
+
+
+def kmeans_groups(rewards: NumpyArray, num_groups: int, seed: int) -> NumpyArray:
+    """The group of each user [N] by K-means on their rewards [N, steps].
+
+    Users whose rewards never differ cannot be told apart: there may be fewer groups than asked
+    for, and the policies left over serve nobody.
+
+    Raises:
+        HandfulError: if scikit-learn is not installed.
+    """
+    try:
+        from sklearn.cluster import KMeans
+    except ImportError:
+        raise HandfulError(
+            "The method 'cluster' needs scikit-learn: pip install 'handful[cluster]'."
+        ) from None
+    num_groups = min(num_groups, len(np.unique(rewards, axis=0)))
+    kmeans = KMeans(n_clusters=num_groups, n_init=10, random_state=seed)
+    return kmeans.fit_predict(rewards.astype(np.float64))

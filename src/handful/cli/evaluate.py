@@ -1,0 +1,53 @@
+"""``handful evaluate``"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from handful.cli.output import evaluation_summary, print_json, say
+
+
+@dataclass
+class Evaluate:
+    """Measure a run's policies on fresh episodes and compare with the optimum."""
+
+    run_folder: tyro.conf.Positional[Path]
+    """The run's folder; of an unfinished run the latest checkpoint is measured."""
+
+    episodes: int = 100
+    """Episodes of each policy, for deterministic and for sampled actions; even, at least 4."""
+
+    seed: int | None = None
+    """Of the evaluation episodes; by default the run's own evaluation seed."""
+
+    json: bool = False
+    """Print JSON instead."""
+
+    def run(self) -> None:
+        """Evaluate and print."""
+        from handful.devices import keep_compiled_programs
+        from handful.evaluation.gap import measure_gap
+        from handful.evaluation.returns import evaluate
+        from handful.training.loop import open_run
+        from handful.training.record import evaluation_record
+
+        keep_compiled_programs()
+        _, problem, config, state = open_run(self.run_folder)
+        update = int(state.update)
+        if update < config.num_updates:
+            say(f"handful: the run is not finished: update {update} of {config.num_updates}.")
+        evaluation = evaluate(
+            problem,
+            state.policies(problem),
+            config.make_method().weights(state.assignment),
+            seed=config.seed if self.seed is None else self.seed,
+            num_episodes=self.episodes,
+        )
+        gap = measure_gap(problem, config.num_policies, evaluation.welfare)
+        training = {"transitions": update * config.ppo.batch_size}
+        record = evaluation_record(problem, evaluation, gap, training)
+        if self.json:
+            print_json(record)
+        else:
+            print(evaluation_summary(record, config.num_policies))

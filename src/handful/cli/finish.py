@@ -1,0 +1,47 @@
+"""What ``train`` and ``resume`` have in common: run with progress, stop in order, tell the end."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from handful.cli.output import evaluation_summary, print_json, say
+from handful.runs import RunFolder
+
+
+def run_training(start: Callable[[Sequence[Any]], object], folder: Path, tensorboard: bool) -> None:
+    """Call ``start`` with the command line's callbacks; exit if it was asked to stop."""
+    from handful.devices import keep_compiled_programs, use_cores
+    from handful.training.callbacks import Callback, ProgressBar, TensorBoard
+    from handful.training.signals import TrainingInterrupted
+
+    use_cores()
+    keep_compiled_programs()
+    callbacks: list[Callback] = [ProgressBar()]
+    if tensorboard and importlib.util.find_spec("tensorboardX"):
+        callbacks.append(TensorBoard(RunFolder(folder)))
+    try:
+        start(callbacks)
+    except TrainingInterrupted as stop:
+        say(f"handful: {stop}")
+        sys.exit(128 + stop.signal_number)
+
+
+def announce(folder: Path, json: bool) -> None:
+    """Write the report, and print how the run ended and where to look."""
+    run = RunFolder(folder)
+    record = run.read_evaluation()
+    can_report = importlib.util.find_spec("matplotlib") and importlib.util.find_spec("jinja2")
+    if can_report:
+        from handful.reports.dossier import write_report
+
+        write_report(folder)
+    if json:
+        print_json(record)
+        return
+    print(evaluation_summary(record, len(record["returns"])))
+    if can_report:
+        print(f"report: {run.report}")
+    else:
+        print("for plots and a report: pip install 'handful[report]' and 'handful report RUN'")

@@ -1,0 +1,53 @@
+"""``handful``: finds the command, runs it, and turns what went wrong into one sentence."""
+
+import os
+import sys
+from typing import Annotated
+
+import tyro
+
+from handful.cli.evaluate import Evaluate
+from handful.cli.optimum import OptimumCommand
+from handful.cli.report import Report
+from handful.cli.resume import Resume
+from handful.cli.sweep import Sweep
+from handful.cli.tasks import Tasks
+from handful.cli.train import Train
+from handful.errors import HandfulError
+
+Command = (
+    Annotated[Tasks, tyro.conf.subcommand("tasks")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Resume, tyro.conf.subcommand("resume")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[OptimumCommand, tyro.conf.subcommand("optimum")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+)
+
+BAD_INPUT = 2
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit.
+
+    Exit codes: 0 done; 2 bad input, told in one sentence; 128 + the signal's number where training
+    was asked to stop and saved its state; anything else is a defect of ours.
+    """
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="handful",
+        description="A handful of policies for everyone: train k policies for n users.",
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)[:1],
+    )
+    try:
+        command.run()
+    except HandfulError as error:
+        print(f"handful: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("handful: stopped.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

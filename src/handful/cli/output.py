@@ -1,0 +1,39 @@
+"""What the commands print: a summary for people, JSON for machines."""
+
+import json
+import sys
+from typing import Any
+
+
+def print_json(values: Any) -> None:
+    """One JSON document on standard output, and nothing else there."""
+    print(json.dumps(values, allow_nan=False))
+
+
+def say(message: str) -> None:
+    """News for people, on standard error, where it does not mix with results."""
+    print(message, file=sys.stderr)
+
+
+def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:
+    """An evaluation in a few lines."""
+    lines = [
+        f"welfare {record['welfare']:.2f} ± {record['welfare_stderr']:.2f} "
+        f"({num_policies} policies, {len(record['users'])} users, "
+        f"{record['num_episodes']} evaluation episodes a policy)"
+    ]
+    if record["optimum"] is not None:
+        lines.append(
+            f"{record['percent_of_optimum']:.1f} % of the {_optimum_name(record['optimum_kind'])} "
+            f"{record['optimum']:.2f}"
+        )
+    lines.append(
+        f"sampled actions {record['stochastic']['welfare']:.2f}, "
+        f"best reassignment {record['reassigned_welfare']:.2f}, "
+        f"worst served {record['worst_user']} with {record['worst_user_return']:.2f}"
+    )
+    return "\n".join(lines)
+
+
+def _optimum_name(kind: str) -> str:
+    return "exact optimum" if kind == "exact" else kind

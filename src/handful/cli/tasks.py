@@ -1,0 +1,23 @@
+"""``handful tasks``"""
+
+from dataclasses import dataclass
+
+from handful.cli.output import print_json
+from handful.problem import tasks
+
+
+@dataclass
+class Tasks:
+    """List the tasks that have a name."""
+
+    json: bool = False
+    """Print JSON instead."""
+
+    def run(self) -> None:
+        """Print a line a task."""
+        if self.json:
+            print_json([{"name": task.name, "description": task.description} for task in tasks()])
+            return
+        width = max(len(task.name) for task in tasks())
+        for task in tasks():
+            print(f"{task.name:{width}}  {task.description}")

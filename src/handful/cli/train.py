@@ -1,0 +1,86 @@
+"""``handful train``"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from handful.cli.finish import announce, run_training
+from handful.cli.settings import parse_settings, read_assignment
+from handful.errors import HandfulError
+
+Pairs = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+
+
+@dataclass
+class Train:
+    """Train k policies for a task's users, decide who gets which, evaluate, and write a report."""
+
+    task: tyro.conf.Positional[str]
+    """The task's name; see 'handful tasks'."""
+
+    policies: int
+    """The budget k: how many policies, from 1 to the number of users."""
+
+    out: Path
+    """A new folder for the run."""
+
+    method: str = "em"
+    """Who is served by whom: em, end-to-end, cluster, random or fixed."""
+
+    seed: int = 0
+    """Of everything random; the same seed gives the same result."""
+
+    steps: int = 1_000_000
+    """Transitions per policy."""
+
+    preset: str = "paper"
+    """The learner's settings: 'paper' as published, 'fast' for the same welfare in less time."""
+
+    param: Pairs = ()
+    """A parameter of the task, NAME=VALUE (--param height=4); may be repeated."""
+
+    set: Pairs = ()
+    """A setting of the learner that differs from the preset, NAME=VALUE; may be repeated."""
+
+    method_set: Pairs = ()
+    """A setting of the method, NAME=VALUE (--method-set warm_up=0); may be repeated."""
+
+    assignment: Path | None = None
+    """For the method 'fixed': a CSV with a column 'policy', one row a user, policies from 0."""
+
+    tensorboard: bool = True
+    """Write TensorBoard files beside metrics.jsonl, where tensorboardX is installed."""
+
+    json: bool = False
+    """Print the evaluation as JSON."""
+
+    def run(self) -> None:
+        """Train, then say how it went."""
+        from handful.problem import make
+        from handful.training.loop import train
+
+        method_settings = parse_settings(self.method_set, "--method-set")
+        if self.assignment is not None:
+            if self.method != "fixed":
+                raise HandfulError("--assignment goes with --method fixed.")
+            method_settings["policy"] = read_assignment(self.assignment)
+        request: dict[str, Any] = {
+            "method": self.method,
+            "steps": self.steps,
+            "seed": self.seed,
+            "preset": self.preset,
+            "settings": parse_settings(self.set, "--set"),
+            "method_settings": method_settings,
+            "out": self.out,
+        }
+        parameters = parse_settings(self.param, "--param")
+        run_training(
+            lambda callbacks: train(
+                make(self.task, **parameters), self.policies, callbacks=callbacks, **request
+            ),
+            self.out,
+            self.tensorboard,
+        )
+        announce(self.out, self.json)

@@ -1,0 +1,1 @@
+"""Collectors: they run policies in environments and hand out transitions."""

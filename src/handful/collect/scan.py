@@ -1,0 +1,155 @@
+"""Experience from environments written in JAX, compiled whole with the policies that act in them."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from handful.environment import Box
+from handful.problem import RMDP
+from handful.transitions import Transitions
+from handful.types import Array, Bool, Float, Int, Key, PRNGKey, PyTree
+
+
+@runtime_checkable
+class ActionDistribution(Protocol):
+    """What a policy says of its next action, at a batch of observations."""
+
+    def sample(self, key: PRNGKey) -> Array:
+        """Raw actions."""
+        ...
+
+    def mode(self) -> Array:
+        """The actions without chance."""
+        ...
+
+    def log_prob(self, action: Array) -> Array:
+        """Of raw actions."""
+        ...
+
+
+PolicyFn = Callable[[Float[Array, "K M O"]], ActionDistribution]
+"""All policies at once: raw observations to action distributions with batch shape [K, M]."""
+
+
+class CollectorState(eqx.Module):
+    """Where each policy's environments stand between updates.
+
+    Attributes:
+        keys: [K] one stream of chance a policy.
+        env_state: the environments' states, [K, B] on each array.
+        observations: [K, B, O] raw.
+        episode_return: [K, B, D] of the running episodes, in features.
+    """
+
+    keys: Key[Array, " K"]
+    env_state: Any
+    observations: Float[Array, "K B O"]
+    episode_return: Float[Array, "K B D"]
+
+
+class FinishedEpisodes(NamedTuple):
+    """What ended in a batch.
+
+    Attributes:
+        total_return: [K, D] summed over each policy's finished episodes.
+        count: [K] how many there were.
+    """
+
+    total_return: Float[Array, "K D"]
+    count: Int[Array, " K"]
+
+
+def init_collector(keys: Key[Array, " K"], problem: RMDP, num_envs: int) -> CollectorState:
+    """Start every environment of every policy."""
+    split = jax.vmap(lambda key: jax.random.split(key, num_envs + 1))(keys)
+    env_state, observations = jax.vmap(jax.vmap(problem.environment.reset))(split[:, 1:])
+    shape = (*observations.shape[:2], problem.num_features)
+    return CollectorState(split[:, 0], env_state, observations, jnp.zeros(shape))
+
+
+def take_collectors(state: CollectorState, source: Int[Array, " K"]) -> CollectorState:
+    """A state whose policy ``j`` goes on in copies of policy ``source[j]``'s environments.
+
+    Chance is not copied: a policy and its copy part from the first action.
+    """
+    taken = jax.tree.map(
+        lambda leaf: leaf[source], (state.env_state, state.observations, state.episode_return)
+    )
+    return CollectorState(state.keys, *taken)
+
+
+def collect(
+    state: CollectorState, problem: RMDP, policy_fn: PolicyFn, num_steps: int
+) -> tuple[CollectorState, Transitions, FinishedEpisodes]:
+    """Take ``num_steps`` in every environment, starting a new episode wherever one ends."""
+    num_policies = state.keys.shape[0]
+    keys = jax.vmap(lambda key: jax.random.split(key, num_steps + 1))(state.keys)
+    start = FinishedEpisodes(
+        jnp.zeros((num_policies, problem.num_features)), jnp.zeros(num_policies, jnp.int32)
+    )
+
+    def one_step(
+        carry: tuple[PyTree, Array, Array, FinishedEpisodes], keys: Key[Array, " K"]
+    ) -> tuple[PyTree, Transitions]:
+        env_state, observations, episode_return, finished = carry
+        distribution = policy_fn(observations)
+        actions, env_keys, reset_keys = _chance(distribution, keys, observations.shape[1])
+        log_probs = distribution.log_prob(actions)
+        env_state, step = jax.vmap(jax.vmap(problem.environment.step))(
+            env_keys, env_state, environment_actions(problem, actions)
+        )
+        features = jax.vmap(jax.vmap(problem.population.features))(step.outcome)
+        ended = step.terminated | step.truncated
+        episode_return = episode_return + features
+        finished = FinishedEpisodes(
+            finished.total_return + jnp.sum(episode_return * ended[..., None], axis=1),
+            finished.count + jnp.sum(ended, axis=1, dtype=jnp.int32),
+        )
+        fresh = jax.vmap(jax.vmap(problem.environment.reset))(reset_keys)
+        env_state, next_start = select(ended, fresh, (env_state, step.observation))
+        transitions = Transitions(
+            observations,
+            actions,
+            log_probs,
+            features,
+            step.observation,
+            step.terminated,
+            step.truncated,
+        )
+        carry = (env_state, next_start, episode_return * ~ended[..., None], finished)
+        return carry, transitions
+
+    carry = (state.env_state, state.observations, state.episode_return, start)
+    carry, transitions = jax.lax.scan(one_step, carry, jnp.swapaxes(keys[:, 1:], 0, 1))
+    *environments, finished = carry
+    transitions = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), transitions)
+    return CollectorState(keys[:, 0], *environments), transitions, finished
+
+
+def environment_actions(problem: RMDP, actions: Array) -> Array:
+    """Continuous actions clipped to the action space; discrete ones as they are."""
+    space = problem.environment.action_space
+    return space.clip(actions) if isinstance(space, Box) else actions
+
+
+def select(condition: Bool[Array, "*batch"], if_true: PyTree, if_false: PyTree) -> PyTree:
+    """``where`` on every leaf, whose leading axes are the condition's."""
+
+    def choose(true: Array, false: Array) -> Array:
+        extra = [1] * (true.ndim - condition.ndim)
+        return jnp.where(condition.reshape(*condition.shape, *extra), true, false)
+
+    return jax.tree.map(choose, if_true, if_false)
+
+
+def _chance(
+    distribution: ActionDistribution, keys: Key[Array, " K"], num_envs: int
+) -> tuple[Array, Key[Array, "K B"], Key[Array, "K B"]]:
+    """Sampled actions, and keys for each environment's step and reset."""
+    split = jax.vmap(lambda key: jax.random.split(key, 3))(keys)
+    actions = jax.vmap(lambda dist, key: dist.sample(key))(distribution, split[:, 0])
+    per_env = jax.vmap(jax.vmap(lambda key: jax.random.split(key, num_envs)))(split[:, 1:])
+    return actions, per_env[:, 0], per_env[:, 1]

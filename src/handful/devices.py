@@ -1,0 +1,34 @@
+"""How many CPU cores JAX may use as devices, and where compiled programs are kept."""
+
+import os
+from pathlib import Path
+
+import jax
+
+MAX_USEFUL_CORES = 2
+"""Actors on one, critics on the other; see :mod:`handful.learner.parallel`."""
+
+
+def use_cores(cores: int | None = None) -> None:
+    """Let training use this many CPU cores, by default all that help.
+
+    It must be called before JAX does any work in this process; afterwards it changes nothing. The
+    results do not depend on it, only the time.
+    """
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    wanted = min(cores or MAX_USEFUL_CORES, available or 1, MAX_USEFUL_CORES)
+    try:
+        jax.config.update("jax_num_cpu_devices", wanted)
+    except RuntimeError:  # JAX has started: its devices are what they are
+        return
+
+
+def keep_compiled_programs() -> None:
+    """Keep compiled programs on disk, so that a command like the last one starts at once.
+
+    They go where ``JAX_COMPILATION_CACHE_DIR`` says, else into the user's cache folder.
+    """
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(home / "handful" / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

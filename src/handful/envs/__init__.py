@@ -1,0 +1,1 @@
+"""Named environments, one a file. Importing this package imports none of them."""

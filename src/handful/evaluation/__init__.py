@@ -1,0 +1,1 @@
+"""Evaluation, apart from training: fresh episodes, standard errors, the gap to the best possible."""

@@ -1,0 +1,173 @@
+"""What every policy is worth to every user, measured on episodes that training never saw."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from handful.collect.rollout import run_episodes
+from handful.errors import HandfulError
+from handful.learner.policies import Policies
+from handful.problem import RMDP
+from handful.types import NumpyArray, PRNGKey
+
+EVALUATION_STREAM = 0x5EED
+"""Folded into the seed's key, so that no evaluation episode repeats a training episode's chance."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Returns of one kind of action selection, and the welfare that follows.
+
+    All in the environment's units, undiscounted. Standard errors are over episodes; they are 0
+    where nothing is random.
+
+    Attributes:
+        returns: [K, N] mean return of each user from each policy.
+        returns_stderr: [K, N].
+        lengths: [K] mean episode length in steps.
+        welfare: mean over users of their return from the policy they are assigned to.
+        welfare_stderr: of it.
+        soft_welfare: the same under the assignment as the method left it, a distribution over
+            policies for each user; equal to ``welfare`` where that is one-hot.
+        reassigned: [N] each user's best policy, chosen on one half of the episodes.
+        reassigned_welfare: under that choice, measured on the other half.
+        reassigned_welfare_stderr: of it.
+        utilities: [N] each user's mean return from the policy they are assigned to.
+        worst_episodes: [N] each user's lowest return from that policy over the episodes.
+    """
+
+    returns: NumpyArray
+    returns_stderr: NumpyArray
+    lengths: NumpyArray
+    welfare: float
+    welfare_stderr: float
+    soft_welfare: float
+    reassigned: NumpyArray
+    reassigned_welfare: float
+    reassigned_welfare_stderr: float
+    utilities: NumpyArray
+    worst_episodes: NumpyArray
+
+    @property
+    def worst_user(self) -> int:
+        """The user with the lowest mean return."""
+        return int(np.argmin(self.utilities))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An honest look at trained policies.
+
+    Attributes:
+        assignment: [N] each user's policy: the likeliest under the method's distribution.
+        num_episodes: of each policy, for each kind of action selection.
+        seed: of the evaluation.
+        deterministic: with each policy's likeliest actions; the headline.
+        stochastic: with sampled actions.
+    """
+
+    assignment: NumpyArray
+    num_episodes: int
+    seed: int
+    deterministic: Measurement
+    stochastic: Measurement
+
+    @property
+    def welfare(self) -> float:
+        """Deterministic, under the learned assignment."""
+        return self.deterministic.welfare
+
+    @property
+    def welfare_stderr(self) -> float:
+        """Standard error of :attr:`welfare`."""
+        return self.deterministic.welfare_stderr
+
+
+def evaluate(
+    problem: RMDP,
+    policies: Policies,
+    alpha: Any,
+    *,
+    seed: int = 0,
+    num_episodes: int = 100,
+) -> Evaluation:
+    """Measure policies and an assignment on fresh episodes.
+
+    Args:
+        alpha: [N, K] each user's distribution over policies.
+        seed: of the evaluation episodes; a stream of its own, apart from training's.
+        num_episodes: even and at least 4: one half chooses the best reassignment, the other
+            measures it.
+
+    Raises:
+        HandfulError: if the number of episodes does not allow that.
+    """
+    if num_episodes < 4 or num_episodes % 2:
+        raise HandfulError(
+            f"The number of evaluation episodes must be even and at least 4, not {num_episodes}."
+        )
+    alpha = np.asarray(alpha, dtype=np.float64)
+    key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
+    keys = jax.random.split(key)
+    measurements = [
+        _measure(problem, policies, alpha, keys[i], num_episodes, deterministic)
+        for i, deterministic in enumerate((True, False))
+    ]
+    return Evaluation(np.argmax(alpha, axis=1), num_episodes, seed, *measurements)
+
+
+def _measure(
+    problem: RMDP,
+    policies: Policies,
+    alpha: NumpyArray,
+    key: PRNGKey,
+    num_episodes: int,
+    deterministic: bool,
+) -> Measurement:
+    run = jax.jit(partial(_returns, problem=problem, num_episodes=num_episodes), static_argnums=2)
+    feature_returns, lengths = run(key, policies, deterministic)
+    returns = problem.population.returns(np.asarray(feature_returns, dtype=np.float64))
+    return summarize(returns, np.asarray(lengths), alpha)
+
+
+def _returns(
+    key: PRNGKey, policies: Policies, deterministic: bool, problem: RMDP, num_episodes: int
+) -> tuple[jax.Array, jax.Array]:
+    episodes = run_episodes(
+        key, problem, policies, policies.num_policies, num_episodes, deterministic
+    )
+    return episodes.returns, episodes.lengths
+
+
+def summarize(returns: NumpyArray, lengths: NumpyArray, alpha: NumpyArray) -> Measurement:
+    """A :class:`Measurement` from every episode's returns [E, K, N] and lengths [E, K]."""
+    users = np.arange(returns.shape[2])
+    assignment = np.argmax(alpha, axis=1)
+    served = returns[:, assignment, users]
+    half = len(returns) // 2
+    reassigned = np.argmax(np.mean(returns[:half], axis=0), axis=0)
+    welfare, welfare_stderr = mean_and_stderr(np.mean(served, axis=1))
+    again, again_stderr = mean_and_stderr(np.mean(returns[half:, reassigned, users], axis=1))
+    mean, stderr = mean_and_stderr(returns)
+    return Measurement(
+        returns=mean,
+        returns_stderr=stderr,
+        lengths=np.mean(lengths, axis=0),
+        welfare=float(welfare),
+        welfare_stderr=float(welfare_stderr),
+        soft_welfare=float(np.mean(np.sum(alpha * mean.T, axis=1))),
+        reassigned=reassigned,
+        reassigned_welfare=float(again),
+        reassigned_welfare_stderr=float(again_stderr),
+        utilities=mean[assignment, users],
+        worst_episodes=np.min(served, axis=0),
+    )
+
+
+def mean_and_stderr(samples: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    """Mean and standard error over the first axis, of two samples or more."""
+    stderr = np.std(samples, axis=0, ddof=1) / np.sqrt(len(samples))
+    return np.mean(samples, axis=0), stderr

@@ -1,0 +1,1 @@
+"""Exact optima with their proofs. Needs NumPy and SciPy only."""

@@ -1,0 +1,124 @@
+"""Runs a study's runs on this machine: one process a core, each run in a folder of its own."""
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+from handful.errors import HandfulError
+from handful.experiments.study import RunRequest
+from handful.problem import make
+from handful.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run of a study ended.
+
+    Attributes:
+        request: the run.
+        error: one sentence, or None where the run is finished.
+        interrupted: whether it was asked to stop; it can be resumed.
+    """
+
+    request: RunRequest
+    error: str | None = None
+    interrupted: bool = False
+
+
+def run_all(
+    requests: Sequence[RunRequest], workers: int, on_outcome: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Execute every run that is not finished; a failure stops none of the others.
+
+    Finished runs are skipped and half-done ones resumed. On Ctrl-C every running run saves its
+    state and the rest is left for the next time.
+
+    Args:
+        workers: processes; each uses one core.
+        on_outcome: called as runs end, in any order.
+
+    Raises:
+        HandfulError: before anything runs, if a folder holds a run with other settings.
+        KeyboardInterrupt: once every running run has saved its state.
+    """
+    unfinished = [request for request in requests if not _is_done(request)]
+    outcomes = []
+    for request in requests:
+        if request not in unfinished:
+            outcomes.append(Outcome(request))
+            on_outcome(outcomes[-1])
+    context = multiprocessing.get_context("spawn")  # a forked JAX deadlocks
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+        futures = {pool.submit(execute, request): request for request in unfinished}
+        try:
+            for future in as_completed(futures):
+                outcomes.append(_outcome_of(future, futures[future]))
+                on_outcome(outcomes[-1])
+        except KeyboardInterrupt:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return outcomes
+
+
+def execute(request: RunRequest) -> Outcome:
+    """Start or resume one run in this process."""
+    from handful.training.loop import resume, train_with_config
+    from handful.training.signals import TrainingInterrupted
+
+    try:
+        if request.folder.is_dir():
+            resume(request.folder)
+        else:
+            problem = make(request.task, **request.parameters)
+            train_with_config(problem, request.config, out=request.folder)
+    except TrainingInterrupted as stop:
+        return Outcome(request, str(stop), interrupted=True)
+    except HandfulError as error:
+        return Outcome(request, str(error))
+    return Outcome(request)
+
+
+def _is_done(request: RunRequest) -> bool:
+    """Whether a run is finished; raises if its folder holds another run."""
+    folder = RunFolder(request.folder)
+    if not folder.path.exists():
+        return False
+    stored = folder.read_config()
+    wanted = json.loads(json.dumps([request.config.to_dict(), dict(request.parameters)]))
+    if [stored["settings"], stored["problem"]["parameters"]] != wanted:
+        raise HandfulError(
+            f"'{request.folder}' holds a run with other settings than the study asks for: move it "
+            f"away, or give the study another 'out' folder."
+        )
+    return folder.is_finished
+
+
+def _outcome_of(future: "Future[Outcome]", request: RunRequest) -> Outcome:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return Outcome(request, "its process was killed; start the sweep again to resume it")
+    except Exception as error:  # a defect in one run must not hide the others' results
+        return Outcome(request, f"{type(error).__name__}: {error}")
+
+
+def _start_worker() -> None:
+    from handful.devices import keep_compiled_programs, use_cores
+
+    # One thread a process: the processes themselves fill the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    use_cores(1)
+    keep_compiled_programs()
+    # Idle workers must outlive Ctrl-C, so that busy ones can save; training hears it by itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def describe(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as plain values."""
+    return {"run": str(outcome.request.folder), "error": outcome.error}

@@ -1,0 +1,128 @@
+"""A study: tasks x methods x budgets x seeds, from a YAML file."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from handful.errors import HandfulError
+from handful.learner.config import preset
+from handful.problem import make
+from handful.training.config import TrainConfig
+
+REQUIRED = ("tasks", "methods", "policies", "seeds", "steps", "out", "results")
+OPTIONAL = ("preset", "settings", "method_settings", "parameters")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run of a study; everything in it can be sent to another process.
+
+    Attributes:
+        task: the task's name.
+        parameters: of the task.
+        config: the run's settings.
+        folder: where the run is kept.
+    """
+
+    task: str
+    parameters: Mapping[str, Any]
+    config: TrainConfig
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Study:
+    """What to run.
+
+    Attributes:
+        name: the file's name without its suffix.
+        tasks, methods, policies, seeds: every combination is a run.
+        steps: transitions per policy.
+        out: folder of the run folders.
+        results: folder of the table and the figure.
+        preset, settings: of the learner.
+        method_settings: by method name.
+        parameters: by task name.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    policies: tuple[int, ...]
+    seeds: tuple[int, ...]
+    steps: int
+    out: Path
+    results: Path
+    preset: str = "paper"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    method_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def runs(self) -> list[RunRequest]:
+        """Every run, checked: the first seed of everything first, so that tables fill evenly.
+
+        Raises:
+            HandfulError: if a task, method, budget or setting does not exist or does not fit.
+        """
+        ppo = preset(self.preset, **self.settings)
+        problems = {task: make(task, **self.parameters.get(task, {})) for task in self.tasks}
+        requests = []
+        for seed, task, num_policies, method in itertools.product(
+            self.seeds, self.tasks, self.policies, self.methods
+        ):
+            problems[task].check_budget(num_policies)
+            config = TrainConfig(
+                num_policies=num_policies,
+                method=method,
+                method_settings=self.method_settings.get(method, {}),
+                steps=self.steps,
+                seed=seed,
+                ppo=ppo,
+            )
+            folder = self.out / f"{task}-{method}-k{num_policies}-seed{seed}"
+            requests.append(RunRequest(task, self.parameters.get(task, {}), config, folder))
+        return requests
+
+
+def read_study(path: Path) -> Study:
+    """A study from a YAML file; its folders are relative to where the command runs.
+
+    Raises:
+        HandfulError: if the file is missing, is not YAML, or lacks or misspells a key.
+    """
+    try:
+        import yaml
+    except ImportError:
+        raise HandfulError(
+            "Studies need PyYAML and polars: pip install 'handful[sweep]'."
+        ) from None
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HandfulError(f"The study '{path}' cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = " ".join(str(error).split())
+        raise HandfulError(f"The study '{path}' is not valid YAML: {where}.") from None
+    if not isinstance(values, dict):
+        raise HandfulError(f"The study '{path}' must be a list of 'key: value' lines.")
+    missing = [key for key in REQUIRED if key not in values]
+    unknown = [key for key in values if key not in (*REQUIRED, *OPTIONAL)]
+    if missing or unknown:
+        problem = f"lacks '{missing[0]}'" if missing else f"has an unknown key '{unknown[0]}'"
+        raise HandfulError(
+            f"The study '{path}' {problem}: it needs {', '.join(REQUIRED)} and may have "
+            f"{', '.join(OPTIONAL)}."
+        )
+    for key in ("tasks", "methods", "policies", "seeds"):
+        if not isinstance(values[key], list) or not values[key]:
+            raise HandfulError(f"In the study '{path}', '{key}' must be a list, like [a, b].")
+        values[key] = tuple(values[key])
+    for key in ("policies", "seeds"):
+        if not all(isinstance(value, int) for value in values[key]):
+            raise HandfulError(f"In the study '{path}', '{key}' must be whole numbers.")
+    if not isinstance(values["steps"], int):
+        raise HandfulError(f"In the study '{path}', 'steps' must be a whole number.")
+    values["out"], values["results"] = Path(values["out"]), Path(values["results"])
+    return Study(name=path.stem, **values)

@@ -1,0 +1,120 @@
+"""A study's results: one row a run, and means with standard errors over seeds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handful.errors import HandfulError
+from handful.experiments.study import RunRequest
+from handful.runs import RunFolder, write_atomically, write_text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+GROUP = ("task", "method", "policies")
+
+MEASURES = {
+    "welfare": "welfare",
+    "soft_welfare": "under soft α",
+    "reassigned_welfare": "best reassignment",
+    "stochastic_welfare": "sampled actions",
+    "worst_user_return": "worst user",
+    "percent_of_optimum": "% of optimum",
+}
+"""Columns that are averaged over seeds, and what the page calls them."""
+
+
+def run_row(request: RunRequest) -> dict[str, Any]:
+    """One finished run as a row."""
+    record = RunFolder(request.folder).read_evaluation()
+    config = request.config
+    return {
+        "task": request.task,
+        "method": config.method,
+        "policies": config.num_policies,
+        "users": len(record["users"]),
+        "seed": config.seed,
+        "steps": config.steps,
+        "transitions": record["transitions"],
+        "seconds": record["seconds"],
+        "welfare": record["welfare"],
+        "welfare_stderr": record["welfare_stderr"],
+        "soft_welfare": record["soft_welfare"],
+        "reassigned_welfare": record["reassigned_welfare"],
+        "stochastic_welfare": record["stochastic"]["welfare"],
+        "worst_user_return": record["worst_user_return"],
+        "optimum": record["optimum"],
+        "optimum_kind": record["optimum_kind"],
+        "percent_of_optimum": record["percent_of_optimum"],
+    }
+
+
+def build_table(requests: Sequence[RunRequest]) -> "pl.DataFrame":
+    """A row for each finished run, in the study's order.
+
+    Raises:
+        HandfulError: if polars is not installed, or no run is finished.
+    """
+    try:
+        import polars as pl
+    except ImportError:
+        raise HandfulError(
+            "Studies need PyYAML and polars: pip install 'handful[sweep]'."
+        ) from None
+    rows = [run_row(r) for r in requests if RunFolder(r.folder).is_finished]
+    if not rows:
+        raise HandfulError("No run of the study is finished yet, so there is no table to make.")
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
+    """Mean and standard error over seeds of each task, method and budget."""
+    import polars as pl
+
+    count = pl.len().alias("seeds")
+    means = [pl.col(name).mean() for name in MEASURES]
+    errors = [(pl.col(name).std() / pl.len().sqrt()).alias(f"{name}_stderr") for name in MEASURES]
+    worst = pl.col("welfare").min().alias("welfare_min")
+    optimum = pl.col("optimum").first()
+    columns = pl.all().exclude("welfare_stderr")
+    return (
+        table.select(columns)
+        .group_by(GROUP, maintain_order=True)
+        .agg(count, *means, *errors, worst, optimum)
+        .sort("task", "policies", "method")
+    )
+
+
+def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
+    """The summary as a Markdown page."""
+    header = ["task", "method", "k", "seeds", *MEASURES.values(), "worst seed", "optimum"]
+    lines = [
+        f"# {name}",
+        "",
+        f"Made by `{command}`. Welfare is the mean over users of their undiscounted return on "
+        "evaluation episodes that training never saw, with deterministic actions unless said "
+        "otherwise; each number is the mean over training seeds ± its standard error.",
+        "",
+        "| " + " | ".join(header) + " |",
+        "|" + " --- |" * len(header),
+    ]
+    for row in summary.iter_rows(named=True):
+        cells = [row["task"], row["method"], row["policies"], row["seeds"]]
+        cells += [_cell(row[measure], row[f"{measure}_stderr"]) for measure in MEASURES]
+        cells += [_cell(row["welfare_min"]), _cell(row["optimum"])]
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write_table(folder: Path, name: str, table: "pl.DataFrame", command: str) -> list[Path]:
+    """``NAME.parquet`` with every run and ``NAME.md`` with the summary."""
+    parquet, page = folder / f"{name}.parquet", folder / f"{name}.md"
+    write_atomically(parquet, lambda path: table.write_parquet(path))
+    write_text(page, summary_page(name, summarize(table), command))
+    return [parquet, page]
+
+
+def _cell(mean: float | None, stderr: float | None = None) -> str:
+    if mean is None:
+        return "–"
+    return f"{mean:.2f}" if stderr is None else f"{mean:.2f} ± {stderr:.2f}"

@@ -1,0 +1,76 @@
+"""Generalised advantage estimation (Schulman et al. 2015), one value head a reward feature."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from handful.types import Array, Bool, Float
+
+
+def gae(
+    rewards: Float[Array, "T D"],
+    values: Float[Array, "T D"],
+    next_values: Float[Array, "T D"],
+    terminated: Bool[Array, " T"],
+    truncated: Bool[Array, " T"],
+    discount: float,
+    gae_lambda: float,
+) -> Float[Array, "T D"]:
+    """Advantages of one stream of transitions in which episodes follow each other.
+
+    Args:
+        rewards: the reward features of each transition.
+        values: of the observation before each transition.
+        next_values: of the observation that the transition led to, at the end of an episode its
+            final observation. A truncated episode counts that value, a terminated one nothing.
+        terminated: the episode ended with this transition.
+        truncated: the episode was cut after it.
+        discount: in (0, 1].
+        gae_lambda: 0 for one-step differences, 1 for Monte Carlo returns.
+    """
+    alive = (~terminated)[:, None]
+    continues = (~(terminated | truncated))[:, None]
+    deltas = rewards + discount * alive * next_values - values
+
+    def backward(
+        tail: Float[Array, " D"], step: tuple[Float[Array, " D"], Bool[Array, " 1"]]
+    ) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
+        delta, goes_on = step
+        advantage = delta + discount * gae_lambda * goes_on * tail
+        return advantage, advantage
+
+    _, advantages = jax.lax.scan(
+        backward, jnp.zeros_like(deltas[0]), (deltas, continues), reverse=True
+    )
+    return advantages
+
+
+class Scale(NamedTuple):
+    """What turns a policy's mixed advantages into standard ones."""
+
+    mean: Float[Array, " K"]
+    spread: Float[Array, " K"]
+
+
+def mix_advantages(
+    advantages: Float[Array, "K M D"], mix: Float[Array, "K D"]
+) -> Float[Array, "K M"]:
+    """Each policy's own advantage: its users' weights applied to the features'."""
+    return jnp.einsum("kmd,kd->km", advantages, mix)
+
+
+def advantage_scale(mixed: Float[Array, "K M"], floor: Float[Array, " K"]) -> Scale:
+    """Mean and spread over the batch, for each policy (paper, appendix B).
+
+    Args:
+        floor: added to the standard deviation. A policy that has settled meets advantages that are
+            little but the critic's error; dividing by their own spread would blow that up to full
+            size and drive a finished policy out of its optimum.
+    """
+    return Scale(jnp.mean(mixed, axis=1), jnp.std(mixed, axis=1) + floor)
+
+
+def standardize(mixed: Float[Array, "K M"], scale: Scale) -> Float[Array, "K M"]:
+    """Zero mean and near unit spread; advantages that do not vary become zero."""
+    return (mixed - scale.mean[:, None]) / (scale.spread[:, None] + 1e-8)

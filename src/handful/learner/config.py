@@ -1,0 +1,120 @@
+"""Every number of the learner, with the paper's values as defaults (appendix B)."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from handful.errors import HandfulError
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Hyperparameters of PPO for ``K`` policies.
+
+    Attributes:
+        learning_rate: Adam's step size for actors and critics at the start.
+        final_learning_rate: at the end; it falls linearly with the transitions.
+        entropy_coefficient: weight of the entropy bonus (nats) at the start.
+        final_entropy_coefficient: at the end; it falls linearly too.
+        gae_lambda: of generalised advantage estimation, 0 to 1.
+        clip_range: how far the probability ratio may leave 1 before its gradient stops.
+        num_envs: environments a policy steps side by side.
+        batch_size: transitions a policy an update.
+        minibatch_size: transitions a policy a gradient step.
+        num_epochs: passes over the batch an update.
+        hidden_sizes: widths of the hidden layers, all tanh.
+        share_hidden: share the hidden layers among actors, and among critics.
+        normalize_observations: by each policy's own running mean and variance.
+        advantage_floor: added to the standard deviation that advantages are divided by, as a share
+            of the return scale for each user served.
+        max_grad_norm: gradients are scaled down to this norm (times the square root of ``K`` where
+            the policies share layers, so that a policy's part does not shrink with the budget).
+        adam_epsilon: Adam's epsilon.
+
+    Raises:
+        HandfulError: if a number is out of its range or the batch does not divide evenly.
+    """
+
+    learning_rate: float = 3e-4
+    final_learning_rate: float = 1e-4
+    entropy_coefficient: float = 1e-3
+    final_entropy_coefficient: float = 1e-3
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    num_envs: int = 32
+    batch_size: int = 2048
+    minibatch_size: int = 64
+    num_epochs: int = 10
+    hidden_sizes: tuple[int, ...] = (64,)
+    share_hidden: bool = True
+    normalize_observations: bool = True
+    advantage_floor: float = 0.01
+    max_grad_norm: float = 0.5
+    adam_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
+        for name in ("num_envs", "batch_size", "minibatch_size", "num_epochs"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("learning_rate", "max_grad_norm", "adam_epsilon", "clip_range"):
+            _require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        for name in (
+            "final_learning_rate",
+            "entropy_coefficient",
+            "final_entropy_coefficient",
+            "advantage_floor",
+        ):
+            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        _require(0 <= self.gae_lambda <= 1, "gae_lambda", "between 0 and 1", self.gae_lambda)
+        _require(
+            all(size >= 1 for size in self.hidden_sizes),
+            "hidden_sizes",
+            "widths of at least 1",
+            self.hidden_sizes,
+        )
+        for divisor in ("num_envs", "minibatch_size"):
+            if self.batch_size % getattr(self, divisor):
+                raise HandfulError(
+                    f"batch_size ({self.batch_size}) must be a multiple of {divisor} "
+                    f"({getattr(self, divisor)})."
+                )
+
+    @property
+    def num_steps(self) -> int:
+        """``T``: steps of each environment an update."""
+        return self.batch_size // self.num_envs
+
+    @property
+    def num_minibatches(self) -> int:
+        """Gradient steps an epoch."""
+        return self.batch_size // self.minibatch_size
+
+
+def _require(holds: bool, name: str, range_: str, value: Any) -> None:
+    if not holds:  # written so that NaN fails too
+        raise HandfulError(f"{name} must be {range_}, not {value}.")
+
+
+PRESETS: dict[str, PPOConfig] = {
+    "paper": PPOConfig(),
+    "fast": PPOConfig(),
+}
+"""Named settings: ``paper`` is the paper's, ``fast`` reaches the same welfare in less time."""
+
+
+def preset(name: str, **changes: Any) -> PPOConfig:
+    """A named setting with some of its numbers changed.
+
+    Raises:
+        HandfulError: for a name or a number that does not exist, or a value out of range.
+    """
+    if name not in PRESETS:
+        raise HandfulError(f"There is no preset named '{name}': choose from {', '.join(PRESETS)}.")
+    known = {field.name for field in dataclasses.fields(PPOConfig)}
+    unknown = sorted(set(changes) - known)
+    if unknown:
+        raise HandfulError(
+            f"The learner has no setting named '{unknown[0]}': choose from "
+            f"{', '.join(sorted(known))}."
+        )
+    return dataclasses.replace(PRESETS[name], **changes)

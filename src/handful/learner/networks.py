@@ -1,0 +1,152 @@
+"""``K`` small networks side by side, which may share their hidden layers (paper, section 3.2)."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from handful.environment import ActionSpace, Box, Discrete
+from handful.learner.distributions import Categorical, Gaussian
+from handful.types import Array, Float, Int, PRNGKey, PyTree
+
+HIDDEN_GAIN = 2.0**0.5
+"""Orthogonal gain of hidden layers; heads have their own (Huang et al. 2022, detail 2)."""
+
+
+class Layer(eqx.Module):
+    """An affine map, of one network or of all ``K``.
+
+    Attributes:
+        weight: [I, H] where the networks share the layer, else [K, I, H].
+        bias: [H] or [K, 1, H].
+    """
+
+    weight: Float[Array, "*K I H"]
+    bias: Float[Array, "*K_1 H"]
+
+    def __call__(self, inputs: Float[Array, "K M I"]) -> Float[Array, "K M H"]:
+        """Apply to a batch of every network."""
+        bias = self.bias if self.bias.ndim == 3 else self.bias[None, None]
+        if self.weight.ndim == 3:
+            return inputs @ self.weight + bias
+        return jnp.tensordot(inputs, self.weight, axes=1) + bias
+
+
+class NetworkStack(eqx.Module):
+    """``K`` multilayer perceptrons with tanh units.
+
+    Attributes:
+        hidden: the intermediate layers, shared or not.
+        head: the output layer, always one a network.
+    """
+
+    hidden: tuple[Layer, ...]
+    head: Layer
+
+    def __call__(self, inputs: Float[Array, "K M I"]) -> Float[Array, "K M H"]:
+        """Network ``k`` maps row ``k`` of the inputs."""
+        for layer in self.hidden:
+            inputs = jnp.tanh(layer(inputs))
+        return self.head(inputs)
+
+
+class Actor(eqx.Module):
+    """``K`` policies.
+
+    Attributes:
+        stack: maps observations to logits [K, M, A] or to means.
+        log_std: [K, A] for continuous actions: learnable and independent of the state.
+    """
+
+    stack: NetworkStack
+    log_std: Float[Array, "K A"] | None
+
+    def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
+        """The action distributions at normalised observations."""
+        outputs = self.stack(observations)
+        if self.log_std is None:
+            return Categorical(outputs)
+        return Gaussian(outputs, jnp.broadcast_to(self.log_std[:, None], outputs.shape))
+
+
+Critic = NetworkStack
+"""``K`` critics, each with a value for every one of the ``D`` features (successor features)."""
+
+
+def init_stack(
+    key: PRNGKey,
+    num_networks: int,
+    sizes: tuple[int, ...],
+    head_gain: float,
+    share_hidden: bool,
+) -> NetworkStack:
+    """Orthogonal weights and zero biases; ``sizes`` are input, hidden layers and output."""
+    keys = jax.random.split(key, len(sizes) - 1)
+    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    hidden = tuple(
+        _init_layer(k, None if share_hidden else num_networks, shape, HIDDEN_GAIN)
+        for k, shape in zip(keys[:-1], shapes[:-1], strict=True)
+    )
+    return NetworkStack(hidden, _init_layer(keys[-1], num_networks, shapes[-1], head_gain))
+
+
+def init_actor(
+    key: PRNGKey,
+    num_policies: int,
+    observation_size: int,
+    action_space: ActionSpace,
+    hidden_sizes: tuple[int, ...],
+    share_hidden: bool,
+) -> Actor:
+    """Policies that start near uniform (head gain 0.01), or with unit standard deviations."""
+    match action_space:
+        case Discrete(num_actions):
+            outputs, log_std = num_actions, None
+        case Box():
+            outputs = action_space.size
+            log_std = jnp.zeros((num_policies, outputs))
+    sizes = (observation_size, *hidden_sizes, outputs)
+    return Actor(init_stack(key, num_policies, sizes, 0.01, share_hidden), log_std)
+
+
+def init_critic(
+    key: PRNGKey,
+    num_policies: int,
+    observation_size: int,
+    num_features: int,
+    hidden_sizes: tuple[int, ...],
+    share_hidden: bool,
+) -> Critic:
+    """Critics with head gain 1."""
+    sizes = (observation_size, *hidden_sizes, num_features)
+    return init_stack(key, num_policies, sizes, 1.0, share_hidden)
+
+
+def has_policy_axis(networks: PyTree) -> PyTree:
+    """A tree like ``networks`` that says of each array whether its first axis is policies.
+
+    Works on anything shaped like the networks, such as an optimiser's moments.
+    """
+
+    def mark(node: PyTree) -> PyTree:
+        if isinstance(node, Layer):
+            return jax.tree.map(lambda _: node.weight.ndim == 3, node)
+        return True
+
+    return jax.tree.map(mark, networks, is_leaf=lambda node: isinstance(node, Layer))
+
+
+def take_policies(networks: PyTree, source: Int[Array, " K"]) -> PyTree:
+    """Networks whose policy ``j`` is a copy of policy ``source[j]``; shared layers stay."""
+    return jax.tree.map(
+        lambda leaf, own: leaf[source] if own else leaf, networks, has_policy_axis(networks)
+    )
+
+
+def _init_layer(
+    key: PRNGKey, num_networks: int | None, shape: tuple[int, int], gain: float
+) -> Layer:
+    init = jax.nn.initializers.orthogonal(gain)
+    if num_networks is None:
+        return Layer(init(key, shape), jnp.zeros(shape[1]))
+    weights = jax.vmap(lambda k: init(k, shape))(jax.random.split(key, num_networks))
+    return Layer(weights, jnp.zeros((num_networks, 1, shape[1])))

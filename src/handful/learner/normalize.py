@@ -1,0 +1,56 @@
+"""Running mean and variance of raw observations, for each policy its own."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from handful.types import Array, Float, Int
+
+CLIP = 10.0
+"""Normalised observations are clipped to [-CLIP, CLIP] (Huang et al. 2022)."""
+
+EPSILON = 1e-8
+"""Keeps the scale finite where an entry never varied."""
+
+
+class Normalizer(eqx.Module):
+    """Statistics of every raw observation that each policy was at.
+
+    Attributes:
+        count: [K] observations seen.
+        mean: [K, O].
+        variance: [K, O], the population variance; 1 before anything was seen.
+    """
+
+    count: Float[Array, " K"]
+    mean: Float[Array, "K O"]
+    variance: Float[Array, "K O"]
+
+    @classmethod
+    def identity(cls, num_policies: int, observation_size: int) -> "Normalizer":
+        """Statistics that change nothing (but clip)."""
+        shape = (num_policies, observation_size)
+        return cls(jnp.zeros(num_policies), jnp.zeros(shape), jnp.ones(shape))
+
+    def __call__(self, observations: Float[Array, "K M O"]) -> Float[Array, "K M O"]:
+        """Standardise raw observations and clip them."""
+        scale = jax.lax.rsqrt(self.variance + EPSILON)
+        standard = (observations - self.mean[:, None]) * scale[:, None]
+        return jnp.clip(standard, -CLIP, CLIP)
+
+    def update(self, observations: Float[Array, "K M O"]) -> "Normalizer":
+        """Take in a batch of raw observations (Chan, Golub & LeVeque 1979)."""
+        batch_count = observations.shape[1]
+        batch_mean = jnp.mean(observations, axis=1)
+        batch_variance = jnp.var(observations, axis=1)
+        count = self.count + batch_count
+        share = (batch_count / count)[:, None]
+        delta = batch_mean - self.mean
+        variance = (
+            self.variance * (1.0 - share) + batch_variance * share + delta**2 * share * (1 - share)
+        )
+        return Normalizer(count, self.mean + delta * share, variance)
+
+    def take(self, source: Int[Array, " K"]) -> "Normalizer":
+        """Statistics whose row ``j`` is a copy of row ``source[j]``."""
+        return jax.tree.map(lambda leaf: leaf[source], self)

@@ -1,0 +1,67 @@
+"""Trained policies, ready to act."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.environment import ActionSpace, Box
+from handful.errors import HandfulError
+from handful.learner.distributions import Categorical, Gaussian
+from handful.learner.networks import Actor
+from handful.learner.normalize import Normalizer
+from handful.types import Array, Float, PRNGKey
+
+
+class Policies(eqx.Module):
+    """``K`` policies: actors, and the statistics that normalise what they see.
+
+    Attributes:
+        actor: the networks.
+        normalizer: of observations, for each policy its own.
+        action_space: what actions are clipped to.
+    """
+
+    actor: Actor
+    normalizer: Normalizer
+    action_space: ActionSpace = eqx.field(static=True)
+
+    @property
+    def num_policies(self) -> int:
+        """``K``."""
+        return self.normalizer.count.shape[0]
+
+    @property
+    def observation_size(self) -> int:
+        """``O``."""
+        return self.normalizer.mean.shape[1]
+
+    def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
+        """All policies' action distributions at raw observations; actions are not clipped."""
+        return self.actor(self.normalizer(observations))
+
+    def act(self, observation: Array, policy: int, key: PRNGKey | None = None) -> Array:
+        """One policy's action at a raw observation [O], ready for the environment.
+
+        Args:
+            observation: as the environment gives it.
+            policy: which policy, from 0.
+            key: of chance; without one the likeliest action is taken.
+
+        Raises:
+            HandfulError: if there is no such policy or the observation has another size.
+        """
+        if not 0 <= policy < self.num_policies:
+            raise HandfulError(
+                f"There is no policy {policy}: choose from 0 to {self.num_policies - 1}."
+            )
+        if np.shape(observation) != (self.observation_size,):
+            raise HandfulError(
+                f"An observation has shape [{self.observation_size}], "
+                f"not {list(np.shape(observation))}."
+            )
+        row = jnp.asarray(observation, jnp.float32)
+        distribution = self(jnp.broadcast_to(row, (self.num_policies, 1, self.observation_size)))
+        mine = jax.tree.map(lambda leaf: leaf[policy, 0], distribution)
+        action = mine.mode() if key is None else mine.sample(key)
+        return self.action_space.clip(action) if isinstance(self.action_space, Box) else action

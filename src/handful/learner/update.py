@@ -1,0 +1,281 @@
+"""One PPO update of ``K`` actors and ``K`` critics from one batch of transitions."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from handful.environment import ActionSpace
+from handful.learner.advantages import advantage_scale, gae, mix_advantages
+from handful.learner.config import PPOConfig
+from handful.learner.losses import (
+    ActorBatch,
+    ActorMetrics,
+    CriticBatch,
+    MixFn,
+    actor_loss,
+    critic_loss,
+)
+from handful.learner.networks import (
+    Actor,
+    Critic,
+    has_policy_axis,
+    init_actor,
+    init_critic,
+    take_policies,
+)
+from handful.learner.normalize import Normalizer
+from handful.learner.parallel import side_by_side
+from handful.transitions import Transitions
+from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
+
+Carry = TypeVar("Carry")
+Metrics = TypeVar("Metrics")
+
+
+class LearnerState(eqx.Module):
+    """Everything that learning changes.
+
+    Attributes:
+        actor, critic: the networks.
+        actor_moments: Adam's, of the actor and of the assignment's parameters.
+        critic_moments: Adam's.
+        normalizer: of observations.
+    """
+
+    actor: Actor
+    critic: Critic
+    actor_moments: tuple[optax.OptState, optax.OptState]
+    critic_moments: optax.OptState
+    normalizer: Normalizer
+
+
+class Rates(NamedTuple):
+    """What changes from update to update; arguments of the compiled program, not part of it."""
+
+    learning_rate: Float[Array, ""]
+    entropy_coefficient: Float[Array, ""]
+    assignment_learning_rate: float
+
+
+class UpdateMetrics(NamedTuple):
+    """Means over an update's minibatches, for each policy."""
+
+    actor: ActorMetrics
+    critic_loss: Float[Array, " K"]
+
+
+def adam(config: PPOConfig) -> optax.GradientTransformation:
+    """Adam's direction; the learning rate is applied afterwards as it changes."""
+    return optax.scale_by_adam(eps=config.adam_epsilon)
+
+
+def init_learner(
+    key: PRNGKey,
+    config: PPOConfig,
+    num_policies: int,
+    observation_size: int,
+    action_space: ActionSpace,
+    num_features: int,
+    assignment_parameters: PyTree,
+) -> LearnerState:
+    """Fresh networks, moments and statistics."""
+    actor_key, critic_key = jax.random.split(key)
+    shape = (config.hidden_sizes, config.share_hidden)
+    actor = init_actor(actor_key, num_policies, observation_size, action_space, *shape)
+    critic = init_critic(critic_key, num_policies, observation_size, num_features, *shape)
+    init = adam(config).init
+    return LearnerState(
+        actor=actor,
+        critic=critic,
+        actor_moments=(init(actor), init(assignment_parameters)),
+        critic_moments=init(critic),
+        normalizer=Normalizer.identity(num_policies, observation_size),
+    )
+
+
+def take_learners(state: LearnerState, source: Int[Array, " K"]) -> LearnerState:
+    """A state whose policy ``j`` is a copy of policy ``source[j]``, moments and all."""
+    actor_moments, assignment_moments = state.actor_moments
+    return LearnerState(
+        actor=take_policies(state.actor, source),
+        critic=take_policies(state.critic, source),
+        actor_moments=(_take_moments(actor_moments, source), assignment_moments),
+        critic_moments=_take_moments(state.critic_moments, source),
+        normalizer=state.normalizer.take(source),
+    )
+
+
+def update(
+    key: PRNGKey,
+    state: LearnerState,
+    transitions: Transitions,
+    assignment_parameters: PyTree,
+    mix_fn: MixFn,
+    served: Float[Array, " K"],
+    rates: Rates,
+    config: PPOConfig,
+    discount: float,
+    mesh: Mesh | None,
+) -> tuple[LearnerState, PyTree, UpdateMetrics]:
+    """Improve the actors, the critics and, where it has any, the assignment's parameters.
+
+    Args:
+        key: for the order of minibatches.
+        transitions: one batch of each policy, features on the learner's scale.
+        assignment_parameters: what ``mix_fn`` takes; an empty tree where nothing is learnt there.
+        mix_fn: gives the weight [K, D] of each feature in each policy's reward.
+        served: the weight of users on each policy, which its mixed advantages grow with.
+        rates: this update's step sizes and entropy coefficient.
+        mesh: two devices to share the work between, or None.
+    """
+    actor_batch, critic_batch = _prepare(state, transitions, config, discount)
+    mixed = mix_advantages(actor_batch.advantages, mix_fn(assignment_parameters))
+    scale = advantage_scale(mixed, config.advantage_floor * served)
+    if not jax.tree.leaves(assignment_parameters):
+        # A mix that stays the same is applied once instead of in every minibatch.
+        actor_batch = actor_batch._replace(advantages=mixed[:, :, None])
+        weight_one = jnp.ones((mixed.shape[0], 1))
+        mix_fn = lambda _: weight_one  # noqa: E731
+
+    def actor_step(
+        carry: tuple[tuple[Actor, PyTree], tuple[optax.OptState, optax.OptState]],
+        batch: ActorBatch,
+    ) -> tuple[PyTree, ActorMetrics]:
+        parameters, moments = carry
+        gradients, metrics = jax.grad(actor_loss, has_aux=True)(
+            parameters, batch, mix_fn, scale, config.clip_range, rates.entropy_coefficient
+        )
+        actor, actor_moments = _descend(
+            parameters[0], gradients[0], moments[0], rates.learning_rate, config
+        )
+        direction, assignment_moments = adam(config).update(gradients[1], moments[1])
+        learnt = jax.tree.map(
+            lambda p, d: p - rates.assignment_learning_rate * d, parameters[1], direction
+        )
+        return ((actor, learnt), (actor_moments, assignment_moments)), metrics
+
+    def critic_step(
+        carry: tuple[Critic, optax.OptState], batch: CriticBatch
+    ) -> tuple[tuple[Critic, optax.OptState], Float[Array, " K"]]:
+        gradients, loss = jax.grad(critic_loss, has_aux=True)(carry[0], batch)
+        return _descend(carry[0], gradients, carry[1], rates.learning_rate, config), loss
+
+    actor_key, critic_key = jax.random.split(key)
+    actor_carry = ((state.actor, assignment_parameters), state.actor_moments)
+    critic_carry = (state.critic, state.critic_moments)
+    (actor_carry, actor_metrics), (critic_carry, critic_metrics) = side_by_side(
+        lambda operand: _epochs(actor_step, *operand, config),
+        lambda operand: _epochs(critic_step, *operand, config),
+        (actor_carry, actor_batch, actor_key),
+        (critic_carry, critic_batch, critic_key),
+        mesh,
+    )
+    (actor, assignment_parameters), actor_moments = actor_carry
+    normalizer = state.normalizer
+    if config.normalize_observations:
+        normalizer = normalizer.update(transitions.flat().observations)
+    new_state = LearnerState(actor, critic_carry[0], actor_moments, critic_carry[1], normalizer)
+    return new_state, assignment_parameters, UpdateMetrics(actor_metrics, critic_metrics)
+
+
+def _prepare(
+    state: LearnerState, transitions: Transitions, config: PPOConfig, discount: float
+) -> tuple[ActorBatch, CriticBatch]:
+    """Values, advantages and value targets of a batch [K, T, B] laid out as [K, M]."""
+    steps_and_envs = transitions.terminated.shape[1:]
+    flat = transitions.flat()
+    observations = state.normalizer(flat.observations)
+    next_observations = state.normalizer(flat.next_observations)
+
+    def unflatten(values: Float[Array, "K M D"]) -> Float[Array, "K T B D"]:
+        return values.reshape(values.shape[0], *steps_and_envs, -1)
+
+    def stream(*arrays: Array) -> Array:
+        return gae(*arrays, discount=discount, gae_lambda=config.gae_lambda)
+
+    values = state.critic(observations)
+    per_environment = jax.vmap(stream, in_axes=1, out_axes=1)
+    advantages = jax.vmap(per_environment)(
+        transitions.features,
+        unflatten(values),
+        unflatten(state.critic(next_observations)),
+        transitions.terminated,
+        transitions.truncated,
+    ).reshape(values.shape)
+    return (
+        ActorBatch(observations, flat.actions, flat.log_probs, advantages),
+        CriticBatch(observations, advantages + values),
+    )
+
+
+def _epochs(
+    step: Callable[[Carry, PyTree], tuple[Carry, Metrics]],
+    carry: Carry,
+    batch: PyTree,
+    key: PRNGKey,
+    config: PPOConfig,
+) -> tuple[Carry, Metrics]:
+    """Gradient steps over shuffled minibatches; the metrics' means over them.
+
+    All policies take the same positions of their batches: so the order does not depend on which
+    label a policy has.
+    """
+
+    def minibatch(carry: Carry, positions: Int[Array, " m"]) -> tuple[Carry, Metrics]:
+        return step(carry, jax.tree.map(lambda leaf: jnp.take(leaf, positions, axis=1), batch))
+
+    def epoch(carry: Carry, key: PRNGKey) -> tuple[Carry, Metrics]:
+        order = jax.random.permutation(key, config.batch_size)
+        return jax.lax.scan(minibatch, carry, order.reshape(config.num_minibatches, -1))
+
+    carry, metrics = jax.lax.scan(epoch, carry, jax.random.split(key, config.num_epochs))
+    return carry, jax.tree.map(lambda leaf: jnp.mean(leaf, axis=(0, 1)), metrics)
+
+
+def _descend(
+    parameters: Carry,
+    gradients: Carry,
+    moments: optax.OptState,
+    learning_rate: Float[Array, ""],
+    config: PPOConfig,
+) -> tuple[Carry, optax.OptState]:
+    clipped = clip_gradients(gradients, config.max_grad_norm)
+    direction, moments = adam(config).update(clipped, moments)
+    return jax.tree.map(lambda p, d: p - learning_rate * d, parameters, direction), moments
+
+
+def clip_gradients(gradients: Carry, max_norm: float) -> Carry:
+    """Scale gradients down to ``max_norm``: each policy's own where they share no layer."""
+    own = has_policy_axis(gradients)
+    squares: list[Float[Array, " K"]] = []
+    shared_squares: list[Float[Array, ""]] = []
+    for leaf, is_own in zip(jax.tree.leaves(gradients), jax.tree.leaves(own), strict=True):
+        if is_own:
+            squares.append(jnp.sum(leaf**2, axis=tuple(range(1, leaf.ndim))))
+        else:
+            shared_squares.append(jnp.sum(leaf**2))
+    per_policy = sum(squares, jnp.zeros(()))
+    if shared_squares:
+        total = jnp.sum(per_policy) + sum(shared_squares, jnp.zeros(()))
+        per_policy = jnp.broadcast_to(total / per_policy.shape[0], per_policy.shape)
+    factors = jnp.minimum(1.0, max_norm / (jnp.sqrt(per_policy) + 1e-6))
+
+    def scaled(leaf: Array, is_own: Bool[Array, ""] | bool) -> Array:
+        if is_own:
+            return leaf * factors.reshape(-1, *[1] * (leaf.ndim - 1))
+        return leaf * factors[0]  # all the same where layers are shared
+
+    return jax.tree.map(scaled, gradients, own)
+
+
+def _take_moments(moments: optax.OptState, source: Int[Array, " K"]) -> optax.OptState:
+    return optax.ScaleByAdamState(
+        count=moments.count,
+        mu=take_policies(moments.mu, source),
+        nu=take_policies(moments.nu, source),
+    )

@@ -1,0 +1,130 @@
+"""Who is served by whom, and how well."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+
+from handful.reports.grid import Tile
+from handful.reports.plots.style import INK, MUTED, STAND_OUT, policy_colour
+from handful.reports.run import Results
+from handful.reports.words import number
+
+MAX_USERS_NAMED = 40
+"""Users whose names fit beside each other."""
+
+_MAX_VECTOR_DOTS = 2000
+"""Dots that an SVG draws as shapes; more become one picture."""
+
+
+def draw_tile_returns(
+    axis: Axes, tiles: Sequence[Tile], results: Results, tile_points: float
+) -> None:
+    """In each tile its user's return and, where it fits, the policy that serves them.
+
+    Args:
+        tile_points: a tile's side on paper.
+    """
+    size = min(12.0, 0.27 * tile_points)
+    names_fit = tile_points >= 44
+    for tile, policy, utility in zip(tiles, results.assignment, results.utilities, strict=True):
+        row, column = tile
+        text = f"{utility:.0f}" if utility == round(utility) or size < 9 else f"{utility:.1f}"
+        axis.text(
+            column,
+            row - 0.1 * names_fit,
+            text,
+            ha="center",
+            va="center",
+            fontsize=size,
+            fontweight="bold",
+        )
+        if names_fit:
+            axis.text(column, row + 0.22, f"policy {policy}", ha="center", va="center", fontsize=8)
+
+
+def user_order(results: Results) -> np.ndarray:
+    """[N] users by policy, within a policy the best served first."""
+    return np.lexsort((-results.utilities, results.assignment))
+
+
+def draw_returns(axis: Axes, results: Results, users: Sequence[str]) -> AxesImage:
+    """Every user's return from every policy, users in `user_order`; who has which is framed."""
+    order = user_order(results)
+    num_policies, num_users = results.returns.shape
+    image = axis.imshow(
+        results.returns[:, order], cmap="cividis", aspect="auto", interpolation="nearest"
+    )
+    begin = 0
+    for policy, size in enumerate(results.users_per_policy):
+        if size:
+            axis.add_patch(
+                Rectangle(
+                    (begin - 0.5, policy - 0.5),
+                    size,
+                    1,
+                    fill=False,
+                    edgecolor=STAND_OUT,
+                    linewidth=2.2,
+                    clip_on=False,
+                )
+            )
+        begin += size
+    axis.set_ylabel("policy")
+    axis.set_yticks(range(num_policies), [str(policy) for policy in range(num_policies)])
+    if num_users <= MAX_USERS_NAMED:
+        names = [_short(users[user]) for user in order]
+        axis.set_xticks(range(num_users), names, rotation=90, fontsize=8)
+    else:
+        axis.set_xlabel(f"{num_users:,} users, by the policy that serves them")
+        axis.set_xticks([])
+    axis.tick_params(length=0)
+    axis.grid(False)
+    return image
+
+
+def draw_utilities(axis: Axes, results: Results) -> None:
+    """The spread of welfare: every user's return from their policy, from worst to best."""
+    order = np.lexsort((results.assignment, results.utilities))
+    sorted_utilities, served_by = results.utilities[order], results.assignment[order]
+    num_users = len(order)
+    axis.scatter(
+        np.arange(1, num_users + 1),
+        sorted_utilities,
+        c=[policy_colour(policy) for policy in served_by],
+        s=34 if num_users <= 100 else 10,
+        linewidths=0,
+        rasterized=num_users > _MAX_VECTOR_DOTS,
+        zorder=3,
+    )
+    mean = float(results.utilities.mean())
+    axis.axhline(mean, color=MUTED, linestyle=(0, (5, 3)), linewidth=1.2)
+    axis.annotate(
+        f"welfare (their mean): {number(mean)}",
+        (0.01, mean),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        va="bottom",
+        color=INK,
+    )
+    axis.set_xlabel("users, from worst to best served")
+    axis.set_ylabel("return")
+    axis.set_xlim(0.2, num_users + 0.8)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.margins(y=0.15)
+
+
+def tile_fills(
+    tiles: Sequence[Tile], results: Results, colours: Sequence[str]
+) -> Mapping[Tile, str]:
+    """Each user's tile in the colour of their policy."""
+    return {
+        tile: colours[policy] for tile, policy in zip(tiles, results.assignment, strict=True)
+    }
+
+
+def _short(name: str, longest: int = 18) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -1,0 +1,140 @@
+"""What all figures look like, and how they are saved: the same data give the same bytes."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import offset_copy
+
+from handful.runs import write_atomically
+
+INK = "#222222"
+MUTED = "#595959"
+FAINT = "#D0D0D0"
+STAND_OUT = "#D55E00"
+"""For the one thing in a chart that must be seen."""
+
+# Okabe and Ito's colours (2008), in an order that keeps neighbours apart; their yellow is left out:
+# as a line on white it cannot be seen.
+_HUES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#4D4D4D")
+_DASHES = ("solid", (0, (4, 1.2)), (0, (1.3, 1.2)), (0, (5, 1.2, 1.3, 1.2)))
+_SHADES = (0.0, -0.42, 0.42, -0.68)
+"""What each round through the hues adds: of black where negative, of white where positive."""
+
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "figure.dpi": 100,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+    "font.size": 9.5,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.7,
+    "hatch.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "handful",
+    "text.color": INK,
+    "text.parse_math": False,  # a user's name may hold dollar signs
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+}
+
+
+def policy_colour(policy: int) -> str:
+    """Distinct for seven policies; after that shades of the same hues, told apart by dashes."""
+    shade = _SHADES[policy // len(_HUES) % len(_SHADES)]
+    hue = _HUES[policy % len(_HUES)]
+    return mix(hue, "white" if shade > 0 else "black", abs(shade))
+
+
+def policy_dashes(policy: int) -> str | tuple[int, tuple[float, ...]]:
+    """The line style that goes with the colour."""
+    return _DASHES[policy // len(_HUES) % len(_DASHES)]
+
+
+def mix(colour: str, other: str, share: float) -> str:
+    """A colour with a share of another in it."""
+    pairs = zip(to_rgb(colour), to_rgb(other), strict=True)
+    return to_hex([(1 - share) * a + share * b for a, b in pairs])
+
+
+def tint(colour: str) -> str:
+    """Light enough to write on."""
+    return mix(colour, "white", 0.74)
+
+
+def policy_handle(policy: int, label: str | None = None) -> Line2D:
+    """A policy's line for a legend."""
+    return Line2D(
+        [],
+        [],
+        color=policy_colour(policy),
+        linestyle=policy_dashes(policy),
+        linewidth=2.6,
+        label=f"policy {policy}" if label is None else label,
+    )
+
+
+def legend_below(
+    axis: Axes, handles: Sequence[Artist], columns: int, points_down: float = 0.0
+) -> None:
+    """A legend under an axis and whatever is written there, its left edge with the axis's."""
+    axis.legend(
+        handles=list(handles),
+        ncols=columns,
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        bbox_transform=offset_copy(axis.transAxes, axis.figure, y=-points_down, units="points"),
+        borderaxespad=0,
+        handlelength=1.9,
+        columnspacing=1.4,
+    )
+
+
+def label_transitions(axis: Axes, last: float) -> None:
+    """The x axis of everything that is shown over training."""
+    axis.set_xlabel("transitions per policy")
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_xlim(0, last)
+
+
+def write_figure(build: Callable[[], Figure], *paths: Path) -> None:
+    """Build a figure in the house style and save it under each path, in the suffix's format."""
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # A user's name may hold characters that the font lacks; they are drawn as boxes, and the
+        # report's tables have the names in full.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = build()
+        for path in paths:
+            kind = path.suffix.removeprefix(".")
+            # Without a date two writes of the same figure are the same file.
+            metadata = {"Date": None} if kind == "svg" else None
+            write_atomically(
+                path,
+                lambda temporary, kind=kind, metadata=metadata: figure.savefig(
+                    temporary,
+                    format=kind,
+                    metadata=metadata,
+                    dpi=200,
+                    bbox_inches="tight",
+                    pad_inches=0.06,
+                ),
+            )

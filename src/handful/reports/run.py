@@ -1,0 +1,171 @@
+"""A run folder read and checked, as arrays."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from handful.errors import HandfulError
+from handful.runs import RunFolder, read_json
+from handful.types import NumpyArray
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What training said of itself after each of ``U`` updates.
+
+    Attributes:
+        transitions: [U] per policy, so far.
+        welfare: [U] moving average of training returns, with sampled actions.
+        entropy: [U, K] of each policy's action distribution, nats.
+        users: [U, K] users on each policy; fractions where an assignment is soft.
+    """
+
+    transitions: NumpyArray
+    welfare: NumpyArray
+    entropy: NumpyArray
+    users: NumpyArray
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A finished run's evaluation; the arrays are of the deterministic measurement.
+
+    Attributes:
+        record: all of ``evaluation.json``.
+        assignment: [N] each user's policy.
+        returns: [K, N].
+        lengths: [K] mean steps an episode.
+        utilities: [N] each user's mean return from the policy they are assigned to.
+        worst_episodes: [N] each user's lowest return from it.
+    """
+
+    record: Mapping[str, Any]
+    assignment: NumpyArray
+    returns: NumpyArray
+    lengths: NumpyArray
+    utilities: NumpyArray
+    worst_episodes: NumpyArray
+
+    @property
+    def users_per_policy(self) -> NumpyArray:
+        """[K]."""
+        return np.bincount(self.assignment, minlength=len(self.returns))
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Everything that a report is made of.
+
+    Attributes:
+        name: the folder's own name.
+        config: all of ``config.json``.
+        users: [N] names.
+        curves: of training so far, if an update was made.
+        results: of the evaluation, if the run is finished.
+        traces: one deterministic episode a policy, if there are any.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    users: tuple[str, ...]
+    curves: Curves | None
+    results: Results | None
+    traces: Sequence[Mapping[str, Any]]
+
+    @property
+    def problem(self) -> Mapping[str, Any]:
+        """The problem's description."""
+        return self.config["problem"]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The training settings."""
+        return self.config["settings"]
+
+    @property
+    def num_policies(self) -> int:
+        """``K``."""
+        return self.settings["num_policies"]
+
+
+def read_run(path: str | Path) -> Run:
+    """Read a run folder, finished or not.
+
+    Raises:
+        HandfulError: if there is none, or a file in it is damaged.
+    """
+    folder = RunFolder(path)
+    config = folder.read_config()
+    users = _checked(folder.config, lambda: _check_config(config))
+    num_policies = config["settings"]["num_policies"]
+    metrics = folder.read_metrics()
+    curves = _checked(folder.metrics, lambda: _curves(metrics, num_policies)) if metrics else None
+    results, traces = None, []
+    if folder.is_finished:
+        record = folder.read_evaluation()
+        shape = (num_policies, len(users))
+        results = _checked(folder.evaluation, lambda: _results(record, shape))
+        traces = read_json(folder.traces) if folder.traces.is_file() else []
+    return Run(folder.path.resolve().name, config, users, curves, results, traces)
+
+
+def _checked(path: Path, read: Callable[[], Part]) -> Part:
+    """What ``read`` gives; anything missing or misshapen is the file's fault, and is said so."""
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError) as error:
+        raise HandfulError(
+            f"'{path}' is damaged or of another version of handful "
+            f"({type(error).__name__}: {error})."
+        ) from None
+
+
+def _check_config(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The users, once all that a report relies on is seen to be there."""
+    problem, settings = config["problem"], config["settings"]
+    for part, names in (
+        (config, ("versions", "machine")),
+        (problem, ("name", "parameters", "environment", "discount", "num_features")),
+        (settings, ("method", "method_settings", "steps", "seed", "ppo")),
+    ):
+        for name in names:
+            part[name]
+    if not 1 <= settings["num_policies"] <= len(problem["users"]):
+        raise ValueError(f"{settings['num_policies']} policies for {len(problem['users'])} users")
+    return tuple(str(user) for user in problem["users"])
+
+
+def _curves(metrics: Sequence[Mapping[str, Any]], num_policies: int) -> Curves:
+    updates = len(metrics)
+
+    def column(name: str, *shape: int) -> NumpyArray:
+        values = np.array([record[name] for record in metrics], dtype=float)
+        return values.reshape(updates, *shape)
+
+    return Curves(
+        column("transitions"),
+        column("welfare"),
+        column("entropy", num_policies),
+        column("users", num_policies),
+    )
+
+
+def _results(record: Mapping[str, Any], shape: tuple[int, int]) -> Results:
+    num_policies, num_users = shape
+    measured = record["deterministic"]
+    assignment = np.array(record["assignment"], dtype=int).reshape(num_users)
+    if assignment.min() < 0 or assignment.max() >= num_policies:
+        raise ValueError(f"an assignment to policies other than 0 to {num_policies - 1}")
+    return Results(
+        record,
+        assignment,
+        np.array(measured["returns"], dtype=float).reshape(shape),
+        np.array(measured["lengths"], dtype=float).reshape(num_policies),
+        np.array(measured["utilities"], dtype=float).reshape(num_users),
+        np.array(measured["worst_episodes"], dtype=float).reshape(num_users),
+    )

@@ -1,0 +1,175 @@
+"""Run folders: which files a run is made of, and how they are read and written.
+
+Readers of run folders (reports, sweeps, the command line) need nothing else of the library. Every
+file is replaced in one step, except the metrics, which grow line by line; a line that a kill cut
+short is dropped when they are read.
+"""
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from handful.errors import HandfulError
+
+FORMAT = 1
+"""Of the folder's layout; raised when an older version could not read it."""
+
+
+class RunFolder:
+    """The paths of a run and the ways to read them.
+
+    ``config.json`` (settings, problem, versions), ``metrics.jsonl`` (a line an update),
+    ``checkpoint.safetensors`` (the latest state), and once the run is done ``evaluation.json``,
+    ``assignment.csv``, ``returns.csv``, ``traces.json``, ``plots/`` and ``report.html``.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.evaluation = self.path / "evaluation.json"
+        self.assignment = self.path / "assignment.csv"
+        self.returns = self.path / "returns.csv"
+        self.traces = self.path / "traces.json"
+        self.plots = self.path / "plots"
+        self.report = self.path / "report.html"
+        self.tensorboard = self.path / "tensorboard"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training ended and was evaluated."""
+        return self.evaluation.is_file()
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        """Make the folder with its settings in it, all or nothing.
+
+        Raises:
+            HandfulError: if something is there already or the place cannot be written to.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise HandfulError(
+                f"'{self.path}' exists already: choose another folder with --out, or continue the "
+                f"run in it with 'handful resume {self.path}'."
+            )
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
+            try:
+                write_json(staging / self.config.name, {"format": FORMAT, **config})
+                staging.chmod(0o755)
+                os.replace(staging, self.path)
+            except BaseException:
+                shutil.rmtree(staging, ignore_errors=True)
+                raise
+        except OSError as error:
+            raise HandfulError(
+                f"The run folder '{self.path}' cannot be made ({error.strerror})."
+            ) from None
+
+    def remove(self) -> None:
+        """Delete the folder and everything in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def read_config(self) -> dict[str, Any]:
+        """The run's settings.
+
+        Raises:
+            HandfulError: if this is no run folder, or one of a newer or broken format.
+        """
+        if not self.path.is_dir():
+            raise HandfulError(f"There is no run folder at '{self.path}': check the path.")
+        if not self.config.is_file():
+            raise HandfulError(f"'{self.path}' is not a run folder: it has no {self.config.name}.")
+        config = read_json(self.config)
+        if not isinstance(config, dict) or config.get("format") != FORMAT:
+            found = config.get("format") if isinstance(config, dict) else None
+            raise HandfulError(
+                f"'{self.path}' is a run folder of format {found}, and this version of handful "
+                f"reads format {FORMAT}: use the version that wrote it."
+            )
+        return config
+
+    def read_evaluation(self) -> dict[str, Any]:
+        """The stored evaluation.
+
+        Raises:
+            HandfulError: if the run is not finished.
+        """
+        if not self.is_finished:
+            self.read_config()
+            raise HandfulError(
+                f"The run in '{self.path}' is not finished: continue it with "
+                f"'handful resume {self.path}'."
+            )
+        return read_json(self.evaluation)
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """One record an update, in order; a last line cut short by a kill is left out."""
+        if not self.metrics.is_file():
+            return []
+        records = []
+        for line in self.metrics.read_text().splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return records
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file, all or nothing."""
+    write_atomically(path, lambda temporary: _write_utf8(temporary, text))
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON that any tool reads: no NaN, no infinity."""
+    write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        HandfulError: if it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HandfulError(f"'{path}' cannot be read ({error.strerror}).") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise HandfulError(f"'{path}' is damaged: it is not valid JSON ({error}).") from None
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table with a header line."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+
+    write_atomically(path, write)
+
+
+def _write_utf8(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

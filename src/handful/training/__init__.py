@@ -1,0 +1,1 @@
+"""Training: one pytree of state, a pure step, a host loop."""

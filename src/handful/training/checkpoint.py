@@ -1,0 +1,80 @@
+"""Checkpoints: one safetensors file that holds a whole state, written atomically.
+
+Compared with Orbax: this state is a few megabytes on one host, so asynchronous, sharded,
+multi-file checkpoints buy nothing; one file with named arrays is read by any tool, can run no
+code, and is replaced in one step, so that a kill at any moment leaves the old one or the new one.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from handful.errors import HandfulError
+from handful.runs import write_atomically
+from handful.types import Array, NumpyArray
+
+
+def save_state(path: Path, state: Any) -> None:
+    """Write a pytree of arrays and JAX keys; the old file stays until the new one is whole."""
+
+    def save(temporary: Path) -> None:
+        save_file({name: _to_host(leaf) for name, leaf in _named_leaves(state)}, temporary)
+
+    write_atomically(path, save)
+
+
+def load_state(path: Path, template: Any) -> Any:
+    """Read a state back.
+
+    Args:
+        template: a state of the same structure: what the run's settings would start from.
+
+    Raises:
+        HandfulError: if the file is missing, damaged, or does not fit the template.
+    """
+    if not path.is_file():
+        raise HandfulError(
+            f"There is no checkpoint at '{path}': the run was stopped before its first one, so "
+            f"train anew."
+        )
+    try:
+        arrays = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise HandfulError(f"The checkpoint '{path}' cannot be read ({error}).") from None
+    leaves = []
+    for name, leaf in _named_leaves(template):
+        expected = _to_host(leaf)
+        found = arrays.pop(name, None)
+        if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+            arrays[name] = expected
+            break
+        leaves.append(_from_host(found, leaf))
+    if arrays:
+        raise HandfulError(
+            f"The checkpoint '{path}' does not fit the run's settings (at '{next(iter(arrays))}'): "
+            f"it was written by another version of handful or for another problem."
+        )
+    return jax.tree.unflatten(jax.tree.structure(template), leaves)
+
+
+def _named_leaves(tree: Any) -> list[tuple[str, Array]]:
+    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in paths]
+
+
+def _is_key(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _to_host(leaf: Array) -> NumpyArray:
+    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _from_host(values: NumpyArray, like: Array) -> Array:
+    array = jnp.asarray(values)
+    return jax.random.wrap_key_data(array) if _is_key(like) else array

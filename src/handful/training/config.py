@@ -1,0 +1,91 @@
+"""What one training run is asked to do, in full."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from handful.assignment import AssignmentMethod, make_method
+from handful.errors import HandfulError
+from handful.learner.config import PPOConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A run's settings.
+
+    Attributes:
+        num_policies: ``K``, the budget.
+        method: the assignment method's name.
+        method_settings: fields of the method's class that differ from its defaults.
+        steps: transitions per policy; whole batches are trained, never more than asked for.
+        seed: of everything random in training.
+        return_mixing: the moving average's weight on new returns (the paper's lambda,
+            equation 10).
+        ppo: the learner's numbers.
+
+    Raises:
+        HandfulError: if a number is out of its range, or the method or one of its settings does
+            not exist.
+    """
+
+    num_policies: int
+    method: str = "em"
+    method_settings: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 1_000_000
+    seed: int = 0
+    return_mixing: float = 0.05
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+
+    def __post_init__(self) -> None:
+        if self.num_policies < 1:
+            raise HandfulError(
+                f"The number of policies must be at least 1, not {self.num_policies}."
+            )
+        if self.steps < self.ppo.batch_size:
+            raise HandfulError(
+                f"The number of steps (transitions per policy) must be at least one batch "
+                f"({self.ppo.batch_size}), not {self.steps}."
+            )
+        if not 0 <= self.seed < 2**32:
+            raise HandfulError(f"The seed must be between 0 and 2^32 - 1, not {self.seed}.")
+        if not 0 < self.return_mixing <= 1:
+            raise HandfulError(
+                f"return_mixing must be above 0 and at most 1, not {self.return_mixing}."
+            )
+        self.make_method()
+
+    @property
+    def num_updates(self) -> int:
+        """Batches that fit into the steps."""
+        return self.steps // self.ppo.batch_size
+
+    def make_method(self) -> AssignmentMethod:
+        """The assignment method itself."""
+        return make_method(self.method, **self.method_settings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a run folder."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """What :meth:`to_dict` gave, perhaps read back from JSON.
+
+        Raises:
+            HandfulError: if it was written by another version, with other settings.
+        """
+        try:
+            ppo = PPOConfig(**_with_tuples(values["ppo"]))
+            settings = _with_tuples(values["method_settings"])
+            return cls(**{**values, "ppo": ppo, "method_settings": settings})
+        except (KeyError, TypeError) as error:
+            raise HandfulError(
+                f"The run's settings were written by another version of handful ({error}): "
+                f"use that version, or train anew."
+            ) from None
+
+
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only; settings are immutable."""
+    return {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}

@@ -1,0 +1,147 @@
+"""What a run leaves behind besides its checkpoint: settings, tables, one trace a policy."""
+
+import dataclasses
+import platform
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import numpy as np
+
+from handful.collect.rollout import run_episodes
+from handful.evaluation.gap import Gap
+from handful.evaluation.returns import EVALUATION_STREAM, Evaluation, Measurement
+from handful.learner.policies import Policies
+from handful.problem import RMDP
+from handful.runs import RunFolder, write_csv, write_json
+from handful.training.config import TrainConfig
+from handful.types import NumpyArray
+
+RECORDED_PACKAGES = ("handful", "jax", "jaxlib", "numpy", "equinox", "optax")
+"""Those whose version can change a result."""
+
+
+def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
+    """Everything that a stranger needs to do the run again: problem, settings, versions."""
+    environment = problem.environment
+    fields = dataclasses.asdict(environment) if dataclasses.is_dataclass(environment) else {}
+    return {
+        "problem": {
+            "name": problem.name,
+            "parameters": dict(problem.parameters),
+            "environment": fields,  # type: ignore[arg-type]
+            "discount": problem.discount,
+            "return_scale": problem.return_scale,
+            "users": list(problem.population.user_ids),
+            "num_features": problem.num_features,
+        },
+        "settings": config.to_dict(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in RECORDED_PACKAGES},
+        },
+        "machine": {
+            "platform": platform.platform(),
+            "device": jax.devices()[0].device_kind,
+        },
+    }
+
+
+def evaluation_record(
+    problem: RMDP, evaluation: Evaluation, gap: Gap | None, training: dict[str, Any]
+) -> dict[str, Any]:
+    """An evaluation as JSON; ``handful evaluate --json`` prints the same.
+
+    The top level is the deterministic measurement under the learned assignment.
+    """
+    deterministic = evaluation.deterministic
+    return {
+        "welfare": evaluation.welfare,
+        "welfare_stderr": evaluation.welfare_stderr,
+        "optimum": None if gap is None else gap.optimum.welfare,
+        "optimum_kind": None if gap is None else gap.optimum.kind,
+        "percent_of_optimum": None if gap is None else gap.percent,
+        "soft_welfare": deterministic.soft_welfare,
+        "reassigned_welfare": deterministic.reassigned_welfare,
+        "reassigned_welfare_stderr": deterministic.reassigned_welfare_stderr,
+        "worst_user": problem.population.user_ids[deterministic.worst_user],
+        "worst_user_return": float(deterministic.utilities.min()),
+        "num_episodes": evaluation.num_episodes,
+        "evaluation_seed": evaluation.seed,
+        "users": list(problem.population.user_ids),
+        "assignment": evaluation.assignment.tolist(),
+        "returns": deterministic.returns.tolist(),
+        "returns_stderr": deterministic.returns_stderr.tolist(),
+        "deterministic": _measurement_record(deterministic),
+        "stochastic": _measurement_record(evaluation.stochastic),
+        **training,
+    }
+
+
+def _measurement_record(measurement: Measurement) -> dict[str, Any]:
+    fields = dataclasses.asdict(measurement)
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in fields.items()
+    }
+
+
+def write_results(
+    folder: RunFolder, problem: RMDP, policies: Policies, alpha: NumpyArray, record: dict[str, Any]
+) -> None:
+    """Tables and traces first, the evaluation last: its file says that the run is finished."""
+    users = problem.population.user_ids
+    utilities = record["deterministic"]["utilities"]
+    write_csv(
+        folder.assignment,
+        ["user", "policy", "return", *[f"weight_{k}" for k in range(alpha.shape[1])]],
+        [
+            [user, record["assignment"][i], utilities[i], *alpha[i].tolist()]
+            for i, user in enumerate(users)
+        ],
+    )
+    write_csv(
+        folder.returns,
+        ["user", "policy", "actions", "return", "stderr"],
+        [
+            [
+                user,
+                k,
+                actions,
+                record[actions]["returns"][k][i],
+                record[actions]["returns_stderr"][k][i],
+            ]
+            for actions in ("deterministic", "stochastic")
+            for k in range(policies.num_policies)
+            for i, user in enumerate(users)
+        ],
+    )
+    write_json(folder.traces, trace_policies(problem, policies, record["evaluation_seed"]))
+    write_json(folder.evaluation, record)
+
+
+def trace_policies(problem: RMDP, policies: Policies, seed: int) -> list[dict[str, Any]]:
+    """One deterministic episode of each policy: its length and each step's outcome by name."""
+    key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
+    run = jax.jit(
+        partial(
+            run_episodes,
+            problem=problem,
+            num_policies=policies.num_policies,
+            num_episodes=1,
+            deterministic=True,
+            trace=True,
+        )
+    )
+    episodes = run(key, policy_fn=policies)
+    outcomes = episodes.outcomes
+    named = outcomes._asdict() if hasattr(outcomes, "_asdict") else {"outcome": outcomes}
+    lengths = np.asarray(episodes.lengths)[0]
+    return [
+        {
+            "length": int(length),
+            **{name: np.asarray(v)[0, k, :length].tolist() for name, v in named.items()},
+        }
+        for k, length in enumerate(lengths)
+    ]

@@ -1,0 +1,98 @@
+"""Everything that changes during training, as one pytree: what a checkpoint holds."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from handful.collect.scan import CollectorState, FinishedEpisodes, init_collector
+from handful.learner.policies import Policies
+from handful.learner.update import LearnerState, init_learner
+from handful.problem import RMDP
+from handful.training.config import TrainConfig
+from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
+
+
+class ReturnTable(eqx.Module):
+    """Moving averages of the policies' returns (equation 10), kept in features.
+
+    A user's row of the paper's table follows by linearity: :math:`Q = C \\Phi^T`.
+
+    Attributes:
+        mean: Phi, undiscounted and in the environment's units.
+        seen: whether a policy has finished an episode at all; its first mean is taken as it is.
+    """
+
+    mean: Float[Array, "K D"]
+    seen: Bool[Array, " K"]
+
+    @classmethod
+    def empty(cls, num_policies: int, num_features: int) -> "ReturnTable":
+        """Zeros, nothing seen."""
+        return cls(jnp.zeros((num_policies, num_features)), jnp.zeros(num_policies, bool))
+
+    def update(self, finished: FinishedEpisodes, mixing: float) -> "ReturnTable":
+        """Mix in the mean return of the episodes that a batch finished, where it did any."""
+        any_finished = finished.count > 0
+        batch_mean = finished.total_return / jnp.maximum(finished.count, 1)[:, None]
+        weight = jnp.where(any_finished, jnp.where(self.seen, mixing, 1.0), 0.0)[:, None]
+        return ReturnTable((1 - weight) * self.mean + weight * batch_mean, self.seen | any_finished)
+
+
+class TrainState(eqx.Module):
+    """The whole of a run.
+
+    Attributes:
+        key: of chance that belongs to no single policy.
+        update: updates done.
+        learner: networks, moments, observation statistics.
+        collector: environments, with a key for each policy.
+        table: the return table.
+        assignment: the assignment method's state.
+    """
+
+    key: PRNGKey
+    update: Int[Array, ""]
+    learner: LearnerState
+    collector: CollectorState
+    table: ReturnTable
+    assignment: PyTree
+
+    def policies(self, problem: RMDP) -> Policies:
+        """The policies as they are now."""
+        return Policies(
+            self.learner.actor, self.learner.normalizer, problem.environment.action_space
+        )
+
+
+def init_state(problem: RMDP, config: TrainConfig) -> TrainState:
+    """A run before its first update."""
+    # Compiled as one program: op by op, the first state would take longer than the first update.
+    return jax.jit(lambda seed: _init_state(seed, problem, config))(config.seed)
+
+
+def _init_state(seed: Int[Array, ""], problem: RMDP, config: TrainConfig) -> TrainState:
+    key, assignment_key, policies_key = jax.random.split(jax.random.key(seed), 3)
+    method = config.make_method()
+    assignment = method.init(assignment_key, problem.num_users, config.num_policies)
+    parameters = method.parameters(assignment)
+    learner, collector, table = init_policies(policies_key, problem, config, parameters)
+    return TrainState(key, jnp.zeros((), jnp.int32), learner, collector, table, assignment)
+
+
+def init_policies(
+    key: PRNGKey, problem: RMDP, config: TrainConfig, assignment_parameters: PyTree
+) -> tuple[LearnerState, CollectorState, ReturnTable]:
+    """Everything about the policies, fresh."""
+    learner_key, collector_key = jax.random.split(key)
+    learner = init_learner(
+        learner_key,
+        config.ppo,
+        config.num_policies,
+        problem.environment.observation_size,
+        problem.environment.action_space,
+        problem.num_features,
+        assignment_parameters,
+    )
+    policy_keys = jax.random.split(collector_key, config.num_policies)
+    collector = init_collector(policy_keys, problem, config.ppo.num_envs)
+    return learner, collector, ReturnTable.empty(config.num_policies, problem.num_features)

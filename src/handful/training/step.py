@@ -1,0 +1,117 @@
+"""One iteration of training, from a state to the next: collect, evaluate, reassign, improve."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from handful.assignment import AssignmentMethod, Feedback
+from handful.collect.scan import collect
+from handful.learner.update import Rates, UpdateMetrics, update
+from handful.problem import RMDP
+from handful.training.config import TrainConfig
+from handful.training.state import TrainState
+from handful.types import Array, Bool, Float, Int, PyTree
+from handful.welfare import user_weights, utilitarian
+
+
+class StepMetrics(NamedTuple):
+    """What one iteration says of itself.
+
+    Attributes:
+        welfare: of the moving-average returns under the assignment: a noisy, late estimate from
+            training with sampled actions; evaluation is apart.
+        users: weight of users on each policy.
+        episodes: finished by each policy.
+        learning_rate, entropy_coefficient: as used.
+        learner: entropies, losses and the like.
+        finite_features: whether each reward feature was a finite number throughout the batch.
+        finite_policies: whether each policy's losses were.
+    """
+
+    welfare: Float[Array, ""]
+    users: Float[Array, " K"]
+    episodes: Int[Array, " K"]
+    learning_rate: Float[Array, ""]
+    entropy_coefficient: Float[Array, ""]
+    learner: UpdateMetrics
+    finite_features: Bool[Array, " D"]
+    finite_policies: Bool[Array, " K"]
+
+
+def train_step(
+    state: TrainState,
+    problem: RMDP,
+    config: TrainConfig,
+    method: AssignmentMethod,
+    mesh: Mesh | None,
+) -> tuple[TrainState, StepMetrics]:
+    """Pure: the same state gives the same next state.
+
+    Args:
+        mesh: two devices for actors and critics, or None; see :mod:`handful.learner.parallel`.
+    """
+    key, assignment_key, update_key = jax.random.split(state.key, 3)
+
+    # Collect: every policy acts in environments of its own.
+    collector, transitions, finished = collect(
+        state.collector, problem, state.policies(problem), config.ppo.num_steps
+    )
+
+    # Evaluate: the table of who would get what from whom (equation 10).
+    table = state.table.update(finished, config.return_mixing)
+    coefficients = jnp.asarray(problem.population.coefficients)
+    returns = coefficients @ table.mean.T
+
+    # Reassign: the E-step, or whatever the method does instead (equation 11).
+    feedback = Feedback(returns, state.update)
+    assignment = method.reassign(assignment_key, state.assignment, feedback)
+    alpha = method.weights(assignment)
+    utilities = jnp.sum(alpha * returns, axis=1)
+    weights = user_weights(utilitarian, utilities)
+
+    def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
+        alpha = method.weights(method.with_parameters(assignment, parameters))
+        return (alpha * weights[:, None]).T @ coefficients
+
+    # Improve: the M-step, one PPO update of every policy for the users it serves.
+    rates = _rates(state.update, config, method)
+    learner, parameters, learner_metrics = update(
+        update_key,
+        state.learner,
+        transitions.scale_features(1.0 / problem.return_scale),
+        method.parameters(assignment),
+        mix_fn,
+        jnp.sum(alpha * weights[:, None], axis=0),
+        rates,
+        config.ppo,
+        problem.discount,
+        mesh,
+    )
+    assignment = method.with_parameters(assignment, parameters)
+
+    metrics = StepMetrics(
+        welfare=utilitarian(utilities),
+        users=jnp.sum(alpha, axis=0),
+        episodes=finished.count,
+        learning_rate=rates.learning_rate,
+        entropy_coefficient=rates.entropy_coefficient,
+        learner=learner_metrics,
+        finite_features=jnp.all(jnp.isfinite(transitions.features), axis=(0, 1, 2)),
+        finite_policies=jnp.isfinite(learner_metrics.critic_loss)
+        & jnp.isfinite(learner_metrics.actor.entropy),
+    )
+    return TrainState(key, state.update + 1, learner, collector, table, assignment), metrics
+
+
+def _rates(update: Int[Array, ""], config: TrainConfig, method: AssignmentMethod) -> Rates:
+    """Linear from the first value to the last over the run."""
+    progress = update / max(config.num_updates - 1, 1)
+    ppo = config.ppo
+    return Rates(
+        learning_rate=ppo.learning_rate + progress * (ppo.final_learning_rate - ppo.learning_rate),
+        entropy_coefficient=ppo.entropy_coefficient
+        + progress * (ppo.final_entropy_coefficient - ppo.entropy_coefficient),
+        assignment_learning_rate=method.learning_rate,
+    )

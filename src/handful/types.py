@@ -1,0 +1,29 @@
+"""Axis letters and array aliases, the same throughout the library.
+
+========  =========================================================
+letter    axis
+========  =========================================================
+``T``     time steps
+``B``     environments that one policy steps side by side
+``M``     transitions of one policy in a batch (``T`` x ``B``), or a pool of candidates
+``N``     users (the paper's *agents*)
+``K``     policies (the paper's *representatives*)
+``D``     reward features
+``S, A``  states, actions
+``O``     observation entries
+``E``     evaluation episodes
+========  =========================================================
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+__all__ = ["Array", "Bool", "Float", "Int", "Key", "NumpyArray", "PRNGKey", "PyTree"]
+
+PRNGKey = Key[Array, ""]
+"""One JAX random key (``jax.random.key``)."""
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+"""An array on the host."""

@@ -1,0 +1,51 @@
+"""Stricter than a user's run: shapes and types checked at run time, no silent rank promotion.
+
+Nothing here may import handful before the hook below is installed.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+
+import hypothesis
+import jax
+import jaxtyping
+import pytest
+
+assert "handful" not in sys.modules, "handful was imported too early to be checked"
+jaxtyping.install_import_hook("handful", "beartype.beartype")
+
+# [N] + [K, N] by accident is the likeliest mistake in this library, so a test may not do it.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# One cache of compiled programs for all test processes and the programs that they start. Whoever
+# comes first makes it and sets the variable; the others inherit it.
+_CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+_own_cache = None
+if not os.environ.get(_CACHE_VARIABLE):
+    _own_cache = os.environ[_CACHE_VARIABLE] = tempfile.mkdtemp(prefix="handful-tests-")
+jax.config.update("jax_compilation_cache_dir", os.environ[_CACHE_VARIABLE])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+hypothesis.settings.register_profile(
+    "local",
+    deadline=None,  # the first example pays for compilation
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "ci", hypothesis.settings.get_profile("local"), derandomize=True, print_blob=True
+)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_unconfigure():
+    if _own_cache is not None:
+        shutil.rmtree(_own_cache, ignore_errors=True)
+
+
+@pytest.fixture
+def allow_rank_promotion():
+    """For a test that calls code of others which promotes ranks."""
+    with jax.numpy_rank_promotion("allow"):
+        yield

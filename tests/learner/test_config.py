@@ -1,0 +1,60 @@
+import dataclasses
+
+import pytest
+
+from handful.errors import HandfulError
+from handful.learner.config import PRESETS, PPOConfig, preset
+
+NAN = float("nan")
+
+
+def test_defaults_are_the_papers():
+    config = preset("paper")
+    assert config == PPOConfig()
+    assert (config.learning_rate, config.final_learning_rate) == (3e-4, 1e-4)
+    assert (config.entropy_coefficient, config.gae_lambda, config.clip_range) == (1e-3, 0.95, 0.2)
+    assert (config.batch_size, config.minibatch_size, config.num_epochs) == (2048, 64, 10)
+    assert set(config.hidden_sizes) == {64}
+    assert config.adam_epsilon == 1e-5
+    assert config.share_hidden
+    assert config.normalize_observations
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_divides_its_batch_evenly(name):
+    config = PRESETS[name]
+    assert config.num_steps * config.num_envs == config.batch_size
+    assert config.num_minibatches * config.minibatch_size == config.batch_size
+
+
+def test_preset_can_be_changed_in_part():
+    changed = preset("paper", num_epochs=3, hidden_sizes=(8,))
+    assert changed == dataclasses.replace(PPOConfig(), num_epochs=3, hidden_sizes=(8,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"num_envs": 0}, "num_envs must be at least 1"),
+        ({"num_epochs": -1}, "num_epochs must be at least 1"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive"),
+        ({"learning_rate": NAN}, "learning_rate must be positive, not nan"),
+        ({"final_learning_rate": -1e-4}, "final_learning_rate must be 0 or more"),
+        ({"entropy_coefficient": NAN}, "entropy_coefficient must be 0 or more"),
+        ({"gae_lambda": 1.5}, "gae_lambda must be between 0 and 1"),
+        ({"clip_range": 0.0}, "clip_range must be positive"),
+        ({"max_grad_norm": 0.0}, "max_grad_norm must be positive"),
+        ({"hidden_sizes": (64, 0)}, "hidden_sizes must be widths of at least 1"),
+        ({"batch_size": 100, "num_envs": 32}, r"batch_size \(100\) must be a multiple of num_envs"),
+        ({"minibatch_size": 60}, r"must be a multiple of minibatch_size \(60\)"),
+        ({"epochs": 3}, "no setting named 'epochs'"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(changes, sentence):
+    with pytest.raises(HandfulError, match=sentence):
+        preset("paper", **changes)
+
+
+def test_unknown_preset_is_refused():
+    with pytest.raises(HandfulError, match=r"no preset named 'quick'.*paper.*fast"):
+        preset("quick")

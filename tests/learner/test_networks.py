@@ -1,0 +1,126 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from handful.environment import Box, Discrete
+from handful.learner.distributions import Categorical, Gaussian
+from handful.learner.networks import (
+    HIDDEN_GAIN,
+    has_policy_axis,
+    init_actor,
+    init_critic,
+    take_policies,
+)
+
+K, O, A, D, M = 3, 5, 4, 6, 7  # noqa: E741
+HIDDEN = (8, 8)
+SPACES = {"discrete": Discrete(A), "box": Box((-1.0,) * A, (1.0,) * A)}
+
+
+@pytest.fixture(params=[True, False], ids=["shared", "separate"])
+def share_hidden(request):
+    return request.param
+
+
+@pytest.fixture(params=SPACES.values(), ids=SPACES)
+def actor(request, share_hidden):
+    return init_actor(jax.random.key(0), K, O, request.param, HIDDEN, share_hidden)
+
+
+@pytest.fixture
+def critic(share_hidden):
+    return init_critic(jax.random.key(1), K, O, D, HIDDEN, share_hidden)
+
+
+@pytest.fixture
+def observations():
+    return jax.random.normal(jax.random.key(2), (K, M, O))
+
+
+def assert_orthogonal(weight, gain):
+    rows, columns = weight.shape
+    gram = weight @ weight.T if rows <= columns else weight.T @ weight
+    np.testing.assert_allclose(gram, gain**2 * np.eye(min(rows, columns)), atol=1e-5)
+
+
+def test_weights_start_orthogonal_with_the_gain_of_their_place(actor, critic):
+    for stack, head_gain in ((actor.stack, 0.01), (critic, 1.0)):
+        for layer, gain in [(layer, HIDDEN_GAIN) for layer in stack.hidden] + [
+            (stack.head, head_gain)
+        ]:
+            for weight in np.reshape(layer.weight, (-1, *layer.weight.shape[-2:])):
+                assert_orthogonal(weight, gain)
+            np.testing.assert_array_equal(layer.bias, 0.0)
+    assert pytest.approx(2.0) == HIDDEN_GAIN**2
+
+
+def test_hidden_layers_are_one_for_all_or_one_for_each_and_heads_always_own(critic, share_hidden):
+    own = () if share_hidden else (K,)
+    assert [layer.weight.shape for layer in critic.hidden] == [(*own, O, 8), (*own, 8, 8)]
+    assert critic.head.weight.shape == (K, 8, D)
+    marks = has_policy_axis(critic)
+    assert all(layer.weight is (not share_hidden) for layer in marks.hidden)
+    assert marks.head.weight is True
+    assert marks.head.bias is True
+
+
+def test_networks_start_different_from_each_other(critic, actor, share_hidden):
+    layers = [critic.head, actor.stack.head, *(() if share_hidden else critic.hidden)]
+    for layer in layers:
+        assert np.abs(np.diff(layer.weight, axis=0)).max(axis=(1, 2)).min() > 1e-4
+
+
+def test_actor_gives_the_distribution_of_its_action_space(actor, observations):
+    distribution = actor(observations)
+    if isinstance(distribution, Categorical):
+        np.testing.assert_allclose(jax.nn.softmax(distribution.logits), 1 / A, atol=0.02)
+    else:
+        assert isinstance(distribution, Gaussian)
+        np.testing.assert_array_equal(distribution.log_std, 0.0)
+        np.testing.assert_allclose(distribution.mean, 0.0, atol=0.1)
+
+
+def test_log_stds_are_parameters_of_each_policy_and_the_same_everywhere(observations):
+    actor = init_actor(jax.random.key(0), K, O, SPACES["box"], HIDDEN, True)
+    assert actor.log_std.shape == (K, A)
+    assert any(leaf is actor.log_std for leaf in jax.tree.leaves(actor))
+    log_std = actor(observations).log_std
+    np.testing.assert_array_equal(log_std, np.broadcast_to(log_std[:, :1], (K, M, A)))
+
+
+def test_critic_computes_tanh_layers_and_a_linear_head(critic, observations):
+    def layer_of(layer, k):
+        shared = layer.weight.ndim == 2
+        weight = np.asarray(layer.weight if shared else layer.weight[k], np.float64)
+        return weight, np.asarray(layer.bias if shared else layer.bias[k], np.float64)
+
+    critic = jax.tree.map(lambda leaf: leaf + 0.1, critic)  # biases count too
+    for k in range(K):
+        x = np.asarray(observations[k], np.float64)
+        for layer in critic.hidden:
+            weight, bias = layer_of(layer, k)
+            x = np.tanh(x @ weight + bias)
+        weight, bias = layer_of(critic.head, k)
+        np.testing.assert_allclose(critic(observations)[k], x @ weight + bias, atol=1e-5)
+
+
+def test_policy_axis_is_kept_apart(critic, observations):
+    values = critic(observations)
+    assert values.shape == (K, M, D)
+    other = critic(observations.at[1].add(1.0))
+    np.testing.assert_array_equal(other[0], values[0])
+    np.testing.assert_array_equal(other[2], values[2])
+    assert np.abs(other[1] - values[1]).max() > 0.01
+
+
+def test_taking_policies_copies_what_is_their_own(actor, share_hidden, observations):
+    source = jnp.array([2, 1, 1])
+    taken = take_policies(actor, source)
+    same_everywhere = jnp.broadcast_to(observations[:1], observations.shape)
+    before, after = actor(same_everywhere), taken(same_everywhere)
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        np.testing.assert_array_equal(new, old[source])
+    if share_hidden:
+        for old, new in zip(actor.stack.hidden, taken.stack.hidden, strict=True):
+            np.testing.assert_array_equal(new.weight, old.weight)

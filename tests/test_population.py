@@ -1,0 +1,101 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from handful.errors import HandfulError
+from handful.population import Population
+
+FLOATS = st.floats(-100, 100, width=32)
+SIZES = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
+
+
+def test_array_gives_one_user_a_row_and_one_feature_a_column():
+    population = Population.from_array([[1, 2, 3], [4, 5, 6]])
+    assert (population.num_users, population.num_features) == (2, 3)
+    assert population.coefficients.dtype == np.float32
+    assert population.user_ids == ("user-0", "user-1")
+
+
+def test_features_of_an_array_population_are_the_outcome_unless_said_otherwise():
+    outcome = jnp.array([1.0, 2.0])
+    np.testing.assert_array_equal(Population.from_array(np.eye(2)).features(outcome), outcome)
+    doubled = Population.from_array(np.eye(2), lambda outcome: 2 * outcome)
+    np.testing.assert_array_equal(doubled.features(outcome), [2.0, 4.0])
+
+
+def test_function_gives_every_user_a_reward_of_their_own():
+    population = Population.from_function(lambda x: jnp.stack([x, x**2, -x]), 3, ["a", "b", "c"])
+    rewards = population.returns(np.asarray(population.features(jnp.array(3.0))))
+    np.testing.assert_array_equal(rewards, [3.0, 9.0, -3.0])
+    assert population.user_ids == ("a", "b", "c")
+
+
+def test_identity_has_one_feature_a_user():
+    population = Population.identity(4)
+    np.testing.assert_array_equal(population.coefficients, np.eye(4))
+
+
+@given(st.data(), SIZES)
+def test_returns_are_linear_in_feature_returns(data, sizes):
+    users, features, policies = sizes
+    table = data.draw(arrays(np.float32, (users, features), elements=FLOATS))
+    one, other = data.draw(arrays(np.float64, (2, policies, features), elements=FLOATS))
+    population = Population.from_array(table)
+    expected = [
+        [sum(table[i, d] * one[k, d] for d in range(features)) for i in range(users)]
+        for k in range(policies)
+    ]
+    np.testing.assert_allclose(population.returns(one), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        population.returns(2 * one - other),
+        2 * population.returns(one) - population.returns(other),
+        rtol=1e-5,
+        atol=1e-2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ([1.0, 2.0], r"must have shape \[users, features\].*not \[2\]"),
+        (np.zeros((2, 2, 2)), r"not \[2, 2, 2\]"),
+        (np.zeros((0, 3)), r"not \[0, 3\]"),
+        (np.zeros((3, 0)), r"not \[3, 0\]"),
+        ([[1.0, 2.0], [3.0, np.nan]], "nan at row 1, column 1"),
+        ([[np.inf]], "inf at row 0, column 0"),
+        ([[1e300]], "finite"),
+        ([["much", "little"]], "numbers only"),
+        (np.array([[object()]]), "numbers only"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_table_that_is_no_finite_table_is_refused(table, sentence):
+    with pytest.raises(HandfulError, match=sentence):
+        Population.from_array(table)
+
+
+@pytest.mark.parametrize(
+    ("user_ids", "sentence"),
+    [
+        (["only one"], "2 users but 1 user ids"),
+        (["a", "b", "c"], "2 users but 3 user ids"),
+        (["twin", "twin"], "'twin' occurs twice"),
+    ],
+)
+def test_user_ids_that_do_not_fit_are_refused(user_ids, sentence):
+    with pytest.raises(HandfulError, match=sentence):
+        Population.from_array(np.eye(2), user_ids=user_ids)
+
+
+@pytest.mark.parametrize("num_users", [0, -3])
+def test_population_of_nobody_is_refused(num_users):
+    with pytest.raises(HandfulError, match="at least one user"):
+        Population.identity(num_users)
+
+
+def test_ragged_table_is_refused():
+    with pytest.raises(HandfulError, match="numbers only"):
+        Population(coefficients=np.array([[1, 2], [3]], dtype=object))

@@ -1,0 +1,86 @@
+import pytest
+
+import handful
+from handful.envs.resource_gathering import ResourceGathering
+from handful.errors import HandfulError
+from handful.population import Population
+from handful.problem import RMDP, Task, make, register, tasks
+from tests.environments import ContextualBandit
+
+
+def test_make_gives_the_papers_task():
+    problem = make("resource-gathering")
+    assert problem.environment == ResourceGathering(5, 5, start=(4, 2), blocked=(), time_limit=40)
+    assert problem.num_users == problem.num_features == 25
+    assert problem.name == "resource-gathering"
+
+
+def test_make_passes_parameters_on_and_remembers_them():
+    problem = make("resource-gathering", height=2, width=3)
+    assert problem.num_users == 6
+    assert problem.parameters == {"height": 2, "width": 3}
+    assert make(problem.name, **problem.parameters).environment == problem.environment
+
+
+def test_unknown_task_is_refused_with_the_nearest_name():
+    with pytest.raises(HandfulError, match=r"did you mean 'resource-gathering'\?"):
+        make("resource-gatherin")
+
+
+def test_parameters_that_a_task_does_not_take_are_refused():
+    with pytest.raises(HandfulError, match=r"'resource-gathering' was given.*depth"):
+        make("resource-gathering", depth=3)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    known = {}
+    monkeypatch.setattr("handful.problem._TASKS", known)
+    return known
+
+
+def test_registered_task_is_imported_when_made_and_not_before(registry):
+    register("elsewhere", "no.such.module:make", "A task of somebody else's.")
+    assert tasks() == (Task("elsewhere", "no.such.module:make", "A task of somebody else's."),)
+    with pytest.raises(ModuleNotFoundError):
+        make("elsewhere")
+
+
+def test_tasks_are_listed_by_name(registry):
+    for name in ("b", "a", "c"):
+        register(name, "x:y", "")
+    assert [task.name for task in tasks()] == ["a", "b", "c"]
+
+
+def test_name_can_be_registered_once_only(registry):
+    register("mine", "x:y", "")
+    with pytest.raises(HandfulError, match="'mine' is registered already"):
+        register("mine", "x:z", "")
+
+
+@pytest.mark.parametrize("discount", [0.0, -0.5, 1.01, float("nan")])
+def test_discount_outside_its_range_is_refused(discount):
+    with pytest.raises(HandfulError, match="discount must be above 0 and at most 1"):
+        RMDP(ContextualBandit(), Population.identity(2), discount=discount)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
+def test_return_scale_must_be_positive(scale):
+    with pytest.raises(HandfulError, match="return scale must be positive"):
+        RMDP(ContextualBandit(), Population.identity(2), return_scale=scale)
+
+
+@pytest.mark.parametrize("num_policies", [0, -1, 3])
+def test_budget_beyond_the_users_is_refused(num_policies):
+    problem = RMDP(ContextualBandit(), Population.identity(2))
+    with pytest.raises(HandfulError, match=r"between 1 and the number of users \(2\)"):
+        problem.check_budget(num_policies)
+
+
+@pytest.mark.parametrize("num_policies", [1, 2])
+def test_budget_may_be_one_policy_or_as_many_as_users(num_policies):
+    RMDP(ContextualBandit(), Population.identity(2)).check_budget(num_policies)
+
+
+def test_every_public_name_exists():
+    assert all(hasattr(handful, name) for name in handful.__all__)
