@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handful.environment import Environment
-from handful.errors import HandfulError, did_you_mean
+from handful.errors import HandfulError
 from handful.population import Population
+from handful.validation import did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,8 @@ class RMDP:
         return_scale: the return that a user gets from an episode that suits them well. The learner
             divides rewards by it, so that value targets are near 1; results are in the original
             units.
+        learner_settings: what suits this problem better than the learner's presets, by name; the
+            caller's own settings come before them.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
         parameters: what :func:`make` was given, so that a run folder can make the problem again.
 
@@ -32,6 +35,7 @@ class RMDP:
     population: Population
     discount: float = 0.99
     return_scale: float = 1.0
+    learner_settings: Mapping[str, Any] = field(default_factory=dict)
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

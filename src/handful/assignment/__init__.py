@@ -8,7 +8,8 @@ from handful.assignment.clustering import Clustering
 from handful.assignment.em import ExpectationMaximization
 from handful.assignment.end_to_end import EndToEnd
 from handful.assignment.fixed import Fixed, RandomAssignment
-from handful.errors import HandfulError, did_you_mean
+from handful.errors import HandfulError
+from handful.validation import did_you_mean
 
 METHODS: dict[str, type[AssignmentMethod]] = {
     "em": ExpectationMaximization,

@@ -19,6 +19,7 @@ from handful.assignment.base import (
 )
 from handful.errors import HandfulError
 from handful.types import Array, Float, NumpyArray, PRNGKey
+from handful.validation import check_numbers
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Clustering(AssignmentMethod):
     num_episodes: int = 20
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not 0.0 < self.pretraining < 1.0:
             raise HandfulError(
                 f"The pre-training share must be above 0 and below 1, not {self.pretraining}."

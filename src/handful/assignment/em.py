@@ -13,6 +13,7 @@ from handful.assignment.base import (
 )
 from handful.errors import HandfulError
 from handful.types import Array, Float, Int, PRNGKey
+from handful.validation import check_numbers
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ExpectationMaximization(AssignmentMethod):
     warm_up: int = 50
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.warm_up < 0:
             raise HandfulError(f"warm_up must be 0 or more updates, not {self.warm_up}.")
 

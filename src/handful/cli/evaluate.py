@@ -1,4 +1,4 @@
-"""``handful evaluate``"""
+"""The command ``handful evaluate``."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``handful optimum``"""
+"""The command ``handful optimum``."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,7 +11,7 @@ from handful.cli.settings import parse_settings
 
 @dataclass
 class OptimumCommand:
-    """The highest welfare that any k policies can reach, or an upper bound on it, with its proof."""
+    """The highest welfare that any k policies can reach, or an upper bound, with its proof."""
 
     task: tyro.conf.Positional[str]
     """The task's name; see 'handful tasks'."""

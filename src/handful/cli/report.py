@@ -1,4 +1,4 @@
-"""``handful report``"""
+"""The command ``handful report``."""
 
 from dataclasses import dataclass
 from pathlib import Path

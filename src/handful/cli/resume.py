@@ -1,4 +1,4 @@
-"""``handful resume``"""
+"""The command ``handful resume``."""
 
 from dataclasses import dataclass
 from pathlib import Path

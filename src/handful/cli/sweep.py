@@ -1,11 +1,11 @@
-"""``handful sweep``"""
+"""The command ``handful sweep``."""
 
 import os
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -13,6 +13,7 @@ from handful.cli.output import print_json, say
 from handful.errors import HandfulError
 
 if TYPE_CHECKING:
+    from handful.experiments.local import Outcome
     from handful.experiments.study import RunRequest, Study
 
 
@@ -20,12 +21,19 @@ if TYPE_CHECKING:
 class Sweep:
     """Run a study: tasks x methods x policies x seeds; then its table and figure.
 
-    Finished runs are skipped and half-done ones resumed, so the same command continues a sweep
-    that was stopped, and makes the table anew of one that is done.
+    Finished runs are skipped, also those that only the table knows of, and half-done ones resumed:
+    the same command continues a sweep that was stopped, and makes the figure anew of one that is
+    done.
     """
 
     study: tyro.conf.Positional[Path]
     """The study's YAML file."""
+
+    methods: tuple[str, ...] = ()
+    """Run only these methods of the study for now."""
+
+    policies: tuple[int, ...] = ()
+    """Run only these budgets of the study for now."""
 
     workers: int | None = None
     """Processes, one core each; by default as many as there are cores."""
@@ -37,56 +45,79 @@ class Sweep:
         """Execute what is left and write the results."""
         from handful.experiments.local import describe, run_all
         from handful.experiments.study import read_study
+        from handful.experiments.table import stored_rows
 
-        study = read_study(self.study)
-        requests = study.runs()
         if self.workers is not None and self.workers < 1:
             raise HandfulError(f"--workers must be at least 1, not {self.workers}.")
+        study = read_study(self.study)
+        requests = study.runs()
+        chosen = [request for request in requests if self._wants(request)]
+        results = _Results(study, requests, f"handful sweep {shlex.quote(str(self.study))}")
         workers = self.workers or len(os.sched_getaffinity(0))
         try:
-            with _Progress(len(requests)) as progress:
-                outcomes = run_all(requests, workers, progress.on_outcome)
+            with _Progress(len(chosen)) as progress:
+                known = stored_rows(results.parquet)
+                outcomes = run_all(chosen, workers, progress.on_outcome, known)
         except KeyboardInterrupt:
+            results.write()
             say("handful: stopped; the same command goes on from here.")
             sys.exit(130)
-        failures = [outcome for outcome in outcomes if outcome.error]
-        written, summary = write_results(
-            study, requests, f"handful sweep {shlex.quote(str(self.study))}"
-        )
+        written, summary = results.write()
         if self.json:
-            outcomes_json = [describe(outcome) for outcome in outcomes]
-            print_json(
-                {"runs": outcomes_json, "summary": summary, "files": [str(p) for p in written]}
-            )
+            runs = [describe(outcome) for outcome in outcomes]
+            print_json({"runs": runs, "summary": summary, "files": [str(p) for p in written]})
         else:
-            for path in written:
-                print(path)
+            print(*written, sep="\n")
+        failures = [outcome for outcome in outcomes if outcome.error]
         for outcome in failures:
             say(f"handful: {outcome.request.folder}: {outcome.error}")
         if failures:
             sys.exit(1)
 
+    def _wants(self, request: "RunRequest") -> bool:
+        config = request.config
+        wants_method = not self.methods or config.method in self.methods
+        return wants_method and (not self.policies or config.num_policies in self.policies)
 
-def write_results(
-    study: "Study", requests: "list[RunRequest]", command: str
-) -> tuple[list[Path], list[dict[str, object]]]:
-    """The table of all finished runs, the page, and the figure of welfare against k."""
-    from handful.experiments.table import build_table, summarize, write_table
-    from handful.reports.study import write_welfare_figure
 
-    table = build_table(requests)
-    summary = summarize(table)
-    written = write_table(study.results, study.name, table, command)
-    for task in study.tasks:
-        rows = [row for row in summary.to_dicts() if row["task"] == task]
-        if rows:
-            stem = (
-                study.results / f"{study.name}-{task}"
-                if len(study.tasks) > 1
-                else study.results / study.name
-            )
-            written += write_welfare_figure(stem, task, rows)
-    return written, summary.to_dicts()
+@dataclass
+class _Results:
+    """The table of all finished runs of a study, its page, and a figure a task."""
+
+    study: "Study"
+    requests: "list[RunRequest]"
+    command: str
+
+    @property
+    def parquet(self) -> Path:
+        return self.study.results / f"{self.study.name}.parquet"
+
+    def write(self) -> tuple[list[Path], list[dict[str, Any]]]:
+        from handful.experiments.table import build_table, stored_rows, summarize, write_table
+        from handful.reports.figures import WelfareRow, write_welfare_figure
+
+        table = build_table(self.requests, stored_rows(self.parquet))
+        summary = summarize(table).to_dicts()
+        written = write_table(self.parquet, table, self.command)
+        for task in self.study.tasks:
+            rows = [row for row in summary if row["task"] == task]
+            suffix = f"-{task}" if len(self.study.tasks) > 1 else ""
+            paths = [
+                self.parquet.with_name(f"{self.study.name}{suffix}.{kind}")
+                for kind in ("svg", "png")
+            ]
+            if rows:
+                write_welfare_figure(
+                    [
+                        WelfareRow(r["method"], r["policies"], r["welfare"], r["welfare_stderr"])
+                        for r in rows
+                    ],
+                    {r["policies"]: r["optimum"] for r in rows if r["optimum"] is not None},
+                    *paths,
+                    optimum_kind=rows[0]["optimum_kind"],
+                )
+                written += paths
+        return written, summary
 
 
 class _Progress:
@@ -122,7 +153,8 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def on_outcome(self, outcome) -> None:  # noqa: ANN001
+    def on_outcome(self, outcome: "Outcome") -> None:
+        """Count a run that ended."""
         self._done += 1
         last = f"{outcome.request.folder.name} {'failed' if outcome.error else 'done'}"
         if self._console.is_terminal:

@@ -1,4 +1,4 @@
-"""``handful tasks``"""
+"""The command ``handful tasks``."""
 
 from dataclasses import dataclass
 

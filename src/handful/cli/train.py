@@ -1,4 +1,4 @@
-"""``handful train``"""
+"""The command ``handful train``."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Experience from environments written in JAX, compiled whole with the policies that act in them."""
+"""Experience from environments written in JAX, compiled whole with the policies in them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -93,7 +93,7 @@ def collect(
 
     def one_step(
         carry: tuple[PyTree, Array, Array, FinishedEpisodes], keys: Key[Array, " K"]
-    ) -> tuple[PyTree, Transitions]:
+    ) -> tuple[PyTree, tuple[Array, ...]]:
         env_state, observations, episode_return, finished = carry
         distribution = policy_fn(observations)
         actions, env_keys, reset_keys = _chance(distribution, keys, observations.shape[1])
@@ -110,7 +110,7 @@ def collect(
         )
         fresh = jax.vmap(jax.vmap(problem.environment.reset))(reset_keys)
         env_state, next_start = select(ended, fresh, (env_state, step.observation))
-        transitions = Transitions(
+        kept = (
             observations,
             actions,
             log_probs,
@@ -120,12 +120,12 @@ def collect(
             step.truncated,
         )
         carry = (env_state, next_start, episode_return * ~ended[..., None], finished)
-        return carry, transitions
+        return carry, kept
 
     carry = (state.env_state, state.observations, state.episode_return, start)
-    carry, transitions = jax.lax.scan(one_step, carry, jnp.swapaxes(keys[:, 1:], 0, 1))
+    carry, kept = jax.lax.scan(one_step, carry, jnp.swapaxes(keys[:, 1:], 0, 1))
     *environments, finished = carry
-    transitions = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), transitions)
+    transitions = Transitions(*(jnp.swapaxes(leaf, 0, 1) for leaf in kept))
     return CollectorState(keys[:, 0], *environments), transitions, finished
 
 

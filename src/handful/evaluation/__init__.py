@@ -1,1 +1,1 @@
-"""Evaluation, apart from training: fresh episodes, standard errors, the gap to the best possible."""
+"""Evaluation, apart from training: fresh episodes, standard errors, the gap to the optimum."""

@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -32,7 +32,10 @@ class Outcome:
 
 
 def run_all(
-    requests: Sequence[RunRequest], workers: int, on_outcome: Callable[[Outcome], None]
+    requests: Sequence[RunRequest],
+    workers: int,
+    on_outcome: Callable[[Outcome], None],
+    known: Container[str] = (),
 ) -> list[Outcome]:
     """Execute every run that is not finished; a failure stops none of the others.
 
@@ -42,12 +45,13 @@ def run_all(
     Args:
         workers: processes; each uses one core.
         on_outcome: called as runs end, in any order.
+        known: digests of runs whose results are kept elsewhere; they count as finished.
 
     Raises:
         HandfulError: before anything runs, if a folder holds a run with other settings.
         KeyboardInterrupt: once every running run has saved its state.
     """
-    unfinished = [request for request in requests if not _is_done(request)]
+    unfinished = [r for r in requests if not (_is_done(r) or r.digest in known)]
     outcomes = []
     for request in requests:
         if request not in unfinished:

@@ -1,6 +1,8 @@
 """A study: tasks x methods x budgets x seeds, from a YAML file."""
 
+import hashlib
 import itertools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,13 @@ class RunRequest:
     parameters: Mapping[str, Any]
     config: TrainConfig
     folder: Path
+
+    @property
+    def digest(self) -> str:
+        """A name for everything that decides the run's result, the versions of software apart."""
+        request = [self.task, dict(self.parameters), self.config.to_dict()]
+        text = json.dumps(request, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -66,20 +75,20 @@ class Study:
         Raises:
             HandfulError: if a task, method, budget or setting does not exist or does not fit.
         """
-        ppo = preset(self.preset, **self.settings)
         problems = {task: make(task, **self.parameters.get(task, {})) for task in self.tasks}
         requests = []
         for seed, task, num_policies, method in itertools.product(
             self.seeds, self.tasks, self.policies, self.methods
         ):
-            problems[task].check_budget(num_policies)
+            problem = problems[task]
+            problem.check_budget(num_policies)
             config = TrainConfig(
                 num_policies=num_policies,
                 method=method,
                 method_settings=self.method_settings.get(method, {}),
                 steps=self.steps,
                 seed=seed,
-                ppo=ppo,
+                ppo=preset(self.preset, **{**problem.learner_settings, **self.settings}),
             )
             folder = self.out / f"{task}-{method}-k{num_policies}-seed{seed}"
             requests.append(RunRequest(task, self.parameters.get(task, {}), config, folder))

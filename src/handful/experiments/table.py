@@ -1,6 +1,6 @@
 """A study's results: one row a run, and means with standard errors over seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ def run_row(request: RunRequest) -> dict[str, Any]:
     record = RunFolder(request.folder).read_evaluation()
     config = request.config
     return {
+        "digest": request.digest,
         "task": request.task,
         "method": config.method,
         "policies": config.num_policies,
@@ -49,11 +50,46 @@ def run_row(request: RunRequest) -> dict[str, Any]:
     }
 
 
-def build_table(requests: Sequence[RunRequest]) -> "pl.DataFrame":
+def stored_rows(parquet: Path) -> dict[str, dict[str, Any]]:
+    """The rows of an earlier table, by the digest of their run; none if there is no table."""
+    pl = import_polars()
+    if not parquet.is_file():
+        return {}
+    try:
+        return {row["digest"]: row for row in pl.read_parquet(parquet).to_dicts()}
+    except (pl.exceptions.PolarsError, KeyError) as error:
+        raise HandfulError(
+            f"The table '{parquet}' cannot be read ({error}): move it away to make it anew."
+        ) from None
+
+
+def build_table(
+    requests: Sequence[RunRequest], stored: Mapping[str, dict[str, Any]]
+) -> "pl.DataFrame":
     """A row for each finished run, in the study's order.
 
+    Args:
+        stored: rows of an earlier table, by digest: they stand for runs whose folders are gone.
+
     Raises:
-        HandfulError: if polars is not installed, or no run is finished.
+        HandfulError: if no run is finished.
+    """
+    rows = []
+    for request in requests:
+        if RunFolder(request.folder).is_finished:
+            rows.append(run_row(request))
+        elif request.digest in stored:
+            rows.append(stored[request.digest])
+    if not rows:
+        raise HandfulError("No run of the study is finished yet, so there is no table to make.")
+    return import_polars().DataFrame(rows, infer_schema_length=None)
+
+
+def import_polars() -> Any:
+    """The module polars.
+
+    Raises:
+        HandfulError: if it is not installed.
     """
     try:
         import polars as pl
@@ -61,26 +97,22 @@ def build_table(requests: Sequence[RunRequest]) -> "pl.DataFrame":
         raise HandfulError(
             "Studies need PyYAML and polars: pip install 'handful[sweep]'."
         ) from None
-    rows = [run_row(r) for r in requests if RunFolder(r.folder).is_finished]
-    if not rows:
-        raise HandfulError("No run of the study is finished yet, so there is no table to make.")
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl
 
 
 def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
     """Mean and standard error over seeds of each task, method and budget."""
-    import polars as pl
-
+    pl = import_polars()
     count = pl.len().alias("seeds")
     means = [pl.col(name).mean() for name in MEASURES]
     errors = [(pl.col(name).std() / pl.len().sqrt()).alias(f"{name}_stderr") for name in MEASURES]
     worst = pl.col("welfare").min().alias("welfare_min")
-    optimum = pl.col("optimum").first()
+    optimum = [pl.col(name).first() for name in ("optimum", "optimum_kind")]
     columns = pl.all().exclude("welfare_stderr")
     return (
         table.select(columns)
         .group_by(GROUP, maintain_order=True)
-        .agg(count, *means, *errors, worst, optimum)
+        .agg(count, *means, *errors, worst, *optimum)
         .sort("task", "policies", "method")
     )
 
@@ -106,11 +138,11 @@ def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_table(folder: Path, name: str, table: "pl.DataFrame", command: str) -> list[Path]:
-    """``NAME.parquet`` with every run and ``NAME.md`` with the summary."""
-    parquet, page = folder / f"{name}.parquet", folder / f"{name}.md"
-    write_atomically(parquet, lambda path: table.write_parquet(path))
-    write_text(page, summary_page(name, summarize(table), command))
+def write_table(parquet: Path, table: "pl.DataFrame", command: str) -> list[Path]:
+    """Every run as Parquet, and the summary as a page beside it."""
+    page = parquet.with_suffix(".md")
+    write_atomically(parquet, table.write_parquet)
+    write_text(page, summary_page(parquet.stem, summarize(table), command))
     return [parquet, page]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handful.errors import HandfulError
+from handful.validation import check_numbers
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class PPOConfig:
     adam_epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
         for name in ("num_envs", "batch_size", "minibatch_size", "num_epochs"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))

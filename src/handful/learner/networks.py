@@ -1,5 +1,7 @@
 """``K`` small networks side by side, which may share their hidden layers (paper, section 3.2)."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -81,7 +83,7 @@ def init_stack(
 ) -> NetworkStack:
     """Orthogonal weights and zero biases; ``sizes`` are input, hidden layers and output."""
     keys = jax.random.split(key, len(sizes) - 1)
-    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    shapes = list(itertools.pairwise(sizes))
     hidden = tuple(
         _init_layer(k, None if share_hidden else num_networks, shape, HIDDEN_GAIN)
         for k, shape in zip(keys[:-1], shapes[:-1], strict=True)

@@ -10,7 +10,7 @@ from handful.errors import HandfulError
 from handful.learner.distributions import Categorical, Gaussian
 from handful.learner.networks import Actor
 from handful.learner.normalize import Normalizer
-from handful.types import Array, Float, PRNGKey
+from handful.types import Array, Float, NumpyArray, PRNGKey
 
 
 class Policies(eqx.Module):
@@ -40,7 +40,9 @@ class Policies(eqx.Module):
         """All policies' action distributions at raw observations; actions are not clipped."""
         return self.actor(self.normalizer(observations))
 
-    def act(self, observation: Array, policy: int, key: PRNGKey | None = None) -> Array:
+    def act(
+        self, observation: Array | NumpyArray, policy: int, key: PRNGKey | None = None
+    ) -> Array:
         """One policy's action at a raw observation [O], ready for the environment.
 
         Args:

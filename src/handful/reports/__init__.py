@@ -8,7 +8,7 @@ from handful.errors import HandfulError
 
 try:
     import jinja2  # noqa: F401
-    import matplotlib  # noqa: F401
+    import matplotlib as mpl  # noqa: F401
 except ImportError:
     raise HandfulError(
         "A report needs matplotlib and jinja2: pip install 'handful[report]'."

@@ -32,7 +32,5 @@ def train_command(run: Run) -> str | None:
 
 
 def _pairs(flag: str, values: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{flag} {shlex.quote(f'{name}={json.dumps(value, separators=(",", ":"))}')}"
-        for name, value in values.items()
-    ]
+    written = {name: json.dumps(value, separators=(",", ":")) for name, value in values.items()}
+    return [f"{flag} {shlex.quote(f'{name}={value}')}" for name, value in written.items()]

@@ -20,6 +20,7 @@ from handful.reports.plots.served import (
     tile_fills,
 )
 from handful.reports.plots.style import (
+    legend_above,
     legend_below,
     policy_colour,
     policy_handle,
@@ -86,6 +87,7 @@ def write_welfare_figure(
     def build() -> Figure:
         figure, axis = _single(_WIDTH, 3.9)
         draw_welfare_against_budget(axis, rows, optimum, optimum_kind)
+        legend_above(figure, columns=4)
         return figure
 
     write_figure(build, *paths)
@@ -138,7 +140,7 @@ def _result_pictures(run: Run, results: Results) -> list[Picture]:
             "utilities",
             "The spread of welfare",
             f"Users from worst to best served: from {number(low)} to {number(high)}, "
-            f"{number(float(results.utilities.mean()))} on average.",
+            f"{number(results.utilities.mean())} on average.",
             partial(_utilities, results),
         ),
     ]
@@ -151,7 +153,7 @@ def _curve_pictures(run: Run, curves: Curves) -> list[Picture]:
             "learning_curve",
             "Welfare during training",
             f"Welfare in training, a moving average with sampled actions, reaches "
-            f"{number(float(curves.welfare[-1]))} after {latest}.",
+            f"{number(curves.welfare[-1])} after {latest}.",
             partial(_learning_curve, run, curves),
         ),
         Picture(
@@ -179,14 +181,14 @@ def _map_figure(grid: GridMap) -> tuple[Figure, Axes, float]:
 def _overlaid_walks(
     grid: GridMap, walks: tuple[NumpyArray, ...], results: Results, tiles: tuple
 ) -> Figure:
-    figure, axis, _ = _map_figure(grid)
+    figure, axis, tile_points = _map_figure(grid)
     tints = [tint(policy_colour(policy)) for policy in range(len(walks))]
     draw_map(axis, grid, tile_fills(tiles, results, tints) if tiles else {})
     label_start(axis, grid)
-    draw_walks(axis, walks)
+    draw_walks(axis, walks, tile_points)
     handles = [policy_handle(k, _walk_label(k, walk, results)) for k, walk in enumerate(walks)]
     columns = 2 if grid.width >= 5 and len(handles) > 1 else 1
-    legend_below(axis, handles, columns, points_down=22)
+    legend_below(figure, axis, handles, columns, points_down=22.0)
     return figure
 
 
@@ -236,11 +238,12 @@ def _returns(run: Run, results: Results) -> Figure:
 def _utilities(results: Results) -> Figure:
     figure, axis = _single(_WIDTH, 2.7)
     draw_utilities(axis, results)
+    legend_above(figure, columns=1)
     return figure
 
 
 def _learning_curve(run: Run, curves: Curves) -> Figure:
-    figure, axis = _single(_WIDTH, 3.3)
+    figure, axis = _single(_WIDTH, 3.4)
     reference = None
     if run.results is not None:
         record = run.results.record
@@ -248,6 +251,7 @@ def _learning_curve(run: Run, curves: Curves) -> Figure:
             record["welfare"], record["welfare_stderr"], record["optimum"], record["optimum_kind"]
         )
     draw_welfare(axis, curves, reference)
+    legend_above(figure, columns=2)
     return figure
 
 

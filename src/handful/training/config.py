@@ -8,6 +8,7 @@ from typing import Any
 from handful.assignment import AssignmentMethod, make_method
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig
+from handful.validation import check_numbers
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class TrainConfig:
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.num_policies < 1:
             raise HandfulError(
                 f"The number of policies must be at least 1, not {self.num_policies}."

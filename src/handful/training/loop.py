@@ -84,7 +84,7 @@ def train(
         steps: transitions per policy.
         seed: of everything random in training; the same seed gives the same result.
         preset: the learner's settings by name, ``paper`` or ``fast``.
-        settings: learner settings that differ from the preset
+        settings: learner settings that differ from the preset and from what the problem asks for
             (:class:`~handful.learner.config.PPOConfig`).
         method_settings: settings of the method that differ from its defaults.
         out: a new folder to keep the run in; without one nothing is written.
@@ -100,7 +100,7 @@ def train(
         method_settings=method_settings or {},
         steps=steps,
         seed=seed,
-        ppo=learner_preset(preset, **(settings or {})),
+        ppo=learner_preset(preset, **{**problem.learner_settings, **(settings or {})}),
     )
     return train_with_config(problem, config, out, callbacks)
 
@@ -244,12 +244,13 @@ def _train(
         for callback in callbacks:
             callback.on_update(report)
         is_last = update == config.num_updates
+        asked_by = stop.signal_number  # read once: whoever stops has saved
         due = time.monotonic() - saved_at > CHECKPOINT_EVERY
-        if folder is not None and (is_last or due or stop.signal_number is not None):
+        if folder is not None and (is_last or due or asked_by is not None):
             save_state(folder.checkpoint, state)
             saved_at = time.monotonic()
-        if stop.signal_number is not None and not is_last:
-            raise _interrupted(folder, transitions, stop.signal_number)
+        if asked_by is not None and not is_last:
+            raise _interrupted(folder, transitions, asked_by)
     return state, clock.seconds
 
 

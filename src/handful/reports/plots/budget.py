@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from handful.reports.plots.style import INK, policy_colour
 
@@ -36,7 +36,10 @@ def draw_welfare_against_budget(
     optimum: Mapping[int, float],
     optimum_kind: str = "exact",
 ) -> None:
-    """A line a method through its points, with standard errors, under the optimum's line."""
+    """A line a method through its points, with standard errors, under the optimum's line.
+
+    The lines are labelled for a legend, which the figure has room for outside the axis.
+    """
     rows = list(rows)
     if optimum:
         budgets = sorted(optimum)
@@ -47,8 +50,6 @@ def draw_welfare_against_budget(
             color=INK,
             linestyle=(0, (5, 3)),
             linewidth=1.3,
-            marker="_",
-            markersize=9,
             label=name,
         )
     methods = list(dict.fromkeys(row.method for row in rows))
@@ -69,7 +70,6 @@ def draw_welfare_against_budget(
     ticks = sorted({row.num_policies for row in rows} | set(optimum))
     axis.set_xscale("log")
     axis.set_xticks(ticks, [str(k) for k in ticks])
-    axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xlabel("policies k")
     axis.set_ylabel("welfare (mean return of a user)")
-    axis.legend(loc="lower right")

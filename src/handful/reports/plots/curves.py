@@ -36,7 +36,10 @@ class Reference:
 
 
 def draw_welfare(axis: Axes, curves: Curves, reference: Reference | None) -> None:
-    """Training welfare, and once the run is evaluated its result and the optimum."""
+    """Training welfare, and once the run is evaluated its result and the optimum.
+
+    The lines are labelled for a legend, which the figure has room for outside the axis.
+    """
     axis.plot(
         curves.transitions,
         curves.welfare,
@@ -63,7 +66,6 @@ def draw_welfare(axis: Axes, curves: Curves, reference: Reference | None) -> Non
     axis.set_ylabel("welfare (mean return of a user)")
     label_transitions(axis, curves.transitions[-1])
     axis.margins(y=0.08)
-    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=2)
 
 
 def draw_optimum(axis: Axes, optimum: float, kind: str) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from handful.reports.grid import Tile
-from handful.reports.plots.style import INK, MUTED, STAND_OUT, policy_colour
+from handful.reports.plots.style import MUTED, STAND_OUT, policy_colour
 from handful.reports.run import Results
 from handful.reports.words import number
 
@@ -75,7 +76,7 @@ def draw_returns(axis: Axes, results: Results, users: Sequence[str]) -> AxesImag
     axis.set_ylabel("policy")
     axis.set_yticks(range(num_policies), [str(policy) for policy in range(num_policies)])
     if num_users <= MAX_USERS_NAMED:
-        names = [_short(users[user]) for user in order]
+        names = [_short(users[int(user)]) for user in order]
         axis.set_xticks(range(num_users), names, rotation=90, fontsize=8)
     else:
         axis.set_xlabel(f"{num_users:,} users, by the policy that serves them")
@@ -90,30 +91,23 @@ def draw_utilities(axis: Axes, results: Results) -> None:
     order = np.lexsort((results.assignment, results.utilities))
     sorted_utilities, served_by = results.utilities[order], results.assignment[order]
     num_users = len(order)
+    colours = np.array([policy_colour(policy) for policy in range(len(results.returns))])
     axis.scatter(
         np.arange(1, num_users + 1),
         sorted_utilities,
-        c=[policy_colour(policy) for policy in served_by],
+        c=colours[served_by].tolist(),
         s=34 if num_users <= 100 else 10,
         linewidths=0,
         rasterized=num_users > _MAX_VECTOR_DOTS,
         zorder=3,
     )
     mean = float(results.utilities.mean())
-    axis.axhline(mean, color=MUTED, linestyle=(0, (5, 3)), linewidth=1.2)
-    axis.annotate(
-        f"welfare (their mean): {number(mean)}",
-        (0.01, mean),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        va="bottom",
-        color=INK,
-    )
+    label = f"welfare, the mean over users: {number(mean)}"
+    axis.axhline(mean, color=MUTED, linestyle=(0, (5, 3)), linewidth=1.2, label=label)
     axis.set_xlabel("users, from worst to best served")
     axis.set_ylabel("return")
     axis.set_xlim(0.2, num_users + 0.8)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.margins(y=0.15)
 
 
@@ -122,7 +116,7 @@ def tile_fills(
 ) -> Mapping[Tile, str]:
     """Each user's tile in the colour of their policy."""
     return {
-        tile: colours[policy] for tile, policy in zip(tiles, results.assignment, strict=True)
+        tile: colours[int(policy)] for tile, policy in zip(tiles, results.assignment, strict=True)
     }
 
 

@@ -3,8 +3,10 @@
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import matplotlib
+import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
@@ -24,11 +26,12 @@ STAND_OUT = "#D55E00"
 # Okabe and Ito's colours (2008), in an order that keeps neighbours apart; their yellow is left out:
 # as a line on white it cannot be seen.
 _HUES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#4D4D4D")
-_DASHES = ("solid", (0, (4, 1.2)), (0, (1.3, 1.2)), (0, (5, 1.2, 1.3, 1.2)))
+_DASHES = ((), (4.0, 1.2), (1.3, 1.2), (5.0, 1.2, 1.3, 1.2))
+"""Lengths of line and gap by round through the hues; nothing is a solid line."""
 _SHADES = (0.0, -0.42, 0.42, -0.68)
 """What each round through the hues adds: of black where negative, of white where positive."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.grid": True,
@@ -64,15 +67,15 @@ def policy_colour(policy: int) -> str:
     return mix(hue, "white" if shade > 0 else "black", abs(shade))
 
 
-def policy_dashes(policy: int) -> str | tuple[int, tuple[float, ...]]:
+def policy_dashes(policy: int) -> tuple[float, tuple[float, ...]]:
     """The line style that goes with the colour."""
-    return _DASHES[policy // len(_HUES) % len(_DASHES)]
+    return 0.0, _DASHES[policy // len(_HUES) % len(_DASHES)]
 
 
 def mix(colour: str, other: str, share: float) -> str:
     """A colour with a share of another in it."""
-    pairs = zip(to_rgb(colour), to_rgb(other), strict=True)
-    return to_hex([(1 - share) * a + share * b for a, b in pairs])
+    red, green, blue = (1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(other))
+    return to_hex((red, green, blue))
 
 
 def tint(colour: str) -> str:
@@ -93,7 +96,7 @@ def policy_handle(policy: int, label: str | None = None) -> Line2D:
 
 
 def legend_below(
-    axis: Axes, handles: Sequence[Artist], columns: int, points_down: float = 0.0
+    figure: Figure, axis: Axes, handles: Sequence[Artist], columns: int, points_down: float = 0.0
 ) -> None:
     """A legend under an axis and whatever is written there, its left edge with the axis's."""
     axis.legend(
@@ -101,11 +104,16 @@ def legend_below(
         ncols=columns,
         loc="upper left",
         bbox_to_anchor=(0, 0),
-        bbox_transform=offset_copy(axis.transAxes, axis.figure, y=-points_down, units="points"),
+        bbox_transform=offset_copy(axis.transAxes, figure, y=-points_down, units="points"),
         borderaxespad=0,
         handlelength=1.9,
         columnspacing=1.4,
     )
+
+
+def legend_above(figure: Figure, columns: int) -> None:
+    """A legend of everything labelled, over the axes, where it hides no data."""
+    figure.legend(loc="outside upper left", ncols=columns, handlelength=1.8, columnspacing=1.4)
 
 
 def label_transitions(axis: Axes, last: float) -> None:
@@ -118,7 +126,7 @@ def label_transitions(axis: Axes, last: float) -> None:
 
 def write_figure(build: Callable[[], Figure], *paths: Path) -> None:
     """Build a figure in the house style and save it under each path, in the suffix's format."""
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
         # A user's name may hold characters that the font lacks; they are drawn as boxes, and the
         # report's tables have the names in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -6,7 +6,7 @@ the right, so that a way out and the way back are two lines too.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,13 +37,16 @@ class Pen:
 
 
 BOLD_PEN = Pen(width=2.6, keep_right=0.034, arrow=0.13)
-"""For a map that fills a column."""
+"""For a map that fills a column, with tiles of `_ROOMY_TILE`."""
 
 FINE_PEN = Pen(width=1.5, keep_right=0.07, arrow=0.3)
 """For small maps side by side."""
 
 _TURN = 0.24
 """Radius of a rounded corner, in tiles."""
+
+_ROOMY_TILE = 60.0
+"""Side in points; on smaller tiles lines and numbers shrink with them."""
 
 _LANE_STEP = 0.135
 _LANES_SPAN = 0.56
@@ -61,16 +64,22 @@ def lane_offset(policy: int, num_policies: int) -> float:
     return (policy - (num_policies - 1) / 2) * step
 
 
-def draw_walks(axis: Axes, walks: Sequence[NumpyArray]) -> None:
-    """Every policy's walk on one map, each with its number on it."""
+def draw_walks(axis: Axes, walks: Sequence[NumpyArray], tile_points: float) -> None:
+    """Every policy's walk on one map, each with its number on it.
+
+    Args:
+        tile_points: a tile's side on paper.
+    """
+    scale = min(1.0, tile_points / _ROOMY_TILE)
+    pen = replace(BOLD_PEN, width=scale * BOLD_PEN.width, arrow=BOLD_PEN.arrow / scale**0.5)
     taken: list[NumpyArray] = []
     for policy, walk in enumerate(walks):
         offset = lane_offset(policy, len(walks))
-        draw_walk(axis, walk, policy, BOLD_PEN, offset)
-        steps = _steps(walk, offset, BOLD_PEN.keep_right)
+        draw_walk(axis, walk, policy, pen, offset)
+        steps = _steps(walk, offset, pen.keep_right)
         if len(steps):
             taken.append(_roomiest(steps.mean(axis=1), taken))
-            _draw_badge(axis, taken[-1], policy)
+            _draw_badge(axis, taken[-1], policy, size=max(6.5, 9 * scale))
 
 
 def draw_walk(
@@ -86,7 +95,7 @@ def draw_walk(
     start, end = walk[[0, -1], ::-1] + offset
     if len(steps):
         path = _smooth(steps, pen.keep_right, is_closed)
-        start, end = path.vertices[[0, -1]]  # type: ignore[index]
+        start, end = np.asarray(path.vertices)[[0, -1]]
         line = {"edgecolor": colour, "linewidth": pen.width, "zorder": 3}
         axis.add_patch(PathPatch(path, fill=False, capstyle="round", joinstyle="round", **line))
         # A light rim keeps arrowheads apart from the lines of others that pass underneath.
@@ -171,14 +180,14 @@ def _roomiest(candidates: NumpyArray, taken: Sequence[NumpyArray]) -> NumpyArray
     return candidates[int(np.argmax(distances))]
 
 
-def _draw_badge(axis: Axes, spot: NumpyArray, policy: int) -> None:
+def _draw_badge(axis: Axes, spot: NumpyArray, policy: int, size: float) -> None:
     edge = policy_colour(policy)
     axis.annotate(
         str(policy),
         (float(spot[0]), float(spot[1])),
         ha="center",
         va="center_baseline",
-        fontsize=9,
+        fontsize=size,
         fontweight="bold",
         zorder=7,
         bbox={"boxstyle": "circle,pad=0.22", "facecolor": "white", "edgecolor": edge, "lw": 1.8},

@@ -1,0 +1,199 @@
+"""What a report says in words and tables, worked out from a run."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from handful.reports.plots.style import policy_colour
+from handful.reports.run import Results, Run
+from handful.reports.words import count, number
+
+MAX_USERS_LISTED = 1000
+"""Rows of the table of users; a larger population's worst served are listed."""
+
+NUM_WORST = 5
+
+_METHODS = {
+    "em": (
+        "expectation–maximisation: again and again each user goes to the policy that has served "
+        "them best so far, and each policy learns for the users it has"
+    ),
+    "end-to-end": (
+        "end to end: who is served by whom is learnt by gradient, together with the policies"
+    ),
+    "cluster": (
+        "clustering: one policy is trained for everybody, users whose rewards along its episodes "
+        "are alike form a group, and each group gets a policy of its own"
+    ),
+    "random": "random groups of equal size, one policy each",
+    "fixed": "groups given beforehand, one policy each",
+}
+
+
+class Headline(NamedTuple):
+    """The result in one look."""
+
+    welfare: str
+    stderr: str
+    optimum: str | None
+    optimum_name: str
+    percent: str | None
+
+
+class MeasurementRow(NamedTuple):
+    """One kind of action selection."""
+
+    actions: str
+    welfare: str
+    soft: str
+    reassigned: str
+    worst_user: str
+    worst_episode: str
+
+
+class PolicyRow(NamedTuple):
+    """One policy."""
+
+    policy: int
+    colour: str
+    users: int
+    length: str
+    mean: str
+    lowest: str
+
+
+class UserRow(NamedTuple):
+    """One user under their policy."""
+
+    name: str
+    policy: int
+    colour: str
+    utility: str
+    worst_episode: str
+    best: str
+
+
+def method_words(run: Run) -> str | None:
+    """What the method does, in one clause."""
+    return _METHODS.get(run.settings["method"])
+
+
+def headline(results: Results) -> Headline:
+    """Welfare, and how it compares with the best possible."""
+    record = results.record
+    optimum, percent = record["optimum"], record["percent_of_optimum"]
+    return Headline(
+        number(record["welfare"]),
+        number(record["welfare_stderr"]),
+        None if optimum is None else number(optimum),
+        "upper bound" if record["optimum_kind"] == "upper bound" else "optimum",
+        None if percent is None else f"{percent:.1f}",
+    )
+
+
+def measurements(results: Results) -> list[MeasurementRow]:
+    """Deterministic and stochastic welfare, under each way to assign."""
+    named = (("likeliest", "deterministic"), ("sampled", "stochastic"))
+    return [_measurement(name, results.record[kind]) for name, kind in named]
+
+
+def says_more(results: Results, alternative: str) -> bool:
+    """Whether ``soft`` or ``reassigned`` welfare differs from the welfare in any measurement."""
+    return any(
+        not np.isclose(
+            results.record[kind][f"{alternative}_welfare"], results.record[kind]["welfare"]
+        )
+        for kind in ("deterministic", "stochastic")
+    )
+
+
+def _measurement(name: str, measured: Mapping[str, Any]) -> MeasurementRow:
+    def with_error(key: str) -> str:
+        return f"{number(measured[key])} ± {number(measured[f'{key}_stderr'])}"
+
+    return MeasurementRow(
+        name,
+        with_error("welfare"),
+        number(measured["soft_welfare"]),
+        with_error("reassigned_welfare"),
+        number(min(measured["utilities"])),
+        number(min(measured["worst_episodes"])),
+    )
+
+
+def policy_rows(results: Results) -> list[PolicyRow]:
+    """The table of policies."""
+    rows = []
+    for policy, users in enumerate(results.users_per_policy):
+        utilities = results.utilities[results.assignment == policy]
+        rows.append(
+            PolicyRow(
+                policy,
+                policy_colour(policy),
+                int(users),
+                number(results.lengths[policy]),
+                number(utilities.mean()) if users else "–",
+                number(utilities.min()) if users else "–",
+            )
+        )
+    return rows
+
+
+def user_rows(run: Run, results: Results, limit: int) -> list[UserRow]:
+    """The ``limit`` users with the lowest mean return, lowest first."""
+    order = np.argsort(results.utilities, kind="stable")[:limit]
+    return [_user(run, results, int(user)) for user in order]
+
+
+def _user(run: Run, results: Results, user: int) -> UserRow:
+    policy = int(results.assignment[user])
+    best = int(np.argmax(results.returns[:, user]))
+    gains = results.returns[best, user] > results.returns[policy, user]
+    return UserRow(
+        run.users[user],
+        policy,
+        policy_colour(policy),
+        number(results.utilities[user]),
+        number(results.worst_episodes[user]),
+        f"policy {best}: {number(results.returns[best, user])}" if gains else "–",
+    )
+
+
+def settings_rows(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every stored setting, in groups."""
+    settings, problem = run.settings, run.problem
+    apart = {name: settings[name] for name in settings if name not in ("ppo", "method_settings")}
+    described = {
+        "name": problem["name"],
+        "users": len(run.users),
+        "reward features": problem["num_features"],
+        "discount": problem["discount"],
+        **problem["environment"],
+    }
+    groups = {
+        "Problem": described,
+        "Training": apart,
+        "Method": settings["method_settings"],
+        "Learner": settings["ppo"],
+        "Versions": run.config["versions"],
+        "Machine": run.config["machine"],
+    }
+    return [
+        (title, [(name.replace("_", " "), _value(value)) for name, value in group.items()])
+        for title, group in groups.items()
+        if group
+    ]
+
+
+def progress(run: Run) -> str:
+    """How far an unfinished run has come."""
+    asked = count(run.settings["steps"], "transition")
+    if run.curves is None:
+        return f"No update of the {asked} per policy has been made yet."
+    return f"{run.curves.transitions[-1]:,.0f} of {asked} per policy are done."
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

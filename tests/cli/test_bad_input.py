@@ -1,0 +1,126 @@
+"""Bad input: one clear sentence, exit code 2, no traceback, nothing left behind."""
+
+import json
+
+import pytest
+
+from handful.cli.main import main
+
+TRAIN = ["train", "resource-gathering", "--policies", "2", "--out", "run"]
+TINY = ["--set", "batch_size=64", "--set", "num_envs=8", "--set", "minibatch_size=32"]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder; its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        try:
+            main([str(argument) for argument in arguments])
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "resource-gatherin", *TRAIN[2:]], "did you mean 'resource-gathering'?"),
+        ([*TRAIN, "--method", "en"], "did you mean 'em'?"),
+        ([*TRAIN, "--policies", "0"], "at least 1, not 0"),
+        ([*TRAIN, "--policies", "26"], "between 1 and the number of users (25), not 26"),
+        ([*TRAIN, "--steps", "-5"], "at least one batch (2048), not -5"),
+        ([*TRAIN, "--seed", "-1"], "The seed must be between 0 and"),
+        ([*TRAIN, "--preset", "slow"], "no preset named 'slow'"),
+        ([*TRAIN, "--set", "learning_rat=1"], "no setting named 'learning_rat'"),
+        ([*TRAIN, "--set", "learning_rate=-1"], "learning_rate must be positive, not -1"),
+        ([*TRAIN, "--set", "learning_rate=high"], "learning_rate must be"),
+        ([*TRAIN, "--set", "learning_rate"], "--set takes NAME=VALUE"),
+        ([*TRAIN, "--set", "minibatch_size=100"], "must be a multiple of minibatch_size"),
+        ([*TRAIN, "--method-set", "warm=3"], "has no setting 'warm'"),
+        ([*TRAIN, "--method-set", "warm_up=-3"], "warm_up must be 0 or more"),
+        ([*TRAIN, "--param", "height=0"], "at least one tile"),
+        ([*TRAIN, "--param", "depth=3"], "parameters it cannot use"),
+        ([*TRAIN, "--param", "height=tall"], "height"),
+        ([*TRAIN, "--method", "fixed"], "needs an assignment"),
+        ([*TRAIN, "--assignment", "none.csv"], "--assignment goes with --method fixed"),
+        ([*TRAIN, "--method", "fixed", "--assignment", "no.csv"], "'no.csv' cannot be read"),
+        (["optimum", "resource-gathering", "--policies", "0"], "between 1 and"),
+        (["optimum", "resource-gathering", "--policies", "26"], "between 1 and"),
+        (["evaluate", "nowhere"], "no run folder at 'nowhere'"),
+        (["resume", "nowhere"], "no run folder at 'nowhere'"),
+        (["report", "nowhere"], "no run folder at 'nowhere'"),
+        (["sweep", "nothing.yaml"], "'nothing.yaml' cannot be read"),
+    ],
+)
+def test_one_sentence_and_exit_code_2(call, tmp_path, arguments, sentence):
+    code, output, errors = call(*arguments)
+    assert code == 2
+    assert sentence in errors
+    assert errors.startswith("handful: ")
+    assert len(errors.strip().splitlines()) == 1
+    assert output == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_command_exits_with_2(call):
+    assert call("trian")[0] == 2
+
+
+def test_an_assignment_file_is_checked_line_by_line(call, tmp_path):
+    (tmp_path / "a.csv").write_text("user,policy\nu,0\nv,first\n")
+    code, _, errors = call(*TRAIN, "--method", "fixed", "--assignment", "a.csv")
+    assert code == 2
+    assert "'first' in column 'policy' of line 3" in errors
+    (tmp_path / "a.csv").write_text("user,group\nu,0\n")
+    assert "no column 'policy'" in call(*TRAIN, "--method", "fixed", "--assignment", "a.csv")[2]
+    (tmp_path / "a.csv").write_text("policy\n0\n1\n")
+    assert (
+        "2 users, but the population has 25"
+        in call(*TRAIN, "--method", "fixed", "--assignment", "a.csv")[2]
+    )
+
+
+@pytest.fixture
+def run_folder(call, tmp_path):
+    code, _, errors = call(*TRAIN, *TINY, "--steps", "128", "--param", "height=2", "--json")
+    assert code == 0, errors
+    return tmp_path / "run"
+
+
+def test_a_folder_in_use_is_left_alone(call, run_folder):
+    before = sorted(run_folder.iterdir())
+    code, _, errors = call(*TRAIN, *TINY, "--steps", "128")
+    assert code == 2
+    assert "exists already" in errors
+    assert sorted(run_folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", ["evaluate", "resume"])
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda run: (run / "config.json").unlink(), "is not a run folder"),
+        (lambda run: (run / "config.json").write_text("{"), "is not valid JSON"),
+        (lambda run: (run / "config.json").write_text("[]"), "of format None"),
+        (lambda run: edit(run, format=99), "of format 99"),
+        (lambda run: edit(run, settings={"ppo": {}}), "another version"),
+        (lambda run: (run / "checkpoint.safetensors").write_bytes(b"torn"), "cannot be read"),
+    ],
+)
+def test_a_damaged_run_folder_is_told_from_a_good_one(call, run_folder, command, damage, sentence):
+    damage(run_folder)
+    code, _, errors = call(command, run_folder)
+    assert code == 2
+    assert sentence in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+def edit(run, **changes):
+    path = run / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

@@ -1,0 +1,127 @@
+"""The commands end to end, on a grid that trains in a second."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SMALL = ["--param", "height=2", "--param", "width=2", "--set", "batch_size=256"]
+SMALL += ["--set", "num_envs=8", "--set", "num_epochs=4", "--no-tensorboard"]
+
+
+def handful(*arguments, cwd, check=True, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "handful", *map(str, arguments)],
+        cwd=cwd,
+        check=check,
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with a finished run in `demo`, and what training printed."""
+    folder = tmp_path_factory.mktemp("runs")
+    arguments = ["--policies", 2, "--steps", 10_000, "--method-set", "warm_up=5", *SMALL]
+    done = handful("train", "resource-gathering", *arguments, "--out", "demo", "--json", cwd=folder)
+    return folder, json.loads(done.stdout)
+
+
+def test_train_writes_a_whole_run_folder(finished):
+    folder, record = finished
+    names = {path.name for path in (folder / "demo").iterdir()}
+    assert names >= {
+        "config.json",
+        "metrics.jsonl",
+        "checkpoint.safetensors",
+        "assignment.csv",
+        "returns.csv",
+        "evaluation.json",
+        "traces.json",
+        "plots",
+        "report.html",
+    }
+    assert record["optimum_kind"] == "exact"
+    assert record["percent_of_optimum"] == pytest.approx(
+        100 * record["welfare"] / record["optimum"]
+    )
+    assert len(record["assignment"]) == 4
+    assert len(record["returns"]) == 2
+    assert not [name for name in names if name.startswith(".")]
+
+
+def test_evaluate_gives_what_training_stored(finished):
+    folder, record = finished
+    again = json.loads(handful("evaluate", "demo", "--json", cwd=folder).stdout)
+    for key in ("welfare", "welfare_stderr", "optimum", "assignment", "returns", "stochastic"):
+        assert again[key] == record[key]
+
+
+def test_evaluate_prints_a_summary_for_people(finished):
+    folder, _ = finished
+    output = handful("evaluate", "demo", "--episodes", 10, "--seed", 7, cwd=folder).stdout
+    assert "welfare" in output
+    assert "% of the exact optimum" in output
+
+
+def test_optimum_speaks_json_and_english(tmp_path):
+    grid = ["--param", "height=2", "--param", "width=2"]
+    arguments = ["optimum", "resource-gathering", "--policies", 1, *grid]
+    result = json.loads(handful(*arguments, "--json", cwd=tmp_path).stdout)
+    assert result["kind"] == "exact"
+    assert result["welfare"] == 96.0  # all four tiles in four steps
+    assert "exact: welfare 96.0000" in handful(*arguments, cwd=tmp_path).stdout
+
+
+def test_tasks_lists_the_tasks(tmp_path):
+    assert "resource-gathering" in handful("tasks", cwd=tmp_path).stdout
+    names = [task["name"] for task in json.loads(handful("tasks", "--json", cwd=tmp_path).stdout)]
+    assert "resource-gathering" in names
+
+
+def test_help_names_units_and_defaults(tmp_path):
+    text = " ".join(handful("train", "--help", cwd=tmp_path).stdout.split())
+    assert "Transitions per policy" in text
+    assert "(default: 1000000)" in text
+
+
+def test_a_fixed_assignment_comes_from_a_file(tmp_path):
+    (tmp_path / "who.csv").write_text("user,policy\na,1\nb,0\nc,1\nd,0\n")
+    arguments = ["--policies", 2, "--steps", 512, "--method", "fixed", *SMALL]
+    done = handful(
+        *["train", "resource-gathering", *arguments],
+        *["--assignment", "who.csv", "--out", "fixed", "--json"],
+        cwd=tmp_path,
+    )
+    assert json.loads(done.stdout)["assignment"] == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_resumes_to_the_same_end(finished, tmp_path, number):
+    """Bit for bit: the checkpoint of a run that was stopped equals that of one that was not."""
+    folder, record = finished
+    arguments = ["--policies", 2, "--steps", 10_000, "--method-set", "warm_up=5", *SMALL]
+    command = [sys.executable, "-m", "handful", "train", "resource-gathering"]
+    command += [*map(str, arguments), "--out", "stopped"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "stopped" / "metrics.jsonl"
+    while not metrics.exists() or metrics.read_text().count("\n") < 3:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(number)
+    errors = process.communicate()[1]
+    if number != signal.SIGKILL and process.returncode:
+        assert process.returncode == 128 + number
+        assert "continue with: handful resume stopped" in errors
+    handful("resume", "stopped", "--no-tensorboard", cwd=tmp_path)
+    name = "checkpoint.safetensors"
+    assert (tmp_path / "stopped" / name).read_bytes() == (folder / "demo" / name).read_bytes()
+    stored = json.loads((tmp_path / "stopped" / "evaluation.json").read_text())
+    assert stored["returns"] == record["returns"]
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert [line["update"] for line in lines] == list(range(1, 40))

@@ -1,0 +1,76 @@
+"""Study files: what they expand to, and what is wrong with bad ones."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from handful.errors import HandfulError
+from handful.experiments.study import read_study
+
+GOOD = {
+    "tasks": ["resource-gathering"],
+    "methods": ["em", "random"],
+    "policies": [1, 3],
+    "seeds": [0, 1, 2],
+    "steps": 4096,
+    "out": "runs",
+    "results": "results",
+}
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    def write(**changes):
+        values = {k: v for k, v in {**GOOD, **changes}.items() if v is not None}
+        path = tmp_path / "study.yaml"
+        path.write_text(yaml.safe_dump(values))
+        return path
+
+    return write
+
+
+def test_every_combination_is_a_run_and_the_first_seeds_come_first(study_file):
+    runs = read_study(study_file()).runs()
+    assert len(runs) == 2 * 2 * 3
+    assert [run.config.seed for run in runs] == [0] * 4 + [1] * 4 + [2] * 4
+    assert runs[0].folder == Path("runs/resource-gathering-em-k1-seed0")
+    assert len({run.folder for run in runs}) == len(runs)
+
+
+def test_settings_reach_the_runs(study_file):
+    path = study_file(
+        settings={"num_epochs": 3}, method_settings={"em": {"warm_up": 7}}, preset="paper"
+    )
+    for run in read_study(path).runs():
+        assert run.config.ppo.num_epochs == 3
+        assert run.config.method_settings == ({"warm_up": 7} if run.config.method == "em" else {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"seeds": None}, "lacks 'seeds'"),
+        ({"colour": "red"}, "unknown key 'colour'"),
+        ({"methods": "em"}, "'methods' must be a list"),
+        ({"policies": ["two"]}, "'policies' must be whole numbers"),
+        ({"steps": "many"}, "'steps' must be a whole number"),
+        ({"methods": ["emm"]}, "no assignment method named 'emm'"),
+        ({"policies": [26]}, "between 1 and the number of users"),
+        ({"tasks": ["gardening"]}, "no task named 'gardening'"),
+        ({"settings": {"speed": 1}}, "no setting named 'speed'"),
+    ],
+)
+def test_a_bad_study_is_one_sentence(study_file, changes, sentence):
+    with pytest.raises(HandfulError, match=sentence):
+        read_study(study_file(**changes)).runs()
+
+
+def test_a_file_that_is_not_yaml(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("tasks: [unclosed")
+    with pytest.raises(HandfulError, match="not valid YAML"):
+        read_study(path)
+    path.write_text("just words")
+    with pytest.raises(HandfulError, match="list of 'key: value' lines"):
+        read_study(path)

@@ -1,0 +1,77 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from handful.environment import Box, Discrete
+from handful.errors import HandfulError
+from handful.learner.networks import Actor, Layer, NetworkStack
+from handful.learner.normalize import Normalizer
+from handful.learner.policies import Policies
+
+MEANS = jnp.array([0.0, 10.0, 0.0])
+KEY = jax.random.key(0)
+
+
+def linear_policies(space, log_std=None):
+    """Outputs are the normalised observation, negated for policy 1; policy 1 is used to 10."""
+    weight = jnp.stack([jnp.eye(2), -jnp.eye(2), 3 * jnp.eye(2)])
+    actor = Actor(NetworkStack((), Layer(weight, jnp.zeros((3, 1, 2)))), log_std)
+    normalizer = Normalizer(jnp.ones(3), jnp.broadcast_to(MEANS[:, None], (3, 2)), jnp.ones((3, 2)))
+    return Policies(actor, normalizer, space)
+
+
+@pytest.fixture
+def discrete():
+    return linear_policies(Discrete(2))
+
+
+@pytest.fixture
+def continuous():
+    return linear_policies(Box((-1.0, -1.0), (1.0, 1.0)), jnp.full((3, 2), -1.0))
+
+
+def test_each_policy_acts_with_its_own_network_and_statistics(discrete):
+    observation = jnp.array([8.0, 9.0])
+    assert [int(discrete.act(observation, policy=k)) for k in range(3)] == [1, 0, 1]
+
+
+def test_act_without_a_key_is_the_mode_clipped_to_the_action_space(continuous):
+    observation = jnp.array([0.25, 7.0])
+    np.testing.assert_allclose(continuous.act(observation, policy=0), [0.25, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(continuous.act(observation, policy=2), [0.75, 1.0], rtol=1e-6)
+
+
+def test_act_with_a_key_samples_and_clips(continuous):
+    actions = np.array(
+        [continuous.act(jnp.zeros(2), policy=0, key=key) for key in jax.random.split(KEY, 30)]
+    )
+    assert len(np.unique(actions[:, 0])) > 20
+    assert np.abs(actions).max() <= 1.0
+    wide = linear_policies(Box((-1.0, -1.0), (1.0, 1.0)), jnp.full((3, 2), 3.0))
+    assert np.abs(wide.act(jnp.zeros(2), policy=0, key=KEY)).max() <= 1.0
+
+
+def test_call_gives_raw_distributions(continuous):
+    distribution = continuous(jnp.full((3, 1, 2), 7.0))
+    np.testing.assert_allclose(distribution.mean[:, 0, 0], [7.0, 3.0, 21.0], rtol=1e-5)
+
+
+def test_numpy_observations_are_taken(discrete):
+    assert discrete.act(np.array([3.0, 1.0], np.float64), policy=0) == 0
+
+
+@pytest.mark.parametrize("policy", [-1, 3])
+def test_policy_that_does_not_exist_is_refused(discrete, policy):
+    with pytest.raises(HandfulError, match=f"no policy {policy}: choose from 0 to 2"):
+        discrete.act(jnp.zeros(2), policy=policy)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 2), ()])
+def test_observation_of_another_size_is_refused(discrete, shape):
+    with pytest.raises(HandfulError, match=r"observation has shape \[2\], not"):
+        discrete.act(jnp.zeros(shape), policy=0)
+
+
+def test_sizes_are_known(discrete):
+    assert (discrete.num_policies, discrete.observation_size) == (3, 2)

@@ -1,0 +1,278 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from handful.collect.scan import collect, init_collector
+from handful.environment import Discrete
+from handful.learner.config import PPOConfig
+from handful.learner.networks import Layer, NetworkStack, init_actor
+from handful.learner.normalize import Normalizer
+from handful.learner.policies import Policies
+from handful.learner.update import (
+    LearnerState,
+    Rates,
+    adam,
+    clip_gradients,
+    init_learner,
+    take_learners,
+    update,
+)
+from handful.transitions import Transitions
+from tests.environments import ContextualBandit, Weather, problem_of
+
+CONFIG = PPOConfig(num_envs=8, batch_size=256, minibatch_size=64, num_epochs=2, hidden_sizes=(16,))
+ONE_STEP = PPOConfig(num_envs=8, batch_size=64, minibatch_size=64, num_epochs=1, hidden_sizes=(4,))
+RATES = Rates(jnp.array(0.01), jnp.array(0.0), 0.002)
+OWN_FEATURE = jnp.eye(2)
+
+
+def learner_for(problem, parameters=(), config=CONFIG, num_policies=2):
+    environment = problem.environment
+    return init_learner(
+        jax.random.key(0),
+        config,
+        num_policies,
+        environment.observation_size,
+        environment.action_space,
+        problem.num_features,
+        parameters,
+    )
+
+
+def collect_with(problem, learner, config=CONFIG, num_policies=2):
+    keys = jax.random.split(jax.random.key(1), num_policies)
+    collector = init_collector(keys, problem, config.num_envs)
+    policies = Policies(learner.actor, learner.normalizer, problem.environment.action_space)
+    return collect(collector, problem, policies, config.num_steps)[1]
+
+
+def run_update(learner, transitions, parameters=(), mix_fn=None, rates=RATES, config=CONFIG):
+    mix_fn = mix_fn or (lambda _: OWN_FEATURE)
+    return update(
+        jax.random.key(2),
+        learner,
+        transitions,
+        parameters,
+        mix_fn,
+        jnp.ones(2),
+        rates,
+        config,
+        0.9,
+        None,
+    )
+
+
+@pytest.fixture(scope="module")
+def bandit():
+    """A problem, a fresh learner, a batch, and what one update makes of them."""
+    problem = problem_of(ContextualBandit())
+    learner = learner_for(problem)
+    transitions = collect_with(problem, learner)
+    return problem, learner, transitions, jax.jit(run_update)(learner, transitions)
+
+
+def action_probabilities(learner, observations):
+    """[K, contexts, A]."""
+    actor, normalizer = learner.actor, learner.normalizer
+    return jax.nn.softmax(actor(normalizer(jnp.stack([observations] * 2))).logits)
+
+
+def test_update_makes_each_policys_own_best_action_likelier_in_every_context(bandit):
+    _, before, _, (after, _, _) = bandit
+    old, new = (action_probabilities(learner, jnp.eye(2)) for learner in (before, after))
+    for policy in range(2):
+        for context in range(2):
+            best = (policy - context) % 2  # feature (action + context) % 2 is its own
+            assert new[policy, context, best] > old[policy, context, best] + 0.02
+
+
+def test_update_moves_every_array(bandit):
+    _, before, _, (after, _, _) = bandit
+    for name in ("actor", "critic", "actor_moments", "critic_moments", "normalizer"):
+        pairs = zip(*(jax.tree.leaves(getattr(x, name)) for x in (before, after)), strict=True)
+        assert all(np.any(old != new) for old, new in pairs), name
+
+
+def test_normaliser_takes_in_observations_and_never_final_ones(bandit):
+    """The final observations of this environment are poison."""
+    _, _, transitions, (after, _, _) = bandit
+    seen = np.asarray(transitions.observations).reshape(2, -1, 2)
+    assert transitions.next_observations.min() > 1e5
+    np.testing.assert_allclose(after.normalizer.mean, seen.mean(axis=1), atol=1e-5)
+    np.testing.assert_allclose(after.normalizer.variance, seen.var(axis=1), atol=1e-5)
+
+
+def test_mixing_in_every_minibatch_equals_mixing_once(bandit):
+    """End-to-end and hard assignment differ by what learns, not by what the actors see."""
+    problem, _, transitions, (expected, _, _) = bandit
+    logits = jnp.array([[30.0, 0.0], [0.0, 30.0]])
+    learner = learner_for(problem, logits)
+    rates = RATES._replace(assignment_learning_rate=0.0)
+    found, kept, _ = jax.jit(
+        lambda learner: run_update(
+            learner, transitions, logits, lambda p: jax.nn.softmax(p, axis=1).T, rates
+        )
+    )(learner)
+    np.testing.assert_array_equal(kept, logits)
+    for one, other in zip(*(jax.tree.leaves(x.actor) for x in (found, expected)), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4)
+
+
+def test_statistics_stay_as_they_are_where_normalising_is_switched_off():
+    config = PPOConfig(**{**vars(ONE_STEP), "normalize_observations": False})
+    problem = problem_of(Weather())
+    learner = learner_for(problem, config=config)
+    transitions = collect_with(problem, learner, config)
+    after, _, _ = jax.jit(lambda x: run_update(x, transitions, config=config))(learner)
+    np.testing.assert_array_equal(after.normalizer.mean, 0.0)
+    np.testing.assert_array_equal(after.normalizer.count, 0.0)
+
+
+@pytest.fixture(scope="module")
+def one_step():
+    return jax.jit(lambda learner, batch: run_update(learner, batch, config=ONE_STEP))
+
+
+@pytest.mark.parametrize("round_", [1, 2, 3])
+def test_ratios_are_one_before_the_first_gradient_step(one_step, round_):
+    """Learning sees observations exactly as acting did, however the statistics move between."""
+    problem = problem_of(Weather())
+    learner = learner_for(problem, config=ONE_STEP)
+    for _ in range(round_):
+        transitions = collect_with(problem, learner, ONE_STEP)
+        learner, _, metrics = one_step(learner, transitions)
+        np.testing.assert_allclose(metrics.actor.approx_kl, 0.0, atol=1e-6)
+        np.testing.assert_array_equal(metrics.actor.clip_fraction, 0.0)
+    assert learner.normalizer.mean.min() > 90.0
+
+
+def test_first_gradient_step_moves_by_the_learning_rate(one_step):
+    problem = problem_of(Weather())
+    learner = learner_for(problem, config=ONE_STEP)
+    after, _, _ = one_step(learner, collect_with(problem, learner, ONE_STEP))
+    moved = np.abs(after.critic.head.bias - learner.critic.head.bias)
+    np.testing.assert_allclose(moved, float(RATES.learning_rate), rtol=0.02)
+
+
+def test_assignment_parameters_move_by_their_own_rate():
+    problem = problem_of(ContextualBandit())
+    logits = jnp.array([[0.3, 0.0], [0.0, 0.1]])
+    learner = learner_for(problem, logits, ONE_STEP)
+    transitions = collect_with(problem, learner, ONE_STEP)
+    mix_fn = lambda p: jax.nn.softmax(p, axis=1).T  # noqa: E731
+    moved = jax.jit(lambda batch: run_update(learner, batch, logits, mix_fn, config=ONE_STEP)[1])(
+        transitions
+    )
+    np.testing.assert_allclose(np.abs(moved - logits), RATES.assignment_learning_rate, rtol=0.05)
+
+
+@pytest.fixture(scope="module")
+def first_critic_loss():
+    """Of two steps in one environment whose values are its observations."""
+    config = PPOConfig(num_envs=1, batch_size=2, minibatch_size=2, num_epochs=1, gae_lambda=1.0)
+    actor = init_actor(jax.random.key(0), 1, 1, Discrete(2), (), True)
+    critic = NetworkStack((), Layer(jnp.ones((1, 1, 1)), jnp.zeros((1, 1, 1))))
+    init = adam(config).init
+    learner = LearnerState(
+        actor, critic, (init(actor), init(())), init(critic), Normalizer.identity(1, 1)
+    )
+    mix_fn, served = (lambda _: jnp.ones((1, 1))), jnp.ones(1)
+
+    def run(transitions):
+        key = jax.random.key(0)
+        inputs = (key, learner, transitions, (), mix_fn, served, RATES, config, 0.5, None)
+        return update(*inputs)[2].critic_loss
+
+    return jax.jit(run)
+
+
+@pytest.mark.parametrize(
+    ("terminated", "truncated", "targets"),
+    [
+        # Values are the observations, the discount is a half and lambda 1: the first step's
+        # advantage is 1 + 8/2 - 0 plus half of the second's, 0 + 7/2 - 0, unless it ended there.
+        pytest.param(False, False, [5.0 + 1.75, 3.5], id="going on"),
+        pytest.param(False, True, [5.0, 3.5], id="truncated: the final observation counts"),
+        pytest.param(True, False, [1.0, 3.5], id="terminated: nothing counts"),
+    ],
+)
+def test_value_targets_use_the_final_observation_and_not_the_resets(
+    first_critic_loss, terminated, truncated, targets
+):
+    """The first loss is half the mean square of targets less values, and values are 0 here."""
+
+    def column(*values, dtype=jnp.float32):
+        return jnp.array(values, dtype).reshape(1, 2, 1)
+
+    loss = first_critic_loss(
+        Transitions(
+            observations=column(0, 0)[..., None],
+            actions=column(0, 0, dtype=jnp.int32),
+            log_probs=column(-0.69, -0.69),
+            features=column(1, 0)[..., None],
+            next_observations=column(8, 7)[..., None],
+            terminated=column(terminated, 0, dtype=bool),
+            truncated=column(truncated, 0, dtype=bool),
+        )
+    )
+    np.testing.assert_allclose(loss, 0.5 * np.mean(np.square(targets)), rtol=1e-5)
+
+
+def stack_of(*weights, biases):
+    hidden = Layer(jnp.asarray(weights[0]), jnp.asarray(biases[0]))
+    return NetworkStack((hidden,), Layer(jnp.asarray(weights[1]), jnp.asarray(biases[1])))
+
+
+def norms(gradients):
+    leaves = [np.asarray(leaf).reshape(2, -1) for leaf in jax.tree.leaves(gradients)]
+    return np.linalg.norm(np.concatenate(leaves, axis=1), axis=1)
+
+
+def test_gradients_of_separate_networks_are_clipped_policy_by_policy():
+    ones = np.ones((2, 1, 1))
+    scale = np.array([3.0, 0.01]).reshape(2, 1, 1)
+    gradients = stack_of(ones * scale, ones * scale, biases=(ones * scale, ones * scale))
+    np.testing.assert_allclose(norms(gradients), [6.0, 0.02])
+    clipped = clip_gradients(gradients, 0.5)
+    np.testing.assert_allclose(norms(clipped), [0.5, 0.02], rtol=1e-5)
+    np.testing.assert_allclose(clipped.hidden[0].weight[0], 0.25, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "factor"), [(3.0, 0.5 * 2**0.5 / (3 * 6**0.5)), (0.1, 1.0)])
+def test_gradients_of_shared_networks_are_clipped_together(size, factor):
+    """To the norm times the square root of the number of policies: 6 equal entries, 2 policies."""
+    own = np.full((2, 1, 1), size)
+    shared = (np.full((1, 1), size), np.full(1, size))
+    gradients = stack_of(shared[0], own, biases=(shared[1], own))
+    clipped = clip_gradients(gradients, 0.5)
+    for before, after in zip(*map(jax.tree.leaves, (gradients, clipped)), strict=True):
+        np.testing.assert_allclose(after, before * factor, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share_hidden", [True, False], ids=["shared", "separate"])
+def test_copied_policy_takes_moments_and_statistics_along(share_hidden):
+    problem = problem_of(Weather())
+    config = PPOConfig(**{**vars(ONE_STEP), "share_hidden": share_hidden})
+    learner = learner_for(problem, config=config)
+    keys = iter(jax.random.split(jax.random.key(3), 100))
+    learner = jax.tree.map(lambda x: x + jax.random.normal(next(keys), x.shape), learner)
+    copied = take_learners(learner, jnp.array([1, 1]))
+
+    def own_arrays(state):
+        networks = (
+            state.actor.stack,
+            state.critic,
+            state.actor_moments[0].mu.stack,
+            state.actor_moments[0].nu.stack,
+            state.critic_moments.mu,
+            state.critic_moments.nu,
+        )
+        layers = [n.head for n in networks]
+        if not share_hidden:
+            layers += [layer for n in networks for layer in n.hidden]
+        return jax.tree.leaves((layers, state.normalizer))
+
+    for old, new in zip(*map(own_arrays, (learner, copied)), strict=True):
+        np.testing.assert_array_equal(new, old[np.array([1, 1])])
+    assert copied.actor_moments[0].count == learner.actor_moments[0].count

@@ -1,0 +1,168 @@
+"""The figures say what the data say, and are drawn the same every time."""
+
+import dataclasses
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from handful.envs.resource_gathering import ResourceGathering
+from handful.reports.figures import pictures, write_welfare_figure
+from handful.reports.grid import grid_of, users_are_tiles, walks_of
+from handful.reports.plots.budget import WelfareRow
+from handful.reports.plots.curves import Reference, draw_users, draw_welfare
+from handful.reports.plots.served import draw_returns, user_order
+from handful.reports.plots.style import policy_colour, policy_dashes
+from handful.reports.plots.walks import MAX_OVERLAID, draw_walk, lane_offset
+from handful.reports.run import read_run
+from handful.reports.words import count, number
+from tests.reports.folders import GRID, write_grid_run, write_run
+
+
+@pytest.fixture
+def axis():
+    return Figure().add_subplot()
+
+
+@pytest.fixture(scope="module")
+def grid_run(tmp_path_factory):
+    return read_run(write_grid_run(tmp_path_factory.mktemp("runs") / "grid"))
+
+
+def test_25_policies_look_different():
+    looks = {(policy_colour(policy), policy_dashes(policy)) for policy in range(25)}
+    assert len(looks) == 25
+    assert len({policy_colour(policy) for policy in range(25)}) == 25
+
+
+def test_neighbouring_lanes_are_apart_and_within_the_tile():
+    for num_policies in range(1, MAX_OVERLAID + 1):
+        offsets = [lane_offset(policy, num_policies) for policy in range(num_policies)]
+        assert np.isclose(sum(offsets), 0)
+        assert max(offsets) < 0.45
+        assert all(gap > 0.08 for gap in np.diff(offsets))
+
+
+def test_grid_and_walks_are_read_from_the_folder(grid_run):
+    grid = grid_of(grid_run)
+    assert (grid.height, grid.width, grid.start, grid.blocked) == (3, 3, (2, 1), ((1, 1),))
+    assert users_are_tiles(grid_run, grid)
+    loop, bump, cut = walks_of(grid_run, grid)
+    assert loop.shape == (7, 2)
+    assert (loop[0] == loop[-1]).all()
+    assert bump.shape == (6, 2)
+    assert (cut[-1] == (0, 2)).all()
+
+
+@pytest.mark.parametrize(
+    "position", [[[0.5, 1.0]], [[9, 9]], [[1]], "somewhere", [[None, 1]], [[-1, 0]]]
+)
+def test_positions_that_are_no_tiles_are_no_walk(tmp_path, position):
+    traces = [{"length": 1, "position": position}]
+    run = read_run(write_grid_run(tmp_path / "run", num_policies=1, traces=traces))
+    assert walks_of(run, grid_of(run)) is None
+    assert "walks" not in {picture.name for picture in pictures(run)}
+
+
+def test_users_other_than_tiles_get_no_map_of_tiles(tmp_path):
+    users = [f"person {i}" for i in range(8)]
+    run = read_run(write_grid_run(tmp_path / "run", users=users))
+    names = {picture.name for picture in pictures(run)}
+    assert "walks" in names
+    assert "served" not in names
+
+
+def test_environment_that_is_no_grid(tmp_path):
+    environment = {"height": 1.7, "width": "wide", "start": None}
+    folder = write_run(tmp_path / "run", users=["a", "b"], num_policies=1, environment=environment)
+    assert grid_of(read_run(folder)) is None
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [
+        [[0, 0], [0, 0]],
+        [[0, 0], [0, 1], [0, 0]],
+        [[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]],
+        [[0, 0], [1, 1], [0, 2], [0, 1]],
+    ],
+    ids=["bump", "out and back", "loop", "diagonal and cut"],
+)
+def test_line_of_a_walk_stays_beside_its_tiles(axis, walk):
+    walk = np.array(walk)
+    draw_walk(axis, walk, 0)
+    for patch in axis.patches:
+        vertices = patch.get_path().vertices
+        assert np.isfinite(vertices).all()
+        nearest = np.linalg.norm(vertices[:, None] - walk[None, :, ::-1], axis=2).min(axis=1)
+        assert nearest.max() < 0.75
+
+
+def test_out_and_back_are_two_lines(axis):
+    draw_walk(axis, np.array([[0, 0], [0, 1], [0, 2], [0, 1], [0, 0]]), 0)
+    (patch,) = axis.patches
+    rows = patch.get_path().vertices[:, 1]
+    assert rows.min() < -0.02
+    assert rows.max() > 0.02
+
+
+def test_users_stand_by_policy_and_their_blocks_are_framed(axis, grid_run):
+    results = grid_run.results
+    order = user_order(results)
+    assert (np.diff(results.assignment[order]) >= 0).all()
+    draw_returns(axis, results, grid_run.users)
+    shown = np.asarray(axis.images[0].get_array())
+    for policy, frame in enumerate(axis.patches):
+        begin, end = round(frame.get_x() + 0.5), round(frame.get_x() + 0.5 + frame.get_width())
+        assert frame.get_y() == policy - 0.5
+        assert end - begin == results.users_per_policy[policy]
+        assert (shown[policy, begin:end] >= 80).all()
+
+
+def test_learning_curve_has_the_optimum_and_the_evaluation(axis, grid_run):
+    draw_welfare(axis, grid_run.curves, Reference(82.0, 0.5, 91.04, "upper bound"))
+    labels = [text.get_text() for text in axis.texts]
+    assert labels == ["upper bound on welfare: 91.04"]
+    assert any((np.asarray(line.get_ydata()) == 91.04).all() for line in axis.lines)
+    assert "evaluated: 82.00 ± 0.50" in axis.get_legend_handles_labels()[1]
+
+
+def test_users_over_time_stack_up_to_all_users(axis, grid_run):
+    draw_users(axis, grid_run.curves)
+    assert np.isclose(axis.get_ylim()[1], len(grid_run.users))
+
+
+def test_welfare_against_the_budget(tmp_path):
+    rows = [WelfareRow("em", k, 60.0 + k, 0.5) for k in (1, 3, 10)]
+    rows += [WelfareRow("random", k, 40.0 + k, 1.0) for k in (3, 1)]
+    paths = [tmp_path / name for name in ("a.svg", "b.svg", "c.png")]
+    write_welfare_figure(rows, {1: 74.0, 3: 86.0, 10: 93.0}, *paths[:1])
+    write_welfare_figure(rows, {1: 74.0, 3: 86.0, 10: 93.0}, *paths[1:])
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert paths[2].read_bytes().startswith(b"\x89PNG")
+    write_welfare_figure(rows, {}, tmp_path / "no-optimum.svg")
+
+
+def test_figures_are_svg_without_date_and_leave_the_global_style_alone(tmp_path, grid_run):
+    before = dict(mpl.rcParams)
+    write_welfare_figure([WelfareRow("em", 1, 60.0, 0.5)], {}, tmp_path / "figure.svg")
+    assert dict(mpl.rcParams) == before
+    text = (tmp_path / "figure.svg").read_text()
+    assert ET.fromstring(text).tag.endswith("svg")
+    assert "dc:date" not in text
+
+
+def test_numbers():
+    written = [number(value) for value in (0, 88.64, 1.4e-15, -1e-12, 0.004, 0.5, -3.0, 12345.6)]
+    assert written == ["0.00", "88.64", "0.00", "0.00", "0.004", "0.50", "-3.00", "12,345.60"]
+
+
+def test_counts():
+    written = [count(1, "policy"), count(5, "policy"), count(1, "user"), count(2500, "user")]
+    assert written == ["1 policy", "5 policies", "1 user", "2,500 users"]
+
+
+def test_grid_description_is_what_the_environment_writes():
+    assert set(GRID) <= {field.name for field in dataclasses.fields(ResourceGathering)}

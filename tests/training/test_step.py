@@ -1,0 +1,115 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from handful.collect.scan import collect
+from handful.problem import make
+from handful.training.state import init_state
+from tests.environments import Weather, problem_of, push_problem
+from tests.training.helpers import assert_identical, config_of, step_of, train_tiny
+
+TARGETS = (0.5, -0.5, 0.2)
+
+
+@pytest.mark.parametrize("share_hidden", [True, False], ids=["shared", "separate"])
+@pytest.mark.parametrize("method", ["end-to-end", "em"])
+def test_every_parameter_moves_in_one_step(method, share_hidden):
+    """Log standard deviations, heads, shared layers, critics, and the logits where there are any."""
+    problem = push_problem(TARGETS)
+    config = config_of(2, method, share_hidden=share_hidden)
+    before = init_state(problem, config)
+    after, _ = step_of(problem, config)(before)
+    learnt = [(before.learner.actor, after.learner.actor)]
+    learnt.append((before.learner.critic, after.learner.critic))
+    if method == "end-to-end":
+        learnt.append((before.assignment, after.assignment))
+    assert before.learner.actor.log_std.shape == (2, 1)
+    for old, new in learnt:
+        leaves, _ = jax.tree_util.tree_flatten_with_path(old)
+        for (path, was), now in zip(leaves, jax.tree.leaves(new), strict=True):
+            assert (np.asarray(was) != np.asarray(now)).all(), jax.tree_util.keystr(path)
+
+
+def test_normaliser_holds_the_raw_observations_of_all_batches():
+    """Not those that it had normalised and clipped already."""
+    problem, config = problem_of(Weather(), np.eye(2)), config_of(2)
+    state, step = init_state(problem, config), step_of(problem, config)
+    look = jax.jit(
+        lambda s: collect(s.collector, problem, s.policies(problem), config.ppo.num_steps)[1]
+    )
+    seen = []
+    for _ in range(3):
+        seen.append(np.asarray(look(state).observations).reshape(2, -1, 2))
+        state, _ = step(state)
+    everything = np.concatenate(seen, axis=1)
+    assert abs(everything.mean() - 100.0) < 2.0
+    np.testing.assert_array_equal(state.learner.normalizer.count, 3 * 256)
+    np.testing.assert_allclose(state.learner.normalizer.mean, everything.mean(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(state.learner.normalizer.variance, everything.var(axis=1), rtol=1e-2)
+
+
+@pytest.fixture(scope="module")
+def grid_run():
+    problem = make("resource-gathering", height=2, width=2, time_limit=6)
+    config = config_of(2, "em", updates=5, method_settings={"warm_up": 2})
+    step, states = step_of(problem, config), [init_state(problem, config)]
+    metrics = []
+    for _ in range(config.num_updates):
+        state, told = step(states[-1])
+        states.append(state)
+        metrics.append(jax.device_get(told))
+    return problem, config, step, states, metrics
+
+
+def test_same_state_gives_the_same_next_state_bit_for_bit(grid_run):
+    _, _, step, states, _ = grid_run
+    assert_identical(step(states[0])[0], states[1])
+    assert [int(state.update) for state in states] == list(range(6))
+
+
+def test_table_keeps_undiscounted_returns_in_the_environments_units(grid_run):
+    """Tours of a 2x2 grid pay between 94 and 99 a tile; the learner's scale is a hundredth."""
+    _, _, _, states, metrics = grid_run
+    start = 3  # every closed tour ends on the start tile, whose user is paid
+    closed = np.asarray(states[-1].table.mean)[:, start]
+    assert (closed > 60).all()
+    assert (closed <= 99).all()
+    assert all((told.episodes > 0).all() for told in metrics)
+
+
+def test_welfare_metric_is_of_the_table_under_the_assignment(grid_run):
+    _, _, _, states, metrics = grid_run
+    for state, told in zip(states[1:], metrics, strict=True):
+        served = np.asarray(state.table.mean)[np.argmax(state.assignment, axis=1), range(4)]
+        assert told.welfare == pytest.approx(served.mean(), rel=1e-5)
+        assert told.users.sum() == pytest.approx(4)
+
+
+def test_assignment_stays_through_the_warm_up_and_then_follows_the_table(grid_run):
+    _, _, _, states, _ = grid_run
+    np.testing.assert_array_equal(states[2].assignment, states[0].assignment)
+    for state in states[3:]:
+        returns = np.asarray(state.table.mean).T
+        served = returns[range(4), np.argmax(state.assignment, axis=1)]
+        worse = served < returns.max(axis=1)
+        sizes = np.asarray(state.assignment).sum(axis=0)
+        assert (sizes > 0).all()
+        assert not worse.any() or 1 in sizes  # only who keeps a policy from being empty
+
+
+def test_rates_fall_linearly_from_the_first_update_to_the_last(grid_run):
+    _, config, _, _, metrics = grid_run
+    first, last = config.ppo.learning_rate, config.ppo.final_learning_rate
+    expected = np.linspace(first, last, config.num_updates)
+    np.testing.assert_allclose([told.learning_rate for told in metrics], expected, rtol=1e-5)
+
+
+def test_policies_of_a_state_act_with_its_statistics():
+    problem = problem_of(Weather(), np.eye(2))
+    state, _ = train_tiny(problem, config_of(2), updates=2)
+    policies = state.policies(problem)
+    observations = jnp.full((2, 1, 2), 103.0)
+    expected = state.learner.actor(state.learner.normalizer(observations))
+    np.testing.assert_array_equal(policies(observations).logits, expected.logits)
+    assert policies.num_policies == 2
