@@ -15,7 +15,7 @@ TARGETS = (0.5, -0.5, 0.2)
 @pytest.mark.parametrize("share_hidden", [True, False], ids=["shared", "separate"])
 @pytest.mark.parametrize("method", ["end-to-end", "em"])
 def test_every_parameter_moves_in_one_step(method, share_hidden):
-    """Log standard deviations, heads, shared layers, critics, and the logits where there are any."""
+    """Log standard deviations, heads, shared layers, critics, and logits where there are any."""
     problem = push_problem(TARGETS)
     config = config_of(2, method, share_hidden=share_hidden)
     before = init_state(problem, config)

@@ -60,7 +60,9 @@ class Clustering(AssignmentMethod):
 
     def intervention_update(self, num_updates: int, num_policies: int) -> int | None:
         """When the pre-training is over; never for one policy, which is universal already."""
-        return round(self.pretraining * num_updates) if num_policies > 1 else None
+        if num_policies == 1:
+            return None
+        return min(round(self.pretraining * num_updates), num_updates - 1)
 
     def intervene(
         self, key: PRNGKey, state: Float[Array, "N K"], trajectories: TrajectoryFn

@@ -37,10 +37,11 @@ class Evaluate:
         update = int(state.update)
         if update < config.num_updates:
             say(f"handful: the run is not finished: update {update} of {config.num_updates}.")
+        chosen = state.chosen(config)
         evaluation = evaluate(
             problem,
-            state.policies(problem),
-            config.make_method().weights(state.assignment),
+            chosen.policies(problem),
+            config.make_method().weights(chosen.assignment),
             seed=config.seed if self.seed is None else self.seed,
             num_episodes=self.episodes,
         )

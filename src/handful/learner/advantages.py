@@ -50,7 +50,7 @@ class Scale(NamedTuple):
     """What turns a policy's mixed advantages into standard ones."""
 
     mean: Float[Array, " K"]
-    spread: Float[Array, " K"]
+    std: Float[Array, " K"]
 
 
 def mix_advantages(
@@ -60,17 +60,11 @@ def mix_advantages(
     return jnp.einsum("kmd,kd->km", advantages, mix)
 
 
-def advantage_scale(mixed: Float[Array, "K M"], floor: Float[Array, " K"]) -> Scale:
-    """Mean and spread over the batch, for each policy (paper, appendix B).
-
-    Args:
-        floor: added to the standard deviation. A policy that has settled meets advantages that are
-            little but the critic's error; dividing by their own spread would blow that up to full
-            size and drive a finished policy out of its optimum.
-    """
-    return Scale(jnp.mean(mixed, axis=1), jnp.std(mixed, axis=1) + floor)
+def advantage_scale(mixed: Float[Array, "K M"]) -> Scale:
+    """Mean and standard deviation over the batch, for each policy (paper, appendix B)."""
+    return Scale(jnp.mean(mixed, axis=1), jnp.std(mixed, axis=1))
 
 
 def standardize(mixed: Float[Array, "K M"], scale: Scale) -> Float[Array, "K M"]:
-    """Zero mean and near unit spread; advantages that do not vary become zero."""
-    return (mixed - scale.mean[:, None]) / (scale.spread[:, None] + 1e-8)
+    """Zero mean and unit spread; advantages that do not vary become zero."""
+    return (mixed - scale.mean[:, None]) / (scale.std[:, None] + 1e-8)

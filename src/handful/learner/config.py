@@ -26,8 +26,6 @@ class PPOConfig:
         hidden_sizes: widths of the hidden layers, all tanh.
         share_hidden: share the hidden layers among actors, and among critics.
         normalize_observations: by each policy's own running mean and variance.
-        advantage_floor: added to the standard deviation that advantages are divided by, as a share
-            of the return scale for each user served.
         max_grad_norm: gradients are scaled down to this norm (times the square root of ``K`` where
             the policies share layers, so that a policy's part does not shrink with the budget).
         adam_epsilon: Adam's epsilon.
@@ -49,7 +47,6 @@ class PPOConfig:
     hidden_sizes: tuple[int, ...] = (64,)
     share_hidden: bool = True
     normalize_observations: bool = True
-    advantage_floor: float = 0.01
     max_grad_norm: float = 0.5
     adam_epsilon: float = 1e-5
 
@@ -64,7 +61,6 @@ class PPOConfig:
             "final_learning_rate",
             "entropy_coefficient",
             "final_entropy_coefficient",
-            "advantage_floor",
         ):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         _require(0 <= self.gae_lambda <= 1, "gae_lambda", "between 0 and 1", self.gae_lambda)

@@ -116,7 +116,6 @@ def update(
     transitions: Transitions,
     assignment_parameters: PyTree,
     mix_fn: MixFn,
-    served: Float[Array, " K"],
     rates: Rates,
     config: PPOConfig,
     discount: float,
@@ -129,13 +128,12 @@ def update(
         transitions: one batch of each policy, features on the learner's scale.
         assignment_parameters: what ``mix_fn`` takes; an empty tree where nothing is learnt there.
         mix_fn: gives the weight [K, D] of each feature in each policy's reward.
-        served: the weight of users on each policy, which its mixed advantages grow with.
         rates: this update's step sizes and entropy coefficient.
         mesh: two devices to share the work between, or None.
     """
     actor_batch, critic_batch = _prepare(state, transitions, config, discount)
     mixed = mix_advantages(actor_batch.advantages, mix_fn(assignment_parameters))
-    scale = advantage_scale(mixed, config.advantage_floor * served)
+    scale = advantage_scale(mixed)
     if not jax.tree.leaves(assignment_parameters):
         # A mix that stays the same is applied once instead of in every minibatch.
         actor_batch = actor_batch._replace(advantages=mixed[:, :, None])

@@ -31,6 +31,11 @@ def train_command(run: Run) -> str | None:
     return " \\\n  ".join(parts)
 
 
+def resume_command(run: Run) -> str:
+    """What continues the run, from the folder above its own."""
+    return f"handful resume {shlex.quote(run.name)}"
+
+
 def _pairs(flag: str, values: Mapping[str, Any]) -> list[str]:
     written = {name: json.dumps(value, separators=(",", ":")) for name, value in values.items()}
     return [f"{flag} {shlex.quote(f'{name}={value}')}" for name, value in written.items()]

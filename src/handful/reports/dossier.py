@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from handful.reports import facts
-from handful.reports.command import train_command
+from handful.reports.command import resume_command, train_command
 from handful.reports.figures import Picture, pictures
 from handful.reports.plots.style import write_figure
 from handful.reports.run import Run, read_run
@@ -69,7 +69,7 @@ def _page(run: Run, shown: dict[str, dict[str, str]]) -> str:
         "number": number,
     }
     if run.results is None:
-        context["progress"] = facts.progress(run)
+        context |= {"progress": facts.progress(run), "resume_command": resume_command(run)}
         return environment.get_template("unfinished.html.j2").render(context)
     results = run.results
     context |= {

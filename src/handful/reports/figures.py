@@ -87,7 +87,7 @@ def write_welfare_figure(
     def build() -> Figure:
         figure, axis = _single(_WIDTH, 3.9)
         draw_welfare_against_budget(axis, rows, optimum, optimum_kind)
-        legend_above(figure, columns=4)
+        legend_above(figure, columns=5)
         return figure
 
     write_figure(build, *paths)

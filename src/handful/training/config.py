@@ -23,6 +23,7 @@ class TrainConfig:
         seed: of everything random in training.
         return_mixing: the moving average's weight on new returns (the paper's lambda,
             equation 10).
+        keep_best: hand out the policies that did best in training instead of the last ones.
         ppo: the learner's numbers.
 
     Raises:
@@ -36,6 +37,7 @@ class TrainConfig:
     steps: int = 1_000_000
     seed: int = 0
     return_mixing: float = 0.05
+    keep_best: bool = True
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:

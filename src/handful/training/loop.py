@@ -26,7 +26,7 @@ from handful.training.config import TrainConfig
 from handful.training.preflight import check_shapes
 from handful.training.record import describe_run, evaluation_record, write_results
 from handful.training.signals import StopRequest, TrainingInterrupted
-from handful.training.state import TrainState, init_policies, init_state
+from handful.training.state import Snapshot, TrainState, init_policies, init_state
 from handful.training.step import StepMetrics, train_step
 from handful.types import NumpyArray
 
@@ -196,8 +196,9 @@ def _run(
             stop = stack.enter_context(StopRequest())
             state, seconds = _train(problem, config, state, folder, callbacks, stop, seconds)
 
-    policies = state.policies(problem)
-    alpha = np.asarray(config.make_method().weights(state.assignment))
+    chosen = state.chosen(config)
+    policies = chosen.policies(problem)
+    alpha = np.asarray(config.make_method().weights(chosen.assignment))
     evaluation = evaluate(
         problem, policies, alpha, seed=config.seed, num_episodes=EVALUATION_EPISODES
     )
@@ -275,11 +276,12 @@ def _intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSt
         return problem.population.returns(steps).T
 
     decision = method.intervene(method_key, state.assignment, trajectories)
-    learner, collector, table = state.learner, state.collector, state.table
+    learner, collector, table, best = state.learner, state.collector, state.table, state.best
     if decision.restart:
         parameters = method.parameters(decision.state)
         learner, collector, table = init_policies(restart_key, problem, config, parameters)
-    return TrainState(key, state.update, learner, collector, table, decision.state)
+        best = Snapshot.worthless(learner, decision.state)
+    return TrainState(key, state.update, learner, collector, table, decision.state, best)
 
 
 def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
@@ -287,6 +289,7 @@ def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
     actor = metrics.learner.actor
     return {
         "welfare": float(metrics.welfare),
+        "best_welfare": float(metrics.best_welfare),
         "learning_rate": float(metrics.learning_rate),
         "entropy_coefficient": float(metrics.entropy_coefficient),
         "users": metrics.users.tolist(),

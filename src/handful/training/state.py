@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 
 from handful.collect.scan import CollectorState, FinishedEpisodes, init_collector
+from handful.learner.networks import Actor
+from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
 from handful.learner.update import LearnerState, init_learner
 from handful.problem import RMDP
@@ -31,11 +33,43 @@ class ReturnTable(eqx.Module):
         return cls(jnp.zeros((num_policies, num_features)), jnp.zeros(num_policies, bool))
 
     def update(self, finished: FinishedEpisodes, mixing: float) -> "ReturnTable":
-        """Mix in the mean return of the episodes that a batch finished, where it did any."""
+        """Mix in the mean return of the episodes that a batch finished, where it did any.
+
+        A ``mixing`` of 1 takes the batch's mean alone.
+        """
         any_finished = finished.count > 0
         batch_mean = finished.total_return / jnp.maximum(finished.count, 1)[:, None]
         weight = jnp.where(any_finished, jnp.where(self.seen, mixing, 1.0), 0.0)[:, None]
         return ReturnTable((1 - weight) * self.mean + weight * batch_mean, self.seen | any_finished)
+
+
+class Snapshot(eqx.Module):
+    """Policies and their assignment at one moment, and what they were worth then.
+
+    Attributes:
+        welfare: mean over users, from the episodes that the policies finished in one batch.
+        actor, normalizer: the policies.
+        assignment: the assignment method's state.
+    """
+
+    welfare: Float[Array, ""]
+    actor: Actor
+    normalizer: Normalizer
+    assignment: PyTree
+
+    @classmethod
+    def worthless(cls, learner: LearnerState, assignment: PyTree) -> "Snapshot":
+        """One that anything is better than."""
+        nothing = jnp.asarray(-jnp.inf)
+        return cls(nothing, learner.actor, learner.normalizer, assignment)
+
+    def better_of(self, other: "Snapshot") -> "Snapshot":
+        """Whichever is worth more; this one if they are worth the same."""
+        return jax.tree.map(lambda a, b: jnp.where(other.welfare > self.welfare, b, a), self, other)
+
+    def policies(self, problem: RMDP) -> Policies:
+        """The policies, ready to act."""
+        return Policies(self.actor, self.normalizer, problem.environment.action_space)
 
 
 class TrainState(eqx.Module):
@@ -48,6 +82,7 @@ class TrainState(eqx.Module):
         collector: environments, with a key for each policy.
         table: the return table.
         assignment: the assignment method's state.
+        best: the best policies so far, by their training episodes.
     """
 
     key: PRNGKey
@@ -56,12 +91,19 @@ class TrainState(eqx.Module):
     collector: CollectorState
     table: ReturnTable
     assignment: PyTree
+    best: Snapshot
 
     def policies(self, problem: RMDP) -> Policies:
         """The policies as they are now."""
         return Policies(
             self.learner.actor, self.learner.normalizer, problem.environment.action_space
         )
+
+    def chosen(self, config: TrainConfig) -> Snapshot:
+        """What the run hands out: the best policies so far, or the latest."""
+        learner = self.learner
+        latest = Snapshot(self.best.welfare, learner.actor, learner.normalizer, self.assignment)
+        return self.best if config.keep_best and jnp.isfinite(self.best.welfare) else latest
 
 
 def init_state(problem: RMDP, config: TrainConfig) -> TrainState:
@@ -76,7 +118,8 @@ def _init_state(seed: Int[Array, ""], problem: RMDP, config: TrainConfig) -> Tra
     assignment = method.init(assignment_key, problem.num_users, config.num_policies)
     parameters = method.parameters(assignment)
     learner, collector, table = init_policies(policies_key, problem, config, parameters)
-    return TrainState(key, jnp.zeros((), jnp.int32), learner, collector, table, assignment)
+    best = Snapshot.worthless(learner, assignment)
+    return TrainState(key, jnp.zeros((), jnp.int32), learner, collector, table, assignment, best)
 
 
 def init_policies(

@@ -11,7 +11,7 @@ from handful.collect.scan import collect
 from handful.learner.update import Rates, UpdateMetrics, update
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
-from handful.training.state import TrainState
+from handful.training.state import Snapshot, TrainState
 from handful.types import Array, Bool, Float, Int, PyTree
 from handful.welfare import user_weights, utilitarian
 
@@ -22,6 +22,7 @@ class StepMetrics(NamedTuple):
     Attributes:
         welfare: of the moving-average returns under the assignment: a noisy, late estimate from
             training with sampled actions; evaluation is apart.
+        best_welfare: of the best policies so far, from one batch of theirs.
         users: weight of users on each policy.
         episodes: finished by each policy.
         learning_rate, entropy_coefficient: as used.
@@ -31,6 +32,7 @@ class StepMetrics(NamedTuple):
     """
 
     welfare: Float[Array, ""]
+    best_welfare: Float[Array, ""]
     users: Float[Array, " K"]
     episodes: Int[Array, " K"]
     learning_rate: Float[Array, ""]
@@ -71,6 +73,12 @@ def train_step(
     utilities = jnp.sum(alpha * returns, axis=1)
     weights = user_weights(utilitarian, utilities)
 
+    # Keep the policies that collected this batch if it shows them to be the best so far.
+    latest = state.table.update(finished, 1.0).mean
+    batch_welfare = utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1))
+    seen = Snapshot(batch_welfare, state.learner.actor, state.learner.normalizer, assignment)
+    best = state.best.better_of(seen)
+
     def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
         alpha = method.weights(method.with_parameters(assignment, parameters))
         return (alpha * weights[:, None]).T @ coefficients
@@ -83,7 +91,6 @@ def train_step(
         transitions.scale_features(1.0 / problem.return_scale),
         method.parameters(assignment),
         mix_fn,
-        jnp.sum(alpha * weights[:, None], axis=0),
         rates,
         config.ppo,
         problem.discount,
@@ -93,6 +100,7 @@ def train_step(
 
     metrics = StepMetrics(
         welfare=utilitarian(utilities),
+        best_welfare=best.welfare,
         users=jnp.sum(alpha, axis=0),
         episodes=finished.count,
         learning_rate=rates.learning_rate,
@@ -102,7 +110,8 @@ def train_step(
         finite_policies=jnp.isfinite(learner_metrics.critic_loss)
         & jnp.isfinite(learner_metrics.actor.entropy),
     )
-    return TrainState(key, state.update + 1, learner, collector, table, assignment), metrics
+    new_state = TrainState(key, state.update + 1, learner, collector, table, assignment, best)
+    return new_state, metrics
 
 
 def _rates(update: Int[Array, ""], config: TrainConfig, method: AssignmentMethod) -> Rates:

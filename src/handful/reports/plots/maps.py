@@ -26,17 +26,18 @@ def draw_map(axis: Axes, grid: GridMap, fills: Mapping[Tile, str]) -> None:
 
 
 def label_start(axis: Axes, grid: GridMap) -> None:
-    """The word under the start tile, or in it where there are rows below."""
+    """The word under a start tile of the bottom row; elsewhere it would hide what is there."""
     row, column = grid.start
-    is_bottom = row == grid.height - 1
+    if row < grid.height - 1:
+        return
     axis.annotate(
         "start",
-        (column, row + _HALF if is_bottom else row + _HALF - 0.05),
-        xytext=(0, -3 if is_bottom else 0),
+        (column, row + _HALF),
+        xytext=(0, -3),
         textcoords="offset points",
         ha="center",
-        va="top" if is_bottom else "bottom",
-        color=MUTED if is_bottom else INK,
+        va="top",
+        color=MUTED,
         fontsize=9,
         annotation_clip=False,
     )

@@ -121,4 +121,6 @@ def tile_fills(
 
 
 def _short(name: str, longest: int = 18) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+    """Cut in the middle: names often differ at the end only."""
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"

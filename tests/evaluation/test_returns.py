@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+
+import handful.evaluation.returns as returns_module
+from handful.collect.scan import collect
+from handful.errors import HandfulError
+from handful.evaluation.returns import evaluate, mean_and_stderr, summarize
+from handful.training.state import init_state
+from tests.environments import ContextualBandit, Weather, problem_of
+from tests.training.helpers import config_of
+
+# Four episodes of two policies for three users: [E, K, N].
+RETURNS = np.array(
+    [
+        [[10.0, 0.0, 4.0], [0.0, 5.0, 2.0]],
+        [[10.0, 2.0, 4.0], [0.0, 5.0, 2.0]],
+        [[10.0, 8.0, 4.0], [2.0, 3.0, 6.0]],
+        [[10.0, 6.0, 4.0], [2.0, 3.0, 6.0]],
+    ]
+)
+LENGTHS = np.array([[1, 10], [2, 10], [3, 10], [6, 10]])
+ALPHA = np.array([[0.9, 0.1], [0.75, 0.25], [0.25, 0.75]])
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return summarize(RETURNS, LENGTHS, ALPHA)
+
+
+def test_returns_are_means_over_episodes_with_their_standard_errors(measured):
+    np.testing.assert_allclose(measured.returns, [[10, 4, 4], [1, 4, 4]])
+    by_hand = [
+        [0, np.sqrt((16 + 4 + 16 + 4) / 3) / 2, 0],
+        [np.sqrt(4 / 3) / 2, np.sqrt(4 / 3) / 2, np.sqrt(16 / 3) / 2],
+    ]
+    np.testing.assert_allclose(measured.returns_stderr, by_hand)
+    np.testing.assert_allclose(measured.lengths, [3, 10])
+
+
+def test_welfare_is_the_mean_user_under_their_likeliest_policy(measured):
+    # Users 0 and 1 have policy 0, user 2 policy 1; by episode the sums are 12, 14, 24, 22.
+    assert measured.welfare == pytest.approx(72 / 12)
+    assert measured.welfare_stderr == pytest.approx(np.std([4, 14 / 3, 8, 22 / 3], ddof=1) / 2)
+    np.testing.assert_allclose(measured.utilities, [10, 4, 4])
+
+
+def test_soft_welfare_weighs_every_policy_by_the_users_distribution(measured):
+    assert measured.soft_welfare == pytest.approx(((9 + 0.1) + (3 + 1) + (1 + 3)) / 3)
+
+
+def test_soft_welfare_of_a_hard_assignment_is_its_welfare():
+    measured = summarize(RETURNS, LENGTHS, np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))
+    assert measured.soft_welfare == pytest.approx(measured.welfare)
+
+
+def test_reassignment_is_chosen_on_one_half_and_measured_on_the_other(measured):
+    # In the first two episodes user 1 fares best with policy 1 and user 2 with policy 0;
+    # in the last two it is the other way round.
+    np.testing.assert_array_equal(measured.reassigned, [0, 1, 0])
+    assert measured.reassigned_welfare == pytest.approx((10 + 3 + 4) / 3)
+    assert measured.reassigned_welfare_stderr == 0.0
+
+
+def test_worst_case_of_a_user_is_over_episodes_of_their_own_policy(measured):
+    np.testing.assert_array_equal(measured.worst_episodes, [10, 0, 2])
+    assert measured.worst_user == 1
+
+
+def test_standard_error_divides_by_one_sample_less():
+    mean, stderr = mean_and_stderr(np.array([1.0, 2.0, 3.0, 6.0]))
+    assert (mean, stderr) == (3.0, pytest.approx(np.sqrt(14 / 3 / 4)))
+
+
+def policies_of(problem, num_policies=2):
+    config = config_of(num_policies)
+    state = init_state(problem, config)
+    return config, state, state.policies(problem)
+
+
+@pytest.mark.parametrize("num_episodes", [0, 2, 5, -4])
+def test_number_of_episodes_must_allow_two_halves(num_episodes):
+    problem = problem_of(ContextualBandit())
+    with pytest.raises(HandfulError, match=f"even and at least 4, not {num_episodes}"):
+        evaluate(problem, policies_of(problem)[2], np.eye(2), num_episodes=num_episodes)
+
+
+@pytest.fixture(scope="module")
+def weather():
+    """A problem in which every number drawn is new, and what evaluation draws by its seed."""
+    problem = problem_of(Weather(time_limit=1))
+    config, state, policies = policies_of(problem)
+    _, batch, _ = collect(state.collector, problem, policies, config.ppo.num_steps)
+    drawn = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, seed in (("first", 0), ("again", 0), ("other", 1)):
+            kept = drawn.setdefault(name, [])
+            spy = lambda *given, kept=kept: kept.append(given[0]) or summarize(*given)  # noqa: E731
+            patch.setattr(returns_module, "summarize", spy)
+            evaluate(problem, policies, np.eye(2), seed=seed, num_episodes=20)
+    return np.asarray(batch.features).reshape(-1, 2), drawn
+
+
+def rows(returns):
+    return {tuple(row) for row in np.asarray(returns, np.float32).reshape(-1, 2).tolist()}
+
+
+def test_evaluation_never_repeats_the_chance_of_training_with_the_same_seed(weather):
+    trained_on, drawn = weather
+    for returns in drawn["first"]:
+        assert not rows(returns) & rows(trained_on)
+
+
+def test_same_evaluation_seed_gives_the_same_episodes_and_another_one_new_ones(weather):
+    _, drawn = weather
+    for first, again, other in zip(*drawn.values(), strict=True):
+        np.testing.assert_array_equal(first, again)
+        assert not rows(first) & rows(other)
+
+
+def test_deterministic_and_stochastic_episodes_have_chance_of_their_own(weather):
+    _, drawn = weather
+    deterministic, stochastic = drawn["first"]
+    assert deterministic.shape == (20, 2, 2)
+    assert not rows(deterministic) & rows(stochastic)
+
+
+def test_users_returns_follow_from_features_by_their_coefficients():
+    table = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]], np.float32)
+    problem = problem_of(ContextualBandit(), table)
+    _, _, policies = policies_of(problem)
+    evaluation = evaluate(problem, policies, np.eye(3)[:, :2], num_episodes=50)
+    for measured in (evaluation.deterministic, evaluation.stochastic):
+        first, second, both = measured.returns.T
+        np.testing.assert_allclose(first + second / 2, 1.0)
+        np.testing.assert_allclose(both, 1.0)
+    np.testing.assert_array_equal(evaluation.assignment, [0, 1, 0])
+    assert evaluation.welfare == evaluation.deterministic.welfare
+    assert evaluation.welfare_stderr == evaluation.deterministic.welfare_stderr
+    np.testing.assert_allclose(evaluation.deterministic.lengths, 1.0)

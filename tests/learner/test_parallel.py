@@ -1,0 +1,70 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from handful.learner.parallel import side_by_side
+
+ROOT = Path(__file__).parents[2]
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import jax
+from handful.learner.parallel import core_mesh, replicate
+from handful.problem import make
+from handful.training.checkpoint import save_state
+from handful.training.state import init_state
+from tests.training.helpers import config_of, step_of
+
+mesh = core_mesh()
+assert (mesh is None) == (len(jax.devices()) == 1)
+problem = make("resource-gathering", height=2, width=2)
+for method in ("em", "end-to-end"):
+    config = config_of(2, method)
+    state = replicate(init_state(problem, config), mesh)
+    step = step_of(problem, config, mesh)
+    for _ in range(3):
+        state, _ = step(state)
+    save_state(Path(sys.argv[1]) / method, state)
+"""
+
+
+def run_on(num_devices, folder):
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(num_devices), "PYTHONPATH": str(ROOT)}
+    folder.mkdir()
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder)],
+        env=environment,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory):
+    root = tmp_path_factory.mktemp("devices")
+    for num_devices in (1, 2):
+        run_on(num_devices, root / str(num_devices))
+    return root
+
+
+@pytest.mark.parametrize("method", ["em", "end-to-end"])
+def test_two_devices_give_the_same_state_as_one_bit_for_bit(states, method):
+    one, two = (load_file(states / number / method) for number in ("1", "2"))
+    assert one.keys() == two.keys()
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, two[name], err_msg=name)
+
+
+def test_without_a_mesh_both_run_one_after_the_other():
+    first, second = side_by_side(jnp.sum, lambda x: -x, jnp.arange(4), jnp.ones(2), None)
+    assert first == 6
+    np.testing.assert_array_equal(second, [-1.0, -1.0])

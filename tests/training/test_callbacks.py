@@ -1,0 +1,119 @@
+import io
+import json
+import sys
+
+import pytest
+from rich.console import Console
+
+from handful.errors import HandfulError
+from handful.runs import RunFolder
+from handful.training.callbacks import Callback, MetricsFile, ProgressBar, Report, TensorBoard
+
+
+def report(update, seconds=1.0):
+    metrics = {"welfare": 10.0 * update, "entropy": [1.5, float(update)]}
+    return Report(update, 10, 256 * update, 12_345.6, seconds, metrics)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.create({})
+    return run
+
+
+def test_base_does_nothing():
+    with Callback() as callback:
+        callback.on_update(report(1))
+
+
+def test_metrics_are_a_line_of_json_an_update_written_at_once(folder):
+    with MetricsFile(folder, 0) as metrics:
+        metrics.on_update(report(1, seconds=0.12345))
+        first = folder.metrics.read_text()
+        metrics.on_update(report(2))
+    assert json.loads(first) == {
+        "update": 1,
+        "transitions": 256,
+        "seconds": 0.123,
+        "welfare": 10.0,
+        "entropy": [1.5, 1.0],
+    }
+    assert [record["update"] for record in folder.read_metrics()] == [1, 2]
+
+
+def test_lines_after_the_checkpoint_are_dropped_when_a_run_goes_on(folder):
+    with MetricsFile(folder, 0) as metrics:
+        for update in (1, 2, 3):
+            metrics.on_update(report(update))
+    folder.metrics.write_text(folder.metrics.read_text() + '{"update": 4, "wel')
+    with MetricsFile(folder, 2) as metrics:
+        metrics.on_update(report(3, seconds=9.0))
+    records = folder.read_metrics()
+    assert [record["update"] for record in records] == [1, 2, 3]
+    assert records[-1]["seconds"] == 9.0
+
+
+def lines_of(terminal, reports, **options):
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=120, color_system=None)
+    with ProgressBar(console, **options) as bar:
+        for one in reports:
+            bar.on_update(one)
+    return out.getvalue()
+
+
+def test_progress_without_a_terminal_is_a_plain_line_now_and_then():
+    reports = [report(2, 5.0), report(4, 10.0), report(5, 12.0), report(8, 21.0)]
+    assert lines_of(False, reports, line_every=10.0).splitlines() == [
+        "update 4/10, 12,346 transitions/s, 15 s left, welfare 40.00",
+        "update 8/10, 12,346 transitions/s, 5 s left, welfare 80.00",
+    ]
+
+
+def test_progress_on_a_terminal_shows_rate_time_left_and_welfare():
+    shown = lines_of(True, [report(1), report(5)])
+    for part in ("training", "50%", "12,346 transitions/s", "left", "welfare 50.00"):
+        assert part in shown
+
+
+def test_bar_that_was_never_drawn_can_be_closed():
+    assert lines_of(True, []) == ""
+
+
+def test_tensorboard_gets_every_metric_and_lists_by_policy(folder, monkeypatch):
+    tensorboardX = pytest.importorskip("tensorboardX")
+    written = []
+
+    class Writer:
+        def __init__(self, path, **options):
+            assert path == str(folder.tensorboard)
+
+        def add_scalar(self, *scalar):
+            written.append(scalar)
+
+        def close(self):
+            written.append("closed")
+
+    monkeypatch.setattr(tensorboardX, "SummaryWriter", Writer)
+    with TensorBoard(folder) as board:
+        board.on_update(report(3))
+    assert written == [
+        ("welfare", 30.0, 768),
+        ("entropy/policy-0", 1.5, 768),
+        ("entropy/policy-1", 3.0, 768),
+        "closed",
+    ]
+
+
+def test_tensorboard_writes_a_file(folder):
+    pytest.importorskip("tensorboardX")
+    with TensorBoard(folder) as board:
+        board.on_update(report(1))
+    assert any(folder.tensorboard.iterdir())
+
+
+def test_missing_tensorboard_says_how_to_get_it(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(HandfulError, match=r"pip install 'handful\[tensorboard\]'"):
+        TensorBoard(folder)

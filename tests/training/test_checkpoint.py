@@ -1,0 +1,136 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from handful.errors import HandfulError
+from handful.training.checkpoint import load_state, save_state
+from handful.training.state import init_state
+from tests.environments import push_problem
+from tests.training.helpers import arrays_of, assert_identical, config_of, train_tiny
+
+PROBLEM = push_problem((0.5, -0.5))
+SETTINGS = {"batch_size": 64, "num_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train_tiny(PROBLEM, config_of(2, "end-to-end", **SETTINGS), updates=2)[0]
+
+
+@pytest.fixture
+def saved(trained, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_state(path, trained)
+    return path
+
+
+def template(**changes):
+    return init_state(PROBLEM, config_of(2, "end-to-end", **{**SETTINGS, **changes}))
+
+
+def test_whole_state_comes_back_with_its_keys(trained, saved):
+    loaded = load_state(saved, template())
+    assert_identical(loaded, trained)
+    assert jax.tree.structure(loaded) == jax.tree.structure(trained)
+    for one, other in zip(jax.tree.leaves(loaded), jax.tree.leaves(trained), strict=True):
+        assert one.dtype == other.dtype
+    assert jax.random.uniform(loaded.key) == jax.random.uniform(trained.key)
+
+
+def test_checkpoint_holds_all_that_a_run_is(saved, trained):
+    """Not the actor alone: critic, moments, statistics, environments, table, assignment, keys."""
+    names = set(load_file(saved))
+    assert len(names) == len(arrays_of(trained))
+    for part in (
+        "key",
+        "update",
+        "learner/actor",
+        "learner/critic",
+        "learner/actor_moments",
+        "learner/critic_moments",
+        "learner/normalizer",
+        "collector/keys",
+        "collector/env_state",
+        "collector/observations",
+        "collector/episode_return",
+        "table/mean",
+        "table/seen",
+        "assignment",
+    ):
+        assert any(name == part or name.startswith(f"{part}/") for name in names), part
+
+
+def test_only_the_newest_checkpoint_is_left(saved):
+    save_state(saved, template())
+    assert_identical(load_state(saved, template()), template())
+    assert [entry.name for entry in saved.parent.iterdir()] == [saved.name]
+
+
+def test_old_checkpoint_stays_when_saving_fails(saved, trained, monkeypatch):
+    before = saved.read_bytes()
+
+    def fail(arrays, path):
+        path.write_bytes(before[: len(before) // 2])
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("handful.training.checkpoint.save_file", fail)
+    with pytest.raises(OSError, match="No space"):
+        save_state(saved, template())
+    assert saved.read_bytes() == before
+    assert [entry.name for entry in saved.parent.iterdir()] == [saved.name]
+
+
+def test_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(HandfulError, match=r"no checkpoint at.*train anew"):
+        load_state(tmp_path / "nothing", template())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: b"", id="empty"),
+        pytest.param(lambda data: data[:10], id="cut in the header"),
+        pytest.param(lambda data: data[: len(data) // 2], id="cut in the middle"),
+        pytest.param(lambda data: data[:-1], id="one byte short"),
+        pytest.param(lambda data: b"\xff" * 100, id="something else"),
+    ],
+)
+def test_damaged_checkpoint_is_refused(saved, damage):
+    saved.write_bytes(damage(saved.read_bytes()))
+    with pytest.raises(HandfulError, match="cannot be read"):
+        load_state(saved, template())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda arrays: arrays.pop("update"), id="an array is missing"),
+        pytest.param(lambda arrays: arrays.update(more=np.zeros(2)), id="an array too many"),
+        pytest.param(
+            lambda arrays: arrays.update(update=np.zeros((), np.float32)), id="another type"
+        ),
+        pytest.param(
+            lambda arrays: arrays.update(update=np.zeros(1, np.int32)), id="another shape"
+        ),
+    ],
+)
+def test_checkpoint_with_other_arrays_is_refused(saved, change):
+    arrays = load_file(saved)
+    change(arrays)
+    save_file(arrays, saved)
+    with pytest.raises(HandfulError, match="does not fit the run's settings"):
+        load_state(saved, template())
+
+
+@pytest.mark.parametrize("change", [{"hidden_sizes": (8,)}, {"num_envs": 4}])
+def test_checkpoint_of_other_settings_is_refused(saved, change):
+    with pytest.raises(HandfulError, match="does not fit"):
+        load_state(saved, template(**change))
+
+
+def test_any_tree_of_arrays_and_keys_can_be_kept(tmp_path):
+    tree = {"a": (jnp.arange(3), jax.random.split(jax.random.key(1), 4)), "b": jnp.array(True)}
+    save_state(tmp_path / "tree", tree)
+    assert_identical(load_state(tmp_path / "tree", jax.tree.map(lambda leaf: leaf, tree)), tree)

@@ -1,0 +1,41 @@
+"""Resource Gathering, learnt to a share of the provable optimum."""
+
+import pytest
+
+import handful
+from handful.errors import HandfulError
+
+
+def test_two_policies_nearly_reach_the_optimum_of_a_small_grid():
+    problem = handful.make("resource-gathering", height=3, width=3)
+    result = handful.train(
+        problem,
+        num_policies=2,
+        steps=50 * 1024,
+        settings={
+            "batch_size": 1024,
+            "num_epochs": 6,
+            "learning_rate": 3e-3,
+            "final_learning_rate": 3e-4,
+            "hidden_sizes": (32,),
+        },
+        method_settings={"warm_up": 10},
+    )
+    optimum = handful.optimum(problem, num_policies=2)
+    assert 0.97 * optimum.welfare <= result.evaluation.welfare <= optimum.welfare + 1e-4
+
+
+@pytest.mark.slow
+def test_five_policies_serve_the_papers_grid_well():
+    problem = handful.make("resource-gathering")
+    result = handful.train(problem, num_policies=5, method="em", steps=300_000, preset="fast")
+    assert result.evaluation.welfare >= 88.0
+    optimum = handful.optimum(problem, num_policies=5)
+    assert result.evaluation.welfare <= optimum.welfare + 1e-4
+
+
+@pytest.mark.parametrize("num_policies", [0, 10, -1])
+def test_budget_that_does_not_fit_is_refused(num_policies):
+    problem = handful.make("resource-gathering", height=3, width=3)
+    with pytest.raises(HandfulError, match=r"between 1 and the number of users \(9\)"):
+        handful.train(problem, num_policies)

@@ -1,0 +1,222 @@
+import csv
+import json
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import handful
+from handful.errors import HandfulError
+from handful.population import Population
+from handful.problem import RMDP
+from handful.runs import RunFolder
+from handful.training.callbacks import Callback
+from tests.environments import ContextualBandit, Fuse, problem_of
+from tests.training.helpers import TINY, arrays_of, assert_identical
+
+UPDATES = 3
+STEPS = UPDATES * TINY["batch_size"]
+
+
+class Recorder(Callback):
+    def __init__(self):
+        self.reports, self.closed = [], False
+
+    def __exit__(self, *_):
+        self.closed = True
+
+    def on_update(self, report):
+        self.reports.append(report)
+
+
+def small_grid():
+    return handful.make("resource-gathering", height=2, width=2)
+
+
+def run_tiny(problem, method="em", num_policies=2, steps=STEPS, **options):
+    return handful.train(problem, num_policies, method, steps=steps, settings=TINY, **options)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run that was kept, and what its callback heard."""
+    out, recorder = tmp_path_factory.mktemp("runs") / "run", Recorder()
+    result = run_tiny(small_grid(), steps=STEPS + 100, seed=3, out=out, callbacks=[recorder])
+    return result, RunFolder(out), recorder
+
+
+def test_callbacks_hear_of_every_update_and_are_closed(finished):
+    _, _, recorder = finished
+    assert [report.update for report in recorder.reports] == [1, 2, 3]
+    assert [report.transitions for report in recorder.reports] == [256, 512, 768]
+    assert {report.num_updates for report in recorder.reports} == {UPDATES}
+    seconds = [report.seconds for report in recorder.reports]
+    assert seconds == sorted(seconds)
+    assert [report.rate > 0 for report in recorder.reports] == [False, True, True]
+    assert recorder.closed
+
+
+def test_metrics_are_plain_finite_numbers_by_policy(finished):
+    _, folder, recorder = finished
+    for report, record in zip(recorder.reports, folder.read_metrics(), strict=True):
+        assert record == {
+            "update": report.update,
+            "transitions": report.transitions,
+            "seconds": round(report.seconds, 3),
+            **report.metrics,
+        }
+        for name in ("users", "episodes", "entropy", "approx_kl", "clip_fraction", "critic_loss"):
+            assert len(record[name]) == 2
+            assert all(map(math.isfinite, record[name]))
+        assert 0.0 <= record["welfare"] <= 99.0
+
+
+def test_run_folder_holds_everything_and_names_versions(finished):
+    result, folder, _ = finished
+    names = {entry.name for entry in folder.path.iterdir()}
+    assert names == {
+        "config.json",
+        "metrics.jsonl",
+        "checkpoint.safetensors",
+        "evaluation.json",
+        "assignment.csv",
+        "returns.csv",
+        "traces.json",
+    }
+    config = folder.read_config()
+    assert config["settings"]["seed"] == 3
+    assert config["problem"]["parameters"] == {"height": 2, "width": 2}
+    assert {"handful", "jax", "numpy"} <= set(config["versions"])
+    assert result.folder == folder.path
+    assert folder.is_finished
+
+
+def test_tables_of_the_folder_are_those_of_the_result(finished):
+    result, folder, _ = finished
+    record = folder.read_evaluation()
+    assert record["welfare"] == result.evaluation.welfare
+    assert record["assignment"] == result.assignment.tolist()
+    assert record["transitions"] == 768
+    optimum = handful.optimum(small_grid(), 2)
+    assert (record["optimum"], record["optimum_kind"]) == (optimum.welfare, "exact")
+    assert record["percent_of_optimum"] == pytest.approx(100 * record["welfare"] / optimum.welfare)
+    with folder.assignment.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["user"] for row in rows] == list(result.problem.population.user_ids)
+    assert [int(row["policy"]) for row in rows] == result.assignment.tolist()
+    with folder.returns.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * 4
+    first = result.evaluation.deterministic.returns.ravel()
+    np.testing.assert_allclose([float(row["return"]) for row in rows[:8]], first)
+    traces = json.loads(folder.traces.read_text())
+    assert [len(trace["position"]) for trace in traces] == [trace["length"] for trace in traces]
+
+
+def test_result_can_act_and_its_assignment_is_the_likeliest(finished):
+    result, _, _ = finished
+    np.testing.assert_array_equal(result.assignment, result.alpha.argmax(axis=1))
+    assert result.alpha.shape == (4, 2)
+    _, observation = result.problem.environment.reset(None)
+    assert int(result.policies.act(observation, policy=1)) in range(4)
+
+
+def test_finished_run_is_read_and_not_trained_further(finished):
+    result, folder, _ = finished
+    before = {entry.name: entry.read_bytes() for entry in folder.path.iterdir()}
+    recorder = Recorder()
+    again = handful.resume(folder.path, callbacks=[recorder])
+    assert recorder.reports == []
+    assert again.evaluation.welfare == result.evaluation.welfare
+    assert_identical(again.policies, result.policies)
+    assert {entry.name: entry.read_bytes() for entry in folder.path.iterdir()} == before
+
+
+def test_same_seed_gives_the_same_policies_bit_for_bit_and_another_one_does_not(finished):
+    result, _, _ = finished
+    again = run_tiny(small_grid(), seed=3)
+    assert_identical(again.policies, result.policies)
+    np.testing.assert_array_equal(again.alpha, result.alpha)
+    other = arrays_of(run_tiny(small_grid(), seed=4).policies)
+    same = [np.array_equal(v, other[name]) for name, v in arrays_of(result.policies).items()]
+    assert not all(same)
+
+
+@pytest.mark.parametrize("num_policies", [1, 4], ids=["k=1", "k=n"])
+@pytest.mark.parametrize("method", ["em", "end-to-end", "cluster", "random", "fixed"])
+def test_every_method_trains_with_one_policy_and_with_one_a_user(method, num_policies):
+    if method == "cluster":
+        pytest.importorskip("sklearn")
+    settings = {"policy": tuple(i % num_policies for i in range(4))} if method == "fixed" else {}
+    problem = problem_of(ContextualBandit(), np.array([[1, 0], [0, 1], [1, 1], [0.5, 2]]))
+    steps = 2 * TINY["batch_size"]
+    result = run_tiny(problem, method, num_policies, steps, method_settings=settings)
+    assert np.isfinite(result.evaluation.welfare)
+    assert result.folder is None
+    assert set(result.assignment.tolist()) <= set(range(num_policies))
+
+
+class NoNumber(Callback):
+    """Never called: bad requests are refused before the first update."""
+
+    def on_update(self, report):
+        raise AssertionError("training has begun")
+
+
+def nan_rewards():
+    population = Population.from_function(lambda outcome: outcome / 0.0 * 0.0, 2, ["ann", "bob"])
+    return RMDP(ContextualBandit(), population)
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        ({"num_policies": 0}, "between 1 and the number of users"),
+        ({"num_policies": 5}, "between 1 and the number of users"),
+        ({"method": "magic"}, "no assignment method named 'magic'"),
+        ({"method": "fixed"}, "needs an assignment"),
+        ({"method": "fixed", "method_settings": {"policy": (0, 1)}}, "policies for 2 users"),
+        ({"method_settings": {"warmth": 1}}, "no setting 'warmth'"),
+        ({"steps": -1}, "at least one batch"),
+        ({"seed": -1}, "seed must be between"),
+        ({"preset": "quick"}, "no preset named 'quick'"),
+        ({"settings": {"num_envs": 7}}, "multiple of num_envs"),
+        ({"problem": nan_rewards()}, "user 'ann'"),
+    ],
+)
+def test_bad_request_is_refused_in_one_sentence_and_leaves_nothing_behind(
+    tmp_path, request_, sentence
+):
+    request = {"problem": small_grid(), "num_policies": 2, "steps": STEPS, "settings": TINY}
+    with pytest.raises(HandfulError, match=sentence) as caught:
+        handful.train(**{**request, **request_}, out=tmp_path / "run", callbacks=[NoNumber()])
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_exists_is_left_alone(finished):
+    _, folder, _ = finished
+    before = {entry.name: entry.read_bytes() for entry in folder.path.iterdir()}
+    with pytest.raises(HandfulError, match="exists already"):
+        run_tiny(small_grid(), out=folder.path, callbacks=[NoNumber()])
+    assert {entry.name: entry.read_bytes() for entry in folder.path.iterdir()} == before
+
+
+LONG_FUSE = 300  # steps of an episode: more than the preflight looks at, met in update 10
+
+
+def test_reward_that_stops_being_a_number_ends_training_and_keeps_the_checkpoint(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("handful.training.loop.CHECKPOINT_EVERY", 0.0)
+    problem = problem_of(Fuse(LONG_FUSE), jnp.eye(2))
+    recorder, out = Recorder(), tmp_path / "run"
+    with pytest.raises(HandfulError, match=r"update 10.*last .*checkpoint.* is kept"):
+        run_tiny(problem, "random", steps=20 * 256, out=out, callbacks=[recorder])
+    assert [report.update for report in recorder.reports] == list(range(1, 10))
+    assert recorder.closed
+    assert not RunFolder(out).is_finished
+    *_, state = handful.training.loop.open_run(out, problem)
+    assert int(state.update) == 9
+    assert all(np.isfinite(values).all() for values in arrays_of(state.learner).values())

@@ -1,0 +1,182 @@
+"""A run that was stopped and resumed ends bit for bit as one that was not."""
+
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import handful
+from handful.errors import HandfulError
+from handful.runs import RunFolder
+from handful.training.callbacks import Callback
+from handful.training.signals import TrainingInterrupted
+from tests.training.helpers import TINY
+
+UPDATES = 6
+METHODS = {
+    "em": {"warm_up": 2},
+    "end-to-end": {},
+    "cluster": {"num_episodes": 4},  # clusters are made after update 3
+}
+
+
+class StopAt(Callback):
+    """Sends this process a signal after an update, as Ctrl-C or a scheduler does."""
+
+    def __init__(self, update, number=signal.SIGTERM):
+        self.update, self.number = update, number
+
+    def on_update(self, report):
+        if report.update == self.update:
+            os.kill(os.getpid(), self.number)
+
+
+def start(method, out, callbacks=()):
+    return handful.train(
+        handful.make("resource-gathering", height=2, width=3),
+        3,
+        method,
+        steps=UPDATES * TINY["batch_size"],
+        seed=1,
+        settings=TINY,
+        method_settings=METHODS[method],
+        out=out,
+        callbacks=callbacks,
+    )
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def uninterrupted(request, tmp_path_factory):
+    if request.param == "cluster":
+        pytest.importorskip("sklearn")
+    folder = RunFolder(tmp_path_factory.mktemp("whole") / "run")
+    return request.param, start(request.param, folder.path), folder
+
+
+def untimed(folder):
+    return [{**record, "seconds": None} for record in folder.read_metrics()]
+
+
+def assert_same_run(folder, expected):
+    state, expected_state = load_file(folder.checkpoint), load_file(expected.checkpoint)
+    assert state.keys() == expected_state.keys()
+    for name, values in state.items():
+        np.testing.assert_array_equal(values, expected_state[name], err_msg=name)
+    assert untimed(folder) == untimed(expected)
+    for name in ("assignment", "returns", "traces"):
+        assert getattr(folder, name).read_bytes() == getattr(expected, name).read_bytes()
+
+
+def stop_at(update, method, out, number=signal.SIGTERM):
+    with pytest.raises(TrainingInterrupted) as caught:
+        start(method, out, [StopAt(update, number)])
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("update", "number"), [(2, signal.SIGTERM), (3, signal.SIGINT), (4, signal.SIGTERM)]
+)
+def test_resumed_run_ends_as_the_uninterrupted_one(uninterrupted, tmp_path, update, number):
+    """Also where it was stopped just before, at, and after the clusters were made."""
+    method, result, expected = uninterrupted
+    folder = RunFolder(tmp_path / "run")
+    error = stop_at(update, method, folder.path, number)
+    assert error.signal_number == number
+    assert f"handful resume {folder.path}" in str(error)
+    assert not folder.is_finished
+    assert len(folder.read_metrics()) == update
+    resumed = handful.resume(folder.path)
+    assert_same_run(folder, expected)
+    assert resumed.evaluation.welfare == result.evaluation.welfare
+    np.testing.assert_array_equal(resumed.alpha, result.alpha)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """An `em` run stopped after update 3, and the same uninterrupted."""
+    root = tmp_path_factory.mktemp("stopped")
+    whole, folder = RunFolder(root / "whole"), RunFolder(root / "run")
+    start("em", whole.path)
+    stop_at(3, "em", folder.path)
+    return folder, whole
+
+
+@pytest.fixture
+def run(stopped, tmp_path):
+    """A copy of the stopped run that a test may spoil."""
+    shutil.copytree(stopped[0].path, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+def test_lines_written_after_the_checkpoint_are_dropped(run, stopped):
+    """A kill may come after metrics were written and before their state was saved."""
+    with run.metrics.open("a") as file:
+        file.write('{"update": 4, "seconds": 99.0, "welfare": -1.0}\n{"update": 5, "welf')
+    handful.resume(run.path)
+    assert_same_run(run, stopped[1])
+    seconds = [record["seconds"] for record in run.read_metrics()]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] < 99.0
+
+
+def test_run_killed_before_its_first_checkpoint_starts_again(run, stopped):
+    run.checkpoint.unlink()
+    handful.resume(run.path)
+    assert_same_run(run, stopped[1])
+
+
+def test_run_killed_before_its_results_were_written_is_evaluated(stopped, tmp_path):
+    shutil.copytree(stopped[1].path, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    for path in (run.evaluation, run.assignment, run.returns, run.traces):
+        path.unlink()
+    handful.resume(run.path)
+    assert run.is_finished
+    assert_same_run(run, stopped[1])
+
+
+def test_signal_in_the_last_update_changes_nothing(stopped, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    start("em", run.path, [StopAt(UPDATES)])
+    assert run.is_finished
+    assert_same_run(run, stopped[1])
+
+
+def test_damaged_checkpoint_is_refused_and_left_alone(run):
+    run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:-20])
+    before = {entry.name: entry.read_bytes() for entry in run.path.iterdir()}
+    with pytest.raises(HandfulError, match="cannot be read"):
+        handful.resume(run.path)
+    assert {entry.name: entry.read_bytes() for entry in run.path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('"num_policies": 3', '"num_policies": 2', "does not fit the run's settings"),
+        ('"format": 1', '"format": 99', "format 99"),
+        ('"settings"', '"setting"', "lacks 'settings'"),
+        ('"gae_lambda"', '"lambda"', "another version of handful"),
+        ('"resource-gathering"', '"resource-hunting"', "no task named 'resource-hunting'"),
+        ('"resource-gathering"', '"custom"', "pass the problem"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(run, old, new, sentence):
+    text = run.config.read_text()
+    assert old in text
+    run.config.write_text(text.replace(old, new))
+    with pytest.raises(HandfulError, match=sentence):
+        handful.resume(run.path)
+
+
+def test_run_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(HandfulError, match="no run folder at"):
+        handful.resume(tmp_path / "nowhere")
+
+
+def test_run_without_a_folder_can_be_stopped_too():
+    error = stop_at(1, "em", None, signal.SIGINT)
+    assert "resume" not in str(error)
