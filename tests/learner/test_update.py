@@ -55,7 +55,6 @@ def run_update(learner, transitions, parameters=(), mix_fn=None, rates=RATES, co
         transitions,
         parameters,
         mix_fn,
-        jnp.ones(2),
         rates,
         config,
         0.9,
@@ -177,11 +176,11 @@ def first_critic_loss():
     learner = LearnerState(
         actor, critic, (init(actor), init(())), init(critic), Normalizer.identity(1, 1)
     )
-    mix_fn, served = (lambda _: jnp.ones((1, 1))), jnp.ones(1)
+    mix_fn = lambda _: jnp.ones((1, 1))  # noqa: E731
 
     def run(transitions):
         key = jax.random.key(0)
-        inputs = (key, learner, transitions, (), mix_fn, served, RATES, config, 0.5, None)
+        inputs = (key, learner, transitions, (), mix_fn, RATES, config, 0.5, None)
         return update(*inputs)[2].critic_loss
 
     return jax.jit(run)

@@ -2,6 +2,7 @@ import csv
 import json
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from handful.population import Population
 from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback
-from tests.environments import ContextualBandit, Fuse, problem_of
+from handful.training.loop import open_run
+from tests.environments import ContextualBandit, Fuse, Weather, problem_of
 from tests.training.helpers import TINY, arrays_of, assert_identical
 
 UPDATES = 3
@@ -164,9 +166,7 @@ class NoNumber(Callback):
         raise AssertionError("training has begun")
 
 
-def nan_rewards():
-    population = Population.from_function(lambda outcome: outcome / 0.0 * 0.0, 2, ["ann", "bob"])
-    return RMDP(ContextualBandit(), population)
+THREE_FOR_TWO = RMDP(ContextualBandit(), Population.from_function(lambda outcome: jnp.zeros(3), 2))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def nan_rewards():
         ({"seed": -1}, "seed must be between"),
         ({"preset": "quick"}, "no preset named 'quick'"),
         ({"settings": {"num_envs": 7}}, "multiple of num_envs"),
-        ({"problem": nan_rewards()}, "user 'ann'"),
+        ({"problem": THREE_FOR_TWO}, r"gives shape \[3\]"),
     ],
 )
 def test_bad_request_is_refused_in_one_sentence_and_leaves_nothing_behind(
@@ -203,20 +203,41 @@ def test_folder_that_exists_is_left_alone(finished):
     assert {entry.name: entry.read_bytes() for entry in folder.path.iterdir()} == before
 
 
-LONG_FUSE = 300  # steps of an episode: more than the preflight looks at, met in update 10
+def test_reward_that_is_no_number_is_named_with_its_user_and_leaves_no_folder(tmp_path):
+    problem = problem_of(Fuse(9), np.eye(2), user_ids=("calm", "anxious"))
+    with pytest.raises(HandfulError, match=r"feature 1 \(of user 'anxious'\).*in update 1:"):
+        run_tiny(problem, "random", out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_reward_that_stops_being_a_number_ends_training_and_keeps_the_checkpoint(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr("handful.training.loop.CHECKPOINT_EVERY", 0.0)
-    problem = problem_of(Fuse(LONG_FUSE), jnp.eye(2))
+    problem = problem_of(Fuse(300), np.ones((3, 2)))  # 32 steps of each environment an update
     recorder, out = Recorder(), tmp_path / "run"
-    with pytest.raises(HandfulError, match=r"update 10.*last .*checkpoint.* is kept"):
+    sentence = r"Reward feature 1 was not .* in update 10; the last good checkpoint .* is kept"
+    with pytest.raises(HandfulError, match=sentence):
         run_tiny(problem, "random", steps=20 * 256, out=out, callbacks=[recorder])
     assert [report.update for report in recorder.reports] == list(range(1, 10))
     assert recorder.closed
     assert not RunFolder(out).is_finished
-    *_, state = handful.training.loop.open_run(out, problem)
+    *_, state = open_run(out, problem)
     assert int(state.update) == 9
     assert all(np.isfinite(values).all() for values in arrays_of(state.learner).values())
+
+
+class BrokenSensor(Weather):
+    def draw(self, key):
+        first, second = jax.random.normal(key, (2,))
+        return jnp.stack([first, jnp.where(second > 1.0, jnp.nan, second)])
+
+    def step(self, key, state, action):
+        state, step = super().step(key, state, action)
+        return state, step._replace(outcome=jnp.zeros(2))
+
+
+def test_observation_that_is_no_number_is_found(tmp_path):
+    with pytest.raises(HandfulError, match=r"loss was not a finite number in update 1: .*observa"):
+        run_tiny(problem_of(BrokenSensor(), np.eye(2)), "random", out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []

@@ -1,16 +1,16 @@
 """Relabelling users or policies changes nothing but the labels."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
-from handful.collect.scan import CollectorState
+from handful.learner.networks import take_policies
 from handful.learner.update import take_learners
 from handful.population import Population
 from handful.problem import RMDP
-from handful.training.state import ReturnTable, TrainState, init_state
+from handful.training.state import init_state
 from tests.environments import Weather
 from tests.training.helpers import arrays_of, config_of, step_of
 
@@ -26,53 +26,28 @@ def problem_for(order):
     return RMDP(Weather(), Population.from_array(table), discount=0.9, return_scale=100.0)
 
 
-def relabel_moments(state, rows=slice(None), columns=slice(None)):
-    """The assignment's moments, which are tables [N, K] where it has any."""
+def moments_of(state):
+    """The assignment's moments: tables [N, K], or nothing."""
     moments = state.learner.actor_moments[1]
-    if not jax.tree.leaves(moments.mu):
-        return moments
-    return optax.ScaleByAdamState(
-        moments.count, moments.mu[rows][:, columns], moments.nu[rows][:, columns]
-    )
-
-
-def replace_learner(learner, moments):
-    learner_type = type(learner)
-    return learner_type(
-        learner.actor,
-        learner.critic,
-        (learner.actor_moments[0], moments),
-        learner.critic_moments,
-        learner.normalizer,
-    )
+    return (moments.mu, moments.nu)
 
 
 def with_users(state, order):
     """The state of the same run with its users in another order."""
-    learner = replace_learner(state.learner, relabel_moments(state, rows=order))
-    return TrainState(
-        state.key, state.update, learner, state.collector, state.table, state.assignment[order]
-    )
+    where = lambda s: (s.assignment, s.best.assignment, moments_of(s))  # noqa: E731
+    return eqx.tree_at(where, state, jax.tree.map(lambda table: table[order], where(state)))
 
 
 def with_policies(state, order):
     """The same run with its policies, their environments and their chance in another order."""
     order = jnp.asarray(order)
-    learner = replace_learner(
-        take_learners(state.learner, order), relabel_moments(state, columns=order)
-    )
-    rows = jax.tree.map(
-        lambda leaf: leaf[order],
-        (
-            state.collector.keys,
-            state.collector.env_state,
-            state.collector.observations,
-            state.collector.episode_return,
-        ),
-    )
-    table = ReturnTable(state.table.mean[order], state.table.seen[order])
-    assignment = state.assignment[:, order]
-    return TrainState(state.key, state.update, learner, CollectorState(*rows), table, assignment)
+    best = state.best
+    networks = (take_learners(state.learner, order), take_policies(best.actor, order))
+    state = eqx.tree_at(lambda s: (s.learner, s.best.actor), state, networks)
+    rows = lambda s: (s.collector, s.table, s.best.normalizer)  # noqa: E731
+    columns = lambda s: (s.assignment, s.best.assignment, moments_of(s))  # noqa: E731
+    state = eqx.tree_at(rows, state, jax.tree.map(lambda leaf: leaf[order], rows(state)))
+    return eqx.tree_at(columns, state, jax.tree.map(lambda t: t[:, order], columns(state)))
 
 
 def assert_close(one, other):
