@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import numpy as np
+import pytest
 
 from handful.learner.config import PPOConfig
 from handful.training.config import TrainConfig
@@ -17,6 +18,14 @@ TINY = {
     "num_epochs": 2,
     "hidden_sizes": (16,),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    """Programs that run for a moment are not worth optimising: they compile in half the time."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def config_of(num_policies, method="random", updates=4, method_settings=None, **ppo):

@@ -70,11 +70,3 @@ def test_continuous_policies_learn_their_users_targets_and_narrow():
     for policy, target in enumerate((0.6, -0.3)):
         assert policies.act(observation, policy)[0] == pytest.approx(target, abs=0.15)
     assert (state.learner.actor.log_std < -0.5).all()
-
-
-def test_policy_can_want_the_opposite_of_a_feature():
-    problem = problem_of(ContextualBandit(), np.array([[-1.0, 0.0], [0.0, -2.0]]))
-    config = config_of(2, "fixed", updates=30, method_settings={"policy": (0, 1)}, **QUICK)
-    state, _ = train_tiny(problem, config)
-    evaluation = evaluate(problem, state.policies(problem), state.assignment, num_episodes=40)
-    np.testing.assert_array_equal(evaluation.deterministic.returns, [[0, -2], [-1, 0]])

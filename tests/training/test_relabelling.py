@@ -17,7 +17,6 @@ from tests.training.helpers import arrays_of, config_of, step_of
 USERS = np.array([3, 0, 4, 1, 2])
 POLICIES = np.array([2, 0, 1])
 NO_WAIT = {"em": {"warm_up": 0}, "end-to-end": {}}
-METHODS = pytest.mark.parametrize("method", NO_WAIT)
 SETTINGS = {"batch_size": 128, "minibatch_size": 64, "num_epochs": 1}
 
 
@@ -56,34 +55,36 @@ def assert_close(one, other):
         np.testing.assert_allclose(values, other[name], rtol=1e-3, atol=2e-5, err_msg=name)
 
 
-def two_steps(problem, config, change=lambda state: state):
-    """The first step goes before the change, so that nothing is as it started."""
-    step = step_of(problem, config)
-    state, _ = step(init_state(problem, config))
-    changed, metrics = step(change(state))
-    return changed, metrics
+class Run:
+    """A compiled step and a state that is no longer as it started."""
+
+    def __init__(self, method, share_hidden):
+        settings = NO_WAIT[method]
+        self.config = config_of(
+            3, method, method_settings=settings, share_hidden=share_hidden, **SETTINGS
+        )
+        problem = problem_for(np.arange(5))
+        self.first = init_state(problem, self.config)
+        self.step = step_of(problem, self.config)
+        self.second, _ = self.step(self.first)
+        self.third, self.metrics = self.step(self.second)
 
 
-@METHODS
-def test_relabelling_users_changes_nothing_but_their_labels(method):
-    config = config_of(3, method, method_settings=NO_WAIT[method], **SETTINGS)
-    one, metrics = two_steps(problem_for(np.arange(5)), config)
-    step = step_of(problem_for(USERS), config)
-    state, _ = step(with_users(init_state(problem_for(np.arange(5)), config), USERS))
-    other, relabelled_metrics = step(state)
-    assert_close(with_users(one, USERS), other)
-    assert_close(metrics, relabelled_metrics)
+@pytest.fixture(scope="module", params=[("em", True), ("end-to-end", False)], ids=str)
+def run(request):
+    return Run(*request.param)
 
 
-@pytest.mark.parametrize("share_hidden", [True, False], ids=["shared", "separate"])
-@METHODS
-def test_relabelling_policies_changes_nothing_but_their_labels(method, share_hidden):
-    config = config_of(
-        3, method, method_settings=NO_WAIT[method], share_hidden=share_hidden, **SETTINGS
-    )
-    problem = problem_for(np.arange(5))
-    one, metrics = two_steps(problem, config)
-    other, relabelled = two_steps(problem, config, lambda state: with_policies(state, POLICIES))
-    assert_close(with_policies(one, POLICIES), other)
-    np.testing.assert_allclose(metrics.welfare, relabelled.welfare, rtol=1e-5)
-    np.testing.assert_allclose(metrics.users[POLICIES], relabelled.users, rtol=1e-5)
+def test_relabelling_users_changes_nothing_but_their_labels(run):
+    step = step_of(problem_for(USERS), run.config)
+    state, _ = step(with_users(run.first, USERS))
+    other, metrics = step(state)
+    assert_close(with_users(run.third, USERS), other)
+    assert_close(run.metrics, metrics)
+
+
+def test_relabelling_policies_changes_nothing_but_their_labels(run):
+    other, metrics = run.step(with_policies(run.second, POLICIES))
+    assert_close(with_policies(run.third, POLICIES), other)
+    np.testing.assert_allclose(metrics.welfare, run.metrics.welfare, rtol=1e-5)
+    np.testing.assert_allclose(metrics.users, run.metrics.users[POLICIES], rtol=1e-5)

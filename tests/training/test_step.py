@@ -12,8 +12,7 @@ from tests.training.helpers import assert_identical, config_of, step_of, train_t
 TARGETS = (0.5, -0.5, 0.2)
 
 
-@pytest.mark.parametrize("share_hidden", [True, False], ids=["shared", "separate"])
-@pytest.mark.parametrize("method", ["end-to-end", "em"])
+@pytest.mark.parametrize(("method", "share_hidden"), [("end-to-end", True), ("em", False)])
 def test_every_parameter_moves_in_one_step(method, share_hidden):
     """Log standard deviations, heads, shared layers, critics, and logits where there are any."""
     problem = push_problem(TARGETS)

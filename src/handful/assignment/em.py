@@ -15,6 +15,9 @@ from handful.errors import HandfulError
 from handful.types import Array, Float, Int, PRNGKey
 from handful.validation import check_numbers
 
+TIE_BREAK = 1e-3
+"""What a user's present return counts against their return from the policy that is revived."""
+
 
 @dataclass(frozen=True)
 class ExpectationMaximization(AssignmentMethod):
@@ -27,8 +30,9 @@ class ExpectationMaximization(AssignmentMethod):
 
     * A user for whom policies tie stays. Most often these are users whom nobody serves yet, all
       at zero; a plain argmax would send them all to the first policy.
-    * A policy that nobody chose gets the worst served user of those whose policy keeps another
-      user (the paper's appendix A assigns a random one); one after the other, until none is empty.
+    * A policy that nobody chose gets the user whom it serves best itself, of those whose policy
+      keeps another user (the paper's appendix A assigns a random one); one after the other, until
+      none is empty.
     * Before the first E-step the users are dealt out at random and evenly.
     """
 
@@ -65,13 +69,18 @@ def greedy(returns: Float[Array, "N K"], current: Int[Array, " N"]) -> Int[Array
 
 
 def revive(policy: Int[Array, " N"], returns: Float[Array, "N K"]) -> Int[Array, " N"]:
-    """Give each empty policy the worst served user whom another can spare."""
+    """Give each empty policy the user whom it serves best itself, of those whom another can spare.
+
+    A user whom it does not serve at all would teach it nothing: their reward is the same whatever
+    it does. Of users whom it serves alike it takes the one who is worst served now.
+    """
     num_policies = returns.shape[1]
 
     def give(j: Int[Array, ""], policy: Int[Array, " N"]) -> Int[Array, " N"]:
         sizes = jnp.sum(one_hot_assignment(policy, num_policies), axis=0)
         served = jnp.take_along_axis(returns, policy[:, None], axis=1)[:, 0]
-        user = jnp.argmin(jnp.where(sizes[policy] > 1, served, jnp.inf))
+        preference = returns[:, j] - TIE_BREAK * served
+        user = jnp.argmax(jnp.where(sizes[policy] > 1, preference, -jnp.inf))
         return jnp.where(sizes[j] > 0, policy, policy.at[user].set(j))
 
     return jax.lax.fori_loop(0, num_policies, give, policy)

@@ -170,4 +170,4 @@ def summarize(returns: NumpyArray, lengths: NumpyArray, alpha: NumpyArray) -> Me
 def mean_and_stderr(samples: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     """Mean and standard error over the first axis, of two samples or more."""
     stderr = np.std(samples, axis=0, ddof=1) / np.sqrt(len(samples))
-    return np.mean(samples, axis=0), stderr
+    return np.asarray(np.mean(samples, axis=0)), np.asarray(stderr)

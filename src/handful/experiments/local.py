@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +15,9 @@ from handful.errors import HandfulError
 from handful.experiments.study import RunRequest
 from handful.problem import make
 from handful.runs import RunFolder
+
+_stopping = threading.Event()
+"""In a worker process: whether it was asked to stop."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ def run_all(
 ) -> list[Outcome]:
     """Execute every run that is not finished; a failure stops none of the others.
 
-    Finished runs are skipped and half-done ones resumed. On Ctrl-C every running run saves its
-    state and the rest is left for the next time.
+    Finished runs are skipped and half-done ones resumed. On Ctrl-C or SIGTERM every running run
+    saves its state, and the rest is left for the next time.
 
     Args:
         workers: processes; each uses one core.
@@ -60,14 +64,23 @@ def run_all(
     context = multiprocessing.get_context("spawn")  # a forked JAX deadlocks
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
         futures = {pool.submit(execute, request): request for request in unfinished}
+        before = signal.signal(signal.SIGTERM, _raise_interrupt)
         try:
             for future in as_completed(futures):
                 outcomes.append(_outcome_of(future, futures[future]))
                 on_outcome(outcomes[-1])
         except KeyboardInterrupt:
+            for process in multiprocessing.active_children():
+                process.terminate()  # heard by the run, which saves; Ctrl-C reached it already
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
     return outcomes
+
+
+def _raise_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def execute(request: RunRequest) -> Outcome:
@@ -75,6 +88,8 @@ def execute(request: RunRequest) -> Outcome:
     from handful.training.loop import resume, train_with_config
     from handful.training.signals import TrainingInterrupted
 
+    if _stopping.is_set():  # the pool had handed out one more run before it heard
+        return Outcome(request, "not started", interrupted=True)
     try:
         if request.folder.is_dir():
             resume(request.folder)
@@ -82,6 +97,7 @@ def execute(request: RunRequest) -> Outcome:
             problem = make(request.task, **request.parameters)
             train_with_config(problem, request.config, out=request.folder)
     except TrainingInterrupted as stop:
+        _stopping.set()
         return Outcome(request, str(stop), interrupted=True)
     except HandfulError as error:
         return Outcome(request, str(error))
@@ -119,8 +135,19 @@ def _start_worker() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     use_cores(1)
     keep_compiled_programs()
-    # Idle workers must outlive Ctrl-C, so that busy ones can save; training hears it by itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Training hears Ctrl-C and saves; between runs it only means to start no other.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _stopping.set())
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+
+
+def _stop_with_parent() -> None:
+    """Save and stop when the sweep's own process is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        _stopping.set()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+from tests.training.helpers import quick_compilation  # noqa: F401
