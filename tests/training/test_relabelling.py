@@ -25,28 +25,31 @@ def problem_for(order):
     return RMDP(Weather(), Population.from_array(table), discount=0.9, return_scale=100.0)
 
 
-def moments_of(state):
-    """The assignment's moments: tables [N, K], or nothing."""
+def relabel(state, where, take):
+    """The state with ``take`` applied to every array of the parts that ``where`` names."""
+    leaves = lambda s: jax.tree.leaves(where(s))  # noqa: E731
+    return eqx.tree_at(leaves, state, [take(leaf) for leaf in leaves(state)])
+
+
+def tables_of(state):
+    """Everything [N, K]: the assignments, and the moments of their parameters if any."""
     moments = state.learner.actor_moments[1]
-    return (moments.mu, moments.nu)
+    return state.assignment, state.best.assignment, moments.mu, moments.nu
 
 
 def with_users(state, order):
     """The state of the same run with its users in another order."""
-    where = lambda s: (s.assignment, s.best.assignment, moments_of(s))  # noqa: E731
-    return eqx.tree_at(where, state, jax.tree.map(lambda table: table[order], where(state)))
+    return relabel(state, tables_of, lambda table: table[order])
 
 
 def with_policies(state, order):
     """The same run with its policies, their environments and their chance in another order."""
     order = jnp.asarray(order)
-    best = state.best
-    networks = (take_learners(state.learner, order), take_policies(best.actor, order))
+    networks = (take_learners(state.learner, order), take_policies(state.best.actor, order))
     state = eqx.tree_at(lambda s: (s.learner, s.best.actor), state, networks)
     rows = lambda s: (s.collector, s.table, s.best.normalizer)  # noqa: E731
-    columns = lambda s: (s.assignment, s.best.assignment, moments_of(s))  # noqa: E731
-    state = eqx.tree_at(rows, state, jax.tree.map(lambda leaf: leaf[order], rows(state)))
-    return eqx.tree_at(columns, state, jax.tree.map(lambda t: t[:, order], columns(state)))
+    state = relabel(state, rows, lambda leaf: leaf[order])
+    return relabel(state, tables_of, lambda table: table[:, order])
 
 
 def assert_close(one, other):

@@ -36,7 +36,7 @@ class ExpectationMaximization(AssignmentMethod):
     * Before the first E-step the users are dealt out at random and evenly.
     """
 
-    warm_up: int = 50
+    warm_up: int = 15
 
     def __post_init__(self) -> None:
         check_numbers(self)

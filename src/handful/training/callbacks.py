@@ -86,7 +86,8 @@ class ProgressBar(Callback):
         )
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._task is not None:  # stopping a bar that never started prints an empty line
+            self._progress.stop()
 
     def on_update(self, report: Report) -> None:
         """Move the bar, or print a line now and then."""
