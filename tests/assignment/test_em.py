@@ -46,10 +46,11 @@ def test_last_user_of_a_policy_can_leave_it():
     ("policy", "returns", "expected"),
     [
         pytest.param([0, 1, 1], [[5, 0], [0, 3], [0, 2]], [0, 1, 1], id="nothing is empty"),
-        pytest.param([0, 0, 0], [[5, 0], [1, 0], [3, 0]], [0, 1, 0], id="the worst served goes"),
+        pytest.param([0, 0, 0], [[5, 1], [1, 0], [3, 2]], [0, 0, 1], id="whom it serves best"),
+        pytest.param([0, 0, 0], [[5, 0], [1, 0], [3, 0]], [0, 1, 0], id="else the worst served"),
         pytest.param(
             [0, 1, 1],
-            [[1, 0, 0], [0, 3, 0], [0, 2, 0]],
+            [[1, 0, 9], [0, 3, 0], [0, 2, 0]],
             [0, 1, 2],
             id="a policy's only user does not go, however badly served",
         ),

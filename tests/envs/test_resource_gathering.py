@@ -88,7 +88,7 @@ def test_blocked_tiles_have_no_user_and_cannot_be_entered():
     problem = make("resource-gathering", height=3, width=3, blocked=((1, 1), (1, 1)))
     assert problem.num_users == 8
     assert "tile-1-1" not in problem.population.user_ids
-    position, visited, step, _ = last(problem, [LEFT, UP, RIGHT])
+    position, visited, *_ = last(problem, [LEFT, UP, RIGHT])
     assert position == (1, 0)
     assert visited == {6, 3}
     *_, rewards = last(problem, [LEFT, RIGHT])

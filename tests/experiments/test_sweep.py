@@ -13,7 +13,7 @@ from handful.runs import RunFolder
 STUDY = {
     "tasks": ["resource-gathering"],
     "methods": ["em", "random"],
-    "policies": [1, 2],
+    "policies": [2],
     "seeds": [0, 1],
     "steps": 512,
     "settings": {"batch_size": 256, "num_envs": 8, "num_epochs": 2},
@@ -36,13 +36,13 @@ def swept(tmp_path_factory):
 
 def test_every_run_is_an_ordinary_run_folder(swept):
     folders = sorted((swept / "runs").iterdir())
-    assert len(folders) == 8
+    assert len(folders) == 4
     assert all(RunFolder(folder).is_finished for folder in folders)
 
 
 def test_there_is_one_table_a_page_and_a_figure(swept):
     table = pl.read_parquet(swept / "results" / "tiny.parquet")
-    assert len(table) == 8
+    assert len(table) == 4
     assert table["welfare"].is_between(0, 100).all()
     page = (swept / "results" / "tiny.md").read_text()
     assert "handful sweep tiny.yaml" in page
@@ -70,11 +70,11 @@ def test_a_folder_with_other_settings_is_refused(swept, monkeypatch, capsys):
 
 def test_one_failure_stops_none_of_the_others(swept, monkeypatch, capsys):
     monkeypatch.chdir(swept)
-    study = {**STUDY, "seeds": [0, 5], "methods": ["em"], "policies": [1]}
+    study = {**STUDY, "seeds": [0, 5], "methods": ["em"]}
     (swept / "more.yaml").write_text(yaml.safe_dump(study))
     # A run that was begun and whose checkpoint is torn.
-    broken = swept / "runs" / "resource-gathering-em-k1-seed5"
-    stored = json.loads((swept / "runs" / "resource-gathering-em-k1-seed0/config.json").read_text())
+    broken = swept / "runs" / "resource-gathering-em-k2-seed5"
+    stored = json.loads((swept / "runs" / "resource-gathering-em-k2-seed0/config.json").read_text())
     stored["settings"]["seed"] = 5
     broken.mkdir()
     (broken / "config.json").write_text(json.dumps(stored))
@@ -82,7 +82,7 @@ def test_one_failure_stops_none_of_the_others(swept, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["sweep", "more.yaml"])
     assert stop.value.code == 1
-    assert "resource-gathering-em-k1-seed5" in capsys.readouterr().err
+    assert "resource-gathering-em-k2-seed5" in capsys.readouterr().err
     assert len(pl.read_parquet(swept / "results" / "more.parquet")) == 1
 
 

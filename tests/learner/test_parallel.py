@@ -56,12 +56,19 @@ def states(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("method", ["em", "end-to-end"])
-def test_two_devices_give_the_same_state_as_one_bit_for_bit(states, method):
+@pytest.mark.parametrize(
+    ("method", "tolerance"),
+    [
+        ("em", 0.0),
+        # The softmax's gradient is fused differently there: it may differ in the last bit.
+        ("end-to-end", 1e-6),
+    ],
+)
+def test_two_devices_give_the_same_state_as_one(states, method, tolerance):
     one, two = (load_file(states / number / method) for number in ("1", "2"))
     assert one.keys() == two.keys()
     for name, values in one.items():
-        np.testing.assert_array_equal(values, two[name], err_msg=name)
+        np.testing.assert_allclose(values, two[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
 def test_without_a_mesh_both_run_one_after_the_other():

@@ -3,7 +3,6 @@
 import pytest
 
 import handful
-from handful.errors import HandfulError
 
 
 def test_two_policies_nearly_reach_the_optimum_of_a_small_grid():
@@ -32,10 +31,3 @@ def test_five_policies_serve_the_papers_grid_well():
     assert result.evaluation.welfare >= 88.0
     optimum = handful.optimum(problem, num_policies=5)
     assert result.evaluation.welfare <= optimum.welfare + 1e-4
-
-
-@pytest.mark.parametrize("num_policies", [0, 10, -1])
-def test_budget_that_does_not_fit_is_refused(num_policies):
-    problem = handful.make("resource-gathering", height=3, width=3)
-    with pytest.raises(HandfulError, match=r"between 1 and the number of users \(9\)"):
-        handful.train(problem, num_policies)

@@ -25,21 +25,27 @@ def problem_for(order):
     return RMDP(Weather(), Population.from_array(table), discount=0.9, return_scale=100.0)
 
 
-def relabel(state, where, take):
-    """The state with ``take`` applied to every array of the parts that ``where`` names."""
-    leaves = lambda s: jax.tree.leaves(where(s))  # noqa: E731
-    return eqx.tree_at(leaves, state, [take(leaf) for leaf in leaves(state)])
+# Parts of a training state by path: tables [N, K], and what has a row for each policy.
+TABLES = (
+    ".assignment",
+    ".best.assignment",
+    *(f".learner.actor_moments[1].{m}" for m in ("mu", "nu")),
+)
+ROWS = (".collector", ".table", ".best.normalizer")
 
 
-def tables_of(state):
-    """Everything [N, K]: the assignments, and the moments of their parameters if any."""
-    moments = state.learner.actor_moments[1]
-    return state.assignment, state.best.assignment, moments.mu, moments.nu
+def relabel(state, parts, take):
+    """The state with ``take`` applied to every array of these parts."""
+
+    def change(path, leaf):
+        return take(leaf) if jax.tree_util.keystr(path).startswith(parts) else leaf
+
+    return jax.tree_util.tree_map_with_path(change, state)
 
 
 def with_users(state, order):
     """The state of the same run with its users in another order."""
-    return relabel(state, tables_of, lambda table: table[order])
+    return relabel(state, TABLES, lambda table: table[order])
 
 
 def with_policies(state, order):
@@ -47,9 +53,8 @@ def with_policies(state, order):
     order = jnp.asarray(order)
     networks = (take_learners(state.learner, order), take_policies(state.best.actor, order))
     state = eqx.tree_at(lambda s: (s.learner, s.best.actor), state, networks)
-    rows = lambda s: (s.collector, s.table, s.best.normalizer)  # noqa: E731
-    state = relabel(state, rows, lambda leaf: leaf[order])
-    return relabel(state, tables_of, lambda table: table[:, order])
+    state = relabel(state, ROWS, lambda leaf: leaf[order])
+    return relabel(state, TABLES, lambda table: table[:, order])
 
 
 def assert_close(one, other):

@@ -48,7 +48,7 @@ def start(method, out, callbacks=()):
     )
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module")
 def uninterrupted(request, tmp_path_factory):
     if request.param == "cluster":
         pytest.importorskip("sklearn")
@@ -77,7 +77,15 @@ def stop_at(update, method, out, number=signal.SIGTERM):
 
 
 @pytest.mark.parametrize(
-    ("update", "number"), [(2, signal.SIGTERM), (3, signal.SIGINT), (4, signal.SIGTERM)]
+    ("uninterrupted", "update", "number"),
+    [
+        ("em", 3, signal.SIGINT),
+        ("end-to-end", 4, signal.SIGTERM),
+        ("cluster", 2, signal.SIGTERM),
+        ("cluster", 3, signal.SIGTERM),
+        ("cluster", 4, signal.SIGTERM),
+    ],
+    indirect=["uninterrupted"],
 )
 def test_resumed_run_ends_as_the_uninterrupted_one(uninterrupted, tmp_path, update, number):
     """Also where it was stopped just before, at, and after the clusters were made."""

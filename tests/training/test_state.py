@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,7 +50,7 @@ def test_same_seed_starts_alike_and_another_one_does_not(method):
     config = config_of(2, method, method_settings=settings)
     state = init_state(problem, config)
     assert_identical(state, init_state(problem, config))
-    other = init_state(problem, type(config)(**{**vars(config), "seed": 1}))
+    other = init_state(problem, dataclasses.replace(config, seed=1))
     before, after = arrays_of(state), arrays_of(other)
     for part in (".learner.actor.", ".learner.critic.", ".collector.keys"):
         assert any(
@@ -56,6 +58,12 @@ def test_same_seed_starts_alike_and_another_one_does_not(method):
             for name, values in before.items()
             if name.startswith(part)
         ), part
+
+
+@pytest.mark.parametrize("seed", [2**31, 2**32 - 1])
+def test_largest_seeds_can_be_used(seed):
+    config = dataclasses.replace(config_of(2), seed=seed)
+    init_state(problem_of(ContextualBandit(), np.eye(2)), config)
 
 
 def test_no_two_streams_of_chance_start_alike():

@@ -1,5 +1,6 @@
 """The command ``handful sweep``."""
 
+import contextlib
 import os
 import shlex
 import sys
@@ -59,7 +60,8 @@ class Sweep:
                 known = stored_rows(results.parquet)
                 outcomes = run_all(chosen, workers, progress.on_outcome, known)
         except KeyboardInterrupt:
-            results.write()
+            with contextlib.suppress(HandfulError):  # perhaps no run has finished yet
+                results.write()
             say("handful: stopped; the same command goes on from here.")
             sys.exit(130)
         written, summary = results.write()
@@ -109,7 +111,10 @@ class _Results:
             if rows:
                 write_welfare_figure(
                     [
-                        WelfareRow(r["method"], r["policies"], r["welfare"], r["welfare_stderr"])
+                        # One seed alone has no standard error.
+                        WelfareRow(
+                            r["method"], r["policies"], r["welfare"], r["welfare_stderr"] or 0.0
+                        )
                         for r in rows
                     ],
                     {r["policies"]: r["optimum"] for r in rows if r["optimum"] is not None},

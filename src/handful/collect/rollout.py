@@ -37,13 +37,14 @@ def run_episodes(
     policy_fn: PolicyFn,
     num_policies: int,
     num_episodes: int,
-    deterministic: bool,
+    deterministic: bool | Bool[Array, ""],
     trace: bool = False,
 ) -> Episodes:
     """Run every policy for ``num_episodes`` episodes from fresh resets.
 
     Args:
-        deterministic: take each distribution's mode instead of a sample.
+        deterministic: take each distribution's mode instead of a sample; may be traced, so that
+            one compiled program serves both.
         trace: keep every step's features and outcome too.
     """
     start = init_collector(jax.random.split(key, num_policies), problem, num_episodes)
@@ -55,10 +56,8 @@ def run_episodes(
         env_state, observations, running, returns, lengths = carry
         split = jax.vmap(lambda k: jax.random.split(k, num_episodes + 1))(keys)
         distribution = policy_fn(observations)
-        if deterministic:
-            actions = distribution.mode()
-        else:
-            actions = jax.vmap(lambda dist, k: dist.sample(k))(distribution, split[:, 0])
+        sampled = jax.vmap(lambda dist, k: dist.sample(k))(distribution, split[:, 0])
+        actions = jnp.where(deterministic, distribution.mode(), sampled)
         next_state, step = jax.vmap(jax.vmap(problem.environment.step))(
             split[:, 1:], env_state, environment_actions(problem, actions)
         )

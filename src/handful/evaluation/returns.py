@@ -1,17 +1,17 @@
 """What every policy is worth to every user, measured on episodes that training never saw."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from handful.collect.rollout import run_episodes
+from handful.collect.rollout import Episodes, run_episodes
 from handful.errors import HandfulError
 from handful.learner.policies import Policies
 from handful.problem import RMDP
-from handful.types import NumpyArray, PRNGKey
+from handful.types import Array, Bool, NumpyArray, PRNGKey
 
 EVALUATION_STREAM = 0x5EED
 """Folded into the seed's key, so that no evaluation episode repeats a training episode's chance."""
@@ -111,35 +111,20 @@ def evaluate(
         )
     alpha = np.asarray(alpha, dtype=np.float64)
     key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
-    keys = jax.random.split(key)
-    measurements = [
-        _measure(problem, policies, alpha, keys[i], num_episodes, deterministic)
-        for i, deterministic in enumerate((True, False))
-    ]
+
+    @jax.jit
+    def run(key: PRNGKey, policies: Policies, deterministic: Bool[Array, ""]) -> Episodes:
+        return run_episodes(
+            key, problem, policies, policies.num_policies, num_episodes, deterministic
+        )
+
+    measurements = []
+    for run_key, deterministic in zip(jax.random.split(key), (True, False), strict=True):
+        episodes = run(run_key, policies, jnp.asarray(deterministic))
+        feature_returns = np.asarray(episodes.returns, dtype=np.float64)
+        returns = problem.population.returns(feature_returns)
+        measurements.append(summarize(returns, np.asarray(episodes.lengths), alpha))
     return Evaluation(np.argmax(alpha, axis=1), num_episodes, seed, *measurements)
-
-
-def _measure(
-    problem: RMDP,
-    policies: Policies,
-    alpha: NumpyArray,
-    key: PRNGKey,
-    num_episodes: int,
-    deterministic: bool,
-) -> Measurement:
-    run = jax.jit(partial(_returns, problem=problem, num_episodes=num_episodes), static_argnums=2)
-    feature_returns, lengths = run(key, policies, deterministic)
-    returns = problem.population.returns(np.asarray(feature_returns, dtype=np.float64))
-    return summarize(returns, np.asarray(lengths), alpha)
-
-
-def _returns(
-    key: PRNGKey, policies: Policies, deterministic: bool, problem: RMDP, num_episodes: int
-) -> tuple[jax.Array, jax.Array]:
-    episodes = run_episodes(
-        key, problem, policies, policies.num_policies, num_episodes, deterministic
-    )
-    return episodes.returns, episodes.lengths
 
 
 def summarize(returns: NumpyArray, lengths: NumpyArray, alpha: NumpyArray) -> Measurement:

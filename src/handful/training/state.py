@@ -59,9 +59,9 @@ class Snapshot(eqx.Module):
 
     @classmethod
     def worthless(cls, learner: LearnerState, assignment: PyTree) -> "Snapshot":
-        """One that anything is better than."""
-        nothing = jnp.asarray(-jnp.inf)
-        return cls(nothing, learner.actor, learner.normalizer, assignment)
+        """One that anything is better than, in memory of its own: a step consumes its state."""
+        parts = jax.tree.map(jnp.copy, (learner.actor, learner.normalizer, assignment))
+        return cls(jnp.asarray(-jnp.inf), *parts)
 
     def better_of(self, other: "Snapshot") -> "Snapshot":
         """Whichever is worth more; this one if they are worth the same."""
@@ -109,11 +109,12 @@ class TrainState(eqx.Module):
 def init_state(problem: RMDP, config: TrainConfig) -> TrainState:
     """A run before its first update."""
     # Compiled as one program: op by op, the first state would take longer than the first update.
-    return jax.jit(lambda seed: _init_state(seed, problem, config))(config.seed)
+    key = jax.random.key(config.seed)
+    return jax.jit(lambda key: _init_state(key, problem, config))(key)
 
 
-def _init_state(seed: Int[Array, ""], problem: RMDP, config: TrainConfig) -> TrainState:
-    key, assignment_key, policies_key = jax.random.split(jax.random.key(seed), 3)
+def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
+    key, assignment_key, policies_key = jax.random.split(key, 3)
     method = config.make_method()
     assignment = method.init(assignment_key, problem.num_users, config.num_policies)
     parameters = method.parameters(assignment)
