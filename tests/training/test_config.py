@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from handful.errors import HandfulError
@@ -36,6 +37,12 @@ def test_settings_come_back_from_json(config):
 def test_settings_of_another_version_are_refused(change):
     with pytest.raises(HandfulError):
         TrainConfig.from_dict({**TrainConfig(2).to_dict(), **change})
+
+
+@pytest.mark.parametrize("given", [np.array([0, 1, 1]), [0, 1, 1]], ids=["array", "list"])
+def test_assignment_may_be_an_array_such_as_another_runs(given):
+    expected = TrainConfig(2, "fixed", {"policy": (0, 1, 1)})
+    assert TrainConfig(2, "fixed", {"policy": given}) == expected
 
 
 def test_missing_settings_are_refused():

@@ -13,7 +13,7 @@ from handful.population import Population
 from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback
-from handful.training.loop import open_run
+from handful.training.loop import load_run_state, open_run
 from tests.environments import ContextualBandit, Fuse, Weather, problem_of
 from tests.training.helpers import TINY, arrays_of, assert_identical
 
@@ -223,7 +223,7 @@ def test_reward_that_stops_being_a_number_ends_training_and_keeps_the_checkpoint
     assert [report.update for report in recorder.reports] == list(range(1, 10))
     assert recorder.closed
     assert not RunFolder(out).is_finished
-    *_, state = open_run(out, problem)
+    state = load_run_state(*open_run(out, problem))
     assert int(state.update) == 9
     assert all(np.isfinite(values).all() for values in arrays_of(state.learner).values())
 

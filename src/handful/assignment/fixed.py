@@ -19,6 +19,13 @@ class Fixed(AssignmentMethod):
 
     policy: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        for policy in self.policy:
+            if not isinstance(policy, int):
+                raise HandfulError(
+                    f"The fixed assignment must name policies by whole numbers, not {policy!r}."
+                )
+
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Float[Array, "N K"]:
         """The given assignment.
 

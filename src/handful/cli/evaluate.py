@@ -29,11 +29,12 @@ class Evaluate:
         from handful.devices import keep_compiled_programs
         from handful.evaluation.gap import measure_gap
         from handful.evaluation.returns import evaluate
-        from handful.training.loop import open_run
+        from handful.training.loop import load_run_state, open_run
         from handful.training.record import evaluation_record
 
         keep_compiled_programs()
-        _, problem, config, state = open_run(self.run_folder)
+        folder, problem, config = open_run(self.run_folder)
+        state = load_run_state(folder, problem, config)
         update = int(state.update)
         if update < config.num_updates:
             say(f"handful: the run is not finished: update {update} of {config.num_updates}.")

@@ -36,6 +36,16 @@ def replicate(tree: A, mesh: Mesh | None) -> A:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
+def shapes_on(tree: A, mesh: Mesh | None) -> A:
+    """The shapes of a tree (``jax.eval_shape``) as they are once it is replicated."""
+    if mesh is None:
+        return tree
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), tree
+    )
+
+
 def side_by_side(
     first: Callable[[A], X],
     second: Callable[[B], Y],

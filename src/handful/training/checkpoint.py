@@ -32,7 +32,8 @@ def load_state(path: Path, template: Any) -> Any:
     """Read a state back.
 
     Args:
-        template: a state of the same structure: what the run's settings would start from.
+        template: a state of the same structure, or only its shapes (``jax.eval_shape``): what the
+            run's settings would start from.
 
     Raises:
         HandfulError: if the file is missing, damaged, or does not fit the template.
@@ -46,17 +47,18 @@ def load_state(path: Path, template: Any) -> Any:
         arrays = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise HandfulError(f"The checkpoint '{path}' cannot be read ({error}).") from None
-    leaves = []
+    leaves, misfit = [], None
     for name, leaf in _named_leaves(template):
-        expected = _to_host(leaf)
+        expected = jax.eval_shape(_stored, leaf)
         found = arrays.pop(name, None)
-        if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
-            arrays[name] = expected
+        if found is None or (found.shape, found.dtype) != (expected.shape, expected.dtype):
+            misfit = name
             break
         leaves.append(_from_host(found, leaf))
-    if arrays:
+    misfit = misfit or next(iter(arrays), None)
+    if misfit is not None:
         raise HandfulError(
-            f"The checkpoint '{path}' does not fit the run's settings (at '{next(iter(arrays))}'): "
+            f"The checkpoint '{path}' does not fit the run's settings (at '{misfit}'): "
             f"it was written by another version of handful or for another problem."
         )
     return jax.tree.unflatten(jax.tree.structure(template), leaves)
@@ -71,8 +73,13 @@ def _is_key(leaf: Array) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
+def _stored(leaf: Array) -> Array:
+    """A leaf as a file can hold it."""
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
 def _to_host(leaf: Array) -> NumpyArray:
-    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+    return np.asarray(_stored(leaf))
 
 
 def _from_host(values: NumpyArray, like: Array) -> Array:

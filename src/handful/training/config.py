@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from handful.assignment import AssignmentMethod, make_method
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig
@@ -42,6 +44,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        object.__setattr__(self, "method_settings", _with_tuples(self.method_settings))
         if self.num_policies < 1:
             raise HandfulError(
                 f"The number of policies must be at least 1, not {self.num_policies}."
@@ -81,9 +84,8 @@ class TrainConfig:
         """
         try:
             ppo = PPOConfig(**_with_tuples(values["ppo"]))
-            settings = _with_tuples(values["method_settings"])
-            return cls(**{**values, "ppo": ppo, "method_settings": settings})
-        except (KeyError, TypeError) as error:
+            return cls(**{**values, "ppo": ppo})
+        except (AttributeError, KeyError, TypeError) as error:
             raise HandfulError(
                 f"The run's settings were written by another version of handful ({error}): "
                 f"use that version, or train anew."
@@ -91,5 +93,6 @@ class TrainConfig:
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON knows lists only; settings are immutable."""
-    return {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+    """Settings are immutable; callers have arrays and JSON has lists."""
+    plain = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in values.items()}
+    return {n: tuple(value) if isinstance(value, list) else value for n, value in plain.items()}

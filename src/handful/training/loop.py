@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,13 +11,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from handful.collect.rollout import run_episodes
 from handful.errors import HandfulError
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import Evaluation, evaluate
 from handful.learner.config import preset as learner_preset
-from handful.learner.parallel import core_mesh, replicate
+from handful.learner.parallel import core_mesh, replicate, shapes_on
 from handful.learner.policies import Policies
 from handful.problem import RMDP, make
 from handful.runs import RunFolder
@@ -114,13 +116,12 @@ def train_with_config(
     """:func:`train` with its settings put together already."""
     problem.check_budget(config.num_policies)
     check_shapes(problem)
-    state = init_state(problem, config)
     folder = None
     if out is not None:
         folder = RunFolder(out)
         folder.create(describe_run(problem, config))
     try:
-        return _run(problem, config, state, folder, callbacks)
+        return _run(problem, config, None, folder, callbacks)
     except HandfulError:
         if folder is not None and not folder.checkpoint.exists():
             folder.remove()  # it failed before there was anything to keep
@@ -140,17 +141,15 @@ def resume(
         HandfulError: if there is no run there, or it does not fit.
         TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
     """
-    folder, problem, config, state = open_run(path, problem, allow_unstarted=True)
+    folder, problem, config = open_run(path, problem)
+    state = None  # stopped before its first checkpoint
+    if folder.checkpoint.is_file():
+        state = load_run_state(folder, problem, config)
     return _run(problem, config, state, folder, callbacks)
 
 
-def open_run(
-    path: str | Path, problem: RMDP | None = None, allow_unstarted: bool = False
-) -> tuple[RunFolder, RMDP, TrainConfig, TrainState]:
-    """A run folder's problem, settings and latest state.
-
-    Args:
-        allow_unstarted: take a run without a checkpoint as one before its first update.
+def open_run(path: str | Path, problem: RMDP | None = None) -> tuple[RunFolder, RMDP, TrainConfig]:
+    """A run folder's problem and settings.
 
     Raises:
         HandfulError: if there is no run there, or it does not fit.
@@ -172,25 +171,32 @@ def open_run(
                 f"Python and pass the problem."
             )
         problem = make(name, **parameters)
-    state = init_state(problem, config)
-    if folder.checkpoint.is_file() or not allow_unstarted:
-        state = load_state(folder.checkpoint, state)
-    return folder, problem, config, state
+    return folder, problem, config
+
+
+def load_run_state(folder: RunFolder, problem: RMDP, config: TrainConfig) -> TrainState:
+    """A run's state at its latest checkpoint.
+
+    Raises:
+        HandfulError: if there is none, or it does not fit the settings.
+    """
+    return load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(problem, config)))
 
 
 def _run(
     problem: RMDP,
     config: TrainConfig,
-    state: TrainState,
+    state: TrainState | None,
     folder: RunFolder | None,
     callbacks: Sequence[Callback],
 ) -> TrainResult:
-    """Train what is left, evaluate, and write the results."""
-    seconds = _seconds_before(folder, int(state.update))
-    if int(state.update) < config.num_updates:
+    """Train what is left (all of it where there is no state yet), evaluate, write the results."""
+    done = 0 if state is None else int(state.update)
+    seconds = _seconds_before(folder, done)
+    if state is None or done < config.num_updates:
         with ExitStack() as stack:
             if folder is not None:
-                callbacks = [MetricsFile(folder, int(state.update)), *callbacks]
+                callbacks = [MetricsFile(folder, done), *callbacks]
             for callback in callbacks:
                 stack.enter_context(callback)
             stop = stack.enter_context(StopRequest())
@@ -214,21 +220,19 @@ def _run(
 def _train(
     problem: RMDP,
     config: TrainConfig,
-    state: TrainState,
+    state: TrainState | None,
     folder: RunFolder | None,
     callbacks: Sequence[Callback],
     stop: StopRequest,
     seconds_before: float,
 ) -> tuple[TrainState, float]:
     """Run the remaining updates; the state after them and the seconds spent in all."""
-    method, mesh = config.make_method(), core_mesh()
-    step = jax.jit(
-        partial(train_step, problem=problem, config=config, method=method, mesh=mesh),
-        donate_argnums=0,
-    )
-    intervene_at = method.intervention_update(config.num_updates, config.num_policies)
-    state = replicate(state, mesh)
-    clock = _Clock(seconds_before)
+    clock, mesh = _Clock(seconds_before), core_mesh()
+    with ThreadPoolExecutor(1) as pool:  # two compilations, side by side
+        compilation = pool.submit(compile_step, problem, config, mesh)
+        state = replicate(state or init_state(problem, config), mesh)
+        step = compilation.result()
+    intervene_at = config.make_method().intervention_update(config.num_updates, config.num_policies)
     first, saved_at = int(state.update), time.monotonic()
     for update in range(first + 1, config.num_updates + 1):
         if update - 1 == intervene_at:
@@ -253,6 +257,17 @@ def _train(
         if asked_by is not None and not is_last:
             raise _interrupted(folder, transitions, asked_by)
     return state, clock.seconds
+
+
+def compile_step(
+    problem: RMDP, config: TrainConfig, mesh: Mesh | None
+) -> Callable[[TrainState], tuple[TrainState, StepMetrics]]:
+    """:func:`~handful.training.step.train_step` as a program; it consumes the state it is given."""
+    step = partial(
+        train_step, problem=problem, config=config, method=config.make_method(), mesh=mesh
+    )
+    state = shapes_on(jax.eval_shape(lambda: init_state(problem, config)), mesh)
+    return jax.jit(step, donate_argnums=0).lower(state).compile()
 
 
 def _intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
