@@ -12,8 +12,8 @@ MAX_USEFUL_CORES = 2
 def use_cores(cores: int | None = None) -> None:
     """Let training use this many CPU cores, by default all that help.
 
-    It must be called before JAX does any work in this process; afterwards it changes nothing. The
-    results do not depend on it, only the time.
+    It must be called before JAX does any work in this process; afterwards it changes nothing. What
+    it changes is the time; see :mod:`handful.learner.parallel` for the last digits.
     """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     wanted = min(cores or MAX_USEFUL_CORES, available or 1, MAX_USEFUL_CORES)

@@ -2,22 +2,24 @@
 
 import dataclasses
 import difflib
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
 from handful.errors import HandfulError
 
-_KINDS: dict[type, tuple[tuple[type, ...], str]] = {
-    bool: ((bool,), "true or false"),
-    int: ((int,), "a whole number"),
-    float: ((int, float), "a number"),
+_KINDS: dict[type, tuple[type, str]] = {
+    bool: (bool, "true or false"),
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
 }
 
 
 def check_numbers(settings: Any) -> None:
-    """Look at a dataclass's fields of type bool, int and float.
+    """Look at a frozen dataclass's fields of type bool, int and float, and make them just that.
 
-    Python would take text or fractions there and fail much later.
+    Python would take text or fractions there and fail much later; NumPy's numbers cannot go into
+    JSON.
 
     Raises:
         HandfulError: naming the first field that holds something else.
@@ -30,6 +32,7 @@ def check_numbers(settings: Any) -> None:
         is_wrong_bool = isinstance(value, bool) and field.type is not bool
         if is_wrong_bool or not isinstance(value, accepted):
             raise HandfulError(f"{field.name} must be {name}, not {value!r}.")
+        object.__setattr__(settings, field.name, field.type(value))  # type: ignore[operator]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -64,12 +64,12 @@ def load_state(path: Path, template: Any) -> Any:
     return jax.tree.unflatten(jax.tree.structure(template), leaves)
 
 
-def _named_leaves(tree: Any) -> list[tuple[str, Array]]:
+def _named_leaves(tree: Any) -> list[tuple[str, Any]]:
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in paths]
 
 
-def _is_key(leaf: Array) -> bool:
+def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
@@ -82,6 +82,6 @@ def _to_host(leaf: Array) -> NumpyArray:
     return np.asarray(_stored(leaf))
 
 
-def _from_host(values: NumpyArray, like: Array) -> Array:
+def _from_host(values: NumpyArray, like: Any) -> Array:
     array = jnp.asarray(values)
     return jax.random.wrap_key_data(array) if _is_key(like) else array

@@ -1,0 +1,43 @@
+"""Numbers in settings, and suggestions for names that are close."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from handful.errors import HandfulError
+from handful.validation import check_numbers, did_you_mean
+
+
+@dataclass(frozen=True)
+class Settings:
+    count: int = 1
+    rate: float = 0.5
+    on: bool = True
+    name: str = "any"
+
+
+def checked(**changes):
+    settings = Settings(**changes)
+    check_numbers(settings)
+    return settings
+
+
+def test_numbers_of_other_libraries_become_plain_ones():
+    settings = checked(count=np.int64(3), rate=np.float32(0.25))
+    assert (type(settings.count), settings.count) == (int, 3)
+    assert (type(settings.rate), settings.rate) == (float, 0.25)
+    assert type(checked(rate=2).rate) is float
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"count": 1.5}, {"count": True}, {"rate": "fast"}, {"on": 1}, {"count": None}]
+)
+def test_other_values_are_refused_by_name(wrong):
+    with pytest.raises(HandfulError, match=f"^{next(iter(wrong))} must be"):
+        checked(**wrong)
+
+
+def test_only_close_names_are_suggested():
+    assert did_you_mean("clutser", ["em", "cluster"]) == " (did you mean 'cluster'?)"
+    assert did_you_mean("xyz", ["em", "cluster"]) == ""
