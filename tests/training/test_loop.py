@@ -13,7 +13,7 @@ from handful.population import Population
 from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback
-from handful.training.loop import load_run_state, open_run
+from handful.training.opening import load_run_state, open_run
 from tests.environments import ContextualBandit, Fuse, Weather, problem_of
 from tests.training.helpers import TINY, arrays_of, assert_identical
 

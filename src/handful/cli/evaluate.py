@@ -29,7 +29,7 @@ class Evaluate:
         from handful.devices import keep_compiled_programs
         from handful.evaluation.gap import measure_gap
         from handful.evaluation.returns import evaluate
-        from handful.training.loop import load_run_state, open_run
+        from handful.training.opening import load_run_state, open_run
         from handful.training.record import evaluation_record
 
         keep_compiled_programs()

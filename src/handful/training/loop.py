@@ -13,22 +13,30 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from handful.collect.rollout import run_episodes
 from handful.errors import HandfulError
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import Evaluation, evaluate
 from handful.learner.config import preset as learner_preset
 from handful.learner.parallel import core_mesh, replicate, shapes_on
 from handful.learner.policies import Policies
-from handful.problem import RMDP, make
+from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
-from handful.training.checkpoint import load_state, save_state
+from handful.training.checkpoint import save_state
 from handful.training.config import TrainConfig
+from handful.training.health import check_finite
+from handful.training.intervention import intervene
+from handful.training.opening import load_run_state, open_run
+from handful.training.pace import Clock, seconds_before
 from handful.training.preflight import check_shapes
-from handful.training.record import describe_run, evaluation_record, write_results
+from handful.training.record import (
+    describe_run,
+    evaluation_record,
+    metrics_record,
+    write_results,
+)
 from handful.training.signals import StopRequest, TrainingInterrupted
-from handful.training.state import Snapshot, TrainState, init_policies, init_state
+from handful.training.state import TrainState, init_state
 from handful.training.step import StepMetrics, train_step
 from handful.types import NumpyArray
 
@@ -36,9 +44,6 @@ CHECKPOINT_EVERY = 30.0
 """Seconds of training that a kill can cost at most."""
 
 EVALUATION_EPISODES = 100
-
-RATE_WINDOW = 20
-"""Updates over which the rate is averaged."""
 
 
 @dataclass(frozen=True)
@@ -148,41 +153,6 @@ def resume(
     return _run(problem, config, state, folder, callbacks)
 
 
-def open_run(path: str | Path, problem: RMDP | None = None) -> tuple[RunFolder, RMDP, TrainConfig]:
-    """A run folder's problem and settings.
-
-    Raises:
-        HandfulError: if there is no run there, or it does not fit.
-    """
-    folder = RunFolder(path)
-    stored = folder.read_config()
-    try:
-        described, settings = stored["problem"], stored["settings"]
-        name, parameters = described["name"], described["parameters"]
-    except (KeyError, TypeError) as error:
-        raise HandfulError(
-            f"'{folder.config}' is damaged or of another version: it lacks {error}."
-        ) from None
-    config = TrainConfig.from_dict(settings)
-    if problem is None:
-        if name == "custom":
-            raise HandfulError(
-                f"The run in '{path}' was trained on a problem without a name: open it from "
-                f"Python and pass the problem."
-            )
-        problem = make(name, **parameters)
-    return folder, problem, config
-
-
-def load_run_state(folder: RunFolder, problem: RMDP, config: TrainConfig) -> TrainState:
-    """A run's state at its latest checkpoint.
-
-    Raises:
-        HandfulError: if there is none, or it does not fit the settings.
-    """
-    return load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(problem, config)))
-
-
 def _run(
     problem: RMDP,
     config: TrainConfig,
@@ -192,7 +162,7 @@ def _run(
 ) -> TrainResult:
     """Train what is left (all of it where there is no state yet), evaluate, write the results."""
     done = 0 if state is None else int(state.update)
-    seconds = _seconds_before(folder, done)
+    seconds = seconds_before(folder, done)
     if state is None or done < config.num_updates:
         with ExitStack() as stack:
             if folder is not None:
@@ -224,10 +194,10 @@ def _train(
     folder: RunFolder | None,
     callbacks: Sequence[Callback],
     stop: StopRequest,
-    seconds_before: float,
+    spent_before: float,
 ) -> tuple[TrainState, float]:
     """Run the remaining updates; the state after them and the seconds spent in all."""
-    clock, mesh = _Clock(seconds_before), core_mesh()
+    clock, mesh = Clock(spent_before), core_mesh()
     with ThreadPoolExecutor(1) as pool:  # two compilations, side by side
         compilation = pool.submit(compile_step, problem, config, mesh)
         state = replicate(state or init_state(problem, config), mesh)
@@ -236,11 +206,11 @@ def _train(
     first, saved_at = int(state.update), time.monotonic()
     for update in range(first + 1, config.num_updates + 1):
         if update - 1 == intervene_at:
-            state = replicate(_intervene(problem, config, state), mesh)
+            state = replicate(intervene(problem, config, state), mesh)
         state, metrics = step(state)
         metrics = jax.device_get(metrics)
         seconds = clock.tick()
-        _check_finite(problem, metrics, update, folder)
+        check_finite(problem, metrics, update, folder)
         transitions = update * config.ppo.batch_size
         rate = clock.updates_per_second() * config.ppo.batch_size * config.num_policies
         report = Report(
@@ -270,75 +240,6 @@ def compile_step(
     return jax.jit(step, donate_argnums=0).lower(state).compile()
 
 
-def _intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
-    """Let the method decide on the host, with episodes of the policies as they are."""
-    key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
-    method = config.make_method()
-
-    def trajectories(policy: int, num_episodes: int) -> NumpyArray:
-        run: Callable[..., Any] = jax.jit(
-            partial(
-                run_episodes,
-                problem=problem,
-                num_policies=config.num_policies,
-                num_episodes=num_episodes,
-                deterministic=False,
-                trace=True,
-            )
-        )
-        features = np.asarray(run(episodes_key, policy_fn=state.policies(problem)).features)
-        steps = features[:, policy].reshape(-1, problem.num_features)
-        return problem.population.returns(steps).T
-
-    decision = method.intervene(method_key, state.assignment, trajectories)
-    learner, collector, table, best = state.learner, state.collector, state.table, state.best
-    if decision.restart:
-        parameters = method.parameters(decision.state)
-        learner, collector, table = init_policies(restart_key, problem, config, parameters)
-        best = Snapshot.worthless(learner, decision.state)
-    return TrainState(key, state.update, learner, collector, table, decision.state, best)
-
-
-def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
-    """An iteration's metrics as plain numbers and lists by policy."""
-    actor = metrics.learner.actor
-    return {
-        "welfare": float(metrics.welfare),
-        "best_welfare": float(metrics.best_welfare),
-        "learning_rate": float(metrics.learning_rate),
-        "entropy_coefficient": float(metrics.entropy_coefficient),
-        "users": metrics.users.tolist(),
-        "episodes": metrics.episodes.tolist(),
-        "entropy": actor.entropy.tolist(),
-        "approx_kl": actor.approx_kl.tolist(),
-        "clip_fraction": actor.clip_fraction.tolist(),
-        "critic_loss": metrics.learner.critic_loss.tolist(),
-    }
-
-
-def _check_finite(
-    problem: RMDP, metrics: StepMetrics, update: int, folder: RunFolder | None
-) -> None:
-    kept = ""
-    if folder is not None and folder.checkpoint.exists():
-        kept = f"; the last good checkpoint in '{folder.path}' is kept"
-    if not metrics.finite_features.all():
-        feature = int(np.argmin(metrics.finite_features))
-        owner = ""
-        if problem.num_features == problem.num_users:
-            owner = f" (of user '{problem.population.user_ids[feature]}')"
-        raise HandfulError(
-            f"Reward feature {feature}{owner} was not a finite number in update {update}{kept}: "
-            f"reward functions must return finite numbers for every outcome."
-        )
-    if not metrics.finite_policies.all():
-        policy = int(np.argmin(metrics.finite_policies))
-        raise HandfulError(
-            f"Policy {policy}'s loss was not a finite number in update {update}{kept}: look for "
-            f"NaN in the observations, or lower the learning rate."
-        )
-
-
 def _interrupted(
     folder: RunFolder | None, transitions: int, signal_number: int
 ) -> TrainingInterrupted:
@@ -346,29 +247,3 @@ def _interrupted(
     if folder is not None:
         message += f"; continue with: handful resume {folder.path}"
     return TrainingInterrupted(message + ".", signal_number)
-
-
-def _seconds_before(folder: RunFolder | None, update: int) -> float:
-    """Training time of the updates that a run continues from."""
-    if folder is None:
-        return 0.0
-    return max((r["seconds"] for r in folder.read_metrics() if r["update"] <= update), default=0.0)
-
-
-class _Clock:
-    """Seconds of training, and the pace of the latest updates."""
-
-    def __init__(self, seconds_before: float) -> None:
-        self._start = time.perf_counter() - seconds_before
-        self._ticks: list[float] = []
-        self.seconds = seconds_before
-
-    def tick(self) -> float:
-        self.seconds = time.perf_counter() - self._start
-        self._ticks = [*self._ticks[-RATE_WINDOW:], self.seconds]
-        return self.seconds
-
-    def updates_per_second(self) -> float:
-        if len(self._ticks) < 2:
-            return 0.0
-        return (len(self._ticks) - 1) / (self._ticks[-1] - self._ticks[0])

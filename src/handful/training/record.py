@@ -16,6 +16,7 @@ from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.runs import RunFolder, write_csv, write_json
 from handful.training.config import TrainConfig
+from handful.training.step import StepMetrics
 from handful.types import NumpyArray
 
 RECORDED_PACKAGES = ("handful", "jax", "jaxlib", "numpy", "equinox", "optax")
@@ -145,3 +146,20 @@ def trace_policies(problem: RMDP, policies: Policies, seed: int) -> list[dict[st
         }
         for k, length in enumerate(lengths)
     ]
+
+
+def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
+    """An iteration's metrics as plain numbers and lists by policy."""
+    actor = metrics.learner.actor
+    return {
+        "welfare": float(metrics.welfare),
+        "best_welfare": float(metrics.best_welfare),
+        "learning_rate": float(metrics.learning_rate),
+        "entropy_coefficient": float(metrics.entropy_coefficient),
+        "users": metrics.users.tolist(),
+        "episodes": metrics.episodes.tolist(),
+        "entropy": actor.entropy.tolist(),
+        "approx_kl": actor.approx_kl.tolist(),
+        "clip_fraction": actor.clip_fraction.tolist(),
+        "critic_loss": metrics.learner.critic_loss.tolist(),
+    }
