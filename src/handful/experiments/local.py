@@ -19,6 +19,9 @@ from handful.runs import RunFolder
 _stopping = threading.Event()
 """In a worker process: whether it was asked to stop."""
 
+_busy = threading.Lock()
+"""In a worker process: held while a run is executed."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -85,6 +88,11 @@ def _raise_interrupt(*_: object) -> None:
 
 def execute(request: RunRequest) -> Outcome:
     """Start or resume one run in this process."""
+    with _busy:
+        return _execute(request)
+
+
+def _execute(request: RunRequest) -> Outcome:
     from handful.training.loop import resume, train_with_config
     from handful.training.signals import TrainingInterrupted
 
@@ -142,12 +150,14 @@ def _start_worker() -> None:
 
 
 def _stop_with_parent() -> None:
-    """Save and stop when the sweep's own process is gone, however it went."""
+    """When the sweep's own process is gone, however it went: let the run save, then end."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         _stopping.set()
         os.kill(os.getpid(), signal.SIGTERM)
+        with _busy:
+            os._exit(1)  # the main thread waits for work that nobody will send
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:
