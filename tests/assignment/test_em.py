@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from handful.assignment import Feedback, em
 from handful.assignment.base import one_hot_assignment
-from handful.assignment.em import ExpectationMaximization
+from handful.assignment.em import EMState, ExpectationMaximization
 
 KEY = jax.random.key(0)
 
@@ -107,19 +107,23 @@ def test_greedy_never_makes_a_user_worse_off_and_leaves_nothing_better(table):
 
 def test_first_step_comes_after_the_warm_up():
     method = ExpectationMaximization(warm_up=3)
-    state = one_hot_assignment(jnp.array([0, 1]), 2)
+    served = one_hot_assignment(jnp.array([0, 1]), 2)
+    state = EMState(served, served)
     returns = jnp.array([[0.0, 1.0], [1.0, 0.0]])
     for update, expected in [(0, [0, 1]), (2, [0, 1]), (3, [1, 0]), (9, [1, 0])]:
         after = method.reassign(KEY, state, Feedback(returns, jnp.array(update)))
-        assert after.argmax(axis=1).tolist() == expected
+        assert method.weights(after).argmax(axis=1).tolist() == expected
+        np.testing.assert_array_equal(method.training_weights(after), method.weights(after))
 
 
-def test_step_revives_what_it_emptied():
+def test_emptied_policy_is_trained_for_a_user_who_stays_where_they_are_served_best():
     method = ExpectationMaximization(warm_up=0)
-    state = one_hot_assignment(jnp.array([0, 1, 1]), 2)
+    served = one_hot_assignment(jnp.array([0, 1, 1]), 2)
+    state = EMState(served, served)
     returns = jnp.array([[5.0, 0.0], [4.0, 0.0], [3.0, 0.0]])
     after = method.reassign(KEY, state, Feedback(returns, jnp.array(0)))
-    assert after.argmax(axis=1).tolist() == [0, 0, 1]
+    assert method.weights(after).tolist() == [[1, 0], [1, 0], [1, 0]]
+    assert method.training_weights(after).tolist() == [[1, 0], [1, 0], [1, 1]]
 
 
 @settings(max_examples=30)

@@ -64,6 +64,10 @@ class AssignmentMethod(ABC):
     def weights(self, state: PyTree) -> Float[Array, "N K"]:
         """Each user's distribution over policies; rows sum to 1. Pure and differentiable."""
 
+    def training_weights(self, state: PyTree) -> Float[Array, "N K"]:
+        """What each policy is trained for; by default whom it serves. Rows need not sum to 1."""
+        return self.weights(state)
+
     def reassign(self, key: PRNGKey, state: PyTree, feedback: Feedback) -> PyTree:
         """The state for the next update (the E-step); called before every update, compiled."""
         del key, feedback

@@ -1,6 +1,7 @@
 """EM-like learning with hard assignment (paper, section 3.3, equations 10 and 11)."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,19 @@ from handful.assignment.base import (
 from handful.errors import HandfulError
 from handful.types import Array, Float, Int, PRNGKey
 from handful.validation import check_numbers
+
+
+class EMState(NamedTuple):
+    """Who is served by whom, and what each policy is trained for.
+
+    Attributes:
+        served: one-hot rows.
+        trained: the same, with one user more for each policy that serves nobody.
+    """
+
+    served: Float[Array, "N K"]
+    trained: Float[Array, "N K"]
+
 
 TIE_BREAK = 1e-3
 """What a user's present return counts against their return from the policy that is revived."""
@@ -30,9 +44,10 @@ class ExpectationMaximization(AssignmentMethod):
 
     * A user for whom policies tie stays. Most often these are users whom nobody serves yet, all
       at zero; a plain argmax would send them all to the first policy.
-    * A policy that nobody chose gets the user whom it serves best itself, of those whose policy
-      keeps another user (the paper's appendix A assigns a random one); one after the other, until
-      none is empty.
+    * A policy that nobody chose is trained for the user whom it serves best itself, of those whose
+      policy keeps another user (the paper's appendix A assigns it a random one); one after the
+      other, until every policy has something to learn. The user stays with the policy that serves
+      them best, until the revived one is better.
     * Before the first E-step the users are dealt out at random and evenly.
     """
 
@@ -43,22 +58,32 @@ class ExpectationMaximization(AssignmentMethod):
         if self.warm_up < 0:
             raise HandfulError(f"warm_up must be 0 or more updates, not {self.warm_up}.")
 
-    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Float[Array, "N K"]:
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
         """A random, balanced assignment."""
-        return one_hot_assignment(balanced_assignment(key, num_users, num_policies), num_policies)
+        policy = balanced_assignment(key, num_users, num_policies)
+        served = one_hot_assignment(policy, num_policies)
+        return EMState(served, trained=served)
 
-    def weights(self, state: Float[Array, "N K"]) -> Float[Array, "N K"]:
-        """The state is the assignment itself, one-hot rows."""
-        return state
+    def weights(self, state: EMState) -> Float[Array, "N K"]:
+        """One-hot rows."""
+        return state.served
 
-    def reassign(
-        self, key: PRNGKey, state: Float[Array, "N K"], feedback: Feedback
-    ) -> Float[Array, "N K"]:
+    def training_weights(self, state: EMState) -> Float[Array, "N K"]:
+        """One-hot rows, and one more entry for each policy that nobody chose."""
+        return state.trained
+
+    def reassign(self, key: PRNGKey, state: EMState, feedback: Feedback) -> EMState:
         """The E-step, once the warm-up is over."""
         del key
-        chosen = greedy(feedback.returns, jnp.argmax(state, axis=1))
-        chosen = one_hot_assignment(revive(chosen, feedback.returns), state.shape[1])
-        return jnp.where(feedback.update >= self.warm_up, chosen, state)
+        num_policies = state.served.shape[1]
+        chosen = greedy(feedback.returns, jnp.argmax(state.served, axis=1))
+        served = one_hot_assignment(chosen, num_policies)
+        revived = one_hot_assignment(revive(chosen, feedback.returns), num_policies)
+        is_warm = feedback.update >= self.warm_up
+        return EMState(
+            served=jnp.where(is_warm, served, state.served),
+            trained=jnp.where(is_warm, jnp.maximum(served, revived), state.trained),
+        )
 
 
 def greedy(returns: Float[Array, "N K"], current: Int[Array, " N"]) -> Int[Array, " N"]:

@@ -80,8 +80,8 @@ def train_step(
     best = state.best.better_of(seen)
 
     def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
-        alpha = method.weights(method.with_parameters(assignment, parameters))
-        return (alpha * weights[:, None]).T @ coefficients
+        trained = method.training_weights(method.with_parameters(assignment, parameters))
+        return (trained * weights[:, None]).T @ coefficients
 
     # Improve: the M-step, one PPO update of every policy for the users it serves.
     rates = _rates(state.update, config, method)
