@@ -2,6 +2,10 @@
 
 An environment reports the *outcome* of each step, any pytree of arrays; the population's feature
 function turns outcomes into reward features. So one environment serves any population.
+
+There are two kinds: an :class:`Environment` is written in JAX and compiled together with the
+policies; a :class:`HostEnvironment` is anything else (a physics engine, a simulator of the
+caller's) and is stepped in batches from Python.
 """
 
 from dataclasses import dataclass
@@ -10,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax.numpy as jnp
 
 from handful.errors import HandfulError
-from handful.types import Array, Bool, Float, PRNGKey, PyTree
+from handful.types import Array, Bool, Float, NumpyArray, PRNGKey, PyTree
 
 
 @dataclass(frozen=True)
@@ -103,4 +107,67 @@ class Environment(Protocol):
 
     def step(self, key: PRNGKey, state: Any, action: Array) -> tuple[Any, TimeStep]:
         """Take one action. Behaviour after the end of an episode is not defined."""
+        ...
+
+
+class HostStep(NamedTuple):
+    """What one step of a batch of ``M`` host environments gives, in NumPy arrays.
+
+    The fields mean what they do in :class:`TimeStep`, with a leading axis [M]. The arrays are the
+    caller's: the batch does not write to them again.
+    """
+
+    observation: NumpyArray
+    outcome: PyTree
+    terminated: NumpyArray
+    truncated: NumpyArray
+
+
+class HostBatch(Protocol):
+    """``M`` running copies of a host environment. An episode that ends is never restarted by
+    itself: the caller resets it, so that no reset observation is taken for a final one.
+    """
+
+    def reset(self, which: NumpyArray) -> NumpyArray:
+        """Start new episodes in the copies ``which`` (indices, int [R]); observations [R, O]."""
+        ...
+
+    def step(self, actions: NumpyArray) -> HostStep:
+        """One action, inside the action space, in every copy: [M, A], or int [M] if discrete."""
+        ...
+
+    def close(self) -> None:
+        """Free threads and memory."""
+        ...
+
+
+@runtime_checkable
+class HostEnvironment(Protocol):
+    """An environment that runs outside JAX. Implementations are immutable and hashable."""
+
+    @property
+    def observation_size(self) -> int:
+        """The length ``O`` of an observation."""
+        ...
+
+    @property
+    def action_space(self) -> ActionSpace:
+        """What ``step`` takes."""
+        ...
+
+    @property
+    def time_limit(self) -> int:
+        """The number of steps after which every episode has ended or is truncated."""
+        ...
+
+    def outcome_shape(self) -> PyTree:
+        """The outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
+        ...
+
+    def open(self, num_envs: int, seed: int, num_threads: int) -> HostBatch:
+        """Copies that step side by side; the same seed gives the same episodes.
+
+        Raises:
+            HandfulError: if what it needs is not installed, or cannot be had in this number.
+        """
         ...

@@ -6,10 +6,11 @@ functions fits, with ``D = N`` and ``C`` the identity; where preferences are lin
 small and the cost of training does not depend on ``N``.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from handful.errors import HandfulError
@@ -31,6 +32,11 @@ class Population:
         coefficients: float32 [N, D], each user's weight on each feature.
         features: from the outcome of one step to the feature vector [D]; written in ``jax.numpy``.
         user_ids: [N] distinct labels, kept through to every result.
+        reward_fn: the users' rewards [N] exactly, from the outcome of one step, where the features
+            only come close to them (a population compressed for training); None where they are
+            exact. Evaluation pays by it.
+        attributes: what else is known of the users, by name: [N] values each (a target, a group);
+            kept through to every result too.
 
     Raises:
         HandfulError: if the coefficients are not a finite [N, D] table with N, D >= 1, or the
@@ -40,6 +46,8 @@ class Population:
     coefficients: NumpyArray
     features: FeatureFn = outcome_is_features
     user_ids: tuple[str, ...] = ()
+    reward_fn: FeatureFn | None = None
+    attributes: Mapping[str, NumpyArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         coefficients = _finite_table(self.coefficients)
@@ -52,6 +60,12 @@ class Population:
         if len(set(user_ids)) != len(user_ids):
             repeated = next(u for u in user_ids if user_ids.count(u) > 1)
             raise HandfulError(f"User ids must be distinct, but '{repeated}' occurs twice.")
+        for name, values in self.attributes.items():
+            if np.shape(values) != (len(coefficients),):
+                raise HandfulError(
+                    f"The attribute '{name}' has shape {list(np.shape(values))}: give one value "
+                    f"for each of the {len(coefficients)} users."
+                )
         object.__setattr__(self, "coefficients", coefficients)
         object.__setattr__(self, "user_ids", tuple(user_ids))
 
@@ -93,6 +107,12 @@ class Population:
     def num_features(self) -> int:
         """``D``."""
         return self.coefficients.shape[1]
+
+    def rewards(self, outcome: Any) -> Float[Array, " N"]:
+        """The users' rewards for one outcome: exact, also where the features are not."""
+        if self.reward_fn is not None:
+            return self.reward_fn(outcome)
+        return jnp.asarray(self.coefficients) @ self.features(outcome)
 
     def returns(self, feature_returns: NumpyArray) -> NumpyArray:
         """Users' returns [..., N] from returns in features [..., D]: :math:`Q = C \\Phi^T`."""

@@ -1,14 +1,20 @@
 """A represented MDP (the paper's r-MDP, section 2.2), and the tasks that have a name."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from handful.environment import Environment
+from handful.environment import Environment, HostEnvironment
 from handful.errors import HandfulError
 from handful.population import Population
 from handful.validation import did_you_mean
+
+
+def no_settings(num_policies: int) -> Mapping[str, Any]:
+    """The learner's presets as they are, whatever the budget."""
+    del num_policies
+    return {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +28,8 @@ class RMDP:
         return_scale: the return that a user gets from an episode that suits them well. The learner
             divides rewards by it, so that value targets are near 1; results are in the original
             units.
-        learner_settings: what suits this problem better than the learner's presets, by name; the
-            caller's own settings come before them.
+        learner_settings: given the budget ``K``, what suits this problem better than the learner's
+            presets, by name; the caller's own settings come before them.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
         parameters: what :func:`make` was given, so that a run folder can make the problem again.
 
@@ -31,11 +37,11 @@ class RMDP:
         HandfulError: for a discount outside (0, 1] or a return scale that is not positive.
     """
 
-    environment: Environment
+    environment: Environment | HostEnvironment
     population: Population
     discount: float = 0.99
     return_scale: float = 1.0
-    learner_settings: Mapping[str, Any] = field(default_factory=dict)
+    learner_settings: Callable[[int], Mapping[str, Any]] = no_settings
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

@@ -170,9 +170,7 @@ def make_resource_gathering(**parameters: Any) -> RMDP:
     """The paper's task; the parameters are those of :class:`ResourceGathering`.
 
     The discount is 1: an episode is at most ``time_limit`` steps long and the reward itself falls
-    with every step, so a discount would count time twice. The entropy bonus starts at ten times the
-    value of the paper's appendix (given there for its robots) and falls to it: with the low value
-    throughout, a single policy settles on a tour before it has seen better ones.
+    with every step, so a discount would count time twice.
     """
     environment = ResourceGathering(**parameters)
     return RMDP(
@@ -180,7 +178,17 @@ def make_resource_gathering(**parameters: Any) -> RMDP:
         tile_owners(environment),
         discount=1.0,
         return_scale=FULL_REWARD,
-        learner_settings={"entropy_coefficient": 0.01},
+        learner_settings=_entropy_by_budget,
         name="resource-gathering",
         parameters=parameters,
     )
+
+
+def _entropy_by_budget(num_policies: int) -> dict[str, float]:
+    """An entropy bonus that starts at 0.05 / K and falls to the paper's 0.001.
+
+    The fewer the policies, the more tiles each must gather, and the more tours it has to choose
+    among: with little entropy a single policy settles on one before it has seen better ones, and
+    with much, policies that gather few tiles lose what they have found.
+    """
+    return {"entropy_coefficient": max(0.05 / num_policies, 0.001)}

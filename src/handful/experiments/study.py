@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
-from handful.learner.config import preset
 from handful.problem import make
-from handful.training.config import TrainConfig
+from handful.training.config import TrainConfig, learner_settings
 
 REQUIRED = ("tasks", "methods", "policies", "seeds", "steps", "out", "results")
 OPTIONAL = ("preset", "settings", "method_settings", "parameters")
@@ -88,7 +87,7 @@ class Study:
                 method_settings=self.method_settings.get(method, {}),
                 steps=self.steps,
                 seed=seed,
-                ppo=preset(self.preset, **{**problem.learner_settings, **self.settings}),
+                ppo=learner_settings(problem, num_policies, self.preset, self.settings),
             )
             folder = self.out / f"{task}-{method}-k{num_policies}-seed{seed}"
             requests.append(RunRequest(task, self.parameters.get(task, {}), config, folder))

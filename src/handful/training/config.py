@@ -9,7 +9,8 @@ import numpy as np
 
 from handful.assignment import AssignmentMethod, make_method
 from handful.errors import HandfulError
-from handful.learner.config import PPOConfig
+from handful.learner.config import PPOConfig, preset
+from handful.problem import RMDP
 from handful.validation import check_numbers
 
 
@@ -90,6 +91,17 @@ class TrainConfig:
                 f"The run's settings were written by another version of handful ({error}): "
                 f"use that version, or train anew."
             ) from None
+
+
+def learner_settings(
+    problem: RMDP, num_policies: int, preset_name: str, changes: Mapping[str, Any]
+) -> PPOConfig:
+    """A preset, with what suits the problem at this budget, with the caller's changes.
+
+    Raises:
+        HandfulError: for a preset or setting that does not exist, or a value out of range.
+    """
+    return preset(preset_name, **{**problem.learner_settings(num_policies), **changes})
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

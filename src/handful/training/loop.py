@@ -16,14 +16,13 @@ from jax.sharding import Mesh
 from handful.errors import HandfulError
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import Evaluation, evaluate
-from handful.learner.config import preset as learner_preset
 from handful.learner.parallel import core_mesh, replicate, shapes_on
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
 from handful.training.checkpoint import save_state
-from handful.training.config import TrainConfig
+from handful.training.config import TrainConfig, learner_settings
 from handful.training.health import check_finite
 from handful.training.intervention import intervene
 from handful.training.opening import load_run_state, open_run
@@ -107,7 +106,7 @@ def train(
         method_settings=method_settings or {},
         steps=steps,
         seed=seed,
-        ppo=learner_preset(preset, **{**problem.learner_settings, **(settings or {})}),
+        ppo=learner_settings(problem, num_policies, preset, settings or {}),
     )
     return train_with_config(problem, config, out, callbacks)
 

@@ -35,6 +35,10 @@ def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
             "discount": problem.discount,
             "return_scale": problem.return_scale,
             "users": list(problem.population.user_ids),
+            "attributes": {
+                name: np.asarray(values).tolist()
+                for name, values in problem.population.attributes.items()
+            },
             "num_features": problem.num_features,
         },
         "settings": config.to_dict(),
@@ -92,13 +96,19 @@ def write_results(
     folder: RunFolder, problem: RMDP, policies: Policies, alpha: NumpyArray, record: dict[str, Any]
 ) -> None:
     """Tables and traces first, the evaluation last: its file says that the run is finished."""
-    users = problem.population.user_ids
+    users, attributes = problem.population.user_ids, problem.population.attributes
     utilities = record["deterministic"]["utilities"]
     write_csv(
         folder.assignment,
-        ["user", "policy", "return", *[f"weight_{k}" for k in range(alpha.shape[1])]],
+        ["user", *attributes, "policy", "return", *[f"weight_{k}" for k in range(alpha.shape[1])]],
         [
-            [user, record["assignment"][i], utilities[i], *alpha[i].tolist()]
+            [
+                user,
+                *[values[i] for values in attributes.values()],
+                record["assignment"][i],
+                utilities[i],
+                *alpha[i].tolist(),
+            ]
             for i, user in enumerate(users)
         ],
     )
