@@ -123,9 +123,12 @@ class HostStep(NamedTuple):
     truncated: NumpyArray
 
 
+@runtime_checkable
 class HostBatch(Protocol):
-    """``M`` running copies of a host environment. An episode that ends is never restarted by
-    itself: the caller resets it, so that no reset observation is taken for a final one.
+    """``M`` running copies of a host environment.
+
+    An episode that ends is never restarted by itself: the caller resets it, so that no reset
+    observation is taken for a final one.
     """
 
     def reset(self, which: NumpyArray) -> NumpyArray:
