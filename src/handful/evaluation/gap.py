@@ -2,11 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
+import numpy as np
+
+from handful.envs.mujoco.targets import SpeedReward
 from handful.envs.resource_gathering import ResourceGathering
 from handful.errors import HandfulError
-from handful.exact.optimum import Optimum, resource_gathering_optimum
+from handful.exact.optimum import Optimum
+from handful.exact.tours import resource_gathering_optimum
+from handful.exact.velocities import velocity_bound
+from handful.population import Population
 from handful.problem import RMDP
 
 
@@ -36,12 +42,13 @@ def optimum(problem: RMDP, num_policies: int) -> Optimum:
             of this kind.
     """
     problem.check_budget(num_policies)
-    if not has_optimum(problem):
+    solver = _solver(problem)
+    if solver is None:
         raise HandfulError(
             f"Neither an exact optimum nor a bound is known for the problem '{problem.name}'."
         )
     try:
-        return _SOLVERS[type(problem.environment)](problem.environment, num_policies)
+        return solver(num_policies)
     except ValueError as error:  # the solvers know nothing of our own exception
         raise HandfulError(str(error)) from None
 
@@ -54,12 +61,30 @@ def measure_gap(problem: RMDP, num_policies: int, welfare: float) -> Gap | None:
         return None
 
 
-def has_optimum(problem: RMDP) -> bool:
-    """Whether :func:`optimum` has an answer for problems of this kind.
+def _solver(problem: RMDP) -> Callable[[int], Optimum] | None:
+    """What answers for a problem, given the number of policies; None where nothing does."""
+    environment = problem.environment
+    # A problem that the caller put together may pair the grid with other users.
+    if isinstance(environment, ResourceGathering) and problem.name != "custom":
+        return partial(_resource_gathering, environment)
+    reward = _speed_reward(problem.population)
+    if reward is not None:
+        # Rewards are never negative, so no episode of any environment earns more than its longest.
+        height = reward.peak * environment.time_limit
+        return partial(velocity_bound, reward.targets, reward.half_width, height)
+    return None
 
-    A problem that the caller put together may pair a known environment with other users.
-    """
-    return type(problem.environment) in _SOLVERS and problem.name != "custom"
+
+def _speed_reward(population: Population) -> SpeedReward | None:
+    """The users' exact rewards, where each of them wants a velocity."""
+    if isinstance(population.reward_fn, SpeedReward):
+        return population.reward_fn
+    if population.reward_fn is None and isinstance(population.features, SpeedReward):
+        # A caller may give other users mixtures of these rewards: nothing is known of them.
+        identity = np.eye(len(population.features.targets))
+        if np.array_equal(population.coefficients, identity):
+            return population.features
+    return None
 
 
 def _resource_gathering(environment: ResourceGathering, num_policies: int) -> Optimum:
@@ -71,6 +96,3 @@ def _resource_gathering(environment: ResourceGathering, num_policies: int) -> Op
         time_limit=environment.time_limit,
         num_policies=num_policies,
     )
-
-
-_SOLVERS: dict[type, Callable[[Any, int], Optimum]] = {ResourceGathering: _resource_gathering}

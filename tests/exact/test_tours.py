@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from handful.exact import optimum as module
-from handful.exact.optimum import resource_gathering_optimum, simulate
+from handful.exact import tours as module
+from handful.exact.tours import resource_gathering_optimum, simulate
 
 # (height, width, start, blocked, time limit); the brute force below takes seconds for each.
 SMALL = [

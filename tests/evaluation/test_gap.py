@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from handful.envs.mujoco.targets import SpeedReward, speed_seekers
+from handful.envs.resource_gathering import ResourceGathering
+from handful.errors import HandfulError
+from handful.evaluation.gap import measure_gap, optimum
+from handful.population import Population
+from handful.problem import RMDP, make
+from tests.environments import ContextualBandit, problem_of
+from tests.speeds import STEPS, TOP_SPEED, Cruise, make_cruise
+
+
+def test_the_grid_has_an_exact_optimum():
+    best = optimum(make("resource-gathering", height=2, width=2), 1)
+    assert (best.kind, best.welfare) == ("exact", 96.0)
+
+
+def test_other_users_of_the_grid_have_none():
+    grid = ResourceGathering(2, 2)
+    population = Population.identity(4, lambda outcome: outcome.visited.astype(float))
+    with pytest.raises(HandfulError, match="Neither an exact optimum nor a bound is known"):
+        optimum(RMDP(grid, population), 1)
+
+
+def test_an_unknown_problem_has_no_gap():
+    assert measure_gap(problem_of(ContextualBandit()), 1, 0.5) is None
+
+
+def test_speed_seekers_have_a_bound():
+    best = optimum(make_cruise(targets=(1.0, 1.0, 3.0)), 1)
+    assert best.kind == "upper bound"
+    assert best.welfare == pytest.approx(200 / 3)
+    assert best.certificate == ((1.0,),)
+
+
+def test_every_way_to_hold_the_same_users_has_the_same_bound():
+    targets = np.linspace(0, 4, 9)
+    reward = SpeedReward(targets, TOP_SPEED, STEPS)
+    exact = speed_seekers(targets, TOP_SPEED, STEPS)
+    close = Population(np.ones((9, 2)), lambda outcome: outcome.velocity[None], reward_fn=reward)
+    welfare = [optimum(RMDP(Cruise(), population), 3).welfare for population in (exact, close)]
+    assert welfare == [pytest.approx(100 / 3), pytest.approx(100 / 3)]
+
+
+def test_mixtures_of_speed_rewards_have_no_bound():
+    reward = SpeedReward(np.array([1.0, 2.0]), TOP_SPEED, STEPS)
+    mixed = Population(np.array([[1.0, -1.0], [0.0, 1.0]]), reward)
+    assert measure_gap(RMDP(Cruise(), mixed), 1, 0.5) is None
+
+
+def test_longer_episodes_than_the_rewards_are_made_for_can_earn_more():
+    population = speed_seekers([1.0], TOP_SPEED, STEPS)
+    assert optimum(RMDP(Cruise(time_limit=3 * STEPS), population), 1).welfare == pytest.approx(300)
+    assert optimum(RMDP(Cruise(time_limit=STEPS // 2), population), 1).welfare == pytest.approx(50)
+
+
+def test_the_gap_is_in_percent():
+    gap = measure_gap(make_cruise(targets=(1.0, 1.0, 3.0)), 1, welfare=50.0)
+    assert gap is not None
+    assert gap.percent == pytest.approx(75.0)
+
+
+@pytest.mark.parametrize("num_policies", [0, 4])
+def test_the_budget_must_fit_the_users(num_policies):
+    with pytest.raises(HandfulError, match=r"number of users \(3\)"):
+        optimum(make_cruise(targets=(1.0, 1.0, 3.0)), num_policies)

@@ -1,0 +1,55 @@
+"""A task whose users each want a velocity, without a robot: actions are velocities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from handful.environment import Box, TimeStep
+from handful.envs.mujoco.motion import Motion
+from handful.envs.mujoco.targets import sample_targets, speed_seekers
+from handful.problem import RMDP
+from handful.types import Array, Float, Int, PRNGKey
+
+TOP_SPEED = 4.0
+STEPS = 10
+
+
+@dataclass(frozen=True)
+class Cruise:
+    """Goes at the velocity that it is told to, for so many steps."""
+
+    time_limit: int = STEPS
+    observation_size: int = 1
+
+    @property
+    def action_space(self) -> Box:
+        return Box((0.0,), (TOP_SPEED,))
+
+    def reset(self, key: PRNGKey):
+        return jnp.zeros((), jnp.int32), jnp.zeros(1)
+
+    def step(self, key: PRNGKey, state: Int[Array, ""], action: Float[Array, " 1"]):
+        state = state + 1
+        share = state[None] / self.time_limit
+        over = state >= self.time_limit
+        return state, TimeStep(share, Motion(action[0]), jnp.zeros((), bool), over)
+
+
+def make_cruise(
+    users: int = 100,
+    population_seed: int = 0,
+    targets: Sequence[float] | None = None,
+    user_ids: Sequence[str] = (),
+    **others,
+) -> RMDP:
+    if targets is None:
+        targets = sample_targets(users, TOP_SPEED, population_seed)
+    parameters = {"users": users, "population_seed": population_seed, "user_ids": user_ids}
+    return RMDP(
+        Cruise(**others),
+        speed_seekers(targets, TOP_SPEED, STEPS, user_ids),
+        return_scale=100.0,
+        name="cruise",
+        parameters={**parameters, "targets": tuple(targets)},
+    )
