@@ -25,6 +25,7 @@ def write_run(
     num_policies: int,
     environment: dict[str, Any] | None = None,
     name: str = "custom",
+    attributes: dict[str, Any] | None = None,
     traces: list[dict[str, Any]] | None = None,
     finished: bool = True,
     updates: int = 4,
@@ -55,6 +56,8 @@ def write_run(
         "versions": {"python": "3.11.7", "handful": "0.1.0"},
         "machine": {"platform": "Linux", "device": "cpu"},
     }
+    if attributes is not None:  # older folders have none
+        config["problem"]["attributes"] = attributes
     (path / "config.json").write_text(json.dumps(config))
     share = len(users) / num_policies
     lines = [

@@ -9,6 +9,7 @@ import pytest
 from handful.errors import HandfulError
 from handful.reports.dossier import write_report
 from tests.reports.folders import write_grid_run, write_run
+from tests.reports.robot_folders import write_robot_run
 
 VOID = {"img", "meta", "br", "hr", "link", "input"}
 
@@ -179,6 +180,43 @@ def test_soft_and_reassigned_welfare_are_shown_where_they_differ(tmp_path, grid_
     page = report(folder)
     for phrase in ("soft assignment", "71.50", "best reassignment", "82.50 ± 0.25"):
         assert phrase in page.text
+
+
+def test_users_who_want_velocities(tmp_path):
+    folder = write_robot_run(tmp_path / "run", num_policies=3, num_users=20, fall=400)
+    page = report(folder)
+    names = {"targets", "returns_by_target", "velocities", "returns", "utilities"}
+    names |= {"learning_curve", "policies"}
+    assert {path.name for path in (folder / "plots").iterdir()} == {f"{n}.svg" for n in names}
+    phrases = [
+        "from 0 to 4.00 m/s",
+        "no 3 policies can exceed it",
+        "choice of constant velocities (triangles) that gives the upper bound",
+        "running mean over one second",
+        "their targets, m/s",
+    ]
+    text = " ".join(page.text.split())
+    for phrase in phrases:
+        assert phrase in text, phrase
+    assert "is exact" not in text
+
+
+def test_users_who_want_velocities_without_a_bound(tmp_path):
+    page = report(write_robot_run(tmp_path / "run", num_policies=1, num_users=10, bound=None))
+    assert "triangles" not in page.text
+    assert len(page.all("img")) == 7
+
+
+def test_50_policies_of_a_robot_fit_on_a_page(tmp_path):
+    folder = write_robot_run(tmp_path / "run", num_policies=50, num_users=1000, updates=976)
+    page = report(folder)
+    assert "50 policies for 1,000 users" in page.text
+    assert (folder / "report.html").stat().st_size < 4_000_000
+
+
+def test_grid_runs_say_nothing_of_velocities(grid_page):
+    assert "velocit" not in grid_page.text
+    assert "m/s" not in grid_page.text
 
 
 def test_unfinished_run(tmp_path):

@@ -9,12 +9,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from handful.envs.resource_gathering import ResourceGathering
+from handful.palette import policy_colour
 from handful.reports.figures import pictures, write_welfare_figure
 from handful.reports.grid import grid_of, users_are_tiles, walks_of
 from handful.reports.plots.budget import WelfareRow
 from handful.reports.plots.curves import Reference, draw_users, draw_welfare
-from handful.reports.plots.served import draw_returns, user_order
-from handful.reports.plots.style import policy_colour, policy_dashes
+from handful.reports.plots.served import TableOrder, draw_returns
+from handful.reports.plots.style import policy_dashes
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walk, lane_offset
 from handful.reports.run import read_run
 from handful.reports.words import count, number
@@ -31,10 +32,10 @@ def grid_run(tmp_path_factory):
     return read_run(write_grid_run(tmp_path_factory.mktemp("runs") / "grid"))
 
 
-def test_25_policies_look_different():
-    looks = {(policy_colour(policy), policy_dashes(policy)) for policy in range(25)}
-    assert len(looks) == 25
-    assert len({policy_colour(policy) for policy in range(25)}) == 25
+def test_50_policies_look_different():
+    looks = {(policy_colour(policy), policy_dashes(policy)) for policy in range(50)}
+    assert len(looks) == 50
+    assert len({policy_colour(policy) for policy in range(50)}) == 50
 
 
 def test_neighbouring_lanes_are_apart_and_within_the_tile():
@@ -110,9 +111,9 @@ def test_out_and_back_are_two_lines(axis):
 
 def test_users_stand_by_policy_and_their_blocks_are_framed(axis, grid_run):
     results = grid_run.results
-    order = user_order(results)
-    assert (np.diff(results.assignment[order]) >= 0).all()
-    draw_returns(axis, results, grid_run.users)
+    order = TableOrder.by_return(results)
+    assert (np.diff(results.assignment[order.users(results)]) >= 0).all()
+    draw_returns(axis, results, grid_run.users, order)
     shown = np.asarray(axis.images[0].get_array())
     for policy, frame in enumerate(axis.patches):
         begin, end = round(frame.get_x() + 0.5), round(frame.get_x() + 0.5 + frame.get_width())

@@ -8,9 +8,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from handful.reports import facts
 from handful.reports.command import resume_command, train_command
-from handful.reports.figures import Picture, pictures
+from handful.reports.figures import pictures
+from handful.reports.picture import Picture
 from handful.reports.plots.style import write_figure
 from handful.reports.run import Run, read_run
+from handful.reports.speeds import bound_of, speeds_of
 from handful.reports.words import count, number, task_title
 from handful.runs import RunFolder, write_text
 
@@ -71,14 +73,16 @@ def _page(run: Run, shown: dict[str, dict[str, str]]) -> str:
     if run.results is None:
         context |= {"progress": facts.progress(run), "resume_command": resume_command(run)}
         return environment.get_template("unfinished.html.j2").render(context)
-    results = run.results
+    results, speeds = run.results, speeds_of(run)
     context |= {
+        "speeds": speeds,
+        "bound": bound_of(results),
         "headline": facts.headline(results),
         "measurements": facts.measurements(results),
         "shows_soft": facts.says_more(results, "soft"),
         "shows_reassigned": facts.says_more(results, "reassigned"),
-        "policy_rows": facts.policy_rows(results),
-        "worst_rows": facts.user_rows(run, results, facts.NUM_WORST),
-        "user_rows": facts.user_rows(run, results, facts.MAX_USERS_LISTED),
+        "policy_rows": facts.policy_rows(results, speeds),
+        "worst_rows": facts.user_rows(run, results, speeds, facts.NUM_WORST),
+        "user_rows": facts.user_rows(run, results, speeds, facts.MAX_USERS_LISTED),
     }
     return environment.get_template("run.html.j2").render(context)

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handful.reports.plots.style import policy_colour
+from handful.palette import policy_colour
 from handful.reports.run import Results, Run
+from handful.reports.speeds import Speeds
 from handful.reports.words import count, number
+from handful.types import NumpyArray
 
 MAX_USERS_LISTED = 1000
 """Rows of the table of users; a larger population's worst served are listed."""
@@ -54,20 +56,22 @@ class MeasurementRow(NamedTuple):
 
 
 class PolicyRow(NamedTuple):
-    """One policy."""
+    """One policy; ``targets`` is empty where users do not want velocities."""
 
     policy: int
     colour: str
     users: int
+    targets: str
     length: str
     mean: str
     lowest: str
 
 
 class UserRow(NamedTuple):
-    """One user under their policy."""
+    """One user under their policy; ``target`` is empty where users do not want velocities."""
 
     name: str
+    target: str
     policy: int
     colour: str
     utility: str
@@ -123,7 +127,7 @@ def _measurement(name: str, measured: Mapping[str, Any]) -> MeasurementRow:
     )
 
 
-def policy_rows(results: Results) -> list[PolicyRow]:
+def policy_rows(results: Results, speeds: Speeds | None) -> list[PolicyRow]:
     """The table of policies."""
     rows = []
     for policy, users in enumerate(results.users_per_policy):
@@ -133,6 +137,7 @@ def policy_rows(results: Results) -> list[PolicyRow]:
                 policy,
                 policy_colour(policy),
                 int(users),
+                "" if speeds is None else _range(speeds.served(policy, results)),
                 number(results.lengths[policy]),
                 number(utilities.mean()) if users else "–",
                 number(utilities.min()) if users else "–",
@@ -141,24 +146,29 @@ def policy_rows(results: Results) -> list[PolicyRow]:
     return rows
 
 
-def user_rows(run: Run, results: Results, limit: int) -> list[UserRow]:
+def user_rows(run: Run, results: Results, speeds: Speeds | None, limit: int) -> list[UserRow]:
     """The ``limit`` users with the lowest mean return, lowest first."""
     order = np.argsort(results.utilities, kind="stable")[:limit]
-    return [_user(run, results, int(user)) for user in order]
+    return [_user(run, results, speeds, int(user)) for user in order]
 
 
-def _user(run: Run, results: Results, user: int) -> UserRow:
+def _user(run: Run, results: Results, speeds: Speeds | None, user: int) -> UserRow:
     policy = int(results.assignment[user])
     best = int(np.argmax(results.returns[:, user]))
     gains = results.returns[best, user] > results.returns[policy, user]
     return UserRow(
         run.users[user],
+        "" if speeds is None else number(speeds.targets[user]),
         policy,
         policy_colour(policy),
         number(results.utilities[user]),
         number(results.worst_episodes[user]),
         f"policy {best}: {number(results.returns[best, user])}" if gains else "–",
     )
+
+
+def _range(targets: NumpyArray) -> str:
+    return f"{number(targets[0])} to {number(targets[-1])}" if len(targets) else "–"
 
 
 def settings_rows(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -1,19 +1,22 @@
 """The pictures of a report: which a run has, how each is laid out, and what each shows in words."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from handful.palette import policy_colour
 from handful.reports.grid import GridMap, grid_of, users_are_tiles, walks_of
+from handful.reports.picture import WIDTH, Picture, single
 from handful.reports.plots.budget import WelfareRow, draw_welfare_against_budget
 from handful.reports.plots.curves import Reference, draw_entropy, draw_users, draw_welfare
 from handful.reports.plots.maps import draw_map, label_start
 from handful.reports.plots.served import (
+    MAX_ROOMY_ROWS,
     MAX_USERS_NAMED,
+    TableOrder,
     draw_returns,
     draw_tile_returns,
     draw_utilities,
@@ -22,38 +25,19 @@ from handful.reports.plots.served import (
 from handful.reports.plots.style import (
     legend_above,
     legend_below,
-    policy_colour,
     policy_handle,
     tint,
     write_figure,
 )
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walk, draw_walks
 from handful.reports.run import Curves, Results, Run
+from handful.reports.speed_figures import by_target, speed_pictures
+from handful.reports.speeds import speeds_of
 from handful.reports.words import count, number
 from handful.types import NumpyArray
 
-_WIDTH = 5.8
-"""Inches, of figures without a size of their own: a column of a page, and legible on a phone."""
-
 _MAX_TILE = 0.95
 _MAX_MAP = 6.6
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of a report.
-
-    Attributes:
-        name: of its file.
-        title: what it is.
-        alt: what it shows, for those who cannot see it.
-        build: draws it.
-    """
-
-    name: str
-    title: str
-    alt: str
-    build: Callable[[], Figure]
 
 
 def pictures(run: Run) -> list[Picture]:
@@ -62,6 +46,9 @@ def pictures(run: Run) -> list[Picture]:
     grid, results = grid_of(run), run.results
     if grid is not None and results is not None:
         found += _grid_pictures(run, grid, results)
+    speeds = speeds_of(run)
+    if speeds is not None and results is not None:
+        found += speed_pictures(run, speeds, results)
     if results is not None:
         found += _result_pictures(run, results)
     if run.curves is not None:
@@ -85,7 +72,7 @@ def write_welfare_figure(
     """
 
     def build() -> Figure:
-        figure, axis = _single(_WIDTH, 3.9)
+        figure, axis = single(WIDTH, 3.9)
         draw_welfare_against_budget(axis, rows, optimum, optimum_kind)
         legend_above(figure, columns=5)
         return figure
@@ -166,11 +153,6 @@ def _curve_pictures(run: Run, curves: Curves) -> list[Picture]:
     ]
 
 
-def _single(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
 def _map_figure(grid: GridMap) -> tuple[Figure, Axes, float]:
     """A figure that a map fills, and the side of its tiles in points."""
     tile = min(_MAX_TILE, _MAX_MAP / grid.width)
@@ -229,21 +211,24 @@ def _served_map(grid: GridMap, results: Results) -> Figure:
 
 def _returns(run: Run, results: Results) -> Figure:
     names = 1.0 if len(run.users) <= MAX_USERS_NAMED else 0.4
-    figure, axis = _single(6.6, 0.5 + names + max(1.0, 0.26 * run.num_policies))
-    image = draw_returns(axis, results, run.users)
+    row = 0.26 if run.num_policies <= MAX_ROOMY_ROWS else 0.13
+    figure, axis = single(6.6, 0.5 + names + max(1.0, row * run.num_policies))
+    speeds = speeds_of(run)
+    order = TableOrder.by_return(results) if speeds is None else by_target(speeds, results)
+    image = draw_returns(axis, results, run.users, order)
     figure.colorbar(image, ax=axis, label="return", pad=0.015, fraction=0.04)
     return figure
 
 
 def _utilities(results: Results) -> Figure:
-    figure, axis = _single(_WIDTH, 2.7)
+    figure, axis = single(WIDTH, 2.7)
     draw_utilities(axis, results)
     legend_above(figure, columns=1)
     return figure
 
 
 def _learning_curve(run: Run, curves: Curves) -> Figure:
-    figure, axis = _single(_WIDTH, 3.4)
+    figure, axis = single(WIDTH, 3.4)
     reference = None
     if run.results is not None:
         record = run.results.record
@@ -259,7 +244,7 @@ def _policies(curves: Curves) -> Figure:
     handles = [policy_handle(policy) for policy in range(curves.users.shape[1])]
     columns = min(5, len(handles))
     legend = 0.2 * -(-len(handles) // columns)
-    figure = Figure(figsize=(_WIDTH, 4.4 + legend), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.4 + legend), layout="constrained")
     upper, lower = figure.subplots(2, 1)
     draw_entropy(upper, curves)
     draw_users(lower, curves)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from handful.reports.plots.style import INK, policy_colour
+from handful.palette import policy_colour
+from handful.reports.plots.style import INK
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DODGE = 0.012

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
+from handful.palette import policy_colour
 from handful.reports.plots.style import (
     INK,
+    MAX_VECTOR_POINTS,
     STAND_OUT,
     label_transitions,
-    policy_colour,
     policy_dashes,
 )
 from handful.reports.run import Curves
@@ -91,6 +92,7 @@ def draw_entropy(axis: Axes, curves: Curves) -> None:
             color=policy_colour(policy),
             linestyle=policy_dashes(policy),
             linewidth=1.4,
+            rasterized=curves.entropy.size > MAX_VECTOR_POINTS,
         )
     axis.set_ylabel("entropy (nats)")
     label_transitions(axis, curves.transitions[-1])
@@ -105,6 +107,7 @@ def draw_users(axis: Axes, curves: Curves) -> None:
         colors=[policy_colour(policy) for policy in range(num_policies)],
         edgecolor="white",
         linewidth=0.4,
+        rasterized=curves.users.size > MAX_VECTOR_POINTS,
     )
     total, below = curves.users[-1].sum(), 0.0
     for policy, users in enumerate(curves.users[-1]):

@@ -1,6 +1,7 @@
 """Who is served by whom, and how well."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,13 +9,18 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from handful.palette import policy_colour
 from handful.reports.grid import Tile
-from handful.reports.plots.style import MUTED, STAND_OUT, policy_colour
+from handful.reports.plots.style import MUTED, STAND_OUT
 from handful.reports.run import Results
 from handful.reports.words import number
+from handful.types import NumpyArray
 
 MAX_USERS_NAMED = 40
 """Users whose names fit beside each other."""
+
+MAX_ROOMY_ROWS = 25
+"""Policies that each get a row of ordinary height in the table of returns."""
 
 _MAX_VECTOR_DOTS = 2000
 """Dots that an SVG draws as shapes; more become one picture."""
@@ -46,37 +52,62 @@ def draw_tile_returns(
             axis.text(column, row + 0.22, f"policy {policy}", ha="center", va="center", fontsize=8)
 
 
-def user_order(results: Results) -> np.ndarray:
-    """[N] users by policy, within a policy the best served first."""
-    return np.lexsort((-results.utilities, results.assignment))
+@dataclass(frozen=True, eq=False)
+class TableOrder:
+    """How the table of returns is laid out.
+
+    Attributes:
+        policies: [K] from top to bottom.
+        rank: [N] of each user among those of their policy, from left to right by it.
+    """
+
+    policies: Sequence[int]
+    rank: NumpyArray
+
+    @classmethod
+    def by_return(cls, results: Results) -> "TableOrder":
+        """Policies as they are numbered, within a policy the best served users first."""
+        return cls(range(len(results.returns)), -results.utilities)
+
+    def users(self, results: Results) -> NumpyArray:
+        """[N] all users from left to right: by policy, then by rank."""
+        row = np.argsort(self.policies)
+        return np.lexsort((self.rank, row[results.assignment]))
 
 
-def draw_returns(axis: Axes, results: Results, users: Sequence[str]) -> AxesImage:
-    """Every user's return from every policy, users in `user_order`; who has which is framed."""
-    order = user_order(results)
+def draw_returns(
+    axis: Axes, results: Results, users: Sequence[str], order: TableOrder
+) -> AxesImage:
+    """Every user's return from every policy; who has which is framed."""
+    columns, rows = order.users(results), list(order.policies)
     num_policies, num_users = results.returns.shape
     image = axis.imshow(
-        results.returns[:, order], cmap="cividis", aspect="auto", interpolation="nearest"
+        results.returns[rows][:, columns],
+        cmap="cividis",
+        aspect="auto",
+        interpolation="nearest",
     )
+    is_dense = num_policies > MAX_ROOMY_ROWS
     begin = 0
-    for policy, size in enumerate(results.users_per_policy):
+    for row, size in enumerate(results.users_per_policy[rows]):
         if size:
             axis.add_patch(
                 Rectangle(
-                    (begin - 0.5, policy - 0.5),
+                    (begin - 0.5, row - 0.5),
                     size,
                     1,
                     fill=False,
                     edgecolor=STAND_OUT,
-                    linewidth=2.2,
+                    linewidth=1.2 if is_dense else 2.2,
                     clip_on=False,
                 )
             )
         begin += size
     axis.set_ylabel("policy")
-    axis.set_yticks(range(num_policies), [str(policy) for policy in range(num_policies)])
+    labels = [str(policy) for policy in rows]
+    axis.set_yticks(range(num_policies), labels, fontsize=6.5 if is_dense else None)
     if num_users <= MAX_USERS_NAMED:
-        names = [_short(users[int(user)]) for user in order]
+        names = [_short(users[int(user)]) for user in columns]
         axis.set_xticks(range(num_users), names, rotation=90, fontsize=8)
     else:
         axis.set_xlabel(f"{num_users:,} users, by the policy that serves them")

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
+from handful.palette import HUES, mix, policy_colour
 from handful.runs import write_atomically
 
 INK = "#222222"
@@ -23,13 +22,11 @@ FAINT = "#D0D0D0"
 STAND_OUT = "#D55E00"
 """For the one thing in a chart that must be seen."""
 
-# Okabe and Ito's colours (2008), in an order that keeps neighbours apart; their yellow is left out:
-# as a line on white it cannot be seen.
-_HUES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#4D4D4D")
 _DASHES = ((), (4.0, 1.2), (1.3, 1.2), (5.0, 1.2, 1.3, 1.2))
 """Lengths of line and gap by round through the hues; nothing is a solid line."""
-_SHADES = (0.0, -0.42, 0.42, -0.68)
-"""What each round through the hues adds: of black where negative, of white where positive."""
+
+MAX_VECTOR_POINTS = 12_000
+"""Of all lines of one figure: with more of them lines become pictures inside the SVG."""
 
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -60,27 +57,14 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def policy_colour(policy: int) -> str:
-    """Distinct for seven policies; after that shades of the same hues, told apart by dashes."""
-    shade = _SHADES[policy // len(_HUES) % len(_SHADES)]
-    hue = _HUES[policy % len(_HUES)]
-    return mix(hue, "white" if shade > 0 else "black", abs(shade))
-
-
 def policy_dashes(policy: int) -> tuple[float, tuple[float, ...]]:
     """The line style that goes with the colour."""
-    return 0.0, _DASHES[policy // len(_HUES) % len(_DASHES)]
-
-
-def mix(colour: str, other: str, share: float) -> str:
-    """A colour with a share of another in it."""
-    red, green, blue = (1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(other))
-    return to_hex((red, green, blue))
+    return 0.0, _DASHES[policy // len(HUES) % len(_DASHES)]
 
 
 def tint(colour: str) -> str:
     """Light enough to write on."""
-    return mix(colour, "white", 0.74)
+    return mix(colour, "#FFFFFF", 0.74)
 
 
 def policy_handle(policy: int, label: str | None = None) -> Line2D:

@@ -14,7 +14,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from handful.reports.plots.style import policy_colour
+from handful.palette import policy_colour
 from handful.types import NumpyArray
 
 MAX_OVERLAID = 7
