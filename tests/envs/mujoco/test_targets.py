@@ -97,3 +97,49 @@ def test_numbers_out_of_range_are_refused():
         sample_targets(0, 4.0, 0)
     with pytest.raises(HandfulError, match="seed must be 0 or more, not -1"):
         sample_targets(3, 4.0, -1)
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return speed_seekers(sample_targets(1000, 4.0, seed=0), 4.0, 1000)
+
+
+def test_many_users_are_compressed_and_paid_exactly(crowd):
+    assert crowd.num_users == 1000
+    assert 30 <= crowd.num_features <= 70
+    targets = crowd.attributes["target"]
+    velocities = np.linspace(-0.2, 4.2, 2001)
+    exact = 0.1 * np.maximum(0.0, 1.0 - np.abs(targets[:, None] - velocities) / 0.2)
+    motion = Motion(jnp.asarray(velocities, jnp.float32))
+    np.testing.assert_allclose(jax.vmap(crowd.rewards)(motion).T, exact, atol=1e-5)
+    trained = crowd.coefficients @ np.asarray(jax.vmap(crowd.features)(motion)).T
+    rms = np.sqrt(np.mean((trained - exact) ** 2, axis=1)) / 0.1
+    assert rms.max() <= 0.0101
+    assert rms.max() == pytest.approx(crowd.features.compression.rms_error / 0.1, abs=1e-3)
+
+
+def test_nobody_in_a_crowd_is_paid_for_velocities_that_nobody_wants(crowd):
+    for velocity in (-50.0, -0.3, 4.3, 50.0):
+        features = crowd.features(Motion(jnp.array(velocity)))
+        np.testing.assert_allclose(features, np.zeros(crowd.num_features), atol=1e-9)
+
+
+def test_a_tighter_tolerance_costs_features(crowd):
+    targets = crowd.attributes["target"]
+    tight = speed_seekers(targets, 4.0, 1000, tolerance=0.003)
+    assert tight.num_features > crowd.num_features
+
+
+def test_features_grow_with_the_range_of_targets_not_with_the_users(crowd):
+    double = speed_seekers(sample_targets(2000, 4.0, seed=1), 4.0, 1000)
+    assert abs(double.num_features - crowd.num_features) <= 10
+
+
+def test_two_hundred_users_are_exact_and_one_more_is_compressed():
+    assert speed_seekers(np.linspace(0, 4, 200), 4.0, 1000).num_features == 200
+    assert speed_seekers(np.linspace(0, 4, 201), 4.0, 1000).num_features < 100
+
+
+def test_a_crowd_whose_targets_are_in_another_unit_is_told_so():
+    with pytest.raises(HandfulError, match=r"from 0 to 4000 m/s.*check the unit"):
+        speed_seekers(np.linspace(0, 4000, 300), 4.0, 1000)

@@ -13,6 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from handful.compression import Compression, compress
 from handful.envs.mujoco.motion import Motion
 from handful.errors import HandfulError
 from handful.population import Population
@@ -23,6 +24,15 @@ FULL_RETURN = 100.0
 
 REACH = 1 / 20
 """How far from the target rewards end, as a share of the top speed."""
+
+EXACT_USERS = 200
+"""Up to so many users every user's reward is a feature; more are compressed."""
+
+COMPRESSION_TOLERANCE = 0.01
+"""Root-mean-square error of compressed rewards, as a share of the reward at the target."""
+
+_POINTS_PER_WIDTH = 50  # of the compressed features' grid: kinks err by 1 % of the peak there
+_MAX_POINTS = 5_000  # seconds to compress; targets within four times the top speed
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +65,28 @@ class SpeedReward:
         nearness = 1.0 - jnp.abs(targets - outcome.velocity) / self.half_width
         return self.peak * jnp.maximum(nearness, 0.0)
 
+    def table(self, users: slice, velocities: NumpyArray) -> NumpyArray:
+        """The rewards of some of the users at velocities [G]: [n, G], on the host."""
+        table = np.abs(self.targets[users, None] - velocities)
+        table *= -self.peak / self.half_width  # in place: the tables are large
+        table += self.peak
+        return np.maximum(table, 0.0, out=table)
+
+
+@dataclass(frozen=True, eq=False)
+class SpeedFeatures:
+    """The features of compressed users. Hashable by identity.
+
+    Attributes:
+        compression: the users' rewards over velocities, and how far they are from exact.
+    """
+
+    compression: Compression
+
+    def __call__(self, outcome: Motion) -> Float[Array, " D"]:
+        """The features of one step."""
+        return self.compression.features(outcome.velocity)
+
 
 def sample_targets(num_users: int, top_speed: float, seed: int) -> NumpyArray:
     """Target velocities [N], uniform between 0 and the top speed, in metres per second.
@@ -71,9 +103,16 @@ def sample_targets(num_users: int, top_speed: float, seed: int) -> NumpyArray:
 
 
 def speed_seekers(
-    targets: Any, top_speed: float, episode_length: int, user_ids: Sequence[str] = ()
+    targets: Any,
+    top_speed: float,
+    episode_length: int,
+    user_ids: Sequence[str] = (),
+    tolerance: float = COMPRESSION_TOLERANCE,
 ) -> Population:
     """The population of users who each want one of the targets.
+
+    Up to 200 users have a feature each. More are compressed: training sees features that come
+    close to their rewards, and evaluation pays the rewards themselves.
 
     Args:
         targets: [N] in metres per second. They may lie above the top speed, which only says how
@@ -81,18 +120,42 @@ def speed_seekers(
         top_speed: ``b``, metres per second.
         episode_length: steps of a whole episode.
         user_ids: [N] distinct labels.
+        tolerance: root-mean-square error of compressed rewards over the range of velocities that
+            anybody is paid for, as a share of the reward at the target; no user's is larger.
 
     Raises:
-        HandfulError: if there are no targets or one is no velocity, naming its user, or if the
-            top speed or the episode length is not positive.
+        HandfulError: if there are no targets or one is no velocity, naming its user; if the top
+            speed, the episode length or the tolerance is not positive; or if many users' targets
+            lie too far apart to be compressed.
     """
     _check_top_speed(top_speed)
     if episode_length < 1:
         raise HandfulError(f"An episode needs at least 1 step, not {episode_length}.")
     checked = _check_targets(targets, user_ids)
     reward = SpeedReward(checked, top_speed, episode_length)
-    coefficients = np.eye(len(checked), dtype=np.float32)
-    return Population(coefficients, reward, tuple(user_ids), attributes={"target": checked})
+    attributes = {"target": checked}
+    if len(checked) <= EXACT_USERS:
+        identity = np.eye(len(checked), dtype=np.float32)
+        return Population(identity, reward, tuple(user_ids), attributes=attributes)
+    compression = _compress(reward, tolerance)
+    features = SpeedFeatures(compression)
+    return Population(compression.coefficients, features, tuple(user_ids), reward, attributes)
+
+
+def _compress(reward: SpeedReward, tolerance: float) -> Compression:
+    """Between the velocities where the first and the last user are paid; nobody is outside."""
+    low = float(reward.targets.min()) - reward.half_width
+    high = float(reward.targets.max()) + reward.half_width
+    num_points = int(np.ceil((high - low) / reward.half_width * _POINTS_PER_WIDTH)) + 1
+    if num_points > _MAX_POINTS:
+        reach = (_MAX_POINTS / _POINTS_PER_WIDTH - 2) * reward.half_width
+        raise HandfulError(
+            f"The users' targets reach from {reward.targets.min():g} to {reward.targets.max():g} "
+            f"m/s, and more than {EXACT_USERS} users must want velocities within {reach:g} m/s of "
+            f"each other: check the unit of the targets."
+        )
+    num_users = len(reward.targets)
+    return compress(reward.table, num_users, low, high, num_points, tolerance * reward.peak)
 
 
 def _check_top_speed(top_speed: float) -> None:
