@@ -1,14 +1,18 @@
 """A task whose users each want a velocity, without a robot: actions are velocities."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
+import pytest
 
 from handful.environment import Box, TimeStep
 from handful.envs.mujoco.motion import Motion
 from handful.envs.mujoco.targets import sample_targets, speed_seekers
-from handful.problem import RMDP
+from handful.population import Population
+from handful.problem import _TASKS, RMDP, register
 from handful.types import Array, Float, Int, PRNGKey
 
 TOP_SPEED = 4.0
@@ -36,20 +40,27 @@ class Cruise:
         return state, TimeStep(share, Motion(action[0]), jnp.zeros((), bool), over)
 
 
-def make_cruise(
+def make_cruise(**parameters: Any) -> RMDP:
+    return RMDP(
+        Cruise(), _users(**parameters), return_scale=100.0, name="cruise", parameters=parameters
+    )
+
+
+def _users(
     users: int = 100,
     population_seed: int = 0,
     targets: Sequence[float] | None = None,
     user_ids: Sequence[str] = (),
-    **others,
-) -> RMDP:
+) -> Population:
     if targets is None:
-        targets = sample_targets(users, TOP_SPEED, population_seed)
-    parameters = {"users": users, "population_seed": population_seed, "user_ids": user_ids}
-    return RMDP(
-        Cruise(**others),
-        speed_seekers(targets, TOP_SPEED, STEPS, user_ids),
-        return_scale=100.0,
-        name="cruise",
-        parameters={**parameters, "targets": tuple(targets)},
-    )
+        targets = sample_targets(users, TOP_SPEED, population_seed).tolist()
+    return speed_seekers(targets, TOP_SPEED, STEPS, user_ids)
+
+
+@contextmanager
+def cruise_registered() -> Iterator[None]:
+    """Within it there is a task named ``cruise``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handful.problem._TASKS", dict(_TASKS))
+        register("cruise", "tests.speeds:make_cruise", "Goes as told.", samples_users=True)
+        yield

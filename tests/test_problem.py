@@ -4,7 +4,7 @@ import handful
 from handful.envs.resource_gathering import ResourceGathering
 from handful.errors import HandfulError
 from handful.population import Population
-from handful.problem import RMDP, Task, make, register, tasks
+from handful.problem import RMDP, Task, make, register, run_parameters, tasks
 from tests.environments import ContextualBandit
 
 
@@ -84,3 +84,34 @@ def test_budget_may_be_one_policy_or_as_many_as_users(num_policies):
 
 def test_every_public_name_exists():
     assert all(hasattr(handful, name) for name in handful.__all__)
+
+
+def test_users_are_drawn_with_the_runs_seed_unless_said_otherwise():
+    assert run_parameters("ant", 7, {}) == {"population_seed": 7}
+    assert run_parameters("ant", 7, {"tolerance": 0.1}, {"users": 5}) == {
+        "tolerance": 0.1,
+        "users": 5,
+        "population_seed": 7,
+    }
+    assert run_parameters("ant", 7, {"population_seed": 1}) == {"population_seed": 1}
+    assert run_parameters("ant", 7, {}, {"population_seed": 1}) == {"population_seed": 1}
+    assert run_parameters("ant", 7, {"targets": (1.0,)}) == {"targets": (1.0,)}
+
+
+def test_fixed_users_stay_as_they_are():
+    assert run_parameters("resource-gathering", 7, {"height": 2}) == {"height": 2}
+    with pytest.raises(HandfulError, match=r"'resource-gathering' has users of its own.*ant, half"):
+        run_parameters("resource-gathering", 7, {}, {"users": 5})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "users", "sentence"),
+    [
+        ({"users": 3}, {"users": 3}, "'users' of the task 'ant' is given twice"),
+        ({"users": 3}, {"targets": (1.0,)}, "'users' is for users who are sampled"),
+        ({"targets": (1.0,)}, {"population_seed": 3}, "'population_seed' is for users who are"),
+    ],
+)
+def test_users_cannot_be_both_sampled_and_given(parameters, users, sentence):
+    with pytest.raises(HandfulError, match=sentence):
+        run_parameters("ant", 0, parameters, users)

@@ -61,6 +61,23 @@ class RMDP:
         """``D``."""
         return self.population.num_features
 
+    @property
+    def runs_on_host(self) -> bool:
+        """Whether the environment is stepped from Python instead of compiled."""
+        return isinstance(self.environment, HostEnvironment)
+
+    @property
+    def jax_environment(self) -> Environment:
+        """The environment, which must be one in JAX."""
+        assert isinstance(self.environment, Environment), "this problem runs on the host"
+        return self.environment
+
+    @property
+    def host_environment(self) -> HostEnvironment:
+        """The environment, which must be one on the host."""
+        assert isinstance(self.environment, HostEnvironment), "this problem runs in JAX"
+        return self.environment
+
     def check_budget(self, num_policies: int) -> None:
         """Raise HandfulError unless 1 <= ``num_policies`` <= N: more policies serve nobody."""
         if not 1 <= num_policies <= self.num_users:
@@ -78,25 +95,33 @@ class Task:
         entry_point: ``"package.module:function"``; the function takes the task's parameters and
             returns an :class:`RMDP`. It is imported when the task is made, not before.
         description: one line for ``handful tasks``.
+        samples_users: whether the task draws its users by chance. Such a task takes the parameters
+            ``users`` (how many) and ``population_seed``; or instead of them ``targets`` (what each
+            user wants), with ``user_ids`` for those who have names. Other tasks have users of
+            their own.
     """
 
     name: str
     entry_point: str
     description: str
+    samples_users: bool = False
 
 
 _TASKS: dict[str, Task] = {}
 
+_SAMPLING = ("users", "population_seed")
+"""Parameters of how users are drawn."""
 
-def register(name: str, entry_point: str, description: str) -> None:
-    """Give a problem a name, for :func:`make` and the command line.
+
+def register(name: str, entry_point: str, description: str, samples_users: bool = False) -> None:
+    """Give a problem a name, for :func:`make` and the command line; see :class:`Task`.
 
     Raises:
         HandfulError: if the name is taken.
     """
     if name in _TASKS:
         raise HandfulError(f"A task named '{name}' is registered already: choose another name.")
-    _TASKS[name] = Task(name, entry_point, description)
+    _TASKS[name] = Task(name, entry_point, description, samples_users)
 
 
 def tasks() -> tuple[Task, ...]:
@@ -110,13 +135,7 @@ def make(name: str, **parameters: Any) -> RMDP:
     Raises:
         HandfulError: if there is no such task, or it does not take such parameters.
     """
-    task = _TASKS.get(name)
-    if task is None:
-        raise HandfulError(
-            f"There is no task named '{name}'{did_you_mean(name, _TASKS)}: "
-            f"the tasks are {', '.join(sorted(_TASKS))}."
-        )
-    module, _, function = task.entry_point.partition(":")
+    module, _, function = _task(name).entry_point.partition(":")
     factory = getattr(importlib.import_module(module), function)
     try:
         problem = factory(**parameters)
@@ -125,8 +144,87 @@ def make(name: str, **parameters: Any) -> RMDP:
     return problem
 
 
+def run_parameters(
+    name: str, seed: int, parameters: Mapping[str, Any], users: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What :func:`make` is given for one run of a task.
+
+    A task that samples its users draws them with the run's seed, unless the parameters hold another
+    ``population_seed`` or the users themselves.
+
+    Args:
+        name: the task's.
+        seed: of the run.
+        parameters: of the task.
+        users: more parameters, those that say who the users are; only a task that samples its users
+            takes them.
+
+    Raises:
+        HandfulError: if there is no such task, it has users of its own, or the users are given
+            twice.
+    """
+    task, users = _task(name), users or {}
+    if users and not task.samples_users:
+        others = ", ".join(other.name for other in tasks() if other.samples_users)
+        raise HandfulError(
+            f"The task '{name}' has users of its own, so neither their number, nor their seed, nor "
+            f"a population can be given; the tasks that sample their users are: {others}."
+        )
+    twice = next((parameter for parameter in users if parameter in parameters), None)
+    if twice:
+        raise HandfulError(
+            f"The parameter '{twice}' of the task '{name}' is given twice: leave one of them out."
+        )
+    given = {**parameters, **users}
+    if not task.samples_users:
+        return given
+    if "targets" in given:
+        spare = next((sampling for sampling in _SAMPLING if sampling in given), None)
+        if spare:
+            raise HandfulError(
+                f"'{spare}' is for users who are sampled, but these are given with their targets: "
+                f"leave out one or the other."
+            )
+        return given
+    return {"population_seed": seed, **given}
+
+
+def _task(name: str) -> Task:
+    task = _TASKS.get(name)
+    if task is None:
+        raise HandfulError(
+            f"There is no task named '{name}'{did_you_mean(name, _TASKS)}: "
+            f"the tasks are {', '.join(sorted(_TASKS))}."
+        )
+    return task
+
+
 register(
     "resource-gathering",
     "handful.envs.resource_gathering:make_resource_gathering",
     "Tours of a grid; each user wants one tile visited, early (25 users; Ivanov & Ben-Porat 2024).",
+)
+register(
+    "half-cheetah",
+    "handful.envs.mujoco.tasks:make_half_cheetah",
+    "HalfCheetah in MuJoCo; each user wants it to run at a speed from 0 to 4 m/s.",
+    samples_users=True,
+)
+register(
+    "ant",
+    "handful.envs.mujoco.tasks:make_ant",
+    "Ant in MuJoCo; each user wants it to walk at a speed from 0 to 3 m/s.",
+    samples_users=True,
+)
+register(
+    "hopper",
+    "handful.envs.mujoco.tasks:make_hopper",
+    "Hopper in MuJoCo; each user wants it to hop at a speed from 0 to 2.5 m/s.",
+    samples_users=True,
+)
+register(
+    "walker2d",
+    "handful.envs.mujoco.tasks:make_walker2d",
+    "Walker2d in MuJoCo; each user wants it to walk at a speed from 0 to 2.5 m/s.",
+    samples_users=True,
 )

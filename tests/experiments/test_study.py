@@ -7,6 +7,7 @@ import yaml
 
 from handful.errors import HandfulError
 from handful.experiments.study import read_study
+from tests.speeds import cruise_registered
 
 GOOD = {
     "tasks": ["resource-gathering"],
@@ -74,3 +75,23 @@ def test_a_file_that_is_not_yaml(tmp_path):
     path.write_text("just words")
     with pytest.raises(HandfulError, match="list of 'key: value' lines"):
         read_study(path)
+
+
+def test_every_seed_draws_its_own_users(study_file):
+    path = study_file(tasks=["cruise"], parameters={"cruise": {"users": 7}})
+    with cruise_registered():
+        runs = read_study(path).runs()
+    for run in runs:
+        assert run.parameters == {"users": 7, "population_seed": run.config.seed}
+    assert len({run.digest for run in runs}) == len(runs)
+
+
+def test_a_study_may_keep_the_users(study_file):
+    path = study_file(tasks=["cruise"], parameters={"cruise": {"population_seed": 5}})
+    with cruise_registered():
+        runs = read_study(path).runs()
+    assert all(run.parameters == {"population_seed": 5} for run in runs)
+
+
+def test_a_task_with_users_of_its_own_knows_no_seed_of_theirs(study_file):
+    assert all(run.parameters == {} for run in read_study(study_file()).runs())

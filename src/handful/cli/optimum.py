@@ -1,12 +1,20 @@
 """The command ``handful optimum``."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from handful.cli.output import print_json
+from handful.cli.population import chosen_users
 from handful.cli.settings import parse_settings
+
+if TYPE_CHECKING:
+    from handful.exact.optimum import Optimum
+
+DEFAULT_SEED = 0
+"""Of the users, as it is of a run."""
 
 
 @dataclass
@@ -22,21 +30,49 @@ class OptimumCommand:
     param: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """A parameter of the task, NAME=VALUE (--param height=4); may be repeated."""
 
+    users: int | None = None
+    """How many users to sample, where the task samples them."""
+
+    seed: int | None = None
+    """Of the draw of the users, 0 if not given; a run draws them with its own seed."""
+
+    population: Path | None = None
+    """The users themselves: a CSV with a column 'target', in m/s, and perhaps one 'user'."""
+
     json: bool = False
     """Print JSON instead."""
 
     def run(self) -> None:
         """Solve and print."""
         from handful.evaluation.gap import optimum
-        from handful.problem import make
+        from handful.problem import make, run_parameters
 
-        best = optimum(make(self.task, **parse_settings(self.param, "--param")), self.policies)
+        parameters = run_parameters(
+            self.task,
+            DEFAULT_SEED,
+            parse_settings(self.param, "--param"),
+            chosen_users(self.users, self.seed, self.population),
+        )
+        best = optimum(make(self.task, **parameters), self.policies)
         if self.json:
             print_json(best.to_dict())
-            return
-        print(f"{best.kind}: welfare {best.welfare:.4f} with {self.policies} policies")
-        print(best.explanation)
-        for policy in range(self.policies):
-            users = int((best.assignment == policy).sum())
-            certificate = best.certificate[policy] if policy < len(best.certificate) else ()
-            print(f"policy {policy} serves {users} users: {certificate}")
+        else:
+            print(*_lines(best), sep="\n")
+
+
+def _lines(best: "Optimum") -> list[str]:
+    lines = [
+        f"{best.kind}: welfare {best.welfare:.4f} with {best.num_policies} policies",
+        best.explanation,
+    ]
+    earns = best.returns.max(axis=0) > 0
+    for policy, certificate in enumerate(best.certificate):
+        served = int((earns & (best.assignment == policy)).sum())
+        if best.unit:
+            proof = ", ".join(f"{number:.4f} {best.unit}" for number in certificate)
+        else:
+            proof = str(certificate)
+        lines.append(f"policy {policy} serves {served} users: {proof}")
+    if not earns.all():
+        lines.append(f"nobody serves {int((~earns).sum())} users")
+    return lines

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from handful.cli.finish import announce, run_training
+from handful.cli.population import chosen_users
 from handful.cli.settings import parse_settings, read_assignment
 from handful.errors import HandfulError
 
@@ -41,6 +42,15 @@ class Train:
     param: Pairs = ()
     """A parameter of the task, NAME=VALUE (--param height=4); may be repeated."""
 
+    users: int | None = None
+    """How many users to sample, where the task samples them."""
+
+    population_seed: int | None = None
+    """Of the draw of the users; by default --seed."""
+
+    population: Path | None = None
+    """The users themselves: a CSV with a column 'target', in m/s, and perhaps one 'user'."""
+
     set: Pairs = ()
     """A setting of the learner that differs from the preset, NAME=VALUE; may be repeated."""
 
@@ -58,7 +68,7 @@ class Train:
 
     def run(self) -> None:
         """Train, then say how it went."""
-        from handful.problem import make
+        from handful.problem import make, run_parameters
         from handful.training.loop import train
 
         method_settings = parse_settings(self.method_set, "--method-set")
@@ -75,7 +85,12 @@ class Train:
             "method_settings": method_settings,
             "out": self.out,
         }
-        parameters = parse_settings(self.param, "--param")
+        parameters = run_parameters(
+            self.task,
+            self.seed,
+            parse_settings(self.param, "--param"),
+            chosen_users(self.users, self.population_seed, self.population),
+        )
         run_training(
             lambda callbacks: train(
                 make(self.task, **parameters), self.policies, callbacks=callbacks, **request

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
-from handful.problem import make
+from handful.problem import make, run_parameters
 from handful.training.config import TrainConfig, learner_settings
 
 REQUIRED = ("tasks", "methods", "policies", "seeds", "steps", "out", "results")
@@ -52,7 +52,8 @@ class Study:
         results: folder of the table and the figure.
         preset, settings: of the learner.
         method_settings: by method name.
-        parameters: by task name.
+        parameters: by task name; ``population_seed`` there keeps the users of a task that samples
+            them the same for all seeds.
     """
 
     name: str
@@ -71,10 +72,16 @@ class Study:
     def runs(self) -> list[RunRequest]:
         """Every run, checked: the first seed of everything first, so that tables fill evenly.
 
+        A task that samples its users draws them anew for every seed, but always as many.
+
         Raises:
             HandfulError: if a task, method, budget or setting does not exist or does not fit.
         """
-        problems = {task: make(task, **self.parameters.get(task, {})) for task in self.tasks}
+        parameters = {
+            (task, seed): run_parameters(task, seed, self.parameters.get(task, {}))
+            for task, seed in itertools.product(self.tasks, self.seeds)
+        }
+        problems = {task: make(task, **parameters[task, self.seeds[0]]) for task in self.tasks}
         requests = []
         for seed, task, num_policies, method in itertools.product(
             self.seeds, self.tasks, self.policies, self.methods
@@ -90,7 +97,7 @@ class Study:
                 ppo=learner_settings(problem, num_policies, self.preset, self.settings),
             )
             folder = self.out / f"{task}-{method}-k{num_policies}-seed{seed}"
-            requests.append(RunRequest(task, self.parameters.get(task, {}), config, folder))
+            requests.append(RunRequest(task, parameters[task, seed], config, folder))
         return requests
 
 

@@ -107,7 +107,8 @@ def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
     means = [pl.col(name).mean() for name in MEASURES]
     errors = [(pl.col(name).std() / pl.len().sqrt()).alias(f"{name}_stderr") for name in MEASURES]
     worst = pl.col("welfare").min().alias("welfare_min")
-    optimum = [pl.col(name).first() for name in ("optimum", "optimum_kind")]
+    # Seeds that draw users of their own have optima of their own.
+    optimum = [pl.col("optimum").mean(), pl.col("optimum_kind").first()]
     columns = pl.all().exclude("welfare_stderr")
     return (
         table.select(columns)
