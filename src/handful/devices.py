@@ -15,12 +15,18 @@ def use_cores(cores: int | None = None) -> None:
     It must be called before JAX does any work in this process; afterwards it changes nothing. What
     it changes is the time; see :mod:`handful.learner.parallel` for the last digits.
     """
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    wanted = min(cores or MAX_USEFUL_CORES, available or 1, MAX_USEFUL_CORES)
+    wanted = min(cores or MAX_USEFUL_CORES, usable_cores(), MAX_USEFUL_CORES)
     try:
         jax.config.update("jax_num_cpu_devices", wanted)
     except RuntimeError:  # JAX has started: its devices are what they are
         return
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def keep_compiled_programs() -> None:

@@ -11,6 +11,7 @@ caller's) and is stepped in batches from Python.
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 
 from handful.errors import HandfulError
@@ -108,6 +109,16 @@ class Environment(Protocol):
     def step(self, key: PRNGKey, state: Any, action: Array) -> tuple[Any, TimeStep]:
         """Take one action. Behaviour after the end of an episode is not defined."""
         ...
+
+
+def outcome_shape(environment: "Environment | HostEnvironment") -> PyTree:
+    """The outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
+    if isinstance(environment, HostEnvironment):
+        return environment.outcome_shape()
+    key, space = jax.random.key(0), environment.action_space
+    state, _ = jax.eval_shape(environment.reset, key)
+    action = jnp.zeros(space.size) if isinstance(space, Box) else jnp.zeros((), jnp.int32)
+    return jax.eval_shape(environment.step, key, state, action)[1].outcome
 
 
 class HostStep(NamedTuple):

@@ -11,6 +11,8 @@ from handful.collect.scan import (
     init_collector,
     select,
 )
+from handful.environment import outcome_shape
+from handful.population import FeatureFn
 from handful.problem import RMDP
 from handful.types import Array, Bool, Float, Int, Key, PRNGKey, PyTree
 
@@ -39,6 +41,7 @@ def run_episodes(
     num_episodes: int,
     deterministic: bool | Bool[Array, ""],
     trace: bool = False,
+    pay: FeatureFn | None = None,
 ) -> Episodes:
     """Run every policy for ``num_episodes`` episodes from fresh resets.
 
@@ -46,7 +49,9 @@ def run_episodes(
         deterministic: take each distribution's mode instead of a sample; may be traced, so that
             one compiled program serves both.
         trace: keep every step's features and outcome too.
+        pay: from an outcome to what the returns are in; by default the reward features.
     """
+    pay = pay or problem.population.features
     start = init_collector(jax.random.split(key, num_policies), problem, num_episodes)
     keys = jax.vmap(lambda k: jax.random.split(k, problem.environment.time_limit))(start.keys)
 
@@ -58,11 +63,11 @@ def run_episodes(
         distribution = policy_fn(observations)
         sampled = jax.vmap(lambda dist, k: dist.sample(k))(distribution, split[:, 0])
         actions = jnp.where(deterministic, distribution.mode(), sampled)
-        next_state, step = jax.vmap(jax.vmap(problem.environment.step))(
+        next_state, step = jax.vmap(jax.vmap(problem.jax_environment.step))(
             split[:, 1:], env_state, environment_actions(problem, actions)
         )
         # An episode that has ended stands still and earns nothing.
-        features = jax.vmap(jax.vmap(problem.population.features))(step.outcome)
+        features = jax.vmap(jax.vmap(pay))(step.outcome)
         features = jnp.where(running[..., None], features, 0.0)
         env_state, observations = select(
             running, (next_state, step.observation), (env_state, observations)
@@ -73,11 +78,12 @@ def run_episodes(
         return carry, (features, step.outcome) if trace else None
 
     shape = (num_policies, num_episodes)
+    paid = jax.eval_shape(pay, outcome_shape(problem.environment))
     carry = (
         start.env_state,
         start.observations,
         jnp.ones(shape, bool),
-        start.episode_return,
+        jnp.zeros((*shape, *paid.shape)),
         jnp.zeros(shape, jnp.int32),
     )
     carry, kept = jax.lax.scan(one_step, carry, jnp.swapaxes(keys, 0, 1))

@@ -65,7 +65,7 @@ class FinishedEpisodes(NamedTuple):
 def init_collector(keys: Key[Array, " K"], problem: RMDP, num_envs: int) -> CollectorState:
     """Start every environment of every policy."""
     split = jax.vmap(lambda key: jax.random.split(key, num_envs + 1))(keys)
-    env_state, observations = jax.vmap(jax.vmap(problem.environment.reset))(split[:, 1:])
+    env_state, observations = jax.vmap(jax.vmap(problem.jax_environment.reset))(split[:, 1:])
     shape = (*observations.shape[:2], problem.num_features)
     return CollectorState(split[:, 0], env_state, observations, jnp.zeros(shape))
 
@@ -98,7 +98,7 @@ def collect(
         distribution = policy_fn(observations)
         actions, env_keys, reset_keys = _chance(distribution, keys, observations.shape[1])
         log_probs = distribution.log_prob(actions)
-        env_state, step = jax.vmap(jax.vmap(problem.environment.step))(
+        env_state, step = jax.vmap(jax.vmap(problem.jax_environment.step))(
             env_keys, env_state, environment_actions(problem, actions)
         )
         features = jax.vmap(jax.vmap(problem.population.features))(step.outcome)
@@ -108,7 +108,7 @@ def collect(
             finished.total_return + jnp.sum(episode_return * ended[..., None], axis=1),
             finished.count + jnp.sum(ended, axis=1, dtype=jnp.int32),
         )
-        fresh = jax.vmap(jax.vmap(problem.environment.reset))(reset_keys)
+        fresh = jax.vmap(jax.vmap(problem.jax_environment.reset))(reset_keys)
         env_state, next_start = select(ended, fresh, (env_state, step.observation))
         kept = (
             observations,

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from handful.collect.rollout import Episodes, run_episodes
+from handful.collect.episodes import make_player
 from handful.errors import HandfulError
 from handful.learner.policies import Policies
 from handful.problem import RMDP
-from handful.types import Array, Bool, NumpyArray, PRNGKey
+from handful.types import NumpyArray
 
 EVALUATION_STREAM = 0x5EED
 """Folded into the seed's key, so that no evaluation episode repeats a training episode's chance."""
@@ -112,17 +111,15 @@ def evaluate(
     alpha = np.asarray(alpha, dtype=np.float64)
     key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
 
-    @jax.jit
-    def run(key: PRNGKey, policies: Policies, deterministic: Bool[Array, ""]) -> Episodes:
-        return run_episodes(
-            key, problem, policies, policies.num_policies, num_episodes, deterministic
-        )
+    population = problem.population
+    play = make_player(problem, policies.num_policies, num_episodes, pay=population.reward_fn)
 
     measurements = []
     for run_key, deterministic in zip(jax.random.split(key), (True, False), strict=True):
-        episodes = run(run_key, policies, jnp.asarray(deterministic))
-        feature_returns = np.asarray(episodes.returns, dtype=np.float64)
-        returns = problem.population.returns(feature_returns)
+        episodes = play(run_key, policies, deterministic)
+        returns = np.asarray(episodes.returns, dtype=np.float64)
+        if population.reward_fn is None:
+            returns = population.returns(returns)
         measurements.append(summarize(returns, np.asarray(episodes.lengths), alpha))
     return Evaluation(np.argmax(alpha, axis=1), num_episodes, seed, *measurements)
 

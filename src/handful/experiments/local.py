@@ -15,6 +15,7 @@ from handful.errors import HandfulError
 from handful.experiments.study import RunRequest
 from handful.problem import make
 from handful.runs import RunFolder
+from handful.training.config import TrainConfig
 
 _stopping = threading.Event()
 """In a worker process: whether it was asked to stop."""
@@ -118,8 +119,9 @@ def _is_done(request: RunRequest) -> bool:
     if not folder.path.exists():
         return False
     stored = folder.read_config()
-    wanted = json.loads(json.dumps([request.config.to_dict(), dict(request.parameters)]))
-    if [stored["settings"], stored["problem"]["parameters"]] != wanted:
+    same_settings = TrainConfig.from_dict(stored["settings"]) == request.config
+    parameters = json.loads(json.dumps(dict(request.parameters)))
+    if not same_settings or stored["problem"]["parameters"] != parameters:
         raise HandfulError(
             f"'{request.folder}' holds a run with other settings than the study asks for: move it "
             f"away, or give the study another 'out' folder."

@@ -35,7 +35,11 @@ class RunRequest:
     @property
     def digest(self) -> str:
         """A name for everything that decides the run's result, the versions of software apart."""
-        request = [self.task, dict(self.parameters), self.config.to_dict()]
+        settings = self.config.to_dict()
+        del settings["threads"]
+        if not settings["overlap"]:  # left out, as it was before there was a choice
+            del settings["overlap"]
+        request = [self.task, dict(self.parameters), settings]
         text = json.dumps(request, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -8,9 +8,9 @@ import numpy as np
 from handful.environment import ActionSpace, Box
 from handful.errors import HandfulError
 from handful.learner.distributions import Categorical, Gaussian
-from handful.learner.networks import Actor
+from handful.learner.networks import Actor, take_policies
 from handful.learner.normalize import Normalizer
-from handful.types import Array, Float, NumpyArray, PRNGKey
+from handful.types import Array, Float, Int, NumpyArray, PRNGKey
 
 
 class Policies(eqx.Module):
@@ -39,6 +39,11 @@ class Policies(eqx.Module):
     def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
         """All policies' action distributions at raw observations; actions are not clipped."""
         return self.actor(self.normalizer(observations))
+
+    def take(self, source: Int[Array, " J"]) -> "Policies":
+        """The policies ``source``, in that order; copies where it names one twice."""
+        actor = take_policies(self.actor, source)
+        return Policies(actor, self.normalizer.take(source), self.action_space)
 
     def act(
         self, observation: Array | NumpyArray, policy: int, key: PRNGKey | None = None

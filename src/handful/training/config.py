@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from handful.assignment import AssignmentMethod, make_method
+from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig, preset
 from handful.problem import RMDP
@@ -27,6 +28,9 @@ class TrainConfig:
         return_mixing: the moving average's weight on new returns (the paper's lambda,
             equation 10).
         keep_best: hand out the policies that did best in training instead of the last ones.
+        threads: that step environments on the host; by default one a core.
+        overlap: collect the next batch on the host while this one is learnt from, by policies that
+            are one update old; environments in JAX never overlap.
         ppo: the learner's numbers.
 
     Raises:
@@ -41,6 +45,8 @@ class TrainConfig:
     seed: int = 0
     return_mixing: float = 0.05
     keep_best: bool = True
+    threads: int | None = None
+    overlap: bool = False
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:
@@ -60,6 +66,11 @@ class TrainConfig:
         if not 0 < self.return_mixing <= 1:
             raise HandfulError(
                 f"return_mixing must be above 0 and at most 1, not {self.return_mixing}."
+            )
+        if self.threads is not None and not 1 <= self.threads <= usable_cores():
+            raise HandfulError(
+                f"The number of threads must be from 1 to the cores of this machine "
+                f"({usable_cores()}), not {self.threads}."
             )
         self.make_method()
 
@@ -99,8 +110,10 @@ def learner_settings(
     """A preset, with what suits the problem at this budget, with the caller's changes.
 
     Raises:
-        HandfulError: for a preset or setting that does not exist, or a value out of range.
+        HandfulError: for a budget that does not fit the problem, a preset or setting that does not
+            exist, or a value out of range.
     """
+    problem.check_budget(num_policies)
     return preset(preset_name, **{**problem.learner_settings(num_policies), **changes})
 
 

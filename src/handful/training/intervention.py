@@ -1,13 +1,10 @@
 """The one thing that happens between two updates: a method that decides on the host."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from handful.collect.rollout import run_episodes
+from handful.collect.episodes import make_player
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.training.state import Snapshot, TrainState, init_policies
@@ -20,18 +17,10 @@ def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSta
     method = config.make_method()
 
     def trajectories(policy: int, num_episodes: int) -> NumpyArray:
-        run: Callable[..., Any] = jax.jit(
-            partial(
-                run_episodes,
-                problem=problem,
-                num_policies=config.num_policies,
-                num_episodes=num_episodes,
-                deterministic=False,
-                trace=True,
-            )
-        )
-        features = np.asarray(run(episodes_key, policy_fn=state.policies(problem)).features)
-        steps = features[:, policy].reshape(-1, problem.num_features)
+        policies = state.policies(problem).take(jnp.array([policy]))
+        play = make_player(problem, 1, num_episodes, trace=True)
+        features = play(episodes_key, policies, False).features
+        steps = np.asarray(features).reshape(-1, problem.num_features)
         return problem.population.returns(steps).T
 
     decision = method.intervene(method_key, state.assignment, trajectories)

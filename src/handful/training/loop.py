@@ -1,11 +1,10 @@
 """The host loop: runs steps, tells callbacks, saves, and hands out the result."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from jax.sharding import Mesh
 from handful.errors import HandfulError
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import Evaluation, evaluate
-from handful.learner.parallel import core_mesh, replicate, shapes_on
+from handful.learner.parallel import core_mesh, replicate
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.runs import RunFolder
@@ -36,7 +35,7 @@ from handful.training.record import (
 )
 from handful.training.signals import StopRequest, TrainingInterrupted
 from handful.training.state import TrainState, init_state
-from handful.training.step import StepMetrics, train_step
+from handful.training.stepper import Stepper, open_stepper
 from handful.types import NumpyArray
 
 CHECKPOINT_EVERY = 30.0
@@ -78,6 +77,8 @@ def train(
     preset: str = "paper",
     settings: dict[str, Any] | None = None,
     method_settings: dict[str, Any] | None = None,
+    threads: int | None = None,
+    overlap: bool = False,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
@@ -93,6 +94,9 @@ def train(
         settings: learner settings that differ from the preset and from what the problem asks for
             (:class:`~handful.learner.config.PPOConfig`).
         method_settings: settings of the method that differ from its defaults.
+        threads: that step an environment on the host; by default one a core.
+        overlap: of an environment on the host, collect the next batch while this one is learnt
+            from (:class:`~handful.training.stepper.HostStepper`).
         out: a new folder to keep the run in; without one nothing is written.
         callbacks: told after every update.
 
@@ -106,6 +110,8 @@ def train(
         method_settings=method_settings or {},
         steps=steps,
         seed=seed,
+        threads=threads,
+        overlap=overlap,
         ppo=learner_settings(problem, num_policies, preset, settings or {}),
     )
     return train_with_config(problem, config, out, callbacks)
@@ -198,14 +204,30 @@ def _train(
     """Run the remaining updates; the state after them and the seconds spent in all."""
     clock, mesh = Clock(spent_before), core_mesh()
     with ThreadPoolExecutor(1) as pool:  # two compilations, side by side
-        compilation = pool.submit(compile_step, problem, config, mesh)
+        opening = pool.submit(open_stepper, problem, config, mesh)
         state = replicate(state or init_state(problem, config), mesh)
-        step = compilation.result()
+        stepper = opening.result()
+    with stepper as step:
+        return _updates(problem, config, step, mesh, state, folder, callbacks, stop, clock)
+
+
+def _updates(
+    problem: RMDP,
+    config: TrainConfig,
+    step: Stepper,
+    mesh: Mesh | None,
+    state: TrainState,
+    folder: RunFolder | None,
+    callbacks: Sequence[Callback],
+    stop: StopRequest,
+    clock: Clock,
+) -> tuple[TrainState, float]:
     intervene_at = config.make_method().intervention_update(config.num_updates, config.num_policies)
     first, saved_at = int(state.update), time.monotonic()
     for update in range(first + 1, config.num_updates + 1):
         if update - 1 == intervene_at:
             state = replicate(intervene(problem, config, state), mesh)
+            step.restart()
         state, metrics = step(state)
         metrics = jax.device_get(metrics)
         seconds = clock.tick()
@@ -226,17 +248,6 @@ def _train(
         if asked_by is not None and not is_last:
             raise _interrupted(folder, transitions, asked_by)
     return state, clock.seconds
-
-
-def compile_step(
-    problem: RMDP, config: TrainConfig, mesh: Mesh | None
-) -> Callable[[TrainState], tuple[TrainState, StepMetrics]]:
-    """:func:`~handful.training.step.train_step` as a program; it consumes the state it is given."""
-    step = partial(
-        train_step, problem=problem, config=config, method=config.make_method(), mesh=mesh
-    )
-    state = shapes_on(jax.eval_shape(lambda: init_state(problem, config)), mesh)
-    return jax.jit(step, donate_argnums=0).lower(state).compile()
 
 
 def _interrupted(

@@ -2,14 +2,13 @@
 
 import dataclasses
 import platform
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import jax
 import numpy as np
 
-from handful.collect.rollout import run_episodes
+from handful.collect.episodes import make_player
 from handful.evaluation.gap import Gap
 from handful.evaluation.returns import EVALUATION_STREAM, Evaluation, Measurement
 from handful.learner.policies import Policies
@@ -135,18 +134,9 @@ def write_results(
 def trace_policies(problem: RMDP, policies: Policies, seed: int) -> list[dict[str, Any]]:
     """One deterministic episode of each policy: its length and each step's outcome by name."""
     key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
-    run = jax.jit(
-        partial(
-            run_episodes,
-            problem=problem,
-            num_policies=policies.num_policies,
-            num_episodes=1,
-            deterministic=True,
-            trace=True,
-        )
-    )
-    episodes = run(key, policy_fn=policies)
-    outcomes = episodes.outcomes
+    play = make_player(problem, policies.num_policies, 1, trace=True)
+    episodes = play(key, policies, True)
+    outcomes: Any = episodes.outcomes
     named = outcomes._asdict() if hasattr(outcomes, "_asdict") else {"outcome": outcomes}
     lengths = np.asarray(episodes.lengths)[0]
     return [

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from handful.collect.host import HostCollectorState, init_host_collector
 from handful.collect.scan import CollectorState, FinishedEpisodes, init_collector
 from handful.learner.networks import Actor
 from handful.learner.normalize import Normalizer
@@ -79,7 +80,8 @@ class TrainState(eqx.Module):
         key: of chance that belongs to no single policy.
         update: updates done.
         learner: networks, moments, observation statistics.
-        collector: environments, with a key for each policy.
+        collector: environments, with a key for each policy; of environments on the host, what is
+            known of their running episodes.
         table: the return table.
         assignment: the assignment method's state.
         best: the best policies so far, by their training episodes.
@@ -88,7 +90,7 @@ class TrainState(eqx.Module):
     key: PRNGKey
     update: Int[Array, ""]
     learner: LearnerState
-    collector: CollectorState
+    collector: CollectorState | HostCollectorState
     table: ReturnTable
     assignment: PyTree
     best: Snapshot
@@ -125,7 +127,7 @@ def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
 
 def init_policies(
     key: PRNGKey, problem: RMDP, config: TrainConfig, assignment_parameters: PyTree
-) -> tuple[LearnerState, CollectorState, ReturnTable]:
+) -> tuple[LearnerState, CollectorState | HostCollectorState, ReturnTable]:
     """Everything about the policies, fresh."""
     learner_key, collector_key = jax.random.split(key)
     learner = init_learner(
@@ -138,5 +140,6 @@ def init_policies(
         assignment_parameters,
     )
     policy_keys = jax.random.split(collector_key, config.num_policies)
-    collector = init_collector(policy_keys, problem, config.ppo.num_envs)
+    start = init_host_collector if problem.runs_on_host else init_collector
+    collector = start(policy_keys, problem, config.ppo.num_envs)
     return learner, collector, ReturnTable.empty(config.num_policies, problem.num_features)

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from handful.assignment import AssignmentMethod, Feedback
-from handful.collect.scan import collect
+from handful.collect.host import HostCollectorState, HostExperience, digest
+from handful.collect.scan import CollectorState, FinishedEpisodes, collect
 from handful.learner.update import Rates, UpdateMetrics, update
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.training.state import Snapshot, TrainState
-from handful.types import Array, Bool, Float, Int, PyTree
+from handful.transitions import Transitions
+from handful.types import Array, Bool, Float, Int, Key, PyTree
 from handful.welfare import user_weights, utilitarian
 
 
@@ -49,17 +51,43 @@ def train_step(
     method: AssignmentMethod,
     mesh: Mesh | None,
 ) -> tuple[TrainState, StepMetrics]:
-    """Pure: the same state gives the same next state.
+    """Collect with the policies as they are, then learn. Pure: the same state, the same next state.
 
     Args:
         mesh: two devices for actors and critics, or None; see :mod:`handful.learner.parallel`.
     """
-    key, assignment_key, update_key = jax.random.split(state.key, 3)
-
+    assert isinstance(state.collector, CollectorState)
     # Collect: every policy acts in environments of its own.
-    collector, transitions, finished = collect(
-        state.collector, problem, state.policies(problem), config.ppo.num_steps
-    )
+    experience = collect(state.collector, problem, state.policies(problem), config.ppo.num_steps)
+    return _learn(state, *experience, problem, config, method, mesh)
+
+
+def learn_step(
+    state: TrainState,
+    keys: Key[Array, " K"],
+    batch: HostExperience,
+    problem: RMDP,
+    config: TrainConfig,
+    method: AssignmentMethod,
+    mesh: Mesh | None,
+) -> tuple[TrainState, StepMetrics]:
+    """:func:`train_step` where the batch was collected on the host before."""
+    assert isinstance(state.collector, HostCollectorState)
+    experience = digest(state.collector, problem, keys, batch)
+    return _learn(state, *experience, problem, config, method, mesh)
+
+
+def _learn(
+    state: TrainState,
+    collector: CollectorState | HostCollectorState,
+    transitions: Transitions,
+    finished: FinishedEpisodes,
+    problem: RMDP,
+    config: TrainConfig,
+    method: AssignmentMethod,
+    mesh: Mesh | None,
+) -> tuple[TrainState, StepMetrics]:
+    key, assignment_key, update_key = jax.random.split(state.key, 3)
 
     # Evaluate: the table of who would get what from whom (equation 10).
     table = state.table.update(finished, config.return_mixing)

@@ -1,0 +1,43 @@
+"""Episodes of fixed policies, whatever kind of environment they are in."""
+
+from collections.abc import Callable
+
+import jax
+
+from handful.collect.host_rollout import run_host_episodes
+from handful.collect.rollout import Episodes, run_episodes
+from handful.collect.scan import PolicyFn
+from handful.population import FeatureFn
+from handful.problem import RMDP
+from handful.types import Array, Bool, PRNGKey
+
+PlayFn = Callable[[PRNGKey, PolicyFn, bool], Episodes]
+"""``(key, policies, deterministic)`` to episodes."""
+
+
+def make_player(
+    problem: RMDP,
+    num_policies: int,
+    num_episodes: int,
+    *,
+    trace: bool = False,
+    pay: FeatureFn | None = None,
+) -> PlayFn:
+    """What plays ``num_episodes`` episodes of each policy, compiled once for all its calls.
+
+    Args:
+        trace: keep every step's features and outcome too.
+        pay: from an outcome to what the returns are in; by default the reward features.
+    """
+    if problem.runs_on_host:
+        return lambda key, policies, deterministic: run_host_episodes(
+            key, problem, policies, num_policies, num_episodes, deterministic, trace, pay
+        )
+
+    @jax.jit
+    def play(key: PRNGKey, policies: PolicyFn, deterministic: Bool[Array, ""]) -> Episodes:
+        return run_episodes(
+            key, problem, policies, num_policies, num_episodes, deterministic, trace, pay
+        )
+
+    return play

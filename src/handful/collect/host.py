@@ -1,0 +1,282 @@
+"""Experience from environments on the host: stepped in batches, acted on in one compiled call.
+
+A step of all policies' environments costs one call of the policies (observations in, actions out)
+and one of the environments. What is gathered stays in NumPy arrays until the batch is whole and
+goes to the learner in one transfer.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.collect.scan import FinishedEpisodes, PolicyFn, environment_actions
+from handful.environment import HostEnvironment
+from handful.errors import HandfulError
+from handful.problem import RMDP
+from handful.transitions import Transitions
+from handful.types import Array, Bool, Float, Key, NumpyArray, PyTree
+
+
+class HostCollectorState(eqx.Module):
+    """What is known of the running episodes between updates; the environments hold the rest.
+
+    Attributes:
+        keys: [K] one stream of chance a policy.
+        episode_return: [K, B, D] of the running episodes, in features.
+    """
+
+    keys: Key[Array, " K"]
+    episode_return: Float[Array, "K B D"]
+
+
+class HostExperience(NamedTuple):
+    """A batch as it comes from the host: time first, [T, K, B, ...].
+
+    Attributes:
+        observations, actions, log_probs, next_observations, terminated, truncated: as in
+            :class:`~handful.transitions.Transitions`.
+        outcomes: of each step, for the reward features.
+        whole: whether an episode that ended here had run its course. A first episode that was cut
+            short had not, and says nothing of a policy's return.
+    """
+
+    observations: Float[Array, "T K B O"]
+    actions: Array
+    log_probs: Float[Array, "T K B"]
+    outcomes: PyTree
+    next_observations: Float[Array, "T K B O"]
+    terminated: Bool[Array, "T K B"]
+    truncated: Bool[Array, "T K B"]
+    whole: Bool[Array, "T K B"]
+
+
+def init_host_collector(keys: Key[Array, " K"], problem: RMDP, num_envs: int) -> HostCollectorState:
+    """Nothing earned yet."""
+    return HostCollectorState(keys, jnp.zeros((keys.shape[0], num_envs, problem.num_features)))
+
+
+class HostCollector:
+    """The environments of all policies, and the loop that steps them.
+
+    All ``B`` environments of a policy start at once, and where episodes rarely end by themselves
+    they would all end at once too, many updates later. So the first episode in each is cut at a
+    length of its own, evenly spread over the time limit: from then on the ends are spread as well.
+
+    Args:
+        environment: what to run.
+        num_policies: ``K``.
+        num_envs: ``B``, copies a policy.
+        seed: of the environments' own chance.
+        num_threads: that step them, where they can use threads.
+
+    Raises:
+        HandfulError: if the environment cannot be opened.
+    """
+
+    def __init__(
+        self,
+        environment: HostEnvironment,
+        num_policies: int,
+        num_envs: int,
+        seed: int,
+        num_threads: int,
+    ) -> None:
+        self._environment = environment
+        self._shape = (num_policies, num_envs)
+        self._batch = environment.open(num_policies * num_envs, seed, num_threads)
+        self._observations = self._reset_all()
+
+    def __enter__(self) -> "HostCollector":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._batch.close()
+
+    def restart(self) -> None:
+        """Start every episode anew."""
+        self._observations = self._reset_all()
+
+    def collect(
+        self, act: Callable[..., Any], policies: PolicyFn, keys: Key[Array, " K"], num_steps: int
+    ) -> tuple[Key[Array, " K"], HostExperience]:
+        """Take ``num_steps`` in every environment, starting a new episode wherever one ends.
+
+        Args:
+            act: from :func:`make_act`.
+
+        Returns:
+            The keys to go on with, and the batch, in NumPy arrays.
+
+        Raises:
+            HandfulError: if an observation or an outcome is not a finite number.
+        """
+        record = _Record(self._environment, num_steps, self._shape)
+        for step in range(num_steps):
+            keys, *chosen = act(policies, self._observations, keys)
+            raw, actions, log_probs = (np.asarray(array) for array in chosen)
+            taken = self._batch.step(actions.reshape(-1, *actions.shape[2:]))
+            following = self._fold(taken.observation).astype(np.float32)
+            self._ages += 1
+            terminated, truncated = self._fold(taken.terminated), self._fold(taken.truncated)
+            cut = ~(terminated | truncated) & (self._ages >= self._limits)
+            record.write(
+                step,
+                observations=self._observations,
+                actions=raw,
+                log_probs=log_probs,
+                outcomes=jax.tree.map(self._fold, taken.outcome),
+                next_observations=following,
+                terminated=terminated,
+                truncated=truncated | cut,
+                whole=~cut,
+            )
+            self._observations = self._start_again(following, terminated | truncated | cut)
+        return keys, record.finish()
+
+    def _fold(self, array: NumpyArray) -> NumpyArray:
+        """[K * B, ...] to [K, B, ...]."""
+        return array.reshape(*self._shape, *array.shape[1:])
+
+    def _start_again(self, observations: NumpyArray, ended: NumpyArray) -> NumpyArray:
+        """The observations to act on next: those of new episodes where one has ended."""
+        if not ended.any():
+            return observations
+        started = self._batch.reset(np.flatnonzero(ended))
+        self._ages[ended] = 0
+        self._limits[ended] = self._environment.time_limit
+        observations = observations.copy()
+        observations[ended] = started
+        return observations
+
+    def _reset_all(self) -> NumpyArray:
+        num_policies, num_envs = self._shape
+        self._ages = np.zeros(self._shape, dtype=np.int64)
+        limit = self._environment.time_limit
+        spread = -(-limit * np.arange(1, num_envs + 1) // num_envs)
+        self._limits = np.broadcast_to(spread, self._shape).copy()
+        everything = np.arange(num_policies * num_envs)
+        return self._fold(self._batch.reset(everything)).astype(np.float32)
+
+
+class _Record:
+    """The arrays that a batch is gathered in."""
+
+    def __init__(
+        self, environment: HostEnvironment, num_steps: int, shape: tuple[int, int]
+    ) -> None:
+        self._shape = (num_steps, *shape)
+        self._arrays: dict[str, Any] = {}
+        self._outcomes = empty_outcomes(environment, self._shape)
+
+    def write(self, step: int, outcomes: PyTree, **arrays: NumpyArray) -> None:
+        """One step of all environments."""
+        put(self._outcomes, step, outcomes)
+        for name, values in arrays.items():
+            if name not in self._arrays:
+                self._arrays[name] = np.empty((len(self), *values.shape), values.dtype)
+            self._arrays[name][step] = values
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def finish(self) -> HostExperience:
+        """The whole batch, if it holds nothing but numbers."""
+        self._check("observation", self._arrays["next_observations"])
+        for leaf in jax.tree.leaves(self._outcomes):
+            self._check("outcome", leaf)
+        return HostExperience(outcomes=self._outcomes, **self._arrays)
+
+    def _check(self, what: str, values: NumpyArray) -> None:
+        if np.isfinite(values).all():
+            return
+        bad = ~np.isfinite(values.reshape(*self._shape, -1)).all(axis=-1)
+        step, policy, copy = (int(index) for index in np.argwhere(bad)[0])
+        raise HandfulError(
+            f"The environment returned an {what} that is not a finite number, to policy {policy} "
+            f"(environment {copy} of {self._shape[2]}) at step {step + 1} of {self._shape[0]} of "
+            f"the batch: look at its dynamics for the actions that this policy takes there."
+        )
+
+
+def empty_outcomes(environment: HostEnvironment, shape: tuple[int, ...]) -> PyTree:
+    """Zeros for an outcome at every index of ``shape``."""
+    return jax.tree.map(
+        lambda leaf: np.zeros((*shape, *leaf.shape), leaf.dtype), environment.outcome_shape()
+    )
+
+
+def put(arrays: PyTree, index: int, values: PyTree) -> None:
+    """Write ``values`` at one index of the leading axis of every array."""
+    for kept, new in zip(jax.tree.leaves(arrays), jax.tree.leaves(values), strict=True):
+        kept[index] = new
+
+
+def make_act(problem: RMDP, deterministic: bool) -> Callable[..., Any]:
+    """The compiled call of all policies at once.
+
+    Returns:
+        ``act(policies, observations [K, B, O], keys [K])`` to the next keys, raw actions, actions
+        inside the action space, and the raw actions' log-probabilities.
+    """
+
+    @jax.jit
+    def act(
+        policies: PolicyFn, observations: Float[Array, "K B O"], keys: Key[Array, " K"]
+    ) -> tuple[Key[Array, " K"], Array, Array, Float[Array, "K B"]]:
+        distribution = policies(observations)
+        if deterministic:
+            raw = distribution.mode()
+        else:
+            keys, now = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+            raw = jax.vmap(lambda one, key: one.sample(key))(distribution, now)
+        return keys, raw, environment_actions(problem, raw), distribution.log_prob(raw)
+
+    return act
+
+
+def digest(
+    state: HostCollectorState, problem: RMDP, keys: Key[Array, " K"], batch: HostExperience
+) -> tuple[HostCollectorState, Transitions, FinishedEpisodes]:
+    """A batch from the host as the learner takes it; pure, compiled with the learner.
+
+    Args:
+        state: before the batch.
+        keys: to go on with, from :meth:`HostCollector.collect`.
+    """
+    every_step = jax.vmap(jax.vmap(jax.vmap(problem.population.features)))
+    features = every_step(batch.outcomes)
+    ended = batch.terminated | batch.truncated
+    zero = FinishedEpisodes(
+        jnp.zeros_like(state.episode_return[:, 0]), jnp.zeros(features.shape[1], jnp.int32)
+    )
+
+    def one_step(
+        carry: tuple[Array, FinishedEpisodes], step: tuple[Array, Array, Array]
+    ) -> tuple[tuple[Array, FinishedEpisodes], None]:
+        running, finished = carry
+        features, ended, whole = step
+        running = running + features
+        counts = ended & whole
+        finished = FinishedEpisodes(
+            finished.total_return + jnp.sum(running * counts[..., None], axis=1),
+            finished.count + jnp.sum(counts, axis=1, dtype=jnp.int32),
+        )
+        return (running * ~ended[..., None], finished), None
+
+    carry, _ = jax.lax.scan(one_step, (state.episode_return, zero), (features, ended, batch.whole))
+    running, finished = carry
+    kept = (
+        batch.observations,
+        batch.actions,
+        batch.log_probs,
+        features,
+        batch.next_observations,
+        batch.terminated,
+        batch.truncated,
+    )
+    transitions = Transitions(*(jnp.moveaxis(leaf, 0, 1) for leaf in kept))
+    return HostCollectorState(keys, running), transitions, finished

@@ -1,0 +1,52 @@
+"""Robots through Gymnasium's vector API, in this process: for machines without EnvPool."""
+
+from typing import Any
+
+import numpy as np
+
+from handful.environment import HostStep
+from handful.envs.mujoco.motion import Motion
+from handful.errors import HandfulError
+from handful.types import NumpyArray
+
+
+class GymnasiumBatch:
+    """A :class:`~handful.environment.HostBatch` of Gymnasium's, which never resets by itself."""
+
+    def __init__(self, task: str, num_envs: int, seed: int, options: dict[str, Any]) -> None:
+        try:
+            import gymnasium
+            import mujoco  # noqa: F401
+            from gymnasium.vector import AutoresetMode
+        except ImportError:
+            raise HandfulError(
+                "The robots need EnvPool, or Gymnasium with MuJoCo: pip install 'handful[mujoco]'."
+            ) from None
+        self._num_envs = num_envs
+        self._env: Any = gymnasium.make_vec(
+            task,
+            num_envs=num_envs,
+            vectorization_mode="sync",
+            vector_kwargs={"autoreset_mode": AutoresetMode.DISABLED, "copy": True},
+            **options,
+        )
+        self._seed: int | None = seed
+
+    def reset(self, which: NumpyArray) -> NumpyArray:
+        """Start new episodes; observations [R, O]."""
+        mask = np.zeros(self._num_envs, dtype=bool)
+        mask[which] = True
+        if self._seed is not None:  # the first call seeds all of them, whomever it is for
+            self._env.reset(seed=self._seed)
+            self._seed = None
+        observation, _ = self._env.reset(options={"reset_mask": mask})
+        return observation[which]
+
+    def step(self, actions: NumpyArray) -> HostStep:
+        """One action [M, A] in every robot."""
+        observation, _, terminated, truncated, info = self._env.step(np.asarray(actions))
+        return HostStep(observation, Motion(info["x_velocity"]), terminated, truncated)
+
+    def close(self) -> None:
+        """Close the robots."""
+        self._env.close()

@@ -1,0 +1,77 @@
+"""The paper's four tasks in MuJoCo (section 4.2): a robot, and users who each want a speed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from handful.envs.mujoco.robots import (
+    ANT,
+    HALF_CHEETAH,
+    HOPPER,
+    TIME_LIMIT,
+    WALKER2D,
+    Backend,
+    Robot,
+)
+from handful.envs.mujoco.targets import COMPRESSION_TOLERANCE, sample_targets, speed_seekers
+from handful.problem import RMDP
+
+DISCOUNT = 0.99
+
+RETURN_SCALE = 10.0
+"""What a hundred steps, the discount's horizon, earn at exactly the wanted speed."""
+
+
+def make_half_cheetah(**parameters: Any) -> RMDP:
+    """HalfCheetah for users who want 0 to 4 m/s; the parameters are those of :func:`robot_task`."""
+    return replace(robot_task(HALF_CHEETAH, **parameters), parameters=parameters)
+
+
+def make_ant(**parameters: Any) -> RMDP:
+    """Ant, healthy between heights of 0.4 and 1.0 m, for users who want 0 to 3 m/s."""
+    return replace(robot_task(ANT, **parameters), parameters=parameters)
+
+
+def make_hopper(**parameters: Any) -> RMDP:
+    """Hopper for users who want 0 to 2.5 m/s."""
+    return replace(robot_task(HOPPER, **parameters), parameters=parameters)
+
+
+def make_walker2d(**parameters: Any) -> RMDP:
+    """Walker2d for users who want 0 to 2.5 m/s."""
+    return replace(robot_task(WALKER2D, **parameters), parameters=parameters)
+
+
+def robot_task(
+    robot: Robot,
+    *,
+    users: int = 100,
+    population_seed: int = 0,
+    targets: Sequence[float] | None = None,
+    user_ids: Sequence[str] = (),
+    tolerance: float = COMPRESSION_TOLERANCE,
+    backend: Backend = "auto",
+) -> RMDP:
+    """A robot and its users.
+
+    Args:
+        robot: which.
+        users: how many to draw, uniformly between standing still and the robot's top speed.
+        population_seed: of that draw.
+        targets: given users instead: the speed that each wants, metres per second.
+        user_ids: their names, where ``targets`` are given.
+        tolerance: how far a large population's rewards may be from exact in training.
+        backend: what steps the robot.
+
+    Raises:
+        HandfulError: for a number of users below 1, or targets that cannot be.
+    """
+    if targets is None:
+        targets = sample_targets(users, robot.top_speed, population_seed).tolist()
+    return RMDP(
+        environment=replace(robot, backend=backend),
+        population=speed_seekers(targets, robot.top_speed, TIME_LIMIT, user_ids, tolerance),
+        discount=DISCOUNT,
+        return_scale=RETURN_SCALE,
+        name=robot.name,
+    )

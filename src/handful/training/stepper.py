@@ -1,0 +1,187 @@
+"""What the loop calls for each update, whatever kind of environment is behind it."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from handful.collect.host import HostCollector, HostExperience, make_act
+from handful.devices import usable_cores
+from handful.environment import Discrete
+from handful.learner.parallel import replicate, shapes_on
+from handful.learner.policies import Policies
+from handful.problem import RMDP
+from handful.training.config import TrainConfig
+from handful.training.state import TrainState, init_state
+from handful.training.step import StepMetrics, learn_step, train_step
+from handful.types import Array, Key, PyTree
+
+Keys = Key[Array, " K"]
+
+ENVIRONMENT_STREAM = 0xE27
+"""Mixed into the seed of environments on the host, apart from that of everything else."""
+
+
+@runtime_checkable
+class Stepper(Protocol):
+    """From a state to the next. It consumes the state that it is given."""
+
+    def __enter__(self) -> "Stepper": ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def __call__(self, state: TrainState) -> tuple[TrainState, StepMetrics]:
+        """One iteration of training."""
+        ...
+
+    def restart(self) -> None:
+        """The next state is no continuation of the last: every episode starts anew."""
+        ...
+
+
+def open_stepper(problem: RMDP, config: TrainConfig, mesh: Mesh | None) -> Stepper:
+    """Compile what an update needs, and open the environments where they are on the host.
+
+    Raises:
+        HandfulError: if the environments cannot be opened.
+    """
+    if problem.runs_on_host:
+        return HostStepper(problem, config, mesh)
+    return CompiledStepper(problem, config, mesh)
+
+
+class CompiledStepper:
+    """Environments in JAX: collecting and learning are one program."""
+
+    def __init__(self, problem: RMDP, config: TrainConfig, mesh: Mesh | None) -> None:
+        self._step = _compile(train_step, problem, config, mesh)
+
+    def __enter__(self) -> "CompiledStepper":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def __call__(self, state: TrainState) -> tuple[TrainState, StepMetrics]:
+        """Run the program."""
+        return self._step(state)
+
+    def restart(self) -> None:
+        """Nothing: the environments are part of the state."""
+
+
+class HostStepper:
+    """Environments on the host: collect a batch, then learn from it.
+
+    With ``config.overlap``, the next batch is collected while this one is learnt from, by the
+    policies from before that update: every batch but the first is one update stale. The
+    probability ratios of PPO are taken against the policies that did collect it.
+    """
+
+    def __init__(self, problem: RMDP, config: TrainConfig, mesh: Mesh | None) -> None:
+        self._problem, self._config, self._mesh = problem, config, mesh
+        self._act = make_act(problem, deterministic=False)
+        self._collector: HostCollector | None = None
+        self._ahead: Future[tuple[Keys, HostExperience]] | None = None
+        self._open = ExitStack()
+        self._pool = self._open.enter_context(ThreadPoolExecutor(1))
+        self._learn = _compile(learn_step, problem, config, mesh, *_batch_shapes(problem, config))
+
+    def __enter__(self) -> "HostStepper":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def restart(self) -> None:
+        """Drop what was collected ahead; the next call starts every episode anew."""
+        if self._ahead is not None:
+            self._ahead.result()
+            self._ahead = None
+        if self._collector is not None:
+            self._collector.restart()
+
+    def __call__(self, state: TrainState) -> tuple[TrainState, StepMetrics]:
+        """Collect and learn."""
+        if self._collector is None:
+            state = self._open_environments(state)
+        if self._ahead is None:
+            keys, batch = self._collect(*self._acting(state))
+        else:
+            keys, batch = self._ahead.result()
+        if self._config.overlap:
+            # A copy: learning consumes the state.
+            policies = jax.tree.map(jnp.copy, self._acting(state)[0])
+            self._ahead = self._pool.submit(self._collect, policies, keys)
+        return self._learn(state, *replicate((keys, batch), self._mesh))
+
+    def _acting(self, state: TrainState) -> tuple[Policies, Keys]:
+        """Who acts, and their chance, on one device: acting is too little work for two."""
+        parts = (state.policies(self._problem), state.collector.keys)
+        return jax.tree.map(lambda leaf: leaf.addressable_data(0), parts)
+
+    def _collect(self, policies: Policies, keys: Keys) -> tuple[Keys, HostExperience]:
+        assert self._collector is not None
+        return self._collector.collect(self._act, policies, keys, self._config.ppo.num_steps)
+
+    def _open_environments(self, state: TrainState) -> TrainState:
+        """Environments, and a state that knows that their episodes have just begun.
+
+        They cannot be put back where a checkpoint left them: a resumed run starts new episodes.
+        """
+        config = self._config
+        seed = np.random.SeedSequence([config.seed, int(state.update), ENVIRONMENT_STREAM])
+        self._collector = self._open.enter_context(
+            HostCollector(
+                self._problem.host_environment,
+                config.num_policies,
+                config.ppo.num_envs,
+                int(seed.generate_state(1)[0] >> 1),  # engines take 31 bits
+                config.threads or usable_cores(),
+            )
+        )
+        nothing = jnp.zeros_like(state.collector.episode_return)
+        return eqx.tree_at(lambda s: s.collector.episode_return, state, nothing)
+
+
+def _compile(
+    step: Callable[..., Any], problem: RMDP, config: TrainConfig, mesh: Mesh | None, *more: PyTree
+) -> Callable[..., tuple[TrainState, StepMetrics]]:
+    """A step as a program that consumes the state it is given, for ``more`` of these shapes."""
+    program = partial(step, problem=problem, config=config, method=config.make_method(), mesh=mesh)
+    state = jax.eval_shape(lambda: init_state(problem, config))
+    shapes = shapes_on((state, *more), mesh)
+    return jax.jit(program, donate_argnums=0).lower(*shapes).compile()
+
+
+def _batch_shapes(problem: RMDP, config: TrainConfig) -> tuple[Keys, HostExperience]:
+    """What a collector gives for an update, as shapes."""
+    environment: Any = problem.host_environment
+    space = environment.action_space
+    shape = (config.ppo.num_steps, config.num_policies, config.ppo.num_envs)
+
+    def array(dtype: Any, *more: int) -> Any:
+        return jax.ShapeDtypeStruct((*shape, *more), dtype)
+
+    is_discrete = isinstance(space, Discrete)
+    batch = HostExperience(
+        observations=array(jnp.float32, environment.observation_size),
+        actions=array(jnp.int32) if is_discrete else array(jnp.float32, space.size),
+        log_probs=array(jnp.float32),
+        outcomes=jax.tree.map(
+            lambda leaf: array(leaf.dtype, *leaf.shape), environment.outcome_shape()
+        ),
+        next_observations=array(jnp.float32, environment.observation_size),
+        terminated=array(jnp.bool_),
+        truncated=array(jnp.bool_),
+        whole=array(jnp.bool_),
+    )
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), config.num_policies))
+    return keys, batch
