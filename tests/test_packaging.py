@@ -22,7 +22,9 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 # What the user's extras bring, by the names they are imported by.
 OPTIONAL_MODULES = [
+    "PIL",
     "gymnasium",
+    "imageio_ffmpeg",
     "jinja2",
     "matplotlib",
     "mo_gymnasium",

@@ -8,6 +8,7 @@ import tyro
 
 from handful.cli.evaluate import Evaluate
 from handful.cli.optimum import OptimumCommand
+from handful.cli.render import Render
 from handful.cli.report import Report
 from handful.cli.resume import Resume
 from handful.cli.sweep import Sweep
@@ -22,6 +23,7 @@ Command = (
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[OptimumCommand, tyro.conf.subcommand("optimum")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
 )
 

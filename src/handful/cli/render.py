@@ -1,0 +1,47 @@
+"""The command ``handful render``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass
+class Render:
+    """Film a run's policies: a short GIF or MP4 of each robot, without needing a screen."""
+
+    run_folder: tyro.conf.Positional[Path]
+    """The run's folder; of an unfinished run the latest checkpoint is filmed."""
+
+    policy: Annotated[tuple[int, ...], tyro.conf.UseAppendAction] = ()
+    """Which policy, from 0; may be repeated. All by default."""
+
+    out: Path | None = None
+    """The folder for the films; by default 'films' in the run's."""
+
+    format: Literal["gif", "mp4"] = "gif"
+    """Of the files."""
+
+    seconds: float = 8.0
+    """Of the robot's time from the start of an episode."""
+
+    size: int = 480
+    """Width in pixels, a multiple of 8; the height is three quarters of it."""
+
+    def run(self) -> None:
+        """Film, and say where each is."""
+        from handful.devices import keep_compiled_programs
+        from handful.render.run import render_run
+
+        keep_compiled_programs()
+        films = render_run(
+            self.run_folder,
+            self.policy,
+            out=self.out,
+            kind=self.format,
+            seconds=self.seconds,
+            size=self.size,
+        )
+        for film in films:
+            print(film)

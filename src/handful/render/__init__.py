@@ -1,0 +1,17 @@
+"""Films of robots, on machines without a screen too. Needs the extra ``render``.
+
+Whoever needs a film imports it when it is asked for, and hears at once what is missing.
+"""
+
+from handful.errors import HandfulError
+
+try:
+    import gymnasium  # noqa: F401
+    import imageio_ffmpeg  # noqa: F401
+    import mujoco  # noqa: F401
+    import PIL  # noqa: F401
+except ImportError as error:
+    raise HandfulError(
+        f"A film needs Gymnasium with MuJoCo, Pillow and imageio-ffmpeg, and there is no "
+        f"{error.name} here: pip install 'handful[render]'."
+    ) from None

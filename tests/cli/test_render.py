@@ -1,0 +1,46 @@
+"""`handful render` as users run it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.render.folders import write_untrained_run
+
+
+def handful(*arguments, cwd):
+    command = [sys.executable, "-m", "handful", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    write_untrained_run(folder / "walker", "walker2d", users=5)
+    write_untrained_run(folder / "grid", "resource-gathering", has_checkpoint=False)
+    return folder
+
+
+def test_it_films_and_says_where(runs):
+    short = ["--seconds", 0.2, "--size", 160]
+    done = handful("render", "walker", "--policy", 1, "--out", "films", *short, cwd=runs)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "films/policy-1.gif\n", "")
+    assert (runs / "films" / "policy-1.gif").read_bytes().startswith(b"GIF89a")
+    assert sorted(path.name for path in runs.iterdir()) == ["films", "grid", "walker"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere"], "There is no run folder at 'nowhere'"),
+        (["grid"], "The run in 'grid' is of 'resource-gathering'"),
+        (["walker", "--policy", "2"], "There is no policy 2"),
+        (["walker", "--size", "7"], "not 7"),
+    ],
+)
+def test_one_sentence_and_exit_code_2(runs, arguments, sentence):
+    done = handful("render", *arguments, cwd=runs)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("handful: ")
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,21 @@
+"""Run folders of robots whose policies were never trained."""
+
+from pathlib import Path
+
+from handful.problem import make
+from handful.runs import RunFolder
+from handful.training.checkpoint import save_state
+from handful.training.record import describe_run
+from handful.training.state import init_state
+from tests.training.helpers import config_of
+
+
+def write_untrained_run(
+    path: Path, task: str, num_policies: int = 2, *, has_checkpoint: bool = True, **parameters
+) -> None:
+    """What a run that was stopped before its first update leaves behind."""
+    problem, config = make(task, **parameters), config_of(num_policies)
+    folder = RunFolder(path)
+    folder.create(describe_run(problem, config))
+    if has_checkpoint:
+        save_state(folder.checkpoint, init_state(problem, config))
