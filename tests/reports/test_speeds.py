@@ -154,6 +154,7 @@ def test_dots_are_the_users_and_the_line_is_the_bound(axis, run, speeds):
     (dots,) = axis.collections
     assert np.allclose(dots.get_offsets(), np.stack([speeds.targets, run.results.utilities], 1))
     line, marks = axis.lines
+    assert line.get_linestyle() == "None"  # 100 users are dots, 1,000 make a line
     assert (np.diff(line.get_xdata()) >= 0).all()
     assert np.isclose(np.mean(line.get_ydata()), bound.utilities.mean())
     assert list(marks.get_xdata()) == list(bound.velocities)

@@ -84,6 +84,7 @@ class Camera:
         for light in self._scene.lights[: self._scene.nlight]:
             if light.castshadow:
                 light.pos[:] = (*self._torso()[:2], _LIGHT_HEIGHT)
+        self._context.make_current()
         pixels = np.empty((self._rectangle.height, self._rectangle.width, 3), np.uint8)
         mujoco.mjr_render(self._rectangle, self._scene, self._drawer)
         mujoco.mjr_readPixels(pixels, None, self._rectangle, self._drawer)
@@ -91,6 +92,7 @@ class Camera:
 
     def close(self) -> None:
         """Free what OpenGL holds."""
+        self._context.make_current()
         self._drawer.free()
         self._context.free()
 

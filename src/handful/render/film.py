@@ -3,7 +3,7 @@
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -65,12 +65,13 @@ def shoot(
         backend: an OpenGL that works here.
     """
     act = jax.jit(partial(policies.act, policy=caption.policy))
-    with _stage(robot) as stage:
+    every = max(1, round(FRAME_SECONDS / robot.seconds_per_step))
+    recent: deque[float] = deque(maxlen=round(VELOCITY_SECONDS / robot.seconds_per_step))
+    pictures = []
+    with _stage(robot) as stage, ExitStack() as afterwards:
         observation, _ = stage.reset(seed=seed)
         camera = Camera(stage.unwrapped.model, stage.unwrapped.data, width, height, backend)
-        every = max(1, round(FRAME_SECONDS / robot.seconds_per_step))
-        recent: deque[float] = deque(maxlen=round(VELOCITY_SECONDS / robot.seconds_per_step))
-        pictures = []
+        afterwards.callback(camera.close)
         for step in range(min(robot.time_limit, round(seconds / robot.seconds_per_step))):
             action = np.asarray(act(np.asarray(observation, np.float32)))
             observation, _, terminated, _, info = stage.step(action)
@@ -79,7 +80,6 @@ def shoot(
                 pictures.append(caption.write(camera.picture(), float(np.mean(recent))))
             if terminated:
                 break
-        camera.close()
     return Film(pictures, policy_colour(caption.policy), every * robot.seconds_per_step)
 
 
@@ -94,7 +94,7 @@ def _stage(robot: Robot) -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             stage = gymnasium.make(robot.gymnasium_id, **dict(robot.gymnasium_options))
-        yield stage
-        stage.close()
+        with closing(stage):
+            yield stage
     finally:
         mujoco.set_mju_user_warning(None)

@@ -17,6 +17,9 @@ RUNNING_MEAN = 1.0
 _MIN_BINS, _MAX_BINS = 10, 100
 _USERS_A_BIN = 4
 
+_MAX_USERS_APART = 200
+"""More users than that stand side by side."""
+
 _BADGE_SIZE = 7.0
 _BADGE_WIDTH = 0.2
 """Inches, of a number with some air."""
@@ -57,12 +60,18 @@ def draw_returns_by_target(
     The bound is labelled for a legend, which the figure has room for outside the axis.
     """
     order = np.argsort(speeds.targets, kind="stable")
+    is_dense = len(order) > _MAX_USERS_APART
     if bound is not None:
+        # Between users far apart a line would tell of users who are not there.
         axis.plot(
             speeds.targets[order],
             bound.utilities[order],
             color=MUTED,
             linewidth=0.9,
+            linestyle="solid" if is_dense else "none",
+            marker=None if is_dense else "o",
+            markersize=4.5,
+            markerfacecolor="white",
             label=f"{bound.name}: a user's return in it",
         )
         axis.plot(
@@ -82,7 +91,7 @@ def draw_returns_by_target(
         speeds.targets,
         results.utilities,
         c=colours[results.assignment].tolist(),
-        s=26 if len(order) <= 200 else 11,
+        s=11 if is_dense else 26,
         linewidths=0,
         zorder=3,
     )
