@@ -41,7 +41,7 @@ def test_what_the_variable_asks_for_is_not_replaced(working, monkeypatch):
 
 def test_nothing_works(working):
     working()
-    with pytest.raises(HandfulError, match=r"Neither EGL nor OSMesa.*libegl1 libegl-mesa0"):
+    with pytest.raises(HandfulError, match=r"Neither EGL nor OSMesa.*libegl1 libgl1-mesa-dri"):
         screen.choose_backend()
 
 

@@ -39,7 +39,7 @@ def choose_backend() -> str:
     found = f"{VARIABLE}={asked} does not" if asked else "Neither EGL nor OSMesa does"
     raise HandfulError(
         f"{found} work here, and drawing a robot without a screen needs one: on Debian and Ubuntu "
-        f"'apt-get install libegl1 libegl-mesa0' or 'apt-get install libosmesa6'."
+        f"'apt-get install libegl1 libgl1-mesa-dri' or 'apt-get install libosmesa6'."
     )
 
 
