@@ -23,11 +23,13 @@ EXTRAS = PROJECT["optional-dependencies"]
 # What the user's extras bring, by the names they are imported by.
 OPTIONAL_MODULES = [
     "PIL",
+    "envpool",
     "gymnasium",
     "imageio_ffmpeg",
     "jinja2",
     "matplotlib",
     "mo_gymnasium",
+    "mujoco",
     "polars",
     "sklearn",
     "tensorboardX",

@@ -217,7 +217,7 @@ def test_reward_that_stops_being_a_number_ends_training_and_keeps_the_checkpoint
     monkeypatch.setattr("handful.training.loop.CHECKPOINT_EVERY", 0.0)
     problem = problem_of(Fuse(300), np.ones((3, 2)))  # 32 steps of each environment an update
     recorder, out = Recorder(), tmp_path / "run"
-    sentence = r"Reward feature 1 was not .* in update 10; the last good checkpoint .* is kept"
+    sentence = r"Reward feature 1 was not .* in update 10: .* The last good checkpoint .* is kept"
     with pytest.raises(HandfulError, match=sentence):
         run_tiny(problem, "random", steps=20 * 256, out=out, callbacks=[recorder])
     assert [report.update for report in recorder.reports] == list(range(1, 10))

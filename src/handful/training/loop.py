@@ -22,7 +22,7 @@ from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
 from handful.training.checkpoint import save_state
 from handful.training.config import TrainConfig, learner_settings
-from handful.training.health import check_finite
+from handful.training.health import check_finite, telling_what_is_kept
 from handful.training.intervention import intervene
 from handful.training.opening import load_run_state, open_run
 from handful.training.pace import Clock, seconds_before
@@ -228,10 +228,11 @@ def _updates(
         if update - 1 == intervene_at:
             state = replicate(intervene(problem, config, state), mesh)
             step.restart()
-        state, metrics = step(state)
-        metrics = jax.device_get(metrics)
+        with telling_what_is_kept(folder):
+            state, metrics = step(state)
+            metrics = jax.device_get(metrics)
+            check_finite(problem, metrics, update)
         seconds = clock.tick()
-        check_finite(problem, metrics, update, folder)
         transitions = update * config.ppo.batch_size
         rate = clock.updates_per_second() * config.ppo.batch_size * config.num_policies
         report = Report(

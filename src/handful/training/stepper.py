@@ -161,7 +161,7 @@ def _compile(
     return jax.jit(program, donate_argnums=0).lower(*shapes).compile()
 
 
-def _batch_shapes(problem: RMDP, config: TrainConfig) -> tuple[Keys, HostExperience]:
+def _batch_shapes(problem: RMDP, config: TrainConfig) -> tuple[PyTree, PyTree]:
     """What a collector gives for an update, as shapes."""
     environment: Any = problem.host_environment
     space = environment.action_space

@@ -1,7 +1,7 @@
 """The four robots: which Gymnasium task each is, and how it is stepped."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,6 @@ import jax.numpy as jnp
 from handful.environment import Box, HostBatch
 from handful.envs.mujoco.motion import Motion
 from handful.errors import HandfulError
-
-Backend = Literal["auto", "envpool", "gymnasium"]
 
 TIME_LIMIT = 1000
 
@@ -42,7 +40,7 @@ class Robot:
     seconds_per_step: float
     gymnasium_options: tuple[tuple[str, Any], ...] = ()
     envpool_options: tuple[tuple[str, Any], ...] = ()
-    backend: Backend = "auto"
+    backend: str = "auto"
     time_limit: int = field(default=TIME_LIMIT, init=False)
 
     def __post_init__(self) -> None:

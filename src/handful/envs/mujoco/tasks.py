@@ -10,7 +10,6 @@ from handful.envs.mujoco.robots import (
     HOPPER,
     TIME_LIMIT,
     WALKER2D,
-    Backend,
     Robot,
 )
 from handful.envs.mujoco.targets import COMPRESSION_TOLERANCE, sample_targets, speed_seekers
@@ -50,7 +49,7 @@ def robot_task(
     targets: Sequence[float] | None = None,
     user_ids: Sequence[str] = (),
     tolerance: float = COMPRESSION_TOLERANCE,
-    backend: Backend = "auto",
+    backend: str = "auto",
 ) -> RMDP:
     """A robot and its users.
 
@@ -61,7 +60,7 @@ def robot_task(
         targets: given users instead: the speed that each wants, metres per second.
         user_ids: their names, where ``targets`` are given.
         tolerance: how far a large population's rewards may be from exact in training.
-        backend: what steps the robot.
+        backend: what steps the robot: envpool, gymnasium, or auto (EnvPool where it is installed).
 
     Raises:
         HandfulError: for a number of users below 1, or targets that cannot be.

@@ -1,0 +1,51 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.collect.episodes import make_player
+from handful.collect.host_rollout import run_host_episodes
+from handful.learner.distributions import Gaussian
+from tests.host_environments import track_problem
+
+
+@jax.tree_util.Partial
+def policies(observations):
+    """Policy 0 stands still, policy 1 moves by half a unit a step; sampled, both waver."""
+    mean = jnp.broadcast_to(jnp.array([0.0, 0.5])[:, None, None], (*observations.shape[:2], 1))
+    return Gaussian(mean, jnp.full_like(mean, -3.0))
+
+
+def test_returns_and_lengths_by_hand():
+    # Policy 1 leaves the track (|x| > 1.8) with its fourth step, as it starts within 0.1 of 0.
+    problem = track_problem(targets=(0.0, 0.5), time_limit=7, edge=1.8)
+    episodes = run_host_episodes(jax.random.key(0), problem, policies, 2, 4, True, trace=True)
+    np.testing.assert_array_equal(episodes.lengths, [[7, 4]] * 4)
+    np.testing.assert_allclose(episodes.returns, [[[7.0, 3.5], [2.0, 4.0]]] * 4, rtol=1e-6)
+    assert episodes.features.shape == (4, 2, 7, 2)
+    np.testing.assert_array_equal(episodes.features[:, 1, 4:], 0.0)
+    np.testing.assert_allclose(episodes.outcomes.velocity[0, 1, :4], 0.5)
+
+
+def test_many_episodes_are_played_in_rounds(monkeypatch):
+    monkeypatch.setattr("handful.collect.host_rollout.MAX_ENVS", 8)
+    problem = track_problem(time_limit=5)
+    episodes = run_host_episodes(jax.random.key(0), problem, policies, 2, 12, False)
+    assert episodes.returns.shape == (12, 2, 2)
+    distinct = {float(value) for value in np.asarray(episodes.returns[:, 0, 0])}
+    assert len(distinct) == 12  # rounds do not repeat each other's chance
+
+
+def test_sampled_actions_differ_and_the_same_key_repeats_them():
+    play = make_player(track_problem(), 2, 6)
+    first, again = (play(jax.random.key(1), policies, False) for _ in range(2))
+    np.testing.assert_array_equal(first.returns, again.returns)
+    assert float(jnp.std(first.returns[:, 0, 0])) > 0
+    assert float(jnp.std(play(jax.random.key(1), policies, True).returns[:, 0, 0])) < 1e-5
+
+
+def test_pay_says_what_returns_are_in():
+    problem = track_problem(time_limit=5)
+    play = make_player(problem, 2, 4, pay=lambda outcome: jnp.stack([outcome.velocity] * 3))
+    returns = play(jax.random.key(0), policies, True).returns
+    assert returns.shape == (4, 2, 3)
+    np.testing.assert_allclose(returns[:, 1], 2.5, rtol=1e-6)
