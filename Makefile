@@ -38,10 +38,18 @@ run: $(INSTALLED) ## train five policies for 25 users and write a report: a minu
 	@test -f $(FIRST_RUN)/report.html || $(BIN)/handful report $(FIRST_RUN)
 	@echo "Open $(FIRST_RUN)/report.html"
 
-test: $(INSTALLED) ## run the tests, less the slow ones
+# The tests of `handful render` need OpenGL without a screen, which pip cannot install.
+GL := $(VENV)/.gl
+$(GL): $(INSTALLED)
+	@$(BIN)/python -c 'from handful.render.screen import choose_backend; choose_backend()' 2>/dev/null || { \
+	  command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || SUDO=sudo; $$SUDO apt-get -qq update && $$SUDO apt-get -qq install -y libosmesa6 >/dev/null; }; \
+	  $(BIN)/python -c 'from handful.render.screen import choose_backend; choose_backend()'; }
+	@touch $@
+
+test: $(GL) ## run the tests, less the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-test-slow: $(INSTALLED) ## run the slow tests
+test-slow: $(GL) ## run the slow tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, who imports whom

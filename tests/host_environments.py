@@ -20,8 +20,8 @@ class Moved(NamedTuple):
 class Track:
     """A cart on a line: an action in [-1, 1] is its velocity, and episodes end beyond ``edge``.
 
-    Observations are (number of the copy's episode modulo 3, age, position), so that a test can see which
-    episode an observation belongs to. The outcome is the velocity.
+    Observations are (number of the copy's episode modulo 3, age, position), so that a test can see
+    which episode an observation belongs to. The outcome is the velocity.
     """
 
     time_limit: int = 12

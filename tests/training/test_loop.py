@@ -172,8 +172,8 @@ THREE_FOR_TWO = RMDP(ContextualBandit(), Population.from_function(lambda outcome
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        ({"num_policies": 0}, "must be at least 1, not 0"),
-        ({"num_policies": -1}, "must be at least 1, not -1"),
+        ({"num_policies": 0}, "must be between 1 and .*, not 0"),
+        ({"num_policies": -1}, "must be between 1 and .*, not -1"),
         ({"num_policies": 5}, "between 1 and the number of users"),
         ({"method": "magic"}, "no assignment method named 'magic'"),
         ({"method": "fixed"}, "needs an assignment"),

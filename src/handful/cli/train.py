@@ -57,6 +57,12 @@ class Train:
     method_set: Pairs = ()
     """A setting of the method, NAME=VALUE (--method-set warm_up=0); may be repeated."""
 
+    threads: int | None = None
+    """That step environments outside JAX; by default one a core."""
+
+    overlap: bool = False
+    """Collect outside JAX while learning, with policies that are one update old."""
+
     assignment: Path | None = None
     """For the method 'fixed': a CSV with a column 'policy', one row a user, policies from 0."""
 
@@ -83,6 +89,8 @@ class Train:
             "preset": self.preset,
             "settings": parse_settings(self.set, "--set"),
             "method_settings": method_settings,
+            "threads": self.threads,
+            "overlap": self.overlap,
             "out": self.out,
         }
         parameters = run_parameters(

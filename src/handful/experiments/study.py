@@ -37,8 +37,13 @@ class RunRequest:
         """A name for everything that decides the run's result, the versions of software apart."""
         settings = self.config.to_dict()
         del settings["threads"]
-        if not settings["overlap"]:  # left out, as it was before there was a choice
-            del settings["overlap"]
+        # Left out where they are as they were before there was a choice: results stay known.
+        for group, name, before in (
+            (settings, "overlap", False),
+            (settings["ppo"], "initial_log_std", 0.0),
+        ):
+            if group[name] == before:
+                del group[name]
         request = [self.task, dict(self.parameters), settings]
         text = json.dumps(request, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

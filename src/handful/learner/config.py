@@ -24,6 +24,8 @@ class PPOConfig:
         minibatch_size: transitions a policy a gradient step.
         num_epochs: passes over the batch an update.
         hidden_sizes: widths of the hidden layers, all tanh.
+        initial_log_std: of continuous actions, the logarithm of the standard deviation that they
+            start with.
         share_hidden: share the hidden layers among actors, and among critics.
         normalize_observations: by each policy's own running mean and variance.
         max_grad_norm: gradients are scaled down to this norm (times the square root of ``K`` where
@@ -45,6 +47,7 @@ class PPOConfig:
     minibatch_size: int = 64
     num_epochs: int = 10
     hidden_sizes: tuple[int, ...] = (64,)
+    initial_log_std: float = 0.0
     share_hidden: bool = True
     normalize_observations: bool = True
     max_grad_norm: float = 0.5

@@ -98,14 +98,15 @@ def init_actor(
     action_space: ActionSpace,
     hidden_sizes: tuple[int, ...],
     share_hidden: bool,
+    initial_log_std: float = 0.0,
 ) -> Actor:
-    """Policies that start near uniform (head gain 0.01), or with unit standard deviations."""
+    """Policies that start near uniform, or near zero (head gain 0.01) with this spread."""
     match action_space:
         case Discrete(num_actions):
             outputs, log_std = num_actions, None
         case Box():
             outputs = action_space.size
-            log_std = jnp.zeros((num_policies, outputs))
+            log_std = jnp.full((num_policies, outputs), initial_log_std)
     sizes = (observation_size, *hidden_sizes, outputs)
     return Actor(init_stack(key, num_policies, sizes, 0.01, share_hidden), log_std)
 

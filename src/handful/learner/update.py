@@ -86,7 +86,9 @@ def init_learner(
     """Fresh networks, moments and statistics."""
     actor_key, critic_key = jax.random.split(key)
     shape = (config.hidden_sizes, config.share_hidden)
-    actor = init_actor(actor_key, num_policies, observation_size, action_space, *shape)
+    actor = init_actor(
+        actor_key, num_policies, observation_size, action_space, *shape, config.initial_log_std
+    )
     critic = init_critic(critic_key, num_policies, observation_size, num_features, *shape)
     init = adam(config).init
     return LearnerState(

@@ -11,6 +11,7 @@ import numpy as np
 from handful.collect.episodes import make_player
 from handful.evaluation.gap import Gap
 from handful.evaluation.returns import EVALUATION_STREAM, Evaluation, Measurement
+from handful.exact.optimum import Optimum
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.runs import RunFolder, write_csv, write_json
@@ -66,6 +67,7 @@ def evaluation_record(
         "optimum": None if gap is None else gap.optimum.welfare,
         "optimum_kind": None if gap is None else gap.optimum.kind,
         "percent_of_optimum": None if gap is None else gap.percent,
+        "bound": None if gap is None else _bound_record(gap.optimum),
         "soft_welfare": deterministic.soft_welfare,
         "reassigned_welfare": deterministic.reassigned_welfare,
         "reassigned_welfare_stderr": deterministic.reassigned_welfare_stderr,
@@ -81,6 +83,20 @@ def evaluation_record(
         "stochastic": _measurement_record(evaluation.stochastic),
         **training,
     }
+
+
+def _bound_record(optimum: Optimum) -> dict[str, Any]:
+    """What each user would get from the best possible choice, and why none is better."""
+    users = np.arange(len(optimum.assignment))
+    record = {
+        "kind": optimum.kind,
+        "welfare": optimum.welfare,
+        "explanation": optimum.explanation,
+        "utilities": optimum.returns[optimum.assignment, users].tolist(),
+    }
+    if optimum.unit == "m/s":
+        record["velocities"] = [float(part[0]) for part in optimum.certificate]
+    return record
 
 
 def _measurement_record(measurement: Measurement) -> dict[str, Any]:
