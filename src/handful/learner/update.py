@@ -133,7 +133,7 @@ def update(
         rates: this update's step sizes and entropy coefficient.
         mesh: two devices to share the work between, or None.
     """
-    actor_batch, critic_batch = _prepare(state, transitions, config, discount)
+    actor_batch, critic_batch = prepare(state, transitions, config, discount)
     mixed = mix_advantages(actor_batch.advantages, mix_fn(assignment_parameters))
     scale = advantage_scale(mixed)
     if not jax.tree.leaves(assignment_parameters):
@@ -183,7 +183,7 @@ def update(
     return new_state, assignment_parameters, UpdateMetrics(actor_metrics, critic_metrics)
 
 
-def _prepare(
+def prepare(
     state: LearnerState, transitions: Transitions, config: PPOConfig, discount: float
 ) -> tuple[ActorBatch, CriticBatch]:
     """Values, advantages and value targets of a batch [K, T, B] laid out as [K, M]."""
