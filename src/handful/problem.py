@@ -11,9 +11,9 @@ from handful.population import Population
 from handful.validation import did_you_mean
 
 
-def no_settings(num_policies: int) -> Mapping[str, Any]:
+def no_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
     """The learner's presets as they are, whatever the budget."""
-    del num_policies
+    del num_policies, preset
     return {}
 
 
@@ -28,8 +28,8 @@ class RMDP:
         return_scale: the return that a user gets from an episode that suits them well. The learner
             divides rewards by it, so that value targets are near 1; results are in the original
             units.
-        learner_settings: given the budget ``K``, what suits this problem better than the learner's
-            presets, by name; the caller's own settings come before them.
+        learner_settings: given the budget ``K`` and the name of a preset of the learner, what suits
+            this problem better than it, by name; the caller's own settings come before them.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
         parameters: what :func:`make` was given, so that a run folder can make the problem again.
 
@@ -41,7 +41,7 @@ class RMDP:
     population: Population
     discount: float = 0.99
     return_scale: float = 1.0
-    learner_settings: Callable[[int], Mapping[str, Any]] = no_settings
+    learner_settings: Callable[[int, str], Mapping[str, Any]] = no_settings
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

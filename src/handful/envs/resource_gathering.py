@@ -184,11 +184,12 @@ def make_resource_gathering(**parameters: Any) -> RMDP:
     )
 
 
-def _entropy_by_budget(num_policies: int) -> dict[str, float]:
+def _entropy_by_budget(num_policies: int, preset: str) -> dict[str, float]:
     """An entropy bonus that starts at 0.05 / K and falls to the paper's 0.001.
 
     The fewer the policies, the more tiles each must gather, and the more tours it has to choose
     among: with little entropy a single policy settles on one before it has seen better ones, and
     with much, policies that gather few tiles lose what they have found.
     """
+    del preset
     return {"entropy_coefficient": max(0.05 / num_policies, 0.001)}

@@ -114,7 +114,7 @@ def learner_settings(
             exist, or a value out of range.
     """
     problem.check_budget(num_policies)
-    return preset(preset_name, **{**problem.learner_settings(num_policies), **changes})
+    return preset(preset_name, **{**problem.learner_settings(num_policies, preset_name), **changes})
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

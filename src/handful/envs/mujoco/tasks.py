@@ -77,12 +77,18 @@ def robot_task(
     )
 
 
-def _robot_settings(num_policies: int) -> dict[str, float]:
-    """What the paper leaves open, chosen on HalfCheetah.
+def _robot_settings(num_policies: int, preset: str) -> dict[str, float]:
+    """What the paper leaves open, and what is fast here, chosen on HalfCheetah.
 
     With unit standard deviations at first a robot trembles more than it runs, and 200,000
     transitions bring less than half the welfare. Few environments see longer stretches of an
     episode between two updates, and still fill the threads that step them.
+
+    Physics takes three quarters of the time, so that fewer epochs save little: ``fast`` learns more
+    from each transition instead.
     """
     del num_policies
-    return {"initial_log_std": -1.0, "num_envs": 8}
+    settings = {"initial_log_std": -1.0, "num_envs": 8}
+    if preset == "fast":
+        settings |= {"learning_rate": 7e-4, "minibatch_size": 64, "num_epochs": 10}
+    return settings
