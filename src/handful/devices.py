@@ -9,6 +9,16 @@ MAX_USEFUL_CORES = 2
 """Actors on one, critics on the other; see :mod:`handful.learner.parallel`."""
 
 
+_share: int | None = None
+"""The cores that this process was told to keep to, if it was."""
+
+
+def share_cores(cores: int) -> None:
+    """Keep to this many cores from now on: other processes work beside this one."""
+    global _share
+    _share = cores
+
+
 def use_cores(cores: int | None = None) -> None:
     """Let training use this many CPU cores, by default all that help.
 
@@ -25,8 +35,10 @@ def use_cores(cores: int | None = None) -> None:
 def usable_cores() -> int:
     """CPU cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        available = len(os.sched_getaffinity(0))
+    else:
+        available = os.cpu_count() or 1
+    return min(available, _share or available)
 
 
 def keep_compiled_programs() -> None:

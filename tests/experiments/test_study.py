@@ -95,3 +95,15 @@ def test_a_study_may_keep_the_users(study_file):
 
 def test_a_task_with_users_of_its_own_knows_no_seed_of_theirs(study_file):
     assert all(run.parameters == {} for run in read_study(study_file()).runs())
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")),
+    ids=lambda path: path.stem,
+)
+def test_every_study_that_is_shipped_can_be_run(path):
+    study = read_study(path)
+    runs = study.runs()
+    expected = len(study.tasks) * len(study.methods) * len(study.policies) * len(study.seeds)
+    assert len({run.digest for run in runs}) == len({run.folder for run in runs}) == expected

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
+from handful.devices import keep_compiled_programs, share_cores, usable_cores, use_cores
 from handful.errors import HandfulError
 from handful.experiments.study import RunRequest
 from handful.problem import make
@@ -51,7 +52,7 @@ def run_all(
     saves its state, and the rest is left for the next time.
 
     Args:
-        workers: processes; each uses one core.
+        workers: processes; they share the cores.
         on_outcome: called as runs end, in any order.
         known: digests of runs whose results are kept elsewhere; they count as finished.
 
@@ -66,7 +67,9 @@ def run_all(
             outcomes.append(Outcome(request))
             on_outcome(outcomes[-1])
     context = multiprocessing.get_context("spawn")  # a forked JAX deadlocks
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+    cores = max(1, usable_cores() // workers)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, initargs=(cores,))
+    with pool:
         futures = {pool.submit(execute, request): request for request in unfinished}
         before = signal.signal(signal.SIGTERM, _raise_interrupt)
         try:
@@ -138,12 +141,11 @@ def _outcome_of(future: "Future[Outcome]", request: RunRequest) -> Outcome:
         return Outcome(request, f"{type(error).__name__}: {error}")
 
 
-def _start_worker() -> None:
-    from handful.devices import keep_compiled_programs, use_cores
-
-    # One thread a process: the processes themselves fill the cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    use_cores(1)
+def _start_worker(cores: int) -> None:
+    # No more threads than a process has cores: the processes themselves fill the machine.
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores))
+    share_cores(cores)
+    use_cores(cores)
     keep_compiled_programs()
     # Training hears Ctrl-C and saves; between runs it only means to start no other.
     for number in (signal.SIGINT, signal.SIGTERM):
