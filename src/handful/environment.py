@@ -80,12 +80,8 @@ class TimeStep(NamedTuple):
 
 
 @runtime_checkable
-class Environment(Protocol):
-    """A single environment written in JAX; the library vectorises it with ``vmap``.
-
-    Implementations are immutable and hashable (a frozen dataclass is both), so that a compiled
-    program can be kept for each.
-    """
+class Interface(Protocol):
+    """What policies need to know of an environment, of either kind."""
 
     @property
     def observation_size(self) -> int:
@@ -101,6 +97,15 @@ class Environment(Protocol):
     def time_limit(self) -> int:
         """The number of steps after which every episode has ended or is truncated."""
         ...
+
+
+@runtime_checkable
+class Environment(Interface, Protocol):
+    """A single environment written in JAX; the library vectorises it with ``vmap``.
+
+    Implementations are immutable and hashable (a frozen dataclass is both), so that a compiled
+    program can be kept for each.
+    """
 
     def reset(self, key: PRNGKey) -> tuple[Any, Float[Array, " O"]]:
         """Start an episode: its state (any pytree) and first observation."""
@@ -156,23 +161,8 @@ class HostBatch(Protocol):
 
 
 @runtime_checkable
-class HostEnvironment(Protocol):
+class HostEnvironment(Interface, Protocol):
     """An environment that runs outside JAX. Implementations are immutable and hashable."""
-
-    @property
-    def observation_size(self) -> int:
-        """The length ``O`` of an observation."""
-        ...
-
-    @property
-    def action_space(self) -> ActionSpace:
-        """What ``step`` takes."""
-        ...
-
-    @property
-    def time_limit(self) -> int:
-        """The number of steps after which every episode has ended or is truncated."""
-        ...
 
     def outcome_shape(self) -> PyTree:
         """The outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
