@@ -116,16 +116,6 @@ class Environment(Interface, Protocol):
         ...
 
 
-def outcome_shape(environment: "Environment | HostEnvironment") -> PyTree:
-    """The outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
-    if isinstance(environment, HostEnvironment):
-        return environment.outcome_shape()
-    key, space = jax.random.key(0), environment.action_space
-    state, _ = jax.eval_shape(environment.reset, key)
-    action = jnp.zeros(space.size) if isinstance(space, Box) else jnp.zeros((), jnp.int32)
-    return jax.eval_shape(environment.step, key, state, action)[1].outcome
-
-
 class HostStep(NamedTuple):
     """What one step of a batch of ``M`` host environments gives, in NumPy arrays.
 
@@ -175,3 +165,13 @@ class HostEnvironment(Interface, Protocol):
             HandfulError: if what it needs is not installed, or cannot be had in this number.
         """
         ...
+
+
+def outcome_shape(environment: Environment | HostEnvironment) -> PyTree:
+    """The outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
+    if isinstance(environment, HostEnvironment):
+        return environment.outcome_shape()
+    key, space = jax.random.key(0), environment.action_space
+    state, _ = jax.eval_shape(environment.reset, key)
+    action = jnp.zeros(space.size) if isinstance(space, Box) else jnp.zeros((), jnp.int32)
+    return jax.eval_shape(environment.step, key, state, action)[1].outcome
