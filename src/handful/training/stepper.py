@@ -1,7 +1,7 @@
 """What the loop calls for each update, whatever kind of environment is behind it."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
@@ -98,15 +98,19 @@ class HostStepper:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._drop_what_is_ahead()
         self._open.close()
 
     def restart(self) -> None:
         """Drop what was collected ahead; the next call starts every episode anew."""
-        if self._ahead is not None:
-            self._ahead.result()
-            self._ahead = None
+        self._drop_what_is_ahead()
         if self._collector is not None:
             self._collector.restart()
+
+    def _drop_what_is_ahead(self) -> None:
+        if self._ahead is not None:
+            wait([self._ahead])  # whatever came of it: the environments must stand still
+            self._ahead = None
 
     def __call__(self, state: TrainState) -> tuple[TrainState, StepMetrics]:
         """Collect and learn."""
