@@ -89,6 +89,7 @@ class HostStepper:
         self._problem, self._config, self._mesh = problem, config, mesh
         self._act = make_act(problem, deterministic=False)
         self._collector: HostCollector | None = None
+        self._episodes_are_new = True
         self._ahead: Future[tuple[Keys, HostExperience]] | None = None
         self._open = ExitStack()
         self._pool = self._open.enter_context(ThreadPoolExecutor(1))
@@ -106,6 +107,7 @@ class HostStepper:
         self._drop_what_is_ahead()
         if self._collector is not None:
             self._collector.restart()
+        self._episodes_are_new = True
 
     def _drop_what_is_ahead(self) -> None:
         if self._ahead is not None:
@@ -115,7 +117,11 @@ class HostStepper:
     def __call__(self, state: TrainState) -> tuple[TrainState, StepMetrics]:
         """Collect and learn."""
         if self._collector is None:
-            state = self._open_environments(state)
+            self._collector = self._open_environments(int(state.update))
+        if self._episodes_are_new:
+            nothing = jnp.zeros_like(state.collector.episode_return)
+            state = eqx.tree_at(lambda s: s.collector.episode_return, state, nothing)
+            self._episodes_are_new = False
         if self._ahead is None:
             keys, batch = self._collect(*self._acting(state))
         else:
@@ -135,14 +141,11 @@ class HostStepper:
         assert self._collector is not None
         return self._collector.collect(self._act, policies, keys, self._config.ppo.num_steps)
 
-    def _open_environments(self, state: TrainState) -> TrainState:
-        """Environments, and a state that knows that their episodes have just begun.
-
-        They cannot be put back where a checkpoint left them: a resumed run starts new episodes.
-        """
+    def _open_environments(self, update: int) -> HostCollector:
+        """The environments, in new episodes: a checkpoint does not hold where they were."""
         config = self._config
-        seed = np.random.SeedSequence([config.seed, int(state.update), ENVIRONMENT_STREAM])
-        self._collector = self._open.enter_context(
+        seed = np.random.SeedSequence([config.seed, update, ENVIRONMENT_STREAM])
+        return self._open.enter_context(
             HostCollector(
                 self._problem.host_environment,
                 config.num_policies,
@@ -151,8 +154,6 @@ class HostStepper:
                 config.threads or usable_cores(),
             )
         )
-        nothing = jnp.zeros_like(state.collector.episode_return)
-        return eqx.tree_at(lambda s: s.collector.episode_return, state, nothing)
 
 
 def _compile(
