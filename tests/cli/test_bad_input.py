@@ -36,7 +36,7 @@ def call(tmp_path, monkeypatch, capsys):
     [
         (["train", "resource-gatherin", *TRAIN[2:]], "did you mean 'resource-gathering'?"),
         ([*TRAIN, "--method", "emm"], "did you mean 'em'?"),
-        ([*TRAIN, "--policies", "0"], "at least 1, not 0"),
+        ([*TRAIN, "--policies", "0"], "between 1 and the number of users (25), not 0"),
         ([*TRAIN, "--policies", "26"], "between 1 and the number of users (25), not 26"),
         ([*TRAIN, "--steps", "-5"], "at least one batch (2048), not -5"),
         ([*TRAIN, "--seed", "-1"], "The seed must be between 0 and"),
