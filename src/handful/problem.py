@@ -30,6 +30,8 @@ class RMDP:
             units.
         learner_settings: given the budget ``K`` and the name of a preset of the learner, what suits
             this problem better than it, by name; the caller's own settings come before them.
+        method_settings: what suits this problem better than an assignment method's defaults, by the
+            method's name; the caller's own settings come before them.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
         parameters: what :func:`make` was given, so that a run folder can make the problem again.
 
@@ -42,6 +44,7 @@ class RMDP:
     discount: float = 0.99
     return_scale: float = 1.0
     learner_settings: Callable[[int, str], Mapping[str, Any]] = no_settings
+    method_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

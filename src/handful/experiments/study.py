@@ -10,7 +10,7 @@ from typing import Any
 
 from handful.errors import HandfulError
 from handful.problem import make, run_parameters
-from handful.training.config import TrainConfig, learner_settings
+from handful.training.config import TrainConfig, learner_settings, method_settings
 
 REQUIRED = ("tasks", "methods", "policies", "seeds", "steps", "out", "results")
 OPTIONAL = ("preset", "settings", "method_settings", "parameters")
@@ -100,7 +100,9 @@ class Study:
             config = TrainConfig(
                 num_policies=num_policies,
                 method=method,
-                method_settings=self.method_settings.get(method, {}),
+                method_settings=method_settings(
+                    problem, method, self.method_settings.get(method, {})
+                ),
                 steps=self.steps,
                 seed=seed,
                 ppo=learner_settings(problem, num_policies, self.preset, self.settings),

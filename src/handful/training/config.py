@@ -117,6 +117,11 @@ def learner_settings(
     return preset(preset_name, **{**problem.learner_settings(num_policies, preset_name), **changes})
 
 
+def method_settings(problem: RMDP, method: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What suits the problem better than the method's defaults, with the caller's changes."""
+    return {**problem.method_settings.get(method, {}), **changes}
+
+
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings are immutable; callers have arrays and JSON has lists."""
     plain = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in values.items()}

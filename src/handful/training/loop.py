@@ -22,6 +22,7 @@ from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
 from handful.training.checkpoint import save_state
 from handful.training.config import TrainConfig, learner_settings
+from handful.training.config import method_settings as suited_method_settings
 from handful.training.health import check_finite, telling_what_is_kept
 from handful.training.intervention import intervene
 from handful.training.opening import load_run_state, open_run
@@ -107,7 +108,7 @@ def train(
     config = TrainConfig(
         num_policies=num_policies,
         method=method,
-        method_settings=method_settings or {},
+        method_settings=suited_method_settings(problem, method, method_settings or {}),
         steps=steps,
         seed=seed,
         threads=threads,

@@ -8,6 +8,7 @@ import handful
 from handful.envs.mujoco.motion import Motion
 from handful.errors import HandfulError
 from handful.learner.config import preset
+from handful.training.config import method_settings
 
 TOP_SPEEDS = {"half-cheetah": 4.0, "ant": 3.0, "hopper": 2.5, "walker2d": 2.5}
 
@@ -63,6 +64,13 @@ def test_settings_fit_the_learner(name, preset_name):
         paper = dataclasses.asdict(preset("paper"))
         changed = {n for n, value in dataclasses.asdict(config).items() if paper[n] != value}
         assert changed == {"initial_log_std", "num_envs"}
+
+
+def test_em_waits_longer_for_robots_unless_told_otherwise():
+    problem = handful.make("hopper")
+    assert method_settings(problem, "em", {}) == {"warm_up": 100}
+    assert method_settings(problem, "em", {"warm_up": 5}) == {"warm_up": 5}
+    assert method_settings(problem, "random", {}) == {}
 
 
 @pytest.mark.parametrize(
