@@ -1,7 +1,6 @@
 """Users from the command line: how many, by which seed, or from a file."""
 
 import json
-import time
 
 import pytest
 
@@ -70,11 +69,11 @@ def test_files_that_are_no_text(file, tmp_path):
             read_population(unreadable)
 
 
-def test_a_million_users_take_seconds(file):
+def test_a_million_users(file):
     path = file("user,target\n" + "".join(f"u{i},{i / 1e6}\n" for i in range(1_000_000)))
-    start = time.process_time()
-    assert len(read_population(path)["targets"]) == 1_000_000
-    assert time.process_time() - start < 10
+    read = read_population(path)
+    assert read["targets"] == tuple(i / 1e6 for i in range(1_000_000))
+    assert read["user_ids"][-1] == "u999999"
 
 
 def test_only_what_was_asked_for_becomes_a_parameter():

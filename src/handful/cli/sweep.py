@@ -30,11 +30,17 @@ class Sweep:
     study: tyro.conf.Positional[Path]
     """The study's YAML file."""
 
+    tasks: tuple[str, ...] = ()
+    """Run only these tasks of the study for now."""
+
     methods: tuple[str, ...] = ()
     """Run only these methods of the study for now."""
 
     policies: tuple[int, ...] = ()
     """Run only these budgets of the study for now."""
+
+    seeds: tuple[int, ...] = ()
+    """Run only these seeds of the study for now."""
 
     workers: int | None = None
     """Processes, one core each; by default as many as there are cores."""
@@ -51,6 +57,7 @@ class Sweep:
         if self.workers is not None and self.workers < 1:
             raise HandfulError(f"--workers must be at least 1, not {self.workers}.")
         study = read_study(self.study)
+        self._check_choice(study)
         requests = study.runs()
         chosen = [request for request in requests if self._wants(request)]
         results = _Results(study, requests, f"handful sweep {shlex.quote(str(self.study))}")
@@ -76,10 +83,25 @@ class Sweep:
         if failures:
             sys.exit(1)
 
+    def _check_choice(self, study: "Study") -> None:
+        for option in ("tasks", "methods", "policies", "seeds"):
+            offered = getattr(study, option)
+            missing = [value for value in getattr(self, option) if value not in offered]
+            if missing:
+                raise HandfulError(
+                    f"The study '{self.study}' has no {missing[0]!r} among its {option}; it has "
+                    f"{', '.join(map(str, offered))}."
+                )
+
     def _wants(self, request: "RunRequest") -> bool:
         config = request.config
-        wants_method = not self.methods or config.method in self.methods
-        return wants_method and (not self.policies or config.num_policies in self.policies)
+        choices = (
+            (self.tasks, request.task),
+            (self.methods, config.method),
+            (self.policies, config.num_policies),
+            (self.seeds, config.seed),
+        )
+        return all(not chosen or value in chosen for chosen, value in choices)
 
 
 @dataclass
