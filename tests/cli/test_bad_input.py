@@ -2,33 +2,15 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from handful.cli.main import main
+from tests.programs import handful
 
 TRAIN = ["train", "resource-gathering", "--policies", "2", "--out", "run"]
 TINY = ["--set", "batch_size=64", "--set", "num_envs=8", "--set", "minibatch_size=32"]
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder; its exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            main([str(argument) for argument in arguments])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -82,8 +64,7 @@ def test_one_sentence_and_exit_code_2(call, tmp_path, arguments, sentence):
 )
 def test_values_of_another_kind(tmp_path, setting, sentence):
     """As users run it: the type checks of the tests themselves would come first."""
-    command = [sys.executable, "-m", "handful", *TRAIN, *setting]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = handful(*TRAIN, *setting, cwd=tmp_path, check=False)
     assert (done.returncode, done.stderr) == (2, f"handful: {sentence}\n")
     assert list(tmp_path.iterdir()) == []
 

@@ -8,19 +8,10 @@ import time
 
 import pytest
 
+from tests.programs import handful
+
 SMALL = ["--param", "height=2", "--param", "width=2", "--set", "batch_size=256"]
 SMALL += ["--set", "num_envs=8", "--set", "num_epochs=4", "--no-tensorboard"]
-
-
-def handful(*arguments, cwd, check=True, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "handful", *map(str, arguments)],
-        cwd=cwd,
-        check=check,
-        capture_output=True,
-        text=True,
-        **options,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from handful.cli.main import main
 from handful.cli.population import chosen_users, read_population
 from handful.envs.mujoco.targets import sample_targets
 from handful.errors import HandfulError
@@ -81,22 +80,11 @@ def test_only_what_was_asked_for_becomes_a_parameter():
     assert chosen_users(7, 0, None) == {"users": 7, "population_seed": 0}
 
 
-@pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder where there is a task 'cruise'; its code, output, errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            with cruise_registered():
-                main([str(argument) for argument in arguments])
-            code = 0
-        except SystemExit as stop:
-            code = stop.code
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return run
+@pytest.fixture(autouse=True)
+def cruise():
+    """There is a task 'cruise'."""
+    with cruise_registered():
+        yield
 
 
 def trained(call, tmp_path, *arguments):

@@ -1,16 +1,9 @@
 """`handful render` as users run it."""
 
-import subprocess
-import sys
-
 import pytest
 
+from tests.programs import handful
 from tests.render.folders import write_untrained_run
-
-
-def handful(*arguments, cwd):
-    command = [sys.executable, "-m", "handful", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +16,9 @@ def runs(tmp_path_factory):
 
 def test_it_films_and_says_where(runs):
     short = ["--seconds", 0.2, "--size", 160]
-    done = handful("render", "walker", "--policy", 1, "--out", "films", *short, cwd=runs)
+    done = handful(
+        "render", "walker", "--policy", 1, "--out", "films", *short, cwd=runs, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "films/policy-1.gif\n", "")
     assert (runs / "films" / "policy-1.gif").read_bytes().startswith(b"GIF89a")
     assert sorted(path.name for path in runs.iterdir()) == ["films", "grid", "walker"]
@@ -39,7 +34,7 @@ def test_it_films_and_says_where(runs):
     ],
 )
 def test_one_sentence_and_exit_code_2(runs, arguments, sentence):
-    done = handful("render", *arguments, cwd=runs)
+    done = handful("render", *arguments, cwd=runs, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("handful: ")
     assert sentence in done.stderr

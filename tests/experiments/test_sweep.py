@@ -86,6 +86,19 @@ def test_one_failure_stops_none_of_the_others(swept, monkeypatch, capsys):
     assert len(pl.read_parquet(swept / "results" / "more.parquet")) == 1
 
 
+def test_a_part_of_a_study_at_a_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "part.yaml").write_text(yaml.safe_dump(STUDY))
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", "part.yaml", "--seeds", "7"])
+    assert stop.value.code == 2
+    assert "'part.yaml' has no 7 among its seeds; it has 0, 1." in capsys.readouterr().err
+    main(["sweep", "part.yaml", "--seeds", "1", "--methods", "em", "--tasks", STUDY["tasks"][0]])
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [
+        "resource-gathering-em-k2-seed1"
+    ]
+
+
 def test_means_and_standard_errors_over_seeds():
     rows = [
         {

@@ -1,19 +1,17 @@
 """One policy's robot, step by step, as pictures."""
 
-import warnings
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import gymnasium
 import jax
-import mujoco
 import numpy as np
 from PIL import Image
 
+from handful.envs.mujoco.quiet import without_remarks
 from handful.envs.mujoco.robots import Robot
 from handful.learner.policies import Policies
 from handful.palette import policy_colour
@@ -68,7 +66,9 @@ def shoot(
     every = max(1, round(FRAME_SECONDS / robot.seconds_per_step))
     recent: deque[float] = deque(maxlen=round(VELOCITY_SECONDS / robot.seconds_per_step))
     pictures = []
-    with _stage(robot) as stage, ExitStack() as afterwards:
+    with without_remarks():
+        stage: Any = gymnasium.make(robot.gymnasium_id, **dict(robot.gymnasium_options))
+    with closing(stage), ExitStack() as afterwards:
         observation, _ = stage.reset(seed=seed)
         camera = Camera(stage.unwrapped.model, stage.unwrapped.data, width, height, backend)
         afterwards.callback(camera.close)
@@ -81,20 +81,3 @@ def shoot(
             if terminated:
                 break
     return Film(pictures, policy_colour(caption.policy), every * robot.seconds_per_step)
-
-
-@contextmanager
-def _stage(robot: Robot) -> Iterator[Any]:
-    """Gymnasium's version of the robot, without its and MuJoCo's remarks.
-
-    MuJoCo would append them to a file in the current folder.
-    """
-    mujoco.set_mju_user_warning(lambda message: None)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            stage = gymnasium.make(robot.gymnasium_id, **dict(robot.gymnasium_options))
-        with closing(stage):
-            yield stage
-    finally:
-        mujoco.set_mju_user_warning(None)

@@ -6,6 +6,7 @@ import numpy as np
 
 from handful.environment import HostStep
 from handful.envs.mujoco.motion import Motion
+from handful.envs.mujoco.quiet import without_remarks
 from handful.errors import HandfulError
 from handful.types import NumpyArray
 
@@ -23,13 +24,14 @@ class GymnasiumBatch:
                 "The robots need EnvPool, or Gymnasium with MuJoCo: pip install 'handful[mujoco]'."
             ) from None
         self._num_envs = num_envs
-        self._env: Any = gymnasium.make_vec(
-            task,
-            num_envs=num_envs,
-            vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.DISABLED, "copy": True},
-            **options,
-        )
+        with without_remarks():
+            self._env: Any = gymnasium.make_vec(
+                task,
+                num_envs=num_envs,
+                vectorization_mode="sync",
+                vector_kwargs={"autoreset_mode": AutoresetMode.DISABLED, "copy": True},
+                **options,
+            )
         self._seed: int | None = seed
 
     def reset(self, which: NumpyArray) -> NumpyArray:
