@@ -17,6 +17,12 @@ def no_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
     return {}
 
 
+def no_method_settings(method: str, preset: str) -> Mapping[str, Any]:
+    """The methods' defaults as they are."""
+    del method, preset
+    return {}
+
+
 @dataclass(frozen=True, eq=False)
 class RMDP:
     """One environment, ``N`` users with a reward function each, and a discount.
@@ -30,8 +36,9 @@ class RMDP:
             units.
         learner_settings: given the budget ``K`` and the name of a preset of the learner, what suits
             this problem better than it, by name; the caller's own settings come before them.
-        method_settings: what suits this problem better than an assignment method's defaults, by the
-            method's name; the caller's own settings come before them.
+        method_settings: given an assignment method's name and that of a preset of the learner, what
+            suits this problem better than the method's defaults, by name; the caller's own settings
+            come before them.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
         parameters: what :func:`make` was given, so that a run folder can make the problem again.
 
@@ -44,7 +51,7 @@ class RMDP:
     discount: float = 0.99
     return_scale: float = 1.0
     learner_settings: Callable[[int, str], Mapping[str, Any]] = no_settings
-    method_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    method_settings: Callable[[str, str], Mapping[str, Any]] = no_method_settings
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

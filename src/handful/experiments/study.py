@@ -101,7 +101,7 @@ class Study:
                 num_policies=num_policies,
                 method=method,
                 method_settings=method_settings(
-                    problem, method, self.method_settings.get(method, {})
+                    problem, method, self.preset, self.method_settings.get(method, {})
                 ),
                 steps=self.steps,
                 seed=seed,

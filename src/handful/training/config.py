@@ -117,9 +117,11 @@ def learner_settings(
     return preset(preset_name, **{**problem.learner_settings(num_policies, preset_name), **changes})
 
 
-def method_settings(problem: RMDP, method: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+def method_settings(
+    problem: RMDP, method: str, preset_name: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
     """What suits the problem better than the method's defaults, with the caller's changes."""
-    return {**problem.method_settings.get(method, {}), **changes}
+    return {**problem.method_settings(method, preset_name), **changes}
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

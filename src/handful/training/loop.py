@@ -108,7 +108,7 @@ def train(
     config = TrainConfig(
         num_policies=num_policies,
         method=method,
-        method_settings=suited_method_settings(problem, method, method_settings or {}),
+        method_settings=suited_method_settings(problem, method, preset, method_settings or {}),
         steps=steps,
         seed=seed,
         threads=threads,
