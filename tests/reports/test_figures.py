@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 
 from handful.envs.resource_gathering import ResourceGathering
 from handful.palette import policy_colour
-from handful.reports.figures import pictures, write_welfare_figure
+from handful.reports.figures import pictures, write_time_figure, write_welfare_figure
 from handful.reports.grid import grid_of, users_are_tiles, walks_of
 from handful.reports.plots.budget import WelfareRow
 from handful.reports.plots.curves import Reference, draw_users, draw_welfare
 from handful.reports.plots.served import TableOrder, draw_returns
 from handful.reports.plots.style import policy_dashes
+from handful.reports.plots.time import Course, draw_welfare_against_time
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walk, lane_offset
 from handful.reports.run import read_run
 from handful.reports.words import count, number
@@ -167,3 +168,22 @@ def test_counts():
 
 def test_grid_description_is_what_the_environment_writes():
     assert set(GRID) <= {field.name for field in dataclasses.fields(ResourceGathering)}
+
+
+def test_when_a_welfare_was_first_reached():
+    course = Course(np.array([10.0, 20.0, 30.0]), np.array([1.0, 3.0, 2.0]))
+    assert course.seconds_to(1.0) == 10.0
+    assert course.seconds_to(2.0) == 20.0
+    assert course.seconds_to(4.0) is None
+
+
+def test_welfare_against_time_names_every_group(tmp_path, axis):
+    def course(rate):
+        return Course(np.linspace(1, 100, 50), rate * np.linspace(0, 1, 50))
+
+    courses = {"paper": [course(1), course(2)], "fast": [course(3)]}
+    write_time_figure(courses, tmp_path / "time.svg", tmp_path / "again.svg")
+    assert (tmp_path / "time.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
+    draw_welfare_against_time(axis, courses)
+    assert axis.get_legend_handles_labels()[1] == ["paper (mean of 2)", "fast (mean of 1)"]
+    assert len(axis.lines) == 5

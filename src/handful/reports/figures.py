@@ -1,6 +1,6 @@
 """The pictures of a report: which a run has, how each is laid out, and what each shows in words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from handful.reports.plots.style import (
     tint,
     write_figure,
 )
+from handful.reports.plots.time import Course, draw_welfare_against_time
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walk, draw_walks
 from handful.reports.run import Curves, Results, Run
 from handful.reports.speed_figures import by_target, speed_pictures
@@ -75,6 +76,18 @@ def write_welfare_figure(
         figure, axis = single(WIDTH, 3.9)
         draw_welfare_against_budget(axis, rows, optimum, optimum_kind)
         legend_above(figure, columns=5)
+        return figure
+
+    write_figure(build, *paths)
+
+
+def write_time_figure(courses: Mapping[str, Sequence[Course]], *paths: Path) -> None:
+    """Welfare against wall-clock, a colour a group of runs, in each path's format (SVG, PNG)."""
+
+    def build() -> Figure:
+        figure, axis = single(WIDTH, 3.6)
+        draw_welfare_against_time(axis, courses)
+        legend_above(figure, columns=4)
         return figure
 
     write_figure(build, *paths)
