@@ -1,0 +1,144 @@
+"""EM for tabular r-MDPs with an exact M-step: Theorem 1 of the paper at work.
+
+Welfare never falls from one step to the next: the M-step gives every group of users the policy that
+earns them the most together, and the E-step moves users only to policies that serve them better. As
+there are finitely many assignments, it ends; where depends on where it starts, which is why
+:func:`annealed_em` starts soft and :func:`pooled_em` starts often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handful.exact.facility import choose
+from handful.exact.tabular import TabularRMDP
+
+_MARGIN = 1e-9
+"""A user moves, and a pool counts as improved, for more than this share of the largest return."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Policies and who is served by which.
+
+    Attributes:
+        policies: the action in each state, int64 [K, S].
+        returns: every user's from every policy, [N, K].
+        assignment: each user's policy, int64 [N].
+        history: the welfare after every E-step and every M-step, in order.
+    """
+
+    policies: np.ndarray
+    returns: np.ndarray
+    assignment: np.ndarray
+    history: tuple[float, ...]
+
+    @property
+    def welfare(self) -> float:
+        """Mean over users of the return from their policy."""
+        return _welfare(self.returns, self.assignment)
+
+
+def exact_em(rmdp: TabularRMDP, assignment: np.ndarray, num_policies: int) -> Solution:
+    """EM (equations 10 and 11) from an assignment [N] until nobody moves.
+
+    A policy that nobody chose takes the user who would gain most from a policy of their own, so
+    that none is wasted while anybody can be served better.
+    """
+    alone = np.array(
+        [rmdp.returns(rmdp.best_policy(user))[i] for i, user in enumerate(np.eye(rmdp.num_users))]
+    )
+    assignment, history = np.array(assignment), []
+    while True:
+        policies = np.array(
+            [rmdp.best_policy(assignment == policy) for policy in range(num_policies)]
+        )
+        returns = np.array([rmdp.returns(policy) for policy in policies]).T
+        history.append(_welfare(returns, assignment))
+        moved = _greedy(returns, assignment)
+        history.append(_welfare(returns, moved))
+        moved = _revive(moved, alone - returns[np.arange(len(moved)), moved], num_policies)
+        if (moved == assignment).all():
+            return Solution(policies, returns, assignment, tuple(history))
+        assignment = moved
+
+
+def annealed_em(
+    rmdp: TabularRMDP,
+    num_policies: int,
+    seed: int,
+    start: float = 0.3,
+    end: float = 0.005,
+    cooling: float = 0.8,
+) -> Solution:
+    """Deterministic annealing (Rose, 1998): soft assignments first, and at last :func:`exact_em`.
+
+    The weights are a softmax of the returns over a temperature, which falls from ``start`` to
+    ``end`` by the factor ``cooling``; temperatures are shares of the spread between the users' best
+    and worst returns.
+    """
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.full(num_policies, 10.0), size=rmdp.num_users)
+    temperature = start
+    while temperature > end:
+        policies = [rmdp.best_policy(column) for column in weights.T]
+        returns = np.array([rmdp.returns(policy) for policy in policies]).T
+        spread = max(float(np.ptp(returns)), 1e-12)
+        logits = (returns - returns.max(axis=1, keepdims=True)) / (temperature * spread)
+        # Policies that have become one stay one unless something parts them.
+        logits += rng.normal(scale=0.1, size=logits.shape)
+        weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        temperature *= cooling
+    return exact_em(rmdp, weights.argmax(axis=1), num_policies)
+
+
+def pooled_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 100) -> Solution:
+    """EM from many random starts, and again from the best choice of policies that any start found.
+
+    What the starts found is one pool. The best ``num_policies`` of it, whichever starts they come
+    from, are chosen exactly (:func:`~handful.exact.facility.choose`), EM goes on from them, and
+    what it finds joins the pool, until that improves nothing.
+    """
+    rng = np.random.default_rng(seed)
+    pool: dict[bytes, np.ndarray] = {}
+    best: Solution | None = None
+    assignments = [rng.permutation(rmdp.num_users) % num_policies for _ in range(starts)]
+    while assignments:
+        found = [exact_em(rmdp, assignment, num_policies) for assignment in assignments]
+        leader = max(found, key=lambda solution: solution.welfare)
+        for solution in found:
+            pool |= {policy.tobytes(): policy for policy in solution.policies}
+        if best is not None and leader.welfare <= best.welfare + _margin(leader.returns):
+            return best
+        best = leader
+        returns = np.array([rmdp.returns(policy) for policy in pool.values()])
+        assignments = [choose(returns, num_policies).assignment]
+    raise AssertionError("there is at least one start")
+
+
+def _greedy(returns: np.ndarray, assignment: np.ndarray) -> np.ndarray:
+    """Equation 11; a user leaves only for a policy that is better."""
+    own = returns[np.arange(len(assignment)), assignment]
+    leaves = returns.max(axis=1) > own + _margin(returns)
+    return np.where(leaves, returns.argmax(axis=1), assignment)
+
+
+def _revive(assignment: np.ndarray, regret: np.ndarray, num_policies: int) -> np.ndarray:
+    """Give each empty policy the user with the most regret whose policy can spare them."""
+    assignment = assignment.copy()
+    for empty in np.flatnonzero(np.bincount(assignment, minlength=num_policies) == 0):
+        can_leave = np.bincount(assignment)[assignment] > 1
+        user = np.argmax(np.where(can_leave, regret, -np.inf))
+        if can_leave[user] and regret[user] > _MARGIN * max(1.0, np.abs(regret).max()):
+            assignment[user] = empty
+    return assignment
+
+
+def _margin(returns: np.ndarray) -> float:
+    return _MARGIN * max(1.0, float(np.abs(returns).max()))
+
+
+def _welfare(returns: np.ndarray, assignment: np.ndarray) -> float:
+    return float(returns[np.arange(len(assignment)), assignment].mean())
