@@ -215,6 +215,12 @@ register(
     "Tours of a grid; each user wants one tile visited, early (25 users; Ivanov & Ben-Porat 2024).",
 )
 register(
+    "glide",
+    "handful.envs.glide:make_glide",
+    "A body on a line, trained in seconds; each user wants it to glide at 0 to 4 m/s.",
+    samples_users=True,
+)
+register(
     "half-cheetah",
     "handful.envs.mujoco.tasks:make_half_cheetah",
     "HalfCheetah in MuJoCo; each user wants it to run at a speed from 0 to 4 m/s.",
