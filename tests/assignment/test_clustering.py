@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.assignment import Clustering
+from handful.assignment import FRESH, Clustering, Scene
 from handful.assignment.clustering import kmeans_groups
 
 pytest.importorskip("sklearn")
@@ -43,17 +43,18 @@ def test_everybody_is_served_by_all_policies_alike_during_pretraining():
     ("pretraining", "num_updates", "expected"), [(0.5, 488, 244), (0.25, 8, 2), (0.75, 8, 6)]
 )
 def test_clusters_are_made_when_pretraining_is_over(pretraining, num_updates, expected):
-    assert Clustering(pretraining).intervention_update(num_updates, 2) == expected
+    assert Clustering(pretraining).interventions(num_updates, 2) == (expected,)
 
 
 def test_one_policy_needs_no_clusters():
-    assert Clustering().intervention_update(100, 1) is None
+    assert Clustering().interventions(100, 1) == ()
 
 
 @given(st.floats(0.001, 0.999), st.integers(1, 100))
 def test_clusters_are_made_before_the_last_update_however_short_the_run(pretraining, num_updates):
     """Otherwise the run would end with everybody on every policy."""
-    assert 0 <= Clustering(pretraining).intervention_update(num_updates, 2) < num_updates
+    (update,) = Clustering(pretraining).interventions(num_updates, 2)
+    assert 0 <= update < num_updates
 
 
 def test_intervention_groups_users_by_the_universal_policys_trajectories_and_restarts():
@@ -64,9 +65,11 @@ def test_intervention_groups_users_by_the_universal_policys_trajectories_and_res
         return REWARDS
 
     method = Clustering(num_episodes=6)
-    decision = method.intervene(KEY, method.init(KEY, 7, 3), trajectories)
+    decision = method.intervene(
+        KEY, method.init(KEY, 7, 3), Scene(5, trajectories, np.zeros((0, 7)))
+    )
     assert asked == [(0, 6)]
-    assert decision.restart
+    assert decision.sources.tolist() == [FRESH] * 3
     alpha = np.asarray(method.weights(decision.state))
     np.testing.assert_array_equal(alpha.max(axis=1), 1.0)
     assert same_partition(alpha.argmax(axis=1).tolist(), GROUPS.tolist())

@@ -44,7 +44,7 @@ def test_same_key_gives_the_same_start_and_methods_are_hashable(name):
     method = make_method(name, **settings_for(name, 3))
     assert hash(method) == hash(make_method(name, **settings_for(name, 3)))
     first, second = (method.init(jax.random.key(5), NUM_USERS, 3) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
+    jax.tree.map(np.testing.assert_array_equal, first, second)
 
 
 def test_only_end_to_end_has_parameters(name):
@@ -54,7 +54,7 @@ def test_only_end_to_end_has_parameters(name):
     assert len(leaves) == (name == "end-to-end")
     assert (method.learning_rate > 0) == (name == "end-to-end")
     again = method.with_parameters(state, method.parameters(state))
-    np.testing.assert_array_equal(again, state)
+    jax.tree.map(np.testing.assert_array_equal, again, state)
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,8 @@ def run():
 def test_a_snapshot_gives_way_only_to_a_better_one(run):
     _, _, states, _ = run
     old = dataclasses.replace(states[0].best, welfare=jnp.asarray(2.0))
-    new = Snapshot(
-        jnp.asarray(3.0), *jax.tree.map(lambda leaf: leaf + 1, (old.actor, old.normalizer)), 0
-    )
+    more = jax.tree.map(lambda leaf: leaf + 1, (old.returns, old.networks))
+    new = Snapshot(jnp.asarray(3.0), *more, 0)
     new = dataclasses.replace(new, assignment=old.assignment)
     assert_identical(old.better_of(new), new)
     assert_identical(old.better_of(dataclasses.replace(new, welfare=jnp.asarray(2.0))), old)
@@ -44,18 +43,17 @@ def test_the_best_are_those_that_collected_the_best_batch(run):
     assert best_so_far == sorted(best_so_far)
     moments = [i for i, w in enumerate(best_so_far) if i == 0 or w > best_so_far[i - 1]]
     kept = states[-1].best
-    assert_identical(kept.actor, states[moments[-1]].learner.actor)
-    assert_identical(kept.normalizer, states[moments[-1]].learner.normalizer)
+    assert_identical(kept.networks, states[moments[-1]].learner.networks)
 
 
 def test_a_run_hands_out_the_best_or_on_request_the_latest(run):
     _, config, states, _ = run
     state = states[-1]
-    assert_identical(state.chosen(config).actor, state.best.actor)
+    assert_identical(state.chosen(config).networks, state.best.networks)
     latest = state.chosen(dataclasses.replace(config, keep_best=False))
-    assert_identical(latest.actor, state.learner.actor)
+    assert_identical(latest.networks, state.learner.networks)
 
 
 def test_before_the_first_update_there_is_only_the_latest(run):
     _, config, states, _ = run
-    assert_identical(states[0].chosen(config).actor, states[0].learner.actor)
+    assert_identical(states[0].chosen(config).networks, states[0].learner.networks)

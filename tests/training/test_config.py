@@ -5,7 +5,8 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig
-from handful.training.config import TrainConfig
+from handful.training.config import TrainConfig, learner_settings
+from tests.environments import ContextualBandit, problem_of
 
 
 def test_only_whole_batches_are_trained_and_never_more_than_asked_for():
@@ -68,3 +69,11 @@ def test_missing_settings_are_refused():
 def test_numbers_out_of_range_are_refused(settings, sentence):
     with pytest.raises(HandfulError, match=sentence):
         TrainConfig(**{"num_policies": 2, **settings})
+
+
+def test_a_method_that_keeps_policies_has_them_share_no_layers():
+    problem = problem_of(ContextualBandit(), np.eye(2))
+    assert learner_settings(problem, 2, "paper", {}).share_hidden
+    assert not learner_settings(problem, 2, "paper", {}, "pooled-em").share_hidden
+    with pytest.raises(HandfulError, match="must not share layers: set share_hidden to false"):
+        TrainConfig(num_policies=2, method="pooled-em")

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from handful.learner.networks import take_policies
 from handful.learner.update import take_learners
 from handful.population import Population
 from handful.problem import RMDP
@@ -31,7 +30,7 @@ TABLES = (
     ".best.assignment",
     *(f".learner.actor_moments[1].{m}" for m in ("mu", "nu")),
 )
-ROWS = (".collector", ".table", ".best.normalizer")
+ROWS = (".collector", ".table", ".best.returns")
 
 
 def relabel(state, parts, take):
@@ -51,8 +50,8 @@ def with_users(state, order):
 def with_policies(state, order):
     """The same run with its policies, their environments and their chance in another order."""
     order = jnp.asarray(order)
-    networks = (take_learners(state.learner, order), take_policies(state.best.actor, order))
-    state = eqx.tree_at(lambda s: (s.learner, s.best.actor), state, networks)
+    networks = (take_learners(state.learner, order), state.best.networks.take(order))
+    state = eqx.tree_at(lambda s: (s.learner, s.best.networks), state, networks)
     state = relabel(state, ROWS, lambda leaf: leaf[order])
     return relabel(state, TABLES, lambda table: table[:, order])
 

@@ -20,6 +20,7 @@ METHODS = {
     "em": {"warm_up": 2},
     "end-to-end": {},
     "cluster": {"num_episodes": 4},  # clusters are made after update 3
+    "pooled-em": {"rounds": 2, "exploring": 0.7, "warm_up": 1},  # rounds end after updates 2 and 4
 }
 
 

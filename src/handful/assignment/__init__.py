@@ -3,15 +3,19 @@
 import dataclasses
 from typing import Any
 
-from handful.assignment.base import AssignmentMethod, Feedback, Intervention
+from handful.assignment.base import FRESH, AssignmentMethod, Feedback, Intervention, Scene
 from handful.assignment.clustering import Clustering
 from handful.assignment.em import ExpectationMaximization
 from handful.assignment.end_to_end import EndToEnd
 from handful.assignment.fixed import Fixed, RandomAssignment
+from handful.assignment.pooled_em import PooledEM
+from handful.assignment.soft_em import SoftEM
 from handful.errors import HandfulError
 from handful.validation import did_you_mean
 
 METHODS: dict[str, type[AssignmentMethod]] = {
+    "pooled-em": PooledEM,
+    "soft-em": SoftEM,
     "em": ExpectationMaximization,
     "end-to-end": EndToEnd,
     "cluster": Clustering,
@@ -49,6 +53,7 @@ def make_method(name: str, **settings: Any) -> AssignmentMethod:
 
 
 __all__ = [
+    "FRESH",
     "METHODS",
     "AssignmentMethod",
     "Clustering",
@@ -57,6 +62,8 @@ __all__ = [
     "Feedback",
     "Fixed",
     "Intervention",
+    "PooledEM",
     "RandomAssignment",
+    "Scene",
     "make_method",
 ]

@@ -3,7 +3,8 @@
 The learner maximises, for policy ``j``, the reward ``mix[j] . f`` with
 ``mix = (alpha * w)^T C``. A method supplies ``alpha`` [N, K]. It may also carry parameters that
 the actors' backward pass reaches (:mod:`~handful.assignment.end_to_end`), and it may ask for the
-host's attention once, before a given update (:mod:`~handful.assignment.clustering`).
+host's attention before given updates, to start policies anew or from others that the run had
+(:mod:`~handful.assignment.clustering`, :mod:`~handful.assignment.pooled_em`).
 """
 
 from abc import ABC, abstractmethod
@@ -30,20 +31,38 @@ class Feedback(NamedTuple):
     update: Int[Array, ""]
 
 
+TrajectoryFn = Callable[[int, int], NumpyArray]
+"""``(policy, num_episodes)`` to every user's rewards along those episodes: [N, steps]."""
+
+
+class Scene(NamedTuple):
+    """What a method can see when it decides on the host.
+
+    Attributes:
+        update: updates done so far.
+        trajectories: plays the policies as they are now.
+        pooled: every user's return from every policy in the pool [M, N]; no rows without a pool.
+    """
+
+    update: int
+    trajectories: TrajectoryFn
+    pooled: NumpyArray
+
+
+FRESH = -1
+"""A source that is no policy: new networks."""
+
+
 class Intervention(NamedTuple):
     """What a method decides on the host.
 
     Attributes:
         state: its own new state.
-        restart: whether every policy starts anew from fresh networks.
+        sources: [K] where each policy starts from: a row of the pool, or :data:`FRESH`.
     """
 
     state: Any
-    restart: bool
-
-
-TrajectoryFn = Callable[[int, int], NumpyArray]
-"""``(policy, num_episodes)`` to every user's rewards along those episodes: [N, steps]."""
+    sources: NumpyArray
 
 
 @dataclass(frozen=True)
@@ -55,6 +74,10 @@ class AssignmentMethod(ABC):
 
     learning_rate: ClassVar[float] = 0.0
     """Adam's step size for :meth:`parameters`; only methods that have any set it."""
+
+    keeps_pool: ClassVar[bool] = False
+    """Whether the best policies before each intervention are kept, to go on from later. Policies
+    that share layers cannot be: each needs all of its networks for itself."""
 
     @abstractmethod
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PyTree:
@@ -83,15 +106,21 @@ class AssignmentMethod(ABC):
         del parameters
         return state
 
-    def intervention_update(self, num_updates: int, num_policies: int) -> int | None:
-        """Before which update :meth:`intervene` wants to be called, if any."""
+    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
+        """Before which updates :meth:`intervene` wants to be called, ascending."""
         del num_updates, num_policies
-        return None
+        return ()
 
-    def intervene(self, key: PRNGKey, state: PyTree, trajectories: TrajectoryFn) -> Intervention:
-        """Decide on the host, with episodes of the policies as they are now."""
-        del key, trajectories
-        return Intervention(state, restart=False)
+    def intervene(self, key: PRNGKey, state: PyTree, scene: Scene) -> Intervention:
+        """Decide on the host where every policy goes on from, and for whom."""
+        raise NotImplementedError(f"{type(self).__name__} asked for no intervention")
+
+    def progress(
+        self, update: Int[Array, ""], num_updates: int, num_policies: int
+    ) -> Float[Array, ""]:
+        """How far the learner's rates have fallen at an update: from 0 to 1, by default once."""
+        del num_policies
+        return update / max(num_updates - 1, 1)
 
 
 def one_hot_assignment(policy: Int[Array, " N"], num_policies: int) -> Float[Array, "N K"]:

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.assignment.base import (
+    FRESH,
     AssignmentMethod,
     Intervention,
-    TrajectoryFn,
+    Scene,
     one_hot_assignment,
 )
 from handful.errors import HandfulError
@@ -58,20 +59,20 @@ class Clustering(AssignmentMethod):
         """Even at first, one-hot by cluster later."""
         return state
 
-    def intervention_update(self, num_updates: int, num_policies: int) -> int | None:
+    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
         """When the pre-training is over; never for one policy, which is universal already."""
         if num_policies == 1:
-            return None
-        return min(round(self.pretraining * num_updates), num_updates - 1)
+            return ()
+        return (min(round(self.pretraining * num_updates), num_updates - 1),)
 
-    def intervene(
-        self, key: PRNGKey, state: Float[Array, "N K"], trajectories: TrajectoryFn
-    ) -> Intervention:
+    def intervene(self, key: PRNGKey, state: Float[Array, "N K"], scene: Scene) -> Intervention:
         """Group the users and start a fresh policy for each group."""
         num_policies = state.shape[1]
         seed = int(jax.random.randint(key, (), 0, np.iinfo(np.int32).max))
-        groups = kmeans_groups(trajectories(0, self.num_episodes), num_policies, seed)
-        return Intervention(one_hot_assignment(jnp.asarray(groups), num_policies), restart=True)
+        rewards = scene.trajectories(0, self.num_episodes)
+        groups = jnp.asarray(kmeans_groups(rewards, num_policies, seed))
+        fresh = np.full(num_policies, FRESH)
+        return Intervention(one_hot_assignment(groups, num_policies), fresh)
 
 
 def kmeans_groups(rewards: NumpyArray, num_groups: int, seed: int) -> NumpyArray:

@@ -22,7 +22,8 @@ class EMState(NamedTuple):
 
     Attributes:
         served: one-hot rows.
-        trained: the same, with one user more for each policy that serves nobody.
+        trained: the same, with one user more for each policy that serves nobody; soft rows where
+            responsibilities are soft (:mod:`~handful.assignment.soft_em`).
     """
 
     served: Float[Array, "N K"]

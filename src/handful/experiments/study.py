@@ -105,7 +105,7 @@ class Study:
                 ),
                 steps=self.steps,
                 seed=seed,
-                ppo=learner_settings(problem, num_policies, self.preset, self.settings),
+                ppo=learner_settings(problem, num_policies, self.preset, self.settings, method),
             )
             folder = self.out / f"{task}-{method}-k{num_policies}-seed{seed}"
             requests.append(RunRequest(task, parameters[task, seed], config, folder))

@@ -37,6 +37,27 @@ Carry = TypeVar("Carry")
 Metrics = TypeVar("Metrics")
 
 
+class Networks(eqx.Module):
+    """What is a policy's own: enough to act and to go on learning.
+
+    Attributes:
+        actor, critic: the networks.
+        normalizer: of observations.
+    """
+
+    actor: Actor
+    critic: Critic
+    normalizer: Normalizer
+
+    def take(self, source: Int[Array, " J"]) -> "Networks":
+        """Copies of these policies, in this order; shared layers stay."""
+        return Networks(
+            take_policies(self.actor, source),
+            take_policies(self.critic, source),
+            self.normalizer.take(source),
+        )
+
+
 class LearnerState(eqx.Module):
     """Everything that learning changes.
 
@@ -52,6 +73,11 @@ class LearnerState(eqx.Module):
     actor_moments: tuple[optax.OptState, optax.OptState]
     critic_moments: optax.OptState
     normalizer: Normalizer
+
+    @property
+    def networks(self) -> Networks:
+        """The policies without what their optimisers keep."""
+        return Networks(self.actor, self.critic, self.normalizer)
 
 
 class Rates(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from handful.assignment import AssignmentMethod, make_method
+from handful.assignment import METHODS, AssignmentMethod, make_method
 from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig, preset
@@ -72,7 +72,11 @@ class TrainConfig:
                 f"The number of threads must be from 1 to the cores of this machine "
                 f"({usable_cores()}), not {self.threads}."
             )
-        self.make_method()
+        if self.make_method().keeps_pool and self.ppo.share_hidden:
+            raise HandfulError(
+                f"The method '{self.method}' keeps policies to go on from later, so they must not "
+                f"share layers: set share_hidden to false."
+            )
 
     @property
     def num_updates(self) -> int:
@@ -105,16 +109,23 @@ class TrainConfig:
 
 
 def learner_settings(
-    problem: RMDP, num_policies: int, preset_name: str, changes: Mapping[str, Any]
+    problem: RMDP,
+    num_policies: int,
+    preset_name: str,
+    changes: Mapping[str, Any],
+    method: str = "em",
 ) -> PPOConfig:
-    """A preset, with what suits the problem at this budget, with the caller's changes.
+    """A preset, with what suits the problem at this budget and the method, with the changes.
 
     Raises:
         HandfulError: for a budget that does not fit the problem, a preset or setting that does not
             exist, or a value out of range.
     """
     problem.check_budget(num_policies)
-    return preset(preset_name, **{**problem.learner_settings(num_policies, preset_name), **changes})
+    suited = dict(problem.learner_settings(num_policies, preset_name))
+    if method in METHODS and METHODS[method].keeps_pool:
+        suited["share_hidden"] = False
+    return preset(preset_name, **{**suited, **changes})
 
 
 def method_settings(

@@ -113,7 +113,7 @@ def train(
         seed=seed,
         threads=threads,
         overlap=overlap,
-        ppo=learner_settings(problem, num_policies, preset, settings or {}),
+        ppo=learner_settings(problem, num_policies, preset, settings or {}, method),
     )
     return train_with_config(problem, config, out, callbacks)
 
@@ -223,10 +223,10 @@ def _updates(
     stop: StopRequest,
     clock: Clock,
 ) -> tuple[TrainState, float]:
-    intervene_at = config.make_method().intervention_update(config.num_updates, config.num_policies)
+    intervene_at = config.make_method().interventions(config.num_updates, config.num_policies)
     first, saved_at = int(state.update), time.monotonic()
     for update in range(first + 1, config.num_updates + 1):
-        if update - 1 == intervene_at:
+        if update - 1 in intervene_at:
             state = replicate(intervene(problem, config, state), mesh)
             step.restart()
         with telling_what_is_kept(folder):

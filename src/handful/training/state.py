@@ -6,10 +6,8 @@ import jax.numpy as jnp
 
 from handful.collect.host import HostCollectorState, init_host_collector
 from handful.collect.scan import CollectorState, FinishedEpisodes, init_collector
-from handful.learner.networks import Actor
-from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
-from handful.learner.update import LearnerState, init_learner
+from handful.learner.update import LearnerState, Networks, init_learner
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
@@ -49,19 +47,20 @@ class Snapshot(eqx.Module):
 
     Attributes:
         welfare: mean over users, from the episodes that the policies finished in one batch.
-        actor, normalizer: the policies.
+        returns: in features, from those episodes.
+        networks: the policies' own parts of the learner.
         assignment: the assignment method's state.
     """
 
     welfare: Float[Array, ""]
-    actor: Actor
-    normalizer: Normalizer
+    returns: Float[Array, "K D"]
+    networks: Networks
     assignment: PyTree
 
     @classmethod
-    def worthless(cls, learner: LearnerState, assignment: PyTree) -> "Snapshot":
+    def worthless(cls, learner: LearnerState, table: ReturnTable, assignment: PyTree) -> "Snapshot":
         """One that anything is better than, in memory of its own: a step consumes its state."""
-        parts = jax.tree.map(jnp.copy, (learner.actor, learner.normalizer, assignment))
+        parts = jax.tree.map(jnp.copy, (table.mean, learner.networks, assignment))
         return cls(jnp.asarray(-jnp.inf), *parts)
 
     def better_of(self, other: "Snapshot") -> "Snapshot":
@@ -70,7 +69,40 @@ class Snapshot(eqx.Module):
 
     def policies(self, problem: RMDP) -> Policies:
         """The policies, ready to act."""
-        return Policies(self.actor, self.normalizer, problem.environment.action_space)
+        actor, normalizer = self.networks.actor, self.networks.normalizer
+        return Policies(actor, normalizer, problem.environment.action_space)
+
+
+class Pool(eqx.Module):
+    """Policies that a run had, to go on from: a snapshot a round.
+
+    Attributes:
+        count: rows that are filled, always the first ones.
+        returns: in features, when they were kept.
+        networks: their own parts of the learner.
+    """
+
+    count: Int[Array, ""]
+    returns: Float[Array, "M D"]
+    networks: Networks
+
+    @classmethod
+    def empty(cls, like: Snapshot, rounds: int) -> "Pool":
+        """Room for the policies of so many snapshots."""
+        returns, networks = jax.tree.map(
+            lambda leaf: jnp.zeros((rounds * leaf.shape[0], *leaf.shape[1:]), leaf.dtype),
+            (like.returns, like.networks),
+        )
+        return cls(jnp.zeros((), jnp.int32), returns, networks)
+
+    def add(self, snapshot: Snapshot) -> "Pool":
+        """Fill the next rows."""
+        returns, networks = jax.tree.map(
+            lambda rows, new: jax.lax.dynamic_update_slice_in_dim(rows, new, self.count, 0),
+            (self.returns, self.networks),
+            (snapshot.returns, snapshot.networks),
+        )
+        return Pool(self.count + snapshot.returns.shape[0], returns, networks)
 
 
 class TrainState(eqx.Module):
@@ -84,7 +116,9 @@ class TrainState(eqx.Module):
             known of their running episodes.
         table: the return table.
         assignment: the assignment method's state.
-        best: the best policies so far, by their training episodes.
+        best: the best policies so far, by their training episodes; where a method intervenes, since
+            it last did.
+        pool: the best policies from before each intervention, of methods that go on from them.
     """
 
     key: PRNGKey
@@ -94,6 +128,7 @@ class TrainState(eqx.Module):
     table: ReturnTable
     assignment: PyTree
     best: Snapshot
+    pool: Pool | None
 
     def policies(self, problem: RMDP) -> Policies:
         """The policies as they are now."""
@@ -103,8 +138,9 @@ class TrainState(eqx.Module):
 
     def chosen(self, config: TrainConfig) -> Snapshot:
         """What the run hands out: the best policies so far, or the latest."""
-        learner = self.learner
-        latest = Snapshot(self.best.welfare, learner.actor, learner.normalizer, self.assignment)
+        latest = Snapshot(
+            self.best.welfare, self.table.mean, self.learner.networks, self.assignment
+        )
         return self.best if config.keep_best and jnp.isfinite(self.best.welfare) else latest
 
 
@@ -121,8 +157,11 @@ def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
     assignment = method.init(assignment_key, problem.num_users, config.num_policies)
     parameters = method.parameters(assignment)
     learner, collector, table = init_policies(policies_key, problem, config, parameters)
-    best = Snapshot.worthless(learner, assignment)
-    return TrainState(key, jnp.zeros((), jnp.int32), learner, collector, table, assignment, best)
+    best = Snapshot.worthless(learner, table, assignment)
+    rounds = len(method.interventions(config.num_updates, config.num_policies))
+    pool = Pool.empty(best, rounds) if method.keeps_pool else None
+    update = jnp.zeros((), jnp.int32)
+    return TrainState(key, update, learner, collector, table, assignment, best, pool)
 
 
 def init_policies(

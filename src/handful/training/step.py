@@ -104,7 +104,7 @@ def _learn(
     # Keep the policies that collected this batch if it shows them to be the best so far.
     latest = state.table.update(finished, 1.0).mean
     batch_welfare = utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1))
-    seen = Snapshot(batch_welfare, state.learner.actor, state.learner.normalizer, assignment)
+    seen = Snapshot(batch_welfare, latest, state.learner.networks, assignment)
     best = state.best.better_of(seen)
 
     def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
@@ -138,13 +138,15 @@ def _learn(
         finite_policies=jnp.isfinite(learner_metrics.critic_loss)
         & jnp.isfinite(learner_metrics.actor.entropy),
     )
-    new_state = TrainState(key, state.update + 1, learner, collector, table, assignment, best)
+    new_state = TrainState(
+        key, state.update + 1, learner, collector, table, assignment, best, state.pool
+    )
     return new_state, metrics
 
 
 def _rates(update: Int[Array, ""], config: TrainConfig, method: AssignmentMethod) -> Rates:
-    """Linear from the first value to the last over the run."""
-    progress = update / max(config.num_updates - 1, 1)
+    """Linear from the first value to the last as the method's progress goes."""
+    progress = method.progress(update, config.num_updates, config.num_policies)
     ppo = config.ppo
     return Rates(
         learning_rate=ppo.learning_rate + progress * (ppo.final_learning_rate - ppo.learning_rate),

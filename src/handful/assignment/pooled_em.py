@@ -1,0 +1,192 @@
+"""EM from several starts, and on from the best policies of all of them (ours).
+
+Where EM ends depends on where it starts: it never leaves a local optimum, and most starts lead to a
+poor one. Yet the policies that different starts find are good in different ways. So a part of the
+budget goes to short rounds of EM, and the best policies of every round go into one pool. The best
+``k`` of the pool, whichever rounds they come from, are chosen by what every user gets from every
+one of them (:func:`~handful.assignment.choice.choose_policies`), and EM goes on from these.
+
+There are two kinds of round:
+
+* A *fresh* round starts with new networks and users dealt out at random.
+* A *frontier* round starts with copies of pooled policies, and a user counts in it the more, the
+  less anybody in the pool serves them. A reward that is zero but in a narrow range teaches nothing
+  from afar; whoever serves a neighbour's user a little is led on from there.
+
+The second round is a frontier round, the third a fresh one; after that, each is of the kind whose
+latest round added more to the welfare of the pool's best choice.
+
+Nothing is measured that training does not measure anyway: the returns of the pooled policies come
+from the episodes that they were trained on. With exact M-steps the same idea is
+:func:`handful.exact.em.pooled_em`.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from handful.assignment.base import (
+    FRESH,
+    AssignmentMethod,
+    Feedback,
+    Intervention,
+    Scene,
+    one_hot_assignment,
+)
+from handful.assignment.choice import choose_policies
+from handful.assignment.em import EMState, ExpectationMaximization
+from handful.assignment.soft_em import SoftEM
+from handful.errors import HandfulError
+from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey
+from handful.validation import check_numbers
+
+
+class PooledEMState(NamedTuple):
+    """EM's state, and what is known of the rounds.
+
+    Attributes:
+        em: of the present round.
+        first_e_step: the update before which the round's warm-up is over.
+        importance: how much each user counts in what the policies are trained for, [N].
+        is_frontier: whether the present round is one.
+        gains: what the latest fresh round and the latest frontier round added to the welfare of the
+            pool's best choice; infinite before the first of a kind.
+        pool_welfare: of that choice, before the present round.
+    """
+
+    em: EMState
+    first_e_step: Int[Array, ""]
+    importance: Float[Array, " N"]
+    is_frontier: Bool[Array, ""]
+    gains: Float[Array, " 2"]
+    pool_welfare: Float[Array, ""]
+
+
+@dataclass(frozen=True)
+class PooledEM(AssignmentMethod):
+    """Short rounds of EM, a pool of what they found, and EM from the best of it.
+
+    Attributes:
+        rounds: before the pool is chosen from for the last time.
+        exploring: the share of the updates that goes to the rounds.
+        frontier: whether there are frontier rounds; without them every round is fresh.
+        temperature: of the soft E-step (:class:`~handful.assignment.soft_em.SoftEM`); 0 for a hard
+            one.
+        warm_up: updates of each fresh round on its random assignment.
+        final_progress: where the learner's rates go on from after the last choice: 0 as at the
+            start of a run, 1 as at its end. In each round they fall all the way.
+    """
+
+    keeps_pool: ClassVar[bool] = True
+
+    rounds: int = 5
+    exploring: float = 0.5
+    frontier: bool = True
+    temperature: float = 0.0
+    warm_up: int = 15
+    final_progress: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        if self.temperature < 0.0:
+            raise HandfulError(f"The temperature must be 0 or more, not {self.temperature}.")
+        if self.warm_up < 0:
+            raise HandfulError(f"warm_up must be 0 or more updates, not {self.warm_up}.")
+        if self.rounds < 1:
+            raise HandfulError(f"Pooled EM needs at least 1 round, not {self.rounds}.")
+        if not 0.0 < self.exploring < 1.0:
+            raise HandfulError(
+                f"The share of the rounds must be above 0 and below 1, not {self.exploring}."
+            )
+        if not 0.0 <= self.final_progress <= 1.0:
+            raise HandfulError(
+                f"final_progress must be between 0 and 1, not {self.final_progress}."
+            )
+
+    @property
+    def _em(self) -> ExpectationMaximization | SoftEM:
+        if self.temperature == 0.0:
+            return ExpectationMaximization(self.warm_up)
+        return SoftEM(self.temperature, self.warm_up)
+
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PooledEMState:
+        """A random, balanced assignment."""
+        return PooledEMState(
+            em=self._em.init(key, num_users, num_policies),
+            first_e_step=jnp.asarray(self.warm_up, jnp.int32),
+            importance=jnp.ones(num_users),
+            is_frontier=jnp.zeros((), bool),
+            gains=jnp.full(2, jnp.inf),
+            pool_welfare=jnp.zeros(()),
+        )
+
+    def weights(self, state: PooledEMState) -> Float[Array, "N K"]:
+        """One-hot rows."""
+        return self._em.weights(state.em)
+
+    def training_weights(self, state: PooledEMState) -> Float[Array, "N K"]:
+        """EM's, times how much each user counts."""
+        return self._em.training_weights(state.em) * state.importance[:, None]
+
+    def reassign(self, key: PRNGKey, state: PooledEMState, feedback: Feedback) -> PooledEMState:
+        """EM's E-step, once the round's warm-up is over."""
+        since = feedback.update - state.first_e_step + self.warm_up
+        return state._replace(em=self._em.reassign(key, state.em, feedback._replace(update=since)))
+
+    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
+        """The end of every round; a run too short for all of them has fewer."""
+        del num_policies
+        ends = {
+            round(self.exploring * num_updates * i / self.rounds) for i in range(1, self.rounds + 1)
+        }
+        return tuple(sorted(end for end in ends if 0 < end < num_updates))
+
+    def intervene(self, key: PRNGKey, state: PooledEMState, scene: Scene) -> Intervention:
+        """Start another round, or after the last one go on from the best of the pool."""
+        num_users, num_policies = state.em.served.shape
+        chosen, _ = choose_policies(scene.pooled, num_policies)
+        welfare = scene.pooled[chosen].max(axis=0).mean()
+        gains = state.gains
+        if len(scene.pooled) > num_policies:  # the first round adds to nothing
+            gains = gains.at[state.is_frontier.astype(int)].set(welfare - state.pool_welfare)
+
+        is_last = len(scene.pooled) >= self.rounds * num_policies
+        is_frontier = self.frontier and not is_last and bool(gains[1] >= gains[0])
+        first_e_step, importance = scene.update, np.ones(num_users)
+        if is_last or is_frontier:
+            importance = _neglect(scene.pooled) if is_frontier else importance
+            sources, policy = choose_policies(scene.pooled * importance, num_policies)
+            served = one_hot_assignment(jnp.asarray(policy), num_policies)
+            em = EMState(served, trained=served)
+        else:
+            sources = np.full(num_policies, FRESH)
+            em = self._em.init(key, num_users, num_policies)
+            first_e_step += self.warm_up
+        new_state = PooledEMState(
+            em=em,
+            first_e_step=jnp.asarray(first_e_step, jnp.int32),
+            importance=jnp.asarray(importance, jnp.float32),
+            is_frontier=jnp.asarray(is_frontier),
+            gains=gains,
+            pool_welfare=jnp.asarray(welfare, jnp.float32),
+        )
+        return Intervention(new_state, sources)
+
+    def progress(
+        self, update: Int[Array, ""], num_updates: int, num_policies: int
+    ) -> Float[Array, ""]:
+        """All the way in each round, then from :attr:`final_progress` to the end."""
+        ends = jnp.array((0, *self.interventions(num_updates, num_policies), num_updates))
+        number = jnp.searchsorted(ends, update, side="right") - 1
+        share = (update - ends[number]) / jnp.maximum(ends[number + 1] - ends[number] - 1, 1)
+        is_final = (number == len(ends) - 2) & (number > 0)
+        first = jnp.where(is_final, self.final_progress, 0.0)
+        return first + (1.0 - first) * share
+
+
+def _neglect(pooled: NumpyArray) -> NumpyArray:
+    """How far each user is from as good a service as anybody gets from the pool: [N], 0 to 1."""
+    best = pooled.max(axis=0)
+    return 1.0 - best / max(best.max(), np.finfo(np.float32).tiny)

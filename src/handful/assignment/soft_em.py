@@ -1,0 +1,77 @@
+"""EM with soft responsibilities: users are shared among the policies that serve them about best.
+
+With hard assignment a policy learns nothing of users whom another serves a little better, and keeps
+every user whom it serves first; EM stops wherever no single user moves. Here user ``i`` trains
+policy ``j`` with weight
+
+    softmax_j(Q_ij / temperature)
+
+so that whoever could take a user over soon is drawn to do so, and users whom nobody serves yet draw
+all policies alike. It is the E-step of deterministic annealing (Rose, 1998) at one temperature.
+Users are served by the best policy, as in EM.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from handful.assignment.base import (
+    AssignmentMethod,
+    Feedback,
+    balanced_assignment,
+    one_hot_assignment,
+)
+from handful.assignment.em import EMState, greedy
+from handful.errors import HandfulError
+from handful.types import Array, Float, PRNGKey
+from handful.validation import check_numbers
+
+
+@dataclass(frozen=True)
+class SoftEM(AssignmentMethod):
+    """Users train the policies in proportion to how well these serve them.
+
+    Attributes:
+        temperature: as a share of the highest return that any user gets from any policy: users
+            are shared among policies whose returns differ by no more than about that.
+        warm_up: updates on a random, hard assignment first.
+    """
+
+    temperature: float = 0.02
+    warm_up: int = 0
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        if not self.temperature > 0.0:
+            raise HandfulError(f"The temperature must be positive, not {self.temperature}.")
+        if self.warm_up < 0:
+            raise HandfulError(f"warm_up must be 0 or more updates, not {self.warm_up}.")
+
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
+        """A random, balanced assignment."""
+        policy = balanced_assignment(key, num_users, num_policies)
+        served = one_hot_assignment(policy, num_policies)
+        return EMState(served, trained=jnp.copy(served))
+
+    def weights(self, state: EMState) -> Float[Array, "N K"]:
+        """One-hot rows."""
+        return state.served
+
+    def training_weights(self, state: EMState) -> Float[Array, "N K"]:
+        """Soft rows."""
+        return state.trained
+
+    def reassign(self, key: PRNGKey, state: EMState, feedback: Feedback) -> EMState:
+        """The soft E-step, once the warm-up is over."""
+        del key
+        chosen = greedy(feedback.returns, jnp.argmax(state.served, axis=1))
+        highest = jnp.max(jnp.abs(feedback.returns))
+        scale = self.temperature * jnp.where(highest > 0.0, highest, 1.0)
+        soft = jax.nn.softmax(feedback.returns / scale, axis=1)
+        is_warm = feedback.update >= self.warm_up
+        served = one_hot_assignment(chosen, state.served.shape[1])
+        return EMState(
+            served=jnp.where(is_warm, served, state.served),
+            trained=jnp.where(is_warm, soft, state.trained),
+        )

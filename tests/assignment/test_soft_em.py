@@ -1,0 +1,54 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from handful.assignment import Feedback, SoftEM, make_method
+from handful.errors import HandfulError
+
+KEY = jax.random.key(0)
+
+
+def step(method, returns, update=100):
+    returns = jnp.asarray(returns, jnp.float32)
+    state = method.init(KEY, *returns.shape)
+    return state, method.reassign(KEY, state, Feedback(returns, jnp.asarray(update)))
+
+
+def test_users_train_policies_by_how_little_these_are_behind():
+    _, state = step(SoftEM(0.02), [[100, 98, 50], [10, 10, 10]])
+    weights = np.array([1.0, np.exp(-1.0), np.exp(-25.0)])
+    np.testing.assert_allclose(state.trained[0], weights / weights.sum(), rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(state.trained[1], 1 / 3, rtol=1e-5)
+
+
+def test_the_unit_of_returns_does_not_matter():
+    returns = np.array([[3.0, 1.0], [0.0, 0.5]])
+    np.testing.assert_allclose(
+        step(SoftEM(0.1), returns)[1].trained, step(SoftEM(0.1), 1000 * returns)[1].trained, 1e-5
+    )
+
+
+def test_users_are_served_by_the_best_policy_alone():
+    method = SoftEM(0.5)
+    _, state = step(method, [[1, 2], [5, 4], [0, 3]])
+    np.testing.assert_array_equal(method.weights(state), [[0, 1], [1, 0], [0, 1]])
+
+
+def test_users_whom_nobody_serves_train_all_alike_and_stay():
+    before, state = step(SoftEM(), np.zeros((6, 3)))
+    np.testing.assert_allclose(state.trained, 1 / 3, rtol=1e-6)
+    np.testing.assert_array_equal(state.served, before.served)
+
+
+def test_the_warm_up_is_waited_for():
+    method = SoftEM(warm_up=10)
+    before, state = step(method, [[1, 2], [1, 2]], update=9)
+    np.testing.assert_array_equal(state.trained, before.trained)
+    assert not np.allclose(step(method, [[1, 2], [1, 2]], update=10)[1].trained, before.trained)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_a_temperature_that_is_none(temperature):
+    with pytest.raises(HandfulError, match="temperature"):
+        make_method("soft-em", temperature=temperature)

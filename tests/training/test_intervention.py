@@ -1,0 +1,75 @@
+"""Where the policies go on from when a method intervenes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.assignment import FRESH, PooledEM
+from handful.training.intervention import intervene
+from handful.training.state import init_state
+from tests.environments import ContextualBandit, problem_of
+from tests.training.helpers import assert_identical, config_of, step_of
+
+SETTINGS = {"rounds": 2, "exploring": 0.5, "warm_up": 1, "frontier": False}
+
+
+def run_to_intervention(updates):
+    """A problem, its settings, and the state after some updates."""
+    problem = problem_of(ContextualBandit(3), np.eye(3))
+    config = config_of(2, "pooled-em", 8, SETTINGS, share_hidden=False)
+    step, state = step_of(problem, config), init_state(problem, config)
+    for update in range(updates):
+        if update in config.make_method().interventions(8, 2):
+            state = intervene(problem, config, state)
+        state, _ = step(state)
+    return problem, config, state
+
+
+def rows(networks, first, count):
+    return networks.take(jnp.arange(first, first + count))
+
+
+def test_a_round_is_pooled_and_the_next_one_starts_from_new_networks():
+    problem, config, before = run_to_intervention(2)
+    after = intervene(problem, config, before)
+    assert int(after.pool.count) == 2
+    assert_identical(rows(after.pool.networks, 0, 2), before.best.networks)
+    np.testing.assert_array_equal(after.pool.returns[:2], before.best.returns)
+    fresh = [
+        state.learner.actor.stack.head.weight for state in (init_state(problem, config), after)
+    ]
+    np.testing.assert_allclose(*[np.linalg.norm(weights) for weights in fresh], rtol=1e-5)
+    assert not np.allclose(*fresh)
+    assert not after.table.seen.any()
+    assert after.best.welfare == -jnp.inf
+    assert int(after.update) == 2
+
+
+def test_after_the_last_round_policies_go_on_from_their_rows_of_the_pool(monkeypatch):
+    problem, config, before = run_to_intervention(4)
+    decided = []
+    original = PooledEM.intervene
+
+    def listen(self, key, state, scene):
+        decided.append(original(self, key, state, scene))
+        return decided[-1]
+
+    monkeypatch.setattr(PooledEM, "intervene", listen)
+    after = intervene(problem, config, before)
+    sources = decided[0].sources
+    assert (sources != FRESH).all()
+    assert_identical(after.learner.networks, after.pool.networks.take(jnp.asarray(sources)))
+    np.testing.assert_array_equal(after.table.mean, after.pool.returns[sources])
+    assert after.table.seen.all()
+    moments = jax.tree.leaves((after.learner.actor_moments, after.learner.critic_moments))
+    assert all(not np.asarray(leaf).any() for leaf in moments)
+
+
+def test_every_round_finds_its_own_and_the_run_goes_on_to_its_end():
+    problem, config, state = run_to_intervention(8)
+    assert int(state.pool.count) == 4
+    assert int(state.update) == config.num_updates
+    assert np.isfinite(state.best.welfare)
+    first, second = (rows(state.pool.networks, i, 2).actor.stack.head.weight for i in (0, 2))
+    assert not np.allclose(first, second)
+    assert state.policies(problem).num_policies == 2
