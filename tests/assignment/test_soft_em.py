@@ -16,7 +16,7 @@ def step(method, returns, update=100):
 
 
 def test_users_train_policies_by_how_little_these_are_behind():
-    _, state = step(SoftEM(0.02), [[100, 98, 50], [10, 10, 10]])
+    _, state = step(SoftEM(temperature=0.02), [[100, 98, 50], [10, 10, 10]])
     weights = np.array([1.0, np.exp(-1.0), np.exp(-25.0)])
     np.testing.assert_allclose(state.trained[0], weights / weights.sum(), rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(state.trained[1], 1 / 3, rtol=1e-5)
@@ -24,13 +24,13 @@ def test_users_train_policies_by_how_little_these_are_behind():
 
 def test_the_unit_of_returns_does_not_matter():
     returns = np.array([[3.0, 1.0], [0.0, 0.5]])
-    np.testing.assert_allclose(
-        step(SoftEM(0.1), returns)[1].trained, step(SoftEM(0.1), 1000 * returns)[1].trained, 1e-5
-    )
+    method = SoftEM(temperature=0.1)
+    soft, same = (step(method, unit * returns)[1].trained for unit in (1, 1000))
+    np.testing.assert_allclose(soft, same, 1e-5)
 
 
 def test_users_are_served_by_the_best_policy_alone():
-    method = SoftEM(0.5)
+    method = SoftEM(temperature=0.5)
     _, state = step(method, [[1, 2], [5, 4], [0, 3]])
     np.testing.assert_array_equal(method.weights(state), [[0, 1], [1, 0], [0, 1]])
 

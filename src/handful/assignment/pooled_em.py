@@ -106,10 +106,10 @@ class PooledEM(AssignmentMethod):
             )
 
     @property
-    def _em(self) -> ExpectationMaximization | SoftEM:
+    def _em(self) -> ExpectationMaximization:
         if self.temperature == 0.0:
             return ExpectationMaximization(self.warm_up)
-        return SoftEM(self.temperature, self.warm_up)
+        return SoftEM(self.warm_up, self.temperature)
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PooledEMState:
         """A random, balanced assignment."""

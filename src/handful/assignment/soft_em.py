@@ -16,51 +16,29 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from handful.assignment.base import (
-    AssignmentMethod,
-    Feedback,
-    balanced_assignment,
-    one_hot_assignment,
-)
-from handful.assignment.em import EMState, greedy
+from handful.assignment.base import Feedback, one_hot_assignment
+from handful.assignment.em import EMState, ExpectationMaximization, greedy
 from handful.errors import HandfulError
-from handful.types import Array, Float, PRNGKey
-from handful.validation import check_numbers
+from handful.types import PRNGKey
 
 
 @dataclass(frozen=True)
-class SoftEM(AssignmentMethod):
+class SoftEM(ExpectationMaximization):
     """Users train the policies in proportion to how well these serve them.
 
     Attributes:
+        warm_up: updates on a random, hard assignment first.
         temperature: as a share of the highest return that any user gets from any policy: users
             are shared among policies whose returns differ by no more than about that.
-        warm_up: updates on a random, hard assignment first.
     """
 
-    temperature: float = 0.02
     warm_up: int = 0
+    temperature: float = 0.02
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        super().__post_init__()
         if not self.temperature > 0.0:
             raise HandfulError(f"The temperature must be positive, not {self.temperature}.")
-        if self.warm_up < 0:
-            raise HandfulError(f"warm_up must be 0 or more updates, not {self.warm_up}.")
-
-    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
-        """A random, balanced assignment."""
-        policy = balanced_assignment(key, num_users, num_policies)
-        served = one_hot_assignment(policy, num_policies)
-        return EMState(served, trained=jnp.copy(served))
-
-    def weights(self, state: EMState) -> Float[Array, "N K"]:
-        """One-hot rows."""
-        return state.served
-
-    def training_weights(self, state: EMState) -> Float[Array, "N K"]:
-        """Soft rows."""
-        return state.trained
 
     def reassign(self, key: PRNGKey, state: EMState, feedback: Feedback) -> EMState:
         """The soft E-step, once the warm-up is over."""
