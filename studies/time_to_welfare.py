@@ -1,17 +1,18 @@
 """How soon the presets `paper` and `fast` reach a welfare, from the runs of two studies.
 
-The runs of a seed must have been made side by side, each on a core of its own, so that whatever
-else the machine did slowed both down:
+Each run has one core of a machine with two, while the other one is as busy:
 
-    taskset -c 0 handful sweep studies/robots.yaml --tasks half-cheetah --methods em --workers 1 &
-    taskset -c 1 handful sweep studies/robots-fast.yaml --tasks half-cheetah --workers 1 & wait
-    python studies/time_to_welfare.py half-cheetah hopper      # writes results/time-to-welfare/
+    handful sweep studies/robots.yaml --tasks half-cheetah hopper --methods em --workers 1 &
+    handful sweep studies/robots-fast.yaml --workers 1 & wait
+    python studies/time_to_welfare.py      # writes results/time-to-welfare/
+
+What is known of runs whose folders are gone stays in `courses.csv`, from which all else is made.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from handful.experiments.study import read_study
 from handful.reports.figures import write_time_figure
@@ -19,58 +20,95 @@ from handful.reports.plots.time import Course
 from handful.runs import RunFolder, write_text
 
 STUDIES = {"paper": Path("studies/robots.yaml"), "fast": Path("studies/robots-fast.yaml")}
+TASKS = ("half-cheetah", "hopper")
 OUT = Path("results/time-to-welfare")
+COURSES = OUT / "courses.csv"
+POINTS = 400
+"""Of each run that are kept."""
+SCHEMA = {
+    "task": pl.String,
+    "preset": pl.String,
+    "seed": pl.Int64,
+    "update": pl.Int64,
+    "seconds": pl.Float64,
+    "welfare": pl.Float64,
+}
 STEP = 2.5
 """Between the levels of welfare in the table."""
 
 
-def courses(study: Path, task: str) -> list[Course]:
-    """The finished runs of `em` on a task, in the order of their seeds."""
-    folders = [
-        RunFolder(request.folder)
-        for request in read_study(study).runs()
-        if request.task == task and request.config.method == "em"
-    ]
-    records = [folder.read_metrics() for folder in folders if folder.is_finished]
-    return [
-        Course(*(np.array([r[name] for r in run]) for name in ("seconds", "welfare")))
-        for run in records
-    ]
+def finished_runs() -> pl.DataFrame:
+    """Seconds and welfare after each update that is kept, of every finished run of `em`."""
+    frames = []
+    for preset, study in STUDIES.items():
+        for request in read_study(study).runs():
+            folder = RunFolder(request.folder)
+            if request.task not in TASKS or request.config.method != "em" or not folder.is_finished:
+                continue
+            records = folder.read_metrics()
+            kept = np.unique(np.linspace(0, len(records) - 1, POINTS).astype(int))
+            run = {"task": request.task, "preset": preset, "seed": request.config.seed}
+            names = ("update", "seconds", "welfare")
+            frames += [run | {name: records[i][name] for name in names} for i in kept]
+    return pl.DataFrame(frames, schema=SCHEMA)
 
 
-def table(by_preset: dict[str, list[Course]]) -> list[str]:
+def update_courses() -> pl.DataFrame:
+    """What is in the file and what the folders say now, which counts more."""
+    courses, run = finished_runs(), ["task", "preset", "seed"]
+    if COURSES.exists():
+        before = pl.read_csv(COURSES, schema=SCHEMA)
+        courses = pl.concat([before.join(courses, run, "anti"), courses])
+    courses = courses.sort(*run, "update").with_columns(pl.col("seconds", "welfare").round(3))
+    OUT.mkdir(parents=True, exist_ok=True)
+    courses.write_csv(COURSES)
+    return courses
+
+
+def by_preset(courses: pl.DataFrame, task: str) -> dict[str, dict[int, Course]]:
+    """The runs on a task by preset and seed."""
+    runs: dict[str, dict[int, Course]] = {preset: {} for preset in STUDIES}
+    for (preset, seed), run in courses.filter(task=task).group_by(
+        "preset", "seed", maintain_order=True
+    ):
+        runs[preset][seed] = Course(run["seconds"].to_numpy(), run["welfare"].to_numpy())
+    return {preset: seeds for preset, seeds in runs.items() if seeds}
+
+
+def table(runs: dict[str, dict[int, Course]]) -> list[str]:
     """Minutes to each level, seed by seed, up to the highest that any run reached."""
-    top = max(course.welfare.max() for runs in by_preset.values() for course in runs)
-    lines = [f"| welfare | {' | '.join(by_preset)} |", "| --- |" + " --- |" * len(by_preset)]
+    top = max(course.welfare.max() for seeds in runs.values() for course in seeds.values())
+    names = [f"{preset} (seeds {', '.join(map(str, seeds))})" for preset, seeds in runs.items()]
+    lines = [f"| welfare | {' | '.join(names)} |", "| --- |" + " --- |" * len(names)]
     for level in np.arange(STEP, top, STEP):
         cells = []
-        for runs in by_preset.values():
-            times = [course.seconds_to(level) for course in runs]
+        for seeds in runs.values():
+            times = [course.seconds_to(level) for course in seeds.values()]
             cells.append(", ".join("never" if t is None else f"{t / 60:.1f}" for t in times))
         lines.append(f"| {level:g} | {' | '.join(cells)} |")
     return lines
 
 
-def main(tasks: list[str]) -> None:
-    """Write a figure a task and the page with all of them."""
+def main() -> None:
+    """Write the courses, a figure a task and the page with all of them."""
+    courses = update_courses()
     page = [
         "# Time to a welfare: `paper` against `fast`",
         "",
-        f"Made by `python studies/time_to_welfare.py {' '.join(tasks)}` from the runs of `em` in "
-        "`studies/robots.yaml` and `studies/robots-fast.yaml` (k = 5, n = 100). The two runs of a "
-        "seed ran side by side, on a core each. Welfare is that of the moving-average returns in "
-        "training, with sampled actions; the tables have the minutes of training, compilation "
-        "included, until it first was that high, seed by seed.",
+        "Made by `python studies/time_to_welfare.py` from the runs of `em` in "
+        "`studies/robots.yaml` and `studies/robots-fast.yaml` (k = 5, n = 100). Each run had one "
+        "core of two, while the other one was busy with other runs. Welfare is that of the "
+        "moving-average returns in training, with sampled actions; the tables have the minutes of "
+        "training, compilation included, until it first was that high, seed by seed.",
     ]
-    for task in tasks:
-        by_preset = {preset: courses(study, task) for preset, study in STUDIES.items()}
-        OUT.mkdir(parents=True, exist_ok=True)
-        write_time_figure(by_preset, *(OUT / f"{task}.{kind}" for kind in ("svg", "png")))
-        page += ["", f"## {task}", "", f"![Welfare against time]({task}.png)", ""]
-        page += table(by_preset)
+    for task in TASKS:
+        runs = by_preset(courses, task)
+        figures = [OUT / f"{task}.{kind}" for kind in ("svg", "png")]
+        write_time_figure({p: list(seeds.values()) for p, seeds in runs.items()}, *figures)
+        page += ["", f"## {task}", "", f"![Welfare against time]({task}.png)", "", *table(runs)]
     write_text(OUT / "time-to-welfare.md", "\n".join(page) + "\n")
     print("\n".join(page))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
