@@ -4,7 +4,7 @@
 state follows any, all rewards differ), half sparse (a random graph, 15 % of the rewards not zero),
 with 1 to 4 policies. The optimum is proven by trying every deterministic policy.
 
-    python studies/exact_em.py        # three minutes; writes results/exact-em/
+    python studies/exact_em.py        # ten minutes; writes results/exact-em/
 """
 
 from pathlib import Path
