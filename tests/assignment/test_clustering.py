@@ -66,7 +66,7 @@ def test_intervention_groups_users_by_the_universal_policys_trajectories_and_res
 
     method = Clustering(num_episodes=6)
     decision = method.intervene(
-        KEY, method.init(KEY, 7, 3), Scene(5, trajectories, np.zeros((0, 7)))
+        KEY, method.init(KEY, 7, 3), Scene(5, trajectories, np.zeros((0, 7)), is_last=True)
     )
     assert asked == [(0, 6)]
     assert decision.sources.tolist() == [FRESH] * 3

@@ -11,11 +11,11 @@ from handful.errors import HandfulError
 KEY = jax.random.key(0)
 
 
-def scene(update, pooled):
+def scene(update, pooled, is_last=False):
     def nothing(policy, num_episodes):
         raise AssertionError("pooled EM plays no episodes of its own")
 
-    return Scene(update, nothing, np.asarray(pooled, float))
+    return Scene(update, nothing, np.asarray(pooled, float), is_last)
 
 
 def test_rounds_share_the_exploring_part_of_the_budget():
@@ -46,7 +46,7 @@ def test_a_round_starts_with_fresh_policies_and_another_deal():
 def test_after_the_last_round_em_goes_on_from_the_best_of_the_pool():
     method = PooledEM(rounds=2)
     pooled = [[5, 5, 0, 0], [1, 1, 1, 1], [0, 0, 6, 0], [0, 0, 5, 5]]
-    decision = method.intervene(KEY, method.init(KEY, 4, 2), scene(100, pooled))
+    decision = method.intervene(KEY, method.init(KEY, 4, 2), scene(100, pooled, is_last=True))
     assert sorted(decision.sources.tolist()) == [0, 3]
     served_by = decision.sources[np.argmax(method.weights(decision.state), axis=1)]
     assert served_by.tolist() == [0, 0, 3, 3]
@@ -79,6 +79,18 @@ def test_a_frontier_round_starts_from_whoever_serves_the_neglected_a_little():
     np.testing.assert_allclose(trained.sum(axis=1), decision.state.importance)
 
 
+def test_neglect_is_a_share_whatever_the_returns_sign():
+    costs = np.array([[-9.0, -1.0, -5.0], [-9.0, -4.0, -3.0]])
+    decision = PooledEM().intervene(KEY, PooledEM().init(KEY, 3, 2), scene(50, costs))
+    np.testing.assert_allclose(decision.state.importance, [1, 0, 0.25], rtol=1e-6)
+
+
+def test_where_all_are_served_alike_there_is_no_frontier():
+    decision = PooledEM().intervene(KEY, PooledEM().init(KEY, 3, 1), scene(50, np.ones((1, 3))))
+    assert not decision.state.is_frontier
+    np.testing.assert_array_equal(decision.state.importance, 1.0)
+
+
 def rounds_of(method, pools):
     """The kinds of the rounds after each pool, as a word."""
     state, kinds = method.init(KEY, 2, 1), []
@@ -90,8 +102,8 @@ def rounds_of(method, pools):
 
 def test_after_one_of_each_kind_come_rounds_of_the_kind_that_added_more():
     method = PooledEM(rounds=9)
-    pool = [[2, 0], [4, 0], [4, 0], [8, 0], [9, 0], [9, 0], [9, 1]]
-    #  round:  fresh  frontier fresh frontier frontier frontier fresh (no kind adds anything now)
+    # Added by each round: - (fresh), 1 (frontier), 0 (fresh), 2, 0.5 and 0 (frontier).
+    pool = [[2, 0], [4, 0], [4, 0], [8, 0], [9, 0], [9, 0]]
     kinds = rounds_of(method, [pool[: i + 1] for i in range(6)])
     assert kinds == ["frontier", "fresh", "frontier", "frontier", "frontier", "frontier"]
     assert rounds_of(PooledEM(rounds=9, frontier=False), [pool[:1], pool[:2]]) == ["fresh"] * 2

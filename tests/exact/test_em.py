@@ -52,6 +52,11 @@ def test_no_search_exceeds_the_optimum_and_the_pool_attains_it(kind, num_policie
         assert pooled.welfare >= exact_em(rmdp, np.arange(8) % num_policies, num_policies).welfare
 
 
+def test_a_search_without_a_start():
+    with pytest.raises(ValueError, match="at least one start"):
+        pooled_em(random_rmdp(1, "sparse"), 3, 5, starts=0)
+
+
 def test_the_same_seed_gives_the_same():
     rmdp = random_rmdp(1, "sparse")
     np.testing.assert_array_equal(

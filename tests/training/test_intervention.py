@@ -65,6 +65,19 @@ def test_after_the_last_round_policies_go_on_from_their_rows_of_the_pool(monkeyp
     assert all(not np.asarray(leaf).any() for leaf in moments)
 
 
+def test_a_run_too_short_for_all_rounds_still_ends_with_the_choice():
+    problem = problem_of(ContextualBandit(3), np.eye(3))
+    config = config_of(2, "pooled-em", 4, {**SETTINGS, "rounds": 5}, share_hidden=False)
+    ends = config.make_method().interventions(4, 2)
+    assert len(ends) < 5
+    step, state = step_of(problem, config), init_state(problem, config)
+    for update in range(4):
+        if update in ends:
+            state = intervene(problem, config, state)
+            assert bool(state.table.seen.all()) == (update == ends[-1])
+        state, _ = step(state)
+
+
 def test_every_round_finds_its_own_and_the_run_goes_on_to_its_end():
     problem, config, state = run_to_intervention(8)
     assert int(state.pool.count) == 4

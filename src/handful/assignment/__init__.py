@@ -14,13 +14,13 @@ from handful.errors import HandfulError
 from handful.validation import did_you_mean
 
 METHODS: dict[str, type[AssignmentMethod]] = {
-    "pooled-em": PooledEM,
-    "soft-em": SoftEM,
     "em": ExpectationMaximization,
     "end-to-end": EndToEnd,
     "cluster": Clustering,
     "random": RandomAssignment,
     "fixed": Fixed,
+    "soft-em": SoftEM,
+    "pooled-em": PooledEM,
 }
 """Every method that ``--method`` knows."""
 

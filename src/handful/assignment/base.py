@@ -42,11 +42,13 @@ class Scene(NamedTuple):
         update: updates done so far.
         trajectories: plays the policies as they are now.
         pooled: every user's return from every policy in the pool [M, N]; no rows without a pool.
+        is_last: whether the method will not be called again.
     """
 
     update: int
     trajectories: TrajectoryFn
     pooled: NumpyArray
+    is_last: bool
 
 
 FRESH = -1

@@ -152,11 +152,12 @@ class PooledEM(AssignmentMethod):
         if len(scene.pooled) > num_policies:  # the first round adds to nothing
             gains = gains.at[state.is_frontier.astype(int)].set(welfare - state.pool_welfare)
 
-        is_last = len(scene.pooled) >= self.rounds * num_policies
-        is_frontier = self.frontier and not is_last and bool(gains[1] >= gains[0])
+        neglect = _neglect(scene.pooled)
+        is_frontier = self.frontier and not scene.is_last and bool(neglect.any())
+        is_frontier = is_frontier and bool(gains[1] >= gains[0])
         first_e_step, importance = scene.update, np.ones(num_users)
-        if is_last or is_frontier:
-            importance = _neglect(scene.pooled) if is_frontier else importance
+        if scene.is_last or is_frontier:
+            importance = neglect if is_frontier else importance
             sources, policy = choose_policies(scene.pooled * importance, num_policies)
             served = one_hot_assignment(jnp.asarray(policy), num_policies)
             em = EMState(served, trained=served)
@@ -187,6 +188,10 @@ class PooledEM(AssignmentMethod):
 
 
 def _neglect(pooled: NumpyArray) -> NumpyArray:
-    """How far each user is from as good a service as anybody gets from the pool: [N], 0 to 1."""
+    """How far each user is from as good a service as anybody gets from the pool: [N], 0 to 1.
+
+    1 is the worst return that anybody gets from any policy; where all are served alike, all are 0.
+    """
     best = pooled.max(axis=0)
-    return 1.0 - best / max(best.max(), np.finfo(np.float32).tiny)
+    spread = best.max() - pooled.min()
+    return (best.max() - best) / spread if spread > 0.0 else np.zeros(len(best))

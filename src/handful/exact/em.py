@@ -47,9 +47,6 @@ def exact_em(rmdp: TabularRMDP, assignment: np.ndarray, num_policies: int) -> So
     A policy that nobody chose takes the user who would gain most from a policy of their own, so
     that none is wasted while anybody can be served better.
     """
-    alone = np.array(
-        [rmdp.returns(rmdp.best_policy(user))[i] for i, user in enumerate(np.eye(rmdp.num_users))]
-    )
     assignment, history = np.array(assignment), []
     while True:
         policies = np.array(
@@ -59,7 +56,9 @@ def exact_em(rmdp: TabularRMDP, assignment: np.ndarray, num_policies: int) -> So
         history.append(_welfare(returns, assignment))
         moved = _greedy(returns, assignment)
         history.append(_welfare(returns, moved))
-        moved = _revive(moved, alone - returns[np.arange(len(moved)), moved], num_policies)
+        moved = _revive(
+            moved, rmdp.own_optima - returns[np.arange(len(moved)), moved], num_policies
+        )
         if (moved == assignment).all():
             return Solution(policies, returns, assignment, tuple(history))
         assignment = moved
@@ -100,12 +99,17 @@ def pooled_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 100
     What the starts found is one pool. The best ``num_policies`` of it, whichever starts they come
     from, are chosen exactly (:func:`~handful.exact.facility.choose`), EM goes on from them, and
     what it finds joins the pool, until that improves nothing.
+
+    Raises:
+        ValueError: without a start.
     """
+    if starts < 1:
+        raise ValueError(f"There must be at least one start, not {starts}.")
     rng = np.random.default_rng(seed)
     pool: dict[bytes, np.ndarray] = {}
     best: Solution | None = None
     assignments = [rng.permutation(rmdp.num_users) % num_policies for _ in range(starts)]
-    while assignments:
+    while True:
         found = [exact_em(rmdp, assignment, num_policies) for assignment in assignments]
         leader = max(found, key=lambda solution: solution.welfare)
         for solution in found:
@@ -115,7 +119,6 @@ def pooled_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 100
         best = leader
         returns = np.array([rmdp.returns(policy) for policy in pool.values()])
         assignments = [choose(returns, num_policies).assignment]
-    raise AssertionError("there is at least one start")
 
 
 def _greedy(returns: np.ndarray, assignment: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ finitely many steps, in a policy that no other exceeds from any state.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -95,6 +96,12 @@ class TabularRMDP:
         """Every user's expected discounted return from the start under a policy [S]: [N]."""
         taken = self.features[np.arange(len(policy)), policy]
         return self.coefficients @ (self.start @ self._solve(policy, taken))
+
+    @cached_property
+    def own_optima(self) -> np.ndarray:
+        """What each user gets from the policy that is best for them alone: [N]."""
+        users = np.eye(self.num_users)
+        return np.array([self.returns(self.best_policy(user))[i] for i, user in enumerate(users)])
 
     def _solve(self, policy: np.ndarray, reward: np.ndarray) -> np.ndarray:
         """The value of a policy for rewards [S] or [S, D] of its actions: as the rewards' shape."""

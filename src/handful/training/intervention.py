@@ -26,7 +26,9 @@ def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSta
         steps = np.asarray(features).reshape(-1, problem.num_features)
         return problem.population.returns(steps).T
 
-    scene = Scene(int(state.update), trajectories, _returns(problem, pool))
+    update = int(state.update)
+    is_last = update == method.interventions(config.num_updates, config.num_policies)[-1]
+    scene = Scene(update, trajectories, _returns(problem, pool), is_last)
     decision = method.intervene(method_key, state.assignment, scene)
     # Copies: a step consumes its state, and no two parts of that may be one array.
     assignment = jax.tree.map(jnp.copy, decision.state)
