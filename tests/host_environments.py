@@ -12,6 +12,21 @@ from handful.population import Population
 from handful.problem import RMDP
 
 
+class FixedPolicies:
+    """Policies that pay no heed to what they observe, ready for the host."""
+
+    def __init__(self, means, log_std):
+        """``means`` [K] of one action component; ``log_std`` of it, the same for all."""
+        self.means = np.float32(means)[:, None, None]
+        self.log_std = np.full((len(means), 1), log_std, np.float32)
+
+    def on_host(self):
+        return self
+
+    def __call__(self, observations):
+        return np.broadcast_to(self.means, (*observations.shape[:2], 1))
+
+
 class Moved(NamedTuple):
     velocity: object
 

@@ -1,29 +1,24 @@
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from handful.collect.host import HostCollector, digest, init_host_collector, make_act
+from handful.collect.host import HostCollector, digest, init_host_collector
 from handful.errors import HandfulError
-from handful.learner.distributions import Gaussian
-from tests.host_environments import track_problem
+from tests.host_environments import FixedPolicies, track_problem
 
 K, B = 2, 3
 
 
-def policies(observations):
-    """Policy 0 goes left, policy 1 right, both a little unsure."""
-    mean = jnp.broadcast_to(jnp.array([-0.4, 0.4])[:, None, None], (*observations.shape[:2], 1))
-    return Gaussian(mean, jnp.full_like(mean, -1.0))
+# Policy 0 goes left, policy 1 right, both a little unsure.
+POLICIES = FixedPolicies([-0.4, 0.4], log_std=-1.0)
 
 
 def collect(problem, num_steps, batches=1, seed=0):
     keys = jax.random.split(jax.random.key(seed), K)
-    act = make_act(problem, deterministic=False)
     gathered = []
     with HostCollector(problem.host_environment, K, B, seed, 1) as collector:
         for _ in range(batches):
-            keys, batch = collector.collect(act, jax.tree_util.Partial(policies), keys, num_steps)
+            keys, batch = collector.collect(POLICIES, keys, num_steps)
             gathered.append(batch)
     return gathered
 
@@ -79,11 +74,10 @@ def test_the_same_seed_gives_the_same_batch_and_another_a_different_one():
 def test_restart_begins_every_episode_anew():
     problem = track_problem(time_limit=50)
     keys = jax.random.split(jax.random.key(0), K)
-    act = make_act(problem, deterministic=False)
     with HostCollector(problem.host_environment, K, B, 0, 1) as collector:
-        keys, _ = collector.collect(act, jax.tree_util.Partial(policies), keys, 5)
+        keys, _ = collector.collect(POLICIES, keys, 5)
         collector.restart()
-        _, batch = collector.collect(act, jax.tree_util.Partial(policies), keys, 5)
+        _, batch = collector.collect(POLICIES, keys, 5)
     np.testing.assert_array_equal(batch.observations[0, :, :, 1], 0.0)
     np.testing.assert_array_equal(batch.observations[0, :, :, 0], 2.0)
 
@@ -130,14 +124,3 @@ def test_digest_puts_policies_first_and_keeps_the_rest_as_it_was():
     np.testing.assert_array_equal(transitions.observations, np.moveaxis(batch.observations, 0, 1))
     np.testing.assert_array_equal(transitions.truncated, np.moveaxis(batch.truncated, 0, 1))
     np.testing.assert_array_equal(jax.random.key_data(state.keys), jax.random.key_data(keys))
-
-
-def test_deterministic_acting_takes_the_mode_and_leaves_chance_alone():
-    problem = track_problem()
-    keys = jax.random.split(jax.random.key(0), K)
-    observations = np.zeros((K, B, 3), np.float32)
-    act = make_act(problem, deterministic=True)
-    same, raw, actions, _ = act(jax.tree_util.Partial(policies), observations, keys)
-    np.testing.assert_array_equal(jax.random.key_data(same), jax.random.key_data(keys))
-    np.testing.assert_allclose(raw[:, :, 0], np.array([[-0.4], [0.4]]).repeat(B, 1))
-    np.testing.assert_array_equal(actions, raw)

@@ -4,15 +4,10 @@ import numpy as np
 
 from handful.collect.episodes import make_player
 from handful.collect.host_rollout import run_host_episodes
-from handful.learner.distributions import Gaussian
-from tests.host_environments import track_problem
+from tests.host_environments import FixedPolicies, track_problem
 
-
-@jax.tree_util.Partial
-def policies(observations):
-    """Policy 0 stands still, policy 1 moves by half a unit a step; sampled, both waver."""
-    mean = jnp.broadcast_to(jnp.array([0.0, 0.5])[:, None, None], (*observations.shape[:2], 1))
-    return Gaussian(mean, jnp.full_like(mean, -3.0))
+# Policy 0 stands still, policy 1 moves by half a unit a step; sampled, both waver.
+policies = FixedPolicies([0.0, 0.5], log_std=-3.0)
 
 
 def test_returns_and_lengths_by_hand():

@@ -1,9 +1,11 @@
 """Episodes of fixed policies, whatever kind of environment they are in."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
+from handful.collect.acting import HasHostPolicies
 from handful.collect.host_rollout import run_host_episodes
 from handful.collect.rollout import Episodes, run_episodes
 from handful.collect.scan import PolicyFn
@@ -11,8 +13,10 @@ from handful.population import FeatureFn
 from handful.problem import RMDP
 from handful.types import Array, Bool, PRNGKey
 
-PlayFn = Callable[[PRNGKey, PolicyFn, bool], Episodes]
-"""``(key, policies, deterministic)`` to episodes."""
+PlayFn = Callable[[PRNGKey, Any, bool], Episodes]
+"""``(key, policies, deterministic)`` to episodes. The policies are a
+:data:`~handful.collect.scan.PolicyFn`; for environments on the host they can also act there
+(:class:`~handful.collect.acting.HasHostPolicies`)."""
 
 
 def make_player(
@@ -30,9 +34,14 @@ def make_player(
         pay: from an outcome to what the returns are in; by default the reward features.
     """
     if problem.runs_on_host:
-        return lambda key, policies, deterministic: run_host_episodes(
-            key, problem, policies, num_policies, num_episodes, deterministic, trace, pay
-        )
+
+        def play_on_host(key: PRNGKey, policies: HasHostPolicies, deterministic: bool) -> Episodes:
+            acting = policies.on_host()
+            return run_host_episodes(
+                key, problem, acting, num_policies, num_episodes, deterministic, trace, pay
+            )
+
+        return play_on_host
 
     @jax.jit
     def play(key: PRNGKey, policies: PolicyFn, deterministic: Bool[Array, ""]) -> Episodes:

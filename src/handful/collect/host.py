@@ -1,11 +1,10 @@
-"""Experience from environments on the host: stepped in batches, acted on in one compiled call.
+"""Experience from environments on the host: stepped and acted on in batches.
 
-A step of all policies' environments costs one call of the policies (observations in, actions out)
+A step of all policies' environments costs one call of the policies (:mod:`handful.collect.acting`)
 and one of the environments. What is gathered stays in NumPy arrays until the batch is whole and
 goes to the learner in one transfer.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from handful.collect.scan import FinishedEpisodes, PolicyFn, environment_actions
+from handful.collect.acting import Chooser, HostPolicies
+from handful.collect.scan import FinishedEpisodes
 from handful.environment import HostEnvironment
 from handful.errors import HandfulError
 from handful.problem import RMDP
@@ -101,12 +101,9 @@ class HostCollector:
         self._observations = self._reset_all()
 
     def collect(
-        self, act: Callable[..., Any], policies: PolicyFn, keys: Key[Array, " K"], num_steps: int
+        self, policies: HostPolicies, keys: Key[Array, " K"], num_steps: int
     ) -> tuple[Key[Array, " K"], HostExperience]:
         """Take ``num_steps`` in every environment, starting a new episode wherever one ends.
-
-        Args:
-            act: from :func:`make_act`.
 
         Returns:
             The keys to go on with, and the batch, in NumPy arrays.
@@ -115,9 +112,10 @@ class HostCollector:
             HandfulError: if an observation or an outcome is not a finite number.
         """
         record = _Record(self._environment, num_steps, self._shape)
+        space = self._environment.action_space
+        choose = Chooser(policies, space, keys, self._shape, num_steps)
         for step in range(num_steps):
-            keys, *chosen = act(policies, self._observations, keys)
-            raw, actions, log_probs = (np.asarray(array) for array in chosen)
+            raw, actions, log_probs = choose(self._observations)
             taken = self._batch.step(actions.reshape(-1, *actions.shape[2:]))
             following = self._fold(taken.observation).astype(np.float32)
             self._ages += 1
@@ -135,7 +133,8 @@ class HostCollector:
                 whole=~cut,
             )
             self._observations = self._start_again(following, terminated | truncated | cut)
-        return keys, record.finish()
+        assert choose.keys is not None
+        return choose.keys, record.finish()
 
     def _fold(self, array: NumpyArray) -> NumpyArray:
         """[K * B, ...] to [K, B, ...]."""
@@ -213,29 +212,6 @@ def put(arrays: PyTree, index: int, values: PyTree) -> None:
     """Write ``values`` at one index of the leading axis of every array."""
     for kept, new in zip(jax.tree.leaves(arrays), jax.tree.leaves(values), strict=True):
         kept[index] = new
-
-
-def make_act(problem: RMDP, deterministic: bool) -> Callable[..., Any]:
-    """The compiled call of all policies at once.
-
-    Returns:
-        ``act(policies, observations [K, B, O], keys [K])`` to the next keys, raw actions, actions
-        inside the action space, and the raw actions' log-probabilities.
-    """
-
-    @jax.jit
-    def act(
-        policies: PolicyFn, observations: Float[Array, "K B O"], keys: Key[Array, " K"]
-    ) -> tuple[Key[Array, " K"], Array, Array, Float[Array, "K B"]]:
-        distribution = policies(observations)
-        if deterministic:
-            raw = distribution.mode()
-        else:
-            keys, now = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
-            raw = jax.vmap(lambda one, key: one.sample(key))(distribution, now)
-        return keys, raw, environment_actions(problem, raw), distribution.log_prob(raw)
-
-    return act
 
 
 def digest(

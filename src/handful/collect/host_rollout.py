@@ -1,15 +1,14 @@
 """Whole episodes of fixed policies in environments on the host."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from handful.collect.host import empty_outcomes, make_act, put
+from handful.collect.acting import Chooser, HostPolicies
+from handful.collect.host import empty_outcomes, put
 from handful.collect.rollout import Episodes
-from handful.collect.scan import PolicyFn
 from handful.devices import usable_cores
 from handful.environment import HostBatch, HostEnvironment
 from handful.population import FeatureFn
@@ -23,7 +22,7 @@ MAX_ENVS = 512
 def run_host_episodes(
     key: PRNGKey,
     problem: RMDP,
-    policy_fn: PolicyFn,
+    policies: HostPolicies,
     num_policies: int,
     num_episodes: int,
     deterministic: bool,
@@ -40,13 +39,14 @@ def run_host_episodes(
     batch = environment.open(num_policies * at_once, seed, usable_cores())
     rounds = []
     try:
-        act = make_act(problem, deterministic)
-        keys = jax.random.split(key, num_policies)
+        keys = None if deterministic else jax.random.split(key, num_policies)
+        shape = (num_policies, at_once)
         for _ in range(num_episodes // at_once):
-            keys, outcomes, running = _play(
-                batch, environment, partial(act, policy_fn), keys, at_once
+            choose = Chooser(
+                policies, environment.action_space, keys, shape, environment.time_limit
             )
-            rounds.append((outcomes, running))
+            rounds.append(_play(batch, environment, choose, shape))
+            keys = choose.keys
     finally:
         batch.close()
     outcomes, running = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=2), *rounds)
@@ -61,10 +61,9 @@ def run_host_episodes(
 
 
 def _play(
-    batch: HostBatch, environment: HostEnvironment, act: Any, keys: Array, num_envs: int
-) -> tuple[Array, PyTree, NumpyArray]:
+    batch: HostBatch, environment: HostEnvironment, choose: Chooser, shape: tuple[int, int]
+) -> tuple[PyTree, NumpyArray]:
     """One episode in every environment: outcomes [T, K, E] and whether each was still going on."""
-    shape = (keys.shape[0], num_envs)
 
     def fold(array: NumpyArray) -> NumpyArray:
         return np.asarray(array).reshape(*shape, *np.shape(array)[1:])
@@ -75,8 +74,7 @@ def _play(
     running = np.ones(shape, dtype=bool)
     observations = fold(batch.reset(np.arange(running.size))).astype(np.float32)
     for step in range(limit):
-        keys, _, actions, _ = act(observations, keys)
-        actions = np.asarray(actions)
+        actions = choose(observations).actions
         taken = batch.step(actions.reshape(-1, *actions.shape[2:]))
         put(outcomes, step, jax.tree.map(fold, taken.outcome))
         going_on[step] = running
@@ -87,7 +85,7 @@ def _play(
         observations = fold(taken.observation).astype(np.float32)
         if ended.any():  # what has ended goes on, as nothing else can be done with it, unseen
             observations[ended] = batch.reset(np.flatnonzero(ended))
-    return keys, outcomes, going_on
+    return outcomes, going_on
 
 
 def _divisor(number: int, at_most: int) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from handful.environment import ActionSpace, Box
 from handful.errors import HandfulError
 from handful.learner.distributions import Categorical, Gaussian
+from handful.learner.host_policies import HostPolicies
 from handful.learner.networks import Actor, take_policies
 from handful.learner.normalize import Normalizer
 from handful.types import Array, Float, Int, NumpyArray, PRNGKey
@@ -44,6 +45,10 @@ class Policies(eqx.Module):
         """The policies ``source``, in that order; copies where it names one twice."""
         actor = take_policies(self.actor, source)
         return Policies(actor, self.normalizer.take(source), self.action_space)
+
+    def on_host(self) -> HostPolicies:
+        """The same policies in NumPy, as they are now."""
+        return HostPolicies.copy_of(self)
 
     def act(
         self, observation: Array | NumpyArray, policy: int, key: PRNGKey | None = None

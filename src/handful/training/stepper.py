@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from handful.collect.host import HostCollector, HostExperience, make_act
+from handful.collect.acting import HostPolicies
+from handful.collect.host import HostCollector, HostExperience
 from handful.devices import usable_cores
 from handful.environment import Discrete
 from handful.learner.parallel import replicate, shapes_on
-from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.training.state import TrainState, init_state
@@ -87,7 +87,6 @@ class HostStepper:
 
     def __init__(self, problem: RMDP, config: TrainConfig, mesh: Mesh | None) -> None:
         self._problem, self._config, self._mesh = problem, config, mesh
-        self._act = make_act(problem, deterministic=False)
         self._collector: HostCollector | None = None
         self._episodes_are_new = True
         self._ahead: Future[tuple[Keys, HostExperience]] | None = None
@@ -123,23 +122,19 @@ class HostStepper:
             state = eqx.tree_at(lambda s: s.collector.episode_return, state, nothing)
             self._episodes_are_new = False
         if self._ahead is None:
-            keys, batch = self._collect(*self._acting(state))
+            # Keys on one device: noise is too little work for two.
+            keys = state.collector.keys.addressable_data(0)
+            keys, batch = self._collect(state.policies(self._problem).on_host(), keys)
         else:
             keys, batch = self._ahead.result()
         if self._config.overlap:
-            # A copy: learning consumes the state.
-            policies = jax.tree.map(jnp.copy, self._acting(state)[0])
+            policies = state.policies(self._problem).on_host()
             self._ahead = self._pool.submit(self._collect, policies, keys)
         return self._learn(state, *replicate((keys, batch), self._mesh))
 
-    def _acting(self, state: TrainState) -> tuple[Policies, Keys]:
-        """Who acts, and their chance, on one device: acting is too little work for two."""
-        parts = (state.policies(self._problem), state.collector.keys)
-        return jax.tree.map(lambda leaf: leaf.addressable_data(0), parts)
-
-    def _collect(self, policies: Policies, keys: Keys) -> tuple[Keys, HostExperience]:
+    def _collect(self, policies: HostPolicies, keys: Keys) -> tuple[Keys, HostExperience]:
         assert self._collector is not None
-        return self._collector.collect(self._act, policies, keys, self._config.ppo.num_steps)
+        return self._collector.collect(policies, keys, self._config.ppo.num_steps)
 
     def _open_environments(self, update: int) -> HostCollector:
         """The environments, in new episodes: a checkpoint does not hold where they were."""

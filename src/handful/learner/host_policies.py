@@ -1,0 +1,51 @@
+"""Trained or half-trained policies in NumPy, for environments that are stepped on the host."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from handful.learner.normalize import CLIP, EPSILON
+from handful.types import NumpyArray
+
+if TYPE_CHECKING:
+    from handful.learner.policies import Policies
+
+
+@dataclass(frozen=True, eq=False)
+class HostPolicies:
+    """What :class:`~handful.learner.policies.Policies` compute, to rounding.
+
+    Attributes:
+        mean, scale: [K, 1, O], that normalise observations.
+        layers: weight [K, I, H] (or [I, H] where shared) and bias [K, 1, H] (or [H]) of each.
+        log_std: [K, A] where actions are continuous.
+    """
+
+    mean: NumpyArray
+    scale: NumpyArray
+    layers: tuple[tuple[NumpyArray, NumpyArray], ...]
+    log_std: NumpyArray | None
+
+    @classmethod
+    def copy_of(cls, policies: "Policies") -> "HostPolicies":
+        """In memory of their own: training consumes the arrays that it is given."""
+        actor, normalizer = policies.actor, policies.normalizer
+        stack = actor.stack
+        return cls(
+            mean=np.array(normalizer.mean)[:, None],
+            scale=1.0 / np.sqrt(np.array(normalizer.variance) + np.float32(EPSILON))[:, None],
+            layers=tuple(
+                (np.array(layer.weight), np.array(layer.bias))
+                for layer in (*stack.hidden, stack.head)
+            ),
+            log_std=None if actor.log_std is None else np.array(actor.log_std),
+        )
+
+    def __call__(self, observations: NumpyArray) -> NumpyArray:
+        """Raw observations [K, B, O] to logits or means [K, B, A]."""
+        values = np.clip((observations - self.mean) * self.scale, -CLIP, CLIP)
+        *hidden, (head, offset) = self.layers
+        for weight, bias in hidden:
+            values = np.tanh(values @ weight + bias)
+        return values @ head + offset
