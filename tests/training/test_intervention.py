@@ -7,6 +7,7 @@ import numpy as np
 from handful.assignment import FRESH, PooledEM
 from handful.training.intervention import intervene
 from handful.training.state import init_state
+from handful.training.validation import validate
 from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import assert_identical, config_of, step_of
 
@@ -33,15 +34,17 @@ def test_a_round_is_pooled_and_the_next_one_starts_from_new_networks():
     problem, config, before = run_to_intervention(2)
     after = intervene(problem, config, before)
     assert int(after.pool.count) == 2
-    assert_identical(rows(after.pool.networks, 0, 2), before.best.networks)
-    np.testing.assert_array_equal(after.pool.returns[:2], before.best.returns)
+    best = validate(problem, config, before).shortlist.best
+    assert_identical(rows(after.pool.networks, 0, 2), best.networks)
+    np.testing.assert_array_equal(after.pool.returns[:2], best.returns)
     fresh = [
         state.learner.actor.stack.head.weight for state in (init_state(problem, config), after)
     ]
     np.testing.assert_allclose(*[np.linalg.norm(weights) for weights in fresh], rtol=1e-5)
     assert not np.allclose(*fresh)
     assert not after.table.seen.any()
-    assert after.best.welfare == -jnp.inf
+    assert after.shortlist.is_empty
+    assert not after.shortlist.is_validated
     assert int(after.update) == 2
 
 
@@ -82,7 +85,7 @@ def test_every_round_finds_its_own_and_the_run_goes_on_to_its_end():
     problem, config, state = run_to_intervention(8)
     assert int(state.pool.count) == 4
     assert int(state.update) == config.num_updates
-    assert np.isfinite(state.best.welfare)
+    assert np.isfinite(state.shortlist.best.welfare)
     first, second = (rows(state.pool.networks, i, 2).actor.stack.head.weight for i in (0, 2))
     assert not np.allclose(first, second)
     assert state.policies(problem).num_policies == 2

@@ -27,17 +27,20 @@ def problem_for(order):
 # Parts of a training state by path: tables [N, K], and what has a row for each policy.
 TABLES = (
     ".assignment",
-    ".best.assignment",
+    ".shortlist.snapshots.assignment",
     *(f".learner.actor_moments[1].{m}" for m in ("mu", "nu")),
 )
-ROWS = (".collector", ".table", ".best.returns")
+ROWS = (".collector", ".table", ".shortlist.snapshots.returns")
 
 
 def relabel(state, parts, take):
-    """The state with ``take`` applied to every array of these parts."""
+    """The state with ``take`` applied to every array of these parts (below a shortlist's rows)."""
 
     def change(path, leaf):
-        return take(leaf) if jax.tree_util.keystr(path).startswith(parts) else leaf
+        name = jax.tree_util.keystr(path)
+        if not name.startswith(parts):
+            return leaf
+        return jax.vmap(take)(leaf) if name.startswith(".shortlist") else take(leaf)
 
     return jax.tree_util.tree_map_with_path(change, state)
 
@@ -50,8 +53,9 @@ def with_users(state, order):
 def with_policies(state, order):
     """The same run with its policies, their environments and their chance in another order."""
     order = jnp.asarray(order)
-    networks = (take_learners(state.learner, order), state.best.networks.take(order))
-    state = eqx.tree_at(lambda s: (s.learner, s.best.networks), state, networks)
+    kept = jax.vmap(lambda networks: networks.take(order))(state.shortlist.snapshots.networks)
+    networks = (take_learners(state.learner, order), kept)
+    state = eqx.tree_at(lambda s: (s.learner, s.shortlist.snapshots.networks), state, networks)
     state = relabel(state, ROWS, lambda leaf: leaf[order])
     return relabel(state, TABLES, lambda table: table[:, order])
 

@@ -1,6 +1,7 @@
 """Episodes of fixed policies, whatever kind of environment they are in."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ PlayFn = Callable[[PRNGKey, Any, bool], Episodes]
 (:class:`~handful.collect.acting.HasHostPolicies`)."""
 
 
+@lru_cache(maxsize=8)
 def make_player(
     problem: RMDP,
     num_policies: int,
@@ -28,6 +30,8 @@ def make_player(
     pay: FeatureFn | None = None,
 ) -> PlayFn:
     """What plays ``num_episodes`` episodes of each policy, compiled once for all its calls.
+
+    It is the same for the same arguments, as validation and evaluation play one after the other.
 
     Args:
         trace: keep every step's features and outcome too.

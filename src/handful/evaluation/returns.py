@@ -12,6 +12,9 @@ from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.types import NumpyArray
 
+EVALUATION_EPISODES = 100
+"""Of each policy and each kind of action selection, unless asked otherwise."""
+
 EVALUATION_STREAM = 0x5EED
 """Folded into the seed's key, so that no evaluation episode repeats a training episode's chance."""
 
@@ -91,7 +94,7 @@ def evaluate(
     alpha: Any,
     *,
     seed: int = 0,
-    num_episodes: int = 100,
+    num_episodes: int = EVALUATION_EPISODES,
 ) -> Evaluation:
     """Measure policies and an assignment on fresh episodes.
 

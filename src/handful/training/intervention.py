@@ -9,7 +9,9 @@ from handful.collect.episodes import make_player
 from handful.learner.update import LearnerState
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
-from handful.training.state import Pool, ReturnTable, Snapshot, TrainState, init_policies
+from handful.training.snapshots import Pool, Shortlist
+from handful.training.state import ReturnTable, TrainState, init_policies
+from handful.training.validation import validate
 from handful.types import NumpyArray
 
 
@@ -17,7 +19,10 @@ def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSta
     """Let the method decide; every episode, optimiser and running mean then starts anew."""
     key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
     method = config.make_method()
-    pool = None if state.pool is None else state.pool.add(state.best)
+    pool = state.pool
+    if pool is not None:
+        state = validate(problem, config, state)
+        pool = pool.add(state.shortlist.best)
 
     def trajectories(policy: int, num_episodes: int) -> NumpyArray:
         policies = state.policies(problem).take(jnp.array([policy]))
@@ -36,8 +41,18 @@ def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSta
     learner, collector, table = init_policies(restart_key, problem, config, parameters)
     if pool is not None:
         learner, table = _placed(pool, learner, table, decision.sources)
-    best = Snapshot.worthless(learner, table, assignment)
-    return TrainState(key, state.update, learner, collector, table, assignment, best, pool)
+    shortlist = jax.tree.map(jnp.copy, Shortlist.empty(table.mean, learner.networks, assignment))
+    return TrainState(
+        key,
+        state.update,
+        learner,
+        collector,
+        table,
+        assignment,
+        shortlist,
+        state.validated,
+        pool,
+    )
 
 
 def _returns(problem: RMDP, pool: Pool | None) -> NumpyArray:

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from handful.errors import HandfulError
 from handful.evaluation.gap import measure_gap
-from handful.evaluation.returns import Evaluation, evaluate
+from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
 from handful.learner.parallel import core_mesh, replicate
 from handful.learner.policies import Policies
 from handful.problem import RMDP
@@ -37,12 +37,11 @@ from handful.training.record import (
 from handful.training.signals import StopRequest, TrainingInterrupted
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
+from handful.training.validation import validate
 from handful.types import NumpyArray
 
 CHECKPOINT_EVERY = 30.0
 """Seconds of training that a kill can cost at most."""
-
-EVALUATION_EPISODES = 100
 
 
 @dataclass(frozen=True)
@@ -178,6 +177,10 @@ def _run(
             stop = stack.enter_context(StopRequest())
             state, seconds = _train(problem, config, state, folder, callbacks, stop, seconds)
 
+    if config.keep_best and not state.shortlist.is_validated:
+        state = validate(problem, config, state)
+        if folder is not None:
+            save_state(folder.checkpoint, state)
     chosen = state.chosen(config)
     policies = chosen.policies(problem)
     alpha = np.asarray(config.make_method().weights(chosen.assignment))
@@ -186,7 +189,11 @@ def _run(
     )
     if folder is not None and not folder.is_finished:
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
-        training = {"transitions": int(state.update) * config.ppo.batch_size, "seconds": seconds}
+        training = {
+            "transitions": int(state.update) * config.ppo.batch_size,
+            "validation_transitions": int(state.validated),
+            "seconds": seconds,
+        }
         record = evaluation_record(problem, evaluation, gap, training)
         write_results(folder, problem, policies, alpha, record)
     path = None if folder is None else folder.path

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from handful.collect.host import HostCollectorState, init_host_collector
 from handful.collect.scan import CollectorState, FinishedEpisodes, init_collector
 from handful.learner.policies import Policies
-from handful.learner.update import LearnerState, Networks, init_learner
+from handful.learner.update import LearnerState, init_learner
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
+from handful.training.snapshots import Pool, Shortlist, Snapshot
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
 
 
@@ -42,69 +43,6 @@ class ReturnTable(eqx.Module):
         return ReturnTable((1 - weight) * self.mean + weight * batch_mean, self.seen | any_finished)
 
 
-class Snapshot(eqx.Module):
-    """Policies and their assignment at one moment, and what they were worth then.
-
-    Attributes:
-        welfare: mean over users, from the episodes that the policies finished in one batch.
-        returns: in features, from those episodes.
-        networks: the policies' own parts of the learner.
-        assignment: the assignment method's state.
-    """
-
-    welfare: Float[Array, ""]
-    returns: Float[Array, "K D"]
-    networks: Networks
-    assignment: PyTree
-
-    @classmethod
-    def worthless(cls, learner: LearnerState, table: ReturnTable, assignment: PyTree) -> "Snapshot":
-        """One that anything is better than, in memory of its own: a step consumes its state."""
-        parts = jax.tree.map(jnp.copy, (table.mean, learner.networks, assignment))
-        return cls(jnp.asarray(-jnp.inf), *parts)
-
-    def better_of(self, other: "Snapshot") -> "Snapshot":
-        """Whichever is worth more; this one if they are worth the same."""
-        return jax.tree.map(lambda a, b: jnp.where(other.welfare > self.welfare, b, a), self, other)
-
-    def policies(self, problem: RMDP) -> Policies:
-        """The policies, ready to act."""
-        actor, normalizer = self.networks.actor, self.networks.normalizer
-        return Policies(actor, normalizer, problem.environment.action_space)
-
-
-class Pool(eqx.Module):
-    """Policies that a run had, to go on from: a snapshot a round.
-
-    Attributes:
-        count: rows that are filled, always the first ones.
-        returns: in features, when they were kept.
-        networks: their own parts of the learner.
-    """
-
-    count: Int[Array, ""]
-    returns: Float[Array, "M D"]
-    networks: Networks
-
-    @classmethod
-    def empty(cls, like: Snapshot, rounds: int) -> "Pool":
-        """Room for the policies of so many snapshots."""
-        returns, networks = jax.tree.map(
-            lambda leaf: jnp.zeros((rounds * leaf.shape[0], *leaf.shape[1:]), leaf.dtype),
-            (like.returns, like.networks),
-        )
-        return cls(jnp.zeros((), jnp.int32), returns, networks)
-
-    def add(self, snapshot: Snapshot) -> "Pool":
-        """Fill the next rows."""
-        returns, networks = jax.tree.map(
-            lambda rows, new: jax.lax.dynamic_update_slice_in_dim(rows, new, self.count, 0),
-            (self.returns, self.networks),
-            (snapshot.returns, snapshot.networks),
-        )
-        return Pool(self.count + snapshot.returns.shape[0], returns, networks)
-
-
 class TrainState(eqx.Module):
     """The whole of a run.
 
@@ -116,8 +54,9 @@ class TrainState(eqx.Module):
             known of their running episodes.
         table: the return table.
         assignment: the assignment method's state.
-        best: the best policies so far, by their training episodes; where a method intervenes, since
-            it last did.
+        shortlist: the best moments so far, by their training episodes; where a method intervenes,
+            since it last did.
+        validated: transitions per policy that validation has played.
         pool: the best policies from before each intervention, of methods that go on from them.
     """
 
@@ -127,7 +66,8 @@ class TrainState(eqx.Module):
     collector: CollectorState | HostCollectorState
     table: ReturnTable
     assignment: PyTree
-    best: Snapshot
+    shortlist: Shortlist
+    validated: Int[Array, ""]
     pool: Pool | None
 
     def policies(self, problem: RMDP) -> Policies:
@@ -136,12 +76,17 @@ class TrainState(eqx.Module):
             self.learner.actor, self.learner.normalizer, problem.environment.action_space
         )
 
+    def present(self, welfare: float) -> Snapshot:
+        """The policies as they are now, said to be worth ``welfare``."""
+        return Snapshot(
+            jnp.asarray(welfare), self.table.mean, self.learner.networks, self.assignment
+        )
+
     def chosen(self, config: TrainConfig) -> Snapshot:
         """What the run hands out: the best policies so far, or the latest."""
-        latest = Snapshot(
-            self.best.welfare, self.table.mean, self.learner.networks, self.assignment
-        )
-        return self.best if config.keep_best and jnp.isfinite(self.best.welfare) else latest
+        if config.keep_best and not self.shortlist.is_empty:
+            return self.shortlist.best
+        return self.present(jnp.nan)
 
 
 def init_state(problem: RMDP, config: TrainConfig) -> TrainState:
@@ -157,11 +102,13 @@ def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
     assignment = method.init(assignment_key, problem.num_users, config.num_policies)
     parameters = method.parameters(assignment)
     learner, collector, table = init_policies(policies_key, problem, config, parameters)
-    best = Snapshot.worthless(learner, table, assignment)
+    shortlist = Shortlist.empty(table.mean, learner.networks, assignment)
     rounds = len(method.interventions(config.num_updates, config.num_policies))
-    pool = Pool.empty(best, rounds) if method.keeps_pool else None
-    update = jnp.zeros((), jnp.int32)
-    return TrainState(key, update, learner, collector, table, assignment, best, pool)
+    pool = Pool.empty(shortlist.best, rounds) if method.keeps_pool else None
+    zero = jnp.zeros((), jnp.int32)
+    return TrainState(
+        key, zero, learner, collector, table, assignment, shortlist, jnp.copy(zero), pool
+    )
 
 
 def init_policies(

@@ -12,7 +12,8 @@ from handful.collect.scan import CollectorState, FinishedEpisodes, collect
 from handful.learner.update import Rates, UpdateMetrics, update
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
-from handful.training.state import Snapshot, TrainState
+from handful.training.snapshots import Snapshot
+from handful.training.state import TrainState
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, Key, PyTree
 from handful.welfare import user_weights, utilitarian
@@ -101,11 +102,11 @@ def _learn(
     utilities = jnp.sum(alpha * returns, axis=1)
     weights = user_weights(utilitarian, utilities)
 
-    # Keep the policies that collected this batch if it shows them to be the best so far.
+    # Keep the policies that collected this batch if it shows them to be among the best so far.
     latest = state.table.update(finished, 1.0).mean
     batch_welfare = utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1))
     seen = Snapshot(batch_welfare, latest, state.learner.networks, assignment)
-    best = state.best.better_of(seen)
+    shortlist = state.shortlist.offer(seen, state.update, _spacing(problem, config))
 
     def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
         trained = method.training_weights(method.with_parameters(assignment, parameters))
@@ -128,7 +129,7 @@ def _learn(
 
     metrics = StepMetrics(
         welfare=utilitarian(utilities),
-        best_welfare=best.welfare,
+        best_welfare=jnp.max(shortlist.snapshots.welfare),
         users=jnp.sum(alpha, axis=0),
         episodes=finished.count,
         learning_rate=rates.learning_rate,
@@ -139,9 +140,23 @@ def _learn(
         & jnp.isfinite(learner_metrics.actor.entropy),
     )
     new_state = TrainState(
-        key, state.update + 1, learner, collector, table, assignment, best, state.pool
+        key,
+        state.update + 1,
+        learner,
+        collector,
+        table,
+        assignment,
+        shortlist,
+        state.validated,
+        state.pool,
     )
     return new_state, metrics
+
+
+def _spacing(problem: RMDP, config: TrainConfig) -> int:
+    """Updates between shortlisted moments: an episode's length, and a fiftieth of the run."""
+    episode = -(-problem.environment.time_limit // config.ppo.num_steps)
+    return max(episode, config.num_updates // 50)
 
 
 def _rates(update: Int[Array, ""], config: TrainConfig, method: AssignmentMethod) -> Rates:
