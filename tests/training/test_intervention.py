@@ -1,14 +1,17 @@
 """Where the policies go on from when a method intervenes."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from handful.assignment import FRESH, PooledEM
-from handful.training.intervention import intervene
+from handful.assignment.choice import choose_policies
+from handful.training.intervention import finish, intervene
 from handful.training.state import init_state
 from handful.training.validation import validate
-from tests.environments import ContextualBandit, problem_of
+from tests.environments import ContextualBandit, problem_of, push_problem
 from tests.training.helpers import assert_identical, config_of, step_of
 
 SETTINGS = {"rounds": 2, "exploring": 0.5, "warm_up": 1, "frontier": False}
@@ -33,10 +36,16 @@ def rows(networks, first, count):
 def test_a_round_is_pooled_and_the_next_one_starts_from_new_networks():
     problem, config, before = run_to_intervention(2)
     after = intervene(problem, config, before)
-    assert int(after.pool.count) == 2
-    best = validate(problem, config, before).shortlist.best
-    assert_identical(rows(after.pool.networks, 0, 2), best.networks)
-    np.testing.assert_array_equal(after.pool.returns[:2], best.returns)
+    moments = validate(problem, config, before).shortlist
+    validated = np.flatnonzero(np.isfinite(moments.snapshots.welfare))
+    assert len(validated) == 3  # two updates, and the policies as they were then
+    assert int(after.pool.count) == 2 * len(validated)
+    for place, row in enumerate(validated):
+        kept = rows(after.pool.networks, 2 * place, 2)
+        assert_identical(kept, moments[int(row)].networks)
+        np.testing.assert_array_equal(
+            after.pool.returns[2 * place : 2 * place + 2], moments[int(row)].returns
+        )
     fresh = [
         state.learner.actor.stack.head.weight for state in (init_state(problem, config), after)
     ]
@@ -83,9 +92,41 @@ def test_a_run_too_short_for_all_rounds_still_ends_with_the_choice():
 
 def test_every_round_finds_its_own_and_the_run_goes_on_to_its_end():
     problem, config, state = run_to_intervention(8)
-    assert int(state.pool.count) == 4
+    first_round = 3 * 2  # moments and policies
+    assert int(state.pool.count) == 2 * first_round
     assert int(state.update) == config.num_updates
     assert np.isfinite(state.shortlist.best.welfare)
-    first, second = (rows(state.pool.networks, i, 2).actor.stack.head.weight for i in (0, 2))
+    first, second = (
+        rows(state.pool.networks, i, 2).actor.stack.head.weight for i in (0, first_round)
+    )
     assert not np.allclose(first, second)
     assert state.policies(problem).num_policies == 2
+
+
+def test_the_run_hands_out_the_best_of_all_rounds():
+    problem, config, state = run_to_intervention(8)
+    after = finish(problem, config, state)
+    assert after.shortlist.is_validated
+    pooled = problem.population.returns(np.asarray(after.pool.returns)[: int(after.pool.count)])
+    best, _ = choose_policies(pooled, 2)
+    chosen = after.chosen(config)
+    served = np.argmax(config.make_method().weights(chosen.assignment), axis=1)
+    utilities = problem.population.returns(np.asarray(chosen.returns))[served, np.arange(3)]
+    # A moment of the last shortlist may be worth just as much.
+    assert utilities.mean() == pytest.approx(pooled[best].max(axis=0).mean())
+    assert float(chosen.welfare) == pytest.approx(utilities.mean())
+
+
+def test_who_explores_keeps_the_network_and_gets_back_the_first_spread():
+    problem = push_problem((-0.5, 0.0, 0.5))
+    config = config_of(2, "pooled-em", 8, {**SETTINGS, "frontier": True}, share_hidden=False)
+    step, state = step_of(problem, config), init_state(problem, config)
+    for _ in range(2):
+        state, _ = step(state)
+    narrow = eqx.tree_at(lambda s: s.learner.actor.log_std, state, jnp.full((2, 1), -3.0))
+    after = intervene(problem, config, narrow)
+    assert after.assignment.is_frontier
+    np.testing.assert_array_equal(after.learner.actor.log_std, config.ppo.initial_log_std)
+    heads = np.asarray(after.pool.networks.actor.stack.head.weight)
+    for head in np.asarray(after.learner.actor.stack.head.weight):
+        assert any(np.array_equal(head, kept) for kept in heads)

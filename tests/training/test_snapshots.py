@@ -98,11 +98,12 @@ def test_before_the_first_update_there_is_only_the_latest(run):
 def test_a_pool_fills_its_rows_in_order(run):
     _, states, _ = run
     one, two = (state.shortlist.best for state in (states[3], states[-1]))
-    pool = Pool.empty(one, rounds=2).add(one).add(two)
+    pool = Pool.empty(one, shortlists=1).add(one).add(two)
+    assert pool.returns.shape[0] == 2 * SHORTLIST_LENGTH
     assert int(pool.count) == 4
     assert_identical(pool.networks.take(jnp.arange(2)), one.networks)
     assert_identical(pool.networks.take(jnp.arange(2, 4)), two.networks)
-    np.testing.assert_array_equal(pool.returns, np.concatenate([one.returns, two.returns]))
+    np.testing.assert_array_equal(pool.returns[:4], np.concatenate([one.returns, two.returns]))
 
 
 def test_a_shortlist_is_a_pytree_of_arrays(run):

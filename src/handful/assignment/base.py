@@ -61,10 +61,13 @@ class Intervention(NamedTuple):
     Attributes:
         state: its own new state.
         sources: [K] where each policy starts from: a row of the pool, or :data:`FRESH`.
+        explores: whether policies from the pool act with as much chance as new ones again, where
+            actions are continuous: those that are good at something have little left.
     """
 
     state: Any
     sources: NumpyArray
+    explores: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,10 @@ class AssignmentMethod(ABC):
     def intervene(self, key: PRNGKey, state: PyTree, scene: Scene) -> Intervention:
         """Decide on the host where every policy goes on from, and for whom."""
         raise NotImplementedError(f"{type(self).__name__} asked for no intervention")
+
+    def finish(self, key: PRNGKey, state: PyTree, scene: Scene) -> Intervention:
+        """Decide after the last update which policies of the pool are handed out, and for whom."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no pool")
 
     def progress(
         self, update: Int[Array, ""], num_updates: int, num_policies: int

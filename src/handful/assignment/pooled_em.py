@@ -16,9 +16,9 @@ There are two kinds of round:
 The second round is a frontier round, the third a fresh one; after that, each is of the kind whose
 latest round added more to the welfare of the pool's best choice.
 
-Nothing is measured that training does not measure anyway: the returns of the pooled policies come
-from the episodes that they were trained on. With exact M-steps the same idea is
-:func:`handful.exact.em.pooled_em`.
+The pool holds the policies of several moments of every round, and of what followed them; what they
+are worth is known from validation episodes, and the run hands out the best ``k`` of all. With exact
+M-steps the same idea is :func:`handful.exact.em.pooled_em`.
 """
 
 from dataclasses import dataclass
@@ -158,9 +158,7 @@ class PooledEM(AssignmentMethod):
         first_e_step, importance = scene.update, np.ones(num_users)
         if scene.is_last or is_frontier:
             importance = neglect if is_frontier else importance
-            sources, policy = choose_policies(scene.pooled * importance, num_policies)
-            served = one_hot_assignment(jnp.asarray(policy), num_policies)
-            em = EMState(served, trained=served)
+            sources, em = _best_choice(scene.pooled * importance, num_policies)
         else:
             sources = np.full(num_policies, FRESH)
             em = self._em.init(key, num_users, num_policies)
@@ -173,7 +171,13 @@ class PooledEM(AssignmentMethod):
             gains=gains,
             pool_welfare=jnp.asarray(welfare, jnp.float32),
         )
-        return Intervention(new_state, sources)
+        return Intervention(new_state, sources, explores=is_frontier)
+
+    def finish(self, key: PRNGKey, state: PooledEMState, scene: Scene) -> Intervention:
+        """The best of all rounds and of what followed them."""
+        del key
+        sources, em = _best_choice(scene.pooled, state.em.served.shape[1])
+        return Intervention(state._replace(em=em), sources)
 
     def progress(
         self, update: Int[Array, ""], num_updates: int, num_policies: int
@@ -185,6 +189,13 @@ class PooledEM(AssignmentMethod):
         is_final = (number == len(ends) - 2) & (number > 0)
         first = jnp.where(is_final, self.final_progress, 0.0)
         return first + (1.0 - first) * share
+
+
+def _best_choice(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray, EMState]:
+    """The rows of the best policies of a pool [M, N], and everybody served by the best of them."""
+    sources, policy = choose_policies(returns, num_policies)
+    served = one_hot_assignment(jnp.asarray(policy), num_policies)
+    return sources, EMState(served, trained=served)
 
 
 def _neglect(pooled: NumpyArray) -> NumpyArray:

@@ -1,79 +1,119 @@
-"""What happens between two updates: a method decides on the host where the policies go on from."""
+"""What a method decides on the host: where the policies go on from, and which are handed out."""
 
+import dataclasses
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from handful.assignment import FRESH, Scene
+from handful.assignment import FRESH, Intervention, Scene
 from handful.collect.episodes import make_player
-from handful.learner.update import LearnerState
+from handful.learner.networks import Actor
+from handful.learner.update import LearnerState, Networks
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
-from handful.training.snapshots import Pool, Shortlist
+from handful.training.snapshots import Pool, Shortlist, Snapshot
 from handful.training.state import ReturnTable, TrainState, init_policies
 from handful.training.validation import validate
-from handful.types import NumpyArray
+from handful.types import NumpyArray, PRNGKey
 
 
 def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
-    """Let the method decide; every episode, optimiser and running mean then starts anew."""
+    """Between two updates, let the method decide where every policy goes on from.
+
+    Every episode, optimiser and running mean then starts anew.
+    """
     key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
     method = config.make_method()
-    pool = state.pool
-    if pool is not None:
-        state = validate(problem, config, state)
-        pool = pool.add(state.shortlist.best)
-
-    def trajectories(policy: int, num_episodes: int) -> NumpyArray:
-        policies = state.policies(problem).take(jnp.array([policy]))
-        play = make_player(problem, 1, num_episodes, trace=True)
-        features = play(episodes_key, policies, False).features
-        steps = np.asarray(features).reshape(-1, problem.num_features)
-        return problem.population.returns(steps).T
-
-    update = int(state.update)
-    is_last = update == method.interventions(config.num_updates, config.num_policies)[-1]
-    scene = Scene(update, trajectories, _returns(problem, pool), is_last)
+    state = _pooled(problem, config, state)
+    scene = _scene(problem, config, state, episodes_key)
     decision = method.intervene(method_key, state.assignment, scene)
     # Copies: a step consumes its state, and no two parts of that may be one array.
     assignment = jax.tree.map(jnp.copy, decision.state)
     parameters = method.parameters(assignment)
     learner, collector, table = init_policies(restart_key, problem, config, parameters)
-    if pool is not None:
-        learner, table = _placed(pool, learner, table, decision.sources)
+    if state.pool is not None:
+        learner, table = _placed(state.pool, learner, table, decision)
     shortlist = jax.tree.map(jnp.copy, Shortlist.empty(table.mean, learner.networks, assignment))
-    return TrainState(
-        key,
-        state.update,
-        learner,
-        collector,
-        table,
-        assignment,
-        shortlist,
-        state.validated,
-        pool,
+    return dataclasses.replace(
+        state,
+        key=key,
+        learner=learner,
+        collector=collector,
+        table=table,
+        assignment=assignment,
+        shortlist=shortlist,
     )
 
 
-def _returns(problem: RMDP, pool: Pool | None) -> NumpyArray:
-    """Every user's return from every pooled policy, [M, N]."""
-    if pool is None:
-        return np.zeros((0, problem.num_users))
-    return problem.population.returns(np.asarray(pool.returns)[: int(pool.count)])
+def finish(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+    """After the last update, find out what the run hands out: its shortlist is validated then.
+
+    Where the method kept a pool, its choice from that becomes one of the moments.
+    """
+    if state.pool is None:
+        return validate(problem, config, state)
+    key, episodes_key, method_key = jax.random.split(state.key, 3)
+    state = _pooled(problem, config, state)
+    assert state.pool is not None
+    scene = _scene(problem, config, state, episodes_key)
+    decision = config.make_method().finish(method_key, state.assignment, scene)
+    served = np.argmax(np.asarray(config.make_method().weights(decision.state)), axis=1)
+    utilities = scene.pooled[decision.sources[served], np.arange(problem.num_users)]
+    chosen = Snapshot(
+        jnp.asarray(utilities.mean(), jnp.float32),
+        state.pool.returns[decision.sources],
+        state.pool.networks.take(jnp.asarray(decision.sources)),
+        decision.state,
+    )
+    shortlist = state.shortlist.offer(chosen, state.update, spacing=0)
+    return dataclasses.replace(state, key=key, shortlist=shortlist)
+
+
+def _pooled(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+    """The state with its moments validated and pooled, where the method keeps a pool."""
+    if state.pool is None:
+        return state
+    state = validate(problem, config, state)
+    assert state.pool is not None
+    return dataclasses.replace(state, pool=state.pool.add_all(state.shortlist))
+
+
+def _scene(problem: RMDP, config: TrainConfig, state: TrainState, key: PRNGKey) -> Scene:
+    """What the method can see."""
+
+    def trajectories(policy: int, num_episodes: int) -> NumpyArray:
+        policies = state.policies(problem).take(jnp.array([policy]))
+        play = make_player(problem, 1, num_episodes, trace=True)
+        features = play(key, policies, False).features
+        steps = np.asarray(features).reshape(-1, problem.num_features)
+        return problem.population.returns(steps).T
+
+    pooled = np.zeros((0, problem.num_users))
+    if state.pool is not None:
+        returns = np.asarray(state.pool.returns)[: int(state.pool.count)]
+        pooled = problem.population.returns(returns)
+    update = int(state.update)
+    calls = config.make_method().interventions(config.num_updates, config.num_policies)
+    return Scene(update, trajectories, pooled, is_last=not calls or update >= calls[-1])
 
 
 def _placed(
-    pool: Pool, learner: LearnerState, table: ReturnTable, sources: NumpyArray
+    pool: Pool, learner: LearnerState, table: ReturnTable, decision: Intervention
 ) -> tuple[LearnerState, ReturnTable]:
     """Fresh policies, replaced by pooled ones where the sources say so."""
-    is_pooled = jnp.asarray(sources != FRESH)
-    rows = jnp.asarray(np.maximum(sources, 0))
-    networks = pool.networks.take(rows)
+    is_pooled = jnp.asarray(decision.sources != FRESH)
+    rows = jnp.asarray(np.maximum(decision.sources, 0))
 
     def pick(old: jax.Array, fresh: jax.Array) -> jax.Array:
         return jnp.where(is_pooled.reshape(-1, *[1] * (fresh.ndim - 1)), old, fresh)
 
-    networks = jax.tree.map(pick, networks, learner.networks)
+    networks: Networks = jax.tree.map(pick, pool.networks.take(rows), learner.networks)
+    if decision.explores:
+        networks = eqx.tree_at(
+            lambda n: n.actor, networks, _spread_out(networks.actor, learner.actor)
+        )
     learner = LearnerState(
         networks.actor,
         networks.critic,
@@ -82,3 +122,8 @@ def _placed(
         networks.normalizer,
     )
     return learner, ReturnTable(pick(pool.returns[rows], table.mean), is_pooled | table.seen)
+
+
+def _spread_out(actor: Actor, fresh: Actor) -> Actor:
+    """Policies whose continuous actions vary as much as those of a new one."""
+    return Actor(actor.stack, fresh.log_std)

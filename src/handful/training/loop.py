@@ -24,7 +24,7 @@ from handful.training.checkpoint import save_state
 from handful.training.config import TrainConfig, learner_settings
 from handful.training.config import method_settings as suited_method_settings
 from handful.training.health import check_finite, telling_what_is_kept
-from handful.training.intervention import intervene
+from handful.training.intervention import finish, intervene
 from handful.training.opening import load_run_state, open_run
 from handful.training.pace import Clock, seconds_before
 from handful.training.preflight import check_shapes
@@ -37,7 +37,6 @@ from handful.training.record import (
 from handful.training.signals import StopRequest, TrainingInterrupted
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
-from handful.training.validation import validate
 from handful.types import NumpyArray
 
 CHECKPOINT_EVERY = 30.0
@@ -178,7 +177,7 @@ def _run(
             state, seconds = _train(problem, config, state, folder, callbacks, stop, seconds)
 
     if config.keep_best and not state.shortlist.is_validated:
-        state = validate(problem, config, state)
+        state = finish(problem, config, state)
         if folder is not None:
             save_state(folder.checkpoint, state)
     chosen = state.chosen(config)

@@ -93,11 +93,11 @@ class Shortlist(eqx.Module):
 
 
 class Pool(eqx.Module):
-    """Policies that a run had, to go on from: a snapshot a round.
+    """Policies that a run had, to go on from and to choose from in the end.
 
     Attributes:
         count: rows that are filled, always the first ones.
-        returns: in features, when they were kept.
+        returns: in features, from validation.
         networks: their own parts of the learner.
     """
 
@@ -106,10 +106,11 @@ class Pool(eqx.Module):
     networks: Networks
 
     @classmethod
-    def empty(cls, like: Snapshot, rounds: int) -> "Pool":
-        """Room for the policies of so many snapshots."""
+    def empty(cls, like: Snapshot, shortlists: int) -> "Pool":
+        """Room for the policies of so many shortlists."""
+        rows = shortlists * SHORTLIST_LENGTH * like.returns.shape[0]
         returns, networks = jax.tree.map(
-            lambda leaf: jnp.zeros((rounds * leaf.shape[0], *leaf.shape[1:]), leaf.dtype),
+            lambda leaf: jnp.zeros((rows, *leaf.shape[1:]), leaf.dtype),
             (like.returns, like.networks),
         )
         return cls(jnp.zeros((), jnp.int32), returns, networks)
@@ -122,3 +123,11 @@ class Pool(eqx.Module):
             (snapshot.returns, snapshot.networks),
         )
         return Pool(self.count + snapshot.returns.shape[0], returns, networks)
+
+    def add_all(self, shortlist: Shortlist) -> "Pool":
+        """The policies of every moment of a shortlist that was validated."""
+        pool = self
+        for row in range(len(shortlist.updates)):
+            if jnp.isfinite(shortlist[row].welfare):
+                pool = pool.add(shortlist[row])
+        return pool

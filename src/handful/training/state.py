@@ -57,7 +57,8 @@ class TrainState(eqx.Module):
         shortlist: the best moments so far, by their training episodes; where a method intervenes,
             since it last did.
         validated: transitions per policy that validation has played.
-        pool: the best policies from before each intervention, of methods that go on from them.
+        pool: the shortlisted policies from before each intervention, of methods that go on from
+            them.
     """
 
     key: PRNGKey
@@ -103,8 +104,8 @@ def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
     parameters = method.parameters(assignment)
     learner, collector, table = init_policies(policies_key, problem, config, parameters)
     shortlist = Shortlist.empty(table.mean, learner.networks, assignment)
-    rounds = len(method.interventions(config.num_updates, config.num_policies))
-    pool = Pool.empty(shortlist.best, rounds) if method.keeps_pool else None
+    shortlists = 1 + len(method.interventions(config.num_updates, config.num_policies))
+    pool = Pool.empty(shortlist.best, shortlists) if method.keeps_pool else None
     zero = jnp.zeros((), jnp.int32)
     return TrainState(
         key, zero, learner, collector, table, assignment, shortlist, jnp.copy(zero), pool
