@@ -16,7 +16,7 @@ import polars as pl
 
 from handful.experiments.study import read_study
 from handful.reports.figures import write_time_figure
-from handful.reports.plots.time import Course
+from handful.reports.plots.time import Course, mean_course
 from handful.runs import RunFolder, write_text
 
 STUDIES = {"paper": Path("studies/robots.yaml"), "fast": Path("studies/robots-fast.yaml")}
@@ -29,7 +29,7 @@ SCHEMA = {
     "task": pl.String,
     "preset": pl.String,
     "seed": pl.Int64,
-    "update": pl.Int64,
+    "transitions": pl.Int64,
     "seconds": pl.Float64,
     "welfare": pl.Float64,
 }
@@ -38,7 +38,7 @@ STEP = 2.5
 
 
 def finished_runs() -> pl.DataFrame:
-    """Seconds and welfare after each update that is kept, of every finished run of `em`."""
+    """Transitions, seconds and welfare at the kept updates of every finished run of `em`."""
     frames = []
     for preset, study in STUDIES.items():
         for request in read_study(study).runs():
@@ -48,7 +48,7 @@ def finished_runs() -> pl.DataFrame:
             records = folder.read_metrics()
             kept = np.unique(np.linspace(0, len(records) - 1, POINTS).astype(int))
             run = {"task": request.task, "preset": preset, "seed": request.config.seed}
-            names = ("update", "seconds", "welfare")
+            names = ("transitions", "seconds", "welfare")
             frames += [run | {name: records[i][name] for name in names} for i in kept]
     return pl.DataFrame(frames, schema=SCHEMA)
 
@@ -59,33 +59,37 @@ def update_courses() -> pl.DataFrame:
     if COURSES.exists():
         before = pl.read_csv(COURSES, schema=SCHEMA)
         courses = pl.concat([before.join(courses, run, "anti"), courses])
-    courses = courses.sort(*run, "update").with_columns(pl.col("seconds", "welfare").round(3))
+    courses = courses.sort(*run, "transitions").with_columns(pl.col("seconds", "welfare").round(3))
     OUT.mkdir(parents=True, exist_ok=True)
     courses.write_csv(COURSES)
     return courses
 
 
-def by_preset(courses: pl.DataFrame, task: str) -> dict[str, dict[int, Course]]:
-    """The runs on a task by preset and seed."""
+def by_preset(courses: pl.DataFrame, task: str, clock: str) -> dict[str, dict[int, Course]]:
+    """The runs on a task by preset and seed, over the column `clock`."""
     runs: dict[str, dict[int, Course]] = {preset: {} for preset in STUDIES}
     for (preset, seed), run in courses.filter(task=task).group_by(
         "preset", "seed", maintain_order=True
     ):
-        runs[preset][seed] = Course(run["seconds"].to_numpy(), run["welfare"].to_numpy())
+        runs[preset][seed] = Course(run[clock].to_numpy(), run["welfare"].to_numpy())
     return {preset: seeds for preset, seeds in runs.items() if seeds}
 
 
-def table(runs: dict[str, dict[int, Course]]) -> list[str]:
-    """Minutes to each level, seed by seed, up to the highest that any run reached."""
+def table(runs: dict[str, dict[int, Course]], unit: str, scale: float) -> list[str]:
+    """When each level was reached: by every seed, and by the mean of the seeds."""
     top = max(course.welfare.max() for seeds in runs.values() for course in seeds.values())
     names = [f"{preset} (seeds {', '.join(map(str, seeds))})" for preset, seeds in runs.items()]
-    lines = [f"| welfare | {' | '.join(names)} |", "| --- |" + " --- |" * len(names)]
+    header = [f"welfare, then {unit}", *names, *(f"{preset}, mean" for preset in runs)]
+    lines = [f"| {' | '.join(header)} |", "|" + " --- |" * len(header)]
+
+    def reached(course: Course, level: float) -> str:
+        when = course.seconds_to(level)
+        return "never" if when is None else f"{when / scale:.1f}"
+
     for level in np.arange(STEP, top, STEP):
-        cells = []
-        for seeds in runs.values():
-            times = [course.seconds_to(level) for course in seeds.values()]
-            cells.append(", ".join("never" if t is None else f"{t / 60:.1f}" for t in times))
-        lines.append(f"| {level:g} | {' | '.join(cells)} |")
+        each = [", ".join(reached(one, level) for one in seeds.values()) for seeds in runs.values()]
+        means = [reached(mean_course([*seeds.values()]), level) for seeds in runs.values()]
+        lines.append(f"| {level:g} | {' | '.join([*each, *means])} |")
     return lines
 
 
@@ -99,13 +103,17 @@ def main() -> None:
         "`studies/robots.yaml` and `studies/robots-fast.yaml` (k = 5, n = 100). Each run had one "
         "core of two, while the other one was busy with other runs. Welfare is that of the "
         "moving-average returns in training, with sampled actions; the tables have the minutes of "
-        "training, compilation included, until it first was that high, seed by seed.",
+        "training, compilation included, until it first was that high, seed by seed, and when the "
+        "mean of the seeds was. How busy the machine was varied, so transitions are there too "
+        "(thousands a policy): a second of either preset has about as many of them.",
     ]
     for task in TASKS:
-        runs = by_preset(courses, task)
+        runs = by_preset(courses, task, "seconds")
+        counted = by_preset(courses, task, "transitions")
         figures = [OUT / f"{task}.{kind}" for kind in ("svg", "png")]
         write_time_figure({p: list(seeds.values()) for p, seeds in runs.items()}, *figures)
-        page += ["", f"## {task}", "", f"![Welfare against time]({task}.png)", "", *table(runs)]
+        page += ["", f"## {task}", "", f"![Welfare against time]({task}.png)", ""]
+        page += [*table(runs, "minutes", 60), "", *table(counted, "1,000 transitions", 1000)]
     write_text(OUT / "time-to-welfare.md", "\n".join(page) + "\n")
     print("\n".join(page))
 

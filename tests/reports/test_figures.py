@@ -16,7 +16,7 @@ from handful.reports.plots.budget import WelfareRow
 from handful.reports.plots.curves import Reference, draw_users, draw_welfare
 from handful.reports.plots.served import TableOrder, draw_returns
 from handful.reports.plots.style import policy_dashes
-from handful.reports.plots.time import Course, draw_welfare_against_time
+from handful.reports.plots.time import Course, draw_welfare_against_time, mean_course
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walk, lane_offset
 from handful.reports.run import read_run
 from handful.reports.words import count, number
@@ -175,6 +175,14 @@ def test_when_a_welfare_was_first_reached():
     assert course.seconds_to(1.0) == 10.0
     assert course.seconds_to(2.0) == 20.0
     assert course.seconds_to(4.0) is None
+
+
+def test_the_mean_of_courses_lasts_as_long_as_all_of_them():
+    slow = Course(np.array([2.0, 4.0]), np.array([2.0, 6.0]))
+    quick = Course(np.array([1.0, 3.0]), np.array([4.0, 8.0]))
+    mean = mean_course([slow, quick], points=4)
+    np.testing.assert_allclose(mean.seconds, [0, 1, 2, 3])
+    np.testing.assert_allclose(mean.welfare, [0, 2, 4, 6])  # nothing is earned before the start
 
 
 def test_welfare_against_time_names_every_group(tmp_path, axis):

@@ -69,7 +69,7 @@ def test_settings_fit_the_learner(name, preset_name):
 def test_em_waits_longer_for_robots_unless_told_otherwise():
     problem = handful.make("hopper")
     assert method_settings(problem, "em", "paper", {}) == {"warm_up": 100}
-    assert method_settings(problem, "em", "fast", {}) == {"warm_up": 150}
+    assert method_settings(problem, "em", "fast", {}) == {"warm_up": 100}
     assert method_settings(problem, "em", "paper", {"warm_up": 5}) == {"warm_up": 5}
     assert method_settings(problem, "random", "paper", {}) == {}
 

@@ -29,6 +29,13 @@ class Course:
         return float(self.seconds[np.argmax(reached)]) if reached.any() else None
 
 
+def mean_course(runs: Sequence[Course], points: int = 400) -> Course:
+    """The mean of several runs' welfare, for as long as all of them ran."""
+    common = np.linspace(0, min(run.seconds[-1] for run in runs), points)
+    welfare = [np.interp(common, run.seconds, run.welfare, left=0.0) for run in runs]
+    return Course(common, np.mean(welfare, axis=0))
+
+
 def draw_welfare_against_time(axis: Axes, courses: Mapping[str, Sequence[Course]]) -> None:
     """Every run as a thin line, and the mean of each group for as long as all of it ran.
 
@@ -42,10 +49,9 @@ def draw_welfare_against_time(axis: Axes, courses: Mapping[str, Sequence[Course]
         colour, dashes = policy_colour(i), policy_dashes(i)
         for run in runs:
             axis.plot(run.seconds / 60, run.welfare, color=colour, linewidth=0.6, alpha=0.45)
-        common = np.linspace(0, min(run.seconds[-1] for run in runs), 400)
-        mean = np.mean([np.interp(common, r.seconds, r.welfare, left=0.0) for r in runs], axis=0)
-        label = f"{name} (mean of {len(runs)})"
-        axis.plot(common / 60, mean, color=colour, linestyle=dashes, linewidth=2, label=label)
+        mean, label = mean_course(runs), f"{name} (mean of {len(runs)})"
+        line = {"color": colour, "linestyle": dashes, "linewidth": 2, "label": label}
+        axis.plot(mean.seconds / 60, mean.welfare, **line)
     axis.set_xlabel("minutes of training")
     axis.set_ylabel("welfare (mean return of a user)")
     axis.set_xlim(left=0)
