@@ -37,7 +37,7 @@ class OptimumCommand:
     """Of the draw of the users, 0 if not given; a run draws them with its own seed."""
 
     population: Path | None = None
-    """The users themselves: a CSV with a column 'target', in m/s, and perhaps one 'user'."""
+    """The users themselves: a CSV or Parquet file, one row a user; the task says which columns."""
 
     json: bool = False
     """Print JSON instead."""
