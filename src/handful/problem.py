@@ -241,6 +241,12 @@ register(
     samples_users=True,
 )
 register(
+    "market",
+    "handful.envs.market:make_market",
+    "Funds for investors, in a market with two regimes; risk aversions from 1 to 10.",
+    samples_users=True,
+)
+register(
     "half-cheetah",
     "handful.envs.mujoco.tasks:make_half_cheetah",
     "HalfCheetah in MuJoCo; each user wants it to run at a speed from 0 to 4 m/s.",
