@@ -247,6 +247,12 @@ register(
     samples_users=True,
 )
 register(
+    "glucose",
+    "handful.envs.glucose_users:make_glucose",
+    "An artificial pancreas; each user wants a glucose target of their own and fears lows.",
+    samples_users=True,
+)
+register(
     "half-cheetah",
     "handful.envs.mujoco.tasks:make_half_cheetah",
     "HalfCheetah in MuJoCo; each user wants it to run at a speed from 0 to 4 m/s.",

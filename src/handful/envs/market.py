@@ -250,6 +250,7 @@ def make_market(
         discount=0.5,  # what a fund holds changes nothing about the months that follow
         return_scale=1.0,
         learner_settings=_learner_settings,
+        method_settings=_method_settings,
         name="market",
         parameters=parameters,
     )
@@ -271,3 +272,13 @@ def _learner_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
     """Narrow first actions: shares are of the order of 1."""
     del num_policies, preset
     return {"initial_log_std": -1.0, "entropy_coefficient": 0.0, "final_entropy_coefficient": 0.0}
+
+
+def _method_settings(method: str, preset: str) -> Mapping[str, Any]:
+    """A longer warm-up for ``em``, so that funds know both regimes before users choose.
+
+    k = 5, 1,000,000 transitions, ``fast``, seeds 100 and 101: 99.8 % and 98.7 % of the optimum with
+    15 updates, 99.95 % and 99.4 % with 60.
+    """
+    del preset
+    return {"warm_up": 60} if method == "em" else {}
