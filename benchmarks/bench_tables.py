@@ -1,6 +1,6 @@
 """How long a table of users takes to load and check, as a population with linear preferences.
 
-    python benchmarks/bench_tables.py [--users 10000] [--features 20] [--rounds 5]
+python benchmarks/bench_tables.py [--users 10000] [--features 20] [--rounds 5]
 """
 
 import argparse

@@ -13,7 +13,7 @@ What users differ in is what they *want* (:mod:`handful.envs.glucose_users`), no
 
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -231,7 +231,7 @@ class ArtificialPancreas:
     def _reckon(self, gut: Float[Array, " 2"], told: Float[Array, ""]) -> Float[Array, " 2"]:
         """Carbohydrate on board a step later, with the published delay."""
 
-        def minute(_: int, gut: Float[Array, " 2"]) -> Float[Array, " 2"]:
+        def minute(_: Any, gut: Float[Array, " 2"]) -> Float[Array, " 2"]:
             return gut + gut_rates(gut, _eating(told), jnp.array(MEAL_DELAY))
 
         return jax.lax.fori_loop(0, STEP_MINUTES, minute, gut, unroll=5)

@@ -7,7 +7,7 @@ minute. Glucose production never falls below zero, as insulin cannot make the li
 it gives.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -176,7 +176,7 @@ def live(
     One minute is a seventh of the quickest time constant (insulin's 7 minutes in the blood).
     """
 
-    def minute(_: int, body: Body) -> Body:
+    def minute(_: Any, body: Body) -> Body:
         change = rates(body, infusion, eating, sensitivity, meal_delay)
         return jax.tree.map(lambda value, rate: value + rate, body, change)
 

@@ -3,9 +3,9 @@
 A policy is a fund that many investors share. Every month it sees which regime the market is in and
 says what share of wealth it holds in bonds, stocks and green stocks (clean energy, say); the rest
 is in cash, or borrowed. Within the month the shares are held constant, so with excess returns of
-mean :math:`\\mu_s` and covariance :math:`\\Sigma_s` a year in regime ``s`` wealth is log-normal, and
-an investor of constant relative risk aversion :math:`\\gamma` values shares ``w`` as much as a safe
-rate above cash (the certainty equivalent of the month; Merton, 1969) of
+mean :math:`\\mu_s` and covariance :math:`\\Sigma_s` a year in regime ``s`` wealth is log-normal,
+and an investor of constant relative risk aversion :math:`\\gamma` values shares ``w`` as much as a
+safe rate above cash (the certainty equivalent of the month; Merton, 1969) of
 
 .. math:: w \\cdot \\mu_s - \\gamma \\, w \\Sigma_s w / 2 .
 
@@ -164,8 +164,7 @@ def regime_shares() -> NumpyArray:
 
 
 def best_shares(risk_aversion: float, taste: float) -> NumpyArray:
-    """What suits such an investor in each regime (Merton, 1969), [S, assets], inside the box or
-    not."""
+    """What suits such an investor best (Merton, 1969): [S, assets], whether they fit or not."""
     wanted = np.array(MEANS) + np.array([0.0, 0.0, taste])
     return np.linalg.solve(covariances(), wanted[..., None])[..., 0] / risk_aversion
 
@@ -176,8 +175,11 @@ def can_hold(shares: NumpyArray) -> bool:
 
 
 def sharpe_and_taste() -> tuple[float, float, float]:
-    """What the market offers on average over regimes, in percent a year: the squared Sharpe ratio
-    of all assets, what a taste adds to first order, and to second (:mod:`handful.exact.funds`)."""
+    """What the market offers on average over regimes, in percent a year.
+
+    The squared Sharpe ratio of all assets, what a taste adds to it to first order, and to second:
+    ``A``, ``B`` and ``C`` of :mod:`handful.exact.funds`.
+    """
     green = np.array([0.0, 0.0, 1.0])
     for_return, for_taste = (
         np.linalg.solve(covariances(), np.broadcast_to(wanted, (len(REGIMES), 3))[..., None])

@@ -43,14 +43,19 @@ class FundMarket:
     squared_taste: float
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.squared_sharpe < np.inf or not 0.0 < self.squared_taste < np.inf:
-            raise ValueError("The market needs a positive squared Sharpe ratio, and an asset.")
+        positive = 0.0 < self.squared_sharpe < np.inf and 0.0 < self.squared_taste < np.inf
+        limit = self.squared_sharpe * self.squared_taste * (1 + 1e-9)  # Cauchy and Schwarz
+        if not (positive and self.cross**2 <= limit):
+            raise ValueError(
+                "No market has a squared Sharpe ratio, a cross term and a squared taste of "
+                f"{self.squared_sharpe}, {self.cross} and {self.squared_taste}."
+            )
 
     def worth(self, risk_aversion: np.ndarray, taste: np.ndarray) -> np.ndarray:
         """What each such investor gets from the fund that suits them best."""
-        return (
-            self.squared_sharpe + 2 * self.cross * taste + self.squared_taste * taste**2
-        ) / (2 * risk_aversion)
+        return (self.squared_sharpe + 2 * self.cross * taste + self.squared_taste * taste**2) / (
+            2 * risk_aversion
+        )
 
     def returns(
         self, funds: np.ndarray, risk_aversion: np.ndarray, taste: np.ndarray
