@@ -93,17 +93,14 @@ def test_parameters_may_be_the_callers():
     assert steps(environment, [[0.5, 0.5]])[1][0].terminated
 
 
-def test_policies_are_trained_in_it():
+def test_users_are_paid_by_the_whole_transition():
     population = handful.Population.from_parameters(
         {"place": [-1.0, 1.0]},
-        lambda outcome, users: 1.0 - jnp.abs(outcome.next_observation["place"] - users["place"]),
+        lambda outcome, users: outcome.reward + outcome.next_observation["place"] * users["place"],
         ["place"],
     )
-    problem = handful.RMDP(GymnaxEnvironment(Walk()), population)
-    tiny = {"batch_size": 64, "num_envs": 8, "minibatch_size": 32, "num_epochs": 1}
-    result = handful.train(problem, 2, steps=64, settings=tiny)
-    assert np.isfinite(result.evaluation.welfare)
-    assert (result.evaluation.deterministic.lengths <= 3).all()
+    _, (step,) = steps(GymnaxEnvironment(Walk()), [[1.0, 0.5]])
+    np.testing.assert_allclose(population.rewards(step.outcome), [-3.0, 0.0])
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,9 @@ def _sample(users: int, seed: int) -> tuple[NumpyArray, NumpyArray]:
     if seed < 0:
         raise HandfulError(f"The population's seed must be 0 or more, not {seed}.")
     rng = np.random.default_rng(seed)
-    targets = np.exp(rng.uniform(*np.log(TARGETS), users))
-    return targets, np.exp(rng.uniform(*np.log(FEARS), users))
+    (low, high), (calm, afraid) = np.log(TARGETS), np.log(FEARS)
+    targets = np.exp(rng.uniform(low, high, users))
+    return targets, np.exp(rng.uniform(calm, afraid, users))
 
 
 def _learner_settings(num_policies: int, preset: str) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ reads it. gymnax restarts an episode within the step that ends it; its step unde
 is what runs here, so that final observations are what they should be.
 """
 
+import importlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -126,7 +127,7 @@ def gymnax_environment(name: str, **settings: Any) -> GymnaxEnvironment:
         HandfulError: if gymnax is not installed, or has no such environment.
     """
     try:
-        import gymnax
+        gymnax: Any = importlib.import_module("gymnax")
     except ModuleNotFoundError as error:
         raise HandfulError(
             f"The environment '{name}' needs gymnax ({error}): pip install 'handful[gymnax]'."

@@ -266,8 +266,8 @@ def _sample(users: int, seed: int, taste: float) -> tuple[NumpyArray, NumpyArray
     if not 0.0 <= taste <= 1.0:
         raise HandfulError(f"The standard deviation of tastes must be from 0 to 1, not {taste}.")
     rng = np.random.default_rng(seed)
-    risk_aversion = np.exp(rng.uniform(*np.log(RISK_AVERSIONS), users))
-    return risk_aversion, taste * rng.normal(size=users)
+    low, high = np.log(RISK_AVERSIONS)
+    return np.exp(rng.uniform(low, high, users)), taste * rng.normal(size=users)
 
 
 def _learner_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
