@@ -65,7 +65,8 @@ def _lines(best: "Optimum") -> list[str]:
         f"{best.kind}: welfare {best.welfare:.4f} with {best.num_policies} policies",
         best.explanation,
     ]
-    earns = best.returns.max(axis=0) > 0
+    # Where the least that one can get is nothing, who gets nothing is served by nobody.
+    earns = (best.returns.max(axis=0) > 0) | (best.returns.min() < 0)
     for policy, certificate in enumerate(best.certificate):
         served = int((earns & (best.assignment == policy)).sum())
         if best.unit:
