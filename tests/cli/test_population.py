@@ -72,6 +72,7 @@ def test_a_run_of_a_file_keeps_its_users_and_can_be_opened_again(call, tmp_path,
     report = (tmp_path / "run" / "report.html").read_text()
     assert "Users by club" in report
     assert "<td>b</td>" in report
+    assert "--population USERS.csv" in report
     code, output, _ = call("evaluate", "run", "--episodes", 4)
     assert code == 0
     assert "% of the upper bound 100.00" in output

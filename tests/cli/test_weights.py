@@ -20,7 +20,12 @@ def arms():
 
 def test_a_table_of_weights_goes_all_the_way(call, tmp_path):
     frame = pl.DataFrame(
-        {"id": ["ann", "bob", "cleo"], "right": [1.0, 0.5, 0.0], "left": [0.0, 0.5, 1.0], "Ward": "a"}
+        {
+            "id": ["ann", "bob", "cleo"],
+            "right": [1.0, 0.5, 0.0],
+            "left": [0.0, 0.5, 1.0],
+            "Ward": "a",
+        }
     )
     frame.write_parquet(tmp_path / "users.parquet")
     command = ["train", "arms", "--policies", 2, "--population", "users.parquet", "--out", "run"]
