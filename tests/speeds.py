@@ -1,6 +1,6 @@
 """A task whose users each want a velocity, without a robot: actions are velocities."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +10,7 @@ import pytest
 
 from handful.environment import Box, TimeStep
 from handful.envs.mujoco.motion import Motion
-from handful.envs.mujoco.targets import sample_targets, speed_seekers
-from handful.population import Population
+from handful.envs.mujoco.targets import users_with_speeds
 from handful.problem import _TASKS, RMDP, register
 from handful.types import Array, Float, Int, PRNGKey
 
@@ -42,19 +41,12 @@ class Cruise:
 
 def make_cruise(**parameters: Any) -> RMDP:
     return RMDP(
-        Cruise(), _users(**parameters), return_scale=100.0, name="cruise", parameters=parameters
+        Cruise(),
+        users_with_speeds(TOP_SPEED, STEPS, **parameters),
+        return_scale=100.0,
+        name="cruise",
+        parameters=parameters,
     )
-
-
-def _users(
-    users: int = 100,
-    population_seed: int = 0,
-    targets: Sequence[float] | None = None,
-    user_ids: Sequence[str] = (),
-) -> Population:
-    if targets is None:
-        targets = sample_targets(users, TOP_SPEED, population_seed).tolist()
-    return speed_seekers(targets, TOP_SPEED, STEPS, user_ids)
 
 
 @contextmanager

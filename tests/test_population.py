@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from handful.errors import HandfulError
 from handful.population import Population
+from handful.tables import Column
 
 FLOATS = st.floats(-100, 100, width=32)
 SIZES = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
@@ -99,3 +100,58 @@ def test_population_of_nobody_is_refused(num_users):
 def test_ragged_table_is_refused():
     with pytest.raises(HandfulError, match="numbers only"):
         Population(coefficients=np.array([[1, 2], [3]], dtype=object))
+
+
+WEIGHTS = {
+    "id": ["ann", "bob"],
+    "clinic": ["north", "south"],
+    "fuel": ["0", "0.5"],
+    "time": ["1", "2"],
+}
+
+
+def test_table_gives_weights_by_the_names_of_the_features():
+    population = Population.from_table(WEIGHTS, ["time", "fuel"])
+    np.testing.assert_array_equal(population.coefficients, [[1.0, 0.0], [2.0, 0.5]])
+    assert population.feature_names == ("time", "fuel")
+    assert population.user_ids == ("ann", "bob")
+    assert list(population.attributes["clinic"]) == ["north", "south"]
+    in_order = Population.from_table(WEIGHTS, features=lambda outcome: 2 * outcome)
+    assert in_order.feature_names == ("fuel", "time")
+    np.testing.assert_array_equal(in_order.rewards(jnp.array([1.0, 2.0])), [4.0, 9.0])
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"time": [0, 1], "fuel": [0, 1]}, r"only weights of 0 in row 1 \(columns time, fuel\)"),
+        ({"time": [0, 1]}, "no column 'fuel'"),
+        ({"time": [0, 1], "fuel": [1, 1], "smell": [1, 1]}, "'smell', that nothing asks for"),
+        ({"time": [0, 1], "fuel": [1, "much"]}, "'much' in column 'fuel' of row 2: .* weights"),
+        ({"time": [0, 1], "fuel": [1, np.nan]}, "nan in column 'fuel' of row 2"),
+    ],
+)
+def test_bad_table_is_refused(columns, sentence):
+    with pytest.raises(HandfulError, match=sentence):
+        Population.from_table(columns, ["time", "fuel"])
+
+
+def test_parameters_of_a_reward_function():
+    population = Population.from_parameters(
+        {"target": [1.0, 3.0], "width": [2.0, 1.0], "id": ["ann", "bob"], "club": ["x", "y"]},
+        lambda speed, users: -jnp.abs(users["target"] - speed) / users["width"],
+        ["target", Column("width", "widths", 0.1, 9.0)],
+    )
+    np.testing.assert_allclose(population.rewards(jnp.array(2.0)), [-0.5, -1.0])
+    assert population.user_ids == ("ann", "bob")
+    assert list(population.attributes) == ["target", "width", "club"]
+    with pytest.raises(HandfulError, match=r"widths, from 0\.1 to 9"):
+        Population.from_parameters(
+            {"width": [0.0]}, lambda o, u: u["width"], [Column("width", "widths", 0.1, 9.0)]
+        )
+
+
+@pytest.mark.parametrize("names", [("one",), ("one", "one"), ("one", "two", "three")])
+def test_feature_names_that_do_not_fit_are_refused(names):
+    with pytest.raises(HandfulError, match="2 features, so it needs as many names"):
+        Population(np.eye(2), feature_names=names)

@@ -4,7 +4,7 @@ import handful
 from handful.envs.resource_gathering import ResourceGathering
 from handful.errors import HandfulError
 from handful.population import Population
-from handful.problem import RMDP, Task, make, register, run_parameters, tasks
+from handful.problem import RMDP, Task, described_parameters, make, register, run_parameters, tasks
 from tests.environments import ContextualBandit
 
 
@@ -98,9 +98,17 @@ def test_users_are_drawn_with_the_runs_seed_unless_said_otherwise():
     assert run_parameters("ant", 7, {"targets": (1.0,)}) == {"targets": (1.0,)}
 
 
+def test_a_path_of_users_is_described_by_what_is_there(tmp_path):
+    path = tmp_path / "users.csv"
+    path.write_text("target\n1.5\n")
+    described = described_parameters({"population": str(path), "tolerance": 0.1})
+    assert described == {"population": {"target": ["1.5"]}, "tolerance": 0.1}
+    assert described_parameters(described) == described
+
+
 def test_fixed_users_stay_as_they_are():
     assert run_parameters("resource-gathering", 7, {"height": 2}) == {"height": 2}
-    sentence = "'resource-gathering' has users of its own.*ant, glide, half"
+    sentence = "'resource-gathering' has users of its own.*ant, glide, glucose, half"
     with pytest.raises(HandfulError, match=sentence):
         run_parameters("resource-gathering", 7, {}, {"users": 5})
 

@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.errors import HandfulError
+from handful.tables import Column, Users, read_users
 from handful.types import Array, Float, NumpyArray
 
 FeatureFn = Callable[[Any], Float[Array, " D"]]
+ParametricFn = Callable[[Any, Mapping[str, Float[Array, " N"]]], Float[Array, " N"]]
 
 
 def outcome_is_features(outcome: Float[Array, " D"]) -> Float[Array, " D"]:
@@ -37,6 +39,7 @@ class Population:
             exact. Evaluation pays by it.
         attributes: what else is known of the users, by name: [N] values each (a target, a group);
             kept through to every result too.
+        feature_names: [D] distinct names of the features, where they have any.
 
     Raises:
         HandfulError: if the coefficients are not a finite [N, D] table with N, D >= 1, or the
@@ -48,6 +51,7 @@ class Population:
     user_ids: tuple[str, ...] = ()
     reward_fn: FeatureFn | None = None
     attributes: Mapping[str, NumpyArray] = field(default_factory=dict)
+    feature_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         coefficients = _finite_table(self.coefficients)
@@ -66,6 +70,13 @@ class Population:
                     f"The attribute '{name}' has shape {list(np.shape(values))}: give one value "
                     f"for each of the {len(coefficients)} users."
                 )
+        names = tuple(self.feature_names)
+        if names and (len(names) != coefficients.shape[1] or len(set(names)) != len(names)):
+            raise HandfulError(
+                f"The population has {coefficients.shape[1]} features, so it needs as many names, "
+                f"all different, not {', '.join(names)}."
+            )
+        object.__setattr__(self, "feature_names", names)
         object.__setattr__(self, "coefficients", coefficients)
         object.__setattr__(self, "user_ids", tuple(user_ids))
 
@@ -98,6 +109,79 @@ class Population:
             raise HandfulError(f"A population needs at least one user, not {num_users}.")
         return cls(np.eye(num_users, dtype=np.float32), features, tuple(user_ids))
 
+    @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        feature_names: Sequence[str] | None = None,
+        features: FeatureFn = outcome_is_features,
+        labels: Sequence[str] = (),
+    ) -> "Population":
+        """Linear preferences from a table with one row a user.
+
+        Args:
+            table: a CSV or Parquet file, or a DataFrame; what else it may be, and hold, says
+                :mod:`handful.tables`. A column ``user`` or ``id`` names the users, and text is
+                kept as a label.
+            feature_names: of the features in their order; each is a column of weights. None for
+                all columns of numbers, in the order of the table.
+            features: from the outcome of one step to the feature vector [D].
+            labels: columns of numbers that are labels too.
+
+        Raises:
+            HandfulError: one sentence with the file, the row and the column.
+        """
+        columns = None
+        if feature_names is not None:
+            columns = [Column(name, "finite weights") for name in feature_names]
+        users = read_users(table, columns, labels)
+        weights = np.stack(list(users.numbers.values()), axis=1)
+        idle = np.flatnonzero(~weights.any(axis=1))
+        if len(idle):
+            raise HandfulError(
+                f"{users.table.source} has only weights of 0 in {users.table.where(int(idle[0]))} "
+                f"(columns {', '.join(users.numbers)}): whatever a policy did would be the same to "
+                f"that user, so give at least one weight or leave the user out."
+            )
+        return cls(
+            weights,
+            features,
+            users.user_ids,
+            attributes=users.labels,
+            feature_names=tuple(users.numbers),
+        )
+
+    @classmethod
+    def from_parameters(
+        cls,
+        table: Any,
+        reward_fn: ParametricFn,
+        parameters: Sequence[str | Column],
+        labels: Sequence[str] = (),
+    ) -> "Population":
+        """Reward functions of one form, whose parameters are in a table with one row a user.
+
+        Every user's reward is a feature (``D = N``).
+
+        Args:
+            table: as in :meth:`from_table`.
+            reward_fn: ``reward_fn(outcome, parameters)`` gives all users' rewards [N], in
+                ``jax.numpy``; ``parameters`` has an array [N] by the name of each.
+            parameters: the columns with the parameters, kept through to every result.
+            labels: columns of numbers that are labels.
+
+        Raises:
+            HandfulError: one sentence with the file, the row and the column.
+        """
+        columns = [Column(one) if isinstance(one, str) else one for one in parameters]
+        users = read_users(table, columns, labels)
+        return cls(
+            np.eye(users.table.num_users, dtype=np.float32),
+            _parametric_rewards(users, reward_fn),
+            users.user_ids,
+            attributes={**users.numbers, **users.labels},
+        )
+
     @property
     def num_users(self) -> int:
         """``N``."""
@@ -117,6 +201,15 @@ class Population:
     def returns(self, feature_returns: NumpyArray) -> NumpyArray:
         """Users' returns [..., N] from returns in features [..., D]: :math:`Q = C \\Phi^T`."""
         return feature_returns @ self.coefficients.T
+
+
+def _parametric_rewards(users: Users, reward_fn: ParametricFn) -> FeatureFn:
+    numbers = {name: values.astype(np.float32) for name, values in users.numbers.items()}
+
+    def rewards(outcome: Any) -> Float[Array, " N"]:
+        return reward_fn(outcome, {name: jnp.asarray(values) for name, values in numbers.items()})
+
+    return rewards
 
 
 def _finite_table(values: Any) -> NumpyArray:

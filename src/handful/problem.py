@@ -8,6 +8,7 @@ from typing import Any
 from handful.environment import Environment, HostEnvironment
 from handful.errors import HandfulError
 from handful.population import Population
+from handful.tables import read_table
 from handful.validation import did_you_mean
 
 
@@ -106,9 +107,8 @@ class Task:
             returns an :class:`RMDP`. It is imported when the task is made, not before.
         description: one line for ``handful tasks``.
         samples_users: whether the task draws its users by chance. Such a task takes the parameters
-            ``users`` (how many) and ``population_seed``; or instead of them ``targets`` (what each
-            user wants), with ``user_ids`` for those who have names. Other tasks have users of
-            their own.
+            ``users`` (how many) and ``population_seed``; or instead of them ``population``, a table
+            of users (:mod:`handful.tables`). Other tasks have users of their own.
     """
 
     name: str
@@ -121,6 +121,9 @@ _TASKS: dict[str, Task] = {}
 
 _SAMPLING = ("users", "population_seed")
 """Parameters of how users are drawn."""
+
+_GIVEN = ("population", "targets")
+"""Parameters that say who the users are; ``targets`` are those of users who want velocities."""
 
 
 def register(name: str, entry_point: str, description: str, samples_users: bool = False) -> None:
@@ -142,16 +145,33 @@ def tasks() -> tuple[Task, ...]:
 def make(name: str, **parameters: Any) -> RMDP:
     """The task of that name; the parameters are the task's own (see ``handful tasks``).
 
+    A ``population`` may be all that :func:`handful.tables.read_table` reads.
+
     Raises:
-        HandfulError: if there is no such task, or it does not take such parameters.
+        HandfulError: if there is no such task, it does not take such parameters, or the population
+            is no such table.
     """
     module, _, function = _task(name).entry_point.partition(":")
     factory = getattr(importlib.import_module(module), function)
+    if "population" in parameters:  # read once: a run keeps the table, not its path
+        parameters["population"] = read_table(parameters["population"])
     try:
         problem = factory(**parameters)
     except TypeError as error:
         raise HandfulError(f"Task '{name}' was given parameters it cannot use: {error}.") from None
     return problem
+
+
+def described_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a task as JSON holds them: a table of users with all that is in it.
+
+    Raises:
+        HandfulError: if the population is no table of users.
+    """
+    return {
+        name: read_table(value).to_dict() if name == "population" else value
+        for name, value in parameters.items()
+    }
 
 
 def run_parameters(
@@ -188,12 +208,12 @@ def run_parameters(
     given = {**parameters, **users}
     if not task.samples_users:
         return given
-    if "targets" in given:
+    if any(parameter in given for parameter in _GIVEN):
         spare = next((sampling for sampling in _SAMPLING if sampling in given), None)
         if spare:
             raise HandfulError(
-                f"'{spare}' is for users who are sampled, but these are given with their targets: "
-                f"leave out one or the other."
+                f"'{spare}' is for users who are sampled, but these users are given: leave out one "
+                f"or the other."
             )
         return given
     return {"population_seed": seed, **given}
@@ -218,6 +238,18 @@ register(
     "glide",
     "handful.envs.glide:make_glide",
     "A body on a line, trained in seconds; each user wants it to glide at 0 to 4 m/s.",
+    samples_users=True,
+)
+register(
+    "market",
+    "handful.envs.market:make_market",
+    "Funds for investors, in a market with two regimes; risk aversions from 1 to 10.",
+    samples_users=True,
+)
+register(
+    "glucose",
+    "handful.envs.glucose_users:make_glucose",
+    "An artificial pancreas; each user wants a glucose target of their own and fears lows.",
     samples_users=True,
 )
 register(

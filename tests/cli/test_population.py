@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from handful.cli.population import chosen_users, read_population
+from handful.cli.population import chosen_users
 from handful.envs.mujoco.targets import sample_targets
-from handful.errors import HandfulError
 from tests.speeds import TOP_SPEED, cruise_registered
 
 TINY = ["--steps", "64", "--set", "batch_size=64", "--set", "num_envs=8"]
@@ -21,58 +20,6 @@ def file(tmp_path):
         return path
 
     return write
-
-
-def test_targets_alone(file):
-    path = file("target\n1.5\n0\n2e-1\n")
-    assert read_population(path) == {"targets": (1.5, 0.0, 0.2)}
-
-
-def test_names_in_any_column_and_other_columns_are_fine(file):
-    path = file('\ufeffage, target ,user\r\n44,1.5,ann\r\n\r\n31,2," bob"\r\n')
-    assert read_population(path) == {"targets": (1.5, 2.0), "user_ids": ("ann", "bob")}
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", "has no column 'target': its line 1"),
-        ("user,speed\nann,1\n", "has no column 'target'"),
-        ("user,target\n", "has no users"),
-        ("target\n1\nfast\n", "'fast' in column 'target' of line 3"),
-        ("target\n1\n\nnan\n", "'nan' in column 'target' of line 4"),
-        ("target\ninf\n", "'inf' in column 'target' of line 2"),
-        ("target\n-0.5\n", "'-0.5' in column 'target' of line 2"),
-        ("user,target\nann\n", "'' in column 'target' of line 2"),
-        ("user,target\nann,1\nbob,2\nann,3\n", "'ann' again, as in line 2, in column 'user' of"),
-        ("user,target\nann,1\n,2\n", "nothing in column 'user' of line 3"),
-        ("target,user\n1,ann\n2\n", "nothing in column 'user' of line 3"),
-        ('target\n"1\n2"\n', r"'1\n2' in column 'target' of line 3"),
-        ('target\n1\n"2\n3\n', "cannot be read (unexpected end of data)"),
-    ],
-)
-def test_a_bad_file_is_one_sentence_with_file_line_and_column(file, text, sentence):
-    path = file(text)
-    with pytest.raises(HandfulError) as error:
-        read_population(path)
-    assert sentence in str(error.value)
-    assert f"'{path}'" in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_files_that_are_no_text(file, tmp_path):
-    path = tmp_path / "binary.csv"
-    path.write_bytes(b"target\n\xff\xfe\n")
-    for unreadable in (path, tmp_path, tmp_path / "none.csv"):
-        with pytest.raises(HandfulError, match="cannot be read"):
-            read_population(unreadable)
-
-
-def test_a_million_users(file):
-    path = file("user,target\n" + "".join(f"u{i},{i / 1e6}\n" for i in range(1_000_000)))
-    read = read_population(path)
-    assert read["targets"] == tuple(i / 1e6 for i in range(1_000_000))
-    assert read["user_ids"][-1] == "u999999"
 
 
 def test_only_what_was_asked_for_becomes_a_parameter():
@@ -109,10 +56,23 @@ def test_a_run_draws_its_users_with_its_own_seed(call, tmp_path):
 
 
 def test_a_run_of_a_file_keeps_its_users_and_can_be_opened_again(call, tmp_path, file):
-    path = file("user,target\nann,1\nbob,3\ncleo,3\n")
+    path = file("user,target,club\nann,1,a\nbob,3,b\ncleo,3,b\n")
     problem = trained(call, tmp_path, "--population", path)
-    assert problem["parameters"] == {"targets": [1, 3, 3], "user_ids": ["ann", "bob", "cleo"]}
-    assert problem["users"] == ["ann", "bob", "cleo"]
+    users, clubs = ["ann", "bob", "cleo"], ["a", "b", "b"]
+    table = {"user": users, "target": ["1", "3", "3"], "club": clubs}
+    assert problem["parameters"] == {"population": table}
+    assert problem["users"] == users
+    assert problem["attributes"] == {"target": [1, 3, 3], "club": clubs}
+    path.unlink()
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert evaluation["attributes"] == problem["attributes"]
+    rows = (tmp_path / "run" / "assignment.csv").read_text().splitlines()
+    assert rows[0].startswith("user,target,club,policy,return")
+    assert rows[2].startswith("bob,3.0,b,")
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "Users by club" in report
+    assert "<td>b</td>" in report
+    assert "--population USERS.csv" in report
     code, output, _ = call("evaluate", "run", "--episodes", 4)
     assert code == 0
     assert "% of the upper bound 100.00" in output
@@ -151,6 +111,11 @@ FIXED = "has users of its own"
         (["optimum", "resource-gathering", "--seed", "5"], FIXED),
         (["optimum", "resource-gathering", "--population", "good.csv"], FIXED),
         (["optimum", "cruise", "--population", "none.csv"], "'none.csv' cannot be read"),
+        (["train", "cruise", "--population", "twins.csv"], "'ann' again, as in line 2, in column"),
+        (["train", "cruise", "--population", "empty.csv"], "'empty.csv' is empty"),
+        (["train", "cruise", "--population", "mixed.csv"], "column 'user' of line 3 is not in UTF"),
+        (["train", "cruise", "--population", "more.csv"], "column of numbers, 'age', that nothing"),
+        (["train", "cruise", "--param", "population=less.csv"], "has no column 'target'"),
         (["train", "cruise", "--population", "bad.csv"], "'x' in column 'target' of line 2"),
         (["train", "cruise", "--population", "good.csv", "--users", "3"], "'users' is for users"),
         (["optimum", "cruise", "--population", "good.csv", "--seed", "3"], "'population_seed' is"),
@@ -163,6 +128,11 @@ FIXED = "has users of its own"
 def test_one_sentence_and_exit_code_2(call, tmp_path, arguments, sentence):
     (tmp_path / "good.csv").write_text("target\n1\n2\n")
     (tmp_path / "bad.csv").write_text("target\nx\n")
+    (tmp_path / "twins.csv").write_text("user,target\nann,1\nann,2\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "mixed.csv").write_bytes("user,target\nJosé,1\n".encode() + b"Jos\xe9,2\n")
+    (tmp_path / "more.csv").write_text("age,target\n44,1\n")
+    (tmp_path / "less.csv").write_text("user\nann\n")
     out = ["--out", "run"] if arguments[0] == "train" else []
     code, output, errors = call(*arguments, "--policies", "2", *out)
     assert code == 2

@@ -37,7 +37,7 @@ class OptimumCommand:
     """Of the draw of the users, 0 if not given; a run draws them with its own seed."""
 
     population: Path | None = None
-    """The users themselves: a CSV with a column 'target', in m/s, and perhaps one 'user'."""
+    """The users themselves: a CSV or Parquet file, one row a user; the task says which columns."""
 
     json: bool = False
     """Print JSON instead."""
@@ -65,7 +65,8 @@ def _lines(best: "Optimum") -> list[str]:
         f"{best.kind}: welfare {best.welfare:.4f} with {best.num_policies} policies",
         best.explanation,
     ]
-    earns = best.returns.max(axis=0) > 0
+    # Where the least that one can get is nothing, who gets nothing is served by nobody.
+    earns = (best.returns.max(axis=0) > 0) | (best.returns.min() < 0)
     for policy, certificate in enumerate(best.certificate):
         served = int((earns & (best.assignment == policy)).sum())
         if best.unit:

@@ -49,7 +49,7 @@ class Train:
     """Of the draw of the users; by default --seed."""
 
     population: Path | None = None
-    """The users themselves: a CSV with a column 'target', in m/s, and perhaps one 'user'."""
+    """The users themselves: a CSV or Parquet file, one row a user; the task says which columns."""
 
     set: Pairs = ()
     """A setting of the learner that differs from the preset, NAME=VALUE; may be repeated."""

@@ -10,7 +10,7 @@ that is zero but in a narrow band teaches nothing from afar, and whoever first s
 tempted to stay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from handful.environment import Box, TimeStep
 from handful.envs.mujoco.motion import Motion
-from handful.envs.mujoco.targets import sample_targets, speed_seekers
+from handful.envs.mujoco.targets import users_with_speeds
 from handful.problem import RMDP
 from handful.types import Array, Float, PRNGKey
 
@@ -65,28 +65,15 @@ def make_glide(**parameters: Any) -> RMDP:
     return replace(glide_task(**parameters), parameters=parameters)
 
 
-def glide_task(
-    users: int = 100,
-    population_seed: int = 0,
-    targets: Sequence[float] | None = None,
-    user_ids: Sequence[str] = (),
-) -> RMDP:
-    """The body and its users.
-
-    Args:
-        users: how many to draw, uniformly between standing still and the top speed.
-        population_seed: of that draw.
-        targets: given users instead: the speed that each wants, metres per second.
-        user_ids: their names, where ``targets`` are given.
+def glide_task(**users: Any) -> RMDP:
+    """The body and its users, as :func:`handful.envs.mujoco.targets.users_with_speeds` takes them.
 
     Raises:
         HandfulError: for a number of users below 1, or targets that cannot be.
     """
-    if targets is None:
-        targets = sample_targets(users, TOP_SPEED, population_seed).tolist()
     return RMDP(
         environment=Glide(),
-        population=speed_seekers(targets, TOP_SPEED, TIME_LIMIT, user_ids),
+        population=users_with_speeds(TOP_SPEED, TIME_LIMIT, **users),
         discount=0.95,
         return_scale=20.0,
         learner_settings=_learner_settings,

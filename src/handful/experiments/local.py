@@ -14,7 +14,7 @@ from typing import Any
 from handful.devices import keep_compiled_programs, share_cores, usable_cores, use_cores
 from handful.errors import HandfulError
 from handful.experiments.study import RunRequest
-from handful.problem import make
+from handful.problem import described_parameters, make
 from handful.runs import RunFolder
 from handful.training.config import TrainConfig
 
@@ -123,7 +123,7 @@ def _is_done(request: RunRequest) -> bool:
         return False
     stored = folder.read_config()
     same_settings = TrainConfig.from_dict(stored["settings"]) == request.config
-    parameters = json.loads(json.dumps(dict(request.parameters)))
+    parameters = json.loads(json.dumps(described_parameters(request.parameters)))
     if not same_settings or stored["problem"]["parameters"] != parameters:
         raise HandfulError(
             f"'{request.folder}' holds a run with other settings than the study asks for: move it "

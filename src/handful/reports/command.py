@@ -7,6 +7,9 @@ from typing import Any
 
 from handful.reports.run import Run
 
+USERS_FILE = "USERS.csv"
+"""What stands for the table that the users came from."""
+
 
 def train_command(run: Run) -> str | None:
     """``handful train ...`` over several lines, or nothing for a problem that has no name.
@@ -17,9 +20,13 @@ def train_command(run: Run) -> str | None:
     settings = run.settings
     if run.problem["name"] == "custom":
         return None
+    parameters = dict(run.problem["parameters"])
+    # A table of users is too long for a command line: the config has it, the caller has the file.
+    users = [f"--population {USERS_FILE}"] if parameters.pop("population", None) else []
     parts = [
         f"handful train {shlex.quote(run.problem['name'])}",
-        *_pairs("--param", run.problem["parameters"]),
+        *users,
+        *_pairs("--param", parameters),
         f"--policies {settings['num_policies']}",
         f"--method {shlex.quote(settings['method'])}",
         *_pairs("--method-set", settings["method_settings"]),

@@ -81,6 +81,7 @@ def _page(run: Run, shown: dict[str, dict[str, str]]) -> str:
         "measurements": facts.measurements(results),
         "shows_soft": facts.says_more(results, "soft"),
         "shows_reassigned": facts.says_more(results, "reassigned"),
+        "group_rows": facts.group_rows(run, results),
         "policy_rows": facts.policy_rows(results, speeds),
         "worst_rows": facts.user_rows(run, results, speeds, facts.NUM_WORST),
         "user_rows": facts.user_rows(run, results, speeds, facts.MAX_USERS_LISTED),

@@ -17,6 +17,9 @@ MAX_USERS_LISTED = 1000
 
 NUM_WORST = 5
 
+MAX_GROUPS = 30
+"""A label with more values than this groups nobody: a postcode, a remark."""
+
 _METHODS = {
     "em": (
         "expectation–maximisation: again and again each user goes to the policy that has served "
@@ -67,10 +70,20 @@ class PolicyRow(NamedTuple):
     lowest: str
 
 
+class GroupRow(NamedTuple):
+    """Users who share a label; ``worst`` is the lowest mean return among them."""
+
+    label: str
+    users: int
+    mean: str
+    worst: str
+
+
 class UserRow(NamedTuple):
     """One user under their policy; ``target`` is empty where users do not want velocities."""
 
     name: str
+    labels: tuple[str, ...]
     target: str
     policy: int
     colour: str
@@ -146,6 +159,26 @@ def policy_rows(results: Results, speeds: Speeds | None) -> list[PolicyRow]:
     return rows
 
 
+def group_rows(run: Run, results: Results) -> dict[str, list[GroupRow]]:
+    """By the name of each label that several users share: a row a group, worst served first."""
+    tables = {}
+    for name, values in run.labels.items():
+        groups, members = np.unique(np.array(values), return_inverse=True)
+        if not 1 < len(groups) <= min(MAX_GROUPS, len(values) - 1):
+            continue
+        found = [results.utilities[members == group] for group in range(len(groups))]
+        tables[name] = [
+            GroupRow(
+                str(groups[i]) or "none",
+                len(found[i]),
+                number(found[i].mean()),
+                number(found[i].min()),
+            )
+            for i in np.argsort([utilities.mean() for utilities in found], kind="stable")
+        ]
+    return tables
+
+
 def user_rows(run: Run, results: Results, speeds: Speeds | None, limit: int) -> list[UserRow]:
     """The ``limit`` users with the lowest mean return, lowest first."""
     order = np.argsort(results.utilities, kind="stable")[:limit]
@@ -158,6 +191,7 @@ def _user(run: Run, results: Results, speeds: Speeds | None, user: int) -> UserR
     gains = results.returns[best, user] > results.returns[policy, user]
     return UserRow(
         run.users[user],
+        tuple(values[user] for values in run.labels.values()),
         "" if speeds is None else number(speeds.targets[user]),
         policy,
         policy_colour(policy),

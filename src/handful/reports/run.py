@@ -88,6 +88,16 @@ class Run:
         return self.config["settings"]
 
     @property
+    def labels(self) -> dict[str, list[str]]:
+        """What the users' table said of them in words, by column: [N] each."""
+        found = self.problem.get("attributes", {})
+        return {
+            name: values
+            for name, values in found.items()
+            if len(values) == len(self.users) and all(isinstance(value, str) for value in values)
+        }
+
+    @property
     def num_policies(self) -> int:
         """``K``."""
         return self.settings["num_policies"]

@@ -13,7 +13,7 @@ from handful.evaluation.gap import Gap
 from handful.evaluation.returns import EVALUATION_STREAM, Evaluation, Measurement
 from handful.exact.optimum import Optimum
 from handful.learner.policies import Policies
-from handful.problem import RMDP
+from handful.problem import RMDP, described_parameters
 from handful.runs import RunFolder, write_csv, write_json
 from handful.training.config import TrainConfig
 from handful.training.step import StepMetrics
@@ -30,16 +30,14 @@ def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
     return {
         "problem": {
             "name": problem.name,
-            "parameters": dict(problem.parameters),
+            "parameters": described_parameters(problem.parameters),
             "environment": fields,  # type: ignore[arg-type]
             "discount": problem.discount,
             "return_scale": problem.return_scale,
             "users": list(problem.population.user_ids),
-            "attributes": {
-                name: np.asarray(values).tolist()
-                for name, values in problem.population.attributes.items()
-            },
+            "attributes": _attributes(problem),
             "num_features": problem.num_features,
+            "feature_names": list(problem.population.feature_names),
         },
         "settings": config.to_dict(),
         "versions": {
@@ -50,6 +48,13 @@ def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
             "platform": platform.platform(),
             "device": jax.devices()[0].device_kind,
         },
+    }
+
+
+def _attributes(problem: RMDP) -> dict[str, list[Any]]:
+    """What is known of the users besides their names, by name."""
+    return {
+        name: np.asarray(values).tolist() for name, values in problem.population.attributes.items()
     }
 
 
@@ -76,6 +81,7 @@ def evaluation_record(
         "num_episodes": evaluation.num_episodes,
         "evaluation_seed": evaluation.seed,
         "users": list(problem.population.user_ids),
+        "attributes": _attributes(problem),
         "assignment": evaluation.assignment.tolist(),
         "returns": deterministic.returns.tolist(),
         "returns_stderr": deterministic.returns_stderr.tolist(),

@@ -7,7 +7,7 @@ episode of full length at exactly ``v_i`` returns 100.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from handful.compression import Compression, compress
 from handful.envs.mujoco.motion import Motion
 from handful.errors import HandfulError
 from handful.population import Population
+from handful.tables import Column, read_users
 from handful.types import Array, Float, NumpyArray
 
 FULL_RETURN = 100.0
@@ -100,6 +101,44 @@ def sample_targets(num_users: int, top_speed: float, seed: int) -> NumpyArray:
         raise HandfulError(f"The population's seed must be 0 or more, not {seed}.")
     _check_top_speed(top_speed)
     return np.random.default_rng(seed).uniform(0.0, top_speed, num_users)
+
+
+def users_with_speeds(
+    top_speed: float,
+    episode_length: int,
+    *,
+    users: int = 100,
+    population_seed: int = 0,
+    targets: Sequence[float] | None = None,
+    user_ids: Sequence[str] = (),
+    population: Any = None,
+    tolerance: float = COMPRESSION_TOLERANCE,
+) -> Population:
+    """The users of a task: from a table, else with the given targets, else drawn.
+
+    Args:
+        top_speed: ``b``, metres per second.
+        episode_length: steps of a whole episode.
+        users: how many to draw, uniformly between standing still and the top speed.
+        population_seed: of that draw.
+        targets: the speed that each wants, metres per second.
+        user_ids: their names, where ``targets`` are given.
+        population: a table with a column ``target`` (metres per second).
+        tolerance: see :func:`speed_seekers`.
+
+    Raises:
+        HandfulError: for a number of users below 1, or targets that cannot be.
+    """
+    if population is not None:
+        column = Column("target", "velocities in m/s", low=0.0)
+        table = read_users(population, [column])
+        seekers = speed_seekers(
+            table.numbers["target"], top_speed, episode_length, table.user_ids, tolerance
+        )
+        return replace(seekers, attributes={**seekers.attributes, **table.labels})
+    if targets is None:
+        targets = sample_targets(users, top_speed, population_seed).tolist()
+    return speed_seekers(targets, top_speed, episode_length, user_ids, tolerance)
 
 
 def speed_seekers(

@@ -1,6 +1,5 @@
 """The paper's four tasks in MuJoCo (section 4.2): a robot, and users who each want a speed."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from handful.envs.mujoco.robots import (
     WALKER2D,
     Robot,
 )
-from handful.envs.mujoco.targets import COMPRESSION_TOLERANCE, sample_targets, speed_seekers
+from handful.envs.mujoco.targets import users_with_speeds
 from handful.problem import RMDP
 
 DISCOUNT = 0.99
@@ -41,35 +40,20 @@ def make_walker2d(**parameters: Any) -> RMDP:
     return replace(robot_task(WALKER2D, **parameters), parameters=parameters)
 
 
-def robot_task(
-    robot: Robot,
-    *,
-    users: int = 100,
-    population_seed: int = 0,
-    targets: Sequence[float] | None = None,
-    user_ids: Sequence[str] = (),
-    tolerance: float = COMPRESSION_TOLERANCE,
-    backend: str = "auto",
-) -> RMDP:
+def robot_task(robot: Robot, *, backend: str = "auto", **users: Any) -> RMDP:
     """A robot and its users.
 
     Args:
         robot: which.
-        users: how many to draw, uniformly between standing still and the robot's top speed.
-        population_seed: of that draw.
-        targets: given users instead: the speed that each wants, metres per second.
-        user_ids: their names, where ``targets`` are given.
-        tolerance: how far a large population's rewards may be from exact in training.
         backend: what steps the robot: envpool, gymnasium, or auto (EnvPool where it is installed).
+        users: who they are: see :func:`handful.envs.mujoco.targets.users_with_speeds`.
 
     Raises:
         HandfulError: for a number of users below 1, or targets that cannot be.
     """
-    if targets is None:
-        targets = sample_targets(users, robot.top_speed, population_seed).tolist()
     return RMDP(
         environment=replace(robot, backend=backend),
-        population=speed_seekers(targets, robot.top_speed, TIME_LIMIT, user_ids, tolerance),
+        population=users_with_speeds(robot.top_speed, TIME_LIMIT, **users),
         discount=DISCOUNT,
         return_scale=RETURN_SCALE,
         learner_settings=_robot_settings,

@@ -1,0 +1,143 @@
+"""Environments of gymnax (1.0 or newer), without its rewards: what users want replaces them.
+
+    environment = gymnax_environment("CartPole-v1")
+    population = Population.from_function(my_rewards, num_users)
+    problem = RMDP(environment, population)
+
+The outcome of a step is all that gymnax tells of it, and ``my_rewards`` (or the feature function)
+reads it. gymnax restarts an episode within the step that ends it; its step underneath does not, and
+is what runs here, so that final observations are what they should be.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.environment import Box, Discrete, TimeStep
+from handful.errors import HandfulError
+from handful.types import Array, Float, PRNGKey
+
+
+class GymnaxOutcome(NamedTuple):
+    """One transition.
+
+    Attributes:
+        observation: before the step, as gymnax has it.
+        action: as gymnax was given it.
+        reward: gymnax's own.
+        next_observation: after the step.
+        terminated: whether the episode ended by itself.
+    """
+
+    observation: Any
+    action: Array
+    reward: Float[Array, ""]
+    next_observation: Any
+    terminated: Array
+
+
+@dataclass(frozen=True, eq=False)
+class GymnaxEnvironment:
+    """Any environment with gymnax's interface. Hashable by identity.
+
+    Attributes:
+        environment: of gymnax.
+        parameters: of the environment; by default its own.
+
+    Raises:
+        HandfulError: for actions that are neither discrete nor a box, or episodes without a limit.
+    """
+
+    environment: Any
+    parameters: Any = None
+
+    def __post_init__(self) -> None:
+        if self.parameters is None:
+            object.__setattr__(self, "parameters", self.environment.default_params)
+        _ = self.action_space
+        if not self.time_limit >= 1:
+            raise HandfulError(
+                f"max_steps_in_episode of {self.environment.name} must be at least 1, not "
+                f"{self.time_limit}: give parameters with a time limit."
+            )
+
+    @property
+    def time_limit(self) -> int:
+        """``max_steps_in_episode`` of the parameters."""
+        return int(self.parameters.max_steps_in_episode)
+
+    @property
+    def action_space(self) -> Discrete | Box:
+        """As gymnax has it; a box of several axes is made flat."""
+        space = self.environment.action_space(self.parameters)
+        if hasattr(space, "n"):
+            return Discrete(int(space.n))
+        if not (hasattr(space, "low") and hasattr(space, "shape")):
+            raise HandfulError(
+                f"The actions of {self.environment.name} are of the kind {type(space).__name__}: "
+                f"handful takes discrete ones and boxes."
+            )
+        low, high = (
+            tuple(np.broadcast_to(bound, space.shape).ravel().astype(float).tolist())
+            for bound in (space.low, space.high)
+        )
+        if not np.isfinite([low, high]).all():
+            raise HandfulError(
+                f"The actions of {self.environment.name} have no bounds: handful needs some."
+            )
+        return Box(low, high)
+
+    @property
+    def observation_size(self) -> int:
+        """Of the observation, made flat."""
+        observation, _ = jax.eval_shape(
+            self.environment.reset_env, jax.random.key(0), self.parameters
+        )
+        return sum(leaf.size for leaf in jax.tree.leaves(observation))
+
+    def reset(self, key: PRNGKey) -> tuple[Any, Float[Array, " O"]]:
+        """Start an episode."""
+        observation, state = self.environment.reset_env(key, self.parameters)
+        return (state, observation), _flat(observation)
+
+    def step(self, key: PRNGKey, state: Any, action: Array) -> tuple[Any, TimeStep]:
+        """Take one action."""
+        inner, observation = state
+        if isinstance(self.action_space, Box):
+            action = jnp.reshape(action, self.environment.action_space(self.parameters).shape)
+        after, inner, reward, terminated, _ = self.environment.step_env(
+            key, inner, action, self.parameters
+        )
+        terminated = jnp.asarray(terminated, bool)
+        outcome = GymnaxOutcome(
+            observation, jnp.asarray(action), jnp.asarray(reward, jnp.float32), after, terminated
+        )
+        truncated = ~terminated & self.environment.is_truncated(inner, self.parameters)
+        return (inner, after), TimeStep(_flat(after), outcome, terminated, truncated)
+
+
+def gymnax_environment(name: str, **settings: Any) -> GymnaxEnvironment:
+    """One of gymnax's own environments; the settings are those of ``gymnax.make``.
+
+    Raises:
+        HandfulError: if gymnax is not installed, or has no such environment.
+    """
+    try:
+        gymnax: Any = importlib.import_module("gymnax")
+    except ModuleNotFoundError as error:
+        raise HandfulError(
+            f"The environment '{name}' needs gymnax ({error}): pip install 'handful[gymnax]'."
+        ) from None
+    try:
+        return GymnaxEnvironment(*gymnax.make(name, **settings))
+    except ValueError as error:
+        raise HandfulError(f"gymnax cannot make '{name}' ({error}).") from None
+
+
+def _flat(observation: Any) -> Float[Array, " O"]:
+    leaves = [jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(observation)]
+    return jnp.concatenate(leaves)

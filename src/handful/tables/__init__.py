@@ -1,0 +1,10 @@
+"""Users from tables: one row a user, in a CSV or Parquet file or in a DataFrame.
+
+:func:`read_table` takes what there is to read and keeps every column as it stands;
+:func:`read_users` says which columns hold numbers, and checks them.
+"""
+
+from handful.tables.columns import Column, Users, read_users
+from handful.tables.files import MAX_USERS, UserTable, read_table
+
+__all__ = ["MAX_USERS", "Column", "UserTable", "Users", "read_table", "read_users"]

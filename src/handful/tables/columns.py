@@ -1,0 +1,216 @@
+"""Which columns of a table hold numbers, which one names the users, and which are labels."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from handful.errors import HandfulError
+from handful.tables.files import UserTable, Values, read_table
+from handful.types import NumpyArray
+from handful.validation import did_you_mean
+
+ID_COLUMNS = ("user", "id")
+"""Names of the column that names the users; a table may have one of them."""
+
+LABEL_NAMES = ("group", "label")
+"""A column of this name, or whose name begins with it and ``_``, is a label, numbers or not."""
+
+_LARGEST = float(np.finfo(np.float32).max)  # what the learner can hold
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers.
+
+    Attributes:
+        name: as the table must have it, but for case, and for blanks or hyphens as underscores.
+        meaning: what the numbers are, to be said where one is wrong.
+        low, high: the range, both included.
+        default: what every user has where the table lacks the column; None if it must be there.
+    """
+
+    name: str
+    meaning: str = "finite numbers"
+    low: float = -_LARGEST
+    high: float = _LARGEST
+    default: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Users:
+    """A checked table.
+
+    Attributes:
+        numbers: float64 [N] by the name of each column asked for.
+        user_ids: [N] distinct names; empty if the table has none.
+        labels: [N] text by name: all other columns.
+        table: where they come from.
+    """
+
+    numbers: Mapping[str, NumpyArray]
+    user_ids: tuple[str, ...]
+    labels: Mapping[str, NumpyArray]
+    table: UserTable
+
+
+def read_users(source: Any, columns: Sequence[Column] | None, labels: Sequence[str] = ()) -> Users:
+    """The users of a table.
+
+    A column that is neither asked for nor names the users is a label if it is in ``labels``, is
+    called ``group`` or ``label`` (or ``group_...``, ``label_...``), or has an entry that is no
+    number. Any other number would silently count for nothing, so it is an error.
+
+    Args:
+        source: see :func:`read_table`.
+        columns: those with numbers; None for all columns of numbers that there are.
+        labels: names of labels that look like numbers.
+
+    Raises:
+        HandfulError: one sentence with the file, the row and the column.
+    """
+    table = read_table(source)
+    found = _by_plain_name(table)
+    id_column = _id_column(table, found)
+    wanted = {_plain(name) for name in labels}
+    apart = {_plain(id_column)} if id_column else set()
+    is_label = {
+        plain: plain in wanted or plain.startswith(tuple(f"{name}_" for name in LABEL_NAMES))
+        for plain in found
+    } | dict.fromkeys(LABEL_NAMES, True)
+    if columns is None:
+        columns = [
+            Column(name)
+            for plain, name in found.items()
+            if plain not in apart and not is_label[plain] and _are_numbers(table.columns[name])
+        ]
+        if not columns:
+            raise HandfulError(f"{table.source} has no column of numbers.")
+    numbers = {column.name: _numbers(table, found, column) for column in columns}
+    apart |= {_plain(column.name) for column in columns}
+    others = {plain: name for plain, name in found.items() if plain not in apart}
+    for plain, name in others.items():
+        if not is_label[plain] and _are_numbers(table.columns[name]):
+            raise _unknown(table, name, [column.name for column in columns])
+    return Users(
+        numbers,
+        () if id_column is None else _ids(table, id_column),
+        {name: _labels(table.columns[name]) for name in others.values()},
+        table,
+    )
+
+
+def _plain(name: str) -> str:
+    return "_".join(name.strip().casefold().replace("-", " ").replace("_", " ").split())
+
+
+def _by_plain_name(table: UserTable) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in table.columns:
+        plain = _plain(name)
+        if plain in found:
+            raise HandfulError(
+                f"{table.source} has the columns '{found[plain]}' and '{name}', which are the same "
+                f"name: rename one of them."
+            )
+        found[plain] = name
+    return found
+
+
+def _id_column(table: UserTable, found: Mapping[str, str]) -> str | None:
+    present = [found[name] for name in ID_COLUMNS if name in found]
+    if len(present) > 1:
+        raise HandfulError(
+            f"{table.source} names its users in two columns, '{present[0]}' and '{present[1]}': "
+            f"call one of them 'group_{present[1]}'."
+        )
+    return present[0] if present else None
+
+
+def _are_numbers(values: Values) -> bool:
+    return _parse(values) is not None
+
+
+def _parse(values: Values) -> NumpyArray | None:
+    """Float64 [N], or None if an entry is no number (missing numbers of a DataFrame are NaN)."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _numbers(table: UserTable, found: Mapping[str, str], column: Column) -> NumpyArray:
+    name = found.get(_plain(column.name))
+    if name is None:
+        if column.default is not None:
+            return np.full(table.num_users, column.default)
+        raise HandfulError(
+            f"{table.source} has no column '{column.name}'"
+            f"{did_you_mean(_plain(column.name), found)}: its columns are "
+            f"{', '.join(table.columns)}."
+        )
+    values = table.columns[name]
+    numbers = _parse(values)
+    if numbers is None:
+        numbers = np.array([_number(value) for value in values])
+    wrong = np.flatnonzero(~((numbers >= column.low) & (numbers <= column.high)))
+    if len(wrong):
+        row = int(wrong[0])
+        entry = values[row].item() if isinstance(values[row], np.generic) else values[row]
+        raise HandfulError(
+            f"{table.source} has {entry!r} in column '{name}' of {table.where(row)}: "
+            f"{_range(column)}."
+        )
+    return numbers
+
+
+def _range(column: Column) -> str:
+    if column.low > -_LARGEST and column.high < _LARGEST:
+        return f"these must be {column.meaning}, from {column.low:g} to {column.high:g}"
+    if column.low > -_LARGEST:
+        return f"these must be {column.meaning}, finite and {column.low:g} or more"
+    return f"these must be {column.meaning}"
+
+
+def _ids(table: UserTable, column: str) -> tuple[str, ...]:
+    first: dict[str, int] = {}
+    for row, value in enumerate(table.columns[column]):
+        name = _text(value)
+        if not name or name in first:
+            wrong = f"{name!r} again, as in {table.where(first[name])}," if name else "nothing"
+            raise HandfulError(
+                f"{table.source} has {wrong} in column '{column}' of {table.where(row)}: every "
+                f"user needs a name of their own."
+            )
+        first[name] = row
+    return tuple(first)
+
+
+def _labels(values: Values) -> NumpyArray:
+    return np.array([_text(value) for value in values], dtype=object)
+
+
+def _text(value: Any) -> str:
+    """A name or label: nothing for a missing one; whole numbers of a DataFrame without a point."""
+    if value is None or value != value or repr(value) in ("<NA>", "NaT"):
+        return ""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _unknown(table: UserTable, name: str, known: Sequence[str]) -> HandfulError:
+    return HandfulError(
+        f"{table.source} has a column of numbers, '{name}', that nothing asks for"
+        f"{did_you_mean(_plain(name), known)}: the columns of numbers are {', '.join(known)}; "
+        f"rename it 'group_{_plain(name)}' to keep it as a label."
+    )

@@ -1,0 +1,249 @@
+"""Reading tables: CSV and Parquet files, DataFrames and plain columns, nothing interpreted yet.
+
+What people's tables look like is met halfway: commas, semicolons or tabs (whichever the first line
+has most of), a byte order mark, UTF-16 as spreadsheets save it, spaces round names and entries,
+blank lines, and empty columns without a name.
+"""
+
+import codecs
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handful.errors import HandfulError
+from handful.types import NumpyArray
+
+MAX_USERS = 1_000_000
+"""Rows of a table. Results have an entry for each user and policy, several times over."""
+
+Values = Sequence[Any] | NumpyArray
+"""A column: [N] entries of any kind."""
+
+_DELIMITERS = ",;\t"
+_CHUNK = 10_000  # rows at a time, so that only columns stay in memory
+
+
+@dataclass(frozen=True, eq=False)
+class UserTable:
+    """Columns by name, all of length ``N >= 1``.
+
+    Attributes:
+        columns: entries as they were read: text from a CSV, anything from a DataFrame.
+        source: what to call the table in a sentence.
+        lines: [N] where each row ends in its file, counted from 1; None if it is no text file.
+    """
+
+    columns: Mapping[str, Values]
+    source: str = "The table of users"
+    lines: Sequence[int] | None = None
+
+    @property
+    def num_users(self) -> int:
+        """``N``."""
+        return len(next(iter(self.columns.values())))
+
+    def where(self, row: int) -> str:
+        """How to find a row, given its index from 0."""
+        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """The columns as JSON holds them; :func:`read_table` takes them back."""
+        return {
+            name: [_as_json(value) for value in values] for name, values in self.columns.items()
+        }
+
+
+def read_table(source: Any) -> UserTable:
+    """A table with at least one user.
+
+    Args:
+        source: the path of a CSV or Parquet file; a DataFrame of polars or pandas, or anything
+            else with ``columns`` that can be asked for by name; or a mapping from names to columns.
+
+    Raises:
+        HandfulError: if it cannot be read or is no such table: one sentence with the file, and the
+            line and column where there is one.
+    """
+    if isinstance(source, UserTable):
+        return source
+    if isinstance(source, str | Path):
+        return _read_file(Path(source))
+    if isinstance(source, Mapping):
+        columns = {str(name): list(values) for name, values in source.items()}
+    elif hasattr(source, "columns") and hasattr(source, "__getitem__"):
+        columns = {str(name): np.asarray(source[name]) for name in source.columns}
+    else:
+        raise HandfulError(
+            f"A table of users must be the path of a file, a DataFrame or a mapping from names to "
+            f"columns, not a {type(source).__name__}."
+        )
+    return _checked(columns, UserTable.source)
+
+
+def _as_json(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, str | int | float):
+        return value if value == value else None  # JSON has no NaN
+    return None if value is None or repr(value) in ("<NA>", "NaT") else str(value)
+
+
+def _read_file(path: Path) -> UserTable:
+    source = f"The population '{path}'"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise HandfulError(f"{source} cannot be read ({error.strerror}).") from None
+    if path.suffix.lower() in (".parquet", ".pq") or data[:4] == b"PAR1":
+        return _read_parquet(data, source)
+    text = _decode(data, source)
+    del data
+    try:
+        return _read_csv(text, source)
+    except csv.Error as error:
+        raise HandfulError(f"{source} cannot be read ({error}).") from None
+
+
+def _read_parquet(data: bytes, source: str) -> UserTable:
+    try:
+        import polars as pl
+    except ModuleNotFoundError:
+        raise HandfulError(
+            f"{source} is a Parquet file, and reading it needs polars: pip install 'handful[sweep]'"
+            f", or give a CSV."
+        ) from None
+    try:
+        frame = pl.read_parquet(io.BytesIO(data))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0]
+        raise HandfulError(f"{source} cannot be read ({reason}).") from None
+    return _checked({name: frame[name].to_numpy() for name in frame.columns}, source)
+
+
+def _decode(data: bytes, source: str) -> str:
+    is_utf_16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        text = data.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise HandfulError(
+            f"{source} cannot be read ({_first_bad_byte(data, error.start)}): save it as CSV in "
+            f"UTF-8."
+        ) from None
+    if "\0" in text:
+        raise HandfulError(f"{source} cannot be read (it is no text): save it as CSV in UTF-8.")
+    return text
+
+
+def _first_bad_byte(data: bytes, start: int) -> str:
+    """Where a text stops being UTF-8, as a person would look for it."""
+    before = data[:start]
+    header = data.split(b"\n", 1)[0].decode("latin-1").lstrip("\xef\xbb\xbf").strip()
+    delimiter = _delimiter(header)
+    names = header.split(delimiter)
+    column = before.rsplit(b"\n", 1)[-1].count(delimiter.encode())
+    name = f"column '{names[column].strip()}' of " if column < len(names) else ""
+    line = before.count(b"\n") + 1
+    return f"{name}line {line} is not in UTF-8"
+
+
+def _delimiter(header: str) -> str:
+    return max(_DELIMITERS, key=header.count)
+
+
+def _read_csv(text: str, source: str) -> UserTable:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = _delimiter(first)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    names: list[str] = []
+    columns: list[list[str]] = []
+    lines: list[int] = []
+    waiting: list[list[str]] = []
+    for row in rows:
+        if not any(cell and not cell.isspace() for cell in row):
+            continue  # blank
+        if not names:
+            names = [name.strip() for name in row]
+            columns = [[] for _ in names]
+            continue
+        if len(row) > len(names):
+            if any(cell.strip() for cell in row[len(names) :]):
+                raise HandfulError(
+                    f"{source} has {len(row)} entries in line {rows.line_num}, and its first line "
+                    f"names {len(names)} columns: an entry that holds a '{delimiter}' must stand "
+                    f"in quotation marks."
+                )
+            row = row[: len(names)]
+        waiting.append(row + [""] * (len(names) - len(row)))
+        lines.append(rows.line_num)
+        if len(lines) > MAX_USERS:
+            raise _too_many(source, f"line {lines[-1]}")
+        if len(waiting) == _CHUNK:
+            _append(columns, waiting)
+    _append(columns, waiting)
+    return _checked(_named(names, columns, source), source, lines, delimiter)
+
+
+def _append(columns: list[list[str]], rows: list[list[str]]) -> None:
+    for column, cells in zip(columns, zip(*rows, strict=True), strict=False):
+        column.extend(cell.strip() for cell in cells)
+    rows.clear()
+
+
+def _named(names: list[str], columns: list[list[str]], source: str) -> dict[str, list[str]]:
+    named: dict[str, list[str]] = {}
+    for number, (name, column) in enumerate(zip(names, columns, strict=True), start=1):
+        if not name and not any(column):
+            continue  # the first line ended in a delimiter
+        if not name:
+            raise HandfulError(f"{source} has no name for column {number} in its first line.")
+        if name in named:
+            raise HandfulError(f"{source} has two columns named '{name}': rename one of them.")
+        named[name] = column
+    return named
+
+
+def _checked(
+    columns: dict[str, Any],
+    source: str,
+    lines: Sequence[int] | None = None,
+    delimiter: str = ",",
+) -> UserTable:
+    if not columns:
+        raise HandfulError(
+            f"{source} is empty: its first line must name the columns, and every user has a line "
+            f"below."
+        )
+    lengths = {name: len(column) for name, column in columns.items()}
+    (first, length), *others = lengths.items()
+    for name, other in others:
+        if other != length:
+            raise HandfulError(
+                f"{source} has {length} rows in column '{first}' and {other} in '{name}': all "
+                f"columns must have the same length."
+            )
+    if not length:
+        raise HandfulError(
+            f"{source} has no users: give each a line, below the names of the columns."
+        )
+    if length > MAX_USERS:
+        raise _too_many(source, f"row {MAX_USERS + 1}")
+    if delimiter == ";":
+        columns = {name: [_with_point(cell) for cell in column] for name, column in columns.items()}
+    return UserTable(columns, source, lines)
+
+
+def _with_point(cell: str) -> str:
+    """Where columns are parted by semicolons, 1,5 is one and a half."""
+    whole, comma, decimals = cell.partition(",")
+    is_number = comma and decimals.isdecimal() and whole.lstrip("+-").isdecimal()
+    return f"{whole}.{decimals}" if is_number else cell
+
+
+def _too_many(source: str, where: str) -> HandfulError:
+    return HandfulError(
+        f"{source} has more than {MAX_USERS:,} users (at {where}): train on a sample of them."
+    )

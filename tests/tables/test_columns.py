@@ -1,0 +1,112 @@
+"""Which columns are numbers, names and labels; one sentence for each way to get them wrong."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from handful.errors import HandfulError
+from handful.tables import Column, read_table, read_users
+from handful.tables.files import UserTable
+
+SPEED = Column("top_speed", "speeds in m/s", low=0.0)
+
+
+def test_numbers_names_and_labels():
+    users = read_users(
+        {
+            "Top Speed": ["1.5", "2"],
+            "ID": ["007", " 7"],
+            "clinic": ["north", ""],
+            "group_age": ["44", "31"],
+            "label": [1.0, 2.5],
+        },
+        [SPEED, Column("patience", default=3.0)],
+    )
+    np.testing.assert_array_equal(users.numbers["top_speed"], [1.5, 2.0])
+    np.testing.assert_array_equal(users.numbers["patience"], [3.0, 3.0])
+    assert users.user_ids == ("007", "7")
+    assert {name: list(values) for name, values in users.labels.items()} == {
+        "clinic": ["north", ""],
+        "group_age": ["44", "31"],
+        "label": ["1", "2.5"],
+    }
+
+
+@pytest.mark.parametrize("name", ["top_speed", "Top Speed", "TOP-SPEED", " top  speed "])
+def test_names_are_the_same_however_they_are_written(name):
+    assert read_users({name: [1.0]}, [SPEED]).numbers["top_speed"] == 1.0
+
+
+def test_without_names_there_are_none():
+    users = read_users(pl.DataFrame({"top_speed": [1, 2]}), [SPEED])
+    assert users.user_ids == ()
+    assert users.labels == {}
+
+
+def test_all_columns_of_numbers_may_be_meant():
+    table = {"b": [1, 2], "user": [1, 2], "a": ["3", "4"], "town": ["x", "y"], "group": [1, 2]}
+    users = read_users(table, None)
+    assert list(users.numbers) == ["b", "a"]
+    assert users.user_ids == ("1", "2")
+    assert list(users.labels) == ["town", "group"]
+
+
+def test_the_caller_may_say_that_numbers_are_a_label():
+    users = read_users({"top_speed": [1.0], "Age": [44]}, [SPEED], labels=["age"])
+    assert list(users.labels) == ["Age"]
+
+
+def lines(**columns):
+    """A table as it comes from a file, with its users in lines 2, 3, ..."""
+    length = len(next(iter(columns.values())))
+    return UserTable(columns, "The population 'users.csv'", list(range(2, 2 + length)))
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (lines(user=["ann"]), "has no column 'top_speed': its columns are user"),
+        (lines(topspeed=["1"]), "no column 'top_speed' (did you mean 'topspeed'?)"),
+        (
+            lines(top_speed=["1"], lane=["2"]),
+            "has a column of numbers, 'lane', that nothing asks for: the columns of numbers are "
+            "top_speed; rename it 'group_lane' to keep it as a label",
+        ),
+        (lines(top_speed=["1", "fast"]), "'fast' in column 'top_speed' of line 3: these must be"),
+        (lines(top_speed=["1", ""]), "'' in column 'top_speed' of line 3"),
+        (lines(top_speed=["1", "nan"]), "'nan' in column 'top_speed' of line 3"),
+        (lines(top_speed=["inf"]), "'inf' in column 'top_speed' of line 2"),
+        (lines(top_speed=["1e39"]), "'1e39' in column 'top_speed' of line 2"),
+        (lines(top_speed=["-0.5"]), "speeds in m/s, finite and 0 or more"),
+        (lines(top_speed=["1", "1"], user=["ann", "ann"]), "'ann' again, as in line 2, in column"),
+        (lines(top_speed=["1", "1"], id=["ann", ""]), "nothing in column 'id' of line 3"),
+        (lines(top_speed=["1"], id=["a"], user=["b"]), "in two columns, 'user' and 'id'"),
+        (lines(**{"top_speed": ["1"], "Top Speed": ["1"]}), "which are the same name"),
+        (lines(**{"top_speed": ["1"], "towns": ["1"], "Towns ": ["x"]}), "which are the same"),
+    ],
+)
+def test_a_bad_table_is_one_sentence(table, sentence):
+    with pytest.raises(HandfulError) as error:
+        read_users(table, [SPEED])
+    assert sentence in str(error.value)
+    assert "The population 'users.csv'" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_ranges_are_said_whole():
+    with pytest.raises(HandfulError, match="these must be shares, from 0 to 1"):
+        read_users({"share": [0.5, 1.5]}, [Column("share", "shares", 0.0, 1.0)])
+
+
+def test_missing_numbers_and_names_of_a_frame():
+    frame = pl.DataFrame({"top_speed": [1.0, None], "user": ["ann", "bob"]})
+    with pytest.raises(HandfulError, match="nan in column 'top_speed' of row 2"):
+        read_users(frame, [SPEED])
+    frame = pl.DataFrame({"top_speed": [1.0, 2.0], "user": ["ann", None]})
+    with pytest.raises(HandfulError, match="nothing in column 'user' of row 2"):
+        read_users(frame, [SPEED])
+
+
+def test_no_numbers_at_all():
+    with pytest.raises(HandfulError, match="has no column of numbers"):
+        read_users(read_table({"user": ["ann"], "town": ["x"]}), None)

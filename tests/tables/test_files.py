@@ -1,0 +1,148 @@
+"""What is read: people's files as they are, and one sentence where they cannot be."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from handful.errors import HandfulError
+from handful.tables import files
+from handful.tables.files import read_table
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(content, name="users.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+PLAIN = {"user": ["ann", "bob"], "speed": ["1.5", "2"]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "user,speed\nann,1.5\nbob,2\n",
+        "user,speed\r\nann,1.5\r\nbob,2\r\n",
+        "\ufeffuser, speed \n ann,1.5\n\n\nbob ,2",
+        "user;speed\nann;1,5\nbob;2\n",
+        "user\tspeed\nann\t1.5\nbob\t2\n",
+        "user,speed,\nann,1.5,\nbob,2,\n,,\n",
+        "\n\nuser,speed\n'ann',1.5\nbob,2\n".replace("'", '"'),
+        "user,speed\nann,1.5\nbob,2\n".encode("utf-16"),
+    ],
+    ids=["plain", "windows", "untidy", "semicolons", "tabs", "spare", "late", "utf-16"],
+)
+def test_people_save_the_same_table_in_many_ways(file, content):
+    assert read_table(file(content)).columns == PLAIN
+
+
+def test_rows_are_found_by_their_line(file):
+    table = read_table(file('user,note\nann,"two\nlines"\n\nbob,\n'))
+    assert [table.where(row) for row in range(2)] == ["line 3", "line 5"]
+    assert table.columns["note"] == ["two\nlines", ""]
+    assert read_table({"a": [1, 2]}).where(1) == "row 2"
+
+
+def test_a_point_is_a_point_and_only_numbers_lose_their_comma(file):
+    table = read_table(file("a;b\n-1,25;no,5\n1,5,5;2.5\n"))
+    assert table.columns == {"a": ["-1.25", "1,5,5"], "b": ["no,5", "2.5"]}
+
+
+class Frame:
+    """A DataFrame as far as handful is concerned."""
+
+    columns = ("user", "speed")
+
+    def __getitem__(self, name):
+        return {"user": np.array(["ann", "bob"], object), "speed": np.array([1.5, 2.0])}[name]
+
+
+def test_frames_mappings_and_parquet_give_the_same(tmp_path):
+    frame = pl.DataFrame({"user": ["ann", "bob"], "speed": [1.5, 2.0]})
+    frame.write_parquet(tmp_path / "users.parquet")
+    frame.write_parquet(tmp_path / "named-wrongly.csv")
+    expected = {"user": ["ann", "bob"], "speed": [1.5, 2.0]}
+    sources = (frame, Frame(), expected, tmp_path / "users.parquet", tmp_path / "named-wrongly.csv")
+    for source in sources:
+        table = read_table(source)
+        assert table.to_dict() == expected
+        assert read_table(table) is table
+
+
+def test_pandas_frames_are_read_too():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"user": ["ann", None], "speed": [1, None]})
+    assert read_table(frame).to_dict() == {"user": ["ann", None], "speed": [1.0, None]}
+
+
+def test_what_a_table_holds_goes_into_json_and_back():
+    odd = np.array([np.float64(2.5), np.datetime64("2026-01-02"), float("nan")], object)
+    stored = json.loads(json.dumps(read_table({"odd": odd}).to_dict(), allow_nan=False))
+    assert stored == {"odd": [2.5, "2026-01-02", None]}
+    assert read_table(stored).to_dict() == stored
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "is empty: its first line must name the columns"),
+        ("\n \n", "is empty"),
+        ("user,speed\n", "has no users"),
+        ("user,speed\n,,,\n", "has no users"),
+        ("user,speed\nann,1,2\n", "has 3 entries in line 2, and its first line names 2 columns"),
+        ("user,speed,speed\nann,1,2\n", "has two columns named 'speed'"),
+        ("user,,speed\nann,x,1\n", "has no name for column 2"),
+        ('user,speed\n"ann,1\n', "cannot be read (unexpected end of data)"),
+        (b"user,town\nann,K\xc3\xb6ln\nbob,K\xf6ln\n", "(column 'town' of line 3 is not in UTF-8)"),
+        (b"user;caf\xe9\n", "(column 'caf\xe9' of line 1 is not in UTF-8)"),
+        (b"PK\x03\x04\x00\x00spreadsheet", "(it is no text): save it as CSV"),
+        (b"PAR1 no more", "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_one_sentence(file, content, sentence):
+    path = file(content)
+    with pytest.raises(HandfulError) as error:
+        read_table(path)
+    assert sentence in str(error.value)
+    assert f"The population '{path}'" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_no_file_and_no_table(tmp_path):
+    for path in (tmp_path, tmp_path / "none.csv"):
+        with pytest.raises(HandfulError, match="cannot be read"):
+            read_table(path)
+    with pytest.raises(HandfulError, match=r"a DataFrame or a mapping.*not a int"):
+        read_table(5)
+    with pytest.raises(HandfulError, match="2 rows in column 'a' and 1 in 'b'"):
+        read_table({"a": [1, 2], "b": [1]})
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+def test_there_are_too_many_users_at_some_point(file, monkeypatch, rows):
+    monkeypatch.setattr(files, "MAX_USERS", 3)
+    monkeypatch.setattr(files, "_CHUNK", 2)
+    path = file("speed\n" + "1\n" * rows)
+    columns = {"speed": [1.0] * rows}
+    if rows == 3:
+        assert read_table(path).columns["speed"] == ["1"] * 3
+        assert read_table(columns).num_users == 3
+        return
+    with pytest.raises(HandfulError, match=r"users.csv' has more than 3 users \(at line 5\)"):
+        read_table(path)
+    with pytest.raises(HandfulError, match=r"more than 3 users \(at row 4\)"):
+        read_table(columns)
+
+
+def test_a_million_rows(file):
+    path = file("user,speed\n" + "".join(f"u{i},{i}\n" for i in range(1_000_000)))
+    table = read_table(path)
+    assert table.num_users == 1_000_000
+    assert table.columns["speed"][-1] == "999999"
+    assert table.where(999_999) == "line 1000001"
