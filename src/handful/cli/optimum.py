@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -12,6 +12,9 @@ from handful.cli.settings import parse_settings
 
 if TYPE_CHECKING:
     from handful.exact.optimum import Optimum
+
+MOST_NUMBERS = 100
+"""Of a policy's certificate that are printed."""
 
 DEFAULT_SEED = 0
 """Of the users, as it is of a run."""
@@ -63,16 +66,27 @@ class OptimumCommand:
 def _lines(best: "Optimum") -> list[str]:
     lines = [
         f"{best.kind}: welfare {best.welfare:.4f} with {best.num_policies} policies",
+    ]
+    if best.kind == "upper bound" and best.attained is not None:
+        lines.append(f"found: welfare {best.attained:.4f}")
+    lines += [
         best.explanation,
     ]
-    earns = best.returns.max(axis=0) > 0
+    earns = best.returns.max(axis=0) != 0
     for policy, certificate in enumerate(best.certificate):
         served = int((earns & (best.assignment == policy)).sum())
         if best.unit:
             proof = ", ".join(f"{number:.4f} {best.unit}" for number in certificate)
         else:
-            proof = str(certificate)
+            proof = _shortened(certificate)
         lines.append(f"policy {policy} serves {served} users: {proof}")
     if not earns.all():
         lines.append(f"nobody serves {int((~earns).sum())} users")
     return lines
+
+
+def _shortened(certificate: tuple[Any, ...]) -> str:
+    if len(certificate) <= MOST_NUMBERS:
+        return str(certificate)
+    first = ", ".join(str(number) for number in certificate[:8])
+    return f"({first}, ...), {len(certificate)} numbers; --json has them all"

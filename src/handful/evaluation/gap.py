@@ -1,7 +1,7 @@
 """How far from the best possible: the optimum, or an upper bound on it, of a problem."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -9,7 +9,10 @@ import numpy as np
 from handful.envs.mujoco.targets import SpeedReward
 from handful.envs.resource_gathering import ResourceGathering
 from handful.errors import HandfulError
+from handful.evaluation.tabular import tabular_rmdp
 from handful.exact.optimum import Optimum
+from handful.exact.search import tabular_optimum
+from handful.exact.tabular import TabularRMDP
 from handful.exact.tours import resource_gathering_optimum
 from handful.exact.velocities import velocity_bound
 from handful.population import Population
@@ -29,9 +32,10 @@ class Gap:
     optimum: Optimum
 
     @property
-    def percent(self) -> float:
-        """The welfare in percent of the optimum."""
-        return 100.0 * self.welfare / self.optimum.welfare
+    def percent(self) -> float | None:
+        """The welfare in percent of the optimum; None where that is not positive."""
+        best = self.optimum.welfare
+        return 100.0 * self.welfare / best if best > 0 else None
 
 
 def optimum(problem: RMDP, num_policies: int) -> Optimum:
@@ -67,12 +71,26 @@ def _solver(problem: RMDP) -> Callable[[int], Optimum] | None:
     # A problem that the caller put together may pair the grid with other users.
     if isinstance(environment, ResourceGathering) and problem.name != "custom":
         return partial(_resource_gathering, environment)
+    rmdp = tabular_rmdp(problem)
+    if rmdp is not None:
+        return partial(_tabular, problem, rmdp)
     reward = _speed_reward(problem.population)
     if reward is not None:
         # Rewards are never negative, so no episode of any environment earns more than its longest.
         height = reward.peak * environment.time_limit
         return partial(velocity_bound, reward.targets, reward.half_width, height)
     return None
+
+
+def _tabular(problem: RMDP, rmdp: TabularRMDP, num_policies: int) -> Optimum:
+    best = tabular_optimum(rmdp, num_policies)
+    if rmdp.horizon is None or getattr(problem.environment, "observe_time", False):
+        return best
+    blind = (
+        f"The time limit of {rmdp.horizon} steps cuts episodes and the policies do not see the "
+        f"time; this is what policies that see it could reach. {best.explanation}"
+    )
+    return replace(best, kind="upper bound", explanation=blind, attained=None)
 
 
 def _speed_reward(population: Population) -> SpeedReward | None:

@@ -35,9 +35,10 @@ from handful.exact.tabular import TabularRMDP
 MAX_RANK = 4
 """Of the users' coefficients: their hull has as many dimensions."""
 
-_TOLERANCE = 2e-6
+_TOLERANCE = 1e-5
 """The bounds have met within this share of the spread of returns; a choice is proven to half."""
 
+_UPRIGHT = 1e-7  # height of a wall's unit normal
 _MAX_ROUNDS = 100  # of bounds; a round evaluates a few policies
 _RANK_TOLERANCE = 1e-9  # as a share of the largest singular value
 
@@ -83,11 +84,17 @@ def cover(rmdp: TabularRMDP, num_policies: int) -> Coverage:
         found = choose(support.returns(), num_policies)
         while support.climb(found.indices[found.assignment]):
             found = choose(support.returns(), num_policies)
-        promised = choose(support.promises(), num_policies)
+        promises, centres = support.promises()
+        promised = choose(promises, num_policies)
         upper = min(upper, promised.upper_bound)
         returns = support.returns()
-        is_proven = upper - found.welfare <= _TOLERANCE * max(float(np.ptp(returns)), 1e-12)
-        if is_proven or not support.climb(promised.assignment):
+        spread = max(float(np.ptp(returns)), 1e-12)
+        is_proven = bool(upper - found.welfare <= _TOLERANCE * spread)
+        if is_proven:
+            break
+        is_new = support.climb(promised.assignment)
+        middles = [support.evaluate(centres[face]) for face in promised.indices]
+        if not is_new and not any(middles):
             break
     policies = np.array([support.policies[j] for j in found.indices])
     return Coverage(policies, returns[found.indices], upper, is_proven, len(returns))
@@ -207,22 +214,25 @@ class _Support:
         """Of every policy found to every user, [M, N]."""
         return np.array(self.features) @ self.rmdp.coefficients.T
 
-    def promises(self) -> np.ndarray:
-        """What the faces of the lower hull are worth to every user, [F, N].
+    def promises(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the lower hull's faces are worth to every user [F, N], and their middles [F, d].
 
         Qhull merges faces that are nearly one: each plane is raised until none of its corners,
-        where h is known, lies above it.
+        where h is known, lies above it. Promises far below what any policy found gives a user serve
+        nobody and would only blur the numbers: they are raised, which keeps the bound one.
         """
         points, values = np.array(self.points), np.array(self.values)
         if points.shape[1] == 0:  # users who all want the same
-            return values.max() * self.chart.mass[None]
+            return values.max() * self.chart.mass[None], points[:1]
         scales = np.append(np.abs(points).max(axis=0), max(float(np.ptp(values)), 1e-12))
         lifted = np.column_stack([points, values - values.mean()]) / scales
         # A point far above everything gives flat hulls a volume; faces that it is part of are
         # none of the lower hull.
         apex = np.append(points.mean(axis=0) / scales[:-1], lifted[:, -1].max() + 10.0)
         hull = ConvexHull(np.vstack([lifted, apex]))
-        is_lower = (hull.simplices != len(lifted)).all(axis=1) & (hull.equations[:, -2] < 0)
+        # Walls along the edge of the users' weights stand upright, but for rounding.
+        is_lower = hull.equations[:, -2] < -_UPRIGHT
+        is_lower &= (hull.simplices != len(lifted)).all(axis=1)
         planes = hull.equations[is_lower]
         slopes = -np.column_stack([planes[:, :-2], planes[:, -1]]) / planes[:, -2:-1]
         # Heights of the corners above their plane, [F, d + 1].
@@ -231,7 +241,10 @@ class _Support:
         raised = np.maximum(corners[:, :, -1] - planar, 0.0).max(axis=1)
         users = self.chart.points / scales[:-1]
         heights = users @ slopes[:, :-1].T + slopes[:, -1] + raised
-        return np.unique((heights * scales[-1] + values.mean()).T, axis=0) * self.chart.mass
+        promised = (heights * scales[-1] + values.mean()).T * self.chart.mass
+        centres = corners[:, :, :-1].mean(axis=1) * scales[:-1]
+        returns = self.returns()
+        return np.maximum(promised, returns.min(axis=0) - np.ptp(returns)), centres
 
     def _index(self, point: np.ndarray) -> int:
         return int(np.square(np.array(self.points) - point).sum(axis=1).argmin())

@@ -1,7 +1,7 @@
 """Tabular r-MDPs solved exactly: the best policy for a mix of rewards, and its worth to all users.
 
-Without a horizon the best policy is stationary and found by policy iteration. With one, episodes are
-cut after so many steps, what is best depends on the steps that are left, and it is found by
+Without a horizon the best policy is stationary and found by policy iteration. With one, episodes
+are cut after so many steps, what is best depends on the steps that are left, and it is found by
 backward induction.
 """
 
