@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import jax.numpy as jnp
 import numpy as np
 
+from handful.envs.table_checks import checked_numbers, checked_start, checked_transitions
 from handful.envs.tabular import Move, TabularEnvironment
 from handful.errors import HandfulError
 from handful.population import Population
@@ -23,7 +24,6 @@ NEGLIGIBLE = 1e-8
 """A time limit that is reached with less than this chance, whatever the policy, is none."""
 
 _LONGEST = 10_000  # steps of an episode for which a time limit is looked for
-_SUM_TOLERANCE = 1e-6  # of a row of probabilities, as files may hold single precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +91,12 @@ def tabular_problem(
     Raises:
         HandfulError: saying which array does not fit, and where.
     """
-    table = _transitions(transitions)
+    table = checked_transitions(transitions)
     paid, weights = _payment(table, rewards, features, coefficients, arrival_features)
     ends = _is_terminal(table, paid)
     table = np.where(ends[:, None, None], 0.0, table)
     environment = _environment(
-        table, _start(start, len(table)), ends, time_limit, stop_probability, observe_time
+        table, checked_start(start, len(table)), ends, time_limit, stop_probability, observe_time
     )
     named = {name: np.asarray(values) for name, values in (attributes or {}).items()}
     return RMDP(
@@ -137,25 +137,6 @@ def make_tabular(file: str) -> RMDP:
     return replace(problem, name="tabular", parameters={"file": str(file)})
 
 
-def _transitions(values: Any) -> NumpyArray:
-    """A copy in double precision, every row of which sums to 1 or 0 but for rounding."""
-    table = _numbers("transitions", values)
-    if table.ndim != 3 or table.shape[0] != table.shape[2] or 0 in table.shape:
-        raise HandfulError(
-            f"The transitions must have shape [states, actions, states], not {list(table.shape)}."
-        )
-    sums = table.sum(axis=2)
-    is_wrong = (np.abs(sums - 1.0) > _SUM_TOLERANCE) & (sums != 0.0) | (table < 0).any(axis=2)
-    if is_wrong.any():
-        state, action = np.argwhere(is_wrong)[0]
-        raise HandfulError(
-            f"The transitions of action {action} in state {state} (counted from 0) sum to "
-            f"{sums[state, action]:g} with a least entry of {table[state, action].min():g}: they "
-            f"must be probabilities that sum to 1, or all 0 where the episode ends."
-        )
-    return table / np.where(sums == 0.0, 1.0, sums)[:, :, None]
-
-
 def _payment(
     table: NumpyArray, rewards: Any, features: Any, coefficients: Any, arrival_features: Any
 ) -> tuple[TableFeatures, NumpyArray]:
@@ -167,7 +148,7 @@ def _payment(
             "with coefficients [users, features]."
         )
     if rewards is not None:
-        paid = _numbers("rewards", rewards)
+        paid = checked_numbers("rewards", rewards)
         if paid.ndim != 3 or paid.shape[1:] != (num_states, num_actions) or not len(paid):
             raise HandfulError(
                 f"The rewards must have shape [users, {num_states}, {num_actions}], not "
@@ -175,7 +156,10 @@ def _payment(
             )
         paid, weights = np.moveaxis(paid, 0, 2), np.eye(len(paid))
     else:
-        paid, weights = _numbers("features", features), _numbers("coefficients", coefficients)
+        paid, weights = (
+            checked_numbers("features", features),
+            checked_numbers("coefficients", coefficients),
+        )
         if paid.ndim != 3 or paid.shape[:2] != (num_states, num_actions):
             raise HandfulError(
                 f"The features must have shape [{num_states}, {num_actions}, features], not "
@@ -188,7 +172,7 @@ def _payment(
             )
     shape = (num_states, paid.shape[2])
     arrived = np.zeros(shape) if arrival_features is None else arrival_features
-    arrived = _numbers("arrival_features", arrived)
+    arrived = checked_numbers("arrival_features", arrived)
     if arrived.shape != shape:
         raise HandfulError(
             f"The arrival_features must have shape {list(shape)}, not {list(arrived.shape)}."
@@ -199,25 +183,10 @@ def _payment(
 def _is_terminal(table: NumpyArray, paid: TableFeatures) -> NumpyArray:
     """States [S] in which nothing happens any more and nothing is earned: arriving is the end."""
     states = np.arange(len(table))
-    stays = table[states, :, states] == 1.0
-    earns = (paid.of_action != 0).any(axis=2) | (stays & paid.of_arrival.any(axis=1)[:, None])
+    stays = np.asarray(table[states, :, states] == 1.0)
+    pays_again = paid.of_arrival.any(axis=1)
+    earns = paid.of_action.any(axis=2) | (stays & pays_again[:, np.newaxis])
     return ((stays | ~table.any(axis=2)) & ~earns).all(axis=1)
-
-
-def _start(values: Any, num_states: int) -> NumpyArray:
-    if np.ndim(values) == 0:
-        if isinstance(values, bool) or int(values) != values or not 0 <= values < num_states:
-            raise HandfulError(
-                f"The first state must be a number from 0 to {num_states - 1}, not {values}."
-            )
-        return np.eye(num_states)[int(values)]
-    start = _numbers("start", values)
-    if start.shape != (num_states,) or start.min() < 0 or abs(start.sum() - 1.0) > _SUM_TOLERANCE:
-        raise HandfulError(
-            f"The start must be a state, or {num_states} probabilities that sum to 1, and not an "
-            f"array of shape {list(start.shape)} that sums to {start.sum():g}."
-        )
-    return start / start.sum()
 
 
 def _environment(
@@ -274,16 +243,3 @@ def _learner_settings(observe_time: bool, num_policies: int, preset: str) -> Map
     if not observe_time:  # with the time, what is best is no sum of a part for each entry
         settings |= {"hidden_sizes": (), "share_hidden": False}
     return settings
-
-
-def _numbers(name: str, values: Any) -> NumpyArray:
-    try:
-        table = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise HandfulError(f"The {name} must be an array of numbers.") from None
-    if not np.isfinite(table).all():
-        place = np.argwhere(~np.isfinite(table))[0].tolist()
-        raise HandfulError(
-            f"The {name} have an entry that is no finite number, at {place} (counted from 0)."
-        )
-    return table

@@ -1,5 +1,7 @@
 """Tabular problems: the same problem for the exact solvers, and trained policies without chance."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from handful.errors import HandfulError
 from handful.exact.tabular import TabularRMDP
 from handful.learner.policies import Policies
 from handful.problem import RMDP
-from handful.types import NumpyArray
+from handful.types import Array, NumpyArray
 
 
 def tabular_rmdp(problem: RMDP) -> TabularRMDP | None:
@@ -52,7 +54,7 @@ def exact_returns(problem: RMDP, policies: Policies) -> NumpyArray:
     states = jnp.arange(environment.num_states)
 
     @jax.jit
-    def actions(step: int) -> jax.Array:
+    def actions(step: Any) -> Array:
         seen = jax.vmap(environment.observe, in_axes=(0, None))(states, step)
         everyone = jnp.broadcast_to(seen, (policies.num_policies, *seen.shape))
         return policies(everyone).mode()
