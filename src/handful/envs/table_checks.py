@@ -46,7 +46,7 @@ def checked_start(values: Any, num_states: int) -> NumpyArray:
     return start / start.sum()
 
 
-def checkedchecked_numbers(name: str, values: Any) -> NumpyArray:
+def checked_numbers(name: str, values: Any) -> NumpyArray:
     """A copy in double precision, all of it finite."""
     try:
         table = np.array(values, dtype=np.float64)

@@ -183,10 +183,10 @@ def _payment(
 def _is_terminal(table: NumpyArray, paid: TableFeatures) -> NumpyArray:
     """States [S] in which nothing happens any more and nothing is earned: arriving is the end."""
     states = np.arange(len(table))
-    stays = np.asarray(table[states, :, states] == 1.0)
-    pays_again = paid.of_arrival.any(axis=1)
-    earns = paid.of_action.any(axis=2) | (stays & pays_again[:, np.newaxis])
-    return ((stays | ~table.any(axis=2)) & ~earns).all(axis=1)
+    stays: NumpyArray = np.equal(table[states, :, states], 1.0)  # [S, A]
+    leads_nowhere: NumpyArray = np.equal(table.sum(axis=2), 0.0)
+    earns = paid.of_action.any(axis=2) | (stays & paid.of_arrival.any(axis=1, keepdims=True))
+    return np.all((stays | leads_nowhere) & ~earns, axis=1)
 
 
 def _environment(

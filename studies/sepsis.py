@@ -1,8 +1,8 @@
 """ICU-Sepsis: the best k policies, what EM finds of them, and how near the learner comes.
 
-    python studies/icu_sepsis.py exact      # optimum, EM and bounds; half an hour on a busy machine
-    python studies/icu_sepsis.py learner    # hours: see STEPS
-    python studies/icu_sepsis.py page       # results/icu-sepsis/: the table and the picture
+    python studies/sepsis.py exact      # optimum, EM and bounds; half an hour on a busy machine
+    python studies/sepsis.py learner    # hours: see STEPS
+    python studies/sepsis.py page       # results/icu-sepsis/: the table and the picture
 
 The first two add rows to CSV files and leave out what is there already, so they can be stopped.
 Populations are those of seeds 0, 1 and 2. Welfare is exact throughout: of trained policies the
@@ -82,7 +82,7 @@ def write_page() -> None:
     lines = [
         "# ICU-Sepsis",
         "",
-        "Made by `python studies/icu_sepsis.py`: 100 users, means over the populations of seeds "
+        "Made by `python studies/sepsis.py`: 100 users, means over the populations of seeds "
         f"{', '.join(map(str, SEEDS))}. EM: exact steps, ten random starts. Gain: of the welfare "
         "of one policy towards that of the best k, in percent. Learner: `em`, "
         f"{STEPS:,} transitions a policy, welfare of the likeliest actions, computed exactly.",
