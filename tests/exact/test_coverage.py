@@ -60,6 +60,15 @@ def test_episodes_that_are_cut():
     assert found.welfare == pytest.approx(best, abs=1e-5)
 
 
+def test_without_time_the_bounds_are_stated_as_they_are():
+    rmdp = few_features(2, 3)
+    best = enumerated_optimum(rmdp, 2).welfare
+    found = cover(rmdp, 2, seconds=0.0)
+    assert not found.is_proven
+    assert found.welfare <= best + 1e-9
+    assert found.upper_bound == pytest.approx(rmdp.own_optima.mean())
+
+
 def test_users_who_differ_in_too_many_ways():
     with pytest.raises(ValueError, match="rank from 1 to 4"):
         cover(random_rmdp(0, "dense"), 2)

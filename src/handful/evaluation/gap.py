@@ -53,7 +53,7 @@ def optimum(problem: RMDP, num_policies: int) -> Optimum:
         )
     try:
         return solver(num_policies)
-    except ValueError as error:  # the solvers know nothing of our own exception
+    except (ValueError, RuntimeError) as error:  # solvers know nothing of our own exception
         raise HandfulError(str(error)) from None
 
 

@@ -23,23 +23,26 @@ too many beyond four.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linprog
 from scipy.spatial import ConvexHull
 
-from handful.exact.facility import choose
+from handful.exact.facility import Choice, choose, choose_greedily
 from handful.exact.tabular import TabularRMDP
 
 MAX_RANK = 4
 """Of the users' coefficients: their hull has as many dimensions."""
 
+SECONDS = 300.0
+"""For the proof, on any machine; a hundred users of ICU-Sepsis take a minute of a core's."""
+
 _TOLERANCE = 1e-5
 """The bounds have met within this share of the spread of returns; a choice is proven to half."""
 
 _UPRIGHT = 1e-7  # height of a wall's unit normal
-_MAX_ROUNDS = 100  # of bounds; a round evaluates a few policies
 _RANK_TOLERANCE = 1e-9  # as a share of the largest singular value
 
 
@@ -67,8 +70,11 @@ class Coverage:
         return float(self.returns.max(axis=0).mean())
 
 
-def cover(rmdp: TabularRMDP, num_policies: int) -> Coverage:
+def cover(rmdp: TabularRMDP, num_policies: int, seconds: float = SECONDS) -> Coverage:
     """The best ``num_policies`` policies, or how far from the best they can be at most.
+
+    Args:
+        seconds: after which the bounds are stated as they are.
 
     Raises:
         ValueError: if the users differ in too many ways (:func:`can_cover`).
@@ -79,18 +85,20 @@ def cover(rmdp: TabularRMDP, num_policies: int) -> Coverage:
     support.climb(np.zeros(rmdp.num_users, dtype=np.int64))
     for user in range(rmdp.num_users):  # their hull holds every group's mean
         support.evaluate(support.chart.points[user])
-    upper = np.inf
-    for _ in range(_MAX_ROUNDS):
-        found = choose(support.returns(), num_policies)
+    deadline = time.monotonic() + seconds
+    upper = float(support.returns().max(axis=0).mean())  # everybody has a policy of their own
+    while True:
+        found = _best_found(support.returns(), num_policies, deadline)
         while support.climb(found.indices[found.assignment]):
-            found = choose(support.returns(), num_policies)
+            found = _best_found(support.returns(), num_policies, deadline)
         promises, centres = support.promises()
-        promised = choose(promises, num_policies)
-        upper = min(upper, promised.upper_bound)
+        promised = _choose_until(promises, num_policies, deadline)
+        if promised is not None:
+            upper = min(upper, promised.upper_bound)
         returns = support.returns()
         spread = max(float(np.ptp(returns)), 1e-12)
         is_proven = bool(upper - found.welfare <= _TOLERANCE * spread)
-        if is_proven:
+        if is_proven or promised is None:
             break
         is_new = support.climb(promised.assignment)
         middles = [support.evaluate(centres[face]) for face in promised.indices]
@@ -98,6 +106,22 @@ def cover(rmdp: TabularRMDP, num_policies: int) -> Coverage:
             break
     policies = np.array([support.policies[j] for j in found.indices])
     return Coverage(policies, returns[found.indices], upper, is_proven, len(returns))
+
+
+def _best_found(returns: np.ndarray, num_policies: int, deadline: float) -> Choice:
+    found = _choose_until(returns, num_policies, deadline)
+    return choose_greedily(returns, num_policies) if found is None else found
+
+
+def _choose_until(values: np.ndarray, num_policies: int, deadline: float) -> Choice | None:
+    """A proven choice, or None if there is no time for the proof."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return None
+    try:
+        return choose(values, num_policies, time_limit=left)
+    except RuntimeError:
+        return None
 
 
 def can_cover(rmdp: TabularRMDP) -> bool:
