@@ -112,6 +112,20 @@ def test_inadmissible_actions_can_be_the_end():
     assert bool(step.terminated)
 
 
+def test_the_nearest_admissible_dose_is_given(ours):
+    nearest = handful.make("icu-sepsis", inadmissible="nearest")
+    rows, mean = nearest.jax_environment.transitions, ours.jax_environment.transitions
+    # State 0 admits 5, 10, 15 and 20, without vasopressors: 0 becomes fluid level 1, 4 too.
+    for action, given in ((0, 5), (4, 5), (5, 5), (13, 10), (24, 20)):
+        np.testing.assert_array_equal(rows[0, action], mean[0, given])
+    weights = np.array([1.0, -20.0, -100.0])
+    worth = [
+        weights @ rmdp.feature_returns(rmdp.best_for(weights))
+        for rmdp in (tabular_rmdp(ours), tabular_rmdp(nearest))
+    ]
+    assert worth[0] == pytest.approx(worth[1])
+
+
 def test_groups_have_their_shares_and_prices():
     weights, groups = sample_users(2000, 3)
     assert (weights[:, 0] == 1).all()
@@ -145,7 +159,7 @@ def test_one_policy_for_all_is_the_best_for_the_mean_user(ours):
     [
         ({"users": 0}, "at least one user"),
         ({"population_seed": -1}, "0 or more"),
-        ({"inadmissible": "raise"}, "one of mean, terminate"),
+        ({"inadmissible": "raise"}, "one of mean, terminate, nearest"),
     ],
 )
 def test_bad_parameters(parameters, sentence):

@@ -165,8 +165,19 @@ def test_a_file(tmp_path):
     )
     problem = handful.make("tabular", file=str(path))
     assert problem.population.user_ids == ("ann",)
-    assert problem.parameters == {"file": str(path)}
+    assert problem.parameters == {"file": str(path.resolve())}
     assert handful.optimum(problem, 1).welfare == handful.optimum(rooms(), 1).welfare
+
+
+def test_a_run_of_a_file_is_kept_and_read_back(tmp_path):
+    path, out = tmp_path / "rooms.npz", tmp_path / "run"
+    np.savez(path, transitions=TRANSITIONS, features=FEATURES, coefficients=[[1.0], [2.0]])
+    result = handful.train(handful.make("tabular", file=str(path)), 1, steps=4096, out=out)
+    again = handful.resume(out)
+    np.testing.assert_array_equal(again.assignment, result.assignment)
+    np.testing.assert_array_equal(
+        exact_returns(again.problem, again.policies), exact_returns(result.problem, result.policies)
+    )
 
 
 def test_bad_files(tmp_path):

@@ -14,7 +14,9 @@ inadmissible, and two of the package's rules for them are here. ``mean`` (the pa
 the next state is drawn as if an admissible action had been taken at random; so the doses are the
 mean of theirs too, or else a dose that nobody gave would come without its burden. ``terminate``:
 the patient dies. To users who would rather spare a dying patient the treatment that is a way out,
-and so welfare can be higher under that rule.
+and so welfare can be higher under that rule. A third, ``nearest``, is ours: the admissible dose is
+given that is fewest levels away, the lower of two. It has the same best policies as ``mean`` and is
+learnt several times faster, as no action is a lottery.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +43,7 @@ STEP_DAYS = 4 / 24
 
 SettingsFn = Callable[[int, str], Mapping[str, Any]]
 
-RULES = ("mean", "terminate")
+RULES = ("mean", "terminate", "nearest")
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ def icu_sepsis_task(users: int = 100, population_seed: int = 0, inadmissible: st
     Args:
         users: how many to draw.
         population_seed: of that draw.
-        inadmissible: what follows an action that the data hold too little of: ``mean`` or
-            ``terminate``.
+        inadmissible: what follows an action that the data hold too little of: ``mean``,
+            ``terminate`` or ``nearest``.
 
     Raises:
         HandfulError: if the package is not installed, or for parameters that cannot be.
@@ -181,13 +183,26 @@ def under_rule(
     level = np.arange(LEVELS) / (LEVELS - 1) * STEP_DAYS
     nominal = np.column_stack([np.repeat(level, LEVELS), np.tile(level, LEVELS)])
     doses = np.broadcast_to(nominal, (*admissible.shape, 2)).copy()
-    if inadmissible == "mean":
+    if inadmissible == "nearest":
+        given = _nearest(admissible)
+        states = np.arange(len(transitions))[:, None]
+        transitions, doses = transitions[states, given], doses[states, given]
+    elif inadmissible == "mean":
         means = admissible @ nominal / admissible.sum(axis=1, keepdims=True)
         doses = np.where(admissible[..., None], doses, means[:, None])
     else:
         transitions[~admissible] = np.eye(len(transitions))[DEATH]
     transitions[DEATH:], doses[DEATH:] = 0.0, 0.0
     return transitions, doses
+
+
+def _nearest(admissible: NumpyArray) -> NumpyArray:
+    """The admissible action for each action, int [S, A]: itself, where it is one."""
+    actions = np.arange(LEVELS**2)
+    levels = np.column_stack([actions // LEVELS, actions % LEVELS])
+    apart = np.abs(levels[:, None] - levels[None]).sum(axis=2)  # of an action and what is given
+    order = apart + levels.sum(axis=1) / 100  # the lower dose of two that are as near
+    return np.where(admissible[:, None], order, np.inf).argmin(axis=2)
 
 
 def _learner_settings(suited: SettingsFn, num_policies: int, preset: str) -> Mapping[str, Any]:
