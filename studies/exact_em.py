@@ -13,7 +13,7 @@ import numpy as np
 
 from handful.exact.em import annealed_em, exact_em, pooled_em
 from handful.exact.enumeration import enumerated_optimum
-from handful.exact.tabular import TabularRMDP
+from handful.exact.random import random_rmdp
 from handful.runs import write_text
 
 NUM_PROBLEMS = 300
@@ -25,24 +25,10 @@ TOLERANCE = 1e-5
 OUT = Path("results/exact-em/exact-em.md")
 
 
-def random_rmdp(seed: int) -> TabularRMDP:
-    """Dense for even seeds, sparse for odd ones."""
-    rng = np.random.default_rng(seed)
-    shape = (STATES, ACTIONS)
-    if seed % 2 == 0:
-        transitions = rng.dirichlet(np.ones(STATES), size=shape)
-        rewards = rng.uniform(size=(*shape, USERS))
-    else:
-        transitions = np.eye(STATES)[rng.integers(STATES, size=shape)]
-        rewards = rng.uniform(size=(*shape, USERS))
-        rewards[rng.uniform(size=rewards.shape) > 0.15] = 0.0
-    start = np.full(STATES, 1 / STATES)
-    return TabularRMDP(transitions, rewards, np.eye(USERS), start, DISCOUNT)
-
-
 def attained(seed: int, num_policies: int) -> dict[str, float]:
     """Each method's welfare as a share of the optimum."""
-    rmdp = random_rmdp(seed)
+    kind = "dense" if seed % 2 == 0 else "sparse"
+    rmdp = random_rmdp(seed, kind, STATES, ACTIONS, USERS, DISCOUNT)
     optimum = enumerated_optimum(rmdp, num_policies).welfare
     rng = np.random.default_rng(seed)
     starts = [

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from handful.assignment import AssignmentMethod, make_method
     from handful.devices import use_cores
     from handful.environment import Box, Discrete, Environment, TimeStep
+    from handful.envs.tables import tabular_problem
     from handful.errors import HandfulError
     from handful.evaluation.gap import optimum
     from handful.evaluation.returns import Evaluation, evaluate
+    from handful.evaluation.tabular import exact_returns
     from handful.exact.optimum import Optimum
     from handful.learner.config import PPOConfig
     from handful.learner.policies import Policies
@@ -52,11 +54,13 @@ _HOME = {
     "TrainResult": "handful.training.loop",
     "TrainingInterrupted": "handful.training.signals",
     "evaluate": "handful.evaluation.returns",
+    "exact_returns": "handful.evaluation.tabular",
     "make": "handful.problem",
     "make_method": "handful.assignment",
     "optimum": "handful.evaluation.gap",
     "register": "handful.problem",
     "resume": "handful.training.loop",
+    "tabular_problem": "handful.envs.tables",
     "tasks": "handful.problem",
     "train": "handful.training.loop",
     "use_cores": "handful.devices",
@@ -81,11 +85,13 @@ __all__ = [
     "TrainResult",
     "TrainingInterrupted",
     "evaluate",
+    "exact_returns",
     "make",
     "make_method",
     "optimum",
     "register",
     "resume",
+    "tabular_problem",
     "tasks",
     "train",
     "use_cores",

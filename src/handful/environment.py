@@ -167,6 +167,19 @@ class HostEnvironment(Interface, Protocol):
         ...
 
 
+def num_symbols(environment: Interface) -> int | None:
+    """How many different observations there are, where an environment numbers them.
+
+    Such an environment has an attribute ``num_symbols``, and its observation is one entry: the
+    number of the observation, from 0, divided by ``num_symbols``. Networks then look their first
+    layer up instead of multiplying by a vector that is 0 but for one entry; with hundreds of states
+    that is most of the cost of learning. On the host, where policies act in NumPy, all are plain.
+    """
+    if isinstance(environment, HostEnvironment):
+        return None
+    return getattr(environment, "num_symbols", None)
+
+
 def outcome_shape(environment: Environment | HostEnvironment) -> PyTree:
     """The outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
     if isinstance(environment, HostEnvironment):

@@ -276,3 +276,14 @@ register(
     "Walker2d in MuJoCo; each user wants it to walk at a speed from 0 to 2.5 m/s.",
     samples_users=True,
 )
+register(
+    "tabular",
+    "handful.envs.tables:make_tabular",
+    "A problem of your own given as arrays: --param file=ARRAYS.npz (docs/tabular.md).",
+)
+register(
+    "icu-sepsis",
+    "handful.envs.icu_sepsis:make_icu_sepsis",
+    "Treating sepsis; users weigh a patient's survival against the burden of treatment.",
+    samples_users=True,
+)

@@ -3,6 +3,7 @@ import pytest
 
 from handful.envs.mujoco.targets import SpeedReward, speed_seekers
 from handful.envs.resource_gathering import ResourceGathering
+from handful.envs.tables import tabular_problem
 from handful.errors import HandfulError
 from handful.evaluation.gap import measure_gap, optimum
 from handful.population import Population
@@ -59,6 +60,19 @@ def test_the_gap_is_in_percent():
     gap = measure_gap(make_cruise(targets=(1.0, 1.0, 3.0)), 1, welfare=50.0)
     assert gap is not None
     assert gap.percent == pytest.approx(75.0)
+
+
+def test_nothing_is_a_share_of_a_cost():
+    problem = tabular_problem(np.zeros((1, 1, 1)), -np.ones((2, 1, 1)))
+    gap = measure_gap(problem, 1, welfare=-2.0)
+    assert gap is not None
+    assert gap.optimum.welfare == -1.0
+    assert gap.percent is None
+
+
+def test_tabular_rewards_of_other_environments_have_none():
+    paid = tabular_problem(np.zeros((1, 1, 1)), np.ones((2, 1, 1))).population
+    assert measure_gap(RMDP(ContextualBandit(), paid), 1, 0.5) is None
 
 
 @pytest.mark.parametrize("num_policies", [0, 4])

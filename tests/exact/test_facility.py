@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from handful.exact import facility
-from handful.exact.facility import TOLERANCE, choose
+from handful.exact.facility import TOLERANCE, choose, choose_greedily
 
 
 def best_welfare(values: np.ndarray, num_policies: int) -> float:
@@ -127,3 +127,14 @@ def test_an_unproven_choice_is_an_error(monkeypatch):
     values = np.random.default_rng(2).normal(size=(20, 10))
     with pytest.raises(RuntimeError, match="could not prove the choice of 3 from 20 rows optimal"):
         choose(values, 3)
+
+
+def test_a_greedy_choice_is_no_better_than_the_best():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        values = rng.normal(size=(15, 6))
+        quick, best = choose_greedily(values, 3), choose(values, 3)
+        assert quick.welfare == pytest.approx(values[quick.indices].max(axis=0).mean())
+        assert quick.welfare <= best.welfare + 1e-9
+        assert quick.upper_bound == np.inf
+    assert choose_greedily(values, 1).welfare == pytest.approx(values.mean(axis=1).max())

@@ -124,3 +124,18 @@ def test_taking_policies_copies_what_is_their_own(actor, share_hidden, observati
     if share_hidden:
         for old, new in zip(actor.stack.hidden, taken.stack.hidden, strict=True):
             np.testing.assert_array_equal(new.weight, old.weight)
+
+
+@pytest.mark.parametrize("hidden_sizes", [(), (6,)])
+def test_a_looked_up_symbol_is_a_one_hot_observation(hidden_sizes, share_hidden):
+    """The same weights, fed the number of a symbol or the vector that is 1 at it."""
+    symbols = 5
+    shape = (D, hidden_sizes, share_hidden)
+    looked_up = init_critic(jax.random.key(0), K, 1, *shape, num_symbols=symbols)
+    multiplied = init_critic(jax.random.key(0), K, symbols, *shape)
+    numbers = jnp.array([[0, 3, 4, 1]] * K)
+    np.testing.assert_allclose(
+        looked_up(numbers[..., None] / symbols),
+        multiplied(jax.nn.one_hot(numbers, symbols)),
+        rtol=1e-5,
+    )

@@ -3,10 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from handful.envs.tables import tabular_problem
 from handful.errors import HandfulError
+from handful.learner.config import PPOConfig
 from handful.population import Population
 from handful.problem import RMDP, make
-from handful.training.preflight import check_shapes
+from handful.training.config import TrainConfig, learner_settings
+from handful.training.preflight import check_normalisation, check_shapes
 from tests.environments import ContextualBandit, Push, problem_of
 
 
@@ -45,3 +48,13 @@ def test_nothing_is_run():
         return outcome
 
     check_shapes(RMDP(ContextualBandit(), Population.from_function(reward, 2)))
+
+
+def test_numbered_observations_are_not_normalised():
+    problem = tabular_problem(np.zeros((1, 2, 1)), np.ones((2, 1, 2)))
+    config = TrainConfig(num_policies=1, ppo=PPOConfig(normalize_observations=True))
+    with pytest.raises(HandfulError, match="normalize_observations"):
+        check_normalisation(problem, config)
+    ppo = learner_settings(problem, 1, "paper", {})
+    check_normalisation(problem, TrainConfig(num_policies=1, ppo=ppo))
+    check_normalisation(RMDP(ContextualBandit(), Population.identity(2)), config)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -12,6 +12,9 @@ from handful.cli.settings import parse_settings
 
 if TYPE_CHECKING:
     from handful.exact.optimum import Optimum
+
+MOST_NUMBERS = 100
+"""Of a policy's certificate that are printed."""
 
 DEFAULT_SEED = 0
 """Of the users, as it is of a run."""
@@ -63,6 +66,10 @@ class OptimumCommand:
 def _lines(best: "Optimum") -> list[str]:
     lines = [
         f"{best.kind}: welfare {best.welfare:.4f} with {best.num_policies} policies",
+    ]
+    if best.kind == "upper bound" and best.attained is not None:
+        lines.append(f"found: welfare {best.attained:.4f}")
+    lines += [
         best.explanation,
     ]
     # Where the least that one can get is nothing, who gets nothing is served by nobody.
@@ -72,8 +79,15 @@ def _lines(best: "Optimum") -> list[str]:
         if best.unit:
             proof = ", ".join(f"{number:.4f} {best.unit}" for number in certificate)
         else:
-            proof = str(certificate)
+            proof = _shortened(certificate)
         lines.append(f"policy {policy} serves {served} users: {proof}")
     if not earns.all():
         lines.append(f"nobody serves {int((~earns).sum())} users")
     return lines
+
+
+def _shortened(certificate: tuple[Any, ...]) -> str:
+    if len(certificate) <= MOST_NUMBERS:
+        return str(certificate)
+    first = ", ".join(str(number) for number in certificate[:8])
+    return f"({first}, ...), {len(certificate)} numbers; --json has them all"

@@ -23,10 +23,9 @@ def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:
         f"{record['num_episodes']} evaluation episodes a policy)"
     ]
     if record["optimum"] is not None:
-        lines.append(
-            f"{record['percent_of_optimum']:.1f} % of the {_optimum_name(record['optimum_kind'])} "
-            f"{record['optimum']:.2f}"
-        )
+        best = f"{_optimum_name(record['optimum_kind'])} {record['optimum']:.2f}"
+        percent = record["percent_of_optimum"]
+        lines.append(best if percent is None else f"{percent:.1f} % of the {best}")
     lines.append(
         f"sampled actions {record['stochastic']['welfare']:.2f}, "
         f"best reassignment {record['reassigned_welfare']:.2f}, "

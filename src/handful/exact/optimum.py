@@ -21,9 +21,11 @@ class Optimum:
         assignment: a policy that serves each user best: int64 [N].
         certificate: for each policy what its returns come from, as a tuple of numbers; in Resource
             Gathering its actions from the start (0 up, 1 down, 2 left, 3 right), for users who
-            want a velocity the one to keep.
+            want a velocity the one to keep, in tabular problems the action in every state.
         explanation: one sentence that says why this is a proof.
         unit: of the certificate's numbers, where they have one.
+        attained: beside an upper bound, the welfare that the returns above do attain; None where
+            nobody has looked for policies that come close.
     """
 
     welfare: float
@@ -34,6 +36,7 @@ class Optimum:
     certificate: tuple[Any, ...]
     explanation: str
     unit: str = ""
+    attained: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The same fields with lists for arrays and tuples, ready for JSON."""
@@ -46,4 +49,5 @@ class Optimum:
             "certificate": [list(part) for part in self.certificate],
             "explanation": self.explanation,
             "unit": self.unit,
+            "attained": self.attained,
         }

@@ -1,7 +1,8 @@
 """Tabular r-MDPs solved exactly: the best policy for a mix of rewards, and its worth to all users.
 
-Policy iteration (Howard, 1960) with the policy's value from a linear system: it ends after
-finitely many steps, in a policy that no other exceeds from any state.
+Without a horizon the best policy is stationary and found by policy iteration. With one, episodes
+are cut after so many steps, what is best depends on the steps that are left, and it is found by
+backward induction.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-_MARGIN = 1e-9
-"""As a share of the largest value: a better action is better by more, else rounding has no end."""
+from handful.exact.planning import Dynamics, backward_induction, policy_iteration
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,8 @@ class TabularRMDP:
         features: expected reward features of an action, [S, A, D].
         coefficients: each user's weight on each feature, [N, D].
         start: distribution of the first state, [S].
-        discount: in [0, 1); 1 only where every policy ends every episode.
+        discount: in [0, 1]; 1 only where every policy ends every episode, or there is a horizon.
+        horizon: steps after which an episode is cut, or None.
 
     Raises:
         ValueError: if the shapes do not fit, or the numbers are no probabilities.
@@ -35,6 +36,7 @@ class TabularRMDP:
     coefficients: np.ndarray
     start: np.ndarray
     discount: float
+    horizon: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("transitions", "features", "coefficients", "start"):
@@ -65,45 +67,60 @@ class TabularRMDP:
             raise ValueError("The start distribution must be 0 or more and sum to 1.")
         if not 0.0 <= self.discount <= 1.0:
             raise ValueError(f"The discount must be from 0 to 1, not {self.discount}.")
+        if self.horizon is not None and self.horizon < 1:
+            raise ValueError(f"The horizon must be at least 1 step, not {self.horizon}.")
 
     @property
     def num_users(self) -> int:
         """``N``."""
         return self.coefficients.shape[0]
 
-    def best_policy(self, weights: np.ndarray) -> np.ndarray:
+    @cached_property
+    def dynamics(self) -> Dynamics:
+        """The same without the rewards."""
+        return Dynamics(self.transitions, self.discount)
+
+    def best_policy(self, weights: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
         """A deterministic policy that earns the most for users with these weights.
 
         Args:
             weights: of each user's reward in the sum, [N].
+            first: a policy that may be nearly best, to start from.
 
         Returns:
-            The action in each state, int64 [S]; the first of equally good ones.
+            The action in each state, int64 [S]; where episodes are cut, in each step and state,
+            int64 [T, S].
         """
-        reward = self.features @ (weights @ self.coefficients)
-        state = np.arange(len(self.start))
-        policy = reward.argmax(axis=1)
-        while True:
-            value = self._solve(policy, reward[state, policy])
-            gain = reward + self.discount * self.transitions @ value
-            own, best = gain[state, policy], gain.max(axis=1)
-            is_better = best > own + _MARGIN * max(1.0, np.abs(value).max())
-            if not is_better.any():
-                return policy
-            policy = np.where(is_better, gain.argmax(axis=1), policy)
+        return self.best_for(weights @ self.coefficients, first)
+
+    def best_for(self, mix: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
+        """:meth:`best_policy` for a weight on each feature, [D]."""
+        reward = self.features @ mix
+        if self.horizon is not None:
+            return backward_induction(self.dynamics, reward, self.horizon)
+        return policy_iteration(self.dynamics, reward, first)
+
+    def feature_returns(self, policy: np.ndarray) -> np.ndarray:
+        """The features' expected returns from the start under a policy [S] or [T, S]: [D]."""
+        states = np.arange(len(self.start))
+        if policy.ndim == 1 and self.horizon is None:
+            taken = self.features[states, policy]
+            return self.start @ self.dynamics.evaluate(policy, taken)
+        value = np.zeros((len(states), self.features.shape[2]))
+        for actions in policy[::-1]:
+            moves = self.transitions[states, actions]
+            value = self.features[states, actions] + self.discount * moves @ value
+        return self.start @ value
 
     def returns(self, policy: np.ndarray) -> np.ndarray:
-        """Every user's expected discounted return from the start under a policy [S]: [N]."""
-        taken = self.features[np.arange(len(policy)), policy]
-        return self.coefficients @ (self.start @ self._solve(policy, taken))
+        """Every user's expected return from the start under a policy [S] or [T, S]: [N]."""
+        return self.coefficients @ self.feature_returns(policy)
 
     @cached_property
     def own_optima(self) -> np.ndarray:
         """What each user gets from the policy that is best for them alone: [N]."""
-        users = np.eye(self.num_users)
-        return np.array([self.returns(self.best_policy(user))[i] for i, user in enumerate(users)])
-
-    def _solve(self, policy: np.ndarray, reward: np.ndarray) -> np.ndarray:
-        """The value of a policy for rewards [S] or [S, D] of its actions: as the rewards' shape."""
-        moves = self.transitions[np.arange(len(policy)), policy]
-        return np.linalg.solve(np.eye(len(policy)) - self.discount * moves, reward)
+        optima, policy = np.empty(self.num_users), None
+        for user, mix in enumerate(self.coefficients):
+            policy = self.best_for(mix, policy)
+            optima[user] = mix @ self.feature_returns(policy)
+        return optima

@@ -33,6 +33,21 @@ class Layer(eqx.Module):
         return jnp.tensordot(inputs, self.weight, axes=1) + bias
 
 
+class Lookup(Layer):
+    """An affine map of an observation that is one of ``I`` symbols: it is a row of the weights.
+
+    The inputs hold the symbol's number divided by ``I``
+    (:func:`~handful.environment.num_symbols`).
+    """
+
+    def __call__(self, inputs: Float[Array, "K M 1"]) -> Float[Array, "K M H"]:
+        """Look up a batch of every network."""
+        symbols = jnp.rint(inputs[..., 0] * self.weight.shape[-2]).astype(jnp.int32)
+        if self.weight.ndim == 2:
+            return self.weight[symbols] + self.bias[None, None]
+        return jax.vmap(lambda weight, row: weight[row])(self.weight, symbols) + self.bias
+
+
 class NetworkStack(eqx.Module):
     """``K`` multilayer perceptrons with tanh units.
 
@@ -80,15 +95,21 @@ def init_stack(
     sizes: tuple[int, ...],
     head_gain: float,
     share_hidden: bool,
+    num_symbols: int | None = None,
 ) -> NetworkStack:
-    """Orthogonal weights and zero biases; ``sizes`` are input, hidden layers and output."""
+    """Orthogonal weights and zero biases; ``sizes`` are input, hidden layers and output.
+
+    With ``num_symbols`` the first layer is a look-up, however many entries the input has.
+    """
     keys = jax.random.split(key, len(sizes) - 1)
-    shapes = list(itertools.pairwise(sizes))
+    shapes = list(itertools.pairwise((num_symbols or sizes[0], *sizes[1:])))
+    kinds = [Layer if num_symbols is None else Lookup, *[Layer] * (len(shapes) - 1)]
     hidden = tuple(
-        _init_layer(k, None if share_hidden else num_networks, shape, HIDDEN_GAIN)
-        for k, shape in zip(keys[:-1], shapes[:-1], strict=True)
+        _init_layer(kind, k, None if share_hidden else num_networks, shape, HIDDEN_GAIN)
+        for kind, k, shape in zip(kinds[:-1], keys[:-1], shapes[:-1], strict=True)
     )
-    return NetworkStack(hidden, _init_layer(keys[-1], num_networks, shapes[-1], head_gain))
+    head = _init_layer(kinds[-1], keys[-1], num_networks, shapes[-1], head_gain)
+    return NetworkStack(hidden, head)
 
 
 def init_actor(
@@ -99,6 +120,7 @@ def init_actor(
     hidden_sizes: tuple[int, ...],
     share_hidden: bool,
     initial_log_std: float = 0.0,
+    num_symbols: int | None = None,
 ) -> Actor:
     """Policies that start near uniform, or near zero (head gain 0.01) with this spread."""
     match action_space:
@@ -108,7 +130,8 @@ def init_actor(
             outputs = action_space.size
             log_std = jnp.full((num_policies, outputs), initial_log_std)
     sizes = (observation_size, *hidden_sizes, outputs)
-    return Actor(init_stack(key, num_policies, sizes, 0.01, share_hidden), log_std)
+    stack = init_stack(key, num_policies, sizes, 0.01, share_hidden, num_symbols)
+    return Actor(stack, log_std)
 
 
 def init_critic(
@@ -118,10 +141,11 @@ def init_critic(
     num_features: int,
     hidden_sizes: tuple[int, ...],
     share_hidden: bool,
+    num_symbols: int | None = None,
 ) -> Critic:
     """Critics with head gain 1."""
     sizes = (observation_size, *hidden_sizes, num_features)
-    return init_stack(key, num_policies, sizes, 1.0, share_hidden)
+    return init_stack(key, num_policies, sizes, 1.0, share_hidden, num_symbols)
 
 
 def has_policy_axis(networks: PyTree) -> PyTree:
@@ -146,10 +170,14 @@ def take_policies(networks: PyTree, source: Int[Array, " K"]) -> PyTree:
 
 
 def _init_layer(
-    key: PRNGKey, num_networks: int | None, shape: tuple[int, int], gain: float
+    kind: type[Layer],
+    key: PRNGKey,
+    num_networks: int | None,
+    shape: tuple[int, int],
+    gain: float,
 ) -> Layer:
     init = jax.nn.initializers.orthogonal(gain)
     if num_networks is None:
-        return Layer(init(key, shape), jnp.zeros(shape[1]))
+        return kind(init(key, shape), jnp.zeros(shape[1]))
     weights = jax.vmap(lambda k: init(k, shape))(jax.random.split(key, num_networks))
-    return Layer(weights, jnp.zeros((num_networks, 1, shape[1])))
+    return kind(weights, jnp.zeros((num_networks, 1, shape[1])))

@@ -108,14 +108,23 @@ def init_learner(
     action_space: ActionSpace,
     num_features: int,
     assignment_parameters: PyTree,
+    num_symbols: int | None = None,
 ) -> LearnerState:
     """Fresh networks, moments and statistics."""
     actor_key, critic_key = jax.random.split(key)
     shape = (config.hidden_sizes, config.share_hidden)
     actor = init_actor(
-        actor_key, num_policies, observation_size, action_space, *shape, config.initial_log_std
+        actor_key,
+        num_policies,
+        observation_size,
+        action_space,
+        *shape,
+        config.initial_log_std,
+        num_symbols,
     )
-    critic = init_critic(critic_key, num_policies, observation_size, num_features, *shape)
+    critic = init_critic(
+        critic_key, num_policies, observation_size, num_features, *shape, num_symbols
+    )
     init = adam(config).init
     return LearnerState(
         actor=actor,

@@ -2,9 +2,23 @@
 
 import jax
 
-from handful.environment import HostEnvironment, outcome_shape
+from handful.environment import HostEnvironment, num_symbols, outcome_shape
 from handful.errors import HandfulError
 from handful.problem import RMDP
+from handful.training.config import TrainConfig
+
+
+def check_normalisation(problem: RMDP, config: TrainConfig) -> None:
+    """Numbered observations are looked up and must come as they are.
+
+    Raises:
+        HandfulError: if the learner would normalise them.
+    """
+    if num_symbols(problem.environment) is not None and config.ppo.normalize_observations:
+        raise HandfulError(
+            "This environment numbers its observations, and networks look them up: leave the "
+            "learner's setting normalize_observations at false."
+        )
 
 
 def check_shapes(problem: RMDP) -> None:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from handful.collect.host import HostCollectorState, init_host_collector
 from handful.collect.scan import CollectorState, FinishedEpisodes, init_collector
+from handful.environment import num_symbols
 from handful.learner.policies import Policies
 from handful.learner.update import LearnerState, init_learner
 from handful.problem import RMDP
@@ -125,6 +126,7 @@ def init_policies(
         problem.environment.action_space,
         problem.num_features,
         assignment_parameters,
+        num_symbols(problem.environment),
     )
     policy_keys = jax.random.split(collector_key, config.num_policies)
     start = init_host_collector if problem.runs_on_host else init_collector

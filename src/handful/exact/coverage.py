@@ -1,0 +1,274 @@
+"""The best k policies where users differ in few ways, between two bounds that meet.
+
+Let h(c) be the most that any policy earns for the reward weights c. It is convex, homogeneous
+(h(tc) = t h(c)) and made of finitely many planes, one a policy: the convex coverage set of
+multi-objective planning (Roijers et al., 2013). The users of one policy are worth h(their sum) to
+it, so the best welfare is the highest sum of h over k groups, and everything that matters of the
+problem is h between the users' weights.
+
+*From below.* h is known exactly where it was evaluated, and every evaluation gives a policy. The
+best k of the policies found are chosen exactly (:func:`~handful.exact.facility.choose`), and EM
+goes on from them.
+
+*From above.* A convex function lies below its chords: between points where h is known, it lies
+below the lower convex hull of these values. Every face of the hull is a plane, a policy that is too
+good to be true but at its corners. The best k of the *planes* are again a choice of k from many.
+No k policies exceed it: each group's sum lies under some face, and is worth no more than that face
+says. Where the choice's groups are, h is evaluated next. A face that promised too much is cut off
+there, and so the bound comes down until it meets what was found, or the evaluations are used up.
+
+Users' weights of rank r make a hull in r dimensions (r - 1 and the value of h), whose faces grow
+too many beyond four.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.spatial import ConvexHull
+
+from handful.exact.facility import Choice, choose, choose_greedily
+from handful.exact.tabular import TabularRMDP
+
+MAX_RANK = 4
+"""Of the users' coefficients: their hull has as many dimensions."""
+
+SECONDS = 300.0
+"""For the proof, on any machine; a hundred users of ICU-Sepsis take a minute of a core's."""
+
+_TOLERANCE = 1e-5
+"""The bounds have met within this share of the spread of returns; a choice is proven to half."""
+
+_UPRIGHT = 1e-7  # height of a wall's unit normal
+_RANK_TOLERANCE = 1e-9  # as a share of the largest singular value
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """The best choice that was found, and what none exceeds.
+
+    Attributes:
+        policies: what was found: the chosen policies' actions, int64 [K', S] or [K', T, S].
+        returns: theirs to each user, [K', N].
+        upper_bound: on the welfare of any k policies.
+        is_proven: whether the welfare found and the bound are one, up to rounding.
+        evaluations: how many best policies it took.
+    """
+
+    policies: np.ndarray
+    returns: np.ndarray
+    upper_bound: float
+    is_proven: bool
+    evaluations: int
+
+    @property
+    def welfare(self) -> float:
+        """Mean over users of the return from the best policy that was found for them."""
+        return float(self.returns.max(axis=0).mean())
+
+
+def cover(rmdp: TabularRMDP, num_policies: int, seconds: float = SECONDS) -> Coverage:
+    """The best ``num_policies`` policies, or how far from the best they can be at most.
+
+    Args:
+        seconds: after which the bounds are stated as they are.
+
+    Raises:
+        ValueError: if the users differ in too many ways (:func:`can_cover`).
+    """
+    if not can_cover(rmdp):
+        raise ValueError(f"The users' coefficients must have a rank from 1 to {MAX_RANK}.")
+    support = _Support(rmdp, _Chart.of(rmdp.coefficients))
+    support.climb(np.zeros(rmdp.num_users, dtype=np.int64))
+    for user in range(rmdp.num_users):  # their hull holds every group's mean
+        support.evaluate(support.chart.points[user])
+    deadline = time.monotonic() + seconds
+    upper = float(support.returns().max(axis=0).mean())  # everybody has a policy of their own
+    while True:
+        found = _best_found(support.returns(), num_policies, deadline)
+        while support.climb(found.indices[found.assignment]):
+            found = _best_found(support.returns(), num_policies, deadline)
+        promises, centres = support.promises()
+        promised = _choose_until(promises, num_policies, deadline)
+        if promised is not None:
+            upper = min(upper, promised.upper_bound)
+        returns = support.returns()
+        spread = max(float(np.ptp(returns)), 1e-12)
+        is_proven = bool(upper - found.welfare <= _TOLERANCE * spread)
+        if is_proven or promised is None:
+            break
+        is_new = support.climb(promised.assignment)
+        middles = [support.evaluate(centres[face]) for face in promised.indices]
+        if not is_new and not any(middles):
+            break
+    policies = np.array([support.policies[j] for j in found.indices])
+    return Coverage(policies, returns[found.indices], upper, is_proven, len(returns))
+
+
+def _best_found(returns: np.ndarray, num_policies: int, deadline: float) -> Choice:
+    found = _choose_until(returns, num_policies, deadline)
+    return choose_greedily(returns, num_policies) if found is None else found
+
+
+def _choose_until(values: np.ndarray, num_policies: int, deadline: float) -> Choice | None:
+    """A proven choice, or None if there is no time for the proof."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return None
+    try:
+        return choose(values, num_policies, time_limit=left)
+    except RuntimeError:
+        return None
+
+
+def can_cover(rmdp: TabularRMDP) -> bool:
+    """Whether the users differ in few enough ways."""
+    return 1 <= _rank(rmdp.coefficients) <= MAX_RANK
+
+
+@dataclass(frozen=True, eq=False)
+class _Chart:
+    """Reward weights as points and masses: h(c) = mass(c) h(point of c), as h is homogeneous.
+
+    Attributes:
+        mass: of each user, positive, [N].
+        points: of each user, [N, d].
+        origin: the weights that the point 0 stands for, [D].
+        axes: the weights that each coordinate adds, [d, D].
+    """
+
+    mass: np.ndarray
+    points: np.ndarray
+    origin: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def of(cls, coefficients: np.ndarray) -> _Chart:
+        """A chart of the users' weights, in as few dimensions as they have."""
+        scale = np.abs(coefficients).max()
+        mass = _positive_mass(coefficients / scale)
+        rays = coefficients / mass[:, None]
+        origin = rays.mean(axis=0)
+        _, sizes, axes = np.linalg.svd(rays - origin, full_matrices=False)
+        axes = axes[sizes > _RANK_TOLERANCE * max(sizes[0], np.abs(origin).max())]
+        return cls(mass, (rays - origin) @ axes.T, origin, axes)
+
+    def weights(self, point: np.ndarray) -> np.ndarray:
+        """The reward weights [D] that a point stands for."""
+        return self.origin + point @ self.axes
+
+    def groups(self, assignment: np.ndarray) -> np.ndarray:
+        """The point of each group's summed weights, [groups, d]."""
+        sums = np.array(
+            [
+                np.append(self.mass[group] @ self.points[group], self.mass[group].sum())
+                for group in (assignment == label for label in np.unique(assignment))
+            ]
+        )
+        return sums[:, :-1] / sums[:, -1:]
+
+
+def _positive_mass(coefficients: np.ndarray) -> np.ndarray:
+    """A linear function of the coefficients that is positive for every user; else 1 for each.
+
+    With it the rays of the users' weights are cut by a plane, which saves a dimension. Where there
+    is none (users who want opposite things), weights are points as they are.
+    """
+    num_users, num_features = coefficients.shape
+    solution = linprog(
+        np.append(np.zeros(num_features), -1.0),
+        A_ub=np.hstack([-coefficients, np.ones((num_users, 1))]),
+        b_ub=np.zeros(num_users),
+        bounds=[(-1.0, 1.0)] * num_features + [(None, None)],
+        method="highs",
+    )
+    mass = coefficients @ solution.x[:-1] if solution.success else np.zeros(num_users)
+    return mass if mass.min() > 1e-3 * np.abs(mass).max() else np.ones(num_users)
+
+
+def _rank(coefficients: np.ndarray) -> int:
+    return int(np.linalg.matrix_rank(coefficients, rtol=_RANK_TOLERANCE))
+
+
+class _Support:
+    """h where it was evaluated, and the policies that it came from."""
+
+    def __init__(self, rmdp: TabularRMDP, chart: _Chart) -> None:
+        self.rmdp, self.chart = rmdp, chart
+        self.points: list[np.ndarray] = []
+        self.values: list[float] = []
+        self.features: list[np.ndarray] = []
+        self.policies: list[np.ndarray] = []
+        self._known: set[bytes] = set()
+
+    def evaluate(self, point: np.ndarray) -> bool:
+        """Find the best policy for a point, unless it is known."""
+        key = np.round(point, 12).tobytes()
+        if key in self._known:
+            return False
+        first = None
+        if self.points:
+            first = self.policies[int(np.square(np.array(self.points) - point).sum(1).argmin())]
+        weights = self.chart.weights(point)
+        policy = self.rmdp.best_for(weights, first)
+        features = self.rmdp.feature_returns(policy)
+        self._known.add(key)
+        self.points.append(point)
+        self.values.append(float(weights @ features))
+        self.features.append(features)
+        self.policies.append(policy)
+        return True
+
+    def climb(self, assignment: np.ndarray) -> bool:
+        """EM from an assignment [N]; whether it came to a group whose best policy was unknown."""
+        is_new = False
+        while True:
+            groups = self.chart.groups(assignment)
+            found = [self.evaluate(point) for point in groups]
+            if not any(found):
+                return is_new
+            is_new = True
+            own = [self._index(point) for point in groups]
+            assignment = self.returns()[own].argmax(axis=0)
+
+    def returns(self) -> np.ndarray:
+        """Of every policy found to every user, [M, N]."""
+        return np.array(self.features) @ self.rmdp.coefficients.T
+
+    def promises(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the lower hull's faces are worth to every user [F, N], and their middles [F, d].
+
+        Qhull merges faces that are nearly one: each plane is raised until none of its corners,
+        where h is known, lies above it. Promises far below what any policy found gives a user serve
+        nobody and would only blur the numbers: they are raised, which keeps the bound one.
+        """
+        points, values = np.array(self.points), np.array(self.values)
+        if points.shape[1] == 0:  # users who all want the same
+            return values.max() * self.chart.mass[None], points[:1]
+        scales = np.append(np.abs(points).max(axis=0), max(float(np.ptp(values)), 1e-12))
+        lifted = np.column_stack([points, values - values.mean()]) / scales
+        # A point far above everything gives flat hulls a volume; faces that it is part of are
+        # none of the lower hull.
+        apex = np.append(points.mean(axis=0) / scales[:-1], lifted[:, -1].max() + 10.0)
+        hull = ConvexHull(np.vstack([lifted, apex]))
+        # Walls along the edge of the users' weights stand upright, but for rounding.
+        is_lower = hull.equations[:, -2] < -_UPRIGHT
+        is_lower &= (hull.simplices != len(lifted)).all(axis=1)
+        planes = hull.equations[is_lower]
+        slopes = -np.column_stack([planes[:, :-2], planes[:, -1]]) / planes[:, -2:-1]
+        # Heights of the corners above their plane, [F, d + 1].
+        corners = lifted[hull.simplices[is_lower]]
+        planar = np.einsum("fcd,fd->fc", corners[:, :, :-1], slopes[:, :-1]) + slopes[:, -1:]
+        raised = np.maximum(corners[:, :, -1] - planar, 0.0).max(axis=1)
+        users = self.chart.points / scales[:-1]
+        heights = users @ slopes[:, :-1].T + slopes[:, -1] + raised
+        promised = (heights * scales[-1] + values.mean()).T * self.chart.mass
+        centres = corners[:, :, :-1].mean(axis=1) * scales[:-1]
+        returns = self.returns()
+        return np.maximum(promised, returns.min(axis=0) - np.ptp(returns)), centres
+
+    def _index(self, point: np.ndarray) -> int:
+        return int(np.square(np.array(self.points) - point).sum(axis=1).argmin())

@@ -1,0 +1,89 @@
+"""The best k policies of a tabular r-MDP: proven where that can be done, else found and bounded."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from handful.exact.coverage import can_cover, cover
+from handful.exact.em import pooled_em
+from handful.exact.enumeration import MAX_POLICIES, enumerated_optimum
+from handful.exact.optimum import Optimum
+from handful.exact.tabular import TabularRMDP
+
+_STARTS = 10  # of EM, where nothing better is known
+_MEETS = 1e-6
+"""What was found is the optimum if it is this close to the bound, as a share of it."""
+
+
+def tabular_optimum(rmdp: TabularRMDP, num_policies: int) -> Optimum:
+    """The best ``num_policies`` policies, or an upper bound on them beside the best found.
+
+    Users who differ in few ways are solved by :func:`~handful.exact.coverage.cover`; small problems
+    by trying every policy; of others EM finds a good choice, and no user can have more than from a
+    policy of their own.
+    """
+    if can_cover(rmdp):
+        return _covered(rmdp, num_policies)
+    if _is_small(rmdp):
+        return enumerated_optimum(rmdp, num_policies)
+    return _searched(rmdp, num_policies)
+
+
+def _covered(rmdp: TabularRMDP, num_policies: int) -> Optimum:
+    cover_ = cover(rmdp, num_policies)
+    explanation = (
+        f"Every group of users is worth at most what {cover_.evaluations} best policies, found for "
+        f"weights between the users', allow by convexity, and a proven choice of {num_policies} "
+        f"within that is worth no more than {cover_.upper_bound:.6g}"
+    )
+    if cover_.is_proven:
+        explanation += ", which these policies attain."
+    else:
+        explanation += f"; the best policies found are worth {cover_.welfare:.6g}."
+    return Optimum(
+        welfare=cover_.welfare if cover_.is_proven else cover_.upper_bound,
+        kind="exact" if cover_.is_proven else "upper bound",
+        num_policies=num_policies,
+        returns=cover_.returns,
+        assignment=cover_.returns.argmax(axis=0),
+        certificate=tuple(_actions(policy) for policy in cover_.policies),
+        explanation=explanation,
+        attained=cover_.welfare,
+    )
+
+
+def _searched(rmdp: TabularRMDP, num_policies: int) -> Optimum:
+    best = pooled_em(rmdp, num_policies, seed=0, starts=_STARTS)
+    # One policy for everybody is a single mix of rewards, whose best policy is known exactly.
+    bound = best.welfare if num_policies == 1 else float(rmdp.own_optima.mean())
+    is_exact = bound - best.welfare <= _MEETS * max(1.0, abs(bound))
+    reason = (
+        "One policy for everybody is the best for their mean reward, found exactly."
+        if num_policies == 1
+        else (
+            f"No user can have more than from the policy that is best for them alone; the best "
+            f"{num_policies} policies found are worth {best.welfare:.6g}."
+        )
+    )
+    return Optimum(
+        welfare=best.welfare if is_exact else bound,
+        kind="exact" if is_exact else "upper bound",
+        num_policies=num_policies,
+        returns=best.returns.T,
+        assignment=best.assignment,
+        certificate=tuple(_actions(policy) for policy in best.policies),
+        explanation=reason,
+        attained=best.welfare,
+    )
+
+
+def _is_small(rmdp: TabularRMDP) -> bool:
+    num_states, num_actions = rmdp.features.shape[:2]
+    return rmdp.horizon is None and num_states * math.log(num_actions) <= math.log(MAX_POLICIES)
+
+
+def _actions(policy: np.ndarray) -> tuple[int, ...]:
+    """Of each state; where they depend on the time, step by step."""
+    return tuple(policy.ravel().tolist())

@@ -1,0 +1,168 @@
+"""ICU-Sepsis: the best k policies, what EM finds of them, and how near the learner comes.
+
+    python studies/sepsis.py exact      # optimum, EM and bounds; half an hour on a busy machine
+    python studies/sepsis.py learner    # hours: see STEPS
+    python studies/sepsis.py page       # results/icu-sepsis/: the table and the picture
+
+The first two add rows to CSV files and leave out what is there already, so they can be stopped.
+Populations are those of seeds 0, 1 and 2. Welfare is exact throughout: of trained policies the
+likeliest action in every state is taken, and the policy's worth computed from a linear system.
+"""
+
+import csv
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import handful
+from handful.evaluation.tabular import tabular_rmdp
+from handful.exact.em import exact_em
+from handful.palette import policy_colour
+from handful.runs import write_text
+
+SEEDS = (0, 1, 2)
+BUDGETS = (1, 2, 3, 5)
+STEPS = 4_000_000
+OUT = Path("results/icu-sepsis")
+EXACT, LEARNER = OUT / "exact.csv", OUT / "learner.csv"
+
+
+def run_exact() -> None:
+    """A row a seed and budget: the optimum, and the mean of EM from ten random starts."""
+    for seed in SEEDS:
+        problem = handful.make("icu-sepsis", population_seed=seed)
+        rmdp = tabular_rmdp(problem)
+        for k in BUDGETS:
+            if _known(EXACT, seed, k):
+                continue
+            start = time.perf_counter()
+            best = handful.optimum(problem, k)
+            seconds = time.perf_counter() - start
+            rng = np.random.default_rng(seed)
+            em = [exact_em(rmdp, rng.permutation(rmdp.num_users) % k, k).welfare for _ in range(10)]
+            _add(
+                EXACT,
+                {
+                    "seed": seed,
+                    "k": k,
+                    "kind": best.kind,
+                    "welfare": best.welfare,
+                    "em_mean": np.mean(em),
+                    "em_best": np.max(em),
+                    "own_optima": rmdp.own_optima.mean(),
+                    "seconds": seconds,
+                },
+            )
+
+
+def run_learner() -> None:
+    """A row a seed and budget: the welfare of policies trained by `em`."""
+    for k in BUDGETS[1:]:
+        for seed in SEEDS:
+            if _known(LEARNER, seed, k):
+                continue
+            problem = handful.make("icu-sepsis", population_seed=seed)
+            start = time.perf_counter()
+            result = handful.train(problem, k, steps=STEPS, seed=seed)
+            seconds = time.perf_counter() - start
+            returns = handful.exact_returns(problem, result.policies)
+            served = returns[result.assignment, np.arange(problem.num_users)].mean()
+            row = {"seed": seed, "k": k, "steps": STEPS, "welfare": served}
+            row["reassigned"] = returns.max(axis=0).mean()
+            _add(LEARNER, {**row, "seconds": seconds})
+
+
+def write_page() -> None:
+    """The table of what there is, and the picture of the best five policies."""
+    exact = {(row["seed"], row["k"]): row for row in _rows(EXACT)}
+    learner = _rows(LEARNER)
+    lines = [
+        "# ICU-Sepsis",
+        "",
+        "Made by `python studies/sepsis.py`: 100 users, means over the populations of seeds "
+        f"{', '.join(map(str, SEEDS))}. EM: exact steps, ten random starts. Gain: of the welfare "
+        "of one policy towards that of the best k, in percent. Learner: `em`, "
+        f"{STEPS:,} transitions a policy, welfare of the likeliest actions, computed exactly.",
+        "",
+        "| k | best welfare | proof | EM, mean | EM, best of 10 | learner | its gain | seeds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for k in BUDGETS:
+        rows = [exact[str(seed), str(k)] for seed in SEEDS if (str(seed), str(k)) in exact]
+        trained = [row for row in learner if row["k"] == str(k)]
+        gains = [_gain(row, exact) for row in trained]
+        kinds = ", ".join(sorted({row["kind"] for row in rows}))
+        means = [np.mean([float(row[name]) for row in rows]) for name in _COLUMNS]
+        cells = [f"{means[0]:.3f}", kinds, f"{means[1]:.3f}", f"{means[2]:.3f}", "", "", ""]
+        if trained:
+            cells[4] = f"{np.mean([float(row['welfare']) for row in trained]):.2f}"
+            cells[5] = f"{np.mean(gains):.0f} %"
+            cells[6] = ", ".join(row["seed"] for row in trained)
+        lines.append(f"| {k} | {' | '.join(cells)} |")
+    own = np.mean([float(exact[str(seed), "1"]["own_optima"]) for seed in SEEDS])
+    lines += ["", f"A policy of their own for every user would bring {own:.3f}."]
+    write_text(OUT / "icu-sepsis.md", "\n".join(lines) + "\n")
+    draw(OUT / "icu-sepsis.png")
+    print("\n".join(lines))
+
+
+_COLUMNS = ("welfare", "em_mean", "em_best")
+
+
+def draw(path: Path) -> None:
+    """Users by what treatment costs them, in the colour of the policy that serves them."""
+    problem = handful.make("icu-sepsis", population_seed=0)
+    best, rmdp = handful.optimum(problem, 5), tabular_rmdp(problem)
+    prices = problem.population.attributes
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axis = figure.add_subplot()
+    features = [rmdp.feature_returns(np.array(policy)) for policy in best.certificate]
+    for j in np.argsort([-values[0] for values in features]):
+        mine = best.assignment == j
+        survival, fluid, vasopressor = features[j]
+        axis.scatter(
+            prices["fluid_price"][mine],
+            prices["vasopressor_price"][mine],
+            color=policy_colour(int(j)),
+            label=f"{survival:.1f} % survive; {fluid:.2f} days of fluid, {vasopressor:.3f} of "
+            f"vasopressor; {mine.sum()} users",
+        )
+    axis.set(xscale="log", yscale="log")
+    axis.set_xlabel("price of a day at the highest fluid level (points of survival)")
+    axis.set_ylabel("price of a day at the highest\nvasopressor level (points of survival)")
+    figure.legend(loc="outside upper left", frameon=False, fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def _gain(row: dict[str, str], exact: dict[tuple[str, str], dict[str, str]]) -> float:
+    one, best = (float(exact[row["seed"], k]["welfare"]) for k in ("1", row["k"]))
+    return 100.0 * (float(row["welfare"]) - one) / (best - one)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _known(path: Path, seed: int, k: int) -> bool:
+    return any((row["seed"], row["k"]) == (str(seed), str(k)) for row in _rows(path))
+
+
+def _add(path: Path, row: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.is_file()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()})
+    print(row, flush=True)
+
+
+if __name__ == "__main__":
+    {"exact": run_exact, "learner": run_learner, "page": write_page}[sys.argv[1]]()
