@@ -1,0 +1,43 @@
+"""Time low and high under the programs of the glucose study, as the mean over their users.
+
+handful sweep studies/glucose.yaml
+python studies/glucose_times.py
+"""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from handful.collect.episodes import make_player
+from handful.experiments.study import read_study
+from handful.runs import RunFolder
+from handful.training.opening import load_run_state, open_run
+
+DAYS = 300
+"""Of wearers, all different, that every program is tried on."""
+
+LOW, HIGH = 70.0, 180.0
+
+
+def main() -> None:
+    """Print the shares of time of every finished run, and each program's users."""
+    for request in read_study(Path("studies/glucose.yaml")).runs():
+        if not RunFolder(request.folder).is_finished:
+            continue
+        folder, problem, config = open_run(request.folder)
+        chosen = load_run_state(folder, problem, config).chosen(config)
+        play = make_player(problem, config.num_policies, DAYS, trace=True)
+        episodes = play(jax.random.key(12345), chosen.policies(problem), True)
+        glucose = np.asarray(episodes.outcomes.glucose)  # [days, K, steps]
+        assignment = np.array(folder.read_evaluation()["assignment"])
+        users = np.bincount(assignment, minlength=config.num_policies)
+        low, high = (
+            100 * share.mean(axis=(0, 2)) @ users / users.sum()
+            for share in (glucose < LOW, glucose > HIGH)
+        )
+        print(f"{request.folder.name}: low {low:.1f} %, high {high:.1f} %, users {users.tolist()}")
+
+
+if __name__ == "__main__":
+    main()
