@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from handful.assignment import AssignmentMethod, make_method
     from handful.devices import use_cores
     from handful.environment import Box, Discrete, Environment, TimeStep
+    from handful.envs.gym.problem import from_gymnasium
     from handful.errors import HandfulError
     from handful.evaluation.gap import optimum
     from handful.evaluation.returns import Evaluation, evaluate
@@ -52,6 +53,7 @@ _HOME = {
     "TrainResult": "handful.training.loop",
     "TrainingInterrupted": "handful.training.signals",
     "evaluate": "handful.evaluation.returns",
+    "from_gymnasium": "handful.envs.gym.problem",
     "make": "handful.problem",
     "make_method": "handful.assignment",
     "optimum": "handful.evaluation.gap",
@@ -81,6 +83,7 @@ __all__ = [
     "TrainResult",
     "TrainingInterrupted",
     "evaluate",
+    "from_gymnasium",
     "make",
     "make_method",
     "optimum",

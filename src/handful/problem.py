@@ -106,15 +106,23 @@ class Task:
             returns an :class:`RMDP`. It is imported when the task is made, not before.
         description: one line for ``handful tasks``.
         samples_users: whether the task draws its users by chance. Such a task takes the parameters
-            ``users`` (how many) and ``population_seed``; or instead of them ``targets`` (what each
-            user wants), with ``user_ids`` for those who have names. Other tasks have users of
-            their own.
+            ``users`` (how many) and ``population_seed``; or instead of them ``targets`` or
+            ``weights`` (what each user wants), with ``user_ids`` for those who have names. Other
+            tasks have users of their own.
+        argument: of a family of tasks, what follows its name and a colon (``gymnasium:ENV-ID``);
+            the entry point is given it first. Empty for a single task.
     """
 
     name: str
     entry_point: str
     description: str
     samples_users: bool = False
+    argument: str = ""
+
+    @property
+    def title(self) -> str:
+        """How the task is asked for."""
+        return f"{self.name}:{self.argument}" if self.argument else self.name
 
 
 _TASKS: dict[str, Task] = {}
@@ -122,8 +130,17 @@ _TASKS: dict[str, Task] = {}
 _SAMPLING = ("users", "population_seed")
 """Parameters of how users are drawn."""
 
+_GIVEN = ("targets", "weights")
+"""Parameters that say what each user wants, so that none are drawn."""
 
-def register(name: str, entry_point: str, description: str, samples_users: bool = False) -> None:
+
+def register(
+    name: str,
+    entry_point: str,
+    description: str,
+    samples_users: bool = False,
+    argument: str = "",
+) -> None:
     """Give a problem a name, for :func:`make` and the command line; see :class:`Task`.
 
     Raises:
@@ -131,7 +148,7 @@ def register(name: str, entry_point: str, description: str, samples_users: bool 
     """
     if name in _TASKS:
         raise HandfulError(f"A task named '{name}' is registered already: choose another name.")
-    _TASKS[name] = Task(name, entry_point, description, samples_users)
+    _TASKS[name] = Task(name, entry_point, description, samples_users, argument)
 
 
 def tasks() -> tuple[Task, ...]:
@@ -145,10 +162,12 @@ def make(name: str, **parameters: Any) -> RMDP:
     Raises:
         HandfulError: if there is no such task, or it does not take such parameters.
     """
-    module, _, function = _task(name).entry_point.partition(":")
+    task = _task(name)
+    module, _, function = task.entry_point.partition(":")
     factory = getattr(importlib.import_module(module), function)
+    which = (name.partition(":")[2],) if task.argument else ()
     try:
-        problem = factory(**parameters)
+        problem = factory(*which, **parameters)
     except TypeError as error:
         raise HandfulError(f"Task '{name}' was given parameters it cannot use: {error}.") from None
     return problem
@@ -175,7 +194,7 @@ def run_parameters(
     """
     task, users = _task(name), users or {}
     if users and not task.samples_users:
-        others = ", ".join(other.name for other in tasks() if other.samples_users)
+        others = ", ".join(other.title for other in tasks() if other.samples_users)
         raise HandfulError(
             f"The task '{name}' has users of its own, so neither their number, nor their seed, nor "
             f"a population can be given; the tasks that sample their users are: {others}."
@@ -188,11 +207,12 @@ def run_parameters(
     given = {**parameters, **users}
     if not task.samples_users:
         return given
-    if "targets" in given:
+    wants = next((wanted for wanted in _GIVEN if wanted in given), None)
+    if wants:
         spare = next((sampling for sampling in _SAMPLING if sampling in given), None)
         if spare:
             raise HandfulError(
-                f"'{spare}' is for users who are sampled, but these are given with their targets: "
+                f"'{spare}' is for users who are sampled, but these are given with their {wants}: "
                 f"leave out one or the other."
             )
         return given
@@ -200,12 +220,16 @@ def run_parameters(
 
 
 def _task(name: str) -> Task:
-    task = _TASKS.get(name)
-    if task is None:
+    family, colon, argument = name.partition(":")
+    task = _TASKS.get(family)
+    if task is None or (colon and not task.argument):
+        names = {known.title for known in tasks()}
         raise HandfulError(
-            f"There is no task named '{name}'{did_you_mean(name, _TASKS)}: "
-            f"the tasks are {', '.join(sorted(_TASKS))}."
+            f"There is no task named '{name}'{did_you_mean(name, names)}: "
+            f"the tasks are {', '.join(sorted(names))}."
         )
+    if task.argument and not argument:
+        raise HandfulError(f"The task '{family}' is asked for as {task.title}.")
     return task
 
 
@@ -243,4 +267,18 @@ register(
     "handful.envs.mujoco.tasks:make_walker2d",
     "Walker2d in MuJoCo; each user wants it to walk at a speed from 0 to 2.5 m/s.",
     samples_users=True,
+)
+register(
+    "gymnasium",
+    "handful.envs.gym.tasks:make_gymnasium",
+    "Any Gymnasium environment; users weigh its reward features, at random unless given.",
+    samples_users=True,
+    argument="ENV-ID",
+)
+register(
+    "mo-gymnasium",
+    "handful.envs.gym.tasks:make_mo_gymnasium",
+    "Any MO-Gymnasium environment; users weigh its rewards, at random unless given.",
+    samples_users=True,
+    argument="ENV-ID",
 )
