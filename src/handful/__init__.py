@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from handful.assignment import AssignmentMethod, make_method
+    from handful.conformance.check import check_env
+    from handful.conformance.findings import Conformance
     from handful.devices import use_cores
     from handful.environment import Box, Discrete, Environment, TimeStep
     from handful.envs.gym.problem import from_gymnasium
@@ -38,6 +40,7 @@ _HOME = {
     "AssignmentMethod": "handful.assignment",
     "Box": "handful.environment",
     "Callback": "handful.training.callbacks",
+    "Conformance": "handful.conformance.findings",
     "Discrete": "handful.environment",
     "Environment": "handful.environment",
     "Evaluation": "handful.evaluation.returns",
@@ -52,6 +55,7 @@ _HOME = {
     "TrainConfig": "handful.training.config",
     "TrainResult": "handful.training.loop",
     "TrainingInterrupted": "handful.training.signals",
+    "check_env": "handful.conformance.check",
     "evaluate": "handful.evaluation.returns",
     "from_gymnasium": "handful.envs.gym.problem",
     "make": "handful.problem",
@@ -69,6 +73,7 @@ __all__ = [
     "AssignmentMethod",
     "Box",
     "Callback",
+    "Conformance",
     "Discrete",
     "Environment",
     "Evaluation",
@@ -82,6 +87,7 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "TrainingInterrupted",
+    "check_env",
     "evaluate",
     "from_gymnasium",
     "make",

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from handful.environment import HostStep
 from handful.envs.gym.processes import Processes
 from handful.envs.gym.slice import Arrays, Blueprint, Slice
-from handful.environment import HostStep
 from handful.types import NumpyArray
 
 
 class GymnasiumBatch:
-    """A :class:`~handful.environment.HostBatch` of single environments, none of which resets itself.
+    """A :class:`~handful.environment.HostBatch` of single environments.
 
     Whether they are stepped here or in other processes makes no difference to any number.
 
@@ -26,9 +26,7 @@ class GymnasiumBatch:
             process dies.
     """
 
-    def __init__(
-        self, blueprint: Blueprint, arrays: Arrays, seed: int, num_processes: int
-    ) -> None:
+    def __init__(self, blueprint: Blueprint, arrays: Arrays, seed: int, num_processes: int) -> None:
         num_envs = len(arrays.terminated)
         seeds = copy_seeds(seed, num_envs)
         self._stepper: Slice | Processes

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handful.errors import HandfulError
-from numpy.typing import NDArray
 
 REWARD = "reward"
 """The name of the environment's own reward among features."""
@@ -37,8 +37,10 @@ class Transition:
 class Features(Protocol):
     """From a transition to its reward features. Worker processes are sent it."""
 
-    needs_observation: bool
-    """Whether it reads the observation before the step."""
+    @property
+    def needs_observation(self) -> bool:
+        """Whether it reads the observation before the step."""
+        ...
 
     def __call__(self, step: Transition) -> NDArray[Any]:
         """The features [D].
@@ -80,8 +82,7 @@ class NamedFeatures:
         numbers = as_numbers(f"feature '{name}'", value)
         if numbers.size != 1:
             raise HandfulError(
-                f"The feature '{name}' has {numbers.size} entries: name one of them, as "
-                f"'{name}.0'."
+                f"The feature '{name}' has {numbers.size} entries: name one of them, as '{name}.0'."
             )
         return numbers
 

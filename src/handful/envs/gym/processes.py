@@ -6,6 +6,7 @@ end by themselves when this one is gone, however it went.
 """
 
 import contextlib
+import itertools
 import multiprocessing
 import sys
 import types
@@ -68,7 +69,7 @@ class Processes:
         shared = [_share(context, array) for array in shapes]
         self.arrays = Arrays(*(view(array) for array in shared))
         bounds = np.linspace(0, len(seeds), min(num_processes, len(seeds)) + 1).astype(int)
-        self._rows = [(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        self._rows = [(int(a), int(b)) for a, b in itertools.pairwise(bounds)]
         self._processes: list[Any] = []
         self._connections: list[Connection] = []
         try:

@@ -4,17 +4,16 @@ The one place where a single environment's ``reset`` and ``step`` are called in 
 in this process or in another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
+from numpy.typing import NDArray
 
 from handful.envs.gym.features import Features, Transition, keep
 from handful.envs.gym.sources import Source, build, failure
 from handful.envs.gym.spaces import Flattener, read_action_space
 from handful.errors import HandfulError
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Slice:
         self._ages = [0] * len(self._envs)
         self._last: list[Any] = [None] * len(self._envs)
 
-    def reset(self, which: Sequence[int]) -> None:
+    def reset(self, which: Iterable[int]) -> None:
         """Start new episodes in the copies ``which``, counted within the slice."""
         for index in which:
             seed, self._seeds[index] = self._seeds[index], None

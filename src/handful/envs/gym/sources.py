@@ -14,6 +14,10 @@ from handful.errors import HandfulError
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would greet on standard output
 
 
+class NotFoundError(HandfulError):
+    """The name of an environment stands for nothing here."""
+
+
 class Source(Protocol):
     """Makes copies of one environment. Worker processes are sent it, so it must be picklable."""
 
@@ -57,7 +61,7 @@ class Registered:
             return gymnasium.make(name, disable_env_checker=True, **self.options)
         factory = getattr(sys.modules[module], name, None)
         if factory is None:
-            raise HandfulError(
+            raise NotFoundError(
                 f"The module '{module}' neither registers an environment '{name}' with Gymnasium "
                 f"nor has a class or function of that name."
             )
@@ -135,10 +139,10 @@ def build(source: Source) -> Any:
             env = source()
     except HandfulError:
         raise
+    except gymnasium.error.UnregisteredEnv as error:
+        raise NotFoundError(f"Gymnasium: {_one_line(error)}") from None
     except gymnasium.error.Error as error:
-        raise HandfulError(
-            f"Gymnasium cannot make '{source.label}': {_one_line(error)}"
-        ) from None
+        raise HandfulError(f"Gymnasium cannot make '{source.label}': {_one_line(error)}") from None
     except Exception as error:
         raise HandfulError(
             f"Making the environment '{source.label}' failed with {_told(error)}."
@@ -171,7 +175,7 @@ def _import(module: str) -> None:
     except ImportError as error:
         missing = (error.name or module).partition(".")[0]
         what = f"'{missing}'" if missing == module else f"'{missing}', which '{module}' needs,"
-        raise HandfulError(
+        raise NotFoundError(
             f"The module {what} cannot be imported ({_one_line(error)}): install it, or run where "
             f"it can be found."
         ) from None

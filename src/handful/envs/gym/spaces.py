@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handful.errors import HandfulError
-from numpy.typing import NDArray
 
 MAX_CHOICES = 1024
 """Combinations of a finite action space; a policy has an output for each."""
