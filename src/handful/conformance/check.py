@@ -1,7 +1,7 @@
 """The conformance check: plays an environment at random, looks at everything, reports in words."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from handful.conformance.dynamics import (
 )
 from handful.conformance.ends import check_ends
 from handful.conformance.features import check_features
-from handful.conformance.findings import CHECKS, Conformance, Defect, Finding
+from handful.conformance.findings import CHECKS, DEFECT, Conformance, Defect, Finding
 from handful.conformance.observations import check_observations
 from handful.conformance.play import Episode, Player
 from handful.environment import Environment, HostEnvironment, outcome_shape
@@ -36,7 +36,7 @@ from handful.problem import RMDP, make, tasks
 STEPS = 1_000
 """Random steps that are looked at, in whole episodes."""
 
-PATIENCE = 50_000
+PATIENCE = 20_000
 """Random steps to wait for a first end, where no time limit is known."""
 
 REGISTRIES = {"gymnasium": "", "mo-gymnasium": "mo_gymnasium"}
@@ -105,7 +105,7 @@ def check_env(
     findings: list[Finding] = []
     looked_at = {"made"}
     try:
-        for checks, look in _stages(subject):
+        for checks, look in _stages(subject, lambda: any(f.severity == DEFECT for f in findings)):
             findings += look()
             looked_at |= set(checks)
     except Defect as defect:
@@ -165,7 +165,9 @@ def _open(
     return _Subject(source, features, names, env, player, flattener, own_limit, given_limit)
 
 
-def _stages(subject: _Subject) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _stages(
+    subject: _Subject, has_defects: Callable[[], bool]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Groups of checks, in the order in which one needs what another has seen."""
     yield ("api", "errors", "reward", "info"), partial(_play, subject)
     yield (
@@ -210,6 +212,8 @@ def _stages(subject: _Subject) -> Iterator[tuple[tuple[str, ...], Any]]:
         ),
         lambda: check_repeats(player, env, lambda: build(subject.source), most),
     )
+    if has_defects():
+        return  # what another process showed would be the same over again
     blueprint = Blueprint(subject.source, subject.features, most)
     yield ("process",), lambda: check_process(blueprint, player, env, subject.flattener)
 
@@ -248,7 +252,7 @@ def _result(
         tuple(findings),
         checks,
         steps,
-        steps / subject.seconds if steps else 0.0,
+        steps / subject.seconds if subject.seconds else 0.0,
         tuple(subject.names),
         subject.limit,
     )

@@ -153,7 +153,7 @@ def checked_step(env: Any, action: Any) -> tuple[Any, Any, Any, Any, Mapping[str
             "api",
             f"step() must return (observation, reward, terminated, truncated, info), not "
             f"{_kind(result)}"
-            + (": 'done' of the old Gym is now two flags." if np.size(result) == 4 else "."),
+            + (": the old Gym's 'done' is now two flags." if _is_old(result) else "."),
         )
     _, reward, terminated, truncated, info = result
     for name, flag in (("terminated", terminated), ("truncated", truncated)):
@@ -189,6 +189,10 @@ def first_difference(one: Episode, other: Episode) -> str | None:
     if (len(one), one.terminated, one.truncated) != (len(other), other.terminated, other.truncated):
         return f"the end (after {len(one)} and {len(other)} steps)"
     return None
+
+
+def _is_old(result: Any) -> bool:
+    return isinstance(result, tuple) and len(result) == 4
 
 
 def _kind(value: Any) -> str:

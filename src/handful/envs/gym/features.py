@@ -4,7 +4,7 @@ import copy
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ class Transition:
     info: Mapping[str, Any]
 
 
+@runtime_checkable
 class Features(Protocol):
     """From a transition to its reward features. Worker processes are sent it."""
 

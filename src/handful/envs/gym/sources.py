@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from handful.errors import HandfulError
 
@@ -18,6 +18,7 @@ class NotFoundError(HandfulError):
     """The name of an environment stands for nothing here."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Makes copies of one environment. Worker processes are sent it, so it must be picklable."""
 

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handful.envs.gym.slice import Arrays, Blueprint, Slice
 from handful.errors import HandfulError
@@ -18,7 +19,7 @@ SharedArray = tuple[Any, tuple[int, ...], str]
 """Memory that processes share, with the shape and type of the array in it."""
 
 
-def view(shared: SharedArray) -> np.ndarray[Any, Any]:
+def view(shared: SharedArray) -> NDArray[Any]:
     """The array in shared memory."""
     memory, shape, dtype = shared
     return np.frombuffer(memory, dtype=dtype).reshape(shape)
