@@ -1,6 +1,8 @@
 """Gymnasium environments to test with, at the top level of a module: processes import them."""
 
+import multiprocessing
 import os
+import signal
 import time
 
 import gymnasium
@@ -53,24 +55,6 @@ class Vectorial(Counter):
         return observation, np.array([reward, self.luck]), terminated, truncated, info
 
 
-class Fails(Counter):
-    """A counter that does something terrible in its fourth step."""
-
-    def __init__(self, how):
-        super().__init__()
-        self.how = how
-
-    def step(self, action):
-        if self.age == 3:
-            if self.how == "raise":
-                raise ZeroDivisionError("the wheel came off")
-            if self.how == "kill":
-                os.kill(os.getpid(), 9)
-            if self.how == "exit":
-                os._exit(3)
-        return super().step(action)
-
-
 class Slow(Counter):
     """A counter whose steps keep a core busy for a while."""
 
@@ -83,3 +67,34 @@ class Slow(Counter):
         while time.perf_counter() < until:
             pass
         return super().step(action)
+
+
+class FailsElsewhere(Counter):
+    """A counter that does something terrible in its fourth step, but only in another process."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def step(self, action):
+        if self.age == 3 and multiprocessing.parent_process() is not None:
+            if self.how == "raise":
+                raise ZeroDivisionError("the wheel came off")
+            if self.how == "exit":
+                os._exit(3)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(action)
+
+
+class Hangs(Counter):
+    """A counter that takes very long over its fourth step, but only in another process."""
+
+    def step(self, action):
+        if self.age == 3 and multiprocessing.parent_process() is not None:
+            time.sleep(3600)
+        return super().step(action)
+
+
+def went_up(observation, action, next_observation, reward, info):
+    """A feature function: how much the first entry grew."""
+    return [next_observation[0] - observation[0]]

@@ -1,7 +1,7 @@
 """The conformance check: plays an environment at random, looks at everything, reports in words."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -105,7 +105,7 @@ def check_env(
     findings: list[Finding] = []
     looked_at = {"made"}
     try:
-        for checks, look in _stages(subject, lambda: any(f.severity == DEFECT for f in findings)):
+        for checks, look in _stages(subject, findings):
             findings += look()
             looked_at |= set(checks)
     except Defect as defect:
@@ -165,10 +165,12 @@ def _open(
     return _Subject(source, features, names, env, player, flattener, own_limit, given_limit)
 
 
-def _stages(
-    subject: _Subject, has_defects: Callable[[], bool]
-) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Groups of checks, in the order in which one needs what another has seen."""
+def _stages(subject: _Subject, findings: list[Finding]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Groups of checks, in the order in which one needs what another has seen.
+
+    Args:
+        findings: of the stages so far.
+    """
     yield ("api", "errors", "reward", "info"), partial(_play, subject)
     yield (
         (
@@ -212,7 +214,7 @@ def _stages(
         ),
         lambda: check_repeats(player, env, lambda: build(subject.source), most),
     )
-    if has_defects():
+    if any(found.severity == DEFECT for found in findings):
         return  # what another process showed would be the same over again
     blueprint = Blueprint(subject.source, subject.features, most)
     yield ("process",), lambda: check_process(blueprint, player, env, subject.flattener)

@@ -39,7 +39,7 @@ class GymnasiumBatch:
 
     def reset(self, which: NumpyArray) -> NumpyArray:
         """Start new episodes; observations [R, O]."""
-        self._stepper.reset(np.asarray(which))
+        self._stepper.reset(which)
         return self._arrays.observations[which]
 
     def step(self, actions: NumpyArray) -> HostStep:

@@ -4,7 +4,7 @@ The one place where a single environment's ``reset`` and ``step`` are called in 
 in this process or in another.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -72,9 +72,9 @@ class Slice:
         self._ages = [0] * len(self._envs)
         self._last: list[Any] = [None] * len(self._envs)
 
-    def reset(self, which: Iterable[int]) -> None:
+    def reset(self, which: NDArray[Any]) -> None:
         """Start new episodes in the copies ``which``, counted within the slice."""
-        for index in which:
+        for index in which.tolist():
             seed, self._seeds[index] = self._seeds[index], None
             try:
                 observation, _ = self._envs[index].reset(seed=seed)

@@ -43,7 +43,7 @@ def work(
             if order == "step":
                 copies.step()
             else:
-                copies.reset(order[1])
+                copies.reset(np.array(order[1]))
             connection.send(None)
     except HandfulError as error:
         connection.send(str(error))
