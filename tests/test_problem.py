@@ -100,7 +100,7 @@ def test_users_are_drawn_with_the_runs_seed_unless_said_otherwise():
 
 def test_fixed_users_stay_as_they_are():
     assert run_parameters("resource-gathering", 7, {"height": 2}) == {"height": 2}
-    sentence = "'resource-gathering' has users of its own.*ant, glide, half"
+    sentence = "'resource-gathering' has users of its own.*ant, glide, gym"
     with pytest.raises(HandfulError, match=sentence):
         run_parameters("resource-gathering", 7, {}, {"users": 5})
 

@@ -282,3 +282,9 @@ register(
     samples_users=True,
     argument="ENV-ID",
 )
+register(
+    "highway",
+    "handful.envs.gym.highway:make_highway",
+    "A car among slower ones (highway-env); users weigh speed, the right lane and crashes.",
+    samples_users=True,
+)
