@@ -2,8 +2,9 @@
 
 import csv
 
-import handful
 from courier import Courier
+
+import handful
 
 features = ["speed", "comfort", "scenery"]
 with open("courier_users.csv", newline="") as file:

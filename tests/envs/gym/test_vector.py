@@ -16,7 +16,9 @@ M, T = 4, 26
 
 
 def vectors(kind, mode, length, num_envs):
-    return kind([partial(Counter, length + i % 2) for i in range(num_envs)], autoreset_mode=mode)
+    how = {"context": "forkserver"} if kind is AsyncVectorEnv else {}  # forking JAX deadlocks it
+    copies = [partial(Counter, length + i % 2) for i in range(num_envs)]
+    return kind(copies, autoreset_mode=mode, **how)
 
 
 def roll(environment, num_envs=M):
@@ -99,11 +101,9 @@ def test_vectors_that_cannot_reset_single_copies_are_refused():
 
 
 def test_vectors_of_other_sizes_and_kinds_are_refused():
+    two = vectors(SyncVectorEnv, AutoresetMode.DISABLED, 5, 2)
     with pytest.raises(HandfulError, match="asked for 1 copies and made one of 2"):
-        make = lambda num_envs: vectors(SyncVectorEnv, AutoresetMode.DISABLED, 5, 2)  # noqa: E731
-        open_environment(make, time_limit=20, vectorized=True)
+        open_environment(lambda num_envs: two, time_limit=20, vectorized=True)
+    wrapped = gymnasium.wrappers.vector.ClipReward(two, 0, 1)
     with pytest.raises(HandfulError, match="give a function of the number of copies"):
-        env = gymnasium.wrappers.vector.ClipReward(
-            vectors(SyncVectorEnv, AutoresetMode.DISABLED, 5, 2), 0, 1
-        )
-        open_environment(env, time_limit=20)
+        open_environment(wrapped, time_limit=20)

@@ -1,9 +1,9 @@
 """Highway: a simulator that one did not write (highway-env), for drivers who want different things.
 
-A car drives for a while on a road of three lanes among slower ones; once a second it goes faster or
-slower, changes lane, or stays as it is. The features of a second are highway-env's own: how fast the
-car is (0 at 20 m/s or less, 1 at 30 m/s or more), how far to the right its lane is (0 to 1), and
-whether it crashed (0 or 1), which ends the episode.
+A car drives for a while on a road of three lanes among slower ones; once a second it goes faster
+or slower, changes lane, or stays as it is. The features of a second are highway-env's own: how fast
+the car is (0 at 20 m/s or less, 1 at 30 m/s or more), how far to the right its lane is (0 to 1),
+and whether it crashed (0 or 1), which ends the episode.
 """
 
 from collections.abc import Sequence
