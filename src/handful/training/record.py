@@ -40,6 +40,7 @@ def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
                 for name, values in problem.population.attributes.items()
             },
             "num_features": problem.num_features,
+            "feature_names": list(getattr(environment, "feature_names", ())),
         },
         "settings": config.to_dict(),
         "versions": {
