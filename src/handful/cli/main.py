@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)[:1],
     )
-    sys.path.append(os.getcwd())  # for environments of the caller's own, given as module:NAME
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # for environments of the caller's own, given as module:NAME
     try:
         command.run()
     except HandfulError as error:
