@@ -108,7 +108,7 @@ def test_a_path_of_users_is_described_by_what_is_there(tmp_path):
 
 def test_fixed_users_stay_as_they_are():
     assert run_parameters("resource-gathering", 7, {"height": 2}) == {"height": 2}
-    sentence = "'resource-gathering' has users of its own.*ant, glide, glucose, half"
+    sentence = "'resource-gathering' has users of its own.*ant, glide, glucose, gym"
     with pytest.raises(HandfulError, match=sentence):
         run_parameters("resource-gathering", 7, {}, {"users": 5})
 

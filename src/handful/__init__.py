@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from handful.assignment import AssignmentMethod, make_method
+    from handful.conformance.check import check_env
+    from handful.conformance.findings import Conformance
     from handful.devices import use_cores
     from handful.environment import Box, Discrete, Environment, TimeStep
+    from handful.envs.gym.problem import from_gymnasium
     from handful.envs.tables import tabular_problem
     from handful.errors import HandfulError
     from handful.evaluation.gap import optimum
@@ -39,6 +42,7 @@ _HOME = {
     "AssignmentMethod": "handful.assignment",
     "Box": "handful.environment",
     "Callback": "handful.training.callbacks",
+    "Conformance": "handful.conformance.findings",
     "Discrete": "handful.environment",
     "Environment": "handful.environment",
     "Evaluation": "handful.evaluation.returns",
@@ -53,8 +57,10 @@ _HOME = {
     "TrainConfig": "handful.training.config",
     "TrainResult": "handful.training.loop",
     "TrainingInterrupted": "handful.training.signals",
+    "check_env": "handful.conformance.check",
     "evaluate": "handful.evaluation.returns",
     "exact_returns": "handful.evaluation.tabular",
+    "from_gymnasium": "handful.envs.gym.problem",
     "make": "handful.problem",
     "make_method": "handful.assignment",
     "optimum": "handful.evaluation.gap",
@@ -71,6 +77,7 @@ __all__ = [
     "AssignmentMethod",
     "Box",
     "Callback",
+    "Conformance",
     "Discrete",
     "Environment",
     "Evaluation",
@@ -84,8 +91,10 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "TrainingInterrupted",
+    "check_env",
     "evaluate",
     "exact_returns",
+    "from_gymnasium",
     "make",
     "make_method",
     "optimum",

@@ -108,13 +108,22 @@ class Task:
         description: one line for ``handful tasks``.
         samples_users: whether the task draws its users by chance. Such a task takes the parameters
             ``users`` (how many) and ``population_seed``; or instead of them ``population``, a table
-            of users (:mod:`handful.tables`). Other tasks have users of their own.
+            of users (:mod:`handful.tables`), or the arrays ``targets`` or ``weights`` where it has
+            them. Other tasks have users of their own.
+        argument: of a family of tasks, what follows its name and a colon (``gymnasium:ENV-ID``);
+            the entry point is given it first. Empty for a single task.
     """
 
     name: str
     entry_point: str
     description: str
     samples_users: bool = False
+    argument: str = ""
+
+    @property
+    def title(self) -> str:
+        """How the task is asked for."""
+        return f"{self.name}:{self.argument}" if self.argument else self.name
 
 
 _TASKS: dict[str, Task] = {}
@@ -122,11 +131,17 @@ _TASKS: dict[str, Task] = {}
 _SAMPLING = ("users", "population_seed")
 """Parameters of how users are drawn."""
 
-_GIVEN = ("population", "targets")
-"""Parameters that say who the users are; ``targets`` are those of users who want velocities."""
+_GIVEN = ("population", "targets", "weights")
+"""Parameters that say who the users are, so that none are drawn."""
 
 
-def register(name: str, entry_point: str, description: str, samples_users: bool = False) -> None:
+def register(
+    name: str,
+    entry_point: str,
+    description: str,
+    samples_users: bool = False,
+    argument: str = "",
+) -> None:
     """Give a problem a name, for :func:`make` and the command line; see :class:`Task`.
 
     Raises:
@@ -134,7 +149,7 @@ def register(name: str, entry_point: str, description: str, samples_users: bool 
     """
     if name in _TASKS:
         raise HandfulError(f"A task named '{name}' is registered already: choose another name.")
-    _TASKS[name] = Task(name, entry_point, description, samples_users)
+    _TASKS[name] = Task(name, entry_point, description, samples_users, argument)
 
 
 def tasks() -> tuple[Task, ...]:
@@ -151,12 +166,14 @@ def make(name: str, **parameters: Any) -> RMDP:
         HandfulError: if there is no such task, it does not take such parameters, or the population
             is no such table.
     """
-    module, _, function = _task(name).entry_point.partition(":")
+    task = _task(name)
+    module, _, function = task.entry_point.partition(":")
     factory = getattr(importlib.import_module(module), function)
     if "population" in parameters:  # read once: a run keeps the table, not its path
         parameters["population"] = read_table(parameters["population"])
+    which = (name.partition(":")[2],) if task.argument else ()
     try:
-        problem = factory(**parameters)
+        problem = factory(*which, **parameters)
     except TypeError as error:
         raise HandfulError(f"Task '{name}' was given parameters it cannot use: {error}.") from None
     return problem
@@ -195,7 +212,7 @@ def run_parameters(
     """
     task, users = _task(name), users or {}
     if users and not task.samples_users:
-        others = ", ".join(other.name for other in tasks() if other.samples_users)
+        others = ", ".join(other.title for other in tasks() if other.samples_users)
         raise HandfulError(
             f"The task '{name}' has users of its own, so neither their number, nor their seed, nor "
             f"a population can be given; the tasks that sample their users are: {others}."
@@ -220,12 +237,16 @@ def run_parameters(
 
 
 def _task(name: str) -> Task:
-    task = _TASKS.get(name)
-    if task is None:
+    family, colon, argument = name.partition(":")
+    task = _TASKS.get(family)
+    if task is None or (colon and not task.argument):
+        names = {known.title for known in tasks()}
         raise HandfulError(
-            f"There is no task named '{name}'{did_you_mean(name, _TASKS)}: "
-            f"the tasks are {', '.join(sorted(_TASKS))}."
+            f"There is no task named '{name}'{did_you_mean(name, names)}: "
+            f"the tasks are {', '.join(sorted(names))}."
         )
+    if task.argument and not argument:
+        raise HandfulError(f"The task '{family}' is asked for as {task.title}.")
     return task
 
 
@@ -285,5 +306,25 @@ register(
     "icu-sepsis",
     "handful.envs.icu_sepsis:make_icu_sepsis",
     "Treating sepsis; users weigh a patient's survival against the burden of treatment.",
+    samples_users=True,
+)
+register(
+    "gymnasium",
+    "handful.envs.gym.tasks:make_gymnasium",
+    "Any Gymnasium environment; users weigh its reward features, at random unless given.",
+    samples_users=True,
+    argument="ENV-ID",
+)
+register(
+    "mo-gymnasium",
+    "handful.envs.gym.tasks:make_mo_gymnasium",
+    "Any MO-Gymnasium environment; users weigh its rewards, at random unless given.",
+    samples_users=True,
+    argument="ENV-ID",
+)
+register(
+    "highway",
+    "handful.envs.gym.highway:make_highway",
+    "A car among slower ones (highway-env); users weigh speed, the right lane and crashes.",
     samples_users=True,
 )

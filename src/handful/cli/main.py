@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from handful.cli.check_env import CheckEnv
 from handful.cli.evaluate import Evaluate
 from handful.cli.optimum import OptimumCommand
 from handful.cli.render import Render
@@ -25,6 +26,7 @@ Command = (
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[CheckEnv, tyro.conf.subcommand("check-env")]
 )
 
 BAD_INPUT = 2
@@ -33,8 +35,9 @@ BAD_INPUT = 2
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit.
 
-    Exit codes: 0 done; 2 bad input, told in one sentence; 128 + the signal's number where training
-    was asked to stop and saved its state; anything else is a defect of ours.
+    Exit codes: 0 done; 1 where an environment was checked and has defects; 2 bad input, told in one
+    sentence; 128 + the signal's number where training was asked to stop and saved its state;
+    anything else is a defect of ours.
     """
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
@@ -43,6 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)[:1],
     )
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # for environments of the caller's own, given as module:NAME
     try:
         command.run()
     except HandfulError as error:

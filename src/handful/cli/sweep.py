@@ -125,7 +125,7 @@ class _Results:
         written = write_table(self.parquet, table, self.command)
         for task in self.study.tasks:
             rows = [row for row in summary if row["task"] == task]
-            suffix = f"-{task}" if len(self.study.tasks) > 1 else ""
+            suffix = f"-{task.replace(':', '-')}" if len(self.study.tasks) > 1 else ""
             paths = [
                 self.parquet.with_name(f"{self.study.name}{suffix}.{kind}")
                 for kind in ("svg", "png")

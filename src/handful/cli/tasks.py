@@ -16,8 +16,8 @@ class Tasks:
     def run(self) -> None:
         """Print a line a task."""
         if self.json:
-            print_json([{"name": task.name, "description": task.description} for task in tasks()])
+            print_json([{"name": task.title, "description": task.description} for task in tasks()])
             return
-        width = max(len(task.name) for task in tasks())
+        width = max(len(task.title) for task in tasks())
         for task in tasks():
-            print(f"{task.name:{width}}  {task.description}")
+            print(f"{task.title:{width}}  {task.description}")

@@ -107,7 +107,8 @@ class Study:
                 seed=seed,
                 ppo=learner_settings(problem, num_policies, self.preset, self.settings, method),
             )
-            folder = self.out / f"{task}-{method}-k{num_policies}-seed{seed}"
+            run = f"{task}-{method}-k{num_policies}-seed{seed}"
+            folder = self.out / run.replace(":", "-")
             requests.append(RunRequest(task, parameters[task, seed], config, folder))
         return requests
 

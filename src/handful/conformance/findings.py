@@ -1,0 +1,98 @@
+"""What a conformance check finds, and the list of all that it looks for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DEFECT = "defect"
+"""Training would fail or learn something wrong: mend it."""
+
+WARNING = "warning"
+"""Training works; the result may be poorer, or something else than was meant."""
+
+CHECKS = {
+    "made": "it can be made, and its spaces can be trained in",
+    "api": "reset() and step() return what Gymnasium says",
+    "errors": "no action makes it fail",
+    "observation-shape": "observations have the shape of their space",
+    "observation-type": "observations have the type of their space",
+    "observation-bounds": "observations lie within the bounds of their space",
+    "finite-observations": "observations are finite numbers",
+    "reused-observations": "every observation is an object of its own",
+    "reward": "rewards are numbers, always as many",
+    "info": "features are in info at every step",
+    "finite-features": "features are finite numbers",
+    "constant-features": "every feature varies",
+    "duplicate-features": "no feature repeats another",
+    "feature-scales": "features are of comparable size",
+    "deterministic": "the same seed and actions give the same episode",
+    "clean-reset": "reset() leaves nothing of the episode before",
+    "same-dynamics": "all copies behave alike",
+    "process": "a copy in another process behaves alike",
+    "fresh-chance": "reset() without a seed starts a new episode",
+    "actions-matter": "actions make a difference",
+    "ends": "episodes end, or a time limit is known",
+    "time-limit": "the declared time limit is kept",
+    "truncation": "a time limit truncates and does not terminate",
+    "final-observation": "the last observation is of the episode that ended",
+}
+"""By name, what must hold."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not hold.
+
+    Attributes:
+        check: its name among :data:`CHECKS`.
+        severity: ``defect`` or ``warning``.
+        message: what was seen and how to mend it.
+    """
+
+    check: str
+    severity: str
+    message: str
+
+
+class Defect(Exception):
+    """Raised where nothing further can be looked at."""
+
+    def __init__(self, check: str, message: str) -> None:
+        super().__init__(message)
+        self.finding = Finding(check, DEFECT, message)
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """The result of a check.
+
+    Attributes:
+        label: of the environment.
+        findings: all that do not hold.
+        looked_at: names of the checks that could be made; the others need what failed before.
+        steps: that were taken.
+        steps_per_second: of one copy.
+        feature_names: [D]; none where the environment could not be stepped.
+        time_limit: in steps, or None where none is known.
+    """
+
+    label: str
+    findings: tuple[Finding, ...]
+    looked_at: tuple[str, ...]
+    steps: int = 0
+    steps_per_second: float = 0.0
+    feature_names: tuple[str, ...] = ()
+    time_limit: int | None = None
+
+    @property
+    def defects(self) -> tuple[Finding, ...]:
+        """What must be mended."""
+        return tuple(found for found in self.findings if found.severity == DEFECT)
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is no defect; warnings do not count."""
+        return not self.defects
+
+    def of(self, check: str) -> Sequence[Finding]:
+        """The findings of one check."""
+        return [found for found in self.findings if found.check == check]

@@ -1,0 +1,97 @@
+"""Checks of what episodes showed, one observation at a time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from handful.conformance.findings import DEFECT, WARNING, Finding
+from handful.conformance.play import Episode
+from handful.envs.gym.spaces import Flattener
+from handful.errors import HandfulError
+
+
+def check_observations(
+    space: Any, flattener: Flattener, episodes: list[Episode]
+) -> Iterator[Finding]:
+    """Shape, type, bounds, finite numbers and objects of their own; the first of each kind."""
+    found: dict[str, Finding] = {}
+    for episode in episodes:
+        for step, observation in enumerate(episode.observations):
+            for finding in _look_at(space, flattener, observation, _when(step)):
+                found.setdefault(finding.check, finding)
+    if any(episode.reused for episode in episodes):
+        found["reused-observations"] = Finding(
+            "reused-observations",
+            WARNING,
+            "A step writes its observation over the one before it: that does no harm here, as "
+            "copies are kept, but elsewhere it does: return self.observation.copy().",
+        )
+    yield from found.values()
+
+
+def _look_at(space: Any, flattener: Flattener, observation: Any, when: str) -> Iterator[Finding]:
+    try:
+        vector = flattener(observation)
+    except HandfulError as error:
+        yield Finding("observation-shape", DEFECT, f"{error} It was {when}.")
+        return
+    bad = np.flatnonzero(~np.isfinite(vector))
+    if len(bad):
+        yield Finding(
+            "finite-observations",
+            DEFECT,
+            f"Entry {bad[0]} of the observation {when} is {vector[bad[0]]}: look at the dynamics.",
+        )
+        return
+    for name, part, value in _boxes(space, observation, "observation"):
+        array = np.asarray(value)
+        if not np.can_cast(array.dtype, part.dtype):
+            yield Finding(
+                "observation-type",
+                WARNING,
+                f"The {name} is of type {array.dtype}, but its space says {part.dtype}: convert "
+                f"one, so that nobody converts for you.",
+            )
+        outside = np.flatnonzero(((array < part.low) | (array > part.high)).ravel())
+        if len(outside):
+            entry = outside[0]
+            yield Finding(
+                "observation-bounds",
+                DEFECT,
+                f"Entry {entry} of the {name} {when} is {array.ravel()[entry]:g}, outside its "
+                f"space's {part.low.ravel()[entry]:g} to {part.high.ravel()[entry]:g}: mend the "
+                f"space's bounds or the observation.",
+            )
+    if not _has_box(space) and not space.contains(observation):
+        yield Finding(
+            "observation-bounds",
+            DEFECT,
+            f"The observation {when} ({observation!r}) is not in its space {space}: mend one.",
+        )
+
+
+def _boxes(space: Any, observation: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
+    """Every box within a space, what to call it, and its part of the observation."""
+    from gymnasium import spaces
+
+    if isinstance(space, spaces.Box):
+        yield name, space, observation
+    elif isinstance(space, spaces.Dict):
+        for key, part in space.spaces.items():
+            yield from _boxes(part, observation[key], f"{name}'s '{key}'")
+    elif isinstance(space, spaces.Tuple):
+        for index, part in enumerate(space.spaces):
+            yield from _boxes(part, observation[index], f"{name}'s part {index}")
+
+
+def _has_box(space: Any) -> bool:
+    from gymnasium import spaces
+
+    parts = space.spaces if isinstance(space, spaces.Tuple | spaces.Dict) else ()
+    parts = parts.values() if isinstance(parts, dict) else parts
+    return isinstance(space, spaces.Box) or any(_has_box(part) for part in parts)
+
+
+def _when(step: int) -> str:
+    return f"after {step} steps" if step else "of reset()"

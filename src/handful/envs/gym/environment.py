@@ -1,0 +1,145 @@
+"""Any Gymnasium environment as a :class:`~handful.environment.HostEnvironment`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.environment import ActionSpace, Box, Discrete, HostBatch
+from handful.envs.gym.batch import GymnasiumBatch
+from handful.envs.gym.features import Features
+from handful.envs.gym.probe import Probe, probe
+from handful.envs.gym.processes import comes_from_script, why_not_sent
+from handful.envs.gym.slice import Arrays, Blueprint
+from handful.envs.gym.sources import Source
+from handful.envs.gym.spaces import Choices
+from handful.errors import HandfulError
+from handful.types import NumpyArray, PyTree
+
+WORTH_PROCESSES = 2e-3
+"""Seconds for a step of all copies from which on processes pay: telling them takes a tenth."""
+
+
+class GymnasiumEnvironment:
+    """Copies of a Gymnasium environment, stepped in batches. The outcome of a step is its features.
+
+    Immutable; hashable by identity.
+
+    Args:
+        source: of the copies.
+        features: of a step.
+        feature_names: for the features; none for the names that they have.
+        time_limit: steps after which episodes are cut; None for the environment's own limit.
+        processes: that step the copies: 1 is this process; None takes as many as the caller of
+            :meth:`open` has threads, where the environment is slow enough for them to pay and can
+            be sent to them without running the caller's script again.
+        make_vector: makes a vector environment of so many copies, which steps them instead of
+            processes of ours; ``source`` then makes single ones of the same kind.
+
+    Attributes:
+        observation_size: ``O``, of flattened observations.
+        action_space: what policies see (:mod:`handful.envs.gym.spaces`).
+        feature_names: [D].
+        time_limit: in steps.
+
+    Raises:
+        HandfulError: if the environment cannot be made, cannot be trained in, or does not say
+            after how many steps it ends.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        features: Features,
+        feature_names: Sequence[str] = (),
+        time_limit: int | None = None,
+        processes: int | None = None,
+        make_vector: Callable[[int], Any] | None = None,
+    ) -> None:
+        if processes is not None and processes < 1:
+            raise HandfulError(f"processes must be 1 or more, not {processes}.")
+        self._probe = probe(source, features, feature_names)
+        self._processes, self._make_vector = processes, make_vector
+        self.label = source.label
+        self.observation_size = self._probe.flattener.size
+        self.action_space = policy_space(self._probe)
+        self.feature_names = self._probe.feature_names
+        self.time_limit = check_time_limit(time_limit, self._probe.time_limit, source.label)
+        self._blueprint = Blueprint(source, features, self.time_limit)
+
+    @property
+    def probe(self) -> Probe:
+        """What a few random episodes showed."""
+        return self._probe
+
+    def outcome_shape(self) -> PyTree:
+        """The features [D] of a step."""
+        return jax.ShapeDtypeStruct((len(self.feature_names),), jnp.float32)
+
+    def open(self, num_envs: int, seed: int, num_threads: int) -> HostBatch:
+        """Copies that step side by side, in at most ``num_threads`` processes.
+
+        Raises:
+            HandfulError: if they cannot be made.
+        """
+        if self._make_vector is not None:
+            from handful.envs.gym.vector import VectorBatch
+
+            features = self._blueprint.features
+            return VectorBatch(self._make_vector, features, num_envs, seed, self.time_limit)
+        processes = self._processes or self._worthwhile(num_envs, num_threads)
+        return GymnasiumBatch(self._blueprint, self._arrays(num_envs), seed, processes)
+
+    def flatten(self, observation: Any) -> NumpyArray:
+        """The vector [O] that policies act on, from an observation of the environment's."""
+        return self._probe.flattener(observation)
+
+    def decode(self, action: Any) -> Any:
+        """The action that the environment takes, from a policy's."""
+        return self._probe.actions.decode(action)
+
+    def _worthwhile(self, num_envs: int, num_threads: int) -> int:
+        if self._probe.seconds_per_step * num_envs < WORTH_PROCESSES:
+            return 1
+        if why_not_sent(self._blueprint) or comes_from_script(self._blueprint):
+            return 1
+        return num_threads
+
+    def _arrays(self, num_envs: int) -> Arrays:
+        space = self.action_space
+        is_discrete = isinstance(space, Discrete)
+        return Arrays(
+            actions=np.zeros(num_envs, np.int32)
+            if is_discrete
+            else np.zeros((num_envs, space.size), np.float32),
+            observations=np.zeros((num_envs, self.observation_size), np.float32),
+            features=np.zeros((num_envs, len(self.feature_names)), np.float32),
+            terminated=np.zeros(num_envs, bool),
+            truncated=np.zeros(num_envs, bool),
+        )
+
+
+def policy_space(seen: Probe) -> ActionSpace:
+    """The action space as policies see it."""
+    if isinstance(seen.actions, Choices):
+        return Discrete(seen.actions.count)
+    return Box(seen.actions.low, seen.actions.high)
+
+
+def check_time_limit(given: int | None, own: int | None, label: str) -> int:
+    """The shorter of the caller's limit and the environment's own.
+
+    Raises:
+        HandfulError: if there is neither, or the caller's is no number of steps.
+    """
+    if given is not None and (isinstance(given, bool) or int(given) != given or given < 1):
+        raise HandfulError(f"time_limit must be a whole number of steps from 1, not {given!r}.")
+    limits = [int(limit) for limit in (given, own) if limit is not None]
+    if not limits:
+        raise HandfulError(
+            f"The environment '{label}' does not say after how many steps its episodes are cut: "
+            f"give a time_limit (on the command line, --param time_limit=200)."
+        )
+    return min(limits)

@@ -1,0 +1,120 @@
+"""A first look at an environment: its spaces, its features, its pace, and what episodes earn."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.envs.gym.features import Features, Transition, feature_names, keep
+from handful.envs.gym.sources import Source, build, failure
+from handful.envs.gym.spaces import Choices, Flattener, Interval, read_action_space
+
+STEPS = 100
+"""Random steps: few, as environments may be slow, and always as many, as results depend on them."""
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a few random episodes showed.
+
+    Attributes:
+        actions: how policies' actions become the environment's.
+        flattener: of observations.
+        feature_names: [D].
+        time_limit: the environment's own, or None where it has none.
+        seconds_per_step: resets included.
+        episode_features: [E, D] sums over each episode, the last one cut short.
+        lengths: [E] steps of each.
+    """
+
+    actions: Choices | Interval
+    flattener: Flattener
+    feature_names: tuple[str, ...]
+    time_limit: int | None
+    seconds_per_step: float
+    episode_features: NDArray[Any]
+    lengths: NDArray[Any]
+
+
+def probe(source: Source, features: Features, given_names: Sequence[str]) -> Probe:
+    """Act at random in one copy, always the same way.
+
+    Raises:
+        HandfulError: if the environment cannot be made, fails, or does not fit.
+    """
+    env = build(source)
+    try:
+        actions = read_action_space(env.action_space)
+        flattener = Flattener(env.observation_space)
+        start = time.perf_counter()
+        first, episodes = _random_episodes(env, actions, flattener, features)
+        seconds = time.perf_counter() - start
+        lengths = np.array([len(episode) for episode in episodes])
+        return Probe(
+            actions,
+            flattener,
+            feature_names(features, first, given_names),
+            own_time_limit(env),
+            seconds / lengths.sum(),
+            np.array([np.sum(episode, axis=0) for episode in episodes]),
+            lengths,
+        )
+    finally:
+        env.close()
+
+
+def own_time_limit(env: Any) -> int | None:
+    """Steps after which the environment cuts its episodes, as far as it says so."""
+    from gymnasium.wrappers import TimeLimit
+
+    layer = env
+    while layer is not layer.unwrapped:
+        if isinstance(layer, TimeLimit):
+            return int(layer._max_episode_steps)
+        layer = layer.env
+    return getattr(env.spec, "max_episode_steps", None)
+
+
+def random_action(
+    actions: Choices | Interval, rng: np.random.Generator
+) -> NDArray[Any] | np.integer[Any]:
+    """What a policy that knows nothing would do; in the policy's units."""
+    if isinstance(actions, Choices):
+        return rng.integers(actions.count)
+    return np.clip(rng.normal(size=len(actions.low)), actions.low, actions.high)
+
+
+def _random_episodes(
+    env: Any, actions: Choices | Interval, flattener: Flattener, features: Features
+) -> tuple[Transition, list[list[NDArray[Any]]]]:
+    """The first transition, and the features of every step of every episode."""
+    rng = np.random.default_rng(SEED)
+    first, episodes = None, []
+    steps, seed = 0, SEED
+    while steps < STEPS:
+        try:
+            observation, _ = env.reset(seed=seed)
+        except Exception as error:
+            raise failure("reset()", error) from None
+        seed = None
+        flattener(observation)
+        episode, ended = [], False
+        while not ended and steps < STEPS:
+            before, action = keep(observation), actions.decode(random_action(actions, rng))
+            try:
+                observation, reward, terminated, truncated, info = env.step(action)
+            except Exception as error:
+                raise failure("step()", error) from None
+            flattener(observation)
+            seen = Transition(before, action, observation, reward, info)
+            first = first or seen
+            episode.append(features(seen))
+            steps, ended = steps + 1, bool(terminated or truncated)
+        episodes.append(episode)
+    assert first is not None
+    return first, episodes

@@ -1,0 +1,167 @@
+"""Problems with a Gymnasium environment: its features, and users who weigh them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from handful.envs.gym.environment import GymnasiumEnvironment
+from handful.envs.gym.features import find_features
+from handful.envs.gym.sources import Source, find_source, import_gymnasium
+from handful.envs.gym.users import sample_weights
+from handful.errors import HandfulError
+from handful.population import Population
+from handful.problem import RMDP
+from handful.types import NumpyArray
+
+DISCOUNT = 0.99
+
+USERS = 100
+"""Sampled where none are given."""
+
+
+def from_gymnasium(
+    env: Any,
+    population: Population | Any = None,
+    *,
+    features: str | Sequence[str] | Callable[..., Any] | None = None,
+    feature_names: Sequence[str] = (),
+    discount: float = DISCOUNT,
+    time_limit: int | None = None,
+    return_scale: float | None = None,
+    processes: int | None = None,
+    vectorized: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> RMDP:
+    """A problem from any Gymnasium or MO-Gymnasium environment.
+
+    Args:
+        env: an environment's name; a ``gymnasium.Env``, of which deep copies are made; a function
+            without arguments that makes one; a ``gymnasium.vector.VectorEnv`` of Gymnasium's two
+            kinds, of whose first environment copies are made; or, with ``vectorized``, a function
+            of a number of copies that makes a vector environment of so many.
+        population: the users: a :class:`~handful.population.Population` over the features, an
+            array [N, D] of weights, or a table whose columns are called like the features (a CSV or
+            Parquet file, a DataFrame: :mod:`handful.tables`); without one, 100 users with random
+            weights.
+        features: None for the environment's reward, which MO-Gymnasium's vector rewards make
+            several features; names of entries of ``info`` (``rewards.collision_reward``), or
+            ``reward``; or a function of (observation, action, next_observation, reward, info) to
+            numbers [D].
+        feature_names: [D] for a function's features.
+        discount: of the learner's objective.
+        time_limit: steps after which episodes are cut, where the environment's own limit is not
+            shorter.
+        return_scale: what a good episode returns to a user; by default what random episodes return,
+            in absolute terms.
+        processes: that step the environment; 1 is this one. By default one a core, if the
+            environment is slow enough for it to pay.
+        vectorized: whether ``env`` is a function of the number of copies.
+        options: keyword arguments of an environment that is given by name.
+
+    Raises:
+        HandfulError: if something does not fit, in one sentence.
+    """
+    environment = open_environment(
+        env, features, feature_names, time_limit, processes, vectorized, options
+    )
+    if population is None:
+        population = sample_weights(USERS, len(environment.feature_names), seed=0)
+    return pose(environment, population, discount, return_scale)
+
+
+def open_environment(
+    env: Any,
+    features: Any = None,
+    feature_names: Sequence[str] = (),
+    time_limit: int | None = None,
+    processes: int | None = None,
+    vectorized: bool = False,
+    options: Mapping[str, Any] | None = None,
+    registry: str = "",
+) -> GymnasiumEnvironment:
+    """The environment of :func:`from_gymnasium`, whose arguments these are.
+
+    Args:
+        registry: a module that registers the environment's name, imported first.
+    """
+    return GymnasiumEnvironment(
+        find_any_source(env, vectorized, options, registry),
+        find_features(features),
+        feature_names,
+        time_limit,
+        processes,
+        env if vectorized else None,
+    )
+
+
+def pose(
+    environment: GymnasiumEnvironment,
+    population: Any,
+    discount: float,
+    return_scale: float | None,
+) -> RMDP:
+    """A problem of an environment and its users, with a return scale of the right size."""
+    users = _population(population, environment)
+    if return_scale is None:
+        return_scale = _typical_return(environment, users, discount)
+    return RMDP(
+        environment,
+        users,
+        discount=discount,
+        return_scale=return_scale,
+        learner_settings=_learner_settings,
+    )
+
+
+def _learner_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
+    """Few environments a policy: longer stretches of an episode between two updates."""
+    del num_policies, preset
+    return {"num_envs": 8}
+
+
+def find_any_source(
+    env: Any, vectorized: bool = False, options: Any = None, registry: str = ""
+) -> Source:
+    """What makes single environments of the kind that ``env`` stands for."""
+    gymnasium = import_gymnasium()
+    if vectorized or isinstance(env, gymnasium.vector.VectorEnv):
+        # Imported here: it needs Gymnasium, and few need it.
+        from handful.envs.gym.vector import single_source
+
+        return single_source(env)
+    return find_source(env, options, registry)
+
+
+def _population(population: Any, environment: GymnasiumEnvironment) -> Population:
+    names = environment.feature_names
+    if isinstance(population, Population):
+        return population
+    if isinstance(population, Sequence | np.ndarray) and not isinstance(population, str):
+        weights = np.asarray(population)
+        if weights.ndim == 2 and weights.shape[1] != len(names):
+            raise HandfulError(
+                f"The users weigh {weights.shape[1]} features, but the environment has "
+                f"{len(names)} ({', '.join(names)}): give one weight for each."
+            )
+        return Population(weights, feature_names=names)
+    return Population.from_table(population, names)
+
+
+def _typical_return(
+    environment: GymnasiumEnvironment, population: Population, discount: float
+) -> float:
+    """The root mean square, over users and random episodes, of the return within the horizon."""
+    seen = environment.probe
+    horizon = 1.0 / max(1.0 - discount, 1.0 / environment.time_limit)
+    share = np.minimum(horizon / seen.lengths, 1.0)[:, None]
+    returns = _user_returns(population, seen.episode_features * share)
+    scale = float(np.sqrt(np.mean(np.square(returns))))
+    return scale if np.isfinite(scale) and scale > 0.0 else 1.0
+
+
+def _user_returns(population: Population, features: NumpyArray) -> NumpyArray:
+    """[E, N]; features of features, where the population has its own, are taken as they come."""
+    if population.num_features != features.shape[1]:
+        return features
+    return population.returns(features)

@@ -1,0 +1,202 @@
+"""Where copies of an environment come from: a name, a function, or an object to copy."""
+
+import copy
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from handful.errors import HandfulError
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would greet on standard output
+
+
+class NotFoundError(HandfulError):
+    """The name of an environment stands for nothing here."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Makes copies of one environment. Worker processes are sent it, so it must be picklable."""
+
+    def __call__(self) -> Any:
+        """One more ``gymnasium.Env``, independent of the others."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What to call the environment in messages."""
+        ...
+
+
+@dataclass(frozen=True)
+class Registered:
+    """An environment that Gymnasium knows by name.
+
+    Attributes:
+        env_id: ``ENV-ID``, or ``module:ENV-ID`` where a module registers it when it is imported;
+            or ``module:name`` of a class or function that makes the environment.
+        options: keyword arguments of the environment.
+        registry: a module that registers environments, imported first.
+    """
+
+    env_id: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    registry: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name."""
+        return self.env_id
+
+    def __call__(self) -> Any:
+        """Make it, without Gymnasium's own checker, which rejects vector rewards."""
+        gymnasium = import_gymnasium()
+        for module in filter(None, (self.registry, self.env_id.rpartition(":")[0])):
+            _import(module)
+        module, _, name = self.env_id.rpartition(":")
+        if name in gymnasium.registry or not module:
+            return gymnasium.make(name, disable_env_checker=True, **self.options)
+        factory = getattr(sys.modules[module], name, None)
+        if factory is None:
+            raise NotFoundError(
+                f"The module '{module}' neither registers an environment '{name}' with Gymnasium "
+                f"nor has a class or function of that name."
+            )
+        return factory(**self.options)
+
+
+@dataclass(frozen=True)
+class Factory:
+    """A function of the caller's that makes the environment."""
+
+    function: Callable[[], Any]
+
+    @property
+    def label(self) -> str:
+        """The function's name."""
+        return getattr(self.function, "__name__", "the environment")
+
+    def __call__(self) -> Any:
+        """Call it."""
+        return self.function()
+
+
+@dataclass(frozen=True)
+class CopyOf:
+    """Copies of an object, wrappers and all."""
+
+    environment: Any
+
+    @property
+    def label(self) -> str:
+        """Its class's name."""
+        return type(self.environment.unwrapped).__name__
+
+    def __call__(self) -> Any:
+        """A deep copy."""
+        try:
+            return copy.deepcopy(self.environment)
+        except Exception as error:
+            raise HandfulError(
+                f"The environment cannot be copied ({_told(error)}): give a function that makes "
+                f"one instead of an object."
+            ) from None
+
+
+def find_source(env: Any, options: Mapping[str, Any] | None = None, registry: str = "") -> Source:
+    """What makes copies of ``env``: a name, an environment, or a function without arguments.
+
+    Raises:
+        HandfulError: if it is none of these.
+    """
+    if isinstance(env, str):
+        return Registered(env, dict(options or {}), registry)
+    if options:
+        raise HandfulError("Options go with the name of an environment; put them into the object.")
+    if isinstance(env, import_gymnasium().Env):
+        return CopyOf(env)
+    if callable(env):
+        return Factory(env)
+    raise HandfulError(
+        f"An environment is given as a name, a gymnasium.Env, or a function that makes one, not "
+        f"as {type(env).__name__}."
+    )
+
+
+def build(source: Source) -> Any:
+    """One environment from a source.
+
+    Raises:
+        HandfulError: if making it fails or gives something else; in one sentence.
+    """
+    gymnasium = import_gymnasium()
+    try:
+        with warnings.catch_warnings():  # remarks on how spaces are written help nobody here
+            warnings.simplefilter("ignore")
+            env = source()
+    except HandfulError:
+        raise
+    except gymnasium.error.UnregisteredEnv as error:
+        raise NotFoundError(f"Gymnasium: {_one_line(error)}") from None
+    except gymnasium.error.Error as error:
+        raise HandfulError(f"Gymnasium cannot make '{source.label}': {_one_line(error)}") from None
+    except Exception as error:
+        raise HandfulError(
+            f"Making the environment '{source.label}' failed with {_told(error)}."
+        ) from None
+    if not isinstance(env, gymnasium.Env):
+        raise HandfulError(
+            f"'{source.label}' made a {type(env).__name__}, which is no gymnasium.Env."
+        )
+    return env
+
+
+def import_gymnasium() -> Any:
+    """The package.
+
+    Raises:
+        HandfulError: if it is not installed.
+    """
+    try:
+        import gymnasium
+    except ImportError:
+        raise HandfulError(
+            "Environments of Gymnasium need it: pip install 'handful[gymnasium]'."
+        ) from None
+    return gymnasium
+
+
+def _import(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        missing = (error.name or module).partition(".")[0]
+        what = f"'{missing}'" if missing == module else f"'{missing}', which '{module}' needs,"
+        raise NotFoundError(
+            f"The module {what} cannot be imported ({_one_line(error)}): install it, or run where "
+            f"it can be found."
+        ) from None
+
+
+def failure(doing: str, error: BaseException) -> HandfulError:
+    """An exception from within an environment, as one sentence that says where it came from."""
+    return HandfulError(f"The environment failed in {doing} with {_told(error)}.")
+
+
+def _told(error: BaseException) -> str:
+    """``ZeroDivisionError: division by zero (shuttle.py, line 30)``."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f" ({os.path.basename(code.co_filename)}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    message = _one_line(error)
+    return f"{type(error).__name__}{f': {message}' if message else ''}{place}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,86 @@
+"""Tasks by name: ``gymnasium:ENV-ID`` and ``mo-gymnasium:ENV-ID``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from handful.envs.gym.problem import DISCOUNT, USERS, open_environment, pose
+from handful.envs.gym.users import sample_weights
+from handful.errors import HandfulError
+from handful.population import Population
+from handful.problem import RMDP
+
+
+def make_gymnasium(env_id: str, **parameters: Any) -> RMDP:
+    """Any environment that Gymnasium knows; the parameters are those of :func:`any_task`."""
+    problem = any_task(env_id, **parameters)
+    return replace(problem, name=f"gymnasium:{env_id}", parameters=parameters)
+
+
+def make_mo_gymnasium(env_id: str, **parameters: Any) -> RMDP:
+    """Any environment of MO-Gymnasium; the entries of its reward are the features.
+
+    Raises:
+        HandfulError: if MO-Gymnasium is not installed.
+    """
+    try:
+        import mo_gymnasium  # noqa: F401
+    except ImportError:
+        raise HandfulError(
+            "The task 'mo-gymnasium' needs MO-Gymnasium: pip install 'handful[mo-gymnasium]'."
+        ) from None
+    problem = any_task(env_id, registry="mo_gymnasium", **parameters)
+    return replace(problem, name=f"mo-gymnasium:{env_id}", parameters=parameters)
+
+
+def any_task(
+    env_id: str,
+    *,
+    registry: str = "",
+    users: int = USERS,
+    population_seed: int = 0,
+    concentration: float = 1.0,
+    population: Any = None,
+    weights: Sequence[Sequence[float]] | None = None,
+    user_ids: Sequence[str] = (),
+    features: str | Sequence[str] | None = None,
+    feature_names: Sequence[str] = (),
+    discount: float = DISCOUNT,
+    time_limit: int | None = None,
+    return_scale: float | None = None,
+    processes: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> RMDP:
+    """An environment by name, and users of its features.
+
+    Args:
+        env_id: ``ENV-ID``; ``module:ENV-ID``, where a module registers it; or ``module:name`` of a
+            class or function that makes the environment.
+        registry: a module that registers the environment, imported first.
+        users: how many to draw, with weights from a Dirichlet distribution.
+        population_seed: of that draw.
+        concentration: of that distribution: below 1 users care about few features each.
+        population: a table of users instead, whose columns are called like the features.
+        weights: an array of users instead: [N, D].
+        user_ids: their names, where ``weights`` are given.
+        features: names of entries of ``info``, or ``module:name`` of a function; see
+            :func:`~handful.envs.gym.problem.from_gymnasium`, as for all that follow.
+
+    Raises:
+        HandfulError: if something does not fit, in one sentence.
+    """
+    environment = open_environment(
+        env_id,
+        features,
+        feature_names,
+        time_limit,
+        processes,
+        options=options,
+        registry=registry,
+    )
+    if population is None and weights is None:
+        num_features = len(environment.feature_names)
+        weights = sample_weights(users, num_features, population_seed, concentration).tolist()
+    if population is None:
+        population = Population.from_array(weights, user_ids=tuple(user_ids))
+    return pose(environment, population, discount, return_scale)

@@ -1,0 +1,51 @@
+import json
+
+
+def test_a_sound_environment_passes_with_a_table(call):
+    code, out, err = call("check-env", "gymnasium:FrozenLake-v1")
+    assert (code, err) == (0, "")
+    assert "0 defects" in out
+    assert "a copy in another process behaves alike" in out
+    assert "time limit 100" in out
+
+
+def test_defects_give_exit_code_1_and_say_what_to_mend(call):
+    code, out, _ = call("check-env", "tests.defective_environments:SecretLimit")
+    assert code == 1
+    assert "1 defect" in out
+    assert "time_limit=30" in " ".join(out.split())
+
+
+def test_json_is_for_machines(call):
+    code, out, _ = call(
+        "check-env",
+        "tests.defective_environments:Twins",
+        "--param",
+        'features=["near", "twin"]',
+        "--json",
+    )
+    result = json.loads(out)
+    assert code == 0
+    assert result["passed"]
+    assert [finding["check"] for finding in result["findings"]] == ["duplicate-features"]
+    assert result["feature_names"] == ["near", "twin"]
+
+
+def test_an_environment_of_the_callers_is_found_in_the_current_folder(call, tmp_path):
+    (tmp_path / "my_own_lake.py").write_text(
+        "import gymnasium\n\ndef lake():\n    return gymnasium.make('FrozenLake-v1')\n"
+    )
+    assert call("check-env", "my_own_lake:lake")[0] == 0
+
+
+def test_bad_input_is_told_in_one_sentence(call):
+    for arguments, sentence in (
+        (["CartPool-v1"], "doesn't exist"),
+        (["nowhere:Env-v0"], "'nowhere' cannot be imported"),
+        (["CartPole-v1", "--param", "colour=3"], "check-env cannot use"),
+        (["CartPole-v1", "--param", "features=[]"], "Features are names"),
+    ):
+        code, out, err = call("check-env", *arguments)
+        assert (code, out) == (2, "")
+        assert sentence in err
+        assert err.count("\n") == 1

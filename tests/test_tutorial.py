@@ -1,0 +1,54 @@
+"""The tutorial says what the examples do."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+
+
+def test_its_listings_are_the_examples():
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    script = (EXAMPLES / "couriers.py").read_text().split('"""\n\n', 1)[1]
+    assert f"```python\n{script}```" in text
+    statements = [line for line in script.splitlines() if line]
+    assert len(statements) == 6
+    step = (EXAMPLES / "courier.py").read_text()
+    assert step[step.index("    def step(") : step.index("    def _observe(")].rstrip() in text
+    rows = (EXAMPLES / "courier_users.csv").read_text().splitlines()
+    assert len(rows) == 201
+    assert all(row in text for row in rows[:3])
+
+
+def test_its_environment_passes_its_own_check(monkeypatch):
+    import handful
+
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    result = handful.check_env(
+        "courier:Courier", features=("speed", "comfort", "scenery"), time_limit=8
+    )
+    assert not result.findings
+
+
+@pytest.mark.slow
+def test_its_script_beats_the_best_single_policy(tmp_path):
+    """The best single policy, computed exactly, is worth -14.6 on average over the weather."""
+    for file in EXAMPLES.iterdir():
+        if file.is_file():
+            shutil.copy(file, tmp_path)
+    path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "couriers.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert float(done.stdout.split()[0]) > -10.0
+    assert (tmp_path / "runs" / "couriers" / "assignment.csv").is_file()
