@@ -127,10 +127,10 @@ def test_the_nearest_admissible_dose_is_given(ours):
 
 
 def test_groups_have_their_shares_and_prices():
-    weights, groups = sample_users(2000, 3)
-    assert (weights[:, 0] == 1).all()
-    for number, group in enumerate(GROUPS):
-        mine = -weights[groups == number, 1:]
+    prices, user_ids, labels = sample_users(2000, 3)
+    assert len(set(user_ids)) == 2000
+    for group in GROUPS:
+        mine = prices[labels["group"] == group.name]
         assert len(mine) == round(2000 * group.share)
         np.testing.assert_allclose(
             np.median(mine, axis=0), [group.fluid, group.vasopressor], rtol=0.15
@@ -144,6 +144,15 @@ def test_users_have_names_groups_and_a_seed(ours):
     assert population.attributes["group"].tolist().count("fluid-sparing") == 25
     other = handful.make("icu-sepsis", population_seed=1)
     assert not np.array_equal(other.population.coefficients, population.coefficients)
+
+
+def test_users_may_be_a_table(tmp_path):
+    path = tmp_path / "units.csv"
+    path.write_text("id,ward,fluid_price,vasopressor_price\nicu-1,surgery,2.5,40\n")
+    population = handful.make("icu-sepsis", population=path).population
+    np.testing.assert_array_equal(population.coefficients, [[1.0, -2.5, -40.0]])
+    assert population.user_ids == ("icu-1",)
+    assert population.attributes["ward"].tolist() == ["surgery"]
 
 
 def test_one_policy_for_all_is_the_best_for_the_mean_user(ours):

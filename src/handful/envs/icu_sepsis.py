@@ -31,6 +31,7 @@ import numpy as np
 from handful.envs.tables import tabular_problem
 from handful.errors import HandfulError
 from handful.problem import RMDP
+from handful.tables import Column, read_users
 from handful.types import NumpyArray
 
 FEATURES = ("survival", "fluid", "vasopressor")
@@ -74,6 +75,12 @@ GROUPS = (
     Group("comfort", 0.15, 80.0, 300.0),
 )
 
+PRICES = tuple(
+    Column(f"{treatment}_price", "percentage points of survival a day", low=0.0)
+    for treatment in FEATURES[1:]
+)
+"""What a table of users says of each."""
+
 SPREAD = 0.5
 """Standard deviation of the logarithm of a user's prices around their group's."""
 
@@ -83,12 +90,19 @@ def make_icu_sepsis(**parameters: Any) -> RMDP:
     return replace(icu_sepsis_task(**parameters), parameters=parameters)
 
 
-def icu_sepsis_task(users: int = 100, population_seed: int = 0, inadmissible: str = "mean") -> RMDP:
+def icu_sepsis_task(
+    users: int = 100,
+    population_seed: int = 0,
+    population: Any = None,
+    inadmissible: str = "mean",
+) -> RMDP:
     """The MDP and its users.
 
     Args:
         users: how many to draw.
         population_seed: of that draw.
+        population: a table instead, with columns ``fluid_price`` and ``vasopressor_price``: how
+            many percentage points of survival a day less at the highest level is worth.
         inadmissible: what follows an action that the data hold too little of: ``mean``,
             ``terminate`` or ``nearest``.
 
@@ -98,34 +112,38 @@ def icu_sepsis_task(users: int = 100, population_seed: int = 0, inadmissible: st
     if inadmissible not in RULES:
         raise HandfulError(f"inadmissible must be one of {', '.join(RULES)}, not '{inadmissible}'.")
     arrays = load_arrays()
-    coefficients, groups = sample_users(users, population_seed)
+    if population is None:
+        prices, user_ids, labels = sample_users(users, population_seed)
+    else:
+        table = read_users(population, PRICES)
+        prices = np.column_stack([table.numbers[column.name] for column in PRICES])
+        user_ids, labels = table.user_ids, table.labels
     transitions, doses = under_rule(arrays, inadmissible)
     arrival = np.zeros((len(transitions), len(FEATURES)))
     arrival[SURVIVAL, 0] = 100.0
-    names = [GROUPS[group].name for group in groups]
-    counts = np.arange(len(names)) - np.searchsorted(groups, groups)
     problem = tabular_problem(
         transitions,
         features=np.concatenate([np.zeros((*doses.shape[:2], 1)), doses], axis=2),
-        coefficients=coefficients,
+        coefficients=np.column_stack([np.ones(len(prices)), -prices]),
         arrival_features=arrival,
         start=arrays["d_0"],
         time_limit=TIME_LIMIT,
-        user_ids=[f"{name}-{count}" for name, count in zip(names, counts, strict=True)],
+        user_ids=user_ids,
         attributes={
-            "group": np.array(names),
-            "fluid_price": -coefficients[:, 1],
-            "vasopressor_price": -coefficients[:, 2],
+            **labels,
+            **{column.name: prices[:, i] for i, column in enumerate(PRICES)},
         },
     )
     suited = problem.learner_settings
     return replace(problem, name="icu-sepsis", learner_settings=partial(_learner_settings, suited))
 
 
-def sample_users(num_users: int, seed: int) -> tuple[NumpyArray, NumpyArray]:
-    """What each feature is worth to each user [N, 3], and their groups by number, ascending [N].
+def sample_users(
+    num_users: int, seed: int
+) -> tuple[NumpyArray, tuple[str, ...], dict[str, NumpyArray]]:
+    """Users' prices of treatment [N, 2], their names, and the group of each as a label.
 
-    A point of survival is worth a point to everybody; users differ in their prices of treatment.
+    A point of survival is worth a point to everybody.
 
     Raises:
         HandfulError: for no users, or a negative seed.
@@ -138,8 +156,10 @@ def sample_users(num_users: int, seed: int) -> tuple[NumpyArray, NumpyArray]:
     groups = np.searchsorted(ends, (np.arange(num_users) + 0.5) / num_users)
     medians = np.array([(group.fluid, group.vasopressor) for group in GROUPS])[groups]
     noise = np.random.default_rng(seed).standard_normal((num_users, 2))
-    prices = medians * np.exp(SPREAD * noise)
-    return np.column_stack([np.ones(num_users), -prices]), groups
+    names = np.array([group.name for group in GROUPS])[groups]
+    counts = np.arange(num_users) - np.searchsorted(groups, groups)
+    user_ids = tuple(f"{name}-{count}" for name, count in zip(names, counts, strict=True))
+    return medians * np.exp(SPREAD * noise), user_ids, {"group": names}
 
 
 @lru_cache(maxsize=1)

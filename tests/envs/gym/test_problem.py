@@ -25,6 +25,22 @@ def test_weights_in_a_table_are_users_and_the_rewards_theirs():
     np.testing.assert_allclose(rewards, [3.0, 1.0])
 
 
+def test_users_may_be_a_table_with_a_column_a_feature(tmp_path):
+    path = tmp_path / "users.csv"
+    path.write_text("user,clinic,reward_1,reward_0\nann,north,2,1\nbob,south,0,-1\n")
+    by_object = handful.from_gymnasium(Vectorial, path, time_limit=9)
+    name = "gymnasium:tests.gym_environments:Vectorial"
+    by_name = handful.make(name, population=str(path), time_limit=9)
+    for problem in (by_object, by_name):
+        population = problem.population
+        np.testing.assert_array_equal(population.coefficients, [[1, 2], [-1, 0]])
+        assert population.user_ids == ("ann", "bob")
+        assert population.attributes["clinic"].tolist() == ["north", "south"]
+    path.write_text("user,reward_0\nann,1\n")
+    with pytest.raises(HandfulError, match="no column 'reward_1'"):
+        handful.from_gymnasium(Vectorial, path, time_limit=9)
+
+
 def test_without_users_there_are_a_hundred_random_ones():
     problem = handful.from_gymnasium(Vectorial, time_limit=9)
     weights = problem.population.coefficients
