@@ -39,7 +39,8 @@ def _covered(rmdp: TabularRMDP, num_policies: int) -> Optimum:
         f"within that is worth no more than {cover_.upper_bound:.6g}"
     )
     if cover_.is_proven:
-        explanation += ", which these policies attain."
+        short = max(cover_.upper_bound - cover_.welfare, 0.0)
+        explanation += f", which these policies attain to within {short:.1g}."
     else:
         explanation += f"; the best policies found are worth {cover_.welfare:.6g}."
     return Optimum(
