@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-slow check format bench clean
+.PHONY: help install run test test-slow test-gymnax check format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -52,6 +52,16 @@ test: $(GL) ## run the tests, less the slow ones
 test-slow: $(GL) ## run the slow tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
 
+# gymnax wants an older Gymnasium than the rest is tested with, so it gets a virtual environment of its own.
+GYMNAX := .venv-gymnax
+$(GYMNAX)/.installed: $(INSTALLED)
+	$(PYTHON) -m venv --clear $(GYMNAX)
+	$(GYMNAX)/bin/python -m pip install --quiet --editable '.[gymnax,dev]'
+	@touch $@
+
+test-gymnax: $(GYMNAX)/.installed ## run the tests that need gymnax
+	$(GYMNAX)/bin/python -m pytest -m gymnax tests/envs/test_gymnax.py $(ARGS)
+
 check: $(INSTALLED) ## lint, format, types, who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -66,5 +76,5 @@ bench: $(INSTALLED) ## run every benchmark
 	@set -e; for benchmark in $(sort $(wildcard benchmarks/bench_*.py)); do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
 
 clean: ## remove all that make made, except the runs
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(GYMNAX) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

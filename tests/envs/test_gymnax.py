@@ -123,9 +123,11 @@ def test_without_gymnax_its_name_is_told(monkeypatch):
         gymnax_environment("CartPole-v1")
 
 
+@pytest.mark.gymnax
 @pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1", "Acrobot-v1", "Catch-bsuite"])
 def test_gymnax_itself_agrees_step_for_step(name, allow_rank_promotion):
-    gymnax = pytest.importorskip("gymnax")
+    import gymnax
+
     environment = gymnax_environment(name)
     theirs, parameters = gymnax.make(name)
     state, observation = environment.reset(KEY)
@@ -149,7 +151,7 @@ def test_gymnax_itself_agrees_step_for_step(name, allow_rank_promotion):
             break
 
 
+@pytest.mark.gymnax
 def test_no_such_environment_of_gymnax():
-    pytest.importorskip("gymnax")
     with pytest.raises(HandfulError, match="cannot make 'Nothing-v0'"):
         gymnax_environment("Nothing-v0")
