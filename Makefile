@@ -54,7 +54,7 @@ test-slow: $(GL) ## run the slow tests
 
 # gymnax wants an older Gymnasium than the rest is tested with, so it gets a virtual environment of its own.
 GYMNAX := .venv-gymnax
-$(GYMNAX)/.installed: $(INSTALLED)
+$(GYMNAX)/.installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(GYMNAX)
 	$(GYMNAX)/bin/python -m pip install --quiet --editable '.[gymnax,dev]'
 	@touch $@
