@@ -86,7 +86,7 @@ def test_a_run_without_keep_best_plays_no_validation(monkeypatch):
     def refuse(*_):
         raise AssertionError("nothing to choose from")
 
-    monkeypatch.setattr("handful.training.loop.validate", refuse)
+    monkeypatch.setattr("handful.training.loop.finish", refuse)
     problem = problem_of(ContextualBandit(3), np.eye(3))
     config = dataclasses.replace(config_of(2, "random", updates=2), keep_best=False)
     assert isinstance(config, TrainConfig)
