@@ -40,6 +40,9 @@ class RMDP:
         method_settings: given an assignment method's name and that of a preset of the learner, what
             suits this problem better than the method's defaults, by name; the caller's own settings
             come before them.
+        constant_outcomes: makes the outcomes that a policy might keep up from step to step, as a
+            grid over their range: [M, ...] in each array. Methods may aim at them
+            (:mod:`handful.assignment.planned_em`). None where there are no such outcomes.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
         parameters: what :func:`make` was given, so that a run folder can make the problem again.
 
@@ -53,6 +56,7 @@ class RMDP:
     return_scale: float = 1.0
     learner_settings: Callable[[int, str], Mapping[str, Any]] = no_settings
     method_settings: Callable[[str, str], Mapping[str, Any]] = no_method_settings
+    constant_outcomes: Callable[[], Any] | None = None
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

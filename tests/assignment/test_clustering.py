@@ -10,6 +10,7 @@ from handful.assignment.clustering import kmeans_groups
 pytest.importorskip("sklearn")
 
 KEY = jax.random.key(0)
+NOTHING = np.zeros((0, 7))
 GROUPS = np.array([0, 1, 2, 0, 1, 2, 2])
 REWARDS = (10.0 * np.eye(3)[GROUPS] + 0.01 * np.arange(21).reshape(7, 3)).astype(np.float32)
 
@@ -66,7 +67,9 @@ def test_intervention_groups_users_by_the_universal_policys_trajectories_and_res
 
     method = Clustering(num_episodes=6)
     decision = method.intervene(
-        KEY, method.init(KEY, 7, 3), Scene(5, trajectories, np.zeros((0, 7)), is_last=True)
+        KEY,
+        method.init(KEY, 7, 3),
+        Scene(5, trajectories, NOTHING, True, num_updates=10, payoffs=NOTHING),
     )
     assert asked == [(0, 6)]
     assert decision.sources.tolist() == [FRESH] * 3

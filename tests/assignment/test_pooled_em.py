@@ -15,7 +15,8 @@ def scene(update, pooled, is_last=False):
     def nothing(policy, num_episodes):
         raise AssertionError("pooled EM plays no episodes of its own")
 
-    return Scene(update, nothing, np.asarray(pooled, float), is_last)
+    pooled = np.asarray(pooled, float)
+    return Scene(update, nothing, pooled, is_last, num_updates=800, payoffs=pooled[:0])
 
 
 def test_rounds_share_the_exploring_part_of_the_budget():

@@ -8,6 +8,7 @@ from handful.assignment.clustering import Clustering
 from handful.assignment.em import ExpectationMaximization
 from handful.assignment.end_to_end import EndToEnd
 from handful.assignment.fixed import Fixed, RandomAssignment
+from handful.assignment.planned_em import PlannedEM
 from handful.assignment.pooled_em import PooledEM
 from handful.assignment.soft_em import SoftEM
 from handful.errors import HandfulError
@@ -21,6 +22,7 @@ METHODS: dict[str, type[AssignmentMethod]] = {
     "fixed": Fixed,
     "soft-em": SoftEM,
     "pooled-em": PooledEM,
+    "planned-em": PlannedEM,
 }
 """Every method that ``--method`` knows."""
 

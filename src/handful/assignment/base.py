@@ -43,12 +43,17 @@ class Scene(NamedTuple):
         trajectories: plays the policies as they are now.
         pooled: every user's return from every policy in the pool [M, N]; no rows without a pool.
         is_last: whether the method will not be called again.
+        num_updates: of the whole run.
+        payoffs: [M, N] what every user earns from each of the outcomes that a policy might keep up;
+            no rows where the problem names none.
     """
 
     update: int
     trajectories: TrajectoryFn
     pooled: NumpyArray
     is_last: bool
+    num_updates: int
+    payoffs: NumpyArray
 
 
 FRESH = -1
@@ -83,6 +88,9 @@ class AssignmentMethod(ABC):
     keeps_pool: ClassVar[bool] = False
     """Whether the best policies before each intervention are kept, to go on from later. Policies
     that share layers cannot be: each needs all of its networks for itself."""
+
+    needs_outcomes: ClassVar[bool] = False
+    """Whether the problem must name the outcomes that a policy might keep up."""
 
     @abstractmethod
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PyTree:

@@ -12,6 +12,7 @@ tempted to stay.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 
 from handful.environment import Box, TimeStep
 from handful.envs.mujoco.motion import Motion
-from handful.envs.mujoco.targets import users_with_speeds
+from handful.envs.mujoco.targets import steady_motions, users_with_speeds
 from handful.problem import RMDP
 from handful.types import Array, Float, PRNGKey
 
@@ -71,11 +72,13 @@ def glide_task(**users: Any) -> RMDP:
     Raises:
         HandfulError: for a number of users below 1, or targets that cannot be.
     """
+    population = users_with_speeds(TOP_SPEED, TIME_LIMIT, **users)
     return RMDP(
         environment=Glide(),
-        population=users_with_speeds(TOP_SPEED, TIME_LIMIT, **users),
+        population=population,
         discount=0.95,
         return_scale=20.0,
+        constant_outcomes=partial(steady_motions, population, TOP_SPEED),
         learner_settings=_learner_settings,
         name="glide",
     )

@@ -96,7 +96,20 @@ def _scene(problem: RMDP, config: TrainConfig, state: TrainState, key: PRNGKey) 
         pooled = problem.population.returns(returns)
     update = int(state.update)
     calls = config.make_method().interventions(config.num_updates, config.num_policies)
-    return Scene(update, trajectories, pooled, is_last=not calls or update >= calls[-1])
+    return Scene(
+        update,
+        trajectories,
+        pooled,
+        is_last=not calls or update >= calls[-1],
+        num_updates=config.num_updates,
+        payoffs=_payoffs(problem),
+    )
+
+
+def _payoffs(problem: RMDP) -> NumpyArray:
+    if problem.constant_outcomes is None:
+        return np.zeros((0, problem.num_users))
+    return np.asarray(jax.vmap(problem.population.rewards)(problem.constant_outcomes()))
 
 
 def _placed(

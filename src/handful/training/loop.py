@@ -27,7 +27,7 @@ from handful.training.health import check_finite, telling_what_is_kept
 from handful.training.intervention import finish, intervene
 from handful.training.opening import load_run_state, open_run
 from handful.training.pace import Clock, seconds_before
-from handful.training.preflight import check_normalisation, check_shapes
+from handful.training.preflight import check_method, check_normalisation, check_shapes
 from handful.training.record import (
     describe_run,
     evaluation_record,
@@ -126,6 +126,7 @@ def train_with_config(
     problem.check_budget(config.num_policies)
     check_shapes(problem)
     check_normalisation(problem, config)
+    check_method(problem, config)
     folder = None
     if out is not None:
         folder = RunFolder(out)

@@ -21,6 +21,20 @@ def check_normalisation(problem: RMDP, config: TrainConfig) -> None:
         )
 
 
+def check_method(problem: RMDP, config: TrainConfig) -> None:
+    """A method that plans needs something to plan with.
+
+    Raises:
+        HandfulError: if the problem names no outcomes that the method needs.
+    """
+    if config.make_method().needs_outcomes and problem.constant_outcomes is None:
+        raise HandfulError(
+            f"The method '{config.method}' aims at outcomes that a policy might keep up, and the "
+            f"problem '{problem.name}' names none: give its RMDP constant_outcomes, or choose "
+            f"another method."
+        )
+
+
 def check_shapes(problem: RMDP) -> None:
     """Trace the environment and the reward features, without running them.
 

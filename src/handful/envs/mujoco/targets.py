@@ -33,6 +33,8 @@ COMPRESSION_TOLERANCE = 0.01
 """Root-mean-square error of compressed rewards, as a share of the reward at the target."""
 
 _POINTS_PER_WIDTH = 50  # of the compressed features' grid: kinks err by 1 % of the peak there
+_STEPS_PER_WIDTH = 10  # of the velocities that policies may aim at
+_MAX_STEPS = 1_000
 _MAX_POINTS = 5_000  # seconds to compress; targets within four times the top speed
 
 
@@ -179,6 +181,18 @@ def speed_seekers(
     compression = _compress(reward, tolerance)
     features = SpeedFeatures(compression)
     return Population(compression.coefficients, features, tuple(user_ids), reward, attributes)
+
+
+def steady_motions(population: Population, top_speed: float) -> Motion:
+    """Velocities that a policy might keep up, from 0 to the fastest that anybody wants: [M].
+
+    Args:
+        population: of :func:`users_with_speeds`.
+        top_speed: ``b``, metres per second.
+    """
+    fastest = float(population.attributes["target"].max())
+    steps = np.ceil(fastest / (REACH * top_speed) * _STEPS_PER_WIDTH)
+    return Motion(jnp.linspace(0.0, fastest, int(np.clip(steps, 1, _MAX_STEPS)) + 1))
 
 
 def _compress(reward: SpeedReward, tolerance: float) -> Compression:

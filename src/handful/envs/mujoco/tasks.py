@@ -1,6 +1,7 @@
 """The paper's four tasks in MuJoCo (section 4.2): a robot, and users who each want a speed."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from handful.envs.mujoco.robots import (
@@ -11,7 +12,7 @@ from handful.envs.mujoco.robots import (
     WALKER2D,
     Robot,
 )
-from handful.envs.mujoco.targets import users_with_speeds
+from handful.envs.mujoco.targets import steady_motions, users_with_speeds
 from handful.problem import RMDP
 
 DISCOUNT = 0.99
@@ -51,11 +52,13 @@ def robot_task(robot: Robot, *, backend: str = "auto", **users: Any) -> RMDP:
     Raises:
         HandfulError: for a number of users below 1, or targets that cannot be.
     """
+    population = users_with_speeds(robot.top_speed, TIME_LIMIT, **users)
     return RMDP(
         environment=replace(robot, backend=backend),
-        population=users_with_speeds(robot.top_speed, TIME_LIMIT, **users),
+        population=population,
         discount=DISCOUNT,
         return_scale=RETURN_SCALE,
+        constant_outcomes=partial(steady_motions, population, robot.top_speed),
         learner_settings=_robot_settings,
         method_settings=_method_settings,
         name=robot.name,

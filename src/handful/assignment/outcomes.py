@@ -1,0 +1,68 @@
+"""Which outcomes to aim at, and how far users are from them, known before any training.
+
+Some problems can name the outcomes that a policy might keep up throughout an episode: the
+velocities of a robot, say. What users earn from each of them is a table of payoffs, and the best k
+of its rows are a plan for k policies.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from handful.assignment.choice import choose_policies
+from handful.types import NumpyArray
+
+OVERLAP = 0.5
+"""Two outcomes are linked if the cosine of what users earn from them is at least this."""
+
+
+class Plan(NamedTuple):
+    """The outcomes that policies are to head for, as the users see them.
+
+    Attributes:
+        policy: [N] who is to serve each user.
+        distance: [N, K] from the outcome that suits a user best to the one planned for each
+            policy; infinite where no chain of outcomes leads there.
+        share: [N] what each user counts for, so that outcomes which many users want count no more
+            than others: the highest payoff over the total payoff at the user's best outcome.
+    """
+
+    policy: NumpyArray
+    distance: NumpyArray
+    share: NumpyArray
+
+
+def plan_outcomes(payoffs: NumpyArray, num_policies: int) -> Plan:
+    """Choose the outcomes that serve the users best, one for each policy.
+
+    The distance of two outcomes is the length of the shortest chain of linked outcomes between
+    them; a link is as long as the two normalised rows of payoffs are apart. Distances along the
+    chain, as in Isomap (Tenenbaum, de Silva and Langford, 2000), also tell outcomes apart that
+    have no user in common, and need no coordinates.
+
+    Args:
+        payoffs: of M outcomes to N users, [M, N]; where there are fewer outcomes than policies,
+            several policies get the same.
+        num_policies: ``K``.
+    """
+    gains = payoffs - payoffs.min(axis=0)
+    if len(gains) < num_policies:
+        gains = np.resize(gains, (num_policies, gains.shape[1]))
+    chosen, policy = choose_policies(gains, num_policies)
+    best = gains.argmax(axis=0)
+    total = gains.sum(axis=1)[best]
+    share = np.divide(gains.max(), total, out=np.zeros_like(total), where=total > 0.0)
+    return Plan(policy, _distances(gains, chosen)[:, best].T, share)
+
+
+def _distances(gains: NumpyArray, chosen: NumpyArray) -> NumpyArray:
+    """From each chosen outcome to every outcome, [K, M]."""
+    norms = np.linalg.norm(gains, axis=1, keepdims=True)
+    directions = np.divide(gains, norms, out=np.zeros_like(gains), where=norms > 0.0)
+    cosines = directions @ directions.T
+    # A length of exactly zero would be read as no link.
+    lengths = np.sqrt(np.maximum(2.0 - 2.0 * cosines, 1e-12))
+    links = csr_array(np.where(cosines >= OVERLAP, lengths, 0.0))
+    return dijkstra(links, directed=False, indices=chosen)

@@ -1,0 +1,150 @@
+"""EM that starts from a plan (ours).
+
+EM from a random start serves whom new policies happen to reach first, often several times over, and
+nothing leads a policy to users whose reward is zero all the way to them. Where a problem names the
+outcomes that a policy might keep up (``RMDP.constant_outcomes``), the best ``k`` of these are known
+before any training (:mod:`~handful.assignment.outcomes`), and each policy is given one to head for.
+
+The way there is paved with the users themselves. Policy ``j`` is trained for all of them, user
+``i`` counting the less the farther the outcome that suits them is from the policy's:
+
+    w_ij = share_i * exp(-distance_ij / width)
+
+so that what it earns rises steadily on the way to its outcome, however many users want what lies
+between. The width shrinks from the whole range to about that of one user's reward; then each policy
+is trained for the users it is meant to serve, and at last EM takes over, gives up what turned out
+not to be reachable and moves users to whoever serves them best.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from handful.assignment.base import (
+    FRESH,
+    AssignmentMethod,
+    Feedback,
+    Intervention,
+    Scene,
+    one_hot_assignment,
+)
+from handful.assignment.em import EMState, ExpectationMaximization
+from handful.assignment.outcomes import plan_outcomes
+from handful.errors import HandfulError
+from handful.types import Array, Float, Int, PRNGKey
+from handful.validation import check_numbers
+
+FIRST_WIDTH = 1 / 3
+"""Of the largest distance: from there a policy still sees a twentieth of what is at its goal."""
+
+LAST_WIDTH = 1.0
+"""In the unit of distances: outcomes so far apart have half of their direction in common."""
+
+
+class PlannedEMState(NamedTuple):
+    """EM's state, and the plan.
+
+    Attributes:
+        em: who is served by whom, and what each policy is trained for.
+        policy: [N] who is meant to serve each user.
+        distance: [N, K] from the outcome that suits each user best to each policy's.
+        share: [N] what each user counts for on the way.
+        first_width: of the way.
+        arrival: the update before which the width has shrunk to its last.
+        release: the update before which EM takes over.
+    """
+
+    em: EMState
+    policy: Int[Array, " N"]
+    distance: Float[Array, "N K"]
+    share: Float[Array, " N"]
+    first_width: Float[Array, ""]
+    arrival: Int[Array, ""]
+    release: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class PlannedEM(AssignmentMethod):
+    """A plan, the way there, the policies' own users, and EM.
+
+    Users are always served by the policy that serves them best.
+
+    Attributes:
+        leading: the share of the updates that leads policies to their outcomes.
+        holding: the share after that in which they are trained for the users of the plan.
+    """
+
+    needs_outcomes: ClassVar[bool] = True
+
+    leading: float = 0.1
+    holding: float = 0.4
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        for name in ("leading", "holding"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise HandfulError(
+                    f"{name} is a share of the updates, from 0 to 1, not {getattr(self, name)}."
+                )
+
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PlannedEMState:
+        """A random, balanced assignment, until the plan is made."""
+        em = _EM.init(key, num_users, num_policies)
+        return PlannedEMState(
+            em,
+            policy=jnp.argmax(em.served, axis=1),
+            distance=jnp.zeros((num_users, num_policies)),
+            share=jnp.ones(num_users),
+            first_width=jnp.ones(()),
+            arrival=jnp.zeros((), jnp.int32),
+            release=jnp.zeros((), jnp.int32),
+        )
+
+    def weights(self, state: PlannedEMState) -> Float[Array, "N K"]:
+        """One-hot rows."""
+        return state.em.served
+
+    def training_weights(self, state: PlannedEMState) -> Float[Array, "N K"]:
+        """The way's, the plan's or EM's."""
+        return state.em.trained
+
+    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
+        """Before the first update."""
+        del num_updates, num_policies
+        return (0,)
+
+    def intervene(self, key: PRNGKey, state: PlannedEMState, scene: Scene) -> Intervention:
+        """Make the plan."""
+        del key
+        num_policies = state.distance.shape[1]
+        plan = plan_outcomes(scene.payoffs, num_policies)
+        served = one_hot_assignment(jnp.asarray(plan.policy), num_policies)
+        farthest = plan.distance.max(where=np.isfinite(plan.distance), initial=0.0)
+        new_state = PlannedEMState(
+            EMState(served, trained=served),
+            policy=jnp.asarray(plan.policy, jnp.int32),
+            distance=jnp.asarray(plan.distance, jnp.float32),
+            share=jnp.asarray(plan.share, jnp.float32),
+            first_width=jnp.asarray(max(FIRST_WIDTH * farthest, LAST_WIDTH), jnp.float32),
+            arrival=jnp.asarray(round(self.leading * scene.num_updates), jnp.int32),
+            release=jnp.asarray(
+                round((self.leading + self.holding) * scene.num_updates), jnp.int32
+            ),
+        )
+        return Intervention(new_state, np.full(num_policies, FRESH))
+
+    def reassign(self, key: PRNGKey, state: PlannedEMState, feedback: Feedback) -> PlannedEMState:
+        """Users go to who serves them best; policies are trained for what their stage says."""
+        em = _EM.reassign(key, state.em, feedback)
+        progress = jnp.minimum(feedback.update / jnp.maximum(state.arrival, 1), 1.0)
+        width = state.first_width ** (1.0 - progress) * LAST_WIDTH**progress
+        on_the_way = state.share[:, None] * jnp.exp(-state.distance / width)
+        planned = one_hot_assignment(state.policy, state.distance.shape[1])
+        trained = jnp.where(feedback.update < state.release, planned, em.trained)
+        trained = jnp.where(feedback.update < state.arrival, on_the_way, trained)
+        return state._replace(em=EMState(em.served, trained))
+
+
+_EM = ExpectationMaximization(warm_up=0)
