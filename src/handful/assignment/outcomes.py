@@ -24,7 +24,7 @@ class Plan(NamedTuple):
     Attributes:
         policy: [N] who is to serve each user.
         distance: [N, K] from the outcome that suits a user best to the one planned for each
-            policy; infinite where no chain of outcomes leads there.
+            policy.
         share: [N] what each user counts for, so that outcomes which many users want count no more
             than others: the highest payoff over the total payoff at the user's best outcome.
     """
@@ -40,7 +40,8 @@ def plan_outcomes(payoffs: NumpyArray, num_policies: int) -> Plan:
     The distance of two outcomes is the length of the shortest chain of linked outcomes between
     them; a link is as long as the two normalised rows of payoffs are apart. Distances along the
     chain, as in Isomap (Tenenbaum, de Silva and Langford, 2000), also tell outcomes apart that
-    have no user in common, and need no coordinates.
+    have no user in common, and need no coordinates. Where no chain leads, an outcome is one step
+    between strangers farther than the farthest that a chain leads to.
 
     Args:
         payoffs: of M outcomes to N users, [M, N]; where there are fewer outcomes than policies,
@@ -65,4 +66,6 @@ def _distances(gains: NumpyArray, chosen: NumpyArray) -> NumpyArray:
     # A length of exactly zero would be read as no link.
     lengths = np.sqrt(np.maximum(2.0 - 2.0 * cosines, 1e-12))
     links = csr_array(np.where(cosines >= OVERLAP, lengths, 0.0))
-    return dijkstra(links, directed=False, indices=chosen)
+    distances = dijkstra(links, directed=False, indices=chosen)
+    farthest = distances.max(where=np.isfinite(distances), initial=0.0)
+    return np.where(np.isfinite(distances), distances, farthest + np.sqrt(2.0))

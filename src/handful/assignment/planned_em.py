@@ -13,7 +13,8 @@ The way there is paved with the users themselves. Policy ``j`` is trained for al
 so that what it earns rises steadily on the way to its outcome, however many users want what lies
 between. The width shrinks from the whole range to about that of one user's reward; then each policy
 is trained for the users it is meant to serve, and at last EM takes over, gives up what turned out
-not to be reachable and moves users to whoever serves them best.
+not to be reachable and moves users to whoever serves them best. Where no user wants anything of
+what lies on the way, nothing leads across the gap.
 """
 
 from dataclasses import dataclass
@@ -121,13 +122,15 @@ class PlannedEM(AssignmentMethod):
         num_policies = state.distance.shape[1]
         plan = plan_outcomes(scene.payoffs, num_policies)
         served = one_hot_assignment(jnp.asarray(plan.policy), num_policies)
-        farthest = plan.distance.max(where=np.isfinite(plan.distance), initial=0.0)
+        first_width = max(FIRST_WIDTH * plan.distance.max(), LAST_WIDTH)
         new_state = PlannedEMState(
             EMState(served, trained=served),
             policy=jnp.asarray(plan.policy, jnp.int32),
             distance=jnp.asarray(plan.distance, jnp.float32),
             share=jnp.asarray(plan.share, jnp.float32),
-            first_width=jnp.asarray(max(FIRST_WIDTH * farthest, LAST_WIDTH), jnp.float32),
+            first_width=jnp.asarray(
+                max(FIRST_WIDTH * plan.distance.max(), LAST_WIDTH), jnp.float32
+            ),
             arrival=jnp.asarray(round(self.leading * scene.num_updates), jnp.int32),
             release=jnp.asarray(
                 round((self.leading + self.holding) * scene.num_updates), jnp.int32
