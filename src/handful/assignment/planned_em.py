@@ -128,9 +128,7 @@ class PlannedEM(AssignmentMethod):
             policy=jnp.asarray(plan.policy, jnp.int32),
             distance=jnp.asarray(plan.distance, jnp.float32),
             share=jnp.asarray(plan.share, jnp.float32),
-            first_width=jnp.asarray(
-                max(FIRST_WIDTH * plan.distance.max(), LAST_WIDTH), jnp.float32
-            ),
+            first_width=jnp.asarray(first_width, jnp.float32),
             arrival=jnp.asarray(round(self.leading * scene.num_updates), jnp.int32),
             release=jnp.asarray(
                 round((self.leading + self.holding) * scene.num_updates), jnp.int32
