@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     share: NumpyArray
 
 
-def plan_outcomes(payoffs: NumpyArray, num_policies: int) -> Plan:
+def plan_outcomes(payoffs: NumpyArray, num_policies: int, caution: float = 0.0) -> Plan:
     """Choose the outcomes that serve the users best, one for each policy.
 
     The distance of two outcomes is the length of the shortest chain of linked outcomes between
@@ -47,11 +47,15 @@ def plan_outcomes(payoffs: NumpyArray, num_policies: int) -> Plan:
         payoffs: of M outcomes to N users, [M, N]; where there are fewer outcomes than policies,
             several policies get the same.
         num_policies: ``K``.
+        caution: how much less the outcome farthest from the first is taken to earn than it would if
+            it were kept up perfectly, as a share; in between in proportion to the distance.
     """
     gains = payoffs - payoffs.min(axis=0)
     if len(gains) < num_policies:
         gains = np.resize(gains, (num_policies, gains.shape[1]))
-    chosen, policy = choose_policies(gains, num_policies)
+    from_first = _distances(gains, np.zeros(1, dtype=int))[0]
+    expected = gains * (1.0 - caution * from_first / max(from_first.max(), 1e-9))[:, None]
+    chosen, policy = choose_policies(expected, num_policies)
     best = gains.argmax(axis=0)
     total = gains.sum(axis=1)[best]
     share = np.divide(gains.max(), total, out=np.zeros_like(total), where=total > 0.0)
@@ -59,7 +63,7 @@ def plan_outcomes(payoffs: NumpyArray, num_policies: int) -> Plan:
 
 
 def _distances(gains: NumpyArray, chosen: NumpyArray) -> NumpyArray:
-    """From each chosen outcome to every outcome, [K, M]."""
+    """From some outcomes to every outcome, [len(chosen), M]."""
     norms = np.linalg.norm(gains, axis=1, keepdims=True)
     directions = np.divide(gains, norms, out=np.zeros_like(gains), where=norms > 0.0)
     cosines = directions @ directions.T

@@ -81,6 +81,8 @@ class PlannedEM(AssignmentMethod):
 
     leading: float = 0.1
     holding: float = 0.4
+    caution: float = 0.4
+    first_width: float = 2.0
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -120,9 +122,9 @@ class PlannedEM(AssignmentMethod):
         """Make the plan."""
         del key
         num_policies = state.distance.shape[1]
-        plan = plan_outcomes(scene.payoffs, num_policies)
+        plan = plan_outcomes(scene.payoffs, num_policies, self.caution)
         served = one_hot_assignment(jnp.asarray(plan.policy), num_policies)
-        first_width = max(FIRST_WIDTH * plan.distance.max(), LAST_WIDTH)
+        first_width = max(self.first_width * plan.distance.max(), LAST_WIDTH)
         new_state = PlannedEMState(
             EMState(served, trained=served),
             policy=jnp.asarray(plan.policy, jnp.int32),
