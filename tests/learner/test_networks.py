@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -139,3 +142,18 @@ def test_a_looked_up_symbol_is_a_one_hot_observation(hidden_sizes, share_hidden)
         multiplied(jax.nn.one_hot(numbers, symbols)),
         rtol=1e-5,
     )
+
+
+def test_many_large_layers_are_made_before_the_clock_runs_out():
+    """Decomposing batches of matrices side by side once stood still for ever, on two cores."""
+    program = """
+import jax
+from handful.environment import Box
+from handful.learner.networks import init_actor, init_critic
+@jax.jit
+def init(key):
+    actor = init_actor(key, 5, 20, Box((-1.0,), (1.0,)), (64, 64, 64), False)
+    return actor, init_critic(key, 5, 20, 50, (64, 64, 64), False)
+jax.block_until_ready(init(jax.random.key(0)))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -55,6 +55,7 @@ class PPOConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        _check_sizes(self.hidden_sizes)
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
         for name in ("num_envs", "batch_size", "minibatch_size", "num_epochs"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
@@ -67,12 +68,6 @@ class PPOConfig:
         ):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         _require(0 <= self.gae_lambda <= 1, "gae_lambda", "between 0 and 1", self.gae_lambda)
-        _require(
-            all(size >= 1 for size in self.hidden_sizes),
-            "hidden_sizes",
-            "widths of at least 1",
-            self.hidden_sizes,
-        )
         for divisor in ("num_envs", "minibatch_size"):
             if self.batch_size % getattr(self, divisor):
                 raise HandfulError(
@@ -94,6 +89,14 @@ class PPOConfig:
 def _require(holds: bool, name: str, range_: str, value: Any) -> None:
     if not holds:  # written so that NaN fails too
         raise HandfulError(f"{name} must be {range_}, not {value}.")
+
+
+def _check_sizes(sizes: Any) -> None:
+    is_list = isinstance(sizes, list | tuple)
+    if not is_list or not all(type(size) is int and size >= 1 for size in sizes):
+        raise HandfulError(
+            f"hidden_sizes must be a list of widths of at least 1, like [64, 64], not {sizes!r}."
+        )
 
 
 PRESETS: dict[str, PPOConfig] = {

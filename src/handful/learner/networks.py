@@ -179,5 +179,7 @@ def _init_layer(
     init = jax.nn.initializers.orthogonal(gain)
     if num_networks is None:
         return kind(init(key, shape), jnp.zeros(shape[1]))
-    weights = jax.vmap(lambda k: init(k, shape))(jax.random.split(key, num_networks))
+    # One after the other: a batch of QR decompositions waits, on a thread of XLA's pool, for others
+    # of the same pool, and two such batches at once wait for each other for ever (jaxlib 0.10.2).
+    weights = jax.lax.map(lambda k: init(k, shape), jax.random.split(key, num_networks))
     return kind(weights, jnp.zeros((num_networks, 1, shape[1])))
