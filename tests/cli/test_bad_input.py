@@ -60,6 +60,10 @@ def test_one_sentence_and_exit_code_2(call, tmp_path, arguments, sentence):
         (["--set", "share_hidden=1"], "share_hidden must be true or false, not 1."),
         (["--param", "height=tall"], "height must be a whole number, not 'tall'."),
         (["--method-set", "warm_up=soon"], "warm_up must be a whole number, not 'soon'."),
+        (
+            ["--set", "hidden_sizes=64,64"],
+            "hidden_sizes must be a list of widths of at least 1, like [64, 64], not '64,64'.",
+        ),
     ],
 )
 def test_values_of_another_kind(tmp_path, setting, sentence):
