@@ -41,8 +41,9 @@ class RMDP:
             suits this problem better than the method's defaults, by name; the caller's own settings
             come before them.
         constant_outcomes: makes the outcomes that a policy might keep up from step to step, as a
-            grid over their range: [M, ...] in each array. Methods may aim at them
-            (:mod:`handful.assignment.planned_em`). None where there are no such outcomes.
+            grid over their range: [M, ...] in each array, from where policies begin. Methods may
+            aim at them (:mod:`handful.assignment.planned_em`). None where there are no such
+            outcomes.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
         parameters: what :func:`make` was given, so that a run folder can make the problem again.
 

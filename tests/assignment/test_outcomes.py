@@ -44,6 +44,15 @@ def test_a_crowd_counts_as_much_as_one_user_does():
     np.testing.assert_allclose(plan.share, [1 / 4] * 4 + [1])
 
 
+def test_caution_prefers_what_is_near_the_first_outcome():
+    targets = np.array([1, 1, 1, *np.arange(0.5, 10, 0.5), 9, 9, 9, 9])
+    goals = [
+        targets[plan_outcomes(tents(targets), 1, caution).distance[:, 0].argmin()]
+        for caution in (0.0, 0.1, 0.5)
+    ]
+    assert goals == [9.0, 9.0, 1.0]  # five users, unless they are served only half as well
+
+
 def test_users_who_never_earn_anything_do_no_harm():
     payoffs = tents([1, 5])
     payoffs[:, 1] = 3.0  # the same whatever happens

@@ -53,7 +53,8 @@ def plan_outcomes(payoffs: NumpyArray, num_policies: int, caution: float = 0.0) 
     gains = payoffs - payoffs.min(axis=0)
     if len(gains) < num_policies:
         gains = np.resize(gains, (num_policies, gains.shape[1]))
-    from_first = _distances(gains, np.zeros(1, dtype=int))[0]
+    first = gains.any(axis=1).argmax()  # that anybody wants
+    from_first = _distances(gains, np.array([first]))[0]
     expected = gains * (1.0 - caution * from_first / max(from_first.max(), 1e-9))[:, None]
     chosen, policy = choose_policies(expected, num_policies)
     best = gains.argmax(axis=0)
