@@ -1,5 +1,7 @@
 """How soon the presets `paper` and `fast` reach a welfare, from the runs of two studies.
 
+With `fast` also the method `planned-em`.
+
 Each run has one core of a machine with two, while the other one is as busy:
 
     handful sweep studies/robots.yaml --tasks half-cheetah hopper --methods em --workers 1 &
@@ -19,7 +21,9 @@ from handful.reports.figures import write_time_figure
 from handful.reports.plots.time import Course, mean_course
 from handful.runs import RunFolder, write_text
 
-STUDIES = {"paper": Path("studies/robots.yaml"), "fast": Path("studies/robots-fast.yaml")}
+PAPER, FAST = Path("studies/robots.yaml"), Path("studies/robots-fast.yaml")
+STUDIES = {"paper": (PAPER, "em"), "fast": (FAST, "em"), "fast, planned": (FAST, "planned-em")}
+"""The study and the method behind each course's name."""
 TASKS = ("half-cheetah", "hopper")
 OUT = Path("results/time-to-welfare")
 COURSES = OUT / "courses.csv"
@@ -27,7 +31,7 @@ POINTS = 400
 """Of each run that are kept."""
 SCHEMA = {
     "task": pl.String,
-    "preset": pl.String,
+    "settings": pl.String,
     "seed": pl.Int64,
     "transitions": pl.Int64,
     "seconds": pl.Float64,
@@ -38,24 +42,24 @@ STEP = 2.5
 
 
 def finished_runs() -> pl.DataFrame:
-    """Transitions, seconds and welfare at the kept updates of every finished run of `em`."""
+    """Transitions, seconds and welfare at the kept updates of every finished run."""
     frames = []
-    for preset, study in STUDIES.items():
+    for name, (study, method) in STUDIES.items():
         for request in read_study(study).runs():
-            folder = RunFolder(request.folder)
-            if request.task not in TASKS or request.config.method != "em" or not folder.is_finished:
+            folder, is_meant = RunFolder(request.folder), request.config.method == method
+            if request.task not in TASKS or not is_meant or not folder.is_finished:
                 continue
             records = folder.read_metrics()
             kept = np.unique(np.linspace(0, len(records) - 1, POINTS).astype(int))
-            run = {"task": request.task, "preset": preset, "seed": request.config.seed}
-            names = ("transitions", "seconds", "welfare")
-            frames += [run | {name: records[i][name] for name in names} for i in kept]
+            run = {"task": request.task, "settings": name, "seed": request.config.seed}
+            columns = ("transitions", "seconds", "welfare")
+            frames += [run | {column: records[i][column] for column in columns} for i in kept]
     return pl.DataFrame(frames, schema=SCHEMA)
 
 
 def update_courses() -> pl.DataFrame:
     """What is in the file and what the folders say now, which counts more."""
-    courses, run = finished_runs(), ["task", "preset", "seed"]
+    courses, run = finished_runs(), ["task", "settings", "seed"]
     if COURSES.exists():
         before = pl.read_csv(COURSES, schema=SCHEMA)
         courses = pl.concat([before.join(courses, run, "anti"), courses])
@@ -65,21 +69,21 @@ def update_courses() -> pl.DataFrame:
     return courses
 
 
-def by_preset(courses: pl.DataFrame, task: str, clock: str) -> dict[str, dict[int, Course]]:
-    """The runs on a task by preset and seed, over the column `clock`."""
-    runs: dict[str, dict[int, Course]] = {preset: {} for preset in STUDIES}
-    for (preset, seed), run in courses.filter(task=task).group_by(
-        "preset", "seed", maintain_order=True
+def by_settings(courses: pl.DataFrame, task: str, clock: str) -> dict[str, dict[int, Course]]:
+    """The runs on a task by settings and seed, over the column `clock`."""
+    runs: dict[str, dict[int, Course]] = {name: {} for name in STUDIES}
+    for (name, seed), run in courses.filter(task=task).group_by(
+        "settings", "seed", maintain_order=True
     ):
-        runs[preset][seed] = Course(run[clock].to_numpy(), run["welfare"].to_numpy())
-    return {preset: seeds for preset, seeds in runs.items() if seeds}
+        runs[name][seed] = Course(run[clock].to_numpy(), run["welfare"].to_numpy())
+    return {name: seeds for name, seeds in runs.items() if seeds}
 
 
 def table(runs: dict[str, dict[int, Course]], unit: str, scale: float) -> list[str]:
     """When each level was reached: by every seed, and by the mean of the seeds."""
     top = max(course.welfare.max() for seeds in runs.values() for course in seeds.values())
-    names = [f"{preset} (seeds {', '.join(map(str, seeds))})" for preset, seeds in runs.items()]
-    header = [f"welfare, then {unit}", *names, *(f"{preset}, mean" for preset in runs)]
+    names = [f"{name} (seeds {', '.join(map(str, seeds))})" for name, seeds in runs.items()]
+    header = [f"welfare, then {unit}", *names, *(f"mean of {name}" for name in runs)]
     lines = [f"| {' | '.join(header)} |", "|" + " --- |" * len(header)]
 
     def reached(course: Course, level: float) -> str:
@@ -99,19 +103,20 @@ def main() -> None:
     page = [
         "# Time to a welfare: `paper` against `fast`",
         "",
-        "Made by `python studies/time_to_welfare.py` from the runs of `em` in "
-        "`studies/robots.yaml` and `studies/robots-fast.yaml` (k = 5, n = 100). Each run had one "
+        "Made by `python studies/time_to_welfare.py` from runs of `studies/robots.yaml` (`em`, "
+        "`paper`) and `studies/robots-fast.yaml` (`em` and `planned-em`, `fast`), with k = 5 and "
+        "n = 100. Each run had one "
         "core of two, while the other one was busy with other runs. Welfare is that of the "
         "moving-average returns in training, with sampled actions; the tables have the minutes of "
         "training, compilation included, until it first was that high, seed by seed, and when the "
         "mean of the seeds was. How busy the machine was varied, so transitions are there too "
-        "(thousands a policy): a second of either preset has about as many of them.",
+        "(thousands a policy): a second of any of them has about as many.",
     ]
     for task in TASKS:
-        runs = by_preset(courses, task, "seconds")
-        counted = by_preset(courses, task, "transitions")
+        runs = by_settings(courses, task, "seconds")
+        counted = by_settings(courses, task, "transitions")
         figures = [OUT / f"{task}.{kind}" for kind in ("svg", "png")]
-        write_time_figure({p: list(seeds.values()) for p, seeds in runs.items()}, *figures)
+        write_time_figure({name: list(seeds.values()) for name, seeds in runs.items()}, *figures)
         page += ["", f"## {task}", "", f"![Welfare against time]({task}.png)", ""]
         page += [*table(runs, "minutes", 60), "", *table(counted, "1,000 transitions", 1000)]
     write_text(OUT / "time-to-welfare.md", "\n".join(page) + "\n")
