@@ -34,6 +34,19 @@ _METHODS = {
     ),
     "random": "random groups of equal size, one policy each",
     "fixed": "groups given beforehand, one policy each",
+    "soft-em": (
+        "soft expectation–maximisation: each user goes to the policy that has served them best so "
+        "far, and each policy learns for all users whom it serves about as well as any other does"
+    ),
+    "pooled-em": (
+        "pooled expectation–maximisation: expectation–maximisation from several starts, and on "
+        "from the best policies of all of them"
+    ),
+    "planned-em": (
+        "planned expectation–maximisation: the outcomes that would serve the users best are "
+        "computed beforehand, each policy is led to one of them, and then each user goes to the "
+        "policy that serves them best"
+    ),
 }
 
 
