@@ -28,7 +28,7 @@ class Train:
     """A new folder for the run."""
 
     method: str = "em"
-    """Who is served by whom: em, end-to-end, cluster, random, fixed, soft-em, pooled-em, planned-em."""
+    """Who is served by whom: em, end-to-end, cluster, random, fixed, or one of ours (README)."""
 
     seed: int = 0
     """Of everything random; the same seed gives the same result."""
