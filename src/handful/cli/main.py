@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="handful",
         description="A handful of policies for everyone: train k policies for n users.",
         args=arguments,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)[:1],
+        config=(tyro.conf.OmitArgPrefixes,),
     )
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # for environments of the caller's own, given as module:NAME

@@ -8,7 +8,7 @@ blank lines, and empty columns without a name.
 import codecs
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,10 +102,7 @@ def _read_file(path: Path) -> UserTable:
         return _read_parquet(data, source)
     text = _decode(data, source)
     del data
-    try:
-        return _read_csv(text, source)
-    except csv.Error as error:
-        raise HandfulError(f"{source} cannot be read ({error}).") from None
+    return _read_csv(text, source)
 
 
 def _read_parquet(data: bytes, source: str) -> UserTable:
@@ -126,16 +123,17 @@ def _read_parquet(data: bytes, source: str) -> UserTable:
 
 def _decode(data: bytes, source: str) -> str:
     is_utf_16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    if b"\0" in data and not is_utf_16:
+        raise _unreadable(source, "it is no text")
     try:
-        text = data.decode("utf-16" if is_utf_16 else "utf-8-sig")
+        return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise HandfulError(
-            f"{source} cannot be read ({_first_bad_byte(data, error.start)}): save it as CSV in "
-            f"UTF-8."
-        ) from None
-    if "\0" in text:
-        raise HandfulError(f"{source} cannot be read (it is no text): save it as CSV in UTF-8.")
-    return text
+        why = "it is damaged UTF-16" if is_utf_16 else _first_bad_byte(data, error.start)
+        raise _unreadable(source, why) from None
+
+
+def _unreadable(source: str, why: str) -> HandfulError:
+    return HandfulError(f"{source} cannot be read ({why}): save it as CSV in UTF-8.")
 
 
 def _first_bad_byte(data: bytes, start: int) -> str:
@@ -145,7 +143,8 @@ def _first_bad_byte(data: bytes, start: int) -> str:
     delimiter = _delimiter(header)
     names = header.split(delimiter)
     column = before.rsplit(b"\n", 1)[-1].count(delimiter.encode())
-    name = f"column '{names[column].strip()}' of " if column < len(names) else ""
+    is_name = column < len(names) and names[column].isprintable()  # and no scrap of a picture
+    name = f"column '{names[column].strip()}' of " if is_name else ""
     line = before.count(b"\n") + 1
     return f"{name}line {line} is not in UTF-8"
 
@@ -157,12 +156,11 @@ def _delimiter(header: str) -> str:
 def _read_csv(text: str, source: str) -> UserTable:
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = _delimiter(first)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] = []
     columns: list[list[str]] = []
     lines: list[int] = []
     waiting: list[list[str]] = []
-    for row in rows:
+    for line, row in _rows(text, delimiter, source):
         if not any(cell and not cell.isspace() for cell in row):
             continue  # blank
         if not names:
@@ -172,19 +170,34 @@ def _read_csv(text: str, source: str) -> UserTable:
         if len(row) > len(names):
             if any(cell.strip() for cell in row[len(names) :]):
                 raise HandfulError(
-                    f"{source} has {len(row)} entries in line {rows.line_num}, and its first line "
+                    f"{source} has {len(row)} entries in line {line}, and its first line "
                     f"names {len(names)} columns: an entry that holds a '{delimiter}' must stand "
                     f"in quotation marks."
                 )
             row = row[: len(names)]
         waiting.append(row + [""] * (len(names) - len(row)))
-        lines.append(rows.line_num)
+        lines.append(line)
         if len(lines) > MAX_USERS:
-            raise _too_many(source, f"line {lines[-1]}")
+            raise _too_many(source, f"line {line}")
         if len(waiting) == _CHUNK:
             _append(columns, waiting)
     _append(columns, waiting)
     return _checked(_named(names, columns, source), source, lines, delimiter)
+
+
+def _rows(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row, and the line that it ends in, counted from 1."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    last = 0
+    try:
+        for row in reader:
+            last = reader.line_num
+            yield last, row
+    except csv.Error as error:  # in an entry in quotation marks, which may have no end
+        raise HandfulError(
+            f"{source} cannot be read from line {last + 1} on ({error}): look for a quotation mark "
+            f"without its partner."
+        ) from None
 
 
 def _append(columns: list[list[str]], rows: list[list[str]]) -> None:

@@ -21,9 +21,14 @@ COMPARED_STEPS = {"half-cheetah": 25, "ant": 4, "hopper": 1000, "walker2d": 1000
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Gymnasium: v4 is not the newest version
 
 
-def gymnasium_twin(robot):
-    options = dict(robot.gymnasium_options)
-    return gymnasium.make(robot.gymnasium_id, **options)
+def opened(robot, num_envs, seed, time_limit=1000):
+    """The robot in EnvPool, and one in Gymnasium beside it."""
+    options = (*robot.envpool_options, ("max_episode_steps", time_limit))
+    pool = replace(robot, backend="envpool", envpool_options=options)
+    twin = gymnasium.make(
+        robot.gymnasium_id, max_episode_steps=time_limit, **dict(robot.gymnasium_options)
+    )
+    return pool.open(num_envs, seed, num_threads=2), twin
 
 
 def put_into_state(env, robot, observation):
@@ -33,11 +38,21 @@ def put_into_state(env, robot, observation):
     env.unwrapped.set_state(positions, observation[nq - hidden :])
 
 
+def assert_same_step(step, copy, twins, tolerance, velocity_tolerance=None):
+    """One robot of a batch's step is the twin's; its flags (terminated, truncated)."""
+    observation, _, terminated, truncated, info = twins
+    close = {"rtol": 0, "atol": tolerance}
+    np.testing.assert_allclose(step.observation[copy], observation, **close)
+    close["atol"] = velocity_tolerance or tolerance
+    np.testing.assert_allclose(step.outcome.velocity[copy], info["x_velocity"], **close)
+    assert (step.terminated[copy], step.truncated[copy]) == (terminated, truncated)
+    return terminated, truncated
+
+
 @pytest.mark.parametrize("name", ROBOTS)
 def test_steps_as_gymnasium_does_from_the_same_state_with_the_same_actions(name):
     robot, rng = ROBOTS[name], np.random.default_rng(0)
-    batch = replace(robot, backend="envpool").open(num_envs=3, seed=5, num_threads=2)
-    twin = gymnasium_twin(robot)
+    batch, twin = opened(robot, num_envs=3, seed=5)
     for copy in range(3):
         observations = batch.reset(np.arange(3))
         twin.reset(seed=0)
@@ -45,11 +60,7 @@ def test_steps_as_gymnasium_does_from_the_same_state_with_the_same_actions(name)
         for _ in range(COMPARED_STEPS[name]):
             actions = rng.uniform(-1, 1, (3, robot.num_joints)).astype(np.float32)
             step = batch.step(actions)
-            observation, _, terminated, truncated, info = twin.step(actions[copy])
-            close = {"rtol": 0, "atol": TOLERANCE[name]}
-            np.testing.assert_allclose(step.observation[copy], observation, **close)
-            np.testing.assert_allclose(step.outcome.velocity[copy], info["x_velocity"], **close)
-            assert (step.terminated[copy], step.truncated[copy]) == (terminated, truncated)
+            terminated, _ = assert_same_step(step, copy, twin.step(actions[copy]), TOLERANCE[name])
             others_ended = np.flatnonzero(step.terminated | step.truncated)
             if copy in others_ended:
                 break
@@ -57,6 +68,50 @@ def test_steps_as_gymnasium_does_from_the_same_state_with_the_same_actions(name)
                 batch.reset(others_ended)
         if name in ("hopper", "walker2d"):
             assert terminated, "a robot on two thin legs falls under random actions"
+    batch.close()
+
+
+@pytest.mark.parametrize("name", ROBOTS)
+def test_a_time_limit_cuts_an_episode_as_gymnasiums_does(name):
+    robot, rng = ROBOTS[name], np.random.default_rng(2)
+    batch, twin = opened(robot, num_envs=1, seed=6, time_limit=4)
+    for _ in range(3):
+        observations = batch.reset(np.arange(1))
+        twin.reset(seed=0)
+        put_into_state(twin, robot, observations[0])
+        for left in reversed(range(4)):
+            actions = rng.uniform(-1, 1, (1, robot.num_joints)).astype(np.float32)
+            step = batch.step(actions)
+            ends = assert_same_step(step, 0, twin.step(actions[0]), TOLERANCE[name])
+            assert ends == (False, left == 0)
+    batch.close()
+
+
+# The walker's observations hide how fast it moves beyond 10 a second: it is compared above, from
+# its start to its fall. The ant's feet, and its velocity, remember a little of the step before.
+@pytest.mark.parametrize(
+    ("name", "tolerance", "velocity_tolerance", "end"),
+    [
+        ("half-cheetah", 1e-9, 1e-9, (False, True)),
+        ("ant", 2e-3, 0.1, (True, False)),
+        ("hopper", 1e-9, 1e-9, (True, False)),
+    ],
+)
+def test_every_step_of_an_episode_is_gymnasiums_from_the_state_before_it(
+    name, tolerance, velocity_tolerance, end
+):
+    robot, rng = ROBOTS[name], np.random.default_rng(0)
+    batch, twin = opened(robot, num_envs=1, seed=5)
+    observation = batch.reset(np.arange(1))[0]
+    twin.reset(seed=0)
+    ends = (False, False)
+    while not any(ends):
+        put_into_state(twin, robot, observation)
+        actions = rng.uniform(-1, 1, (1, robot.num_joints)).astype(np.float32)
+        step = batch.step(actions)
+        ends = assert_same_step(step, 0, twin.step(actions[0]), tolerance, velocity_tolerance)
+        observation = step.observation[0]
+    assert ends == end
     batch.close()
 
 
