@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from handful.catalogue import TASKS, Task
 from handful.environment import Environment, HostEnvironment
 from handful.errors import HandfulError
 from handful.population import Population
@@ -103,35 +104,7 @@ class RMDP:
             )
 
 
-@dataclass(frozen=True)
-class Task:
-    """A problem with a name.
-
-    Attributes:
-        entry_point: ``"package.module:function"``; the function takes the task's parameters and
-            returns an :class:`RMDP`. It is imported when the task is made, not before.
-        description: one line for ``handful tasks``.
-        samples_users: whether the task draws its users by chance. Such a task takes the parameters
-            ``users`` (how many) and ``population_seed``; or instead of them ``population``, a table
-            of users (:mod:`handful.tables`), or the arrays ``targets`` or ``weights`` where it has
-            them. Other tasks have users of their own.
-        argument: of a family of tasks, what follows its name and a colon (``gymnasium:ENV-ID``);
-            the entry point is given it first. Empty for a single task.
-    """
-
-    name: str
-    entry_point: str
-    description: str
-    samples_users: bool = False
-    argument: str = ""
-
-    @property
-    def title(self) -> str:
-        """How the task is asked for."""
-        return f"{self.name}:{self.argument}" if self.argument else self.name
-
-
-_TASKS: dict[str, Task] = {}
+_TASKS = {task.name: task for task in TASKS}
 
 _SAMPLING = ("users", "population_seed")
 """Parameters of how users are drawn."""
@@ -253,83 +226,3 @@ def _task(name: str) -> Task:
     if task.argument and not argument:
         raise HandfulError(f"The task '{family}' is asked for as {task.title}.")
     return task
-
-
-register(
-    "resource-gathering",
-    "handful.envs.resource_gathering:make_resource_gathering",
-    "Tours of a grid; each user wants one tile visited, early (25 users; Ivanov & Ben-Porat 2024).",
-)
-register(
-    "glide",
-    "handful.envs.glide:make_glide",
-    "A body on a line, trained in seconds; each user wants it to glide at 0 to 4 m/s.",
-    samples_users=True,
-)
-register(
-    "market",
-    "handful.envs.market:make_market",
-    "Funds for investors, in a market with two regimes; risk aversions from 1 to 10.",
-    samples_users=True,
-)
-register(
-    "glucose",
-    "handful.envs.glucose_users:make_glucose",
-    "An artificial pancreas; each user wants a glucose target of their own and fears lows.",
-    samples_users=True,
-)
-register(
-    "half-cheetah",
-    "handful.envs.mujoco.tasks:make_half_cheetah",
-    "HalfCheetah in MuJoCo; each user wants it to run at a speed from 0 to 4 m/s.",
-    samples_users=True,
-)
-register(
-    "ant",
-    "handful.envs.mujoco.tasks:make_ant",
-    "Ant in MuJoCo; each user wants it to walk at a speed from 0 to 3 m/s.",
-    samples_users=True,
-)
-register(
-    "hopper",
-    "handful.envs.mujoco.tasks:make_hopper",
-    "Hopper in MuJoCo; each user wants it to hop at a speed from 0 to 2.5 m/s.",
-    samples_users=True,
-)
-register(
-    "walker2d",
-    "handful.envs.mujoco.tasks:make_walker2d",
-    "Walker2d in MuJoCo; each user wants it to walk at a speed from 0 to 2.5 m/s.",
-    samples_users=True,
-)
-register(
-    "tabular",
-    "handful.envs.tables:make_tabular",
-    "A problem of your own given as arrays: --param file=ARRAYS.npz (docs/tabular.md).",
-)
-register(
-    "icu-sepsis",
-    "handful.envs.icu_sepsis:make_icu_sepsis",
-    "Treating sepsis; users weigh a patient's survival against the burden of treatment.",
-    samples_users=True,
-)
-register(
-    "gymnasium",
-    "handful.envs.gym.tasks:make_gymnasium",
-    "Any Gymnasium environment; users weigh its reward features, at random unless given.",
-    samples_users=True,
-    argument="ENV-ID",
-)
-register(
-    "mo-gymnasium",
-    "handful.envs.gym.tasks:make_mo_gymnasium",
-    "Any MO-Gymnasium environment; users weigh its rewards, at random unless given.",
-    samples_users=True,
-    argument="ENV-ID",
-)
-register(
-    "highway",
-    "handful.envs.gym.highway:make_highway",
-    "A car among slower ones (highway-env); users weigh speed, the right lane and crashes.",
-    samples_users=True,
-)

@@ -1,15 +1,12 @@
 """Trained or half-trained policies in NumPy, for environments that are stepped on the host."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from handful.learner.normalize import CLIP, EPSILON
+from handful.learner.networks import Actor
+from handful.learner.normalize import CLIP, EPSILON, Normalizer
 from handful.types import NumpyArray
-
-if TYPE_CHECKING:
-    from handful.learner.policies import Policies
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +25,8 @@ class HostPolicies:
     log_std: NumpyArray | None
 
     @classmethod
-    def copy_of(cls, policies: "Policies") -> "HostPolicies":
+    def copy_of(cls, actor: Actor, normalizer: Normalizer) -> "HostPolicies":
         """In memory of their own: training consumes the arrays that it is given."""
-        actor, normalizer = policies.actor, policies.normalizer
         stack = actor.stack
         return cls(
             mean=np.array(normalizer.mean)[:, None],

@@ -48,7 +48,7 @@ class Policies(eqx.Module):
 
     def on_host(self) -> HostPolicies:
         """The same policies in NumPy, as they are now."""
-        return HostPolicies.copy_of(self)
+        return HostPolicies.copy_of(self.actor, self.normalizer)
 
     def act(
         self, observation: Array | NumpyArray, policy: int, key: PRNGKey | None = None

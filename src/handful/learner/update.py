@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from handful.environment import ActionSpace
 from handful.learner.advantages import advantage_scale, gae, mix_advantages
 from handful.learner.config import PPOConfig
+from handful.learner.descent import adam, descend, take_moments
 from handful.learner.losses import (
     ActorBatch,
     ActorMetrics,
@@ -23,7 +24,6 @@ from handful.learner.losses import (
 from handful.learner.networks import (
     Actor,
     Critic,
-    has_policy_axis,
     init_actor,
     init_critic,
     take_policies,
@@ -31,7 +31,7 @@ from handful.learner.networks import (
 from handful.learner.normalize import Normalizer
 from handful.learner.parallel import side_by_side
 from handful.transitions import Transitions
-from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
+from handful.types import Array, Float, Int, PRNGKey, PyTree
 
 Carry = TypeVar("Carry")
 Metrics = TypeVar("Metrics")
@@ -95,11 +95,6 @@ class UpdateMetrics(NamedTuple):
     critic_loss: Float[Array, " K"]
 
 
-def adam(config: PPOConfig) -> optax.GradientTransformation:
-    """Adam's direction; the learning rate is applied afterwards as it changes."""
-    return optax.scale_by_adam(eps=config.adam_epsilon)
-
-
 def init_learner(
     key: PRNGKey,
     config: PPOConfig,
@@ -141,8 +136,8 @@ def take_learners(state: LearnerState, source: Int[Array, " K"]) -> LearnerState
     return LearnerState(
         actor=take_policies(state.actor, source),
         critic=take_policies(state.critic, source),
-        actor_moments=(_take_moments(actor_moments, source), assignment_moments),
-        critic_moments=_take_moments(state.critic_moments, source),
+        actor_moments=(take_moments(actor_moments, source), assignment_moments),
+        critic_moments=take_moments(state.critic_moments, source),
         normalizer=state.normalizer.take(source),
     )
 
@@ -185,7 +180,7 @@ def update(
         gradients, metrics = jax.grad(actor_loss, has_aux=True)(
             parameters, batch, mix_fn, scale, config.clip_range, rates.entropy_coefficient
         )
-        actor, actor_moments = _descend(
+        actor, actor_moments = descend(
             parameters[0], gradients[0], moments[0], rates.learning_rate, config
         )
         direction, assignment_moments = adam(config).update(gradients[1], moments[1])
@@ -198,7 +193,7 @@ def update(
         carry: tuple[Critic, optax.OptState], batch: CriticBatch
     ) -> tuple[tuple[Critic, optax.OptState], Float[Array, " K"]]:
         gradients, loss = jax.grad(critic_loss, has_aux=True)(carry[0], batch)
-        return _descend(carry[0], gradients, carry[1], rates.learning_rate, config), loss
+        return descend(carry[0], gradients, carry[1], rates.learning_rate, config), loss
 
     actor_key, critic_key = jax.random.split(key)
     actor_carry = ((state.actor, assignment_parameters), state.actor_moments)
@@ -270,47 +265,3 @@ def _epochs(
 
     carry, metrics = jax.lax.scan(epoch, carry, jax.random.split(key, config.num_epochs))
     return carry, jax.tree.map(lambda leaf: jnp.mean(leaf, axis=(0, 1)), metrics)
-
-
-def _descend(
-    parameters: Carry,
-    gradients: Carry,
-    moments: optax.OptState,
-    learning_rate: Float[Array, ""],
-    config: PPOConfig,
-) -> tuple[Carry, optax.OptState]:
-    clipped = clip_gradients(gradients, config.max_grad_norm)
-    direction, moments = adam(config).update(clipped, moments)
-    return jax.tree.map(lambda p, d: p - learning_rate * d, parameters, direction), moments
-
-
-def clip_gradients(gradients: Carry, max_norm: float) -> Carry:
-    """Scale gradients down to ``max_norm``: each policy's own where they share no layer."""
-    own = has_policy_axis(gradients)
-    squares: list[Float[Array, " K"]] = []
-    shared_squares: list[Float[Array, ""]] = []
-    for leaf, is_own in zip(jax.tree.leaves(gradients), jax.tree.leaves(own), strict=True):
-        if is_own:
-            squares.append(jnp.sum(leaf**2, axis=tuple(range(1, leaf.ndim))))
-        else:
-            shared_squares.append(jnp.sum(leaf**2))
-    per_policy = sum(squares, jnp.zeros(()))
-    if shared_squares:
-        total = jnp.sum(per_policy) + sum(shared_squares, jnp.zeros(()))
-        per_policy = jnp.broadcast_to(total / per_policy.shape[0], per_policy.shape)
-    factors = jnp.minimum(1.0, max_norm / (jnp.sqrt(per_policy) + 1e-6))
-
-    def scaled(leaf: Array, is_own: Bool[Array, ""] | bool) -> Array:
-        if is_own:
-            return leaf * factors.reshape(-1, *[1] * (leaf.ndim - 1))
-        return leaf * factors[0]  # all the same where layers are shared
-
-    return jax.tree.map(scaled, gradients, own)
-
-
-def _take_moments(moments: optax.OptState, source: Int[Array, " K"]) -> optax.OptState:
-    return optax.ScaleByAdamState(
-        count=moments.count,
-        mu=take_policies(moments.mu, source),
-        nu=take_policies(moments.nu, source),
-    )

@@ -1,0 +1,119 @@
+"""The tasks that come with handful: their names, and where each is made.
+
+Only names: nothing here imports an environment, so that listing the tasks waits for none of them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem with a name.
+
+    Attributes:
+        entry_point: ``"package.module:function"``; the function takes the task's parameters and
+            returns an :class:`~handful.problem.RMDP`. It is imported when the task is made, not
+            before.
+        description: one line for ``handful tasks``.
+        samples_users: whether the task draws its users by chance. Such a task takes the parameters
+            ``users`` (how many) and ``population_seed``; or instead of them ``population``, a table
+            of users (:mod:`handful.tables`), or the arrays ``targets`` or ``weights`` where it has
+            them. Other tasks have users of their own.
+        argument: of a family of tasks, what follows its name and a colon (``gymnasium:ENV-ID``);
+            the entry point is given it first. Empty for a single task.
+    """
+
+    name: str
+    entry_point: str
+    description: str
+    samples_users: bool = False
+    argument: str = ""
+
+    @property
+    def title(self) -> str:
+        """How the task is asked for."""
+        return f"{self.name}:{self.argument}" if self.argument else self.name
+
+
+TASKS = (
+    Task(
+        "resource-gathering",
+        "handful.envs.resource_gathering:make_resource_gathering",
+        "Tours of a grid; each user wants one tile visited, early (25 users; Ivanov & Ben-Porat "
+        "2024).",
+    ),
+    Task(
+        "glide",
+        "handful.envs.glide:make_glide",
+        "A body on a line, trained in seconds; each user wants it to glide at 0 to 4 m/s.",
+        samples_users=True,
+    ),
+    Task(
+        "market",
+        "handful.envs.market:make_market",
+        "Funds for investors, in a market with two regimes; risk aversions from 1 to 10.",
+        samples_users=True,
+    ),
+    Task(
+        "glucose",
+        "handful.envs.glucose_users:make_glucose",
+        "An artificial pancreas; each user wants a glucose target of their own and fears lows.",
+        samples_users=True,
+    ),
+    Task(
+        "half-cheetah",
+        "handful.envs.mujoco.tasks:make_half_cheetah",
+        "HalfCheetah in MuJoCo; each user wants it to run at a speed from 0 to 4 m/s.",
+        samples_users=True,
+    ),
+    Task(
+        "ant",
+        "handful.envs.mujoco.tasks:make_ant",
+        "Ant in MuJoCo; each user wants it to walk at a speed from 0 to 3 m/s.",
+        samples_users=True,
+    ),
+    Task(
+        "hopper",
+        "handful.envs.mujoco.tasks:make_hopper",
+        "Hopper in MuJoCo; each user wants it to hop at a speed from 0 to 2.5 m/s.",
+        samples_users=True,
+    ),
+    Task(
+        "walker2d",
+        "handful.envs.mujoco.tasks:make_walker2d",
+        "Walker2d in MuJoCo; each user wants it to walk at a speed from 0 to 2.5 m/s.",
+        samples_users=True,
+    ),
+    Task(
+        "tabular",
+        "handful.envs.tables:make_tabular",
+        "A problem of your own given as arrays: --param file=ARRAYS.npz (docs/tabular.md).",
+    ),
+    Task(
+        "icu-sepsis",
+        "handful.envs.icu_sepsis:make_icu_sepsis",
+        "Treating sepsis; users weigh a patient's survival against the burden of treatment.",
+        samples_users=True,
+    ),
+    Task(
+        "gymnasium",
+        "handful.envs.gym.tasks:make_gymnasium",
+        "Any Gymnasium environment; users weigh its reward features, at random unless given.",
+        samples_users=True,
+        argument="ENV-ID",
+    ),
+    Task(
+        "mo-gymnasium",
+        "handful.envs.gym.tasks:make_mo_gymnasium",
+        "Any MO-Gymnasium environment; users weigh its rewards, at random unless given.",
+        samples_users=True,
+        argument="ENV-ID",
+    ),
+    Task(
+        "highway",
+        "handful.envs.gym.highway:make_highway",
+        "A car among slower ones (highway-env); users weigh speed, the right lane and crashes.",
+        samples_users=True,
+    ),
+)
+"""In no order: they are listed by name."""
