@@ -80,7 +80,7 @@ class Study:
             part = dataclasses.replace(self, **_merged(self, changes))
             ranked += [(part.seeds.index(r.config.seed), r) for r in part._own_runs(variant)]
         digests: set[str] = set()
-        folders: dict[Path, str] = {}
+        folders: set[Path] = set()
         requests = []
         for _, request in sorted(ranked, key=lambda pair: pair[0]):
             digest = request.digest
@@ -92,7 +92,7 @@ class Study:
                     f"'{request.folder}': make one of the groups a variant, with a name."
                 )
             digests.add(digest)
-            folders[request.folder] = digest
+            folders.add(request.folder)
             requests.append(request)
         return requests
 
