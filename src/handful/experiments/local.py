@@ -9,9 +9,10 @@ from typing import Any
 
 from handful.devices import usable_cores
 from handful.errors import HandfulError
+from handful.experiments.attempts import attempt
 from handful.experiments.outcome import Observer, Outcome, longest_first
 from handful.experiments.requests import RunRequest
-from handful.experiments.workers import Crew, Death
+from handful.experiments.workers import Crew, Death, Execute
 from handful.problem import described_parameters
 from handful.runs import RunFolder
 from handful.training.config import TrainConfig
@@ -28,6 +29,7 @@ def run_all(
     workers: int,
     observer: Observer,
     known: Mapping[str, Mapping[str, Any]],
+    execute: Execute = attempt,
 ) -> list[Outcome]:
     """Execute every run that is not finished; a failure stops none of the others.
 
@@ -39,6 +41,7 @@ def run_all(
         workers: processes; they share the cores.
         observer: told as runs start and end.
         known: rows of runs whose results are kept elsewhere, by digest; they count as finished.
+        execute: what a process does with a run.
 
     Raises:
         HandfulError: before anything runs, if a folder holds a run with other settings.
@@ -48,7 +51,7 @@ def run_all(
     queue = deque(longest_first(unfinished, known))
     deaths: Counter[str] = Counter()
     cores = max(1, usable_cores() // workers)
-    with terminating_raises(), Crew(workers, cores) as crew:
+    with terminating_raises(), Crew(workers, cores, execute) as crew:
         while queue or crew.num_busy:
             while queue and crew.has_room:
                 observer.started(queue[0])

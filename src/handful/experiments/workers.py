@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -19,6 +19,9 @@ from handful.devices import keep_compiled_programs, share_cores, use_cores
 from handful.experiments.attempts import attempt
 from handful.experiments.outcome import Outcome
 from handful.experiments.requests import RunRequest
+
+Execute = Callable[[RunRequest, Callable[[], bool]], Outcome]
+"""From a run, and what tells whether to stop, to how it ended."""
 
 _stopping = threading.Event()
 """In a worker process: whether it was asked to stop."""
@@ -45,10 +48,16 @@ class _Worker:
 
 
 class Crew:
-    """Up to ``size`` processes with ``cores`` cores each, started when there is work for them."""
+    """Processes, started when there is work for them.
 
-    def __init__(self, size: int, cores: int) -> None:
-        self._size, self._cores = size, cores
+    Args:
+        size: how many at most.
+        cores: of each.
+        execute: what they do with a run; a function that has a name in its module.
+    """
+
+    def __init__(self, size: int, cores: int, execute: Execute = attempt) -> None:
+        self._size, self._cores, self._execute = size, cores, execute
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
 
@@ -109,7 +118,7 @@ class Crew:
 
     def _hire(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._cores))
+        process = self._context.Process(target=_work, args=(theirs, self._cores, self._execute))
         process.start()
         theirs.close()  # so that its death can be heard
         self._workers.append(_Worker(process, ours))
@@ -122,7 +131,7 @@ def _cause(exit_code: int | None) -> str:
     return f"ended with exit code {exit_code}"
 
 
-def _work(connection: Connection, cores: int) -> None:
+def _work(connection: Connection, cores: int, execute: Execute) -> None:
     """A worker process, from its first run to the last."""
     # No more threads than a process has cores: the processes themselves fill the machine.
     os.environ.setdefault("OMP_NUM_THREADS", str(cores))
@@ -138,7 +147,7 @@ def _work(connection: Connection, cores: int) -> None:
             request: RunRequest = connection.recv()
         except (EOFError, OSError):  # nobody is there any more
             return
-        outcome = attempt(request, _stopping.is_set)
+        outcome = execute(request, _stopping.is_set)
         if outcome.interrupted:
             _stopping.set()
         try:
