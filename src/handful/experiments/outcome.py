@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from handful.experiments.requests import RunRequest
 
@@ -27,6 +27,7 @@ class Outcome:
     cpu_seconds: float = 0.0
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Is told how a sweep goes on, in the process that started it."""
 
