@@ -20,8 +20,8 @@ class Discounted(eqx.Module):
     weight: Float[Array, "K B"]
 
     @classmethod
-    def start(cls, shape: tuple[int, int, int]) -> "Discounted":
-        """Nothing earned yet."""
+    def start(cls, shape: tuple[int, ...]) -> "Discounted":
+        """Nothing earned yet, in shape [K, B, D]."""
         return cls(jnp.zeros(shape), jnp.ones(shape[:2]))
 
 

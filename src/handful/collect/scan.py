@@ -111,9 +111,12 @@ def collect(
 
     carry = (state.env_state, state.observations, running, FinishedEpisodes.none_yet(running))
     carry, kept = jax.lax.scan(one_step, carry, jnp.swapaxes(keys[:, 1:], 0, 1))
-    *environments, running, finished = carry
+    env_state, observations, running, finished = carry
     transitions = Transitions(*(jnp.swapaxes(leaf, 0, 1) for leaf in kept))
-    return CollectorState(keys[:, 0], *environments, *running), transitions, finished
+    state = CollectorState(
+        keys[:, 0], env_state, observations, running.episode_return, running.discounted
+    )
+    return state, transitions, finished
 
 
 def environment_actions(problem: RMDP, actions: Array) -> Array:

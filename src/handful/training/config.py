@@ -28,7 +28,7 @@ class TrainConfig:
         return_mixing: the moving average's weight on new returns (the paper's lambda,
             equation 10).
         discounted_table: keep the return table, by which methods assign users, in returns with the
-            problem's discount; what is reported and handed out goes by undiscounted ones.
+            problem's discount; the policies that are handed out are chosen by undiscounted ones.
         keep_best: hand out the policies that did best in training instead of the last ones.
         threads: that step environments on the host; by default one a core.
         overlap: collect the next batch on the host while this one is learnt from, by policies that
