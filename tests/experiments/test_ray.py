@@ -21,23 +21,25 @@ from tests.experiments.helpers import STUDY, Log, is_alive, request_of
 
 ROOT = Path(__file__).parents[2]
 
+UPDATES = 2000
+"""Of the runs whose node is lost: a minute and a half, so that they write a checkpoint on the way."""
+
 
 @contextlib.contextmanager
 def cluster(nodes):
     """A cluster's address, and what talks to it."""
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.experiments.ray_cluster", str(nodes)],
+    command = [sys.executable, "-m", "tests.experiments.ray_cluster", str(nodes)]
+    with subprocess.Popen(
+        command,
         cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    try:
+    ) as process:
         yield process.stdout.readline().strip(), process
-    finally:
         process.stdin.close()
         process.wait(timeout=60)
 
@@ -76,7 +78,8 @@ def test_a_sweep_on_a_cluster(tmp_path):
 @pytest.mark.slow
 def test_a_node_is_lost(tmp_path):
     """Its run goes on elsewhere from its checkpoint; no run is lost, and none is done twice."""
-    study = STUDY | {"steps": 20_000 * 256, "seeds": [0, 1]}
+    settings = {"batch_size": 2048, "num_envs": 8, "num_epochs": 10}
+    study = STUDY | {"steps": UPDATES * 2048, "settings": settings, "seeds": [0, 1]}
     folders = [tmp_path / "runs" / f"resource-gathering-em-k2-seed{seed}" for seed in (0, 1)]
     with cluster(2) as (address, nodes):
         sweep = start_sweep(tmp_path, address, study)
@@ -102,7 +105,7 @@ def test_a_node_is_lost(tmp_path):
     assert resumed_at(lost, before[lost]) > 1
     for folder in folders:
         updates = [record["update"] for record in RunFolder(folder).read_metrics()]
-        assert updates == list(range(1, 20_000 + 1))
+        assert updates == list(range(1, UPDATES + 1))
 
 
 def resumed_at(folder, before):
