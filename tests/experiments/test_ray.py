@@ -22,7 +22,7 @@ from tests.experiments.helpers import STUDY, Log, is_alive, request_of
 ROOT = Path(__file__).parents[2]
 
 UPDATES = 2000
-"""Of the runs whose node is lost: a minute and a half, so that they write a checkpoint on the way."""
+"""Of the runs whose node is lost: a minute and a half, as checkpoints come every half minute."""
 
 
 @contextlib.contextmanager

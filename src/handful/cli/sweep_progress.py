@@ -51,7 +51,7 @@ class SweepProgress:
     def started(self, request: "RunRequest") -> None:
         """Count the run among those that are worked at."""
         self._tracker.started(request)
-        if self._is_new:
+        if self._is_new and not self._console.is_terminal:
             self._is_new = False
             say(sentence(self._tracker.look()))
         self.waiting()
