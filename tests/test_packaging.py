@@ -35,6 +35,7 @@ OPTIONAL_MODULES = [
     "mo_gymnasium",
     "mujoco",
     "polars",
+    "ray",
     "sklearn",
     "tensorboardX",
     "yaml",

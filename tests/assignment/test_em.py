@@ -9,6 +9,8 @@ from hypothesis.extra.numpy import arrays
 from handful.assignment import Feedback, em
 from handful.assignment.base import one_hot_assignment
 from handful.assignment.em import EMState, ExpectationMaximization
+from handful.assignment.soft_em import SoftEM
+from handful.errors import HandfulError
 
 KEY = jax.random.key(0)
 
@@ -136,3 +138,25 @@ def test_relabelling_users_relabels_the_step(data):
     expected = np.array(revived(assigned(table, current), table))[order]
     found = revived(assigned(table[order], current[order]), table[order])
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", [ExpectationMaximization, SoftEM])
+def test_e_steps_may_be_rare(kind):
+    method = kind(warm_up=2, e_step_every=3)
+    served = one_hot_assignment(jnp.array([0, 1]), 2)
+    state = EMState(served, served)
+    returns = jnp.array([[0.0, 1.0], [1.0, 0.0]])
+    moved = []
+    for update in range(10):
+        after = method.reassign(KEY, state, Feedback(returns, jnp.array(update)))
+        if method.weights(after).argmax(axis=1).tolist() == [1, 0]:
+            moved.append(update)
+        else:
+            np.testing.assert_array_equal(method.training_weights(after), state.trained)
+    assert moved == [2, 5, 8]
+
+
+@pytest.mark.parametrize("every", [0, -1])
+def test_e_steps_must_come(every):
+    with pytest.raises(HandfulError, match="e_step_every must be 1 update or more"):
+        ExpectationMaximization(e_step_every=every)

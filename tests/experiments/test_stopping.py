@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 
 from handful.runs import RunFolder
+from tests.experiments.helpers import is_alive, workers_of
 
 STUDY = {
     "tasks": ["resource-gathering"],
@@ -30,17 +30,6 @@ def update_of(folder):
     return records[-1]["update"] if records else 0
 
 
-def children_of(pid):
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_killing_the_sweep_saves_the_running_run_and_the_next_sweep_goes_on(tmp_path, number):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
@@ -50,7 +39,7 @@ def test_killing_the_sweep_saves_the_running_run_and_the_next_sweep_goes_on(tmp_
     while update_of(first) < 3:
         assert sweep.poll() is None
         time.sleep(0.01)
-    workers = children_of(sweep.pid)
+    workers = workers_of(sweep.pid)
     assert workers
     sweep.send_signal(number)
     assert sweep.wait(timeout=60) in (130, -number)
@@ -59,7 +48,7 @@ def test_killing_the_sweep_saves_the_running_run_and_the_next_sweep_goes_on(tmp_
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert (first / "checkpoint.safetensors").exists()
-    assert [folder.name for folder in (tmp_path / "runs").iterdir()] == [first.name]
+    assert [folder.name for folder in (tmp_path / "runs").glob("resource-*")] == [first.name]
 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert [run["error"] for run in json.loads(done.stdout)["runs"]] == [None] * 3

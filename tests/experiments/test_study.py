@@ -60,6 +60,18 @@ def test_settings_reach_the_runs(study_file):
         ({"policies": [26]}, "between 1 and the number of users"),
         ({"tasks": ["gardening"]}, "no task named 'gardening'"),
         ({"settings": {"speed": 1}}, "no setting named 'speed'"),
+        ({"settings": 3}, "'settings' must hold 'name: value' pairs"),
+        ({"method_settings": {"em": 3}}, "pairs for 'em' too"),
+        ({"training": {"speed": 1}}, "'training' has no setting 'speed'"),
+        ({"training": {"return_mixing": 7}}, "return_mixing must be above 0"),
+        ({"groups": {"a": {}}}, "'groups' must be a list"),
+        ({"groups": [{}]}, "group 1 must say what it asks for otherwise"),
+        ({"groups": [{"policies": [2]}, {"policies": 2}]}, "group 2, 'policies' must be a list"),
+        ({"groups": [{"out": "there"}]}, "group 1 cannot change 'out'"),
+        ({"groups": [{"steps": 8192}]}, "would share the folder"),
+        ({"variants": {"a": {"seed": 1}}}, "variant 'a' cannot change 'seed'"),
+        ({"variants": {"a b": {"steps": 1}}}, "'a b' is no name for a variant"),
+        ({"reuse": "a.parquet"}, "'reuse' must be a list"),
     ],
 )
 def test_a_bad_study_is_one_sentence(study_file, changes, sentence):
@@ -97,6 +109,55 @@ def test_a_task_with_users_of_its_own_knows_no_seed_of_theirs(study_file):
     assert all(run.parameters == {} for run in read_study(study_file()).runs())
 
 
+def test_groups_ask_for_more_runs_and_none_twice(study_file):
+    path = study_file(
+        groups=[
+            {"policies": [3, 5], "methods": ["em", "soft-em"], "seeds": [0]},
+            {"policies": [7], "steps": 8192},
+        ]
+    )
+    runs = read_study(path).runs()
+    asked = [(r.config.method, r.config.num_policies, r.config.seed, r.config.steps) for r in runs]
+    base = {(m, k, s, 4096) for m in ("em", "random") for k in (1, 3) for s in (0, 1, 2)}
+    more = {("soft-em", 3, 0, 4096), ("em", 5, 0, 4096), ("soft-em", 5, 0, 4096)}
+    longer = {(m, 7, s, 8192) for m in ("em", "random") for s in (0, 1, 2)}
+    assert len(asked) == len(set(asked))
+    assert set(asked) == base | more | longer
+    assert [run.config.seed for run in runs] == sorted(run.config.seed for run in runs)
+    assert {run.label for run in runs} == {"em", "random", "soft-em"}
+
+
+def test_variants_have_folders_and_labels_of_their_own(study_file):
+    path = study_file(
+        methods=["em"],
+        policies=[3],
+        seeds=[0],
+        settings={"num_epochs": 3},
+        method_settings={"em": {"warm_up": 7}},
+        variants={
+            "rare": {"method_settings": {"em": {"e_step_every": 5}}},
+            "discounted": {"training": {"discounted_table": True, "return_mixing": 0.2}},
+            "no-change": {"settings": {"num_epochs": 3}},
+        },
+    )
+    plain, rare, discounted = read_study(path).runs()  # the third asks for nothing new
+    assert (plain.label, plain.folder.name) == ("em", "resource-gathering-em-k3-seed0")
+    assert rare.label == "em (rare)"
+    assert rare.folder.name == "resource-gathering-em-k3-seed0-rare"
+    assert rare.config.method_settings == {"warm_up": 7, "e_step_every": 5}
+    assert discounted.config.method_settings == {"warm_up": 7}
+    assert discounted.config.ppo.num_epochs == 3
+    assert discounted.config.return_mixing == 0.2
+    assert discounted.config.discounted_table
+    assert len({run.digest for run in (plain, rare, discounted)}) == 3
+
+
+def test_digests_stay_as_they_were_before_there_was_more_to_choose(study_file):
+    """Tables that exist know their runs by them."""
+    run = read_study(study_file(policies=[3], methods=["em"])).runs()[0]
+    assert run.digest == "79b0ed0f859ee588"
+
+
 @pytest.mark.parametrize(
     "path",
     sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")),
@@ -106,4 +167,5 @@ def test_every_study_that_is_shipped_can_be_run(path):
     study = read_study(path)
     runs = study.runs()
     expected = len(study.tasks) * len(study.methods) * len(study.policies) * len(study.seeds)
+    expected *= 1 + len(study.variants)  # none changes how many they are
     assert len({run.digest for run in runs}) == len({run.folder for run in runs}) == expected

@@ -35,7 +35,7 @@ def swept(tmp_path_factory):
 
 
 def test_every_run_is_an_ordinary_run_folder(swept):
-    folders = sorted((swept / "runs").iterdir())
+    folders = sorted((swept / "runs").glob("resource-*"))
     assert len(folders) == 4
     assert all(RunFolder(folder).is_finished for folder in folders)
 
@@ -94,7 +94,7 @@ def test_a_part_of_a_study_at_a_time(tmp_path, monkeypatch, capsys):
     assert stop.value.code == 2
     assert "'part.yaml' has no 7 among its seeds; it has 0, 1." in capsys.readouterr().err
     main(["sweep", "part.yaml", "--seeds", "1", "--methods", "em", "--tasks", STUDY["tasks"][0]])
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == [
+    assert [path.name for path in (tmp_path / "runs").glob("resource-*")] == [
         "resource-gathering-em-k2-seed1"
     ]
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 from handful.collect.scan import collect
 from handful.problem import make
 from handful.training.state import init_state
-from tests.environments import Weather, problem_of, push_problem
+from tests.environments import Countdown, Weather, problem_of, push_problem
 from tests.training.helpers import assert_identical, config_of, step_of, train_tiny
 
 TARGETS = (0.5, -0.5, 0.2)
@@ -110,3 +112,32 @@ def test_policies_of_a_state_act_with_its_statistics():
     expected = state.learner.actor(state.learner.normalizer(observations))
     np.testing.assert_array_equal(policies(observations).logits, expected.logits)
     assert policies.num_policies == 2
+
+
+def test_deviations_stay_where_they_are_not_learnt():
+    problem = push_problem(TARGETS)
+    config = config_of(2, learnable_log_std=False, initial_log_std=-0.5)
+    before = init_state(problem, config)
+    after, _ = step_of(problem, config)(before)
+    np.testing.assert_array_equal(after.learner.actor.log_std, -0.5)
+    moved = zip(
+        jax.tree.leaves(before.learner.actor.stack),
+        jax.tree.leaves(after.learner.actor.stack),
+        strict=True,
+    )
+    assert all((np.asarray(was) != np.asarray(now)).all() for was, now in moved)
+
+
+def test_a_discounted_table_holds_discounted_returns_and_the_shortlist_plain_ones():
+    """Every episode pays (1, 2) in each of three steps: 1 + 1/2 + 1/4 with discount."""
+    problem = problem_of(Countdown(3, truncates=False), np.eye(2), discount=0.5)
+    plain = config_of(2, updates=2)
+    for discounted, factor in ((False, 3.0), (True, 1.75)):
+        config = dataclasses.replace(plain, discounted_table=discounted)
+        state = init_state(problem, config)
+        step = step_of(problem, config)
+        for _ in range(2):
+            state, _ = step(state)
+        np.testing.assert_allclose(state.table.mean, [[factor, 2 * factor]] * 2, rtol=1e-5)
+        # Two users, paid 3 and 6 by every policy.
+        assert state.shortlist.best.welfare == pytest.approx(4.5)

@@ -1,6 +1,6 @@
 """EM-like learning with hard assignment (paper, section 3.3, equations 10 and 11)."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple
 
 import jax
@@ -13,7 +13,7 @@ from handful.assignment.base import (
     one_hot_assignment,
 )
 from handful.errors import HandfulError
-from handful.types import Array, Float, Int, PRNGKey
+from handful.types import Array, Bool, Float, Int, PRNGKey
 from handful.validation import check_numbers
 
 
@@ -40,6 +40,7 @@ class ExpectationMaximization(AssignmentMethod):
 
     Attributes:
         warm_up: updates on the first, random assignment before the first E-step.
+        e_step_every: updates from one E-step to the next; in between everybody stays.
 
     Three things that equation 11 leaves open:
 
@@ -53,11 +54,15 @@ class ExpectationMaximization(AssignmentMethod):
     """
 
     warm_up: int = 15
+    _: KW_ONLY
+    e_step_every: int = 1
 
     def __post_init__(self) -> None:
         check_numbers(self)
         if self.warm_up < 0:
             raise HandfulError(f"warm_up must be 0 or more updates, not {self.warm_up}.")
+        if self.e_step_every < 1:
+            raise HandfulError(f"e_step_every must be 1 update or more, not {self.e_step_every}.")
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
         """A random, balanced assignment."""
@@ -80,11 +85,16 @@ class ExpectationMaximization(AssignmentMethod):
         chosen = greedy(feedback.returns, jnp.argmax(state.served, axis=1))
         served = one_hot_assignment(chosen, num_policies)
         revived = one_hot_assignment(revive(chosen, feedback.returns), num_policies)
-        is_warm = feedback.update >= self.warm_up
+        is_due = self.is_due(feedback.update)
         return EMState(
-            served=jnp.where(is_warm, served, state.served),
-            trained=jnp.where(is_warm, jnp.maximum(served, revived), state.trained),
+            served=jnp.where(is_due, served, state.served),
+            trained=jnp.where(is_due, jnp.maximum(served, revived), state.trained),
         )
+
+    def is_due(self, update: Int[Array, ""]) -> Bool[Array, ""]:
+        """Whether there is an E-step before the next update, after ``update`` of them."""
+        since = update - self.warm_up
+        return (since >= 0) & (since % self.e_step_every == 0)
 
 
 def greedy(returns: Float[Array, "N K"], current: Int[Array, " N"]) -> Int[Array, " N"]:

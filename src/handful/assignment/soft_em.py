@@ -47,9 +47,9 @@ class SoftEM(ExpectationMaximization):
         highest = jnp.max(jnp.abs(feedback.returns))
         scale = self.temperature * jnp.where(highest > 0.0, highest, 1.0)
         soft = jax.nn.softmax(feedback.returns / scale, axis=1)
-        is_warm = feedback.update >= self.warm_up
+        is_due = self.is_due(feedback.update)
         served = one_hot_assignment(chosen, state.served.shape[1])
         return EMState(
-            served=jnp.where(is_warm, served, state.served),
-            trained=jnp.where(is_warm, soft, state.trained),
+            served=jnp.where(is_due, served, state.served),
+            trained=jnp.where(is_due, soft, state.trained),
         )

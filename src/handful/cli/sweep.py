@@ -4,6 +4,7 @@ import contextlib
 import os
 import shlex
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ from handful.cli.output import print_json, say
 from handful.errors import HandfulError
 
 if TYPE_CHECKING:
-    from handful.experiments.local import Outcome
-    from handful.experiments.study import RunRequest, Study
+    from handful.cli.sweep_progress import SweepProgress
+    from handful.experiments.outcome import Outcome
+    from handful.experiments.requests import RunRequest
+    from handful.experiments.study import Study
 
 
 @dataclass
@@ -23,8 +26,8 @@ class Sweep:
     """Run a study: tasks x methods x policies x seeds; then its table and figure.
 
     Finished runs are skipped, also those that only the table knows of, and half-done ones resumed:
-    the same command continues a sweep that was stopped, and makes the figure anew of one that is
-    done.
+    the same command continues a sweep that was stopped or killed, and makes the figure anew of one
+    that is done. The table is there, and grows, from the first run that ends.
     """
 
     study: tyro.conf.Positional[Path]
@@ -42,55 +45,77 @@ class Sweep:
     seeds: tuple[int, ...] = ()
     """Run only these seeds of the study for now."""
 
+    variants: tuple[str, ...] = ()
+    """Run only these variants of the study for now."""
+
     workers: int | None = None
     """Processes, one core each; by default as many as there are cores."""
+
+    ray: str | None = None
+    """HOST:PORT of a Ray cluster to run on, or auto; all its nodes must see the folder 'out'."""
 
     json: bool = False
     """Print every run's outcome and the summary as JSON."""
 
     def run(self) -> None:
         """Execute what is left and write the results."""
-        from handful.experiments.local import describe, run_all
+        from handful.cli.sweep_progress import SweepProgress
+        from handful.experiments.outcome import describe
+        from handful.experiments.progress import Tracker
         from handful.experiments.study import read_study
-        from handful.experiments.table import stored_rows
 
         if self.workers is not None and self.workers < 1:
             raise HandfulError(f"--workers must be at least 1, not {self.workers}.")
+        if self.workers is not None and self.ray is not None:
+            raise HandfulError("--workers is of this machine: a Ray cluster has its own number.")
         study = read_study(self.study)
-        self._check_choice(study)
         requests = study.runs()
+        self._check_choice(requests)
         chosen = [request for request in requests if self._wants(request)]
         results = _Results(study, requests, f"handful sweep {shlex.quote(str(self.study))}")
-        workers = self.workers or len(os.sched_getaffinity(0))
         try:
-            with _Progress(len(chosen)) as progress:
-                known = stored_rows(results.parquet)
-                outcomes = run_all(chosen, workers, progress.on_outcome, known)
+            with SweepProgress(Tracker(chosen)) as progress:
+                outcomes = self._execute(chosen, _Watcher(progress, results), results.known())
         except KeyboardInterrupt:
             with contextlib.suppress(HandfulError):  # perhaps no run has finished yet
                 results.write()
             say("handful: stopped; the same command goes on from here.")
             sys.exit(130)
+        failures = [outcome for outcome in outcomes if outcome.error]
+        for outcome in failures:
+            say(f"handful: {outcome.request.folder}: {outcome.error}")
         written, summary = results.write()
         if self.json:
             runs = [describe(outcome) for outcome in outcomes]
             print_json({"runs": runs, "summary": summary, "files": [str(p) for p in written]})
         else:
             print(*written, sep="\n")
-        failures = [outcome for outcome in outcomes if outcome.error]
-        for outcome in failures:
-            say(f"handful: {outcome.request.folder}: {outcome.error}")
         if failures:
             sys.exit(1)
 
-    def _check_choice(self, study: "Study") -> None:
-        for option in ("tasks", "methods", "policies", "seeds"):
-            offered = getattr(study, option)
-            missing = [value for value in getattr(self, option) if value not in offered]
+    def _execute(
+        self,
+        requests: "list[RunRequest]",
+        watcher: "_Watcher",
+        known: dict[str, dict[str, Any]],
+    ) -> "list[Outcome]":
+        if self.ray is not None:
+            from handful.experiments.ray import run_on_ray
+
+            return run_on_ray(requests, self.ray, watcher, known)
+        from handful.experiments.local import run_all
+
+        return run_all(requests, self.workers or len(os.sched_getaffinity(0)), watcher, known)
+
+    def _check_choice(self, requests: "list[RunRequest]") -> None:
+        from handful.experiments.study import offered
+
+        for option, values in offered(requests).items():
+            missing = [value for value in getattr(self, option) if value not in values]
             if missing:
                 raise HandfulError(
                     f"The study '{self.study}' has no {missing[0]!r} among its {option}; it has "
-                    f"{', '.join(map(str, offered))}."
+                    f"{', '.join(map(str, values)) or 'none'}."
                 )
 
     def _wants(self, request: "RunRequest") -> bool:
@@ -100,8 +125,23 @@ class Sweep:
             (self.methods, config.method),
             (self.policies, config.num_policies),
             (self.seeds, config.seed),
+            (self.variants, request.variant),
         )
         return all(not chosen or value in chosen for chosen, value in choices)
+
+
+class _Watcher:
+    """Passes on what happens to the progress, and keeps the table as it grows."""
+
+    def __init__(self, progress: "SweepProgress", results: "_Results") -> None:
+        self._progress, self._results = progress, results
+        self.started, self.waiting = progress.started, progress.waiting
+
+    def ended(self, outcome: "Outcome") -> None:
+        """Count the run, and put it into the table."""
+        self._progress.ended(outcome)
+        if outcome.error is None and outcome.seconds > 0:
+            self._results.refresh()
 
 
 @dataclass
@@ -111,21 +151,47 @@ class _Results:
     study: "Study"
     requests: "list[RunRequest]"
     command: str
+    _next_write: float = 0.0
+
+    TABLE_SHARE = 0.01
+    """Of a core's time that may go into writing the table while the sweep goes on."""
 
     @property
     def parquet(self) -> Path:
         return self.study.results / f"{self.study.name}.parquet"
 
+    def known(self) -> dict[str, dict[str, Any]]:
+        """Rows by digest: of the study's own table, and of those that it reuses."""
+        from handful.experiments.table import stored_rows
+
+        rows = {}
+        for table in self.study.reuse:
+            if not table.is_file():
+                raise HandfulError(
+                    f"The study '{self.study.name}' reuses '{table}', and there is no such table."
+                )
+            rows |= stored_rows(table)
+        return rows | stored_rows(self.parquet)
+
+    def refresh(self) -> None:
+        """A run is finished: write the table with it, now or with the next one."""
+        start = time.monotonic()
+        if start >= self._next_write:
+            self._write_table()
+            self._next_write = start + (time.monotonic() - start) / self.TABLE_SHARE
+
     def write(self) -> tuple[list[Path], list[dict[str, Any]]]:
-        from handful.experiments.table import build_table, stored_rows, summarize, write_table
+        """Everything, from every run folder and table that there is; the files and the summary."""
+        from handful.experiments.study import offered
+        from handful.experiments.table import summarize
         from handful.reports.figures import WelfareRow, write_welfare_figure
 
-        table = build_table(self.requests, stored_rows(self.parquet))
+        table, written = self._write_table()
         summary = summarize(table).to_dicts()
-        written = write_table(self.parquet, table, self.command)
-        for task in self.study.tasks:
+        tasks = offered(self.requests)["tasks"]
+        for task in tasks:
             rows = [row for row in summary if row["task"] == task]
-            suffix = f"-{task.replace(':', '-')}" if len(self.study.tasks) > 1 else ""
+            suffix = f"-{task.replace(':', '-')}" if len(tasks) > 1 else ""
             paths = [
                 self.parquet.with_name(f"{self.study.name}{suffix}.{kind}")
                 for kind in ("svg", "png")
@@ -146,45 +212,12 @@ class _Results:
                 written += paths
         return written, summary
 
+    def _write_table(self) -> tuple[Any, list[Path]]:
+        """The table and its page; a variant of the study stands there as a method of its own."""
+        from handful.experiments.table import build_table, import_polars, write_table
 
-class _Progress:
-    """A bar over runs, or plain lines where there is no terminal."""
-
-    def __init__(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("runs"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[last]}"),
-            console=self._console,
-        )
-        self._task = self._bar.add_task("runs", total=total, last="")
-        self._total, self._done = total, 0
-
-    def __enter__(self) -> "_Progress":
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def on_outcome(self, outcome: "Outcome") -> None:
-        """Count a run that ended."""
-        self._done += 1
-        last = f"{outcome.request.folder.name} {'failed' if outcome.error else 'done'}"
-        if self._console.is_terminal:
-            self._bar.update(self._task, completed=self._done, last=last)
-        else:
-            say(f"{self._done}/{self._total} {last}")
+        pl = import_polars()
+        labels = {request.digest: request.label for request in self.requests}
+        label = pl.col("digest").replace_strict(labels).alias("method")
+        table = build_table(self.requests, self.known()).with_columns(label)
+        return table, write_table(self.parquet, table, self.command)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.collect.acting import Chooser, HostPolicies
-from handful.collect.scan import FinishedEpisodes
+from handful.collect.returns import Discounted, FinishedEpisodes, Running, advance
 from handful.environment import HostEnvironment
 from handful.errors import HandfulError
 from handful.problem import RMDP
@@ -27,10 +27,18 @@ class HostCollectorState(eqx.Module):
     Attributes:
         keys: [K] one stream of chance a policy.
         episode_return: [K, B, D] of the running episodes, in features.
+        discounted: the same with discount, where the return table is to hold that.
     """
 
     keys: Key[Array, " K"]
     episode_return: Float[Array, "K B D"]
+    discounted: Discounted | None = None
+
+    def with_new_episodes(self) -> "HostCollectorState":
+        """Nothing earned yet, as every episode starts anew."""
+        shape = self.episode_return.shape
+        kept = None if self.discounted is None else Discounted.start(shape)
+        return HostCollectorState(self.keys, jnp.zeros_like(self.episode_return), kept)
 
 
 class HostExperience(NamedTuple):
@@ -54,9 +62,13 @@ class HostExperience(NamedTuple):
     whole: Bool[Array, "T K B"]
 
 
-def init_host_collector(keys: Key[Array, " K"], problem: RMDP, num_envs: int) -> HostCollectorState:
-    """Nothing earned yet."""
-    return HostCollectorState(keys, jnp.zeros((keys.shape[0], num_envs, problem.num_features)))
+def init_host_collector(
+    keys: Key[Array, " K"], problem: RMDP, num_envs: int, discounted: bool = False
+) -> HostCollectorState:
+    """Nothing earned yet; ``discounted`` returns are kept on request."""
+    shape = (keys.shape[0], num_envs, problem.num_features)
+    kept = Discounted.start(shape) if discounted else None
+    return HostCollectorState(keys, jnp.zeros(shape), kept)
 
 
 class HostCollector:
@@ -226,25 +238,16 @@ def digest(
     every_step = jax.vmap(jax.vmap(jax.vmap(problem.population.features)))
     features = every_step(batch.outcomes)
     ended = batch.terminated | batch.truncated
-    zero = FinishedEpisodes(
-        jnp.zeros_like(state.episode_return[:, 0]), jnp.zeros(features.shape[1], jnp.int32)
-    )
+    running = Running(state.episode_return, state.discounted)
 
     def one_step(
-        carry: tuple[Array, FinishedEpisodes], step: tuple[Array, Array, Array]
-    ) -> tuple[tuple[Array, FinishedEpisodes], None]:
-        running, finished = carry
+        carry: tuple[Running, FinishedEpisodes], step: tuple[Array, Array, Array]
+    ) -> tuple[tuple[Running, FinishedEpisodes], None]:
         features, ended, whole = step
-        running = running + features
-        counts = ended & whole
-        finished = FinishedEpisodes(
-            finished.total_return + jnp.sum(running * counts[..., None], axis=1),
-            finished.count + jnp.sum(counts, axis=1, dtype=jnp.int32),
-        )
-        return (running * ~ended[..., None], finished), None
+        return advance(*carry, features, ended, ended & whole, problem.discount), None
 
-    carry, _ = jax.lax.scan(one_step, (state.episode_return, zero), (features, ended, batch.whole))
-    running, finished = carry
+    carry = (running, FinishedEpisodes.none_yet(running))
+    (running, finished), _ = jax.lax.scan(one_step, carry, (features, ended, batch.whole))
     kept = (
         batch.observations,
         batch.actions,
@@ -255,4 +258,4 @@ def digest(
         batch.truncated,
     )
     transitions = Transitions(*(jnp.moveaxis(leaf, 0, 1) for leaf in kept))
-    return HostCollectorState(keys, running), transitions, finished
+    return HostCollectorState(keys, *running), transitions, finished

@@ -1,12 +1,13 @@
 """Experience from environments written in JAX, compiled whole with the policies in them."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from handful.collect.returns import Discounted, FinishedEpisodes, Running, advance
 from handful.environment import Box
 from handful.problem import RMDP
 from handful.transitions import Transitions
@@ -42,32 +43,25 @@ class CollectorState(eqx.Module):
         env_state: the environments' states, [K, B] on each array.
         observations: [K, B, O] raw.
         episode_return: [K, B, D] of the running episodes, in features.
+        discounted: the same with discount, where the return table is to hold that.
     """
 
     keys: Key[Array, " K"]
     env_state: Any
     observations: Float[Array, "K B O"]
     episode_return: Float[Array, "K B D"]
+    discounted: Discounted | None = None
 
 
-class FinishedEpisodes(NamedTuple):
-    """What ended in a batch.
-
-    Attributes:
-        total_return: [K, D] summed over each policy's finished episodes.
-        count: [K] how many there were.
-    """
-
-    total_return: Float[Array, "K D"]
-    count: Int[Array, " K"]
-
-
-def init_collector(keys: Key[Array, " K"], problem: RMDP, num_envs: int) -> CollectorState:
-    """Start every environment of every policy."""
+def init_collector(
+    keys: Key[Array, " K"], problem: RMDP, num_envs: int, discounted: bool = False
+) -> CollectorState:
+    """Start every environment of every policy; ``discounted`` returns are kept on request."""
     split = jax.vmap(lambda key: jax.random.split(key, num_envs + 1))(keys)
     env_state, observations = jax.vmap(jax.vmap(problem.jax_environment.reset))(split[:, 1:])
     shape = (*observations.shape[:2], problem.num_features)
-    return CollectorState(split[:, 0], env_state, observations, jnp.zeros(shape))
+    kept = Discounted.start(shape) if discounted else None
+    return CollectorState(split[:, 0], env_state, observations, jnp.zeros(shape), kept)
 
 
 def take_collectors(state: CollectorState, source: Int[Array, " K"]) -> CollectorState:
@@ -76,7 +70,8 @@ def take_collectors(state: CollectorState, source: Int[Array, " K"]) -> Collecto
     Chance is not copied: a policy and its copy part from the first action.
     """
     taken = jax.tree.map(
-        lambda leaf: leaf[source], (state.env_state, state.observations, state.episode_return)
+        lambda leaf: leaf[source],
+        (state.env_state, state.observations, state.episode_return, state.discounted),
     )
     return CollectorState(state.keys, *taken)
 
@@ -85,16 +80,13 @@ def collect(
     state: CollectorState, problem: RMDP, policy_fn: PolicyFn, num_steps: int
 ) -> tuple[CollectorState, Transitions, FinishedEpisodes]:
     """Take ``num_steps`` in every environment, starting a new episode wherever one ends."""
-    num_policies = state.keys.shape[0]
     keys = jax.vmap(lambda key: jax.random.split(key, num_steps + 1))(state.keys)
-    start = FinishedEpisodes(
-        jnp.zeros((num_policies, problem.num_features)), jnp.zeros(num_policies, jnp.int32)
-    )
+    running = Running(state.episode_return, state.discounted)
 
     def one_step(
-        carry: tuple[PyTree, Array, Array, FinishedEpisodes], keys: Key[Array, " K"]
+        carry: tuple[PyTree, Array, Running, FinishedEpisodes], keys: Key[Array, " K"]
     ) -> tuple[PyTree, tuple[Array, ...]]:
-        env_state, observations, episode_return, finished = carry
+        env_state, observations, running, finished = carry
         distribution = policy_fn(observations)
         actions, env_keys, reset_keys = _chance(distribution, keys, observations.shape[1])
         log_probs = distribution.log_prob(actions)
@@ -103,11 +95,7 @@ def collect(
         )
         features = jax.vmap(jax.vmap(problem.population.features))(step.outcome)
         ended = step.terminated | step.truncated
-        episode_return = episode_return + features
-        finished = FinishedEpisodes(
-            finished.total_return + jnp.sum(episode_return * ended[..., None], axis=1),
-            finished.count + jnp.sum(ended, axis=1, dtype=jnp.int32),
-        )
+        running, finished = advance(running, finished, features, ended, ended, problem.discount)
         fresh = jax.vmap(jax.vmap(problem.jax_environment.reset))(reset_keys)
         env_state, next_start = select(ended, fresh, (env_state, step.observation))
         kept = (
@@ -119,14 +107,16 @@ def collect(
             step.terminated,
             step.truncated,
         )
-        carry = (env_state, next_start, episode_return * ~ended[..., None], finished)
-        return carry, kept
+        return (env_state, next_start, running, finished), kept
 
-    carry = (state.env_state, state.observations, state.episode_return, start)
+    carry = (state.env_state, state.observations, running, FinishedEpisodes.none_yet(running))
     carry, kept = jax.lax.scan(one_step, carry, jnp.swapaxes(keys[:, 1:], 0, 1))
-    *environments, finished = carry
+    env_state, observations, running, finished = carry
     transitions = Transitions(*(jnp.swapaxes(leaf, 0, 1) for leaf in kept))
-    return CollectorState(keys[:, 0], *environments), transitions, finished
+    state = CollectorState(
+        keys[:, 0], env_state, observations, running.episode_return, running.discounted
+    )
+    return state, transitions, finished
 
 
 def environment_actions(problem: RMDP, actions: Array) -> Array:

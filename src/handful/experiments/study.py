@@ -1,52 +1,29 @@
-"""A study: tasks x methods x budgets x seeds, from a YAML file."""
+"""A study: tasks x methods x budgets x seeds, from a YAML file, with groups and variants."""
 
-import hashlib
+import dataclasses
 import itertools
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
+from handful.experiments.requests import RunRequest
 from handful.problem import make, run_parameters
 from handful.training.config import TrainConfig, learner_settings, method_settings
 
-REQUIRED = ("tasks", "methods", "policies", "seeds", "steps", "out", "results")
-OPTIONAL = ("preset", "settings", "method_settings", "parameters")
+LISTS = ("tasks", "methods", "policies", "seeds")
+REQUIRED = (*LISTS, "steps", "out", "results")
+MAPPINGS = ("settings", "method_settings", "training", "parameters")
+WHOLE = ("groups", "variants", "reuse")
+"""Keys of the whole study, which no group or variant changes."""
 
+OPTIONAL = ("preset", *MAPPINGS, *WHOLE)
+CHANGEABLE = (*LISTS, "steps", "preset", *MAPPINGS)
+"""What a group or a variant may ask for otherwise."""
 
-@dataclass(frozen=True)
-class RunRequest:
-    """One run of a study; everything in it can be sent to another process.
-
-    Attributes:
-        task: the task's name.
-        parameters: of the task.
-        config: the run's settings.
-        folder: where the run is kept.
-    """
-
-    task: str
-    parameters: Mapping[str, Any]
-    config: TrainConfig
-    folder: Path
-
-    @property
-    def digest(self) -> str:
-        """A name for everything that decides the run's result, the versions of software apart."""
-        settings = self.config.to_dict()
-        del settings["threads"]
-        # Left out where they are as they were before there was a choice: results stay known.
-        for group, name, before in (
-            (settings, "overlap", False),
-            (settings["ppo"], "initial_log_std", 0.0),
-        ):
-            if group[name] == before:
-                del group[name]
-        request = [self.task, dict(self.parameters), settings]
-        text = json.dumps(request, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+TRAINING = ("return_mixing", "discounted_table", "keep_best", "overlap")
+"""Settings of a run that belong neither to the learner nor to a method."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +38,13 @@ class Study:
         results: folder of the table and the figure.
         preset, settings: of the learner.
         method_settings: by method name.
+        training: other settings of a run, by name (:data:`TRAINING`).
         parameters: by task name; ``population_seed`` there keeps the users of a task that samples
             them the same for all seeds.
+        groups: more runs, each group with what it asks for otherwise.
+        variants: the same by name; the name becomes part of the runs' folders and of the method's
+            name in tables.
+        reuse: tables of other studies: runs whose results they hold are not run again.
     """
 
     name: str
@@ -76,16 +58,46 @@ class Study:
     preset: str = "paper"
     settings: Mapping[str, Any] = field(default_factory=dict)
     method_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    groups: tuple[Mapping[str, Any], ...] = ()
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reuse: tuple[Path, ...] = ()
 
     def runs(self) -> list[RunRequest]:
         """Every run, checked: the first seed of everything first, so that tables fill evenly.
 
-        A task that samples its users draws them anew for every seed, but always as many.
+        A task that samples its users draws them anew for every seed, but always as many. A run
+        that several parts of the study ask for is there once, where it is asked for first.
 
         Raises:
-            HandfulError: if a task, method, budget or setting does not exist or does not fit.
+            HandfulError: if a task, method, budget or setting does not exist or does not fit, or
+                two different runs would share a folder.
         """
+        parts = [("", {}), *(("", group) for group in self.groups), *self.variants.items()]
+        ranked = []
+        for variant, changes in parts:
+            part = dataclasses.replace(self, **_merged(self, changes))
+            ranked += [(part.seeds.index(r.config.seed), r) for r in part._own_runs(variant)]
+        digests: set[str] = set()
+        folders: set[Path] = set()
+        requests = []
+        for _, request in sorted(ranked, key=lambda pair: pair[0]):
+            digest = request.digest
+            if digest in digests:
+                continue
+            if request.folder in folders:
+                raise HandfulError(
+                    f"Two different runs of the study '{self.name}' would share the folder "
+                    f"'{request.folder}': make one of the groups a variant, with a name."
+                )
+            digests.add(digest)
+            folders.add(request.folder)
+            requests.append(request)
+        return requests
+
+    def _own_runs(self, variant: str) -> list[RunRequest]:
+        """The runs of the study or a part of it, its groups and variants apart."""
         parameters = {
             (task, seed): run_parameters(task, seed, self.parameters.get(task, {}))
             for task, seed in itertools.product(self.tasks, self.seeds)
@@ -106,10 +118,12 @@ class Study:
                 steps=self.steps,
                 seed=seed,
                 ppo=learner_settings(problem, num_policies, self.preset, self.settings, method),
+                **self.training,
             )
             run = f"{task}-{method}-k{num_policies}-seed{seed}"
-            folder = self.out / run.replace(":", "-")
-            requests.append(RunRequest(task, parameters[task, seed], config, folder))
+            name = f"{run}-{variant}" if variant else run
+            folder = self.out / name.replace(":", "-")
+            requests.append(RunRequest(task, parameters[task, seed], config, folder, variant))
         return requests
 
 
@@ -119,6 +133,36 @@ def read_study(path: Path) -> Study:
     Raises:
         HandfulError: if the file is missing, is not YAML, or lacks or misspells a key.
     """
+    values = _read_yaml(path)
+    missing = [key for key in REQUIRED if key not in values]
+    unknown = [key for key in values if key not in (*REQUIRED, *OPTIONAL)]
+    if missing or unknown:
+        problem = f"lacks '{missing[0]}'" if missing else f"has an unknown key '{unknown[0]}'"
+        raise HandfulError(
+            f"The study '{path}' {problem}: it needs {', '.join(REQUIRED)} and may have "
+            f"{', '.join(OPTIONAL)}."
+        )
+    where = f"In the study '{path}'"
+    values = _checked(values, where)
+    groups, variants = values.get("groups", []), values.get("variants", {})
+    if not isinstance(groups, list) or not isinstance(variants, dict):
+        raise HandfulError(f"{where}, 'groups' must be a list and 'variants' have a name each.")
+    values["groups"] = tuple(
+        _checked_part(group, f"{where}, group {number}") for number, group in enumerate(groups, 1)
+    )
+    values["variants"] = {
+        _checked_name(name, where): _checked_part(changes, f"{where}, variant '{name}'")
+        for name, changes in variants.items()
+    }
+    reuse = values.get("reuse", [])
+    if not isinstance(reuse, list):
+        raise HandfulError(f"{where}, 'reuse' must be a list of Parquet files, like [a.parquet].")
+    values["reuse"] = tuple(Path(str(table)) for table in reuse)
+    values["out"], values["results"] = Path(str(values["out"])), Path(str(values["results"]))
+    return Study(name=path.stem, **values)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         import yaml
     except ImportError:
@@ -134,22 +178,80 @@ def read_study(path: Path) -> Study:
         raise HandfulError(f"The study '{path}' is not valid YAML: {where}.") from None
     if not isinstance(values, dict):
         raise HandfulError(f"The study '{path}' must be a list of 'key: value' lines.")
-    missing = [key for key in REQUIRED if key not in values]
-    unknown = [key for key in values if key not in (*REQUIRED, *OPTIONAL)]
-    if missing or unknown:
-        problem = f"lacks '{missing[0]}'" if missing else f"has an unknown key '{unknown[0]}'"
-        raise HandfulError(
-            f"The study '{path}' {problem}: it needs {', '.join(REQUIRED)} and may have "
-            f"{', '.join(OPTIONAL)}."
-        )
-    for key in ("tasks", "methods", "policies", "seeds"):
-        if not isinstance(values[key], list) or not values[key]:
-            raise HandfulError(f"In the study '{path}', '{key}' must be a list, like [a, b].")
-        values[key] = tuple(values[key])
+    return values
+
+
+def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The keys that are there, each of the right kind; ``where`` begins what is said of others."""
+    checked = dict(values)
+    for key in LISTS:
+        if key in values:
+            if not isinstance(values[key], list) or not values[key]:
+                raise HandfulError(f"{where}, '{key}' must be a list, like [a, b].")
+            checked[key] = tuple(values[key])
     for key in ("policies", "seeds"):
-        if not all(isinstance(value, int) for value in values[key]):
-            raise HandfulError(f"In the study '{path}', '{key}' must be whole numbers.")
-    if not isinstance(values["steps"], int):
-        raise HandfulError(f"In the study '{path}', 'steps' must be a whole number.")
-    values["out"], values["results"] = Path(values["out"]), Path(values["results"])
-    return Study(name=path.stem, **values)
+        if not all(type(value) is int for value in checked.get(key, ())):
+            raise HandfulError(f"{where}, '{key}' must be whole numbers.")
+    if "steps" in values and type(values["steps"]) is not int:
+        raise HandfulError(f"{where}, 'steps' must be a whole number.")
+    for key in MAPPINGS:
+        if not isinstance(values.get(key, {}), dict):
+            raise HandfulError(f"{where}, '{key}' must hold 'name: value' pairs.")
+    for key in ("method_settings", "parameters"):
+        for name, entries in values.get(key, {}).items():
+            if not isinstance(entries, dict):
+                raise HandfulError(
+                    f"{where}, '{key}' must hold 'name: value' pairs for '{name}' too."
+                )
+    unknown = [name for name in values.get("training", {}) if name not in TRAINING]
+    if unknown:
+        raise HandfulError(
+            f"{where}, 'training' has no setting '{unknown[0]}': it may have {', '.join(TRAINING)}."
+        )
+    return checked
+
+
+def _checked_part(changes: Any, where: str) -> dict[str, Any]:
+    """A group or a variant."""
+    if not isinstance(changes, dict) or not changes:
+        raise HandfulError(f"{where} must say what it asks for otherwise, as 'key: value' pairs.")
+    unknown = [key for key in changes if key not in CHANGEABLE]
+    if unknown:
+        raise HandfulError(
+            f"{where} cannot change '{unknown[0]}': it may change {', '.join(CHANGEABLE)}."
+        )
+    return _checked(changes, where)
+
+
+def _checked_name(name: Any, where: str) -> str:
+    """A variant's name: part of folders' names."""
+    if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
+        raise HandfulError(
+            f"{where}, {name!r} is no name for a variant: use letters, digits, - and _."
+        )
+    return name
+
+
+def _merged(study: Study, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's values: lists and numbers replace the study's, names are added to its names."""
+    merged = dict(changes)
+    for key in ("settings", "training"):
+        merged[key] = {**getattr(study, key), **changes.get(key, {})}
+    for key in ("method_settings", "parameters"):
+        ours, theirs = getattr(study, key), changes.get(key, {})
+        merged[key] = {
+            name: {**ours.get(name, {}), **theirs.get(name, {})} for name in {**ours, **theirs}
+        }
+    return merged
+
+
+def offered(requests: Sequence[RunRequest]) -> dict[str, list[Any]]:
+    """What a part of a study can be chosen by: every value that its runs have."""
+    columns = {
+        "tasks": [request.task for request in requests],
+        "methods": [request.config.method for request in requests],
+        "policies": [request.config.num_policies for request in requests],
+        "seeds": [request.config.seed for request in requests],
+        "variants": [request.variant for request in requests if request.variant],
+    }
+    return {name: list(dict.fromkeys(values)) for name, values in columns.items()}

@@ -26,6 +26,7 @@ class PPOConfig:
         hidden_sizes: widths of the hidden layers, all tanh.
         initial_log_std: of continuous actions, the logarithm of the standard deviation that they
             start with.
+        learnable_log_std: whether that is learnt; else it stays as it starts.
         share_hidden: share the hidden layers among actors, and among critics.
         normalize_observations: by each policy's own running mean and variance.
         max_grad_norm: gradients are scaled down to this norm (times the square root of ``K`` where
@@ -48,6 +49,7 @@ class PPOConfig:
     num_epochs: int = 10
     hidden_sizes: tuple[int, ...] = (64,)
     initial_log_std: float = 0.0
+    learnable_log_std: bool = True
     share_hidden: bool = True
     normalize_observations: bool = True
     max_grad_norm: float = 0.5

@@ -148,6 +148,13 @@ def init_critic(
     return init_stack(key, num_policies, sizes, 1.0, share_hidden, num_symbols)
 
 
+def keep_spread(gradients: Actor) -> Actor:
+    """Gradients that leave the spread of continuous actions as it is."""
+    if gradients.log_std is None:
+        return gradients
+    return Actor(gradients.stack, jnp.zeros_like(gradients.log_std))
+
+
 def has_policy_axis(networks: PyTree) -> PyTree:
     """A tree like ``networks`` that says of each array whether its first axis is policies.
 

@@ -26,6 +26,7 @@ from handful.learner.networks import (
     Critic,
     init_actor,
     init_critic,
+    keep_spread,
     take_policies,
 )
 from handful.learner.normalize import Normalizer
@@ -180,8 +181,9 @@ def update(
         gradients, metrics = jax.grad(actor_loss, has_aux=True)(
             parameters, batch, mix_fn, scale, config.clip_range, rates.entropy_coefficient
         )
+        towards = gradients[0] if config.learnable_log_std else keep_spread(gradients[0])
         actor, actor_moments = descend(
-            parameters[0], gradients[0], moments[0], rates.learning_rate, config
+            parameters[0], towards, moments[0], rates.learning_rate, config
         )
         direction, assignment_moments = adam(config).update(gradients[1], moments[1])
         learnt = jax.tree.map(

@@ -27,6 +27,8 @@ class TrainConfig:
         seed: of everything random in training.
         return_mixing: the moving average's weight on new returns (the paper's lambda,
             equation 10).
+        discounted_table: keep the return table, by which methods assign users, in returns with the
+            problem's discount; the policies that are handed out are chosen by undiscounted ones.
         keep_best: hand out the policies that did best in training instead of the last ones.
         threads: that step environments on the host; by default one a core.
         overlap: collect the next batch on the host while this one is learnt from, by policies that
@@ -47,6 +49,7 @@ class TrainConfig:
     keep_best: bool = True
     threads: int | None = None
     overlap: bool = False
+    discounted_table: bool = False
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,8 @@ import jax
 import jax.numpy as jnp
 
 from handful.collect.host import HostCollectorState, init_host_collector
-from handful.collect.scan import CollectorState, FinishedEpisodes, init_collector
+from handful.collect.returns import FinishedEpisodes
+from handful.collect.scan import CollectorState, init_collector
 from handful.environment import num_symbols
 from handful.learner.policies import Policies
 from handful.learner.update import LearnerState, init_learner
@@ -21,7 +22,7 @@ class ReturnTable(eqx.Module):
     A user's row of the paper's table follows by linearity: :math:`Q = C \\Phi^T`.
 
     Attributes:
-        mean: Phi, undiscounted and in the environment's units.
+        mean: Phi, in the environment's units; undiscounted unless the run asks otherwise.
         seen: whether a policy has finished an episode at all; its first mean is taken as it is.
     """
 
@@ -33,13 +34,17 @@ class ReturnTable(eqx.Module):
         """Zeros, nothing seen."""
         return cls(jnp.zeros((num_policies, num_features)), jnp.zeros(num_policies, bool))
 
-    def update(self, finished: FinishedEpisodes, mixing: float) -> "ReturnTable":
+    def update(
+        self, finished: FinishedEpisodes, mixing: float, discounted: bool = False
+    ) -> "ReturnTable":
         """Mix in the mean return of the episodes that a batch finished, where it did any.
 
         A ``mixing`` of 1 takes the batch's mean alone.
         """
         any_finished = finished.count > 0
-        batch_mean = finished.total_return / jnp.maximum(finished.count, 1)[:, None]
+        total = finished.discounted_return if discounted else finished.total_return
+        assert total is not None
+        batch_mean = total / jnp.maximum(finished.count, 1)[:, None]
         weight = jnp.where(any_finished, jnp.where(self.seen, mixing, 1.0), 0.0)[:, None]
         return ReturnTable((1 - weight) * self.mean + weight * batch_mean, self.seen | any_finished)
 
@@ -130,5 +135,5 @@ def init_policies(
     )
     policy_keys = jax.random.split(collector_key, config.num_policies)
     start = init_host_collector if problem.runs_on_host else init_collector
-    collector = start(policy_keys, problem, config.ppo.num_envs)
+    collector = start(policy_keys, problem, config.ppo.num_envs, config.discounted_table)
     return learner, collector, ReturnTable.empty(config.num_policies, problem.num_features)

@@ -8,7 +8,8 @@ from jax.sharding import Mesh
 
 from handful.assignment import AssignmentMethod, Feedback
 from handful.collect.host import HostCollectorState, HostExperience, digest
-from handful.collect.scan import CollectorState, FinishedEpisodes, collect
+from handful.collect.returns import FinishedEpisodes
+from handful.collect.scan import CollectorState, collect
 from handful.learner.update import Rates, UpdateMetrics, update
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
@@ -24,7 +25,7 @@ class StepMetrics(NamedTuple):
 
     Attributes:
         welfare: of the moving-average returns under the assignment: a noisy, late estimate from
-            training with sampled actions; evaluation is apart.
+            training with sampled actions; evaluation is apart. Discounted where the table is.
         best_welfare: of the best policies so far, from one batch of theirs.
         users: weight of users on each policy.
         episodes: finished by each policy.
@@ -91,7 +92,7 @@ def _learn(
     key, assignment_key, update_key = jax.random.split(state.key, 3)
 
     # Evaluate: the table of who would get what from whom (equation 10).
-    table = state.table.update(finished, config.return_mixing)
+    table = state.table.update(finished, config.return_mixing, config.discounted_table)
     coefficients = jnp.asarray(problem.population.coefficients)
     returns = coefficients @ table.mean.T
 

@@ -1,19 +1,19 @@
 """What the loop calls for each update, whatever kind of environment is behind it."""
 
+import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from handful.collect.acting import HostPolicies
-from handful.collect.host import HostCollector, HostExperience
+from handful.collect.host import HostCollector, HostCollectorState, HostExperience
 from handful.devices import usable_cores
 from handful.environment import Discrete
 from handful.learner.parallel import replicate, shapes_on
@@ -118,8 +118,8 @@ class HostStepper:
         if self._collector is None:
             self._collector = self._open_environments(int(state.update))
         if self._episodes_are_new:
-            nothing = jnp.zeros_like(state.collector.episode_return)
-            state = eqx.tree_at(lambda s: s.collector.episode_return, state, nothing)
+            assert isinstance(state.collector, HostCollectorState)
+            state = dataclasses.replace(state, collector=state.collector.with_new_episodes())
             self._episodes_are_new = False
         if self._ahead is None:
             # Keys on one device: noise is too little work for two.

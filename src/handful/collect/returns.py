@@ -1,0 +1,91 @@
+"""What episodes add up to, step by step: returns in features, and discounted ones on request."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from handful.types import Array, Bool, Float, Int
+
+
+class Discounted(eqx.Module):
+    """Discounted returns of running episodes.
+
+    Attributes:
+        episode_return: [K, B, D] so far, in features.
+        weight: [K, B] of the next step's features: the discount to the power of the steps taken.
+    """
+
+    episode_return: Float[Array, "K B D"]
+    weight: Float[Array, "K B"]
+
+    @classmethod
+    def start(cls, shape: tuple[int, ...]) -> "Discounted":
+        """Nothing earned yet, in shape [K, B, D]."""
+        return cls(jnp.zeros(shape), jnp.ones(shape[:2]))
+
+
+class Running(NamedTuple):
+    """Returns of running episodes.
+
+    Attributes:
+        episode_return: [K, B, D] so far, undiscounted, in features.
+        discounted: the same with discount, where somebody asked for it.
+    """
+
+    episode_return: Float[Array, "K B D"]
+    discounted: Discounted | None
+
+
+class FinishedEpisodes(NamedTuple):
+    """What ended in a batch.
+
+    Attributes:
+        total_return: [K, D] summed over each policy's finished episodes, undiscounted.
+        count: [K] how many there were.
+        discounted_return: [K, D] the same sum with discount, where somebody asked for it.
+    """
+
+    total_return: Float[Array, "K D"]
+    count: Int[Array, " K"]
+    discounted_return: Float[Array, "K D"] | None = None
+
+    @classmethod
+    def none_yet(cls, running: Running) -> "FinishedEpisodes":
+        """Zeros, of the running episodes' kind."""
+        zero = jnp.zeros_like(running.episode_return[:, 0])
+        count = jnp.zeros(zero.shape[0], jnp.int32)
+        discounted = None if running.discounted is None else jnp.zeros_like(zero)
+        return cls(zero, count, discounted)
+
+
+def advance(
+    running: Running,
+    finished: FinishedEpisodes,
+    features: Float[Array, "K B D"],
+    ended: Bool[Array, "K B"],
+    counted: Bool[Array, "K B"],
+    discount: float,
+) -> tuple[Running, FinishedEpisodes]:
+    """Add one step's features.
+
+    Args:
+        ended: where an episode's last step was this one.
+        counted: where that episode's return is one to learn from.
+    """
+    total = running.episode_return + features
+    total_return = finished.total_return + jnp.sum(total * counted[..., None], axis=1)
+    count = finished.count + jnp.sum(counted, axis=1, dtype=jnp.int32)
+    going_on = ~ended[..., None]
+    discounted, discounted_return = running.discounted, finished.discounted_return
+    if discounted is not None:
+        assert discounted_return is not None
+        weighed = discounted.episode_return + discounted.weight[..., None] * features
+        discounted_return = discounted_return + jnp.sum(weighed * counted[..., None], axis=1)
+        discounted = Discounted(
+            weighed * going_on, jnp.where(ended, 1.0, discounted.weight * discount)
+        )
+    return (
+        Running(total * going_on, discounted),
+        FinishedEpisodes(total_return, count, discounted_return),
+    )

@@ -1,0 +1,159 @@
+"""One run, executed by whoever holds its lock; every attempt leaves a line behind.
+
+A killed sweep's workers live a little longer than it does, to save their states, and a node that a
+cluster has given up may go on for a while. So before a process touches a run folder it takes the
+run's lock, which the kernel takes back when the process dies, and a run that somebody else has
+finished meanwhile is left alone.
+"""
+
+import errno
+import fcntl
+import glob
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from handful.errors import HandfulError
+from handful.experiments.outcome import Outcome
+from handful.experiments.requests import RunRequest
+from handful.problem import make
+from handful.runs import RunFolder
+from handful.training.callbacks import Callback, Report
+
+POLL = 0.2
+"""Seconds between two looks at a lock that somebody else holds."""
+
+
+class Attempts:
+    """The attempts at a run: a file beside its folder, which is its lock too.
+
+    Its lines are JSON: ``event`` (``started``, ``finished``, ``stopped`` or ``failed``), ``host``,
+    ``pid`` and ``time`` (seconds since 1970).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder.parent / ".attempts" / f"{folder.name}.jsonl"
+
+    def read(self) -> list[dict[str, Any]]:
+        """Every line; one that a kill cut short is left out."""
+        records = []
+        for line in self.path.read_text().splitlines() if self.path.is_file() else []:
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return records
+
+    @contextmanager
+    def lock(self, is_stopped: Callable[[], bool]) -> Iterator[Callable[[str], None] | None]:
+        """Wait for the lock and hold it; gives what writes a line, or None if asked to stop."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+", encoding="utf-8") as file:
+            while not _lock(file.fileno()):
+                if is_stopped():
+                    yield None
+                    return
+                time.sleep(POLL)
+
+            def write(event: str) -> None:
+                about = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
+                file.write(json.dumps({"event": event, **about}) + "\n")
+                file.flush()
+
+            file.write(_missing_end(self.path))
+            yield write
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
+            raise
+        # A file system without locks: nobody can be waited for.
+    return True
+
+
+def _missing_end(path: Path) -> str:
+    """The end of a line that a kill cut short."""
+    text = path.read_bytes()
+    return "" if not text or text.endswith(b"\n") else "\n"
+
+
+def attempt(request: RunRequest, is_stopped: Callable[[], bool] = lambda: False) -> Outcome:
+    """Start or resume one run in this process; what goes wrong is in the outcome."""
+    start, cpu_start = time.perf_counter(), time.process_time()
+    try:
+        error, interrupted = _attempt(request, is_stopped)
+    except HandfulError as told:
+        error, interrupted = str(told), False
+    except Exception as defect:  # in one run it must not hide the others' results
+        error, interrupted = f"{type(defect).__name__}: {defect}", False
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    return Outcome(request, error, interrupted, seconds, cpu_seconds)
+
+
+def _attempt(request: RunRequest, is_stopped: Callable[[], bool]) -> tuple[str | None, bool]:
+    """Why it stopped, if it did; and whether it was asked to."""
+    with Attempts(request.folder).lock(is_stopped) as write:
+        if write is None or is_stopped():
+            return "not started", True
+        if RunFolder(request.folder).is_finished:
+            return None, False
+        write("started")
+        event = "failed"
+        try:
+            stopped = _train(request, is_stopped)
+            event = "finished" if stopped is None else "stopped"
+        finally:
+            write(event)
+        return stopped, stopped is not None
+
+
+def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
+    """Train to the end, or say how far it came where it was asked to stop."""
+    from handful.training.loop import resume, train_with_config
+    from handful.training.signals import TrainingInterrupted
+
+    _remove_litter(request.folder)
+    callbacks = [_Reminder(is_stopped)]
+    try:
+        if request.folder.is_dir():
+            resume(request.folder, callbacks=callbacks)
+        else:
+            problem = make(request.task, **request.parameters)
+            train_with_config(problem, request.config, request.folder, callbacks)
+    except TrainingInterrupted as stop:
+        return str(stop)
+    return None
+
+
+class _Reminder(Callback):
+    """Tells training of a signal that came before it listened."""
+
+    def __init__(self, is_stopped: Callable[[], bool]) -> None:
+        self._is_stopped = is_stopped
+
+    def on_update(self, report: Report) -> None:
+        """Send the signal again, if there was one."""
+        if self._is_stopped():
+            signal.raise_signal(signal.SIGTERM)
+
+
+def _remove_litter(folder: Path) -> None:
+    """What a kill left of folders and files that were not in their place yet."""
+    staging = folder.parent / f".{glob.escape(folder.name)}-????????"
+    for left in glob.glob(str(staging)):
+        shutil.rmtree(left, ignore_errors=True)
+    for name in ("checkpoint.safetensors", "evaluation.json", "metrics.jsonl"):
+        for left in folder.glob(f".{name}.*"):
+            left.unlink(missing_ok=True)

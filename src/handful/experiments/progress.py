@@ -1,0 +1,149 @@
+"""How far a whole sweep is, as its run folders tell it: finished runs, and parts of others."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handful.experiments.outcome import Outcome
+from handful.experiments.requests import RunRequest
+from handful.runs import RunFolder
+
+TAIL = 1 << 14
+"""Bytes at the end of a metrics file that are read first; more where a line is longer."""
+
+WINDOW = 120.0
+"""Seconds over which the rate is averaged."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that somebody works at.
+
+    Attributes:
+        name: of its folder.
+        share: of its transitions that are done, 0 to 1.
+        welfare: as training sees it; None before the first update.
+    """
+
+    name: str
+    share: float
+    welfare: float | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A sweep at a moment.
+
+    Attributes:
+        done, failed, total: runs; ``done`` counts failed ones too.
+        transitions, total_transitions: of all policies of all runs; a failed run has no more to
+            come, so it counts as far as it came in both.
+        rate: transitions a second, lately; 0 before it is known.
+        seconds_left: at that rate; None before it is known.
+        running: the runs that are worked at.
+    """
+
+    done: int
+    failed: int
+    total: int
+    transitions: int
+    total_transitions: int
+    rate: float
+    seconds_left: float | None
+    running: tuple[Running, ...]
+
+
+class Tracker:
+    """Keeps count of a sweep's runs.
+
+    Args:
+        requests: all of them.
+        clock: seconds that never go backwards.
+    """
+
+    def __init__(
+        self, requests: Sequence[RunRequest], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._waiting = {request.folder: request for request in requests}
+        self._running: dict[Path, RunRequest] = {}
+        self._done = self._failed = 0
+        self._total = len(requests)
+        self._ended_transitions = 0
+        self._history: deque[tuple[float, int]] = deque()
+        self._known_before = 0
+
+    def started(self, request: RunRequest) -> None:
+        """Somebody works at the run."""
+        self._running[request.folder] = request
+
+    def ended(self, outcome: Outcome) -> bool:
+        """The run is finished, or will not be; whether anybody worked at it in this sweep."""
+        request = outcome.request
+        was_running = self._running.pop(request.folder, None) is not None
+        self._waiting.pop(request.folder, None)
+        self._done += 1
+        self._failed += outcome.error is not None
+        transitions = request.transitions if outcome.error is None else transitions_of(request)
+        self._ended_transitions += transitions
+        if not was_running:  # finished before this sweep: no part of its rate
+            self._known_before += transitions
+        return was_running
+
+    def look(self) -> Overview:
+        """The sweep now."""
+        done = {folder: transitions_of(request) for folder, request in self._waiting.items()}
+        transitions = self._ended_transitions + sum(done.values())
+        total = self._ended_transitions + sum(r.transitions for r in self._waiting.values())
+        rate = self._rate(transitions - self._known_before)
+        left = (total - transitions) / rate if rate > 0 else None
+        running = tuple(_running(request) for request in self._running.values())
+        return Overview(
+            self._done, self._failed, self._total, transitions, total, rate, left, running
+        )
+
+    def _rate(self, transitions: int) -> float:
+        now = self._clock()
+        self._history.append((now, transitions))
+        while len(self._history) > 2 and self._history[1][0] <= now - WINDOW:
+            self._history.popleft()
+        start, before = self._history[0]
+        return max(transitions - before, 0) / (now - start) if now > start else 0.0
+
+
+def _running(request: RunRequest) -> Running:
+    record = last_metrics(RunFolder(request.folder).metrics)
+    share = transitions_of(request, record) / request.transitions
+    return Running(request.folder.name, share, None if record is None else record["welfare"])
+
+
+def transitions_of(request: RunRequest, record: dict[str, Any] | None = None) -> int:
+    """Transitions of all policies that a run has on record so far."""
+    record = record or last_metrics(RunFolder(request.folder).metrics)
+    return 0 if record is None else int(record["transitions"]) * request.config.num_policies
+
+
+def last_metrics(path: Path) -> dict[str, Any] | None:
+    """The last whole record of a metrics file, or None; read from the end of the file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            length = TAIL
+            while True:
+                file.seek(max(size - length, 0))
+                for line in reversed(file.read(min(length, size)).split(b"\n")):
+                    try:
+                        record = json.loads(line)
+                    except ValueError:  # cut short, at either end
+                        continue
+                    if isinstance(record, dict):
+                        return record
+                if length >= size:
+                    return None
+                length *= 4
+    except OSError:
+        return None

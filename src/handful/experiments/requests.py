@@ -1,0 +1,58 @@
+"""One run of a study, as it is handed to whoever executes it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handful.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run of a study; everything in it can be sent to another process.
+
+    Attributes:
+        task: the task's name.
+        parameters: of the task.
+        config: the run's settings.
+        folder: where the run is kept.
+        variant: the name of the study's variant that it belongs to, or nothing.
+    """
+
+    task: str
+    parameters: Mapping[str, Any]
+    config: TrainConfig
+    folder: Path
+    variant: str = ""
+
+    @property
+    def digest(self) -> str:
+        """A name for everything that decides the run's result, the versions of software apart."""
+        settings = self.config.to_dict()
+        del settings["threads"]
+        # Left out where they are as they were before there was a choice: results stay known.
+        for group, name, before in (
+            (settings, "overlap", False),
+            (settings, "discounted_table", False),
+            (settings["ppo"], "initial_log_std", 0.0),
+            (settings["ppo"], "learnable_log_std", True),
+        ):
+            if group[name] == before:
+                del group[name]
+        request = [self.task, dict(self.parameters), settings]
+        text = json.dumps(request, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """The method's name in tables and figures; a variant stands there as one of its own."""
+        method = self.config.method
+        return f"{method} ({self.variant})" if self.variant else method
+
+    @property
+    def transitions(self) -> int:
+        """Of all policies together, from the first update to the last."""
+        return self.config.num_updates * self.config.ppo.batch_size * self.config.num_policies

@@ -1,0 +1,34 @@
+"""Processes that die, with stand-ins for training."""
+
+from handful.experiments.local import MAX_DEATHS, run_all
+from tests.experiments.helpers import Log, die_at_first, die_of_seed_0, request_of
+
+
+def test_a_run_that_kills_its_process_stops_none_of_the_others(tmp_path):
+    requests = [request_of(tmp_path, seed) for seed in range(3)]
+    log = Log()
+    outcomes = run_all(requests, 2, log, {}, die_of_seed_0)
+    errors = {outcome.request.config.seed: outcome.error for outcome in outcomes}
+    assert errors[0].startswith("3 processes died of it, the last one killed by signal 9")
+    assert errors[1] is errors[2] is None
+    assert log.events.count(("started", 0)) == MAX_DEATHS
+    assert log.events.count(("ended", 0)) == 1
+    assert len(outcomes) == 3
+
+
+def test_a_run_goes_on_in_another_process(tmp_path):
+    requests = [request_of(tmp_path, 0), request_of(tmp_path, 1)]
+    log = Log()
+    outcomes = run_all(requests, 1, log, {}, die_at_first)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert all(outcome.seconds == 1.0 for outcome in outcomes)
+    assert log.events.count(("started", 0)) == log.events.count(("started", 1)) == 2
+
+
+def test_known_runs_are_not_run(tmp_path):
+    requests = [request_of(tmp_path, 0), request_of(tmp_path, 1)]
+    row = {"task": requests[0].task, "policies": 1, "transitions": 640, "seconds": 1.0}
+    log = Log()
+    outcomes = run_all(requests, 1, log, {requests[0].digest: row}, die_of_seed_0)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert log.events == [("ended", 0), ("started", 1), ("ended", 1)]

@@ -1,0 +1,143 @@
+"""Sweeps on a real Ray cluster, on loopback."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from handful.errors import HandfulError
+from handful.experiments.attempts import Attempts
+from handful.experiments.ray import _execute, import_ray, run_on_ray
+from handful.runs import RunFolder
+from tests.experiments.helpers import STUDY, Log, is_alive, request_of
+
+ROOT = Path(__file__).parents[2]
+
+UPDATES = 2000
+"""Of the runs whose node is lost: a minute and a half, as checkpoints come every half minute."""
+
+
+@contextlib.contextmanager
+def cluster(nodes):
+    """A cluster's address, and what talks to it."""
+    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+    command = [sys.executable, "-m", "tests.experiments.ray_cluster", str(nodes)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        yield process.stdout.readline().strip(), process
+        process.stdin.close()
+        process.wait(timeout=60)
+
+
+def start_sweep(folder, address, study):
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "handful", "sweep", "study.yaml", "--ray", address, "--json"]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finished(sweep, folder):
+    """Every run of a sweep that ended well, with its attempts."""
+    out, errors = sweep.communicate()
+    assert sweep.returncode == 0, errors
+    runs = [folder / run["run"] for run in json.loads(out)["runs"]]
+    assert all(RunFolder(run).is_finished for run in runs)
+    return {run: Attempts(run).read() for run in runs}
+
+
+def events(records):
+    return [record["event"] for record in records]
+
+
+def test_a_sweep_on_a_cluster(tmp_path):
+    study = STUDY | {"seeds": [0, 1], "steps": 1024}
+    with cluster(1) as (address, _):
+        attempts = finished(start_sweep(tmp_path, address, study), tmp_path)
+    assert len(attempts) == 2
+    assert all(events(records) == ["started", "finished"] for records in attempts.values())
+    assert len(pl.read_parquet(tmp_path / "results" / "study.parquet")) == 2
+    assert list((tmp_path / "runs" / ".attempts").glob(".shared-*")) == []
+
+
+@pytest.mark.slow
+def test_a_node_is_lost(tmp_path):
+    """Its run goes on elsewhere from its checkpoint; no run is lost, and none is done twice."""
+    settings = {"batch_size": 2048, "num_envs": 8, "num_epochs": 10}
+    study = STUDY | {"steps": UPDATES * 2048, "settings": settings, "seeds": [0, 1]}
+    folders = [tmp_path / "runs" / f"resource-gathering-em-k2-seed{seed}" for seed in (0, 1)]
+    with cluster(2) as (address, nodes):
+        sweep = start_sweep(tmp_path, address, study)
+        while not all(RunFolder(folder).checkpoint.is_file() for folder in folders):
+            assert sweep.poll() is None, sweep.communicate()
+            time.sleep(0.1)
+        before = {folder: RunFolder(folder).read_metrics() for folder in folders}
+        nodes.stdin.write("kill\n")
+        nodes.stdin.flush()
+        assert nodes.stdout.readline() == "killed\n"
+        pids = {folder: Attempts(folder).read()[0]["pid"] for folder in folders}
+        assert len(set(pids.values())) == 2
+        deadline = time.monotonic() + 30
+        while all(is_alive(pid) for pid in pids.values()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        (lost,) = [folder for folder in folders if not is_alive(pids[folder])]
+        (kept,) = [folder for folder in folders if folder != lost]
+        attempts = finished(sweep, tmp_path)
+    assert events(attempts[lost]) == ["started", "started", "finished"]
+    assert events(attempts[kept]) == ["started", "finished"]
+    assert attempts[lost][1]["pid"] != pids[lost]
+    assert resumed_at(lost, before[lost]) > 1
+    for folder in folders:
+        updates = [record["update"] for record in RunFolder(folder).read_metrics()]
+        assert updates == list(range(1, UPDATES + 1))
+
+
+def resumed_at(folder, before):
+    """The update up to which a run's records are still those from before, times and all."""
+    after = RunFolder(folder).read_metrics()
+    same = [one == other for one, other in zip(before, after, strict=False)]
+    return same.index(False) if False in same else len(same)
+
+
+class TestWhatIsWrongIsSaid:
+    def run(self, folder, address):
+        with pytest.raises(HandfulError) as error:
+            run_on_ray([request_of(folder)], address, Log(), {})
+        return str(error.value)
+
+    def test_nobody_answers(self, tmp_path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+            assert self.run(tmp_path, address).startswith(f"No Ray cluster answers at '{address}'")
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("address", ["", "head", "head:", ":6379", "head:port"])
+    def test_no_address(self, tmp_path, address):
+        assert "--ray takes HOST:PORT" in self.run(tmp_path, address)
+
+    def test_ray_is_missing(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "ray", None)
+        with pytest.raises(HandfulError, match=r"pip install 'handful\[ray\]'"):
+            import_ray()
+
+    def test_a_node_that_does_not_see_the_folder(self, tmp_path):
+        outcome = _execute(request_of(tmp_path), str(tmp_path / "marker"))
+        assert "does not see the folder" in outcome.error
+        assert not list(tmp_path.iterdir())
