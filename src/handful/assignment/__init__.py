@@ -3,8 +3,16 @@
 import dataclasses
 from typing import Any
 
-from handful.assignment.base import FRESH, AssignmentMethod, Feedback, Intervention, Scene
+from handful.assignment.base import (
+    FRESH,
+    AssignmentMethod,
+    Feedback,
+    Intervention,
+    RememberedEpisodes,
+    Scene,
+)
 from handful.assignment.clustering import Clustering
+from handful.assignment.elite_em import EliteEM
 from handful.assignment.em import ExpectationMaximization
 from handful.assignment.end_to_end import EndToEnd
 from handful.assignment.fixed import Fixed, RandomAssignment
@@ -23,6 +31,7 @@ METHODS: dict[str, type[AssignmentMethod]] = {
     "soft-em": SoftEM,
     "pooled-em": PooledEM,
     "planned-em": PlannedEM,
+    "elite-em": EliteEM,
 }
 """Every method that ``--method`` knows."""
 
@@ -59,6 +68,7 @@ __all__ = [
     "METHODS",
     "AssignmentMethod",
     "Clustering",
+    "EliteEM",
     "EndToEnd",
     "ExpectationMaximization",
     "Feedback",
@@ -66,6 +76,7 @@ __all__ = [
     "Intervention",
     "PooledEM",
     "RandomAssignment",
+    "RememberedEpisodes",
     "Scene",
     "make_method",
 ]

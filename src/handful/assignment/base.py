@@ -15,7 +15,21 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from handful.types import Array, Float, Int, NumpyArray, PRNGKey, PyTree
+from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey, PyTree
+
+
+class RememberedEpisodes(NamedTuple):
+    """Whole episodes that policies have played, for methods that remember any.
+
+    Attributes:
+        returns: in features.
+        is_filled: which rows hold an episode.
+        coefficients: C, that turn features into what users earn.
+    """
+
+    returns: Float[Array, "M D"]
+    is_filled: Bool[Array, " M"]
+    coefficients: Float[Array, "N D"]
 
 
 class Feedback(NamedTuple):
@@ -25,10 +39,12 @@ class Feedback(NamedTuple):
         returns: Q [N, K]: the moving average of each user's undiscounted return from each policy
             (equation 10).
         update: updates done so far.
+        episodes: that the run remembers; None where the method remembers none.
     """
 
     returns: Float[Array, "N K"]
     update: Int[Array, ""]
+    episodes: RememberedEpisodes | None = None
 
 
 TrajectoryFn = Callable[[int, int], NumpyArray]
@@ -92,6 +108,14 @@ class AssignmentMethod(ABC):
     needs_outcomes: ClassVar[bool] = False
     """Whether the problem must name the outcomes that a policy might keep up."""
 
+    learner_settings: ClassVar[dict[str, Any]] = {}
+    """Settings of the learner that suit the method at any problem."""
+
+    @property
+    def remembers(self) -> int:
+        """How many episodes the run is to keep for the method."""
+        return 0
+
     @abstractmethod
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PyTree:
         """The first state."""
@@ -118,6 +142,20 @@ class AssignmentMethod(ABC):
         """The state with its learnt part replaced."""
         del parameters
         return state
+
+    def worth(
+        self, state: PyTree, returns: Float[Array, "E D"], episodes: RememberedEpisodes
+    ) -> Float[Array, " E"]:
+        """How much episodes with these returns are worth remembering."""
+        raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
+
+    def demonstrated(self, state: PyTree) -> Int[Array, " K"]:
+        """The remembered episode that each policy is to imitate, -1 for none; they stay remembered."""
+        raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
+
+    def imitates(self, update: Int[Array, ""], num_updates: int) -> Bool[Array, ""]:
+        """Whether policies imitate these episodes in this update, instead of learning by reward."""
+        raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
 
     def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
         """Before which updates :meth:`intervene` wants to be called, ascending."""

@@ -1,12 +1,19 @@
-"""Which k of M policies serve the users best, by what they were seen to earn them.
+"""Which k of M candidates serve the users best, by what they were seen to earn them.
 
 The returns are estimates, so a proof of optimality would prove little: the choice is greedy, then
 improved by single swaps until none helps. :mod:`handful.exact.facility` chooses with a proof.
 """
 
+from functools import partial
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from handful.types import NumpyArray
+from handful.types import Array, Bool, Float, Int, NumpyArray
+
+MARGIN = 1e-6
+"""A swap must gain more than this share: above rounding, so that equals are not swapped for ever."""
 
 
 def choose_policies(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray, NumpyArray]:
@@ -22,28 +29,70 @@ def choose_policies(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray,
     Returns:
         The chosen rows [K], and for each user the position among them of the best [N].
     """
-    gains = returns - returns.min(axis=0)
-    chosen: list[int] = []
-    for _ in range(num_policies):
-        chosen.append(_best_addition(gains, chosen))
-    improved = True
-    while improved:
-        improved = False
-        for place in range(num_policies):
-            others = chosen[:place] + chosen[place + 1 :]
-            candidate = [*chosen[:place], _best_addition(gains, others), *chosen[place + 1 :]]
-            # The margin is above rounding error: equal choices must not be swapped for ever.
-            if _total(gains, candidate) > _total(gains, chosen) * (1 + 1e-9):
-                chosen, improved = candidate, True
-    return np.array(chosen), returns[chosen].argmax(axis=0)
+    gains = jnp.asarray(returns - returns.min(axis=0))
+    chosen = np.asarray(_choose(gains, jnp.ones(len(returns), bool), num_policies))
+    return chosen, returns[chosen].argmax(axis=0)
 
 
-def _best_addition(gains: NumpyArray, chosen: list[int]) -> int:
-    served = gains[chosen].max(axis=0, initial=0.0)
-    totals = np.maximum(gains, served).sum(axis=1)
-    totals[chosen] = -np.inf
-    return int(totals.argmax())
+@partial(jax.jit, static_argnums=2)
+def _choose(gains: Array, is_there: Array, num_policies: int) -> Int[Array, " K"]:
+    return swap(gains, is_there, greedy_choice(gains, is_there, num_policies))
 
 
-def _total(gains: NumpyArray, chosen: list[int]) -> float:
-    return float(gains[chosen].max(axis=0).sum())
+def greedy_choice(
+    gains: Float[Array, "M N"], is_there: Bool[Array, " M"], num_policies: int
+) -> Int[Array, " K"]:
+    """One row after the other, each the one that adds most.
+
+    Args:
+        gains: at least 0.
+        is_there: which rows may be chosen, at least ``num_policies``.
+    """
+
+    def add(
+        place: Int[Array, ""], carry: tuple[Int[Array, " K"], Float[Array, " N"]]
+    ) -> tuple[Int[Array, " K"], Float[Array, " N"]]:
+        chosen, served = carry
+        row = jnp.argmax(_totals(gains, is_there, chosen, served))
+        return chosen.at[place].set(row), jnp.maximum(served, gains[row])
+
+    start = (jnp.full(num_policies, -1), jnp.zeros(gains.shape[1], gains.dtype))
+    return jax.lax.fori_loop(0, num_policies, add, start)[0]
+
+
+def swap(
+    gains: Float[Array, "M N"], is_there: Bool[Array, " M"], chosen: Int[Array, " K"]
+) -> Int[Array, " K"]:
+    """Exchange one chosen row after the other for a better one, until none is; places stay."""
+
+    def one_place(place: Int[Array, ""], chosen: Int[Array, " K"]) -> Int[Array, " K"]:
+        others = jnp.arange(len(chosen)) != place
+        served = jnp.max(jnp.where(others[:, None], gains[chosen], 0.0), axis=0)
+        rest = jnp.where(others, chosen, -1)
+        totals = _totals(gains, is_there, rest, served)
+        row = jnp.argmax(totals)
+        improves = totals[row] > totals[chosen[place]] * (1.0 + MARGIN)
+        return jnp.where(improves, chosen.at[place].set(row), chosen)
+
+    def sweep(carry: tuple[Int[Array, " K"], Bool[Array, ""]]) -> tuple[Array, Array]:
+        chosen, _ = carry
+        better = jax.lax.fori_loop(0, len(chosen), one_place, chosen)
+        return better, jnp.any(better != chosen)
+
+    return jax.lax.while_loop(lambda carry: carry[1], sweep, (chosen, jnp.ones((), bool)))[0]
+
+
+def total_gain(gains: Float[Array, "M N"], chosen: Int[Array, " K"]) -> Float[Array, ""]:
+    """What the users get together if each is served by the best of the chosen rows."""
+    return jnp.sum(jnp.max(gains[chosen], axis=0))
+
+
+def _totals(
+    gains: Float[Array, "M N"],
+    is_there: Bool[Array, " M"],
+    chosen: Int[Array, " K"],
+    served: Float[Array, " N"],
+) -> Float[Array, " M"]:
+    """The total gain with each row added; no row is chosen twice."""
+    is_free = is_there & ~jnp.isin(jnp.arange(len(gains)), chosen)
+    return jnp.where(is_free, jnp.sum(jnp.maximum(gains, served), axis=1), -jnp.inf)

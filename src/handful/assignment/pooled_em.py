@@ -22,7 +22,7 @@ M-steps the same idea is :func:`handful.exact.em.pooled_em`.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -80,6 +80,7 @@ class PooledEM(AssignmentMethod):
     """
 
     keeps_pool: ClassVar[bool] = True
+    learner_settings: ClassVar[dict[str, Any]] = {"share_hidden": False}
 
     rounds: int = 5
     exploring: float = 0.5

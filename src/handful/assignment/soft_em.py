@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from handful.assignment.base import Feedback, one_hot_assignment
 from handful.assignment.em import EMState, ExpectationMaximization, greedy
 from handful.errors import HandfulError
-from handful.types import PRNGKey
+from handful.types import Array, Float, PRNGKey
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,17 @@ class SoftEM(ExpectationMaximization):
         """The soft E-step, once the warm-up is over."""
         del key
         chosen = greedy(feedback.returns, jnp.argmax(state.served, axis=1))
-        highest = jnp.max(jnp.abs(feedback.returns))
-        scale = self.temperature * jnp.where(highest > 0.0, highest, 1.0)
-        soft = jax.nn.softmax(feedback.returns / scale, axis=1)
+        soft = responsibilities(feedback.returns, self.temperature)
         is_due = self.is_due(feedback.update)
         served = one_hot_assignment(chosen, state.served.shape[1])
         return EMState(
             served=jnp.where(is_due, served, state.served),
             trained=jnp.where(is_due, soft, state.trained),
         )
+
+
+def responsibilities(returns: Float[Array, "N K"], temperature: float) -> Float[Array, "N K"]:
+    """Shares of each user, by a softmax of their returns over a share of the highest of all."""
+    highest = jnp.max(jnp.abs(returns))
+    scale = temperature * jnp.where(highest > 0.0, highest, 1.0)
+    return jax.nn.softmax(returns / scale, axis=1)

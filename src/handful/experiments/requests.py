@@ -39,6 +39,7 @@ class RunRequest:
             (settings, "discounted_table", False),
             (settings["ppo"], "initial_log_std", 0.0),
             (settings["ppo"], "learnable_log_std", True),
+            (settings["ppo"], "random_actions", 0.0),
         ):
             if group[name] == before:
                 del group[name]

@@ -27,6 +27,8 @@ class PPOConfig:
         initial_log_std: of continuous actions, the logarithm of the standard deviation that they
             start with.
         learnable_log_std: whether that is learnt; else it stays as it starts.
+        random_actions: probability with which a policy of finite actions takes any action while it
+            trains, all of them alike; the policies that are handed out take none.
         share_hidden: share the hidden layers among actors, and among critics.
         normalize_observations: by each policy's own running mean and variance.
         max_grad_norm: gradients are scaled down to this norm (times the square root of ``K`` where
@@ -50,6 +52,7 @@ class PPOConfig:
     hidden_sizes: tuple[int, ...] = (64,)
     initial_log_std: float = 0.0
     learnable_log_std: bool = True
+    random_actions: float = 0.0
     share_hidden: bool = True
     normalize_observations: bool = True
     max_grad_norm: float = 0.5
@@ -70,6 +73,7 @@ class PPOConfig:
         ):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         _require(0 <= self.gae_lambda <= 1, "gae_lambda", "between 0 and 1", self.gae_lambda)
+        _require(0 <= self.random_actions < 1, "random_actions", "from 0 to below 1", self.random_actions)
         for divisor in ("num_envs", "minibatch_size"):
             if self.batch_size % getattr(self, divisor):
                 raise HandfulError(

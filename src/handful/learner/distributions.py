@@ -16,6 +16,15 @@ class Categorical(eqx.Module):
 
     logits: Float[Array, "*batch A"]
 
+    def softened(self, random_share: float) -> "Categorical":
+        """The same, but with this probability an action is drawn from all alike."""
+        if random_share == 0.0:
+            return self
+        log_probs = jax.nn.log_softmax(self.logits) + math.log1p(-random_share)
+        return Categorical(
+            jnp.logaddexp(log_probs, math.log(random_share / self.logits.shape[-1]))
+        )
+
     def sample(self, key: PRNGKey) -> Int[Array, "*batch"]:
         """One action for each batch entry."""
         return jax.random.categorical(key, self.logits)

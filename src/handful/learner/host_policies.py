@@ -17,12 +17,15 @@ class HostPolicies:
         mean, scale: [K, 1, O], that normalise observations.
         layers: weight [K, I, H] (or [I, H] where shared) and bias [K, 1, H] (or [H]) of each.
         log_std: [K, A] where actions are continuous.
+        random_actions: how probable any action is made, where they are finite
+            (:class:`~handful.learner.networks.Actor`).
     """
 
     mean: NumpyArray
     scale: NumpyArray
     layers: tuple[tuple[NumpyArray, NumpyArray], ...]
     log_std: NumpyArray | None
+    random_actions: float = 0.0
 
     @classmethod
     def copy_of(cls, actor: Actor, normalizer: Normalizer) -> "HostPolicies":
@@ -36,6 +39,7 @@ class HostPolicies:
                 for layer in (*stack.hidden, stack.head)
             ),
             log_std=None if actor.log_std is None else np.array(actor.log_std),
+            random_actions=actor.random_actions,
         )
 
     def __call__(self, observations: NumpyArray) -> NumpyArray:
@@ -44,4 +48,14 @@ class HostPolicies:
         *hidden, (head, offset) = self.layers
         for weight, bias in hidden:
             values = np.tanh(values @ weight + bias)
-        return values @ head + offset
+        outputs = values @ head + offset
+        if self.log_std is not None or self.random_actions == 0.0:
+            return outputs
+        return _softened(outputs, np.float32(self.random_actions))
+
+
+def _softened(logits: NumpyArray, random_share: NumpyArray) -> NumpyArray:
+    """:meth:`~handful.learner.distributions.Categorical.softened` in NumPy."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities = shifted / shifted.sum(axis=-1, keepdims=True)
+    return np.log((1 - random_share) * probabilities + random_share / logits.shape[-1])

@@ -72,17 +72,24 @@ class Actor(eqx.Module):
     Attributes:
         stack: maps observations to logits [K, M, A] or to means.
         log_std: [K, A] for continuous actions: learnable and independent of the state.
+        random_actions: with this probability a finite action is drawn from all alike, so that
+            chance cannot be unlearnt (an epsilon-soft policy: Sutton & Barto 2018, section 5.4).
     """
 
     stack: NetworkStack
     log_std: Float[Array, "K A"] | None
+    random_actions: float = eqx.field(static=True, default=0.0)
 
     def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
         """The action distributions at normalised observations."""
         outputs = self.stack(observations)
         if self.log_std is None:
-            return Categorical(outputs)
+            return Categorical(outputs).softened(self.random_actions)
         return Gaussian(outputs, jnp.broadcast_to(self.log_std[:, None], outputs.shape))
+
+    def without_random_actions(self) -> "Actor":
+        """The same actors, that take no action they have not learnt to take."""
+        return Actor(self.stack, self.log_std)
 
 
 Critic = NetworkStack
@@ -121,6 +128,7 @@ def init_actor(
     share_hidden: bool,
     initial_log_std: float = 0.0,
     num_symbols: int | None = None,
+    random_actions: float = 0.0,
 ) -> Actor:
     """Policies that start near uniform, or near zero (head gain 0.01) with this spread."""
     match action_space:
@@ -131,7 +139,7 @@ def init_actor(
             log_std = jnp.full((num_policies, outputs), initial_log_std)
     sizes = (observation_size, *hidden_sizes, outputs)
     stack = init_stack(key, num_policies, sizes, 0.01, share_hidden, num_symbols)
-    return Actor(stack, log_std)
+    return Actor(stack, log_std, random_actions)
 
 
 def init_critic(
@@ -152,7 +160,7 @@ def keep_spread(gradients: Actor) -> Actor:
     """Gradients that leave the spread of continuous actions as it is."""
     if gradients.log_std is None:
         return gradients
-    return Actor(gradients.stack, jnp.zeros_like(gradients.log_std))
+    return eqx.tree_at(lambda g: g.log_std, gradients, jnp.zeros_like(gradients.log_std))
 
 
 def has_policy_axis(networks: PyTree) -> PyTree:

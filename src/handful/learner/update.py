@@ -117,6 +117,7 @@ def init_learner(
         *shape,
         config.initial_log_std,
         num_symbols,
+        config.random_actions,
     )
     critic = init_critic(
         critic_key, num_policies, observation_size, num_features, *shape, num_symbols

@@ -126,8 +126,8 @@ def learner_settings(
     """
     problem.check_budget(num_policies)
     suited = dict(problem.learner_settings(num_policies, preset_name))
-    if method in METHODS and METHODS[method].keeps_pool:
-        suited["share_hidden"] = False
+    if method in METHODS:
+        suited |= METHODS[method].learner_settings
     return preset(preset_name, **{**suited, **changes})
 
 

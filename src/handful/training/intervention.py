@@ -139,4 +139,4 @@ def _placed(
 
 def _spread_out(actor: Actor, fresh: Actor) -> Actor:
     """Policies whose continuous actions vary as much as those of a new one."""
-    return Actor(actor.stack, fresh.log_std)
+    return eqx.tree_at(lambda a: a.log_std, actor, fresh.log_std)

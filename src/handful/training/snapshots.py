@@ -30,8 +30,8 @@ class Snapshot(eqx.Module):
     assignment: PyTree
 
     def policies(self, problem: RMDP) -> Policies:
-        """The policies, ready to act."""
-        actor, normalizer = self.networks.actor, self.networks.normalizer
+        """The policies, ready to act; chance that was there to explore with is gone."""
+        actor, normalizer = self.networks.actor.without_random_actions(), self.networks.normalizer
         return Policies(actor, normalizer, problem.environment.action_space)
 
 

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from handful.collect.archive import EpisodeArchive
 from handful.collect.host import HostCollectorState, init_host_collector
 from handful.collect.returns import FinishedEpisodes
 from handful.collect.scan import CollectorState, init_collector
@@ -65,6 +66,7 @@ class TrainState(eqx.Module):
         validated: transitions per policy that validation has played.
         pool: the shortlisted policies from before each intervention, of methods that go on from
             them.
+        archive: remembered episodes, of methods that remember any.
     """
 
     key: PRNGKey
@@ -76,6 +78,7 @@ class TrainState(eqx.Module):
     shortlist: Shortlist
     validated: Int[Array, ""]
     pool: Pool | None
+    archive: EpisodeArchive | None
 
     def policies(self, problem: RMDP) -> Policies:
         """The policies as they are now."""
@@ -112,9 +115,23 @@ def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
     shortlist = Shortlist.empty(table.mean, learner.networks, assignment)
     shortlists = 1 + len(method.interventions(config.num_updates, config.num_policies))
     pool = Pool.empty(shortlist.best, shortlists) if method.keeps_pool else None
-    zero = jnp.zeros((), jnp.int32)
+    archive = None
+    if method.remembers:
+        ppo = config.ppo
+        archive = EpisodeArchive.empty(
+            problem, config.num_policies, ppo.num_envs, ppo.num_steps, method.remembers
+        )
     return TrainState(
-        key, zero, learner, collector, table, assignment, shortlist, jnp.copy(zero), pool
+        key=key,
+        update=jnp.zeros((), jnp.int32),
+        learner=learner,
+        collector=collector,
+        table=table,
+        assignment=assignment,
+        shortlist=shortlist,
+        validated=jnp.zeros((), jnp.int32),
+        pool=pool,
+        archive=archive,
     )
 
 

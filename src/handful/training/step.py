@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from handful.assignment import AssignmentMethod, Feedback
+from handful.assignment import AssignmentMethod, Feedback, RememberedEpisodes
+from handful.collect.archive import EpisodeArchive
 from handful.collect.host import HostCollectorState, HostExperience, digest
 from handful.collect.returns import FinishedEpisodes
 from handful.collect.scan import CollectorState, collect
+from handful.learner.imitation import imitate
 from handful.learner.update import Rates, UpdateMetrics, update
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
@@ -96,8 +98,11 @@ def _learn(
     coefficients = jnp.asarray(problem.population.coefficients)
     returns = coefficients @ table.mean.T
 
+    # Remember: the whole episodes of the batch, where the method wants any.
+    archive, episodes = _remember(state, transitions, coefficients, problem, method)
+
     # Reassign: the E-step, or whatever the method does instead (equation 11).
-    feedback = Feedback(returns, state.update)
+    feedback = Feedback(returns, state.update, episodes)
     assignment = method.reassign(assignment_key, state.assignment, feedback)
     alpha = method.weights(assignment)
     utilities = jnp.sum(alpha * returns, axis=1)
@@ -127,6 +132,13 @@ def _learn(
         mesh,
     )
     assignment = method.with_parameters(assignment, parameters)
+    if archive is not None:
+        demonstrations = archive.demonstrations(method.demonstrated(assignment))
+        learner = jax.lax.cond(
+            method.imitates(state.update, config.num_updates),
+            lambda: imitate(learner, *demonstrations),
+            lambda: learner,
+        )
 
     metrics = StepMetrics(
         welfare=utilitarian(utilities),
@@ -150,8 +162,30 @@ def _learn(
         shortlist,
         state.validated,
         state.pool,
+        archive,
     )
     return new_state, metrics
+
+
+def _remember(
+    state: TrainState,
+    transitions: Transitions,
+    coefficients: Float[Array, "N D"],
+    problem: RMDP,
+    method: AssignmentMethod,
+) -> tuple[EpisodeArchive | None, RememberedEpisodes | None]:
+    """The archive with what is worth keeping of a batch, and what the method sees of it."""
+    before = state.archive
+    if before is None:
+        return None, None
+    known = RememberedEpisodes(before.returns, before.is_filled, coefficients)
+    archive = before.add(
+        transitions,
+        problem.environment.time_limit,
+        lambda returns: method.worth(state.assignment, returns, known),
+        protected=method.demonstrated(state.assignment),
+    )
+    return archive, RememberedEpisodes(archive.returns, archive.is_filled, coefficients)
 
 
 def _spacing(problem: RMDP, config: TrainConfig) -> int:
@@ -164,8 +198,12 @@ def _rates(update: Int[Array, ""], config: TrainConfig, method: AssignmentMethod
     """Linear from the first value to the last as the method's progress goes."""
     progress = method.progress(update, config.num_updates, config.num_policies)
     ppo = config.ppo
+    learning_rate = ppo.learning_rate + progress * (ppo.final_learning_rate - ppo.learning_rate)
+    if method.remembers:
+        imitates = method.imitates(update, config.num_updates)
+        learning_rate = jnp.where(imitates, 0.0, learning_rate)
     return Rates(
-        learning_rate=ppo.learning_rate + progress * (ppo.final_learning_rate - ppo.learning_rate),
+        learning_rate=learning_rate,
         entropy_coefficient=ppo.entropy_coefficient
         + progress * (ppo.final_entropy_coefficient - ppo.entropy_coefficient),
         assignment_learning_rate=method.learning_rate,

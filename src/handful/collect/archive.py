@@ -1,0 +1,200 @@
+"""Episodes worth remembering, whichever policy played them.
+
+All reward features of every transition are known, so an episode can be judged for any user and any
+policy, long after the policy that played it has gone on (hindsight, as in Andrychowicz et al. 2017).
+An archive keeps those that are worth most, with what was seen and done in them, as Go-Explore does
+(Ecoffet et al. 2021).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from handful.environment import Box
+from handful.problem import RMDP
+from handful.transitions import Transitions
+from handful.types import Array, Bool, Float, Int
+
+NEWCOMERS = 128
+"""Episodes of a batch that are offered to the archive, at most."""
+
+WorthFn = Callable[[Float[Array, "E D"]], Float[Array, " E"]]
+"""From episodes' returns in features to how much each is worth keeping."""
+
+
+class Demonstrations(NamedTuple):
+    """An episode for each policy to imitate.
+
+    Attributes:
+        observations: [K, L, O] raw.
+        actions: [K, L] or [K, L, A] raw.
+        is_step: [K, L] whether the episode was that long.
+    """
+
+    observations: Float[Array, "K L O"]
+    actions: Array
+    is_step: Bool[Array, "K L"]
+
+
+class EpisodeArchive(eqx.Module):
+    """Up to ``M`` different episodes of at most ``L`` steps.
+
+    Attributes:
+        returns: undiscounted, in features.
+        marks: numbers that tell episodes with different returns apart.
+        lengths: in steps; 0 where there is no episode yet.
+        observations, actions: raw, of each step; zero after the end.
+        is_new: [K, B] whether the next batch's first step begins an episode.
+    """
+
+    returns: Float[Array, "M D"]
+    marks: Float[Array, " M"]
+    lengths: Int[Array, " M"]
+    observations: Float[Array, "M L O"]
+    actions: Array
+    is_new: Bool[Array, "K B"]
+
+    @classmethod
+    def empty(
+        cls, problem: RMDP, num_policies: int, num_envs: int, num_steps: int, size: int
+    ) -> "EpisodeArchive":
+        """Room for ``size`` episodes, each no longer than a batch is."""
+        environment = problem.environment
+        space, length = environment.action_space, min(environment.time_limit, num_steps)
+        is_box = isinstance(space, Box)
+        actions = jnp.zeros((size, length, space.size)) if is_box else jnp.zeros((size, length), int)
+        return cls(
+            returns=jnp.zeros((size, problem.num_features)),
+            marks=jnp.full(size, jnp.nan),
+            lengths=jnp.zeros(size, jnp.int32),
+            observations=jnp.zeros((size, length, environment.observation_size)),
+            actions=actions,
+            is_new=jnp.ones((num_policies, num_envs), bool),
+        )
+
+    @property
+    def is_filled(self) -> Bool[Array, " M"]:
+        """Which rows hold an episode."""
+        return self.lengths > 0
+
+    def add(
+        self, batch: Transitions, time_limit: int, worth_fn: WorthFn, protected: Int[Array, " K"]
+    ) -> "EpisodeArchive":
+        """Take in the batch's whole episodes that are worth more than what is there.
+
+        An episode that began in an earlier batch or was cut before its time limit is no whole one.
+
+        Args:
+            worth_fn: of episodes; judges the new and the old alike.
+            protected: rows that stay; -1 for none.
+        """
+        starts, lengths, returns = _whole_episodes(batch, self.is_new, time_limit)
+        marks = jnp.where(lengths > 0, _mark(returns), jnp.nan)
+        # Policy by policy: users times episodes of the whole batch would take much memory.
+        worth = jax.lax.map(lambda r: worth_fn(r.reshape(-1, r.shape[-1])), returns).reshape(-1)
+        fits = (lengths > 0) & (lengths <= self.observations.shape[1])
+        is_different = _first_of_equals(marks.reshape(-1)) & ~jnp.isin(marks, self.marks).reshape(-1)
+        worth = jnp.where(fits.reshape(-1) & is_different, worth, -jnp.inf)
+        worth, chosen = jax.lax.top_k(worth, min(NEWCOMERS, len(self.lengths), len(worth)))
+
+        old = jnp.where(self.is_filled, worth_fn(self.returns), -jnp.inf)
+        is_protected = jnp.isin(jnp.arange(len(old)), protected)
+        rows = jnp.argsort(jnp.where(is_protected, jnp.inf, old))[: len(worth)]
+        enters = (worth > old[rows]) & ~is_protected[rows]
+        episodes = _steps_of(batch, starts, lengths, chosen, self.observations.shape[1])
+        new = (
+            returns.reshape(-1, returns.shape[-1])[chosen],
+            marks.reshape(-1)[chosen],
+            lengths.reshape(-1)[chosen],
+            *episodes,
+        )
+        kept = (self.returns, self.marks, self.lengths, self.observations, self.actions)
+
+        def place(leaf: Array, value: Array) -> Array:
+            wide = enters.reshape(-1, *[1] * (value.ndim - 1))
+            return leaf.at[rows].set(jnp.where(wide, value.astype(leaf.dtype), leaf[rows]))
+
+        ended = batch.terminated[:, -1] | batch.truncated[:, -1]
+        return EpisodeArchive(*jax.tree.map(place, kept, new), is_new=ended)
+
+    def demonstrations(self, rows: Int[Array, " K"]) -> Demonstrations:
+        """These episodes, one for each policy; none where the row is -1."""
+        is_step = jnp.arange(self.observations.shape[1]) < self.lengths[rows][:, None]
+        return Demonstrations(
+            self.observations[rows], self.actions[rows], is_step & (rows >= 0)[:, None]
+        )
+
+
+def _whole_episodes(
+    batch: Transitions, is_new: Bool[Array, "K B"], time_limit: int
+) -> tuple[Int[Array, "K T B"], Int[Array, "K T B"], Float[Array, "K T B D"]]:
+    """For each step: when its episode began, how long it was if it ended whole (else 0), its return.
+
+    Returns are up to and with that step, from the episode's beginning or the batch's.
+    """
+    ended = batch.terminated | batch.truncated
+
+    def one_step(
+        carry: tuple[Array, Array, Array], step: tuple[Array, Array, Array]
+    ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
+        start, is_known, total = carry
+        time, features, ends = step
+        total = total + features
+        seen = (start, is_known, total)
+        after = (
+            jnp.where(ends, time + 1, start),
+            is_known | ends,
+            jnp.where(ends[..., None], 0.0, total),
+        )
+        return after, seen
+
+    carry = (
+        jnp.zeros(is_new.shape, jnp.int32),
+        is_new,
+        jnp.zeros((*is_new.shape, batch.features.shape[-1])),
+    )
+    times = jnp.arange(ended.shape[1])
+    over_time = (times, jnp.swapaxes(batch.features, 0, 1), jnp.swapaxes(ended, 0, 1))
+    _, seen = jax.lax.scan(one_step, carry, over_time)
+    starts, is_known, returns = (jnp.swapaxes(leaf, 0, 1) for leaf in seen)
+    lengths = times[:, None] + 1 - starts
+    # Collectors on the host cut first episodes early, so that not all end at once.
+    is_whole = is_known & (batch.terminated | (ended & (lengths == time_limit)))
+    return starts, jnp.where(is_whole, lengths, 0), returns
+
+
+def _mark(returns: Float[Array, "*E D"]) -> Float[Array, "*E"]:
+    """A number for each return; two that differ have the same one hardly ever."""
+    direction = jax.random.normal(jax.random.key(0), returns.shape[-1:])
+    return jnp.sum(returns * direction, axis=-1)
+
+
+def _first_of_equals(marks: Float[Array, " E"]) -> Bool[Array, " E"]:
+    """Which are the first with their mark; NaN equals nothing."""
+    order = jnp.argsort(marks, stable=True)
+    ranked = marks[order]
+    repeats = jnp.concatenate([jnp.zeros(1, bool), ranked[1:] == ranked[:-1]])
+    return jnp.zeros(len(marks), bool).at[order].set(~repeats)
+
+
+def _steps_of(
+    batch: Transitions,
+    starts: Int[Array, "K T B"],
+    lengths: Int[Array, "K T B"],
+    chosen: Int[Array, " P"],
+    max_length: int,
+) -> tuple[Float[Array, "P L O"], Array]:
+    """What was seen and done in the episodes that end at these places of a flat batch."""
+    policy, _, env = jnp.unravel_index(chosen, starts.shape)
+    steps = jnp.arange(max_length)
+    times = jnp.minimum(starts.reshape(-1)[chosen][:, None] + steps, starts.shape[1] - 1)
+    is_step = steps < lengths.reshape(-1)[chosen][:, None]
+
+    def gather(leaf: Array) -> Array:
+        taken = leaf[policy[:, None], times, env[:, None]]
+        return jnp.where(is_step.reshape(*is_step.shape, *[1] * (taken.ndim - 2)), taken, 0)
+
+    return gather(batch.observations), gather(batch.actions)

@@ -1,0 +1,50 @@
+"""Behavioural cloning: policies learn to do what was done in given episodes."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+
+from handful.learner.networks import Actor
+from handful.learner.update import LearnerState
+from handful.types import Array, Bool, Float
+
+STEPS = 20
+"""Steps of gradient descent in each call."""
+
+LEARNING_RATE = 1e-3
+"""Adam's. The actors are small, and an episode has a few dozen steps to get right."""
+
+
+def imitate(
+    state: LearnerState,
+    observations: Float[Array, "K L O"],
+    actions: Array,
+    is_step: Bool[Array, "K L"],
+) -> LearnerState:
+    """Move every policy towards the actions of one episode: a few steps of maximum likelihood.
+
+    Adam starts anew in every call, so that nothing is carried from one episode to another.
+
+    Args:
+        observations: raw, one episode for each policy.
+        actions: raw, [K, L] or [K, L, A].
+        is_step: which steps count; a policy without any stays as it is, unless it shares layers.
+    """
+    seen = state.normalizer(observations)
+    weight = is_step / jnp.maximum(jnp.sum(is_step, axis=1, keepdims=True), 1)
+    optimizer = optax.adam(LEARNING_RATE)
+
+    def loss(actor: Actor) -> Float[Array, ""]:
+        return -jnp.sum(actor.without_random_actions()(seen).log_prob(actions) * weight)
+
+    def step(
+        carry: tuple[Actor, optax.OptState], _: None
+    ) -> tuple[tuple[Actor, optax.OptState], None]:
+        actor, moments = carry
+        updates, moments = optimizer.update(jax.grad(loss)(actor), moments)
+        return (jax.tree.map(jnp.add, actor, updates), moments), None
+
+    start = (state.actor, optimizer.init(state.actor))
+    (actor, _), _ = jax.lax.scan(step, start, None, length=STEPS)
+    return eqx.tree_at(lambda s: s.actor, state, actor)
