@@ -107,3 +107,39 @@ def test_vectors_of_other_sizes_and_kinds_are_refused():
     wrapped = gymnasium.wrappers.vector.ClipReward(two, 0, 1)
     with pytest.raises(HandfulError, match="give a function of the number of copies"):
         open_environment(wrapped, time_limit=20)
+
+
+def vectors_of(make, num_envs):
+    return SyncVectorEnv([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def growing(observation, action, next_observation, reward, info):
+    """Features of which there are more later in an episode."""
+    return [reward] * (1 + info["age"] // 4)
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_the_number_of_features_must_stay_the_same(vectorized):
+    make = partial(vectors_of, Counter) if vectorized else Counter
+    with pytest.raises(HandfulError, match="gave 2 reward features at a step and 1 at first"):
+        open_environment(make, features=growing, time_limit=50, vectorized=vectorized)
+
+
+class GrowsOnceOpened:
+    """Features of which there are more when the flag is up."""
+
+    def __init__(self):
+        self.flag = False
+
+    def __call__(self, observation, action, next_observation, reward, info):
+        return [reward] * (2 if self.flag else 1)
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_the_number_of_features_must_stay_the_same_in_training_too(vectorized):
+    make = partial(vectors_of, Counter) if vectorized else Counter
+    features = GrowsOnceOpened()
+    environment = open_environment(make, features=features, time_limit=50, vectorized=vectorized)
+    features.flag = True
+    with pytest.raises(HandfulError, match="gave 2 reward features at a step and 1 at first"):
+        roll(environment)

@@ -87,8 +87,14 @@ class GymnasiumEnvironment:
         if self._make_vector is not None:
             from handful.envs.gym.vector import VectorBatch
 
-            features = self._blueprint.features
-            return VectorBatch(self._make_vector, features, num_envs, seed, self.time_limit)
+            return VectorBatch(
+                self._make_vector,
+                self._blueprint.features,
+                len(self.feature_names),
+                num_envs,
+                seed,
+                self.time_limit,
+            )
         processes = self._processes or self._worthwhile(num_envs, num_threads)
         return GymnasiumBatch(self._blueprint, self._arrays(num_envs), seed, processes)
 

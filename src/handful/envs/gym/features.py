@@ -214,6 +214,15 @@ def as_numbers(what: str, value: Any) -> NDArray[Any]:
     return numbers.reshape(-1)
 
 
+def check_count(values: NDArray[Any], count: int) -> None:
+    """Raise HandfulError unless a step gave as many features as the first one did."""
+    if values.size != count:
+        raise HandfulError(
+            f"The environment gave {values.size} reward features at a step and {count} at first: "
+            f"their number must stay the same."
+        )
+
+
 def keep(observation: Any) -> Any:
     """A copy of an observation: environments may write to theirs again."""
     return observation.copy() if isinstance(observation, np.ndarray) else copy.deepcopy(observation)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.envs.gym.features import Features, Transition, feature_names, keep
+from handful.envs.gym.features import Features, Transition, check_count, feature_names, keep
 from handful.envs.gym.sources import Source, build, failure
 from handful.envs.gym.spaces import Choices, Flattener, Interval, read_action_space
 
@@ -114,6 +114,7 @@ def _random_episodes(
             seen = Transition(before, action, observation, reward, info)
             first = first or seen
             episode.append(features(seen))
+            check_count(episode[-1], (episodes[0] if episodes else episode)[0].size)
             steps, ended = steps + 1, bool(terminated or truncated)
         episodes.append(episode)
     assert first is not None

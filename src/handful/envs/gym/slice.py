@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from handful.envs.gym.features import Features, Transition, keep
+from handful.envs.gym.features import Features, Transition, check_count, keep
 from handful.envs.gym.sources import Source, build, failure
 from handful.envs.gym.spaces import Flattener, read_action_space
-from handful.errors import HandfulError
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,9 @@ class Slice:
             except Exception as error:
                 raise failure("step()", error) from None
             seen = Transition(self._last[index], action, observation, reward, info)
-            self._write_features(index, blueprint.features(seen))
+            features = blueprint.features(seen)
+            check_count(features, len(arrays.features[index]))
+            arrays.features[index] = features
             self._ages[index] += 1
             is_over = self._ages[index] >= blueprint.time_limit
             arrays.terminated[index] = terminated
@@ -109,11 +110,3 @@ class Slice:
         self._arrays.observations[index] = self._flatten(observation)
         if self._blueprint.features.needs_observation:
             self._last[index] = keep(observation)
-
-    def _write_features(self, index: int, values: NDArray[Any]) -> None:
-        if values.shape != self._arrays.features[index].shape:
-            raise HandfulError(
-                f"The environment gave {values.size} reward features at a step and "
-                f"{self._arrays.features.shape[1]} at first: their number must stay the same."
-            )
-        self._arrays.features[index] = values

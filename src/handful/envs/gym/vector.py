@@ -18,7 +18,7 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from handful.environment import HostStep
-from handful.envs.gym.features import Features, Transition, keep
+from handful.envs.gym.features import Features, Transition, check_count, keep
 from handful.envs.gym.probe import random_action
 from handful.envs.gym.sources import Factory, Source, failure
 from handful.envs.gym.spaces import Flattener, read_action_space
@@ -35,6 +35,7 @@ class VectorBatch:
     Args:
         make: the vector environment.
         features: of a step.
+        num_features: ``D``.
         num_envs: ``M``.
         seed: of all copies; Gymnasium gives copy ``i`` the seed plus ``i``.
         time_limit: steps after which an episode is cut.
@@ -45,10 +46,16 @@ class VectorBatch:
     """
 
     def __init__(
-        self, make: MakeVector, features: Features, num_envs: int, seed: int, time_limit: int
+        self,
+        make: MakeVector,
+        features: Features,
+        num_features: int,
+        num_envs: int,
+        seed: int,
+        time_limit: int,
     ) -> None:
         self._env = make_vector(make, num_envs)
-        self._features, self._limit = features, time_limit
+        self._features, self._num_features, self._limit = features, num_features, time_limit
         self._actions = read_action_space(self._env.single_action_space)
         self._flatten = Flattener(self._env.single_observation_space)
         self._ages = np.zeros(num_envs, dtype=np.int64)
@@ -94,6 +101,7 @@ class VectorBatch:
                 info = info.get("final_info") or {}
             step = Transition(self._last[index], action, rows[index], rewards[index], info)
             features.append(self._features(step))
+            check_count(features[-1], self._num_features)
         self._last = rows
         self._ages += 1
         self._is_fresh[:] = False
