@@ -76,7 +76,7 @@ def training_rate(
 
     from handful.learner.parallel import core_mesh, replicate
     from handful.problem import make
-    from handful.training.config import TrainConfig, learner_settings
+    from handful.training.config import TrainConfig, make_config
     from handful.training.state import init_state
     from handful.training.stepper import open_stepper
 
@@ -84,7 +84,7 @@ def training_rate(
     config = TrainConfig(
         num_policies=policies,
         overlap=overlap,
-        ppo=learner_settings(problem, policies, preset, {}),
+        ppo=make_config(problem, policies, "em", preset).ppo,
     )
     mesh = core_mesh()
     transitions = config.ppo.batch_size * policies

@@ -24,7 +24,7 @@ from handful.collect.scan import collect  # noqa: E402
 from handful.learner.update import prepare  # noqa: E402
 from handful.problem import make  # noqa: E402
 from handful.runs import write_text  # noqa: E402
-from handful.training.config import TrainConfig, learner_settings  # noqa: E402
+from handful.training.config import TrainConfig, make_config  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
 from handful.training.step import train_step  # noqa: E402
 
@@ -89,7 +89,7 @@ def main() -> None:
             method="end-to-end",
             steps=STEPS,
             seed=seed,
-            ppo=learner_settings(problem, NUM_POLICIES, "fast", {}),
+            ppo=make_config(problem, NUM_POLICIES, "em", "fast").ppo,
         )
         if not rows:
             step = jax.jit(

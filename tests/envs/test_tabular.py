@@ -10,7 +10,7 @@ from handful.envs.alias import alias_table
 from handful.envs.tables import make_tabular, tabular_problem
 from handful.errors import HandfulError
 from handful.evaluation.tabular import exact_returns, tabular_rmdp
-from handful.training.config import TrainConfig, learner_settings
+from handful.training.config import make_config
 from handful.training.state import init_state
 
 # Room 0: stay for 1 (action 0), or go to room 1 (action 1), which pays 5 on the way out.
@@ -123,7 +123,7 @@ def test_a_trained_policy_earns_what_its_exact_return_says():
 
 def test_exact_returns_of_policies_that_see_the_time():
     problem = rooms(time_limit=3)
-    config = TrainConfig(num_policies=1, ppo=learner_settings(problem, 1, "paper", {}))
+    config = make_config(problem, 1, "em", "paper")
     policies = init_state(problem, config).policies(problem)
     environment = problem.jax_environment
     worth = np.zeros(2)  # of the rooms, with ever more steps left

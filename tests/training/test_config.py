@@ -5,7 +5,7 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig
-from handful.training.config import TrainConfig, learner_settings
+from handful.training.config import TrainConfig, make_config
 from tests.environments import ContextualBandit, problem_of
 
 
@@ -73,7 +73,7 @@ def test_numbers_out_of_range_are_refused(settings, sentence):
 
 def test_a_method_that_keeps_policies_has_them_share_no_layers():
     problem = problem_of(ContextualBandit(), np.eye(2))
-    assert learner_settings(problem, 2, "paper", {}).share_hidden
-    assert not learner_settings(problem, 2, "paper", {}, "pooled-em").share_hidden
+    assert make_config(problem, 2, "em", "paper").ppo.share_hidden
+    assert not make_config(problem, 2, "pooled-em", "paper").ppo.share_hidden
     with pytest.raises(HandfulError, match="must not share layers: set share_hidden to false"):
         TrainConfig(num_policies=2, method="pooled-em")

@@ -8,7 +8,7 @@ from handful.errors import HandfulError
 from handful.learner.config import PPOConfig
 from handful.population import Population
 from handful.problem import RMDP, make
-from handful.training.config import TrainConfig, learner_settings
+from handful.training.config import TrainConfig, make_config
 from handful.training.preflight import check_normalisation, check_shapes
 from tests.environments import ContextualBandit, Push, problem_of
 
@@ -55,6 +55,6 @@ def test_numbered_observations_are_not_normalised():
     config = TrainConfig(num_policies=1, ppo=PPOConfig(normalize_observations=True))
     with pytest.raises(HandfulError, match="normalize_observations"):
         check_normalisation(problem, config)
-    ppo = learner_settings(problem, 1, "paper", {})
+    ppo = make_config(problem, 1, "em", "paper").ppo
     check_normalisation(problem, TrainConfig(num_policies=1, ppo=ppo))
     check_normalisation(RMDP(ContextualBandit(), Population.identity(2)), config)

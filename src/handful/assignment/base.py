@@ -150,7 +150,7 @@ class AssignmentMethod(ABC):
         raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
 
     def demonstrated(self, state: PyTree) -> Int[Array, " K"]:
-        """The remembered episode that each policy is to imitate, -1 for none; they stay remembered."""
+        """The remembered episode that each policy is to imitate, or -1; these are not forgotten."""
         raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
 
     def imitates(self, update: Int[Array, ""], num_updates: int) -> Bool[Array, ""]:

@@ -13,7 +13,7 @@ import numpy as np
 from handful.types import Array, Bool, Float, Int, NumpyArray
 
 MARGIN = 1e-6
-"""A swap must gain more than this share: above rounding, so that equals are not swapped for ever."""
+"""A swap must gain more than this share: above rounding, or equals would be swapped for ever."""
 
 
 def choose_policies(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray, NumpyArray]:

@@ -1,20 +1,20 @@
 """EM among remembered episodes (ours).
 
-EM moves users among the k policies as these are now, so that it stops at the first assignment that no
-single policy can improve on alone. But on the way its policies play tens of thousands of different
-episodes, and what every user would have got from each is known. Choosing k of *them* is the same
-problem with many more candidates, in which whole groups of users can change hands at once:
+EM moves users among the k policies as these are now, so that it stops at the first assignment
+that no single policy can improve on alone. But on the way its policies play tens of thousands of
+different episodes, and what every user would have got from each is known. Choosing k of *them* is
+the same problem with many more candidates, in which whole groups of users change hands at once:
 
 1. Policies act a little at random all the time (``random_actions``), so that they keep playing
    variants of what they do; the episodes that are worth most are archived.
-2. Before every update the best k of the archive, the *elites*, are chosen by swaps from the elites so
-   far, from a greedy choice and from a random one.
+2. Before every update the best k of the archive, the *elites*, are chosen by swaps from the elites
+   so far, from a greedy choice and from a random one.
 3. Each policy is trained for the users of its elite, softly as in
    :mod:`~handful.assignment.soft_em`, by the same learner as in EM.
 4. In the end each policy imitates its elite.
 
-An archived episode is what a policy can do only where the same actions lead to the same outcomes. In
-environments with chance it may have been luck, and the method promises too much.
+An archived episode is what a policy can do only where the same actions lead to the same outcomes.
+In environments with chance it may have been luck, and the method promises too much.
 """
 
 from dataclasses import dataclass
@@ -111,20 +111,23 @@ class EliteEM(AssignmentMethod):
 
     def reassign(self, key: PRNGKey, state: EliteEMState, feedback: Feedback) -> EliteEMState:
         """EM's E-step at first; later users go to the elite that serves them best."""
-        assert feedback.episodes is not None
-        num_policies = len(state.elites)
-        enough = jnp.sum(feedback.episodes.is_filled) >= num_policies
+        episodes = feedback.episodes
+        assert episodes is not None
+        enough = jnp.sum(episodes.is_filled) >= len(state.elites)
         return jax.lax.cond(
             (feedback.update >= self.settling) & enough,
-            lambda: self._led(key, state, feedback.returns, feedback.episodes),
+            lambda: self._led(key, state, feedback.returns, episodes),
             lambda: EliteEMState(_EM.reassign(key, state.em, feedback), state.elites),
         )
 
     def worth(
         self, state: EliteEMState, returns: Float[Array, "E D"], episodes: RememberedEpisodes
     ) -> Float[Array, " E"]:
-        """What episodes would add to the elites, nearly: by how much they serve users better, or
-        worse by less than :data:`NEAR`; before there are elites, what all users get together."""
+        """What episodes add to the elites, or nearly add.
+
+        That is by how much they serve users better, or worse by less than :data:`NEAR`. Before
+        there are elites it is what all users get together.
+        """
         judges = _judges(episodes.coefficients)
         earned = returns @ judges.T
         have = jnp.max(episodes.returns[state.elites] @ judges.T, axis=0)
@@ -178,7 +181,7 @@ def _elect(
 ) -> Int[Array, " K"]:
     """The best rows that swaps lead to, from the elites so far, from greed and from chance.
 
-    Each place is for one policy: rows from elsewhere are given to the policies that are now nearest.
+    Each place is one policy's: rows from elsewhere are given to the policies that are now nearest.
 
     Args:
         present: what the policies earn now, or their elites.

@@ -122,7 +122,7 @@ class Sweep:
         config = request.config
         choices = (
             (self.tasks, request.task),
-            (self.methods, config.method),
+            (self.methods, request.method),
             (self.policies, config.num_policies),
             (self.seeds, config.seed),
             (self.variants, request.variant),

@@ -27,8 +27,9 @@ class Train:
     out: Path
     """A new folder for the run."""
 
-    method: str = "em"
-    """Who is served by whom: em, end-to-end, cluster, random, fixed, or one of ours (README)."""
+    method: str = "auto"
+    """Who is served by whom: auto (the one of ours that suits the task), em, end-to-end, cluster,
+    random, fixed, or another of ours (README)."""
 
     seed: int = 0
     """Of everything random; the same seed gives the same result."""

@@ -1,9 +1,9 @@
 """Episodes worth remembering, whichever policy played them.
 
 All reward features of every transition are known, so an episode can be judged for any user and any
-policy, long after the policy that played it has gone on (hindsight, as in Andrychowicz et al. 2017).
-An archive keeps those that are worth most, with what was seen and done in them, as Go-Explore does
-(Ecoffet et al. 2021).
+policy, long after the policy that played it has gone on (hindsight, as in Andrychowicz et al.
+2017). An archive keeps those that are worth most, with what was seen and done in them, as
+Go-Explore does (Ecoffet et al. 2021).
 """
 
 from collections.abc import Callable
@@ -65,7 +65,9 @@ class EpisodeArchive(eqx.Module):
         environment = problem.environment
         space, length = environment.action_space, min(environment.time_limit, num_steps)
         is_box = isinstance(space, Box)
-        actions = jnp.zeros((size, length, space.size)) if is_box else jnp.zeros((size, length), int)
+        actions = (
+            jnp.zeros((size, length, space.size)) if is_box else jnp.zeros((size, length), int)
+        )
         return cls(
             returns=jnp.zeros((size, problem.num_features)),
             marks=jnp.full(size, jnp.nan),
@@ -96,7 +98,9 @@ class EpisodeArchive(eqx.Module):
         # Policy by policy: users times episodes of the whole batch would take much memory.
         worth = jax.lax.map(lambda r: worth_fn(r.reshape(-1, r.shape[-1])), returns).reshape(-1)
         fits = (lengths > 0) & (lengths <= self.observations.shape[1])
-        is_different = _first_of_equals(marks.reshape(-1)) & ~jnp.isin(marks, self.marks).reshape(-1)
+        is_different = _first_of_equals(marks.reshape(-1)) & ~jnp.isin(marks, self.marks).reshape(
+            -1
+        )
         worth = jnp.where(fits.reshape(-1) & is_different, worth, -jnp.inf)
         worth, chosen = jax.lax.top_k(worth, min(NEWCOMERS, len(self.lengths), len(worth)))
 
@@ -131,7 +135,7 @@ class EpisodeArchive(eqx.Module):
 def _whole_episodes(
     batch: Transitions, is_new: Bool[Array, "K B"], time_limit: int
 ) -> tuple[Int[Array, "K T B"], Int[Array, "K T B"], Float[Array, "K T B D"]]:
-    """For each step: when its episode began, how long it was if it ended whole (else 0), its return.
+    """For each step: when its episode began, how long it was if it ended whole, else 0, and returns.
 
     Returns are up to and with that step, from the episode's beginning or the batch's.
     """

@@ -20,6 +20,7 @@ class RunRequest:
         config: the run's settings.
         folder: where the run is kept.
         variant: the name of the study's variant that it belongs to, or nothing.
+        asked: the method's name in the study, which may be ``auto``.
     """
 
     task: str
@@ -27,6 +28,7 @@ class RunRequest:
     config: TrainConfig
     folder: Path
     variant: str = ""
+    asked: str = ""
 
     @property
     def digest(self) -> str:
@@ -50,8 +52,12 @@ class RunRequest:
     @property
     def label(self) -> str:
         """The method's name in tables and figures; a variant stands there as one of its own."""
-        method = self.config.method
-        return f"{method} ({self.variant})" if self.variant else method
+        return f"{self.method} ({self.variant})" if self.variant else self.method
+
+    @property
+    def method(self) -> str:
+        """The method as the study names it."""
+        return self.asked or self.config.method
 
     @property
     def transitions(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from handful.errors import HandfulError
 from handful.experiments.requests import RunRequest
 from handful.problem import make, run_parameters
-from handful.training.config import TrainConfig, learner_settings, method_settings
+from handful.training.config import make_config
 
 LISTS = ("tasks", "methods", "policies", "seeds")
 REQUIRED = (*LISTS, "steps", "out", "results")
@@ -109,21 +109,23 @@ class Study:
         ):
             problem = problems[task]
             problem.check_budget(num_policies)
-            config = TrainConfig(
-                num_policies=num_policies,
-                method=method,
-                method_settings=method_settings(
-                    problem, method, self.preset, self.method_settings.get(method, {})
-                ),
+            config = make_config(
+                problem,
+                num_policies,
+                method,
+                self.preset,
+                self.settings,
+                self.method_settings.get(method, {}),
                 steps=self.steps,
                 seed=seed,
-                ppo=learner_settings(problem, num_policies, self.preset, self.settings, method),
                 **self.training,
             )
             run = f"{task}-{method}-k{num_policies}-seed{seed}"
             name = f"{run}-{variant}" if variant else run
             folder = self.out / name.replace(":", "-")
-            requests.append(RunRequest(task, parameters[task, seed], config, folder, variant))
+            requests.append(
+                RunRequest(task, parameters[task, seed], config, folder, variant, asked=method)
+            )
         return requests
 
 
@@ -249,7 +251,7 @@ def offered(requests: Sequence[RunRequest]) -> dict[str, list[Any]]:
     """What a part of a study can be chosen by: every value that its runs have."""
     columns = {
         "tasks": [request.task for request in requests],
-        "methods": [request.config.method for request in requests],
+        "methods": [request.method for request in requests],
         "policies": [request.config.num_policies for request in requests],
         "seeds": [request.config.seed for request in requests],
         "variants": [request.variant for request in requests if request.variant],

@@ -21,9 +21,7 @@ class Categorical(eqx.Module):
         if random_share == 0.0:
             return self
         log_probs = jax.nn.log_softmax(self.logits) + math.log1p(-random_share)
-        return Categorical(
-            jnp.logaddexp(log_probs, math.log(random_share / self.logits.shape[-1]))
-        )
+        return Categorical(jnp.logaddexp(log_probs, math.log(random_share / self.logits.shape[-1])))
 
     def sample(self, key: PRNGKey) -> Int[Array, "*batch"]:
         """One action for each batch entry."""

@@ -12,6 +12,7 @@ from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig, preset
 from handful.problem import RMDP
+from handful.training.auto import concrete_method
 from handful.validation import check_numbers
 
 
@@ -111,31 +112,42 @@ class TrainConfig:
             ) from None
 
 
-def learner_settings(
+def make_config(
     problem: RMDP,
     num_policies: int,
+    method: str,
     preset_name: str,
-    changes: Mapping[str, Any],
-    method: str = "em",
-) -> PPOConfig:
-    """A preset, with what suits the problem at this budget and the method, with the changes.
+    settings: Mapping[str, Any] | None = None,
+    method_settings: Mapping[str, Any] | None = None,
+    **others: Any,
+) -> TrainConfig:
+    """A run's settings: a preset, what suits the problem and the method, and the changes to both.
+
+    Args:
+        method: a method's name, or ``auto`` for the one that suits the problem.
+        settings: of the learner, that differ.
+        method_settings: of the method, that differ.
+        others: fields of :class:`TrainConfig`.
 
     Raises:
-        HandfulError: for a budget that does not fit the problem, a preset or setting that does not
-            exist, or a value out of range.
+        HandfulError: for a budget that does not fit the problem, a method, preset or setting that
+            does not exist, or a value out of range.
     """
     problem.check_budget(num_policies)
+    method = concrete_method(problem, method)
     suited = dict(problem.learner_settings(num_policies, preset_name))
     if method in METHODS:
         suited |= METHODS[method].learner_settings
-    return preset(preset_name, **{**suited, **changes})
-
-
-def method_settings(
-    problem: RMDP, method: str, preset_name: str, changes: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What suits the problem better than the method's defaults, with the caller's changes."""
-    return {**problem.method_settings(method, preset_name), **changes}
+    return TrainConfig(
+        num_policies=num_policies,
+        method=method,
+        method_settings={
+            **problem.method_settings(method, preset_name),
+            **(method_settings or {}),
+        },
+        ppo=preset(preset_name, **{**suited, **(settings or {})}),
+        **others,
+    )
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,13 +21,17 @@ from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
 from handful.training.checkpoint import save_state
-from handful.training.config import TrainConfig, learner_settings
-from handful.training.config import method_settings as suited_method_settings
+from handful.training.config import TrainConfig, make_config
 from handful.training.health import check_finite, telling_what_is_kept
 from handful.training.intervention import finish, intervene
 from handful.training.opening import load_run_state, open_run
 from handful.training.pace import Clock, seconds_before
-from handful.training.preflight import check_method, check_normalisation, check_shapes
+from handful.training.preflight import (
+    check_exploration,
+    check_method,
+    check_normalisation,
+    check_shapes,
+)
 from handful.training.record import (
     describe_run,
     evaluation_record,
@@ -69,7 +73,7 @@ class TrainResult:
 def train(
     problem: RMDP,
     num_policies: int,
-    method: str = "em",
+    method: str = "auto",
     *,
     steps: int = 1_000_000,
     seed: int = 0,
@@ -86,7 +90,8 @@ def train(
     Args:
         problem: from :func:`handful.make`, or your own :class:`~handful.problem.RMDP`.
         num_policies: the budget, from 1 to the number of users.
-        method: the assignment method's name.
+        method: the assignment method's name; ``auto`` takes the one that suits the problem
+            (:mod:`handful.training.auto`).
         steps: transitions per policy.
         seed: of everything random in training; the same seed gives the same result.
         preset: the learner's settings by name, ``paper`` or ``fast``.
@@ -103,15 +108,17 @@ def train(
         HandfulError: for anything in the request or the problem that the caller can mend.
         TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
     """
-    config = TrainConfig(
-        num_policies=num_policies,
-        method=method,
-        method_settings=suited_method_settings(problem, method, preset, method_settings or {}),
+    config = make_config(
+        problem,
+        num_policies,
+        method,
+        preset,
+        settings,
+        method_settings,
         steps=steps,
         seed=seed,
         threads=threads,
         overlap=overlap,
-        ppo=learner_settings(problem, num_policies, preset, settings or {}, method),
     )
     return train_with_config(problem, config, out, callbacks)
 
@@ -127,6 +134,7 @@ def train_with_config(
     check_shapes(problem)
     check_normalisation(problem, config)
     check_method(problem, config)
+    check_exploration(problem, config)
     folder = None
     if out is not None:
         folder = RunFolder(out)

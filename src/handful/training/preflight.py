@@ -2,7 +2,7 @@
 
 import jax
 
-from handful.environment import HostEnvironment, num_symbols, outcome_shape
+from handful.environment import Box, HostEnvironment, num_symbols, outcome_shape
 from handful.errors import HandfulError
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
@@ -32,6 +32,20 @@ def check_method(problem: RMDP, config: TrainConfig) -> None:
             f"The method '{config.method}' aims at outcomes that a policy might keep up, and the "
             f"problem '{problem.name}' names none: give its RMDP constant_outcomes, or choose "
             f"another method."
+        )
+
+
+def check_exploration(problem: RMDP, config: TrainConfig) -> None:
+    """Continuous actions have chance of their own, which is learnt.
+
+    Raises:
+        HandfulError: if they are to be random besides.
+    """
+    if config.ppo.random_actions and isinstance(problem.environment.action_space, Box):
+        raise HandfulError(
+            f"The setting random_actions (here with the method '{config.method}') is for finite "
+            f"actions, and those of '{problem.name}' are continuous: set it to 0, or choose another "
+            f"method."
         )
 
 

@@ -8,7 +8,7 @@ import handful
 from handful.envs.mujoco.motion import Motion
 from handful.errors import HandfulError
 from handful.learner.config import preset
-from handful.training.config import method_settings
+from handful.training.config import make_config
 
 TOP_SPEEDS = {"half-cheetah": 4.0, "ant": 3.0, "hopper": 2.5, "walker2d": 2.5}
 
@@ -68,10 +68,11 @@ def test_settings_fit_the_learner(name, preset_name):
 
 def test_em_waits_longer_for_robots_unless_told_otherwise():
     problem = handful.make("hopper")
-    assert method_settings(problem, "em", "paper", {}) == {"warm_up": 100}
-    assert method_settings(problem, "em", "fast", {}) == {"warm_up": 100}
-    assert method_settings(problem, "em", "paper", {"warm_up": 5}) == {"warm_up": 5}
-    assert method_settings(problem, "random", "paper", {}) == {}
+    for name in ("paper", "fast"):
+        assert make_config(problem, 2, "em", name).method_settings == {"warm_up": 100}
+    changed = make_config(problem, 2, "em", "paper", method_settings={"warm_up": 5})
+    assert changed.method_settings == {"warm_up": 5}
+    assert make_config(problem, 2, "random", "paper").method_settings == {}
 
 
 @pytest.mark.parametrize(

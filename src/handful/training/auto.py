@@ -1,0 +1,26 @@
+"""The method ``auto``: the one of ours that has been shown to suit a problem of this kind.
+
+What is known of a problem before training decides, and nothing that happens in it:
+
+* It names outcomes that a policy might keep up (``RMDP.constant_outcomes``): ``planned-em``.
+* Its actions are finite and nothing is left to chance, so that an episode that was played once can
+  be played again: ``elite-em``.
+* Otherwise ``em``, which the others have not been shown to beat there.
+
+``docs/methods.md`` has the measurements.
+"""
+
+from handful.collect.determinism import is_deterministic
+from handful.problem import RMDP
+
+AUTO = "auto"
+"""The method's name."""
+
+
+def concrete_method(problem: RMDP, method: str) -> str:
+    """The method of that name, or what ``auto`` stands for at this problem."""
+    if method != AUTO:
+        return method
+    if problem.constant_outcomes is not None:
+        return "planned-em"
+    return "elite-em" if is_deterministic(problem) else "em"
