@@ -24,11 +24,13 @@ class RememberedEpisodes(NamedTuple):
     Attributes:
         returns: in features.
         is_filled: which rows hold an episode.
+        born: the update before which each was played.
         coefficients: C, that turn features into what users earn.
     """
 
     returns: Float[Array, "M D"]
     is_filled: Bool[Array, " M"]
+    born: Int[Array, " M"]
     coefficients: Float[Array, "N D"]
 
 
@@ -39,11 +41,13 @@ class Feedback(NamedTuple):
         returns: Q [N, K]: the moving average of each user's undiscounted return from each policy
             (equation 10).
         update: updates done so far.
+        num_updates: of the whole run.
         episodes: that the run remembers; None where the method remembers none.
     """
 
     returns: Float[Array, "N K"]
     update: Int[Array, ""]
+    num_updates: int
     episodes: RememberedEpisodes | None = None
 
 
@@ -150,8 +154,12 @@ class AssignmentMethod(ABC):
         raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
 
     def demonstrated(self, state: PyTree) -> Int[Array, " K"]:
-        """The remembered episode that each policy is to imitate, or -1; these are not forgotten."""
+        """The remembered episode that each policy is to imitate, or -1."""
         raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
+
+    def unforgettable(self, state: PyTree) -> Int[Array, " R"]:
+        """Episodes that stay remembered, whatever comes; -1 for none."""
+        return self.demonstrated(state)
 
     def imitates(self, update: Int[Array, ""], num_updates: int) -> Bool[Array, ""]:
         """Whether policies imitate these episodes in this update, instead of learning by reward."""

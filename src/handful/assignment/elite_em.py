@@ -25,9 +25,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.assignment.base import (
+    FRESH,
     AssignmentMethod,
     Feedback,
+    Intervention,
     RememberedEpisodes,
+    Scene,
     one_hot_assignment,
 )
 from handful.assignment.choice import greedy_choice, swap, total_gain
@@ -51,18 +54,25 @@ class EliteEMState(NamedTuple):
     Attributes:
         em: who is served by whom, and what each policy is trained for.
         elites: [K] rows of the archive; -1 while there are none.
+        earlier: the last elites of each round before; -1 where there was none.
     """
 
     em: EMState
     elites: Int[Array, " K"]
+    earlier: Int[Array, "R K"]
 
 
 @dataclass(frozen=True)
 class EliteEM(AssignmentMethod):
-    """EM first; then the best k remembered episodes lead the policies.
+    """Rounds of EM whose policies are led by the best remembered episodes; then the best of all.
 
     Attributes:
-        settling: updates of plain EM, in which policies learn to do anything at all.
+        rounds: with new policies and users dealt out anew, whose elites are their own episodes.
+            A run too short for them is a single round.
+        exploring: the share of the updates that goes to the rounds. After them elites are chosen
+            among the episodes of all.
+        settling: updates of plain EM in each round, in which policies learn to do anything at all.
+        landing: updates after the rounds in which policies imitate the elites of all of them.
         imitating: the share of the run, its last, in which policies imitate their elites.
         temperature: of what policies are trained for (:class:`~handful.assignment.soft_em.SoftEM`).
         archive_size: episodes that are remembered.
@@ -74,21 +84,26 @@ class EliteEM(AssignmentMethod):
         "final_entropy_coefficient": 0.003,
     }
 
+    rounds: int = 2
+    exploring: float = 0.65
     settling: int = 40
+    landing: int = 20
     imitating: float = 0.05
     temperature: float = 0.02
-    archive_size: int = 1000
+    archive_size: int = 2000
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        if self.settling < 0:
-            raise HandfulError(f"settling must be 0 or more updates, not {self.settling}.")
-        if not 0.0 < self.imitating < 1.0:
-            raise HandfulError(f"imitating is a share, between 0 and 1, not {self.imitating}.")
+        for name, least in (("rounds", 1), ("settling", 0), ("landing", 0), ("archive_size", 1)):
+            if getattr(self, name) < least:
+                raise HandfulError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        for name in ("exploring", "imitating"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise HandfulError(
+                    f"{name} is a share, between 0 and 1, not {getattr(self, name)}."
+                )
         if not self.temperature > 0.0:
             raise HandfulError(f"The temperature must be positive, not {self.temperature}.")
-        if self.archive_size < 1:
-            raise HandfulError(f"archive_size must be at least 1, not {self.archive_size}.")
 
     @property
     def remembers(self) -> int:
@@ -97,9 +112,9 @@ class EliteEM(AssignmentMethod):
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EliteEMState:
         """A random, balanced assignment, and no elites."""
-        return EliteEMState(
-            _EM.init(key, num_users, num_policies), jnp.full(num_policies, -1, jnp.int32)
-        )
+        em = _EM.init(key, num_users, num_policies)
+        none = jnp.full((self.rounds, num_policies), -1, jnp.int32)
+        return EliteEMState(em, elites=none[0], earlier=none)
 
     def weights(self, state: EliteEMState) -> Float[Array, "N K"]:
         """One-hot rows."""
@@ -109,15 +124,31 @@ class EliteEM(AssignmentMethod):
         """EM's, or the users of the elites, softly."""
         return state.em.trained
 
+    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
+        """The beginning of every round but the first."""
+        del num_policies
+        return self._round_starts(num_updates)[1:]
+
+    def intervene(self, key: PRNGKey, state: EliteEMState, scene: Scene) -> Intervention:
+        """Begin a round; the elites of the last one stay remembered."""
+        number = self._round_starts(scene.num_updates).index(scene.update)
+        fresh = self.init(key, *state.em.served.shape)
+        earlier = state.earlier.at[number - 1].set(state.elites)
+        return Intervention(fresh._replace(earlier=earlier), np.full(len(state.elites), FRESH))
+
     def reassign(self, key: PRNGKey, state: EliteEMState, feedback: Feedback) -> EliteEMState:
         """EM's E-step at first; later users go to the elite that serves them best."""
         episodes = feedback.episodes
         assert episodes is not None
-        enough = jnp.sum(episodes.is_filled) >= len(state.elites)
+        starts = jnp.array(self._round_starts(feedback.num_updates))
+        start = starts[jnp.searchsorted(starts, feedback.update, side="right") - 1]
+        is_over = feedback.update >= self._rounds_end(feedback.num_updates)
+        may_lead = episodes.is_filled & (is_over | (episodes.born >= start))
+        since = feedback.update - start
         return jax.lax.cond(
-            (feedback.update >= self.settling) & enough,
-            lambda: self._led(key, state, feedback.returns, episodes),
-            lambda: EliteEMState(_EM.reassign(key, state.em, feedback), state.elites),
+            (since >= self.settling) & (jnp.sum(may_lead) >= len(state.elites)),
+            lambda: self._led(key, state, feedback.returns, episodes, may_lead),
+            lambda: state._replace(em=_EM.reassign(key, state.em, feedback._replace(update=since))),
         )
 
     def worth(
@@ -139,9 +170,27 @@ class EliteEM(AssignmentMethod):
         """The elites."""
         return state.elites
 
+    def unforgettable(self, state: EliteEMState) -> Int[Array, " R"]:
+        """The elites, and those of earlier rounds."""
+        return jnp.concatenate([state.elites, state.earlier.reshape(-1)])
+
     def imitates(self, update: Int[Array, ""], num_updates: int) -> Bool[Array, ""]:
-        """In the last share of the run."""
-        return update >= int((1.0 - self.imitating) * num_updates)
+        """After the rounds for a while, and in the last share of the run."""
+        landed = update - self._rounds_end(num_updates)
+        is_landing = (landed >= 0) & (landed < self.landing) & (landed < update)
+        return is_landing | (update >= int((1.0 - self.imitating) * num_updates))
+
+    def _round_starts(self, num_updates: int) -> tuple[int, ...]:
+        """The first update of each round; a single one where rounds would hardly be led."""
+        length = int(self.exploring * num_updates / self.rounds)
+        if length < 3 * self.settling:
+            return (0,)
+        return tuple(range(0, self.rounds * length, length))
+
+    def _rounds_end(self, num_updates: int) -> int:
+        """The update from which all episodes may lead; a single round has them all at once."""
+        starts = self._round_starts(num_updates)
+        return len(starts) * starts[1] if len(starts) > 1 else 0
 
     def _led(
         self,
@@ -149,18 +198,19 @@ class EliteEM(AssignmentMethod):
         state: EliteEMState,
         returns: Float[Array, "N K"],
         episodes: RememberedEpisodes,
+        may_lead: Bool[Array, " M"],
     ) -> EliteEMState:
         judges = _judges(episodes.coefficients)
         earned = episodes.returns @ judges.T
         present = jnp.where(
             state.elites[0] >= 0, earned[state.elites], returns[_drawn(len(returns))].T
         )
-        elites = _elect(key, earned, episodes.is_filled, state.elites, present)
+        elites = _elect(key, earned, may_lead, state.elites, state.earlier, present)
         by_elite = episodes.coefficients @ episodes.returns[elites].T
         chosen = greedy(by_elite, jnp.argmax(state.em.served, axis=1))
         served = one_hot_assignment(chosen, len(elites))
         trained = responsibilities(by_elite, self.temperature)
-        return EliteEMState(EMState(served, trained), elites)
+        return state._replace(em=EMState(served, trained), elites=elites)
 
 
 def _drawn(num_users: int) -> np.ndarray:
@@ -175,11 +225,12 @@ def _judges(coefficients: Float[Array, "N D"]) -> Float[Array, "J D"]:
 def _elect(
     key: PRNGKey,
     earned: Float[Array, "M J"],
-    is_filled: Bool[Array, " M"],
+    may_lead: Bool[Array, " M"],
     elites: Int[Array, " K"],
+    earlier: Int[Array, "R K"],
     present: Float[Array, "K J"],
 ) -> Int[Array, " K"]:
-    """The best rows that swaps lead to, from the elites so far, from greed and from chance.
+    """The best rows that swaps lead to, from elites, earlier ones, greed and chance.
 
     Each place is one policy's: rows from elsewhere are given to the policies that are now nearest.
 
@@ -187,15 +238,15 @@ def _elect(
         present: what the policies earn now, or their elites.
     """
     num_policies = len(elites)
-    floor = jnp.min(jnp.where(is_filled[:, None], earned, jnp.inf), axis=0)
-    gains = jnp.where(is_filled[:, None], earned - floor, 0.0)
-    greedy_rows = greedy_choice(gains, is_filled, num_policies)
-    chance = jnp.where(is_filled, jax.random.uniform(key, is_filled.shape), -1.0)
+    floor = jnp.min(jnp.where(may_lead[:, None], earned, jnp.inf), axis=0)
+    gains = jnp.where(may_lead[:, None], earned - floor, 0.0)
+    greedy_rows = greedy_choice(gains, may_lead, num_policies)
+    chance = jnp.where(may_lead, jax.random.uniform(key, may_lead.shape), -1.0)
     random_rows = jax.lax.top_k(chance, num_policies)[1]
-    first = jnp.where(elites[0] >= 0, elites, greedy_rows)
-    candidates = jax.lax.map(
-        lambda rows: swap(gains, is_filled, rows), jnp.stack([first, greedy_rows, random_rows])
-    )
+    known = jnp.concatenate([elites[None], earlier])
+    known = jnp.where((known >= 0) & may_lead[known], known, greedy_rows)
+    starts = jnp.concatenate([known, greedy_rows[None], random_rows[None]])
+    candidates = jax.lax.map(lambda rows: swap(gains, may_lead, rows), starts)
     totals = jax.vmap(lambda rows: total_gain(gains, rows))(candidates)
     # The elites go first: equally good ones do not replace them.
     best = jnp.argmax(totals)

@@ -46,6 +46,7 @@ class EpisodeArchive(eqx.Module):
         returns: undiscounted, in features.
         marks: numbers that tell episodes with different returns apart.
         lengths: in steps; 0 where there is no episode yet.
+        born: the update before which each was played.
         observations, actions: raw, of each step; zero after the end.
         is_new: [K, B] whether the next batch's first step begins an episode.
     """
@@ -53,6 +54,7 @@ class EpisodeArchive(eqx.Module):
     returns: Float[Array, "M D"]
     marks: Float[Array, " M"]
     lengths: Int[Array, " M"]
+    born: Int[Array, " M"]
     observations: Float[Array, "M L O"]
     actions: Array
     is_new: Bool[Array, "K B"]
@@ -72,6 +74,7 @@ class EpisodeArchive(eqx.Module):
             returns=jnp.zeros((size, problem.num_features)),
             marks=jnp.full(size, jnp.nan),
             lengths=jnp.zeros(size, jnp.int32),
+            born=jnp.zeros(size, jnp.int32),
             observations=jnp.zeros((size, length, environment.observation_size)),
             actions=actions,
             is_new=jnp.ones((num_policies, num_envs), bool),
@@ -83,13 +86,19 @@ class EpisodeArchive(eqx.Module):
         return self.lengths > 0
 
     def add(
-        self, batch: Transitions, time_limit: int, worth_fn: WorthFn, protected: Int[Array, " K"]
+        self,
+        batch: Transitions,
+        update: Int[Array, ""],
+        time_limit: int,
+        worth_fn: WorthFn,
+        protected: Int[Array, " R"],
     ) -> "EpisodeArchive":
         """Take in the batch's whole episodes that are worth more than what is there.
 
         An episode that began in an earlier batch or was cut before its time limit is no whole one.
 
         Args:
+            update: updates done before the batch was collected.
             worth_fn: of episodes; judges the new and the old alike.
             protected: rows that stay; -1 for none.
         """
@@ -113,9 +122,17 @@ class EpisodeArchive(eqx.Module):
             returns.reshape(-1, returns.shape[-1])[chosen],
             marks.reshape(-1)[chosen],
             lengths.reshape(-1)[chosen],
+            jnp.full(len(chosen), update),
             *episodes,
         )
-        kept = (self.returns, self.marks, self.lengths, self.observations, self.actions)
+        kept = (
+            self.returns,
+            self.marks,
+            self.lengths,
+            self.born,
+            self.observations,
+            self.actions,
+        )
 
         def place(leaf: Array, value: Array) -> Array:
             wide = enters.reshape(-1, *[1] * (value.ndim - 1))
@@ -135,7 +152,7 @@ class EpisodeArchive(eqx.Module):
 def _whole_episodes(
     batch: Transitions, is_new: Bool[Array, "K B"], time_limit: int
 ) -> tuple[Int[Array, "K T B"], Int[Array, "K T B"], Float[Array, "K T B D"]]:
-    """For each step: when its episode began, how long it was if it ended whole, else 0, and returns.
+    """For each step: when its episode began, how long it was if it ended whole (else 0), returns.
 
     Returns are up to and with that step, from the episode's beginning or the batch's.
     """

@@ -73,12 +73,8 @@ class PPOConfig:
         ):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         _require(0 <= self.gae_lambda <= 1, "gae_lambda", "between 0 and 1", self.gae_lambda)
-        _require(
-            0 <= self.random_actions < 1,
-            "random_actions",
-            "at least 0 and below 1",
-            self.random_actions,
-        )
+        share = self.random_actions
+        _require(0 <= share < 1, "random_actions", "at least 0 and below 1", share)
         for divisor in ("num_envs", "minibatch_size"):
             if self.batch_size % getattr(self, divisor):
                 raise HandfulError(

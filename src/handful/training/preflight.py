@@ -44,8 +44,8 @@ def check_exploration(problem: RMDP, config: TrainConfig) -> None:
     if config.ppo.random_actions and isinstance(problem.environment.action_space, Box):
         raise HandfulError(
             f"The setting random_actions (here with the method '{config.method}') is for finite "
-            f"actions, and those of '{problem.name}' are continuous: set it to 0, or choose another "
-            f"method."
+            f"actions, and those of '{problem.name}' are continuous: set it to 0, or choose "
+            f"another method."
         )
 
 

@@ -102,7 +102,7 @@ def _learn(
     archive, episodes = _remember(state, transitions, coefficients, problem, method)
 
     # Reassign: the E-step, or whatever the method does instead (equation 11).
-    feedback = Feedback(returns, state.update, episodes)
+    feedback = Feedback(returns, state.update, config.num_updates, episodes)
     assignment = method.reassign(assignment_key, state.assignment, feedback)
     alpha = method.weights(assignment)
     utilities = jnp.sum(alpha * returns, axis=1)
@@ -178,14 +178,18 @@ def _remember(
     before = state.archive
     if before is None:
         return None, None
-    known = RememberedEpisodes(before.returns, before.is_filled, coefficients)
+
+    def seen(archive: EpisodeArchive) -> RememberedEpisodes:
+        return RememberedEpisodes(archive.returns, archive.is_filled, archive.born, coefficients)
+
     archive = before.add(
         transitions,
+        state.update,
         problem.environment.time_limit,
-        lambda returns: method.worth(state.assignment, returns, known),
-        protected=method.demonstrated(state.assignment),
+        lambda returns: method.worth(state.assignment, returns, seen(before)),
+        protected=method.unforgettable(state.assignment),
     )
-    return archive, RememberedEpisodes(archive.returns, archive.is_filled, coefficients)
+    return archive, seen(archive)
 
 
 def _spacing(problem: RMDP, config: TrainConfig) -> int:
