@@ -28,7 +28,7 @@ UPDATES = 2000
 @contextlib.contextmanager
 def cluster(nodes):
     """A cluster's address, and what talks to it."""
-    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     command = [sys.executable, "-m", "tests.experiments.ray_cluster", str(nodes)]
     with subprocess.Popen(
         command,

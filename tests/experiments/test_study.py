@@ -63,7 +63,7 @@ def test_settings_reach_the_runs(study_file):
         ({"settings": 3}, "'settings' must hold 'name: value' pairs"),
         ({"method_settings": {"em": 3}}, "pairs for 'em' too"),
         ({"training": {"speed": 1}}, "'training' has no setting 'speed'"),
-        ({"training": {"return_mixing": 7}}, "return_mixing must be above 0"),
+        ({"training": {"return_mixing": 7.0}}, "return_mixing must be above 0"),
         ({"groups": {"a": {}}}, "'groups' must be a list"),
         ({"groups": [{}]}, "group 1 must say what it asks for otherwise"),
         ({"groups": [{"policies": [2]}, {"policies": 2}]}, "group 2, 'policies' must be a list"),
@@ -140,7 +140,7 @@ def test_variants_have_folders_and_labels_of_their_own(study_file):
             "no-change": {"settings": {"num_epochs": 3}},
         },
     )
-    plain, rare, discounted = read_study(path).runs()  # the third asks for nothing new
+    plain, discounted, rare = read_study(path).runs()  # no-change asks for nothing new
     assert (plain.label, plain.folder.name) == ("em", "resource-gathering-em-k3-seed0")
     assert rare.label == "em (rare)"
     assert rare.folder.name == "resource-gathering-em-k3-seed0-rare"

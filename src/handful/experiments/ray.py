@@ -7,8 +7,10 @@ sweep's own process makes the table from the same folders.
 
 import contextlib
 import logging
+import os
 import secrets
 import socket
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +55,12 @@ def run_on_ray(
     outcomes, unfinished = skip_finished(requests, observer, known)
     if not unfinished:
         return outcomes
-    with _connected(ray, address), terminating_raises(), _Marker(unfinished) as marker:
+    with (
+        _quiet_output(),
+        _connected(ray, address),
+        terminating_raises(),
+        _Marker(unfinished) as marker,
+    ):
         task = ray.remote(num_cpus=1, max_retries=MAX_RETRIES, retry_exceptions=False)(_execute)
         tasks = {}
         for request in longest_first(unfinished, known):
@@ -123,6 +130,23 @@ class _Marker:
 
     def __exit__(self, *_: object) -> None:
         self._path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _quiet_output() -> Iterator[None]:
+    """While entered, what is written to standard output goes to standard error.
+
+    Ray tells of lost nodes there, from native code too, and it would spoil the command's results.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextlib.contextmanager
