@@ -13,6 +13,7 @@ from handful.assignment.soft_em import SoftEM
 from handful.errors import HandfulError
 
 KEY = jax.random.key(0)
+NUM_UPDATES = 2000
 
 
 SIZES = st.sampled_from([(1, 1), (4, 2), (7, 3), (5, 5)])
@@ -113,7 +114,7 @@ def test_first_step_comes_after_the_warm_up():
     state = EMState(served, served)
     returns = jnp.array([[0.0, 1.0], [1.0, 0.0]])
     for update, expected in [(0, [0, 1]), (2, [0, 1]), (3, [1, 0]), (9, [1, 0])]:
-        after = method.reassign(KEY, state, Feedback(returns, jnp.array(update)))
+        after = method.reassign(KEY, state, Feedback(returns, jnp.array(update), NUM_UPDATES))
         assert method.weights(after).argmax(axis=1).tolist() == expected
         np.testing.assert_array_equal(method.training_weights(after), method.weights(after))
 
@@ -123,7 +124,7 @@ def test_emptied_policy_is_trained_for_a_user_who_stays_where_they_are_served_be
     served = one_hot_assignment(jnp.array([0, 1, 1]), 2)
     state = EMState(served, served)
     returns = jnp.array([[5.0, 0.0], [4.0, 0.0], [3.0, 0.0]])
-    after = method.reassign(KEY, state, Feedback(returns, jnp.array(0)))
+    after = method.reassign(KEY, state, Feedback(returns, jnp.array(0), NUM_UPDATES))
     assert method.weights(after).tolist() == [[1, 0], [1, 0], [1, 0]]
     assert method.training_weights(after).tolist() == [[1, 0], [1, 0], [1, 1]]
 
@@ -148,7 +149,7 @@ def test_e_steps_may_be_rare(kind):
     returns = jnp.array([[0.0, 1.0], [1.0, 0.0]])
     moved = []
     for update in range(10):
-        after = method.reassign(KEY, state, Feedback(returns, jnp.array(update)))
+        after = method.reassign(KEY, state, Feedback(returns, jnp.array(update), NUM_UPDATES))
         if method.weights(after).argmax(axis=1).tolist() == [1, 0]:
             moved.append(update)
         else:

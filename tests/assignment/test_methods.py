@@ -5,10 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from handful.assignment import METHODS, Feedback, make_method
+from handful.assignment import METHODS, Feedback, RememberedEpisodes, make_method
 from handful.errors import HandfulError
 
 NUM_USERS = 7
+NUM_UPDATES = 2000
+EPISODES = RememberedEpisodes(
+    returns=jax.random.normal(jax.random.key(3), (20, 4)),
+    is_filled=jnp.arange(20) < 15,
+    born=jnp.full(20, 900),
+    coefficients=jax.random.normal(jax.random.key(4), (NUM_USERS, 4)),
+)
 BUDGETS = pytest.mark.parametrize("num_policies", [1, 3, NUM_USERS], ids=lambda k: f"k={k}")
 
 
@@ -26,7 +33,8 @@ def test_every_user_has_a_distribution_over_policies_before_and_after_a_step(nam
     method = make_method(name, **settings_for(name, num_policies))
     state = method.init(jax.random.key(0), NUM_USERS, num_policies)
     returns = jax.random.normal(jax.random.key(1), (NUM_USERS, num_policies))
-    later = method.reassign(jax.random.key(2), state, Feedback(returns, jnp.array(1000)))
+    feedback = Feedback(returns, jnp.array(1000), NUM_UPDATES, EPISODES)
+    later = method.reassign(jax.random.key(2), state, feedback)
     for alpha in (method.weights(state), method.weights(later)):
         assert alpha.shape == (NUM_USERS, num_policies)
         assert (alpha >= 0).all()
@@ -62,7 +70,7 @@ def test_only_end_to_end_has_parameters(name):
     [
         ("e2e", {}, r"no assignment method named 'e2e'.*em, end-to-end, cluster, random, fixed"),
         ("end_to_end", {}, r"did you mean 'end-to-end'\?"),
-        ("em", {"warmup": 3}, "'em' has no setting 'warmup'; it has: warm_up"),
+        ("em", {"warmup": 3}, "'em' has no setting 'warmup'; it has: e_step_every, warm_up"),
         ("random", {"seed": 3}, "'random' has no setting 'seed'; it has: none"),
         ("fixed", {}, "needs an assignment"),
         ("em", {"warm_up": -1}, "warm_up must be 0 or more"),

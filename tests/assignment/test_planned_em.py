@@ -9,6 +9,7 @@ from handful.assignment.planned_em import LAST_WIDTH, PlannedEM
 from handful.errors import HandfulError
 
 KEY = jax.random.key(0)
+NUM_UPDATES = 2000
 TARGETS = np.arange(0.0, 10.01, 0.25)
 PAYOFFS = np.maximum(0.0, 1.0 - np.abs(np.arange(0.0, 10.01, 0.1)[:, None] - TARGETS))
 NOBODY = np.zeros((0, len(TARGETS)))
@@ -23,7 +24,9 @@ def planned(method, num_policies=2, num_updates=100):
 def trained(method, state, update, returns=None):
     returns = jnp.zeros(state.distance.shape) if returns is None else returns
     return np.asarray(
-        method.training_weights(method.reassign(KEY, state, Feedback(returns, jnp.array(update))))
+        method.training_weights(
+            method.reassign(KEY, state, Feedback(returns, jnp.array(update), NUM_UPDATES))
+        )
     )
 
 
@@ -71,7 +74,9 @@ def test_then_the_plan_is_held_and_then_em_decides():
     held = trained(method, state, 49, returns)
     np.testing.assert_array_equal(held, jax.nn.one_hot(state.policy, 2))
     # Users are served by the best policy all along.
-    served = method.weights(method.reassign(KEY, state, Feedback(returns, jnp.array(49))))
+    served = method.weights(
+        method.reassign(KEY, state, Feedback(returns, jnp.array(49), NUM_UPDATES))
+    )
     np.testing.assert_array_equal(served[:, 1], 1.0)
     released = trained(method, state, 50, returns)
     assert released[:, 1].all()

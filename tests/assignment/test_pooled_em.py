@@ -9,6 +9,7 @@ from handful.assignment import FRESH, Feedback, PooledEM, Scene, make_method
 from handful.errors import HandfulError
 
 KEY = jax.random.key(0)
+NUM_UPDATES = 2000
 
 
 def scene(update, pooled, is_last=False):
@@ -38,9 +39,9 @@ def test_a_round_starts_with_fresh_policies_and_another_deal():
     assert decision.sources.tolist() == [FRESH, FRESH]
     assert not np.array_equal(decision.state.em.served, state.em.served)
     returns = jnp.array([[1.0, 2.0]] * 6)
-    waiting = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(54)))
+    waiting = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(54), NUM_UPDATES))
     np.testing.assert_array_equal(waiting.em.served, decision.state.em.served)
-    moved = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(55)))
+    moved = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(55), NUM_UPDATES))
     np.testing.assert_array_equal(moved.em.served, [[0.0, 1.0]] * 6)
 
 
@@ -53,7 +54,7 @@ def test_after_the_last_round_em_goes_on_from_the_best_of_the_pool():
     assert served_by.tolist() == [0, 0, 3, 3]
     # No other warm-up: the first E-step may already move users.
     returns = jnp.array([[0.0, 1.0]] * 4)
-    moved = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(100)))
+    moved = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(100), NUM_UPDATES))
     np.testing.assert_array_equal(method.weights(moved), [[0.0, 1.0]] * 4)
 
 

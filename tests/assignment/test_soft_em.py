@@ -7,12 +7,13 @@ from handful.assignment import Feedback, SoftEM, make_method
 from handful.errors import HandfulError
 
 KEY = jax.random.key(0)
+NUM_UPDATES = 2000
 
 
 def step(method, returns, update=100):
     returns = jnp.asarray(returns, jnp.float32)
     state = method.init(KEY, *returns.shape)
-    return state, method.reassign(KEY, state, Feedback(returns, jnp.asarray(update)))
+    return state, method.reassign(KEY, state, Feedback(returns, jnp.asarray(update), NUM_UPDATES))
 
 
 def test_users_train_policies_by_how_little_these_are_behind():

@@ -33,6 +33,19 @@ def test_categorical_agrees_with_scipy(logits, actions):
 
 
 @settings(max_examples=25)
+@given(LOGITS, st.floats(0.01, 0.9))
+def test_softened_categorical_is_a_mixture_with_all_actions_alike(logits, share):
+    softened = Categorical(jnp.asarray(logits)).softened(share)
+    expected = (1 - share) * softmax(logits) + share / 4
+    np.testing.assert_allclose(softmax(softened.logits), expected, rtol=1e-4)
+
+
+def test_softened_by_nothing_is_the_same():
+    distribution = Categorical(jnp.array([1.0, 2.0]))
+    assert distribution.softened(0.0) is distribution
+
+
+@settings(max_examples=25)
 @given(MEANS, LOG_STDS, MEANS)
 def test_gaussian_agrees_with_scipy(mean, log_std, action):
     distribution = Gaussian(jnp.asarray(mean), jnp.asarray(log_std))

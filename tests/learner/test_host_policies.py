@@ -1,10 +1,11 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from handful.environment import Box, Discrete
-from handful.learner.networks import init_actor
+from handful.learner.networks import Actor, init_actor
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
 
@@ -34,6 +35,17 @@ def test_host_policies_compute_what_the_policies_do(space, share_hidden):
     else:
         np.testing.assert_allclose(outputs, there.mean, rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(here.log_std, there.log_std[:, 0])
+
+
+def test_random_actions_are_as_probable_on_the_host():
+    space = Discrete(4)
+    policies = some_policies(space, share_hidden=False)
+    policies = eqx.tree_at(lambda p: p.actor, policies, Actor(policies.actor.stack, None, 0.2))
+    observations = jax.random.normal(jax.random.key(9), (K, M, O))
+    here = jax.nn.log_softmax(policies.on_host()(np.asarray(observations)))
+    there = jax.nn.log_softmax(policies(observations).logits)
+    np.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-5)
+    assert np.exp(here).min() >= 0.2 / 4 - 1e-6
 
 
 def test_host_policies_stay_as_they_were_taken():

@@ -31,3 +31,19 @@ def test_five_policies_serve_the_papers_grid_well():
     assert result.evaluation.welfare >= 88.0
     optimum = handful.optimum(problem, num_policies=5)
     assert result.evaluation.welfare <= optimum.welfare + 1e-4
+
+
+def test_remembered_episodes_lead_to_the_optimum_of_a_small_grid():
+    """Exactly: nothing but imitation of the best episodes would end there."""
+    problem = handful.make("resource-gathering", height=3, width=3)
+    result = handful.train(
+        problem,
+        num_policies=2,
+        method="auto",
+        steps=60 * 1024,
+        settings={"batch_size": 1024, "num_epochs": 4, "learning_rate": 3e-3},
+        method_settings={"settling": 10, "imitating": 0.2, "archive_size": 300},
+    )
+    assert result.config.method == "elite-em"
+    optimum = handful.optimum(problem, num_policies=2)
+    assert result.evaluation.welfare == pytest.approx(optimum.welfare, abs=1e-3)

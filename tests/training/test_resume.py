@@ -20,6 +20,7 @@ METHODS = {
     "em": {"warm_up": 2},
     "end-to-end": {},
     "cluster": {"num_episodes": 4},  # clusters are made after update 3
+    "elite-em": {"exploring": 0.99, "settling": 0, "archive_size": 20},
     "pooled-em": {"rounds": 2, "exploring": 0.7, "warm_up": 1},  # rounds end after updates 2 and 4
 }
 
@@ -82,6 +83,7 @@ def stop_at(update, method, out, number=signal.SIGTERM):
     [
         ("em", 3, signal.SIGINT),
         ("end-to-end", 4, signal.SIGTERM),
+        ("elite-em", 2, signal.SIGTERM),
         ("cluster", 2, signal.SIGTERM),
         ("cluster", 3, signal.SIGTERM),
         ("cluster", 4, signal.SIGTERM),

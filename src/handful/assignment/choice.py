@@ -95,4 +95,4 @@ def _totals(
 ) -> Float[Array, " M"]:
     """The total gain with each row added; no row is chosen twice."""
     is_free = is_there & ~jnp.isin(jnp.arange(len(gains)), chosen)
-    return jnp.where(is_free, jnp.sum(jnp.maximum(gains, served), axis=1), -jnp.inf)
+    return jnp.where(is_free, jnp.sum(jnp.maximum(gains, served[None]), axis=1), -jnp.inf)

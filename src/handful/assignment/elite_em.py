@@ -163,7 +163,7 @@ class EliteEM(AssignmentMethod):
         earned = returns @ judges.T
         have = jnp.max(episodes.returns[state.elites] @ judges.T, axis=0)
         margin = NEAR * jnp.max(jnp.abs(have))
-        with_elites = jnp.sum(jnp.maximum(earned - have + margin, 0.0), axis=1)
+        with_elites = jnp.sum(jnp.maximum(earned - have[None] + margin, 0.0), axis=1)
         return jnp.where(state.elites[0] >= 0, with_elites, jnp.sum(earned, axis=1))
 
     def demonstrated(self, state: EliteEMState) -> Int[Array, " K"]:
@@ -239,7 +239,7 @@ def _elect(
     """
     num_policies = len(elites)
     floor = jnp.min(jnp.where(may_lead[:, None], earned, jnp.inf), axis=0)
-    gains = jnp.where(may_lead[:, None], earned - floor, 0.0)
+    gains = jnp.where(may_lead[:, None], earned - floor[None], 0.0)
     greedy_rows = greedy_choice(gains, may_lead, num_policies)
     chance = jnp.where(may_lead, jax.random.uniform(key, may_lead.shape), -1.0)
     random_rows = jax.lax.top_k(chance, num_policies)[1]
@@ -251,7 +251,7 @@ def _elect(
     # The elites go first: equally good ones do not replace them.
     best = jnp.argmax(totals)
     keeps_places = (best == 0) & (elites[0] >= 0)
-    matched = _matched(candidates[best], gains, present - floor)
+    matched = _matched(candidates[best], gains, present - floor[None])
     return jnp.where(keeps_places, candidates[0], matched).astype(jnp.int32)
 
 
@@ -261,7 +261,7 @@ def _matched(
     """The rows in the policies' order: the most similar pair first, by the cosine of gains."""
     similarity = _directions(gains[rows]) @ _directions(present).T
 
-    def pair(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+    def pair(_: Int[Array, ""], carry: tuple[Array, Array]) -> tuple[Array, Array]:
         order, similarity = carry
         row, policy = jnp.unravel_index(jnp.argmax(similarity), similarity.shape)
         similarity = similarity.at[row, :].set(-jnp.inf).at[:, policy].set(-jnp.inf)

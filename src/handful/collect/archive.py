@@ -143,7 +143,7 @@ class EpisodeArchive(eqx.Module):
 
     def demonstrations(self, rows: Int[Array, " K"]) -> Demonstrations:
         """These episodes, one for each policy; none where the row is -1."""
-        is_step = jnp.arange(self.observations.shape[1]) < self.lengths[rows][:, None]
+        is_step = jnp.arange(self.observations.shape[1])[None] < self.lengths[rows][:, None]
         return Demonstrations(
             self.observations[rows], self.actions[rows], is_step & (rows >= 0)[:, None]
         )
@@ -181,7 +181,7 @@ def _whole_episodes(
     over_time = (times, jnp.swapaxes(batch.features, 0, 1), jnp.swapaxes(ended, 0, 1))
     _, seen = jax.lax.scan(one_step, carry, over_time)
     starts, is_known, returns = (jnp.swapaxes(leaf, 0, 1) for leaf in seen)
-    lengths = times[:, None] + 1 - starts
+    lengths = times[None, :, None] + 1 - starts
     # Collectors on the host cut first episodes early, so that not all end at once.
     is_whole = is_known & (batch.terminated | (ended & (lengths == time_limit)))
     return starts, jnp.where(is_whole, lengths, 0), returns
@@ -190,7 +190,7 @@ def _whole_episodes(
 def _mark(returns: Float[Array, "*E D"]) -> Float[Array, "*E"]:
     """A number for each return; two that differ have the same one hardly ever."""
     direction = jax.random.normal(jax.random.key(0), returns.shape[-1:])
-    return jnp.sum(returns * direction, axis=-1)
+    return returns @ direction
 
 
 def _first_of_equals(marks: Float[Array, " E"]) -> Bool[Array, " E"]:
@@ -210,7 +210,7 @@ def _steps_of(
 ) -> tuple[Float[Array, "P L O"], Array]:
     """What was seen and done in the episodes that end at these places of a flat batch."""
     policy, _, env = jnp.unravel_index(chosen, starts.shape)
-    steps = jnp.arange(max_length)
+    steps = jnp.arange(max_length)[None]
     times = jnp.minimum(starts.reshape(-1)[chosen][:, None] + steps, starts.shape[1] - 1)
     is_step = steps < lengths.reshape(-1)[chosen][:, None]
 

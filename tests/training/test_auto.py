@@ -1,0 +1,30 @@
+import pytest
+
+import handful
+from handful.training.auto import concrete_method
+from handful.training.config import make_config
+from tests.environments import ContextualBandit, problem_of
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (handful.make("half-cheetah", users=4), "planned-em"),
+        (handful.make("resource-gathering", height=2, width=2), "elite-em"),
+        (problem_of(ContextualBandit()), "em"),
+    ],
+    ids=["outcomes", "no chance", "chance"],
+)
+def test_auto_stands_for_what_suits_the_problem(problem, expected):
+    assert concrete_method(problem, "auto") == expected
+    assert concrete_method(problem, "random") == "random"
+
+
+def test_a_run_records_what_auto_stood_for_and_its_settings():
+    config = make_config(
+        handful.make("resource-gathering", height=2, width=2), 2, "auto", "fast", steps=4096
+    )
+    assert config.method == "elite-em"
+    assert config.ppo.random_actions == 0.06
+    plain = make_config(handful.make("resource-gathering"), 2, "em", "fast")
+    assert plain.ppo.random_actions == 0.0
