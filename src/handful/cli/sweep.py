@@ -71,7 +71,8 @@ class Sweep:
                 results.write()
             say("handful: stopped; the same command goes on from here.")
             sys.exit(130)
-        written, summary = results.write()
+        errors = {o.request.digest: o.error for o in outcomes if o.error}
+        written, summary = results.write(errors)
         if self.json:
             runs = [describe(outcome) for outcome in outcomes]
             print_json({"runs": runs, "summary": summary, "files": [str(p) for p in written]})
@@ -116,13 +117,17 @@ class _Results:
     def parquet(self) -> Path:
         return self.study.results / f"{self.study.name}.parquet"
 
-    def write(self) -> tuple[list[Path], list[dict[str, Any]]]:
+    def write(
+        self, errors: dict[str, str] | None = None
+    ) -> tuple[list[Path], list[dict[str, Any]]]:
+        from handful.experiments.details import write_details
         from handful.experiments.table import build_table, stored_rows, summarize, write_table
         from handful.reports.figures import WelfareRow, write_welfare_figure
 
         table = build_table(self.requests, stored_rows(self.parquet))
         summary = summarize(table).to_dicts()
         written = write_table(self.parquet, table, self.command)
+        written += write_details(self.parquet, self.study, self.requests, self.command, errors)
         for task in self.study.tasks:
             rows = [row for row in summary if row["task"] == task]
             suffix = f"-{task.replace(':', '-')}" if len(self.study.tasks) > 1 else ""
