@@ -198,7 +198,7 @@ def _merged(
         schema={"digest": pl.String, "order": pl.Int64},
     )
     table = table.join(order, on="digest").sort("order", maintain_order=True)
-    return table.select(COLUMNS[kind])
+    return table.select(*COLUMNS[kind])
 
 
 def _traces(folder: RunFolder) -> list[dict[str, Any]]:

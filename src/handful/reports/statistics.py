@@ -49,7 +49,7 @@ def mean_and_error(scores: NumpyArray) -> tuple[float, float | None]:
     return float(scores.mean()), float(scores.std(ddof=1) / np.sqrt(len(scores)))
 
 
-def interquartile_mean(strata: Strata) -> NumpyArray:
+def interquartile_mean(strata: Strata) -> NumpyArray | np.floating:
     """[...] mean of the middle half of all strata's scores, pooled.
 
     A quarter of the runs, rounded down, is left out at either end.
@@ -59,7 +59,7 @@ def interquartile_mean(strata: Strata) -> NumpyArray:
     return pooled[..., cut : pooled.shape[-1] - cut].mean(axis=-1)
 
 
-def improvement(strata: Strata, others: Strata) -> NumpyArray:
+def improvement(strata: Strata, others: Strata) -> NumpyArray | np.floating:
     """[...] the chance that a run of the first method beats one of the second on the same stratum.
 
     The mean over strata of the Mann-Whitney statistic in [0, 1]; a tie counts one half.
@@ -138,11 +138,10 @@ def _estimate(value: float, samples: NumpyArray) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def _ends(samples: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-    """Of the percentile interval over the first axis."""
+def _ends(samples: NumpyArray) -> NumpyArray:
+    """[2, ...] of the percentile interval over the first axis."""
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
-    return low, high
+    return np.quantile(samples, [tail, 1 - tail], axis=0)
 
 
 def _check(strata: Strata) -> None:

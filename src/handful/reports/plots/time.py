@@ -51,7 +51,7 @@ def draw_welfare_against_time(
         courses: runs by the name of their group.
         looks: of the groups; otherwise they have the colours of the palette in turn.
     """
-    draw_courses(axis, courses, looks, unit=60)
+    draw_courses(axis, courses, looks, unit=60.0)
     axis.set_xlabel("minutes of training")
     axis.set_ylabel("welfare (mean return of a user)")
 
@@ -69,10 +69,9 @@ def draw_courses(
         colour, dashes = policy_colour(i), policy_dashes(i)
         if looks is not None:
             colour, dashes = looks[name].colour, (0.0, looks[name].dashes)
-        if len(runs) > 1:
-            for run in runs:
-                thin = {"color": colour, "linewidth": 0.3 * line_width, "alpha": 0.45}
-                axis.plot(run.seconds / unit, run.welfare, **thin)
+        thin = {"color": colour, "linewidth": 0.3 * line_width, "alpha": 0.45}
+        for run in runs:
+            axis.plot(run.seconds / unit, run.welfare, **thin)
         mean, label = mean_course(runs), f"{name} (mean of {len(runs)})"
         line = {"color": colour, "linestyle": dashes, "linewidth": line_width, "label": label}
         axis.plot(mean.seconds / unit, mean.welfare, **line)
