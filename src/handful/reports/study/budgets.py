@@ -1,8 +1,9 @@
 """Figures over the budget k: welfare (the paper's figures 2 and 3) and percent of the optimum."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -32,6 +33,10 @@ class Panel(NamedTuple):
     optimum: dict[int, float]
     kind: str
 
+    def to_list(self) -> list[Any]:
+        """As plain values."""
+        return [self.task, [list(astuple(row)) for row in self.rows], self.optimum, self.kind]
+
 
 def welfare_figure(
     collection: Collection, tasks: Sequence[str], name: str, title: str
@@ -47,7 +52,7 @@ def welfare_figure(
         "Mean over training seeds of the welfare on evaluation episodes, with standard errors, "
         "against the number of policies; dashed is what no policies can exceed.",
         _alt("Welfare", panels),
-        [list(panel) for panel in panels],
+        [panel.to_list() for panel in panels],
         partial(_build, panels, "welfare"),
         missing,
     )
@@ -65,7 +70,7 @@ def percent_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure 
         "Welfare in percent of the exact optimum (Resource Gathering) or of an upper bound on it "
         "(the robots), with standard errors over seeds.",
         _alt("Percent of the optimum", panels),
-        [list(panel) for panel in panels],
+        [panel.to_list() for panel in panels],
         partial(_build, panels, "% of the optimum"),
         [f"{task_title(t)}: no runs yet." for t in tasks if not collection.of(t)],
     )
@@ -127,7 +132,8 @@ def _label(axis: Axes, panel: Panel, is_alone: bool) -> None:
     axis.set_ylabel("")
     axis.set_xlim(min(budgets) / 1.35, max(budgets) * 1.35)
     if panel.kind == PERCENT_LINE:
-        axis.set_ylim(min(0.98 * min(row.welfare - row.stderr for row in panel.rows), 90), 101.5)
+        lowest = min(row.welfare - row.stderr for row in panel.rows)
+        axis.set_ylim(min(lowest - 0.08 * (100 - lowest), 90), 101.5)
     if not is_alone:
         axis.set_title(task_title(panel.task))
 

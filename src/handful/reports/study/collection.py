@@ -21,7 +21,7 @@ STUDIES_FILE = "studies.yaml"
 """In the folder of all results: which studies belong together, and what follows their methods' names."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """The runs of one method on one task with one budget: they differ in their seeds only.
 
