@@ -69,8 +69,8 @@ def write_details(
 def user_rows(request: RunRequest) -> Rows:
     """A row a user: what they want, who serves them and how well."""
     folder = RunFolder(request.folder)
-    record = folder.read_evaluation()
-    targets = record.get("attributes", {}).get("target") or [None] * len(record["users"])
+    record, problem = folder.read_evaluation(), folder.read_config()["problem"]
+    targets = problem.get("attributes", {}).get("target") or [None] * len(record["users"])
     velocities = _mean_velocities(folder, request.config.num_policies)
     served = zip(
         record["users"],
