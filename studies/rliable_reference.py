@@ -25,9 +25,7 @@ RESAMPLES = 20_000
 def improvement_strata(scores: dict, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
     """[runs, strata] of both methods, over the budgets that both were run at."""
     budgets = sorted(set(scores[first]) & set(scores[second]), key=int)
-    one, other = (
-        np.stack([scores[name][k] for k in budgets], axis=1) for name in (first, second)
-    )
+    one, other = (np.stack([scores[name][k] for k in budgets], axis=1) for name in (first, second))
     return one, other
 
 
@@ -53,9 +51,7 @@ def main() -> None:
         random_state=random,
     )
     improvement = {name: [values[name][0], *ends[name][:, 0]] for name in values}
-    values, ends = library.create_performance_profile(
-        tables, np.array(THRESHOLDS), reps=RESAMPLES
-    )
+    values, ends = library.create_performance_profile(tables, np.array(THRESHOLDS), reps=RESAMPLES)
     profile = {name: [values[name].tolist(), *ends[name].tolist()] for name in tables}
     content["rliable"] = {
         "iqm": {name: [float(v) for v in found] for name, found in iqm.items()},

@@ -1,7 +1,7 @@
 """Chromium without a screen, over its DevTools pipe: what a page does in a real browser.
 
-No driver is needed: messages are JSON, ended by a zero byte, on the browser's file descriptors 3 and
-4. Chromium is the system's own (``make test`` installs it where apt-get can).
+No driver is needed: messages are JSON, ended by a zero byte, on the browser's file descriptors 3
+and 4. Chromium is the system's own (``make test`` installs it where apt-get can).
 """
 
 import base64

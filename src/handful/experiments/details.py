@@ -166,9 +166,7 @@ def manifest(
     }
 
 
-def _state(
-    folder: RunFolder, digest: str, known: set[str], errors: Mapping[str, str]
-) -> str:
+def _state(folder: RunFolder, digest: str, known: set[str], errors: Mapping[str, str]) -> str:
     if folder.is_finished or digest in known:
         return "finished"
     if digest in errors:

@@ -33,9 +33,7 @@ class Speeds:
         return policies_by_target(self.targets, results.assignment, len(results.returns))
 
 
-def policies_by_target(
-    targets: NumpyArray, assignment: NumpyArray, num_policies: int
-) -> list[int]:
+def policies_by_target(targets: NumpyArray, assignment: NumpyArray, num_policies: int) -> list[int]:
     """[K] policies by the mean target [N] that they serve; those who serve nobody come last."""
     served = [targets[assignment == policy] for policy in range(num_policies)]
     means = [mine.mean() if len(mine) else np.inf for mine in served]

@@ -1,8 +1,8 @@
 """Statistics over the runs of a study, after Agarwal et al. 2021.
 
-*Deep Reinforcement Learning at the Edge of the Statistical Precipice*, NeurIPS 2021, sections 4.1 to
-4.3. Runs come in **strata**: one array of scores for each task and budget, one score a seed. Scores
-of different strata are only pooled where they are on one scale (percent of the optimum).
+*Deep Reinforcement Learning at the Edge of the Statistical Precipice*, NeurIPS 2021, sections 4.1
+to 4.3. Runs come in **strata**: one array of scores for each task and budget, one score a seed.
+Scores of different strata are only pooled where they are on one scale (percent of the optimum).
 
 The definitions are those of the authors' library rliable; docs/statistics.md says how the numbers
 were compared with it.
@@ -73,7 +73,7 @@ def improvement(strata: Strata, others: Strata) -> NumpyArray | np.floating:
 
 
 def profile(strata: Strata, thresholds: NumpyArray) -> NumpyArray:
-    """[..., thresholds] the share of runs whose score is above each threshold; strata weigh alike."""
+    """[..., thresholds] the share of runs with scores above each threshold; strata weigh alike."""
     shares = [(scores[..., None] > thresholds).mean(axis=-2) for scores in strata]
     return np.mean(shares, axis=0)
 
@@ -133,8 +133,8 @@ def _resampled(strata: Strata, resamples: int, seed: int) -> list[NumpyArray]:
     return [scores[rng.integers(0, len(scores), (resamples, len(scores)))] for scores in strata]
 
 
-def _estimate(value: float, samples: NumpyArray) -> Estimate:
-    low, high = _ends(samples)
+def _estimate(value: float, samples: NumpyArray | np.floating) -> Estimate:
+    low, high = _ends(np.asarray(samples))
     return Estimate(value, float(low), float(high))
 
 

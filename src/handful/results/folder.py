@@ -1,9 +1,10 @@
 """The files of a study's results: a row a run, and what figures need besides.
 
 ``NAME.parquet`` has a row a run. Beside it ``NAME-users.parquet`` has a row a user of a run,
-``NAME-curves.parquet`` some hundred moments of a run's training, ``NAME-walks.parquet`` every step of
-the policies' walks on a grid, and ``NAME.json`` says which runs were asked for and with what. A run is
-known by its digest in all of them. Runs from before these files were kept have none of their rows.
+``NAME-curves.parquet`` some hundred moments of a run's training, ``NAME-walks.parquet`` every step
+of the policies' walks on a grid, and ``NAME.json`` says which runs were asked for and with what. A
+run is known by its digest in all of them. Runs from before these files were kept have no rows in
+them.
 """
 
 from collections.abc import Mapping

@@ -114,7 +114,7 @@ def check_leaderboard(table: "pl.DataFrame", name: str) -> "pl.DataFrame":
 
 
 def merged(table: "pl.DataFrame", added: "pl.DataFrame") -> "pl.DataFrame":
-    """Both tables' rows, the best first within a task and budget; an added row replaces its like."""
+    """Both tables' rows, the best first within task and budget; an added row replaces its like."""
     pl = import_polars()
     kept = table.join(added.select(*KEY), on=list(KEY), how="anti")
     descending = [column == "welfare" for column in SORT]
@@ -139,8 +139,7 @@ def _typed(table: "pl.DataFrame", column: Column, name: str) -> "pl.DataFrame":
     lost = (before.is_not_null() & after.is_null()).arg_true()
     if len(lost):
         raise HandfulError(
-            f"{name}, row {lost[0] + 1}, column '{column.name}': {before[lost[0]]!r} is not "
-            f"{kind}."
+            f"{name}, row {lost[0] + 1}, column '{column.name}': {before[lost[0]]!r} is not {kind}."
         )
     return table.with_columns(after)
 

@@ -37,7 +37,7 @@ def run_row(task: str, method: str, policies: int, seed: int, welfare: float, **
 
 
 def write_results(folder: Path, rows: list[dict[str, Any]], **beside: Any) -> Path:
-    """A table of runs named as its folder, and what is given beside it (users=[...], manifest={})."""
+    """A table of runs named as its folder, and what is given beside it (users=..., ...)."""
     folder.mkdir(parents=True)
     parquet = folder / f"{folder.name}.parquet"
     pl.DataFrame(rows, infer_schema_length=None).write_parquet(parquet)

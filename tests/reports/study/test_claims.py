@@ -4,22 +4,21 @@ import numpy as np
 import pytest
 
 from handful.reports.study.assignments import Served
-from handful.reports.study.claims import (
-    CLAIMS,
+from handful.reports.study.claims import CLAIMS, claims_table
+from handful.reports.study.collection import read_collection
+from handful.reports.study.verdicts import (
     NO,
     NOT_RUN,
     PARTLY,
     UNDECIDED,
     YES,
     against,
-    claims_table,
     explained,
     fastest_together,
     is_higher,
     largest_share,
     overall,
 )
-from handful.reports.study.collection import read_collection
 from tests.reports.study.results import run_row, write_results
 
 

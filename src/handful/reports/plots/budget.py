@@ -1,4 +1,4 @@
-"""Welfare, or its share of the optimum, against the budget of policies: the paper's figures 2 and 3."""
+"""Welfare, or its share of the optimum, against the budget: the paper's figures 2 and 3."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

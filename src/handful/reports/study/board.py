@@ -149,9 +149,10 @@ def _pairs(flag: str, values: Mapping[str, Any]) -> list[str]:
 
 _INTRODUCTION = """# Leaderboard
 
-Made by `handful leaderboard` from [results/leaderboard.parquet](../results/leaderboard.parquet). Welfare is the mean over users of
-their return from the policy that serves them, on episodes that training never saw, with the policies' likeliest actions; ± is the
-standard error over training seeds. Percentages are of the exact optimum, or of an upper bound where "of a bound" is written.
+Made by `handful leaderboard` from [results/leaderboard.parquet](../results/leaderboard.parquet).
+Welfare is the mean over users of their return from the policy that serves them, on episodes that
+training never saw, with the policies' likeliest actions; ± is the standard error over training
+seeds. Percentages are of the exact optimum, or of an upper bound where "of a bound" is written.
 
 ## The format
 
@@ -160,24 +161,34 @@ One Parquet file, a row a method on a task with a budget:
 
 _HOW_TO = """Only one row may have the same task, policies, users, method, author and transitions.
 
-To add your method, write a Parquet file with your rows, here with polars, check it, and add it; then send both files:
+To add your method, write a Parquet file with your rows, here with polars, check it, and add it;
+then send both files:
 
 ```python
 import polars as pl
 
-pl.DataFrame(
-    {
-        "task": ["resource-gathering"], "policies": [3], "users": [25],
-        "method": ["my-method"], "author": ["me"], "seeds": [[0, 1, 2]], "transitions": [999_424],
-        "welfare": [88.0], "welfare_stderr": [0.3], "percent": [98.6], "percent_stderr": [0.3],
-        "optimum_kind": ["exact"], "command": ["python train.py --seeds 0 1 2"],
-    }
-).write_parquet("mine.parquet")
+row = {
+    "task": "resource-gathering",
+    "policies": 3,
+    "users": 25,
+    "method": "my-method",
+    "author": "me",
+    "seeds": [0, 1, 2],
+    "transitions": 999_424,
+    "welfare": 88.0,
+    "welfare_stderr": 0.3,
+    "percent": 98.6,
+    "percent_stderr": 0.3,
+    "optimum_kind": "exact",
+    "command": "python train.py --seeds 0 1 2",
+}
+pl.DataFrame([row]).write_parquet("mine.parquet")
 ```
 
     handful leaderboard --check mine.parquet    # what is wrong, with its row and column
-    handful leaderboard --add mine.parquet      # into results/leaderboard.parquet, and this page
+    handful leaderboard --add mine.parquet      # into the leaderboard, and onto this page
 
-`handful optimum TASK --policies K` has what the percentage is of, and `handful evaluate` measures welfare as it is meant here.
+`handful optimum TASK --policies K` has what the percentage is of, and `handful evaluate` measures
+welfare as it is meant here.
 
 ## Rows"""

@@ -146,9 +146,7 @@ def _alt(what: str, panels: Sequence[Panel]) -> str:
             key=lambda k: sum(row.num_policies == k for row in panel.rows),
         )
         means = ", ".join(
-            f"{row.method} {number(row.welfare)}"
-            for row in panel.rows
-            if row.num_policies == most
+            f"{row.method} {number(row.welfare)}" for row in panel.rows if row.num_policies == most
         )
         best = panel.optimum.get(most)
         limit = "" if best is None else f" of at most {number(best)}"

@@ -1,11 +1,8 @@
-"""The claims of the paper's section 4, each held against our numbers by a stated rule.
+"""The claims of the paper's section 4, each held against our numbers by a stated rule."""
 
-Differences count from two standard errors on: of the difference where both sides are means over
-seeds, of the mean where the other side is a number. Below that the verdict is "undecided".
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,14 +10,21 @@ from handful.reports.study.assignments import Served, served_by_target
 from handful.reports.study.collection import Cell, Collection
 from handful.reports.study.figures import GRID_TASK, ROBOTS
 from handful.reports.study.tables import Table, plus_minus
+from handful.reports.study.verdicts import (
+    NO,
+    NOT_RUN,
+    PARTLY,
+    UNDECIDED,
+    YES,
+    against,
+    explained,
+    fastest_together,
+    is_higher,
+    largest_share,
+    overall,
+)
 from handful.reports.study.walks import walked_maps
 from handful.reports.words import number, task_title
-
-YES, NO, PARTLY, UNDECIDED = "reproduced", "not reproduced", "partly", "undecided"
-NOT_RUN = "not yet run"
-
-ERRORS = 2.0
-"""Standard errors that a difference must have."""
 
 FLAT = 5.0
 """Points of welfare within which it counts as largely unchanged."""
@@ -69,34 +73,6 @@ def claims_table(collection: Collection) -> Table:
     )
 
 
-def against(cell: Cell, threshold: float) -> str:
-    """Whether a mean is above a number."""
-    if cell.mean > threshold:
-        return YES
-    return UNDECIDED if cell.mean + ERRORS * (cell.stderr or 0.0) > threshold else NO
-
-
-def is_higher(one: Cell, other: Cell) -> str:
-    """Whether one mean is above the other; one seed of either decides nothing."""
-    if one.stderr is None or other.stderr is None:
-        return UNDECIDED
-    error = ERRORS * float(np.hypot(one.stderr, other.stderr))
-    difference = one.mean - other.mean
-    return YES if difference > error else NO if difference < -error else UNDECIDED
-
-
-def overall(verdicts: Iterable[str], is_complete: bool = True) -> str:
-    """One verdict of several; what was not run is said, too."""
-    found = list(verdicts)
-    if not found:
-        return NOT_RUN
-    if len(set(found)) == 1:
-        verdict = found[0]
-    else:
-        verdict = PARTLY if YES in found else UNDECIDED if UNDECIDED in found else NO
-    return verdict if is_complete else f"{verdict}, as far as it was run"
-
-
 def _above(policies: int, threshold: float) -> Callable[[Collection], Finding]:
     def judge(collection: Collection) -> Finding:
         cells = [collection.one(GRID_TASK, label, policies) for label in OURS]
@@ -119,9 +95,7 @@ def _same_at_the_ends(collection: Collection) -> Finding:
         ]
         complete &= len(cells) == 3
         words += [f"k = {policies}: " + "; ".join(map(_shown, cells))] if cells else []
-        verdicts += [
-            YES if is_higher(one, cells[0]) == UNDECIDED else NO for one in cells[1:]
-        ]
+        verdicts += [YES if is_higher(one, cells[0]) == UNDECIDED else NO for one in cells[1:]]
     return Finding(". ".join(words) or "–", overall(verdicts, complete))
 
 
@@ -158,7 +132,7 @@ def _divides_the_map(collection: Collection) -> Finding:
         f"k = {m.policies}: {len(m.visited)} of {tiles} tiles, {number(m.mean_length)} steps"
         for m in maps
     )
-    falls = all(a.mean_length > b.mean_length for a, b in zip(maps, maps[1:], strict=False))
+    falls = all(a.mean_length > b.mean_length for a, b in pairwise(maps))
     verdicts = [YES if len(one.visited) == tiles else NO for one in maps]
     return Finding(words, overall([*verdicts, YES if falls else NO], len(maps) == 4))
 
@@ -166,7 +140,9 @@ def _divides_the_map(collection: Collection) -> Finding:
 def _cluster_is_flat(collection: Collection) -> Finding:
     budgets = (1, *_MIDDLE)
     cells = [c for k in budgets if (c := collection.one(GRID_TASK, "cluster", k))]
-    words = "; ".join(f"k = {cell.policies}: {plus_minus(cell.mean, cell.stderr)}" for cell in cells)
+    words = "; ".join(
+        f"k = {cell.policies}: {plus_minus(cell.mean, cell.stderr)}" for cell in cells
+    )
     if len(cells) < 2:
         return Finding(words or "–", NOT_RUN)
     means = [cell.mean for cell in cells]
@@ -226,24 +202,6 @@ def _of_groups(
         return Finding("; ".join(words) or "–", overall(verdicts, len(verdicts) == len(labels)))
 
     return judge
-
-
-def explained(one: Served) -> float:
-    """The share of the targets' variance that lies between the policies' groups, 0 to 1."""
-    means = np.array([one.targets[one.assignment == j].mean() for j in np.unique(one.assignment)])
-    group = np.unique(one.assignment, return_inverse=True)[1]
-    return float(np.var(means[group]) / np.var(one.targets))
-
-
-def largest_share(one: Served) -> float:
-    """The largest group's share of all users."""
-    return float(np.bincount(one.assignment).max() / len(one.assignment))
-
-
-def fastest_together(one: Served) -> float:
-    """Of the fastest tenth of users, the share on the policy that serves most of them."""
-    fastest = one.assignment[np.argsort(one.targets)[-max(1, len(one.targets) // 10) :]]
-    return float(np.bincount(fastest).max() / len(fastest))
 
 
 def _shown(cell: Cell) -> str:

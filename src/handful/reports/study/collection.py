@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 STUDIES_FILE = "studies.yaml"
-"""In the folder of all results: which studies belong together, and what follows their methods' names."""
+"""In the folder of all results: which studies belong together, and their methods' suffixes."""
 
 
 @dataclass(frozen=True, eq=False)

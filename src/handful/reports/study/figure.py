@@ -1,4 +1,4 @@
-"""What a figure of a study is, and how it is written: its data are known by a digest in its file."""
+"""What a figure of a study is, and how it is written: a digest of its data is in its file."""
 
 import hashlib
 import json

@@ -74,8 +74,6 @@ def write_figures(
     return [*written, out / PAGE]
 
 
-
-
 def _sorted_out(
     candidates: dict[str, StudyFigure | None],
 ) -> tuple[list[StudyFigure], list[str]]:

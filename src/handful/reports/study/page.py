@@ -39,9 +39,7 @@ def write_study_report(parquet: Path, asked: Mapping[str, Any] | None = None) ->
     return page
 
 
-def _page(
-    results: StudyResults, collection: Collection, manifest: Mapping[str, Any] | None
-) -> str:
+def _page(results: StudyResults, collection: Collection, manifest: Mapping[str, Any] | None) -> str:
     figures, left_out = general_figures(collection)
     del left_out  # of a study of one's own, not every figure is expected
     cells = collection.cells

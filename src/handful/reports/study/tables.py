@@ -102,9 +102,7 @@ def _welfare_row(cell: Cell) -> list[str]:
     ]
 
 
-def _improvement_row(
-    collection: Collection, task: str, first: str, other: str
-) -> list[str] | None:
+def _improvement_row(collection: Collection, task: str, first: str, other: str) -> list[str] | None:
     pairs = []
     for k in sorted({cell.policies for cell in collection.of(task, first)}):
         one, two = collection.one(task, first, k), collection.one(task, other, k)

@@ -61,7 +61,11 @@ def training_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure
             for task, clocks in rows.items()
         },
         lambda: _training(rows),
-        [f"{task_title(task)}: no learning curves were kept." for task in tasks if task not in rows],
+        [
+            f"{task_title(task)}: no learning curves were kept."
+            for task in tasks
+            if task not in rows
+        ],
     )
 
 

@@ -71,9 +71,7 @@ def walked_maps(collection: Collection, task: str, label: str = LABEL) -> list[W
                 start = np.array([grid.start])
                 full = [np.concatenate([start, walk]) for walk in walks]
                 served = _served(collection, digest, grid)
-                found.append(
-                    WalkedMap(cell.policies, seed, grid, full, served, float(welfare))
-                )
+                found.append(WalkedMap(cell.policies, seed, grid, full, served, float(welfare)))
                 break
     return found
 
