@@ -142,7 +142,9 @@ def write_figure(
         identifier: kept in the file's metadata.
         is_tight: cut the paper to what is drawn, else keep its size.
     """
-    with mpl.rc_context(_STYLE | dict(style or {})), warnings.catch_warnings():
+    settings = _STYLE.copy()
+    settings.update(style or {})
+    with mpl.rc_context(settings), warnings.catch_warnings():
         # A user's name may hold characters that the font lacks; they are drawn as boxes, and the
         # report's tables have the names in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -94,6 +94,16 @@ def assignments_figure(
     )
 
 
+def with_targets(collection: Collection) -> list[str]:
+    """The tasks with a run whose users' targets were kept."""
+    known = collection.users.drop_nulls("target")["digest"].unique().to_list()
+    return [
+        task
+        for task in collection.tasks
+        if any(digest in known for cell in collection.of(task) for digest in cell.digests)
+    ]
+
+
 def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure | None:
     """Users from worst to best served, a line a method, a panel a task; None without data."""
     panels: dict[str, dict[str, NumpyArray]] = {}

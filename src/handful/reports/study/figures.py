@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from handful.reports.study.assignments import assignments_figure, spread_figure
+from handful.reports.study.assignments import (
+    assignments_figure,
+    spread_figure,
+    with_targets,
+)
 from handful.reports.study.budgets import percent_figure, welfare_figure
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
@@ -46,7 +50,7 @@ def general_figures(collection: Collection) -> tuple[list[StudyFigure], list[str
         "training": training_figure(collection, tasks),
         "spread": spread_figure(collection, tasks),
         "profiles": profiles_figure(collection, tasks),
-        "assignments": assignments_figure(collection, tasks, "assignments"),
+        "assignments": assignments_figure(collection, with_targets(collection), "assignments"),
     }
     if GRID_TASK in tasks:
         candidates["walks"] = walks_figure(collection, GRID_TASK)
