@@ -170,7 +170,7 @@ def _histograms(
             axis.yaxis.set_major_locator(MaxNLocator(2, integer=True))
             if j == 0:
                 axis.set_title(label)
-            if i == 0 and len(tasks) > 1:
+            if i == 0:
                 axis.set_title(task_title(task), loc="right")
     figure.supxlabel("target velocity (m/s)", fontsize=7)
     figure.supylabel("users", fontsize=7)
