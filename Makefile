@@ -46,10 +46,19 @@ $(GL): $(INSTALLED)
 	  $(BIN)/python -c 'from handful.render.screen import choose_backend; choose_backend()'; }
 	@touch $@
 
-test: $(GL) ## run the tests, less the slow ones
+# The test of the study's page looks at it in a real browser.
+BROWSER := $(VENV)/.browser
+FIND_BROWSER := { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+$(BROWSER): $(INSTALLED)
+	@$(FIND_BROWSER) || { \
+	  command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || SUDO=sudo; $$SUDO apt-get -qq update && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get -qq install -y chromium >/dev/null; }; \
+	  $(FIND_BROWSER) || { echo "The tests need Chromium: install it." >&2; exit 1; }; }
+	@touch $@
+
+test: $(GL) $(BROWSER) ## run the tests, less the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-test-slow: $(GL) ## run the slow tests
+test-slow: $(GL) $(BROWSER) ## run the slow tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
 
 # gymnax wants an older Gymnasium than the rest is tested with, so it gets a virtual environment of its own.

@@ -8,6 +8,8 @@ import tyro
 
 from handful.cli.check_env import CheckEnv
 from handful.cli.evaluate import Evaluate
+from handful.cli.figures import Figures
+from handful.cli.leaderboard import LeaderboardCommand
 from handful.cli.optimum import OptimumCommand
 from handful.cli.render import Render
 from handful.cli.report import Report
@@ -26,6 +28,8 @@ Command = (
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[Figures, tyro.conf.subcommand("figures")]
+    | Annotated[LeaderboardCommand, tyro.conf.subcommand("leaderboard")]
     | Annotated[CheckEnv, tyro.conf.subcommand("check-env")]
 )
 

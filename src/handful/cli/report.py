@@ -1,20 +1,70 @@
 """The command ``handful report``."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
+from handful.errors import HandfulError
+
+STUDY_SUFFIXES = (".yaml", ".yml")
+
 
 @dataclass
 class Report:
-    """Write a run's plots and its self-contained report.html."""
+    """Write the self-contained report.html of a run, or of a whole study.
 
-    run_folder: tyro.conf.Positional[Path]
-    """The run's folder."""
+    A study is named by its YAML file, which also tells which of its runs are missing, or by the
+    folder of its results.
+    """
+
+    path: tyro.conf.Positional[Path]
+    """A run's folder, a study's YAML file, or a folder of results."""
 
     def run(self) -> None:
         """Write, and say where."""
         from handful.reports.dossier import write_report
 
-        print(write_report(self.run_folder))
+        if self.path.suffix in STUDY_SUFFIXES:
+            print(_write_for_study(self.path))
+        elif (self.path / "config.json").is_file() or not any(self.path.glob("*.parquet")):
+            from handful.reports.dossier import write_report
+
+            print(write_report(self.path))
+        else:
+            print(_write_for_results(self.path))
+
+
+def _write_for_results(folder: Path) -> Path:
+    from handful.reports.study.page import write_study_report
+    from handful.results.folder import run_tables
+
+    tables = run_tables(folder)
+    if len(tables) != 1:
+        names = ", ".join(path.name for path in tables) or "none"
+        raise HandfulError(
+            f"'{folder}' must hold the table of one study, and these are there: {names}. A study's "
+            f"YAML file names its table."
+        )
+    return write_study_report(tables[0])
+
+
+def _write_for_study(path: Path) -> Path:
+    from handful.experiments.details import manifest
+    from handful.experiments.study import read_study
+    from handful.reports.study.page import write_study_report
+    from handful.results.folder import read_manifest
+
+    study = read_study(path)
+    parquet = study.results / f"{study.name}.parquet"
+    if not parquet.is_file():
+        raise HandfulError(
+            f"The study '{path}' has no table at '{parquet}': run 'handful sweep {path}' first."
+        )
+    command = f"handful sweep {shlex.quote(str(path))}"
+    before = read_manifest(parquet) or {}
+    # Why a run failed is known from the sweep that tried it.
+    errors = {run["digest"]: run["error"] for run in before.get("runs", ()) if run["error"]}
+    asked = manifest(parquet, study, study.runs(), command, before, errors)
+    return write_study_report(parquet, asked)

@@ -84,7 +84,8 @@ class Sweep:
         failures = [outcome for outcome in outcomes if outcome.error]
         for outcome in failures:
             say(f"handful: {outcome.request.folder}: {outcome.error}")
-        written, summary = results.write()
+        errors = {o.request.digest: o.error for o in failures if o.error}
+        written, summary = results.write(errors)
         if self.json:
             runs = [describe(outcome) for outcome in outcomes]
             print_json({"runs": runs, "summary": summary, "files": [str(p) for p in written]})
@@ -180,14 +181,18 @@ class _Results:
             self._write_table()
             self._next_write = start + (time.monotonic() - start) / self.TABLE_SHARE
 
-    def write(self) -> tuple[list[Path], list[dict[str, Any]]]:
+    def write(
+        self, errors: dict[str, str] | None = None
+    ) -> tuple[list[Path], list[dict[str, Any]]]:
         """Everything, from every run folder and table that there is; the files and the summary."""
+        from handful.experiments.details import write_details
         from handful.experiments.study import offered
         from handful.experiments.table import summarize
         from handful.reports.figures import WelfareRow, write_welfare_figure
 
         table, written = self._write_table()
         summary = summarize(table).to_dicts()
+        written += write_details(self.parquet, self.study, self.requests, self.command, errors)
         tasks = offered(self.requests)["tasks"]
         for task in tasks:
             rows = [row for row in summary if row["task"] == task]

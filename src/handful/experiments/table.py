@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from handful.errors import HandfulError
 from handful.experiments.study import RunRequest
-from handful.runs import RunFolder, write_atomically, write_text
+from handful.results.frames import import_polars, write_parquet
+from handful.runs import RunFolder, write_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,21 +86,6 @@ def build_table(
     return import_polars().DataFrame(rows, infer_schema_length=None)
 
 
-def import_polars() -> Any:
-    """The module polars.
-
-    Raises:
-        HandfulError: if it is not installed.
-    """
-    try:
-        import polars as pl
-    except ImportError:
-        raise HandfulError(
-            "Studies need PyYAML and polars: pip install 'handful[sweep]'."
-        ) from None
-    return pl
-
-
 def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
     """Mean and standard error over seeds of each task, method and budget."""
     pl = import_polars()
@@ -142,7 +128,7 @@ def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
 def write_table(parquet: Path, table: "pl.DataFrame", command: str) -> list[Path]:
     """Every run as Parquet, and the summary as a page beside it."""
     page = parquet.with_suffix(".md")
-    write_atomically(parquet, table.write_parquet)
+    write_parquet(parquet, table)
     write_text(page, summary_page(parquet.stem, summarize(table), command))
     return [parquet, page]
 

@@ -1,14 +1,12 @@
 """``report.html``: a run on one self-contained page, with its pictures in it."""
 
-import base64
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from handful.reports import facts
 from handful.reports.command import resume_command, train_command
 from handful.reports.figures import pictures
+from handful.reports.page import image_source, templates
 from handful.reports.picture import Picture
 from handful.reports.plots.style import write_figure
 from handful.reports.run import Run, read_run
@@ -40,23 +38,11 @@ def _embed(folder: RunFolder, picture: Picture) -> dict[str, str]:
     svg = folder.plots / f"{picture.name}.svg"
     png = [svg.with_suffix(".png")] if picture.name == _ALSO_AS_PNG else []
     write_figure(picture.build, svg, *png)
-    encoded = base64.b64encode(svg.read_bytes()).decode("ascii")
-    return {
-        "title": picture.title,
-        "alt": picture.alt,
-        # An image of its own, not inline SVG: two figures' element ids cannot clash.
-        "source": f"data:image/svg+xml;base64,{encoded}",
-    }
+    return {"title": picture.title, "alt": picture.alt, "source": image_source(svg)}
 
 
 def _page(run: Run, shown: dict[str, dict[str, str]]) -> str:
-    environment = Environment(
-        loader=PackageLoader("handful.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     context: dict[str, Any] = {
         "run": run,
         "results": run.results,

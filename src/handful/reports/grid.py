@@ -41,7 +41,11 @@ class GridMap:
 
 def grid_of(run: Run) -> GridMap | None:
     """The run's grid, if its environment describes one."""
-    environment = run.problem["environment"]
+    return grid_from(run.problem["environment"])
+
+
+def grid_from(environment: Mapping[str, Any]) -> GridMap | None:
+    """The grid that the fields of an environment describe, if they do."""
     try:
         return GridMap(
             int(environment["height"]),

@@ -30,9 +30,14 @@ class Speeds:
 
     def order(self, results: Results) -> list[int]:
         """All policies by the mean target that they serve; those who serve nobody come last."""
-        served = [self.served(policy, results) for policy in range(len(results.returns))]
-        means = [targets.mean() if len(targets) else np.inf for targets in served]
-        return [int(policy) for policy in np.argsort(means, kind="stable")]
+        return policies_by_target(self.targets, results.assignment, len(results.returns))
+
+
+def policies_by_target(targets: NumpyArray, assignment: NumpyArray, num_policies: int) -> list[int]:
+    """[K] policies by the mean target [N] that they serve; those who serve nobody come last."""
+    served = [targets[assignment == policy] for policy in range(num_policies)]
+    means = [mine.mean() if len(mine) else np.inf for mine in served]
+    return [int(policy) for policy in np.argsort(means, kind="stable")]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Welfare against the budget of policies, as the paper's figure 2."""
+"""Welfare, or its share of the optimum, against the budget: the paper's figures 2 and 3."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from handful.palette import policy_colour
+from handful.reports.plots.methods import method_look
 from handful.reports.plots.style import INK
 
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DODGE = 0.012
 """Methods at the same k stand this far apart, in decades, so that error bars can be told apart."""
 
@@ -19,9 +18,9 @@ class WelfareRow:
     """A point of the figure.
 
     Attributes:
-        method: the assignment method's name.
+        method: the assignment method's name, or its label.
         num_policies: the budget k.
-        welfare: mean over seeds.
+        welfare: mean over seeds; or its percentage of the optimum.
         stderr: of that mean.
     """
 
@@ -36,6 +35,9 @@ def draw_welfare_against_budget(
     rows: Iterable[WelfareRow],
     optimum: Mapping[int, float],
     optimum_kind: str = "exact",
+    *,
+    marker_size: float = 5.5,
+    line_width: float = 1.4,
 ) -> None:
     """A line a method through its points, with standard errors, under the optimum's line.
 
@@ -44,28 +46,33 @@ def draw_welfare_against_budget(
     rows = list(rows)
     if optimum:
         budgets = sorted(optimum)
-        name = "upper bound" if optimum_kind == "upper bound" else "optimum (exact)"
+        name = "optimum (exact)" if optimum_kind == "exact" else optimum_kind
+        # Of a single budget there is no line: it would be a level for every k.
         axis.plot(
             budgets,
             [optimum[k] for k in budgets],
             color=INK,
             linestyle=(0, (5, 3)),
-            linewidth=1.3,
+            marker="_" if len(budgets) == 1 else None,
+            markersize=3.5 * marker_size,
+            linewidth=0.9 * line_width,
             label=name,
         )
     methods = list(dict.fromkeys(row.method for row in rows))
     for i, method in enumerate(methods):
         points = sorted((r for r in rows if r.method == method), key=lambda r: r.num_policies)
         shift = 10 ** (_DODGE * (i - (len(methods) - 1) / 2))
+        look = method_look(method)
         axis.errorbar(
             [r.num_policies * shift for r in points],
             [r.welfare for r in points],
             yerr=[r.stderr for r in points],
-            color=policy_colour(i),
-            marker=_MARKERS[i % len(_MARKERS)],
-            markersize=5.5,
-            linewidth=1.4,
-            capsize=3,
+            color=look.colour,
+            marker=look.marker,
+            linestyle=(0, look.dashes),
+            markersize=marker_size * (1.35 if look.marker == "*" else 1),
+            linewidth=line_width,
+            capsize=0.5 * marker_size,
             label=method,
         )
     ticks = sorted({row.num_policies for row in rows} | set(optimum))

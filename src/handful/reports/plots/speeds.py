@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from handful.palette import ink_on, policy_colour
 from handful.reports.plots.style import INK, MUTED, tint
 from handful.reports.run import Results
-from handful.reports.speeds import Bound, Speeds
+from handful.reports.speeds import Bound, Speeds, policies_by_target
 from handful.types import NumpyArray
 
 RUNNING_MEAN = 1.0
@@ -29,12 +29,30 @@ _BADGE_ROW = 11.0
 
 def draw_targets(axis: Axes, speeds: Speeds, results: Results) -> None:
     """Users by target velocity, stacked bars in the colours of the policies that serve them."""
-    num_policies, num_users = results.returns.shape
-    bins = min(_MAX_BINS, max(_MIN_BINS, num_users // _USERS_A_BIN, 2 * num_policies))
-    edges = np.linspace(0, max(speeds.top, speeds.targets.max()), bins + 1)
+    num_policies = len(results.returns)
+    draw_target_histogram(axis, speeds.targets, results.assignment, num_policies, speeds.top)
+    axis.set_ylabel("users")
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    _label_targets(axis, speeds)
+
+
+def draw_target_histogram(
+    axis: Axes, targets: NumpyArray, assignment: NumpyArray, num_policies: int, top: float
+) -> None:
+    """Bars of users by target velocity, stacked from the policy for the slowest users upwards.
+
+    Args:
+        axis: where to draw.
+        targets: [N] m/s.
+        assignment: [N] each user's policy.
+        num_policies: K.
+        top: the highest velocity that a user is drawn to want, m/s.
+    """
+    bins = min(_MAX_BINS, max(_MIN_BINS, len(targets) // _USERS_A_BIN, 2 * num_policies))
+    edges = np.linspace(0, max(top, targets.max()), bins + 1)
     below = np.zeros(bins)
-    for policy in speeds.order(results):
-        users, _ = np.histogram(speeds.served(policy, results), edges)
+    for policy in policies_by_target(targets, assignment, num_policies):
+        users, _ = np.histogram(targets[assignment == policy], edges)
         filled = users > 0
         axis.bar(
             edges[:-1][filled],
@@ -47,9 +65,6 @@ def draw_targets(axis: Axes, speeds: Speeds, results: Results) -> None:
             linewidth=0.4,
         )
         below += users
-    axis.set_ylabel("users")
-    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-    _label_targets(axis, speeds)
 
 
 def draw_returns_by_target(

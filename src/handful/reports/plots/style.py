@@ -1,7 +1,7 @@
 """What all figures look like, and how they are saved: the same data give the same bytes."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,24 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+PAPER_COLUMN = 3.3
+"""Inches, of a column of a paper."""
+
+PAPER_STYLE: dict[str, Any] = {
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 7.5,
+    "font.size": 7,
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 6.5,
+    "xtick.labelsize": 6.5,
+    "xtick.major.size": 2.5,
+    "ytick.labelsize": 6.5,
+    "ytick.major.size": 2.5,
+}
+"""What is other than in the house style, for figures that are a column wide."""
+
+
 def policy_dashes(policy: int) -> tuple[float, tuple[float, ...]]:
     """The line style that goes with the colour."""
     return 0.0, _DASHES[policy // len(HUES) % len(_DASHES)]
@@ -108,25 +126,43 @@ def label_transitions(axis: Axes, last: float) -> None:
     axis.set_xlim(0, last)
 
 
-def write_figure(build: Callable[[], Figure], *paths: Path) -> None:
-    """Build a figure in the house style and save it under each path, in the suffix's format."""
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+def write_figure(
+    build: Callable[[], Figure],
+    *paths: Path,
+    style: Mapping[str, Any] | None = None,
+    identifier: str | None = None,
+    is_tight: bool = True,
+) -> None:
+    """Build a figure in the house style and save it under each path, in the suffix's format.
+
+    Args:
+        build: draws it.
+        paths: ending in .svg, .png or .pdf.
+        style: what is other than in the house style, as matplotlib's parameters.
+        identifier: kept in the file's metadata.
+        is_tight: cut the paper to what is drawn, else keep its size.
+    """
+    settings = _STYLE.copy()
+    settings.update(style or {})
+    with mpl.rc_context(settings), warnings.catch_warnings():
         # A user's name may hold characters that the font lacks; they are drawn as boxes, and the
         # report's tables have the names in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = build()
+        paper = {"bbox_inches": "tight", "pad_inches": 0.06} if is_tight else {}
         for path in paths:
             kind = path.suffix.removeprefix(".")
-            # Without a date two writes of the same figure are the same file.
-            metadata = {"Date": None} if kind == "svg" else None
             write_atomically(
                 path,
-                lambda temporary, kind=kind, metadata=metadata: figure.savefig(
-                    temporary,
-                    format=kind,
-                    metadata=metadata,
-                    dpi=200,
-                    bbox_inches="tight",
-                    pad_inches=0.06,
+                lambda temporary, kind=kind: figure.savefig(
+                    temporary, format=kind, metadata=_metadata(kind, identifier), dpi=200, **paper
                 ),
             )
+
+
+def _metadata(kind: str, identifier: str | None) -> dict[str, Any]:
+    """Without a date two writes of the same figure are the same file."""
+    if kind == "pdf":
+        return {"CreationDate": None, "Keywords": identifier}
+    found = {} if identifier is None else {"Identifier": identifier}
+    return found | ({"Date": None} if kind == "svg" else {})

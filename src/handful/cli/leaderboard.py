@@ -1,0 +1,54 @@
+"""The command ``handful leaderboard``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from handful.cli.output import say
+
+FILE = "leaderboard.parquet"
+
+
+@dataclass
+class LeaderboardCommand:
+    """Bring the leaderboard up to date: our rows from the results tables, and everybody else's.
+
+    Rows by other authors stay as they are.
+    """
+
+    results: tyro.conf.Positional[Path] = Path("results")
+    """The folder of results; the leaderboard is the file leaderboard.parquet in it."""
+
+    add: Path | None = None
+    """A Parquet file with rows to add; one that is there already is replaced."""
+
+    check: Path | None = None
+    """Only check this file, and say what is wrong with it."""
+
+    page: Path = Path("docs/leaderboard.md")
+    """The page to write."""
+
+    def run(self) -> None:
+        """Read, check, put together, write."""
+        from handful.reports.study.board import leaderboard_page, our_rows, studies_under
+        from handful.results.frames import import_polars, write_parquet
+        from handful.results.leaderboard import OURS, merged, read_leaderboard
+        from handful.runs import write_text
+
+        if self.check is not None:
+            print(f"{self.check}: {len(read_leaderboard(self.check))} rows, all well")
+            return
+        file = self.results / FILE
+        table = our_rows(studies_under(self.results))
+        if file.is_file():
+            others = import_polars().col("author") != OURS
+            table = merged(table, read_leaderboard(file).filter(others))
+        else:
+            table = merged(table, table)
+        if self.add is not None:
+            table = merged(table, read_leaderboard(self.add))
+        write_parquet(file, table)
+        write_text(self.page, leaderboard_page(table))
+        print(file, self.page, sep="\n")
+        say(f"handful: {len(table)} rows")

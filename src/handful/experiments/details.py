@@ -1,0 +1,213 @@
+"""What is kept of a study's runs beside the table: users, learning curves, walks, versions.
+
+So that every figure can be made again from the results folder, once the run folders are gone.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from handful.experiments.study import RunRequest, Study
+from handful.results.folder import (
+    COLUMNS,
+    MANIFEST_FORMAT,
+    manifest_path,
+    read_beside,
+    read_manifest,
+    schema,
+    sibling,
+)
+from handful.results.frames import import_polars, write_parquet
+from handful.runs import RunFolder, read_json, write_json
+
+if TYPE_CHECKING:
+    import polars as pl
+
+POINTS = 100
+"""Of a learning curve that are kept."""
+
+Rows = list[dict[str, Any]]
+
+
+def write_details(
+    parquet: Path,
+    study: Study,
+    requests: Sequence[RunRequest],
+    command: str,
+    errors: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Write the tables beside the table of runs, and what was asked for.
+
+    Rows of runs whose folders are gone stay as they are.
+
+    Args:
+        parquet: the table of runs, which is there already.
+        study: as it was read.
+        requests: all its runs.
+        command: that made the table.
+        errors: by a run's digest, why it failed just now.
+
+    Returns:
+        what was written.
+    """
+    finished = [request for request in requests if RunFolder(request.folder).is_finished]
+    written = []
+    for kind, rows_of in (("users", user_rows), ("curves", curve_rows), ("walks", walk_rows)):
+        fresh = [row for request in finished for row in rows_of(request)]
+        table = _merged(read_beside(parquet, kind), fresh, kind, requests, finished)
+        if len(table):
+            write_parquet(sibling(parquet, kind), table)
+            written.append(sibling(parquet, kind))
+    before = read_manifest(parquet) or {}
+    path = manifest_path(parquet)
+    write_json(path, manifest(parquet, study, requests, command, before, errors or {}))
+    return [*written, path]
+
+
+def user_rows(request: RunRequest) -> Rows:
+    """A row a user: what they want, who serves them and how well."""
+    folder = RunFolder(request.folder)
+    record, problem = folder.read_evaluation(), folder.read_config()["problem"]
+    targets = problem.get("attributes", {}).get("target") or [None] * len(record["users"])
+    velocities = _mean_velocities(folder, request.config.num_policies)
+    served = zip(
+        record["users"],
+        targets,
+        record["assignment"],
+        record["deterministic"]["utilities"],
+        strict=True,
+    )
+    return [
+        {
+            "digest": request.digest,
+            "user": user,
+            "target": target if isinstance(target, int | float) else None,
+            "policy": policy,
+            "return": utility,
+            "policy_velocity": velocities[policy],
+        }
+        for user, target, policy, utility in served
+    ]
+
+
+def curve_rows(request: RunRequest) -> Rows:
+    """Some hundred moments of training, the first and the last update among them."""
+    records = RunFolder(request.folder).read_metrics()
+    kept = np.unique(np.linspace(0, len(records) - 1, POINTS).astype(int)) if records else []
+    columns = ("transitions", "seconds", "welfare")
+    return [
+        {"digest": request.digest, **{name: records[i][name] for name in columns}} for i in kept
+    ]
+
+
+def walk_rows(request: RunRequest) -> Rows:
+    """Where each policy was after each step of an episode on a grid; none on other tasks."""
+    rows = []
+    for policy, trace in enumerate(_traces(RunFolder(request.folder))):
+        positions = np.array(trace.get("position", ()), dtype=float)
+        if positions.ndim != 2 or positions.shape[1] != 2 or (positions % 1).any():
+            return []
+        rows += [
+            {"digest": request.digest, "policy": policy, "step": step, "row": row, "column": column}
+            for step, (row, column) in enumerate(positions.astype(int).tolist(), 1)
+        ]
+    return rows
+
+
+def manifest(
+    parquet: Path,
+    study: Study,
+    requests: Sequence[RunRequest],
+    command: str,
+    before: Mapping[str, Any],
+    errors: Mapping[str, str],
+) -> dict[str, Any]:
+    """What was asked for and what came of it, as JSON.
+
+    Args:
+        before: the manifest so far, for what is known of runs whose folders are gone.
+    """
+    known = _known_digests(parquet)
+    earlier = {run["digest"]: run for run in before.get("runs", ())}
+    environments = dict(before.get("environments", {}))
+    runs = []
+    for request in requests:
+        folder, config = RunFolder(request.folder), request.config
+        run = {
+            "digest": request.digest,
+            "task": request.task,
+            "method": config.method,
+            "policies": config.num_policies,
+            "seed": config.seed,
+            "state": _state(folder, request.digest, known, errors),
+            "error": errors.get(request.digest),
+        }
+        if folder.is_finished:
+            stored = folder.read_config()
+            run |= {"versions": stored["versions"], "machine": stored["machine"]}
+            environments[request.task] = stored["problem"]["environment"]
+        else:
+            old = earlier.get(request.digest, {})
+            run |= {name: old.get(name) for name in ("versions", "machine")}
+        runs.append(run)
+    return {
+        "format": MANIFEST_FORMAT,
+        "study": study.name,
+        "command": command,
+        "steps": study.steps,
+        "preset": study.preset,
+        "settings": dict(study.settings),
+        "method_settings": {name: dict(values) for name, values in study.method_settings.items()},
+        "parameters": {name: dict(values) for name, values in study.parameters.items()},
+        "environments": environments,
+        "runs": runs,
+    }
+
+
+def _state(folder: RunFolder, digest: str, known: set[str], errors: Mapping[str, str]) -> str:
+    if folder.is_finished or digest in known:
+        return "finished"
+    if digest in errors:
+        return "failed"
+    return "unfinished" if folder.path.is_dir() else "not started"
+
+
+def _known_digests(parquet: Path) -> set[str]:
+    pl = import_polars()
+    return set(pl.read_parquet(parquet)["digest"]) if parquet.is_file() else set()
+
+
+def _merged(
+    stored: "pl.DataFrame",
+    fresh: Rows,
+    kind: str,
+    requests: Sequence[RunRequest],
+    finished: Sequence[RunRequest],
+) -> "pl.DataFrame":
+    """What the folders say, and the stored rows of runs whose folders are gone, run by run."""
+    pl = import_polars()
+    gone = {r.digest for r in requests} - {r.digest for r in finished}
+    kept = stored.filter(pl.col("digest").is_in(gone))
+    table = pl.concat([kept, pl.DataFrame(fresh, schema=schema(kind))])
+    order = pl.DataFrame(
+        {"digest": [r.digest for r in requests], "order": range(len(requests))},
+        schema={"digest": pl.String, "order": pl.Int64},
+    )
+    table = table.join(order, on="digest").sort("order", maintain_order=True)
+    return table.select(*COLUMNS[kind])
+
+
+def _traces(folder: RunFolder) -> list[dict[str, Any]]:
+    return read_json(folder.traces) if folder.traces.is_file() else []
+
+
+def _mean_velocities(folder: RunFolder, num_policies: int) -> list[float | None]:
+    """[K] m/s over the traced episode, where the task has velocities."""
+    found: list[float | None] = [None] * num_policies
+    for policy, trace in enumerate(_traces(folder)):
+        velocity = trace.get("velocity")
+        if velocity and isinstance(velocity[0], int | float):
+            found[policy] = float(np.mean(velocity))
+    return found

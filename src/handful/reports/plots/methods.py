@@ -1,0 +1,65 @@
+"""How methods look: each has its colour and marker in every figure, whichever others are in it."""
+
+from typing import NamedTuple
+
+from handful.palette import HUES, mix, policy_colour
+
+
+class Look(NamedTuple):
+    """Of a method's line.
+
+    Attributes:
+        colour: ``#rrggbb``.
+        marker: as matplotlib names it, so that colour is not all that tells lines apart.
+        dashes: lengths of line and gap; nothing is a solid line.
+    """
+
+    colour: str
+    marker: str
+    dashes: tuple[float, ...] = ()
+
+
+_BLUE, _ORANGE, _GREEN, _PINK, _RED, _SKY, _GREY = HUES
+
+_LOOKS = {
+    "em": Look(_BLUE, "o"),
+    "end-to-end": Look(_ORANGE, "s"),
+    "cluster": Look(_GREEN, "^"),
+    "random": Look(_GREY, "v"),
+    "fixed": Look(mix(_GREY, "#FFFFFF", 0.4), "X"),
+    "soft-em": Look(_SKY, "P"),
+    "pooled-em": Look(mix(_PINK, "#000000", 0.45), "X"),
+    "planned-em": Look(_PINK, "D"),
+    "auto": Look(_RED, "*"),
+}
+"""In the order of legends: the paper's methods, then ours."""
+
+_OTHER_MARKERS = "hp8<>"
+_SUFFIX_DASHES = (2.2, 1.1)
+"""Of a method whose label says that its settings are others."""
+
+
+def method_of(label: str) -> str:
+    """The method's name in a label such as ``em, fast``."""
+    return label.split(", ")[0]
+
+
+def method_rank(label: str) -> tuple[int, str]:
+    """Sorts labels: methods in the order of legends, unknown ones after them by name."""
+    names = list(_LOOKS)
+    name = method_of(label)
+    return (names.index(name) if name in names else len(names), label)
+
+
+def method_look(label: str) -> Look:
+    """The look of a method; with other settings its line is dashed and its colour darker."""
+    name = method_of(label)
+    if name in _LOOKS:
+        look = _LOOKS[name]
+    else:  # another's method: the same look in every figure, as its name decides it
+        number = sum(name.encode())
+        marker = _OTHER_MARKERS[number % len(_OTHER_MARKERS)]
+        look = Look(policy_colour(len(_LOOKS) + number % 40), marker)
+    if label == name:
+        return look
+    return look._replace(colour=mix(look.colour, "#000000", 0.3), dashes=_SUFFIX_DASHES)

@@ -1,0 +1,151 @@
+"""Statistics over the runs of a study, after Agarwal et al. 2021.
+
+*Deep Reinforcement Learning at the Edge of the Statistical Precipice*, NeurIPS 2021, sections 4.1
+to 4.3. Runs come in **strata**: one array of scores for each task and budget, one score a seed.
+Scores of different strata are only pooled where they are on one scale (percent of the optimum).
+
+The definitions are those of the authors' library rliable; docs/statistics.md says how the numbers
+were compared with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from handful.errors import HandfulError
+from handful.types import NumpyArray
+
+RESAMPLES = 2000
+"""Of the bootstrap: an end of an interval then moves by a few hundredths of its width."""
+
+CONFIDENCE = 0.95
+SEED = 0
+"""Of the bootstrap, so that the same table gives the same page."""
+
+Strata = Sequence[NumpyArray]
+"""An array [..., runs] a stratum; the runs of one need not be as many as those of another."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and an interval about it.
+
+    Attributes:
+        value: of the runs that there are.
+        low, high: ends of the bootstrap's percentile interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def mean_and_error(scores: NumpyArray) -> tuple[float, float | None]:
+    """Mean and standard error over runs [runs]; of one run alone the error is not known."""
+    _check([scores])
+    if len(scores) == 1:
+        return float(scores[0]), None
+    return float(scores.mean()), float(scores.std(ddof=1) / np.sqrt(len(scores)))
+
+
+def interquartile_mean(strata: Strata) -> NumpyArray | np.floating:
+    """[...] mean of the middle half of all strata's scores, pooled.
+
+    A quarter of the runs, rounded down, is left out at either end.
+    """
+    pooled = np.sort(np.concatenate(strata, axis=-1), axis=-1)
+    cut = pooled.shape[-1] // 4
+    return pooled[..., cut : pooled.shape[-1] - cut].mean(axis=-1)
+
+
+def improvement(strata: Strata, others: Strata) -> NumpyArray | np.floating:
+    """[...] the chance that a run of the first method beats one of the second on the same stratum.
+
+    The mean over strata of the Mann-Whitney statistic in [0, 1]; a tie counts one half.
+    """
+    chances = []
+    for ours, theirs in zip(strata, others, strict=True):
+        difference = ours[..., :, None] - theirs[..., None, :]
+        wins = (difference > 0) + 0.5 * (difference == 0)
+        chances.append(wins.mean(axis=(-2, -1)))
+    return np.mean(chances, axis=0)
+
+
+def profile(strata: Strata, thresholds: NumpyArray) -> NumpyArray:
+    """[..., thresholds] the share of runs with scores above each threshold; strata weigh alike."""
+    shares = [(scores[..., None] > thresholds).mean(axis=-2) for scores in strata]
+    return np.mean(shares, axis=0)
+
+
+def estimate_iqm(strata: Strata, resamples: int = RESAMPLES) -> Estimate:
+    """The interquartile mean and its interval.
+
+    Raises:
+        HandfulError: if a stratum has no runs.
+    """
+    _check(strata)
+    samples = interquartile_mean(_resampled(strata, resamples, SEED))
+    return _estimate(float(interquartile_mean(strata)), samples)
+
+
+def estimate_improvement(strata: Strata, others: Strata, resamples: int = RESAMPLES) -> Estimate:
+    """The probability that the first method improves on the second, and its interval.
+
+    Args:
+        strata: the first method's runs.
+        others: the second's, the same strata in the same order.
+        resamples: of the bootstrap, which draws the runs of both.
+
+    Raises:
+        HandfulError: if the strata are not as many, or one has no runs.
+    """
+    _check(strata)
+    _check(others)
+    if len(strata) != len(others):
+        raise HandfulError(
+            f"Methods are compared on the same tasks and budgets: one has {len(strata)}, the "
+            f"other {len(others)}."
+        )
+    samples = improvement(
+        _resampled(strata, resamples, SEED), _resampled(others, resamples, SEED + 1)
+    )
+    return _estimate(float(improvement(strata, others)), samples)
+
+
+def estimate_profile(
+    strata: Strata, thresholds: NumpyArray, resamples: int = RESAMPLES
+) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
+    """The performance profile and the ends of its intervals, each [thresholds].
+
+    Raises:
+        HandfulError: if a stratum has no runs.
+    """
+    _check(strata)
+    samples = profile(_resampled(strata, resamples, SEED), thresholds)
+    low, high = _ends(samples)
+    return profile(strata, thresholds), low, high
+
+
+def _resampled(strata: Strata, resamples: int, seed: int) -> list[NumpyArray]:
+    """[resamples, runs] a stratum: its runs drawn with replacement, as many as there are."""
+    rng = np.random.default_rng(seed)
+    return [scores[rng.integers(0, len(scores), (resamples, len(scores)))] for scores in strata]
+
+
+def _estimate(value: float, samples: NumpyArray | np.floating) -> Estimate:
+    low, high = _ends(np.asarray(samples))
+    return Estimate(value, float(low), float(high))
+
+
+def _ends(samples: NumpyArray) -> NumpyArray:
+    """[2, ...] of the percentile interval over the first axis."""
+    tail = (1 - CONFIDENCE) / 2
+    return np.quantile(samples, [tail, 1 - tail], axis=0)
+
+
+def _check(strata: Strata) -> None:
+    if not strata or any(not len(scores) for scores in strata):
+        raise HandfulError("There is nothing to estimate from: a task or budget has no runs.")
+    if not all(np.isfinite(scores).all() for scores in strata):
+        raise HandfulError("A score is not a finite number, so nothing can be estimated from it.")

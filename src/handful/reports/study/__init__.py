@@ -1,0 +1,1 @@
+"""Figures, tables, claims and the page of studies, made from their results folders only."""

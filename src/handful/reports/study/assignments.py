@@ -1,0 +1,194 @@
+"""The paper's figures 4 and 5 (who is served by whom, by target velocity), and welfare's spread."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from handful.reports.plots.methods import method_look
+from handful.reports.plots.speeds import draw_target_histogram
+from handful.reports.plots.style import PAPER_COLUMN
+from handful.reports.study.collection import Cell, Collection
+from handful.reports.study.figure import StudyFigure
+from handful.reports.study.panels import lay_out, legend_of
+from handful.reports.words import number, task_title
+from handful.types import NumpyArray
+
+BUDGET = 5
+_QUANTILES = np.linspace(0, 1, 101)
+
+
+class Served(NamedTuple):
+    """Who serves whom in one run whose users want velocities.
+
+    Attributes:
+        task, label, policies, seed: of the run.
+        targets: [N] m/s.
+        assignment: [N].
+        top: the highest velocity that a user is drawn to want, m/s.
+    """
+
+    task: str
+    label: str
+    policies: int
+    seed: int
+    targets: NumpyArray
+    assignment: NumpyArray
+    top: float
+
+
+def served_by_target(collection: Collection, cell: Cell) -> list[Served]:
+    """Each run of the cell whose users' targets were kept."""
+    top = collection.environments.get(cell.task, {}).get("top_speed")
+    found = []
+    for users in collection.users_of(cell):
+        if users["target"].null_count():
+            continue
+        targets = users["target"].to_numpy().astype(float)
+        seed = cell.seeds[cell.digests.index(users["digest"][0])]
+        highest = float(targets.max() if top is None else top)
+        assignment = users["policy"].to_numpy().astype(int)
+        found.append(
+            Served(cell.task, cell.label, cell.policies, seed, targets, assignment, highest)
+        )
+    return found
+
+
+def assignments_figure(
+    collection: Collection, tasks: Sequence[str], name: str
+) -> StudyFigure | None:
+    """A histogram a method (down) and task (across), of the lowest seed; None without data."""
+    shown: dict[tuple[str, str], Served] = {}
+    for task in tasks:
+        for cell in collection.of(task, policies=BUDGET):
+            for one in served_by_target(collection, cell)[:1]:
+                shown[cell.label, task] = one
+    if not shown:
+        return None
+    labels = [label for label in collection.labels() if any(key[0] == label for key in shown)]
+    with_runs = [task for task in tasks if any(key[1] == task for key in shown)]
+    missing = [
+        f"{task_title(task)}, {label}: no users were kept of a run with k = {BUDGET}."
+        for task in tasks
+        for label in collection.labels(task) or ["em"]
+        if (label, task) not in shown
+    ]
+    groups = "; ".join(
+        f"{task_title(task)}, {label}: groups of {_sizes(one)}"
+        for (label, task), one in shown.items()
+    )
+    return StudyFigure(
+        name,
+        f"Who is served by whom: {', '.join(task_title(task) for task in with_runs)}",
+        f"Users by the velocity that they want, in the colour of the policy that serves them; "
+        f"k = {BUDGET}, the lowest seed.",
+        f"Histograms of target velocities, coloured by policy. {groups}.",
+        [
+            [task, label, one.targets.tolist(), one.assignment.tolist()]
+            for (label, task), one in shown.items()
+        ],
+        lambda: _histograms(shown, labels, with_runs),
+        missing,
+    )
+
+
+def with_targets(collection: Collection) -> list[str]:
+    """The tasks with a run whose users' targets were kept."""
+    known = collection.users.drop_nulls("target")["digest"].unique().to_list()
+    return [
+        task
+        for task in collection.tasks
+        if any(digest in known for cell in collection.of(task) for digest in cell.digests)
+    ]
+
+
+def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure | None:
+    """Users from worst to best served, a line a method, a panel a task; None without data."""
+    panels: dict[str, dict[str, NumpyArray]] = {}
+    budgets: dict[str, int] = {}
+    for task in tasks:
+        found = {cell: _quantiles(collection, cell) for cell in collection.of(task)}
+        kept = {cell: lines for cell, lines in found.items() if lines is not None}
+        if kept:
+            budgets[task] = _common_budget(kept)
+            panels[task] = {
+                cell.label: lines for cell, lines in kept.items() if cell.policies == budgets[task]
+            }
+    if not panels:
+        return None
+    worst = "; ".join(
+        f"{task_title(task)}, {label}: worst {number(line[0])}, median {number(line[50])}"
+        for task, lines in panels.items()
+        for label, line in lines.items()
+    )
+    return StudyFigure(
+        "spread",
+        "The spread of users' welfare",
+        "Returns of users from the worst to the best served, averaged over seeds rank by rank; "
+        + "; ".join(f"{task_title(task)} with k = {k}" for task, k in budgets.items())
+        + ".",
+        f"Lines that rise from the worst served user's return to the best's. {worst}.",
+        {task: {n: line.tolist() for n, line in lines.items()} for task, lines in panels.items()},
+        lambda: _spread(panels),
+        [f"{task_title(task)}: no users were kept." for task in tasks if task not in panels],
+    )
+
+
+def _sizes(one: Served) -> str:
+    sizes = np.bincount(one.assignment, minlength=one.policies)
+    return ", ".join(str(size) for size in sorted(sizes, reverse=True))
+
+
+def _quantiles(collection: Collection, cell: Cell) -> NumpyArray | None:
+    """[101] the mean over runs of the quantiles of the users' returns."""
+    runs = [np.quantile(users["return"], _QUANTILES) for users in collection.users_of(cell)]
+    return np.mean(runs, axis=0) if runs else None
+
+
+def _common_budget(cells: Iterable[Cell]) -> int:
+    """The budget with the most methods; of equals the one nearest to `BUDGET`."""
+    budgets = [cell.policies for cell in cells]
+    return max(set(budgets), key=lambda k: (budgets.count(k), -abs(k - BUDGET), k))
+
+
+def _histograms(
+    shown: Mapping[tuple[str, str], Served], labels: Sequence[str], tasks: Sequence[str]
+) -> Figure:
+    height = 0.3 + 0.62 * len(labels)
+    figure = Figure(figsize=(PAPER_COLUMN, height), layout="constrained")
+    axes = figure.subplots(len(labels), len(tasks), squeeze=False, sharex="col")
+    for i, label in enumerate(labels):
+        for j, task in enumerate(tasks):
+            axis, one = axes[i, j], shown.get((label, task))
+            if one is None:
+                axis.set_axis_off()
+                continue
+            draw_target_histogram(axis, one.targets, one.assignment, one.policies, one.top)
+            axis.set_xlim(0, one.top)
+            axis.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+            if j == 0:
+                axis.set_title(label)
+            if i == 0:
+                axis.set_title(task_title(task), loc="right")
+    figure.supxlabel("target velocity (m/s)", fontsize=7)
+    figure.supylabel("users", fontsize=7)
+    return figure
+
+
+def _spread(panels: Mapping[str, Mapping[str, NumpyArray]]) -> Figure:
+    figure, axes = lay_out(len(panels), 2.1 if len(panels) == 1 else 1.35)
+    for axis, (task, lines) in zip(axes, panels.items(), strict=True):
+        for label, line in lines.items():
+            look = method_look(label)
+            dashes = (0, look.dashes)
+            axis.plot(
+                100 * _QUANTILES, line, color=look.colour, linestyle=dashes, lw=1.2, label=label
+            )
+        axis.set_title(task_title(task))
+        axis.set_xlim(0, 100)
+    figure.supxlabel("% of users, from the worst served", fontsize=7)
+    figure.supylabel("return", fontsize=7)
+    legend_of(figure, axes, columns=3)
+    return figure

@@ -1,0 +1,90 @@
+"""The whole set of figures, and the page that lists them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from handful.reports.study.assignments import (
+    assignments_figure,
+    spread_figure,
+    with_targets,
+)
+from handful.reports.study.budgets import percent_figure, welfare_figure
+from handful.reports.study.collection import Collection
+from handful.reports.study.figure import StudyFigure
+from handful.reports.study.training import profiles_figure, training_figure
+from handful.reports.study.walks import walks_figure
+from handful.runs import write_text
+
+GRID_TASK = "resource-gathering"
+ROBOTS = ("half-cheetah", "hopper", "walker2d", "ant")
+PAGE = "figures.md"
+
+
+def paper_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
+    """The paper's five figures and ours, and what is left out for want of data."""
+    tasks = (GRID_TASK, *ROBOTS)
+    candidates = {
+        "walks": walks_figure(collection, GRID_TASK),
+        "resource-gathering": welfare_figure(
+            collection, [GRID_TASK], "resource-gathering", "Welfare in Resource Gathering"
+        ),
+        "robots": welfare_figure(collection, ROBOTS, "robots", "Welfare of the robots' users"),
+        "assignments-half-cheetah": assignments_figure(
+            collection, ROBOTS[:1], "assignments-half-cheetah"
+        ),
+        "assignments": assignments_figure(collection, ROBOTS[1:], "assignments"),
+        "percent-of-optimum": percent_figure(collection, tasks),
+        "training": training_figure(collection, tasks),
+        "spread": spread_figure(collection, tasks),
+        "profiles": profiles_figure(collection, tasks),
+    }
+    return _sorted_out(candidates)
+
+
+def general_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
+    """The same of any study, whatever its tasks."""
+    tasks = collection.tasks
+    candidates: dict[str, StudyFigure | None] = {
+        "welfare": welfare_figure(collection, tasks, "welfare", "Welfare"),
+        "percent-of-optimum": percent_figure(collection, tasks),
+        "training": training_figure(collection, tasks),
+        "spread": spread_figure(collection, tasks),
+        "profiles": profiles_figure(collection, tasks),
+        "assignments": assignments_figure(collection, with_targets(collection), "assignments"),
+    }
+    if GRID_TASK in tasks:
+        candidates["walks"] = walks_figure(collection, GRID_TASK)
+    return _sorted_out(candidates)
+
+
+def write_figures(
+    figures: Sequence[StudyFigure], left_out: Sequence[str], out: Path, kinds: Sequence[str]
+) -> list[Path]:
+    """Write every figure in each kind (svg, png, pdf), and the page that lists them."""
+    written = []
+    for figure in figures:
+        paths = [out / f"{figure.name}.{kind}" for kind in kinds]
+        figure.write(*paths)
+        written += paths
+    lines = ["# Figures", "", "Made by `handful figures` from the tables beside this folder.", ""]
+    for figure in figures:
+        lines += [f"## {figure.title}", "", f"![{figure.alt}]({figure.name}.svg)", ""]
+        lines += [figure.caption, ""]
+        if figure.missing:
+            lines += ["Not in it:", "", *(f"- {sentence}" for sentence in figure.missing), ""]
+    if left_out:
+        lines += ["## Left out", "", *(f"- {sentence}" for sentence in left_out), ""]
+    write_text(out / PAGE, "\n".join(lines).rstrip() + "\n")
+    return [*written, out / PAGE]
+
+
+def _sorted_out(
+    candidates: dict[str, StudyFigure | None],
+) -> tuple[list[StudyFigure], list[str]]:
+    found = [figure for figure in candidates.values() if figure is not None]
+    left_out = [
+        f"`{name}`: nothing that it is drawn from was kept yet."
+        for name, figure in candidates.items()
+        if figure is None
+    ]
+    return found, left_out

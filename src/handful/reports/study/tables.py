@@ -1,0 +1,120 @@
+"""The tables of a study: welfare with its errors and intervals, and comparisons of methods."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from handful.reports.statistics import (
+    Estimate,
+    estimate_improvement,
+    estimate_iqm,
+    mean_and_error,
+)
+from handful.reports.study.collection import Cell, Collection
+from handful.reports.words import number
+
+
+class Table(NamedTuple):
+    """A table of text.
+
+    Attributes:
+        title: what it is.
+        note: how to read it.
+        header: of the columns.
+        rows: cells; the first names its row.
+    """
+
+    title: str
+    note: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        """The table alone, as Markdown."""
+        lines = [_line(self.header), "|" + " --- |" * len(self.header), *map(_line, self.rows)]
+        return "\n".join(lines)
+
+
+def welfare_table(collection: Collection) -> Table:
+    """A row a method, task and budget."""
+    return Table(
+        "Welfare",
+        "Mean ± standard error over training seeds, and the interquartile mean with a 95 % "
+        "bootstrap interval. The last two are in percent of the optimum, or of the upper bound "
+        "where ≤ is written.",
+        ("task", "k", "n", "method", "seeds", "welfare", "IQM", "worst user", "%", "IQM, %"),
+        [_welfare_row(cell) for cell in collection.cells],
+    )
+
+
+def improvement_table(collection: Collection) -> Table | None:
+    """A row a pair of methods and task; None where no two methods share a budget.
+
+    Strata are the budgets at which both have two seeds or more.
+    """
+    rows = []
+    for task in collection.tasks:
+        labels = collection.labels(task)
+        for i, first in enumerate(labels):
+            for other in labels[i + 1 :]:
+                row = _improvement_row(collection, task, first, other)
+                if row is not None:
+                    rows.append(row)
+    if not rows:
+        return None
+    return Table(
+        "Probability of improvement",
+        "The chance that a run of the first method ends higher than one of the second on the same "
+        "task and budget (a tie counts one half), with a 95 % bootstrap interval.",
+        ("task", "k", "first", "second", "seeds", "probability"),
+        rows,
+    )
+
+
+def plus_minus(mean: float, stderr: float | None) -> str:
+    """``1.23 ± 0.45``; the mean alone where there was one seed."""
+    return number(mean) if stderr is None else f"{number(mean)} ± {number(stderr)}"
+
+
+def interval(estimate: Estimate) -> str:
+    """``1.23 [1.00, 1.50]``."""
+    return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
+
+
+def _welfare_row(cell: Cell) -> list[str]:
+    has_interval = len(cell.welfare) > 1
+    row = [
+        cell.task,
+        str(cell.policies),
+        f"{cell.users:,}",
+        cell.label,
+        str(len(cell.seeds)),
+        plus_minus(cell.mean, cell.stderr),
+        interval(estimate_iqm([cell.welfare])) if has_interval else "–",
+        plus_minus(*mean_and_error(cell.worst)),
+    ]
+    if len(cell.percent) != len(cell.welfare):
+        return [*row, "–", "–"]
+    limit = "≤ " if cell.optimum_kind == "upper bound" else ""
+    return [
+        *row,
+        f"{plus_minus(*mean_and_error(cell.percent))} of {limit}{number(cell.optimum or 0)}",
+        interval(estimate_iqm([cell.percent])) if has_interval else "–",
+    ]
+
+
+def _improvement_row(collection: Collection, task: str, first: str, other: str) -> list[str] | None:
+    pairs = []
+    for k in sorted({cell.policies for cell in collection.of(task, first)}):
+        one, two = collection.one(task, first, k), collection.one(task, other, k)
+        if one and two and one.users == two.users and min(len(one.seeds), len(two.seeds)) > 1:
+            pairs.append((one, two))
+    if not pairs:
+        return None
+    found = estimate_improvement([a.welfare for a, _ in pairs], [b.welfare for _, b in pairs])
+    seeds = sum(len(a.seeds) for a, _ in pairs), sum(len(b.seeds) for _, b in pairs)
+    budgets = ", ".join(str(a.policies) for a, _ in pairs)
+    return [task, budgets, first, other, f"{seeds[0]}, {seeds[1]}", interval(found)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,127 @@
+"""The paper's figure 1: the walks of the policies on the map, for several budgets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from handful.palette import policy_colour
+from handful.reports.grid import GridMap, grid_from
+from handful.reports.plots.maps import draw_map
+from handful.reports.plots.style import PAPER_COLUMN, tint
+from handful.reports.plots.walks import MAX_OVERLAID, draw_walks
+from handful.reports.study.collection import Collection
+from handful.reports.study.figure import StudyFigure
+from handful.reports.words import count, number
+from handful.types import NumpyArray
+
+BUDGETS = (1, 2, 3, 5)
+LABEL = "em"
+
+
+@dataclass(frozen=True, eq=False)
+class WalkedMap:
+    """The walks of one run.
+
+    Attributes:
+        policies: budget k.
+        seed: of the run.
+        grid: the map.
+        walks: [T + 1, 2] of each policy, the start first.
+        served: by tile, the policy that serves its user; empty where users are no tiles.
+        welfare: of the run.
+    """
+
+    policies: int
+    seed: int
+    grid: GridMap
+    walks: Sequence[NumpyArray]
+    served: dict[tuple[int, int], int]
+    welfare: float
+
+    @property
+    def visited(self) -> set[tuple[int, int]]:
+        """Every tile on some policy's walk."""
+        return {(int(row), int(column)) for walk in self.walks for row, column in walk}
+
+    @property
+    def mean_length(self) -> float:
+        """Steps of a walk, over policies."""
+        return float(np.mean([len(walk) - 1 for walk in self.walks]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "policies": self.policies,
+            "walks": [walk.tolist() for walk in self.walks],
+            "served": sorted([*tile, policy] for tile, policy in self.served.items()),
+        }
+
+
+def walked_maps(collection: Collection, task: str, label: str = LABEL) -> list[WalkedMap]:
+    """For each budget that fits on a map, the run of the lowest seed whose walks were kept."""
+    grid = grid_from(collection.environments.get(task, {}))
+    found = []
+    for cell in collection.of(task, label) if grid else []:
+        for digest, seed, welfare in zip(cell.digests, cell.seeds, cell.welfare, strict=True):
+            walks = collection.walks_of(digest)
+            if grid is not None and len(walks) == cell.policies:
+                start = np.array([grid.start])
+                full = [np.concatenate([start, walk]) for walk in walks]
+                served = _served(collection, digest, grid)
+                found.append(WalkedMap(cell.policies, seed, grid, full, served, float(welfare)))
+                break
+    return found
+
+
+def walks_figure(collection: Collection, task: str) -> StudyFigure | None:
+    """The maps of `BUDGETS`; None if no walks were kept."""
+    maps = [one for one in walked_maps(collection, task) if one.policies in BUDGETS]
+    if not maps:
+        return None
+    missing = sorted(set(BUDGETS) - {one.policies for one in maps})
+    steps = "; ".join(
+        f"{count(one.policies, 'policy')}: {number(one.mean_length)} steps a walk on average, "
+        f"welfare {number(one.welfare)}"
+        for one in maps
+    )
+    return StudyFigure(
+        "walks",
+        "The policies' walks in Resource Gathering",
+        f"One episode of each policy with its likeliest actions, for {LABEL} with k = "
+        f"{', '.join(str(one.policies) for one in maps)} (seed {maps[0].seed}). A tile has the "
+        f"colour of the policy that serves its user; hatched tiles are blocked, the framed tile "
+        f"is the start. T is the mean number of steps.",
+        f"Maps of a grid with the policies' closed walks from the start tile. {steps}.",
+        [one.to_dict() for one in maps],
+        lambda: _build(maps),
+        [f"k = {k}: no walks of {LABEL} were kept." for k in missing],
+    )
+
+
+def _served(collection: Collection, digest: str, grid: GridMap) -> dict[tuple[int, int], int]:
+    users = collection.users.filter(digest=digest)
+    served = dict(zip(users["user"], users["policy"], strict=True))
+    names = {tile: f"tile-{tile[0]}-{tile[1]}" for tile in grid.open_tiles}
+    if set(names.values()) != set(served):
+        return {}
+    return {tile: int(served[name]) for tile, name in names.items()}
+
+
+def _build(maps: Sequence[WalkedMap]) -> Figure:
+    columns = min(2, len(maps))
+    rows = -(-len(maps) // columns)
+    side = PAPER_COLUMN / columns
+    ratio = maps[0].grid.height / maps[0].grid.width
+    figure = Figure(figsize=(PAPER_COLUMN, rows * (side * ratio + 0.16)), layout="constrained")
+    for number_of, one in enumerate(maps):
+        axis = figure.add_subplot(rows, columns, number_of + 1)
+        fills = {tile: tint(policy_colour(policy)) for tile, policy in one.served.items()}
+        draw_map(axis, one.grid, fills)
+        tile_points = 72 * side / one.grid.width
+        if one.policies <= MAX_OVERLAID:
+            draw_walks(axis, one.walks, tile_points)
+        axis.set_title(f"k = {one.policies}: T = {one.mean_length:.1f}", loc="center", pad=2)
+    return figure

@@ -1,0 +1,161 @@
+"""The files of a study's results: a row a run, and what figures need besides.
+
+``NAME.parquet`` has a row a run. Beside it ``NAME-users.parquet`` has a row a user of a run,
+``NAME-curves.parquet`` some hundred moments of a run's training, ``NAME-walks.parquet`` every step
+of the policies' walks on a grid, and ``NAME.json`` says which runs were asked for and with what. A
+run is known by its digest in all of them. Runs from before these files were kept have no rows in
+them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handful.errors import HandfulError
+from handful.results.frames import import_polars, read_parquet
+from handful.runs import read_json
+
+if TYPE_CHECKING:
+    import polars as pl
+
+RUN_COLUMNS = (
+    "digest",
+    "task",
+    "method",
+    "policies",
+    "users",
+    "seed",
+    "steps",
+    "transitions",
+    "seconds",
+    "welfare",
+    "worst_user_return",
+    "optimum",
+    "optimum_kind",
+    "percent_of_optimum",
+)
+"""Those of a row a run that readers rely on; there are more."""
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "users": {
+        "digest": "String",
+        "user": "String",
+        "target": "Float32",  # m/s, the velocity that the user wants; null where none
+        "policy": "UInt16",
+        "return": "Float32",
+        "policy_velocity": "Float32",  # m/s, the policy's mean in one episode; null where none
+    },
+    "curves": {
+        "digest": "String",
+        "transitions": "UInt32",
+        "seconds": "Float32",
+        "welfare": "Float32",
+    },
+    "walks": {
+        "digest": "String",
+        "policy": "UInt16",
+        "step": "UInt16",
+        "row": "Int16",
+        "column": "Int16",
+    },
+}
+"""By the file's suffix, its columns and polars' types."""
+
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResults:
+    """A study as its results folder has it.
+
+    Attributes:
+        name: of the study.
+        runs: a row a run.
+        users, curves, walks: with the columns of `COLUMNS`; may be empty.
+        manifest: which runs were asked for, with what command, settings and versions; None for a
+            table from before manifests were kept.
+    """
+
+    name: str
+    runs: "pl.DataFrame"
+    users: "pl.DataFrame"
+    curves: "pl.DataFrame"
+    walks: "pl.DataFrame"
+    manifest: Mapping[str, Any] | None
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """The polars types of the columns of a kind of table."""
+    pl = import_polars()
+    return {name: getattr(pl, dtype) for name, dtype in COLUMNS[kind].items()}
+
+
+def sibling(parquet: Path, kind: str) -> Path:
+    """The file of a kind beside the table of runs."""
+    return parquet.with_name(f"{parquet.stem}-{kind}.parquet")
+
+
+def manifest_path(parquet: Path) -> Path:
+    """The file beside the table of runs that says which were asked for."""
+    return parquet.with_suffix(".json")
+
+
+def run_tables(folder: Path) -> list[Path]:
+    """The tables of runs in a folder, by name; other tables in it are passed over."""
+    found = []
+    for path in sorted(folder.glob("*.parquet")):
+        is_beside = any(path.stem.endswith(f"-{kind}") for kind in COLUMNS)
+        if not is_beside and "digest" in read_parquet(path).columns:
+            found.append(path)
+    return found
+
+
+def read_study_results(parquet: Path) -> StudyResults:
+    """Read the table of runs and what is beside it.
+
+    Raises:
+        HandfulError: if a file is damaged or lacks a column.
+    """
+    runs = read_parquet(parquet)
+    missing = [name for name in RUN_COLUMNS if name not in runs.columns]
+    if missing:
+        raise HandfulError(f"The table '{parquet}' has no column '{missing[0]}'.")
+    tables = {kind: read_beside(parquet, kind) for kind in COLUMNS}
+    return StudyResults(parquet.stem, runs, manifest=read_manifest(parquet), **tables)
+
+
+def read_beside(parquet: Path, kind: str) -> "pl.DataFrame":
+    """A table beside that of the runs; empty if there is none.
+
+    Raises:
+        HandfulError: if it is damaged or lacks a column.
+    """
+    path, columns = sibling(parquet, kind), schema(kind)
+    if not path.is_file():
+        return import_polars().DataFrame(schema=columns)
+    table = read_parquet(path)
+    if dict(table.schema) != columns:
+        raise HandfulError(
+            f"The table '{path}' must have the columns {', '.join(columns)}, as 'handful sweep' "
+            f"writes it: move it away."
+        )
+    return table
+
+
+def read_manifest(parquet: Path) -> dict[str, Any] | None:
+    """What the study asked for, or None if that was not kept.
+
+    Raises:
+        HandfulError: if the file is damaged or of another format.
+    """
+    path = manifest_path(parquet)
+    if not path.is_file():
+        return None
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
+        raise HandfulError(
+            f"'{path}' does not say which runs were asked for, as format {MANIFEST_FORMAT} does: "
+            f"move it away."
+        )
+    return manifest

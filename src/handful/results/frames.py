@@ -1,0 +1,53 @@
+"""polars, which comes with the extra ``sweep``, and tables of known columns."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handful.errors import HandfulError
+from handful.runs import write_atomically
+
+if TYPE_CHECKING:
+    import polars as pl
+
+COMPRESSION_LEVEL = 19
+"""Of zstd: the tables are committed, and written once for many readings."""
+
+
+def import_polars() -> Any:
+    """The module polars.
+
+    Raises:
+        HandfulError: if it is not installed.
+    """
+    try:
+        import polars as pl
+    except ImportError:
+        raise HandfulError(
+            "Studies need PyYAML and polars: pip install 'handful[sweep]'."
+        ) from None
+    return pl
+
+
+def read_parquet(path: Path) -> "pl.DataFrame":
+    """A Parquet file as a table.
+
+    Raises:
+        HandfulError: if it is missing or no Parquet file.
+    """
+    pl = import_polars()
+    try:
+        return pl.read_parquet(path)
+    except OSError as error:
+        raise HandfulError(f"'{path}' cannot be read ({error.strerror or error}).") from None
+    except pl.exceptions.PolarsError as error:
+        raise HandfulError(f"'{path}' is no Parquet file that can be read ({error}).") from None
+
+
+def write_parquet(path: Path, table: "pl.DataFrame") -> None:
+    """Write a table small, all or nothing."""
+    write_atomically(
+        path,
+        lambda temporary: table.write_parquet(
+            temporary, compression="zstd", compression_level=COMPRESSION_LEVEL
+        ),
+    )

@@ -1,0 +1,53 @@
+"""Our rows of the leaderboard, and its page."""
+
+import pytest
+
+from handful.reports.study.board import leaderboard_page, our_rows, studies_under
+from handful.results.leaderboard import check_leaderboard
+from tests.reports.study.results import run_row, small_manifest, small_study, write_results
+
+
+def test_rows_are_means_over_seeds(tmp_path):
+    small_study(tmp_path)
+    table = check_leaderboard(our_rows(studies_under(tmp_path)), "ours")
+    row = table.filter(task="half-cheetah", method="em", policies=5).row(0, named=True)
+    assert row["welfare"] == pytest.approx(36)  # 35, 36 and 37
+    assert row["welfare_stderr"] == pytest.approx(1 / 3**0.5)
+    assert row["percent"] == pytest.approx(90)  # of 40
+    assert row["seeds"] == [0, 1, 2]
+    assert row["transitions"] == 1984
+    assert row["version"] == "0.1.0"
+    assert row["command"] == (
+        "for seed in 0 1 2; do handful train half-cheetah --param users=100 --policies 5 "
+        "--method em --preset paper --steps 2000 --seed $seed "
+        "--out runs/half-cheetah-em-k5-seed$seed; done"
+    )
+
+
+def test_settings_are_in_the_command_and_the_presets_in_the_name(tmp_path):
+    rows = [run_row("t", "em", 2, 0, 1.0)]
+    manifest = small_manifest(
+        rows,
+        preset="fast",
+        settings={"hidden_sizes": [64, 64]},
+        method_settings={"em": {"warm_up": 3}},
+    )
+    write_results(tmp_path / "a", rows, manifest=manifest)
+    row = our_rows(studies_under(tmp_path)).row(0, named=True)
+    assert row["method"] == "em, fast"
+    assert "--method-set warm_up=3 --preset fast --set 'hidden_sizes=[64, 64]'" in row["command"]
+    assert row["welfare_stderr"] is None
+
+
+def test_a_study_that_kept_no_command_has_no_rows(tmp_path):
+    write_results(tmp_path / "a", [run_row("t", "em", 2, 0, 1.0)])
+    assert len(our_rows(studies_under(tmp_path))) == 0
+
+
+def test_every_row_of_the_page_has_its_command(tmp_path):
+    small_study(tmp_path)
+    table = our_rows(studies_under(tmp_path))
+    page = leaderboard_page(table)
+    assert "| em | handful | 3 | 1,984 | 36.00 ± 0.58 | 90.00 ± 1.44 of a bound | 0.1.0 |" in page
+    for number, command in enumerate(table["command"], 1):
+        assert f"{number}. `{command}`" in page

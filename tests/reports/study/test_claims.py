@@ -1,0 +1,98 @@
+"""Verdicts by their rules, on numbers with known answers."""
+
+import numpy as np
+import pytest
+
+from handful.reports.study.assignments import Served
+from handful.reports.study.claims import CLAIMS, claims_table
+from handful.reports.study.collection import read_collection
+from handful.reports.study.verdicts import (
+    NO,
+    NOT_RUN,
+    PARTLY,
+    UNDECIDED,
+    YES,
+    against,
+    explained,
+    fastest_together,
+    is_higher,
+    largest_share,
+    overall,
+)
+from tests.reports.study.results import run_row, write_results
+
+
+def cells(tmp_path, **welfare):
+    """Cells by name: a method with these welfares by seed."""
+    rows = [
+        run_row("t", name, 5, seed, value)
+        for name, values in welfare.items()
+        for seed, value in enumerate(values)
+    ]
+    write_results(tmp_path / "t", rows)
+    return {cell.label: cell for cell in read_collection(tmp_path).cells}
+
+
+def test_two_standard_errors_decide(tmp_path):
+    # Means 10 and 12 with errors 1: two errors of the difference are 2.83.
+    found = cells(tmp_path, a=[9.0, 11.0], b=[11.0, 13.0], c=[14.0, 16.0], one=[30.0])
+    assert is_higher(found["b"], found["a"]) == UNDECIDED
+    assert is_higher(found["c"], found["a"]) == YES
+    assert is_higher(found["a"], found["c"]) == NO
+    assert is_higher(found["one"], found["a"]) == UNDECIDED  # a single seed decides nothing
+    assert against(found["a"], 9.5) == YES
+    assert against(found["a"], 11.9) == UNDECIDED
+    assert against(found["a"], 12.1) == NO
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([], NOT_RUN),
+        ([YES, YES], YES),
+        ([NO], NO),
+        ([YES, NO], PARTLY),
+        ([YES, UNDECIDED], PARTLY),
+        ([UNDECIDED, NO], UNDECIDED),
+    ],
+)
+def test_one_verdict_of_several(verdicts, expected):
+    assert overall(verdicts) == expected
+
+
+def test_what_was_run_in_part_is_said():
+    assert overall([YES], is_complete=False) == "reproduced, as far as it was run"
+
+
+def served(targets, assignment):
+    assignment = np.array(assignment)
+    return Served("t", "em", assignment.max() + 1, 0, np.array(targets), assignment, 4.0)
+
+
+def test_measures_of_groups_by_hand():
+    # Groups 0, 1 and 3, 4: means 0.5 and 3.5, variance between 2.25, of all 2.5.
+    groups = served([0.0, 1.0, 3.0, 4.0], [0, 0, 1, 1])
+    assert explained(groups) == pytest.approx(0.9)
+    assert largest_share(served([0.0, 1.0, 3.0, 4.0], [0, 1, 1, 1])) == 0.75
+    # Of twenty users the fastest two are on two policies.
+    assert fastest_together(served(np.arange(20.0), [0] * 19 + [1])) == 0.5
+
+
+def test_every_claim_has_a_line_even_without_runs(tmp_path):
+    write_results(tmp_path / "t", [run_row("t", "em", 5, 0, 1.0)])
+    table = claims_table(read_collection(tmp_path))
+    assert len(table.rows) == len(CLAIMS)
+    assert {row[-1] for row in table.rows} == {NOT_RUN}
+
+
+def test_robots_against_random(tmp_path):
+    rows = [
+        run_row(task, method, 5, seed, welfare + seed)
+        for task in ("half-cheetah", "hopper")
+        for method, welfare in (("em", 30.0), ("random", 10.0))
+        for seed in range(3)
+    ]
+    write_results(tmp_path / "t", rows)
+    verdicts = {row[1]: row[-1] for row in claims_table(read_collection(tmp_path)).rows}
+    claim = "EM and end-to-end outperform the random assignment on all robots."
+    assert verdicts[claim] == "reproduced, as far as it was run"

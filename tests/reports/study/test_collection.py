@@ -1,0 +1,85 @@
+"""Studies put together: cells, labels, which run counts."""
+
+import numpy as np
+import pytest
+
+from handful.errors import HandfulError
+from handful.reports.study.collection import STUDIES_FILE, read_collection
+from tests.reports.study.results import run_row, small_study, write_results
+
+
+def test_seeds_of_a_method_and_budget_are_one_cell(tmp_path):
+    write_results(tmp_path / "a", [run_row("t", "em", 5, seed, 10.0 + seed) for seed in (2, 0, 1)])
+    (cell,) = read_collection(tmp_path).cells
+    assert cell.seeds == (0, 1, 2)
+    np.testing.assert_array_equal(cell.welfare, [10, 11, 12])
+    assert cell.mean == 11
+    assert cell.stderr == pytest.approx(1 / 3**0.5)
+    np.testing.assert_allclose(cell.percent, [25, 27.5, 30])
+
+
+def test_another_number_of_users_or_steps_is_another_cell(tmp_path):
+    rows = [
+        run_row("t", "em", 5, 0, 10.0),
+        run_row("t", "em", 5, 0, 12.0, users=1000, digest="n"),
+        run_row("t", "em", 5, 0, 14.0, steps=9000, digest="s"),
+    ]
+    write_results(tmp_path / "a", rows)
+    collection = read_collection(tmp_path)
+    assert len(collection.cells) == 3
+    assert collection.one("t", "em", 5).mean == 14  # the most transitions
+
+
+def test_the_list_of_studies_says_which_and_how_they_are_called(tmp_path):
+    for name, welfare in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
+        write_results(tmp_path / name, [run_row("t", "em", 5, 0, welfare, digest=name)])
+    (tmp_path / STUDIES_FILE).write_text('b: "fast"\na: ""\nnot-there: ""\n')
+    collection = read_collection(tmp_path)
+    assert {cell.label: cell.mean for cell in collection.cells} == {"em": 1.0, "em, fast": 2.0}
+
+
+def test_a_run_in_two_studies_counts_once(tmp_path):
+    write_results(tmp_path / "a", [run_row("t", "em", 5, 0, 1.0)])
+    write_results(tmp_path / "b", [run_row("t", "em", 5, 0, 1.0)])
+    (cell,) = read_collection(tmp_path).cells
+    assert cell.seeds == (0,)
+
+
+def test_what_is_beside_the_table_is_found_by_digest(tmp_path):
+    small_study(tmp_path)
+    collection = read_collection(tmp_path)
+    cell = collection.one("half-cheetah", "em", 5)
+    assert [len(users) for users in collection.users_of(cell)] == [100, 100, 100]
+    transitions, seconds, welfare = next(collection.curves_of(cell))
+    assert (transitions[-1], welfare[-1]) == (1980, pytest.approx(35.0))
+    assert seconds[-1] == pytest.approx(9.9)
+    walks = collection.walks_of("resource-gathering-em-2-0")
+    assert [walk.tolist()[-1] for walk in walks] == [[1, 0], [1, 0]]
+
+
+def test_methods_stand_in_the_order_of_legends(tmp_path):
+    names = ("zebra", "auto", "random", "em", "planned-em")
+    write_results(tmp_path / "a", [run_row("t", name, 5, 0, 1.0) for name in names])
+    expected = ["em", "random", "planned-em", "auto", "zebra"]
+    assert read_collection(tmp_path).labels() == expected
+
+
+@pytest.mark.parametrize("text", ["- a", "a: 3", "a: ["])
+def test_a_damaged_list_of_studies(tmp_path, text):
+    write_results(tmp_path / "a", [run_row("t", "em", 5, 0, 1.0)])
+    (tmp_path / STUDIES_FILE).write_text(text)
+    with pytest.raises(HandfulError, match=r"studies\.yaml"):
+        read_collection(tmp_path)
+
+
+def test_no_results(tmp_path):
+    with pytest.raises(HandfulError, match="no table of runs"):
+        read_collection(tmp_path)
+
+
+def test_a_table_without_a_column(tmp_path):
+    row = run_row("t", "em", 5, 0, 1.0)
+    del row["steps"]
+    write_results(tmp_path / "a", [row])
+    with pytest.raises(HandfulError, match="no column 'steps'"):
+        read_collection(tmp_path)

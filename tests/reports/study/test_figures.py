@@ -1,0 +1,130 @@
+"""The figures of studies: all of them from tables alone, and known by their data."""
+
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+import pytest
+from matplotlib.figure import Figure
+
+from handful.errors import HandfulError
+from handful.palette import policy_colour
+from handful.reports.plots.methods import method_look
+from handful.reports.plots.speeds import draw_target_histogram
+from handful.reports.study.collection import read_collection
+from handful.reports.study.figure import stored_identifier
+from handful.reports.study.figures import general_figures, paper_figures, write_figures
+from tests.reports.study.results import run_row, small_study, write_results
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return small_study(tmp_path_factory.mktemp("results")).parent.parent
+
+
+@pytest.fixture(scope="module")
+def figures(root):
+    return {figure.name: figure for figure in paper_figures(read_collection(root))[0]}
+
+
+def test_every_figure_that_there_are_data_for(figures, root):
+    assert set(figures) == {
+        "walks",
+        "resource-gathering",
+        "robots",
+        "assignments-half-cheetah",
+        "percent-of-optimum",
+        "training",
+        "spread",
+        "profiles",
+    }
+    (sentence,) = paper_figures(read_collection(root))[1]
+    assert "`assignments`" in sentence  # of the other robots nothing was kept
+
+
+def test_every_figure_is_drawn_a_column_wide_and_says_what_it_is(figures):
+    for figure in figures.values():
+        assert len(figure.alt) > 40
+        assert figure.title
+        assert figure.caption
+        width, height = figure.build().get_size_inches()
+        assert width == 3.3
+        assert 0.8 < height < 6
+
+
+def test_files_hold_the_identifier_of_their_data(figures, tmp_path):
+    kinds = ("svg", "png", "pdf")
+    write_figures([figures["robots"]], [], tmp_path, kinds)
+    ET.parse(tmp_path / "robots.svg")
+    for kind in kinds:
+        assert stored_identifier(tmp_path / f"robots.{kind}") == figures["robots"].identifier
+
+
+def test_other_data_have_another_identifier_and_other_fonts_do_not(figures, root, tmp_path):
+    with mpl.rc_context({"font.size": 20}):
+        again = {f.name: f.identifier for f in paper_figures(read_collection(root))[0]}
+    assert again == {name: figure.identifier for name, figure in figures.items()}
+    table = pl.read_parquet(root / "small" / "small.parquet")
+    changed = table.with_columns(pl.col("welfare") + 0.01)
+    write_results(tmp_path / "small", changed.to_dicts())
+    other = {f.name: f.identifier for f in paper_figures(read_collection(tmp_path))[0]}
+    assert other["robots"] != figures["robots"].identifier
+
+
+def test_a_figure_without_an_identifier(tmp_path):
+    (tmp_path / "x.svg").write_text("<svg/>")
+    assert stored_identifier(tmp_path / "x.svg") is None
+    with pytest.raises(HandfulError, match="cannot be read"):
+        stored_identifier(tmp_path / "y.svg")
+
+
+def test_points_of_the_robots_are_means_over_seeds(figures):
+    ((task, rows, optimum, kind),) = figures["robots"].data
+    assert (task, kind) == ("half-cheetah", "upper bound")
+    # Welfare 30 + k + seed with em, 10 + k + seed with random.
+    error = pytest.approx(1 / 3**0.5)
+    assert rows == [
+        ["em", 2, 33.0, error],
+        ["em", 5, 36.0, error],
+        ["random", 2, 13.0, error],
+        ["random", 5, 16.0, error],
+    ]
+    assert optimum == {2: 40.0, 5: 40.0}
+
+
+def test_the_page_lists_figures_and_what_is_left_out(figures, tmp_path):
+    written = write_figures([figures["walks"]], ["`x`: nothing."], tmp_path, ("svg",))
+    assert [path.name for path in written] == ["walks.svg", "figures.md"]
+    page = (tmp_path / "figures.md").read_text()
+    assert f"![{figures['walks'].alt}](walks.svg)" in page
+    assert "- `x`: nothing." in page
+    assert "- k = 3: no walks of em were kept." in page
+
+
+def test_a_table_alone_is_enough(tmp_path):
+    write_results(tmp_path / "one", [run_row("my-task", "em", 3, 0, 5.0, percent_of_optimum=None)])
+    figures, left_out = general_figures(read_collection(tmp_path))
+    assert [figure.name for figure in figures] == ["welfare"]
+    figures[0].build()
+    assert len(left_out) == 5
+
+
+def test_methods_are_told_apart_without_colour():
+    names = ["em", "end-to-end", "cluster", "random", "soft-em", "planned-em", "auto"]
+    looks = [method_look(name) for name in names]
+    assert len({look.marker for look in looks}) == len(names)
+    assert len({look.colour for look in looks}) == len(names)
+    assert method_look("em, fast").dashes
+    assert not method_look("em").dashes
+
+
+def test_histogram_counts_every_user_once():
+    axis = Figure().add_subplot()
+    targets = np.array([0.1, 0.2, 3.9, 2.0])
+    draw_target_histogram(axis, targets, np.array([1, 1, 0, 0]), num_policies=2, top=4.0)
+    heights = {}
+    for bar in axis.patches:
+        colour = mpl.colors.to_hex(bar.get_facecolor())
+        heights[colour] = heights.get(colour, 0) + bar.get_height()
+    assert heights == {policy_colour(0).lower(): 2, policy_colour(1).lower(): 2}

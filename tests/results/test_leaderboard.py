@@ -1,0 +1,104 @@
+"""The leaderboard's format: what is wrong with a file is said with its row and column."""
+
+import math
+
+import polars as pl
+import pytest
+
+from handful.errors import HandfulError
+from handful.results.leaderboard import (
+    COLUMNS,
+    check_leaderboard,
+    leaderboard_schema,
+    merged,
+    read_leaderboard,
+)
+
+ROW = {
+    "task": "resource-gathering",
+    "policies": 3,
+    "users": 25,
+    "method": "mine",
+    "author": "me",
+    "seeds": [0, 1, 2],
+    "transitions": 999_424,
+    "welfare": 88.0,
+    "welfare_stderr": 0.3,
+    "percent": 98.6,
+    "percent_stderr": 0.3,
+    "optimum_kind": "exact",
+    "command": "python train.py",
+}
+
+
+def test_a_sound_file_is_read(tmp_path):
+    pl.DataFrame([ROW]).write_parquet(tmp_path / "rows.parquet")
+    table = read_leaderboard(tmp_path / "rows.parquet")
+    assert dict(table.schema) == leaderboard_schema()
+    assert table.row(0, named=True) == {**dict.fromkeys(c.name for c in COLUMNS), **ROW}
+
+
+def test_whole_numbers_do_for_numbers():
+    table = check_leaderboard(pl.DataFrame([{**ROW, "welfare": 88}]), "rows")
+    assert table["welfare"].dtype == pl.Float64
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"seeds": []}, "rows, row 2, column 'seeds': it is empty."),
+        ({"seeds": [1, 1]}, "rows, row 2, column 'seeds': [1, 1] must be different whole numbers."),
+        ({"method": ""}, "rows, row 2, column 'method': it is empty."),
+        ({"command": None}, "rows, row 2, column 'command': it is empty."),
+        ({"command": "a\nb"}, "rows, row 2, column 'command': it must be one line."),
+        ({"welfare": math.nan}, "rows, row 2, column 'welfare': nan is not a finite number."),
+        ({"policies": 0}, "rows, row 2, column 'policies': 0 is not at least 1."),
+        ({"policies": 26}, "rows, row 2, column 'policies': 26 is more than the 25 users."),
+        ({"welfare_stderr": -1.0}, "rows, row 2, column 'welfare_stderr': -1.0 is negative."),
+        (
+            {"optimum_kind": "guess"},
+            "rows, row 2, column 'optimum_kind': 'guess' must be 'exact' or 'upper bound' beside a "
+            "percent.",
+        ),
+        (
+            {},
+            "rows, row 2: row 1 has the same task, policies, users, method, author and transitions "
+            "already.",
+        ),
+    ],
+)
+def test_a_wrong_row_is_named(change, sentence):
+    other = {**ROW, "method": "other"} if change else ROW
+    with pytest.raises(HandfulError) as error:
+        check_leaderboard(pl.DataFrame([ROW, {**other, **change}]), "rows")
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "part"),
+    [
+        ("seeds", 3, "row 1, column 'seeds': 3 is of type Int64, and a list of whole numbers"),
+        ("method", 3, "row 1, column 'method': 3 is of type Int64, and String is wanted"),
+        ("policies", "three", "row 1, column 'policies': 'three' is not Int64"),
+        ("seeds", ["a"], "row 1, column 'seeds'"),
+    ],
+)
+def test_a_wrong_type_is_named(column, value, part):
+    with pytest.raises(HandfulError) as error:
+        check_leaderboard(pl.DataFrame([{**ROW, column: value}]), "rows")
+    assert part in str(error.value)
+
+
+def test_missing_and_unknown_columns_are_named():
+    table = pl.DataFrame([ROW])
+    with pytest.raises(HandfulError, match="column 'command' is missing"):
+        check_leaderboard(table.drop("command"), "rows")
+    with pytest.raises(HandfulError, match="no column 'colour'"):
+        check_leaderboard(table.with_columns(colour=pl.lit("red")), "rows")
+
+
+def test_an_added_row_replaces_its_like_and_the_best_come_first():
+    table = check_leaderboard(pl.DataFrame([ROW, {**ROW, "method": "best", "welfare": 90.0}]), "a")
+    added = check_leaderboard(pl.DataFrame([{**ROW, "welfare": 89.0}]), "b")
+    both = merged(table, added)
+    assert both.select("method", "welfare").rows() == [("best", 90.0), ("mine", 89.0)]

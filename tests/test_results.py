@@ -1,0 +1,73 @@
+"""README and docs show what the committed results give."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from handful.reports.study.blocks import filled
+from handful.reports.study.board import leaderboard_page, our_rows, studies_under
+from handful.reports.study.claims import CLAIMS
+from handful.reports.study.collection import read_collection
+from handful.reports.study.figure import stored_identifier
+from handful.reports.study.figures import paper_figures
+from handful.results.leaderboard import OURS, read_leaderboard
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results"
+FIGURES = RESULTS / "figures"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), FIGURES / "figures.md"]
+LARGEST = 2_000_000
+"""Bytes of a committed table."""
+
+
+@pytest.fixture(scope="module")
+def collection():
+    return read_collection(RESULTS)
+
+
+def images(page: Path) -> list[Path]:
+    links = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", page.read_text())
+    return [(page.parent / link).resolve() for link in links if "://" not in link]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_image_of_a_page_is_there(page):
+    for image in images(page):
+        assert image.is_file(), f"{page.name} shows {image.name}, which is not there"
+
+
+def test_pages_show_only_figures_that_the_command_makes(collection):
+    made = {figure.name for figure in paper_figures(collection)[0]}
+    shown = {i.stem for page in PAGES for i in images(page) if i.parent == FIGURES.resolve()}
+    assert shown == made
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_figures_are_drawn_from_the_committed_tables(collection, kind):
+    figures = {figure.name: figure for figure in paper_figures(collection)[0]}
+    stored = {path.stem: stored_identifier(path) for path in FIGURES.glob(f"*.{kind}")}
+    expected = {name: figure.identifier for name, figure in figures.items()}
+    assert stored == expected, "run 'handful figures'"
+
+
+def test_tables_of_the_study_are_those_of_the_data(collection):
+    text = (ROOT / "docs" / "study.md").read_text()
+    assert filled(text, collection) == text, "run 'handful figures'"
+    for claim in CLAIMS:
+        assert f"| {claim.section} | {claim.text} |" in text
+
+
+def test_the_leaderboard_has_our_results_and_its_page_all_rows():
+    table = read_leaderboard(RESULTS / "leaderboard.parquet")
+    ours = our_rows(studies_under(RESULTS))
+    order = ["task", "policies", "users", "method", "transitions"]
+    stored = table.filter(author=OURS).sort(order)
+    assert stored.equals(ours.sort(order)), "run 'handful leaderboard'"
+    page = (ROOT / "docs" / "leaderboard.md").read_text()
+    assert page == leaderboard_page(table), "run 'handful leaderboard'"
+
+
+def test_committed_tables_are_small():
+    for path in RESULTS.rglob("*.parquet"):
+        assert path.stat().st_size < LARGEST, path.name
