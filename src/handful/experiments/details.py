@@ -138,7 +138,7 @@ def manifest(
         run = {
             "digest": request.digest,
             "task": request.task,
-            "method": config.method,
+            "method": request.label,
             "policies": config.num_policies,
             "seed": config.seed,
             "state": _state(folder, request.digest, known, errors),
