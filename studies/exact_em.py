@@ -1,4 +1,4 @@
-"""How often EM, annealed EM and pooled EM end in the global optimum, where every step is exact.
+"""How often EM, annealed EM, pooled EM and elite EM end in the global optimum, where every step is exact.
 
 300 random tabular r-MDPs (6 states, 3 actions, 8 users, discount 0.9), half of them dense (any
 state follows any, all rewards differ), half sparse (a random graph, 15 % of the rewards not zero),
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handful.exact.em import annealed_em, exact_em, pooled_em
+from handful.exact.em import annealed_em, elite_em, exact_em, pooled_em
 from handful.exact.enumeration import enumerated_optimum
 from handful.exact.random import random_rmdp
 from handful.runs import write_text
@@ -40,6 +40,7 @@ def attained(seed: int, num_policies: int) -> dict[str, float]:
         "annealed EM": annealed_em(rmdp, num_policies, seed).welfare,
         "EM, best of 10 starts": max(starts[:10]),
         "EM, best of 100 starts": max(starts),
+        "elite EM, 10 starts": elite_em(rmdp, num_policies, seed, starts=10).welfare,
         "pooled EM, 10 starts": pooled_em(rmdp, num_policies, seed, starts=10).welfare,
         "pooled EM, 100 starts": pooled_em(rmdp, num_policies, seed, starts=100).welfare,
     }

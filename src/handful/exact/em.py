@@ -3,11 +3,12 @@
 Welfare never falls from one step to the next: the M-step gives every group of users the policy that
 earns them the most together, and the E-step moves users only to policies that serve them better. As
 there are finitely many assignments, it ends; where depends on where it starts, which is why
-:func:`annealed_em` starts soft and :func:`pooled_em` starts often.
+:func:`annealed_em` starts soft, and :func:`pooled_em` and :func:`elite_em` start often.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +104,41 @@ def pooled_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 100
     Raises:
         ValueError: without a start.
     """
+    return _from_pool(rmdp, num_policies, seed, starts, lambda policy: [policy])
+
+
+def elite_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 10) -> Solution:
+    """:func:`pooled_em`, whose pool also has what the policies found would do by a single accident.
+
+    It is the exact counterpart of :mod:`handful.assignment.elite_em`, whose policies act a little
+    at random and are led by the best of what they happen to do: with every policy, all those join
+    the pool that take another action in one state.
+
+    Raises:
+        ValueError: without a start.
+    """
+
+    def variants(policy: np.ndarray) -> list[np.ndarray]:
+        state, action = np.indices(rmdp.features.shape[:2]).reshape(2, -1)
+        others = np.repeat(policy[None], len(state), axis=0)
+        others[np.arange(len(state)), state] = action
+        return list(others)
+
+    return _from_pool(rmdp, num_policies, seed, starts, variants)
+
+
+def _from_pool(
+    rmdp: TabularRMDP,
+    num_policies: int,
+    seed: int,
+    starts: int,
+    joins: Callable[[np.ndarray], list[np.ndarray]],
+) -> Solution:
+    """EM from random starts, then from the best choice of the pool, until that improves nothing.
+
+    Args:
+        joins: the policies that join the pool for a policy that was found.
+    """
     if starts < 1:
         raise ValueError(f"There must be at least one start, not {starts}.")
     rng = np.random.default_rng(seed)
@@ -113,7 +149,8 @@ def pooled_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 100
         found = [exact_em(rmdp, assignment, num_policies) for assignment in assignments]
         leader = max(found, key=lambda solution: solution.welfare)
         for solution in found:
-            pool |= {policy.tobytes(): policy for policy in solution.policies}
+            for policy in solution.policies:
+                pool |= {variant.tobytes(): variant for variant in joins(policy)}
         if best is not None and leader.welfare <= best.welfare + _margin(leader.returns):
             return best
         best = leader
