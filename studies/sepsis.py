@@ -1,10 +1,11 @@
 """ICU-Sepsis: the best k policies, what EM finds of them, and how near the learner comes.
 
     python studies/sepsis.py exact      # optimum, EM and bounds; half an hour on a busy machine
-    python studies/sepsis.py learner    # hours: see STEPS
+    python studies/sepsis.py learner    # policies trained from counts; half an hour
+    python studies/sepsis.py gradients  # policies trained by PPO
     python studies/sepsis.py page       # results/icu-sepsis/: the table and the picture
 
-The first two add rows to CSV files and leave out what is there already, so they can be stopped.
+The first three add rows to CSV files and leave out what is there already, so they can be stopped.
 Populations are those of seeds 0, 1 and 2. Welfare is exact throughout: of trained policies the
 likeliest action in every state is taken, and the policy's worth computed from a linear system.
 """
@@ -12,7 +13,9 @@ likeliest action in every state is taken, and the policy's worth computed from a
 import csv
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,10 +28,24 @@ from handful.runs import write_text
 
 SEEDS = (0, 1, 2)
 BUDGETS = (1, 2, 3, 5)
-STEPS = 4_000_000
 RULE = "nearest"  # for inadmissible actions: it has the best policies of the others, and is learnt
 OUT = Path("results/icu-sepsis")
-EXACT, LEARNER = OUT / "exact.csv", OUT / "learner.csv"
+EXACT = OUT / "exact.csv"
+
+
+class Learner(NamedTuple):
+    """How policies are trained."""
+
+    method: str
+    preset: str
+    steps: int
+    file: Path
+
+
+LEARNERS = {
+    "learner": Learner("pooled-em", "fast", 10_000_000, OUT / "learner.csv"),
+    "gradients": Learner("em", "paper", 4_000_000, OUT / "gradients.csv"),
+}
 
 
 def run_exact() -> None:
@@ -59,21 +76,23 @@ def run_exact() -> None:
             )
 
 
-def run_learner() -> None:
-    """A row a seed and budget: the welfare of policies trained by `em`."""
+def run_learner(learner: Learner) -> None:
+    """A row a seed and budget: the welfare of trained policies."""
     for seed in SEEDS:
         for k in BUDGETS[1:]:
-            if _known(LEARNER, seed, k):
+            if _known(learner.file, seed, k):
                 continue
             problem = handful.make("icu-sepsis", population_seed=seed, inadmissible=RULE)
             start = time.perf_counter()
-            result = handful.train(problem, k, steps=STEPS, seed=seed)
+            result = handful.train(
+                problem, k, learner.method, steps=learner.steps, seed=seed, preset=learner.preset
+            )
             seconds = time.perf_counter() - start
             returns = handful.exact_returns(problem, result.policies)
             served = returns[result.assignment, np.arange(problem.num_users)].mean()
-            row = {"seed": seed, "k": k, "steps": STEPS, "welfare": served}
+            row = {"seed": seed, "k": k, "steps": learner.steps, "welfare": served}
             row["reassigned"] = returns.max(axis=0).mean()
-            _add(LEARNER, {**row, "seconds": seconds})
+            _add(learner.file, {**row, "seconds": seconds})
 
 
 def write_page() -> None:
@@ -172,4 +191,5 @@ def _add(path: Path, row: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    {"exact": run_exact, "learner": run_learner, "page": write_page}[sys.argv[1]]()
+    trains = {name: partial(run_learner, learner) for name, learner in LEARNERS.items()}
+    {"exact": run_exact, **trains, "page": write_page}[sys.argv[1]]()

@@ -89,7 +89,10 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """For a run folder."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        if not self.ppo.counts:  # as it was before there was a choice: results stay known
+            del values["ppo"]["counts"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":

@@ -27,7 +27,12 @@ from handful.training.health import check_finite, telling_what_is_kept
 from handful.training.intervention import finish, intervene
 from handful.training.opening import load_run_state, open_run
 from handful.training.pace import Clock, seconds_before
-from handful.training.preflight import check_method, check_normalisation, check_shapes
+from handful.training.preflight import (
+    check_counts,
+    check_method,
+    check_normalisation,
+    check_shapes,
+)
 from handful.training.record import (
     describe_run,
     evaluation_record,
@@ -127,6 +132,7 @@ def train_with_config(
     check_shapes(problem)
     check_normalisation(problem, config)
     check_method(problem, config)
+    check_counts(problem, config)
     folder = None
     if out is not None:
         folder = RunFolder(out)

@@ -9,11 +9,12 @@ from jax.sharding import Mesh
 from handful.assignment import AssignmentMethod, Feedback
 from handful.collect.host import HostCollectorState, HostExperience, digest
 from handful.collect.scan import CollectorState, FinishedEpisodes, collect
+from handful.learner.counting import count, improve, returns_of
 from handful.learner.update import Rates, UpdateMetrics, update
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.training.snapshots import Snapshot
-from handful.training.state import TrainState
+from handful.training.state import ReturnTable, TrainState
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, Key, PyTree
 from handful.welfare import user_weights, utilitarian
@@ -91,7 +92,16 @@ def _learn(
     key, assignment_key, update_key = jax.random.split(state.key, 3)
 
     # Evaluate: the table of who would get what from whom (equation 10).
-    table = state.table.update(finished, config.return_mixing)
+    scaled = transitions.scale_features(1.0 / problem.return_scale)
+    learner, model = count(
+        state.learner, scaled, problem.environment.time_limit, problem.discount
+    )
+    if model is None:
+        table = state.table.update(finished, config.return_mixing)
+        latest = state.table.update(finished, 1.0).mean
+    else:
+        latest = returns_of(model, state.learner.actor) * problem.return_scale
+        table = ReturnTable(latest, jnp.ones_like(state.table.seen))
     coefficients = jnp.asarray(problem.population.coefficients)
     returns = coefficients @ table.mean.T
 
@@ -103,29 +113,36 @@ def _learn(
     weights = user_weights(utilitarian, utilities)
 
     # Keep the policies that collected this batch if it shows them to be among the best so far.
-    latest = state.table.update(finished, 1.0).mean
     batch_welfare = utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1))
     seen = Snapshot(batch_welfare, latest, state.learner.networks, assignment)
     shortlist = state.shortlist.offer(seen, state.update, _spacing(problem, config))
 
-    def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
-        trained = method.training_weights(method.with_parameters(assignment, parameters))
-        return (trained * weights[:, None]).T @ coefficients
+    def trained(parameters: PyTree) -> Float[Array, "N K"]:
+        who = method.training_weights(method.with_parameters(assignment, parameters))
+        return who * weights[:, None]
 
-    # Improve: the M-step, one PPO update of every policy for the users it serves.
-    rates = _rates(state.update, config, method)
-    learner, parameters, learner_metrics = update(
-        update_key,
-        state.learner,
-        transitions.scale_features(1.0 / problem.return_scale),
-        method.parameters(assignment),
-        mix_fn,
-        rates,
-        config.ppo,
-        problem.discount,
-        mesh,
-    )
-    assignment = method.with_parameters(assignment, parameters)
+    def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
+        return trained(parameters).T @ coefficients
+
+    # Improve: the M-step, one update of every policy for the users it serves.
+    rates, parameters = _rates(state.update, config, method), method.parameters(assignment)
+    if model is None:
+        learner, parameters, learner_metrics = update(
+            update_key,
+            learner,
+            scaled,
+            parameters,
+            mix_fn,
+            rates,
+            config.ppo,
+            problem.discount,
+            mesh,
+        )
+        assignment = method.with_parameters(assignment, parameters)
+    else:
+        users = jnp.maximum(jnp.sum(trained(parameters), axis=0), 1e-6)
+        mix = mix_fn(parameters) / users[:, None]
+        learner, learner_metrics = improve(learner, model, scaled, mix, rates, config.ppo)
 
     metrics = StepMetrics(
         welfare=utilitarian(utilities),
