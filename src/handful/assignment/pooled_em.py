@@ -46,7 +46,6 @@ from handful.errors import HandfulError
 from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey
 from handful.validation import check_numbers
 
-
 NEVER = 2**30
 """An update that no run comes to."""
 

@@ -235,8 +235,9 @@ def _learner_settings(suited: SettingsFn, num_policies: int, preset: str) -> Map
 
     With ``fast`` the learner counts: nearly all of the way where gradients come to half of it.
 
-    With ``paper``, most entries of the tables are rarely visited. Adam would blow their few gradients up to full
-    size and settle these states by chance; a large epsilon makes it plain gradient descent there.
+    With ``paper``, most entries of the tables are rarely visited. Adam would blow their few
+    gradients up to full size and settle these states by chance; a large epsilon makes it plain
+    gradient descent there.
     """
     if preset == "fast":
         return {
@@ -245,7 +246,7 @@ def _learner_settings(suited: SettingsFn, num_policies: int, preset: str) -> Map
             "num_envs": 2048,
             "batch_size": 131072,
             "minibatch_size": 131072,
-            "num_epochs": 4,
+            "num_epochs": 2,
             "entropy_coefficient": 0.01,
             "final_entropy_coefficient": 0.005,
         }

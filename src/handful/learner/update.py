@@ -130,7 +130,8 @@ def init_learner(
     )
     init, experience = adam(config).init, None
     if config.counts:
-        assert num_symbols is not None and isinstance(action_space, Discrete)
+        assert num_symbols is not None
+        assert isinstance(action_space, Discrete)
         experience = Experience.empty(num_symbols, action_space.num_actions, num_features)
     return LearnerState(
         actor=actor,

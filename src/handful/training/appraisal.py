@@ -13,12 +13,14 @@ import numpy as np
 from handful.collect.episodes import make_player
 from handful.evaluation.returns import EVALUATION_EPISODES
 from handful.learner.counting import estimate, returns_of
+from handful.learner.experience import Experience
+from handful.learner.networks import Actor
 from handful.learner.policies import Policies
 from handful.learner.update import LearnerState
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.training.state import TrainState
-from handful.types import NumpyArray
+from handful.types import Array, NumpyArray
 
 VALIDATION_STREAM = 0x7A11D
 """Folded into the run's key: neither training nor evaluation plays these episodes."""
@@ -61,10 +63,14 @@ def make_appraiser(
 
 def _by_counts(problem: RMDP, learner: LearnerState) -> Callable[[Policies], Worth]:
     assert learner.experience is not None
-    model = estimate(learner.experience, problem.environment.time_limit, problem.discount)
-    evaluate = jax.jit(returns_of)
+    horizon, discount = problem.environment.time_limit, problem.discount
+
+    @jax.jit
+    def returns(experience: Experience, actor: Actor) -> Array:
+        return returns_of(estimate(experience, horizon, discount), actor)
 
     def by_counts(policies: Policies) -> Worth:
-        return Worth(np.asarray(evaluate(model, policies.actor)) * problem.return_scale, 0)
+        found = returns(learner.experience, policies.actor)
+        return Worth(np.asarray(found) * problem.return_scale, 0)
 
     return by_counts

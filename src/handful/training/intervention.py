@@ -88,7 +88,10 @@ def _pooled(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState
 
 def _reappraised(problem: RMDP, config: TrainConfig, state: TrainState, pool: Pool) -> Pool:
     """The pool with what its policies are worth by everything counted so far."""
-    appraise, action_space = make_appraiser(problem, config, state), problem.environment.action_space
+    appraise, action_space = (
+        make_appraiser(problem, config, state),
+        problem.environment.action_space,
+    )
     returns = np.array(pool.returns)
     for first in range(0, int(pool.count), config.num_policies):
         rows = np.arange(first, first + config.num_policies)

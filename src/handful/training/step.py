@@ -93,9 +93,7 @@ def _learn(
 
     # Evaluate: the table of who would get what from whom (equation 10).
     scaled = transitions.scale_features(1.0 / problem.return_scale)
-    learner, model = count(
-        state.learner, scaled, problem.environment.time_limit, problem.discount
-    )
+    learner, model = count(state.learner, scaled, problem.environment.time_limit, problem.discount)
     if model is None:
         table = state.table.update(finished, config.return_mixing)
         latest = state.table.update(finished, 1.0).mean
