@@ -140,7 +140,7 @@ def _learner_lines(learner: Learner, exact: dict[tuple[str, str], dict[str, str]
         "",
         f"Trained by `{learner.method}` with the preset `{learner.preset}`:",
         "",
-        "| k | transitions a policy | welfare | gain | gain, each seed | if assigned anew | seconds "
+        "| k | transitions a policy | welfare | gain | each seed | if assigned anew | seconds "
         "| seeds |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]

@@ -71,8 +71,8 @@ def states(number, num_actions=2):
     ("problem", "settings", "method", "sentence"),
     [
         (make("resource-gathering", height=2, width=2), {}, "em", "number their observations"),
-        (states(3), {"hidden_sizes": (4,)}, "em", "hidden_sizes to none"),
-        (states(3), {"share_hidden": True}, "em", "share_hidden to false"),
+        (states(3), {"hidden_sizes": (4,)}, "em", "a table for each policy"),
+        (states(3), {"share_hidden": True}, "em", "a table for each policy"),
         (states(3), {}, "end-to-end", "'end-to-end' learns by the policies' gradients"),
     ],
 )

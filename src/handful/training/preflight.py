@@ -56,8 +56,8 @@ def check_counts(problem: RMDP, config: TrainConfig) -> None:
         )
     if config.ppo.hidden_sizes or config.ppo.share_hidden:
         raise HandfulError(
-            "A learner that counts has a table for each policy: set hidden_sizes to none and "
-            "share_hidden to false."
+            "A learner that counts has a table for each policy: leave the settings hidden_sizes "
+            "and share_hidden as the task has them."
         )
     if number**2 * space.num_actions > MOST_COUNTS:
         raise HandfulError(
