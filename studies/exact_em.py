@@ -1,4 +1,4 @@
-"""How often EM, annealed EM, pooled EM and elite EM end in the global optimum, where every step is exact.
+"""How often kinds of EM end in the global optimum, where every step is exact.
 
 300 random tabular r-MDPs (6 states, 3 actions, 8 users, discount 0.9), half of them dense (any
 state follows any, all rewards differ), half sparse (a random graph, 15 % of the rewards not zero),

@@ -124,3 +124,31 @@ def test_after_one_of_each_kind_come_rounds_of_the_kind_that_added_more():
 def test_settings_that_cannot_be(settings, sentence):
     with pytest.raises(HandfulError, match=sentence):
         make_method("pooled-em", **settings)
+
+
+def test_in_a_solo_round_every_policy_is_trained_for_one_user_and_nobody_moves():
+    method = PooledEM(rounds=3, warm_up=0, frontier=False, solo=True)
+    state = method.init(KEY, 6, 2)
+    decision = method.intervene(jax.random.key(1), state, scene(50, np.ones((2, 6))))
+    assert decision.sources.tolist() == [FRESH, FRESH]
+    for round_, update in ((state, 0), (decision.state, 50)):
+        trained = np.asarray(method.training_weights(round_))
+        assert trained.sum(axis=0).tolist() == [1, 1]  # each policy by one user,
+        assert trained.sum(axis=1).max() == 1  # and not by the same one
+        returns = jnp.array([[1.0, 2.0]] * 6)
+        later = method.reassign(KEY, round_, Feedback(returns, jnp.asarray(update + 40)))
+        np.testing.assert_array_equal(method.training_weights(later), trained)
+    assert not np.array_equal(state.em.trained, decision.state.em.trained)
+
+
+def test_after_solo_rounds_em_moves_users_at_once():
+    method = PooledEM(rounds=2, solo=True)
+    pooled = [[5, 5, 0, 0], [1, 1, 1, 1], [0, 0, 6, 0], [0, 0, 5, 5]]
+    decision = method.intervene(KEY, method.init(KEY, 4, 2), scene(100, pooled, is_last=True))
+    assert sorted(decision.sources.tolist()) == [0, 3]
+    np.testing.assert_array_equal(
+        method.training_weights(decision.state), method.weights(decision.state)
+    )
+    returns = jnp.array([[0.0, 1.0]] * 4)
+    moved = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(100)))
+    np.testing.assert_array_equal(method.weights(moved), [[0.0, 1.0]] * 4)

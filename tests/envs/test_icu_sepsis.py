@@ -181,3 +181,21 @@ def test_without_the_package(monkeypatch):
     monkeypatch.setattr(icu_sepsis, "find_spec", lambda name: None)
     with pytest.raises(HandfulError, match=r"pip install 'handful\[sepsis\]'"):
         handful.make("icu-sepsis")
+
+
+def test_the_preset_decides_how_is_learnt(ours):
+    assert ours.learner_settings(3, "fast")["counts"] is True
+    assert "counts" not in ours.learner_settings(3, "paper")
+    assert ours.method_settings("pooled-em", "fast")["solo"] is True
+    for method, preset in (("pooled-em", "paper"), ("em", "paper"), ("soft-em", "fast")):
+        assert ours.method_settings(method, preset) == {}
+
+
+@pytest.mark.slow
+def test_counting_learns_most_of_what_two_policies_can_bring():
+    """With 16 million transitions in all PPO comes half of the way."""
+    problem = handful.make("icu-sepsis", population_seed=100, inadmissible="nearest")
+    result = handful.train(problem, 2, steps=8_000_000, seed=100, preset="fast")
+    welfare = handful.exact_returns(problem, result.policies).max(axis=0).mean()
+    one, best = (handful.optimum(problem, k).welfare for k in (1, 2))
+    assert 0.9 <= (welfare - one) / (best - one) <= 1.0

@@ -16,8 +16,12 @@ from tests.environments import ContextualBandit, problem_of
     ids=["outcomes", "no chance", "chance"],
 )
 def test_auto_stands_for_what_suits_the_problem(problem, expected):
-    assert concrete_method(problem, "auto") == expected
-    assert concrete_method(problem, "random") == "random"
+    assert concrete_method(problem, "auto", {}) == expected
+    assert concrete_method(problem, "random", {}) == "random"
+
+
+def test_policies_of_single_users_come_cheap_to_a_learner_that_counts():
+    assert concrete_method(problem_of(ContextualBandit()), "auto", {"counts": True}) == "pooled-em"
 
 
 def test_a_run_records_what_auto_stood_for_and_its_settings():

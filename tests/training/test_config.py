@@ -77,3 +77,12 @@ def test_a_method_that_keeps_policies_has_them_share_no_layers():
     assert not make_config(problem, 2, "pooled-em", "paper").ppo.share_hidden
     with pytest.raises(HandfulError, match="must not share layers: set share_hidden to false"):
         TrainConfig(num_policies=2, method="pooled-em")
+
+
+def test_settings_without_counts_are_written_as_before_there_were_any():
+    """Digests of earlier runs stay what they were."""
+    assert "counts" not in TrainConfig(1).to_dict()["ppo"]
+    assert TrainConfig.from_dict(TrainConfig(1).to_dict()) == TrainConfig(1)
+    counting = TrainConfig(1, ppo=PPOConfig(counts=True))
+    assert counting.to_dict()["ppo"]["counts"] is True
+    assert TrainConfig.from_dict(counting.to_dict()) == counting

@@ -9,7 +9,7 @@ from handful.learner.config import PPOConfig
 from handful.population import Population
 from handful.problem import RMDP, make
 from handful.training.config import TrainConfig, make_config
-from handful.training.preflight import check_normalisation, check_shapes
+from handful.training.preflight import check_counts, check_normalisation, check_shapes
 from tests.environments import ContextualBandit, Push, problem_of
 
 
@@ -58,3 +58,38 @@ def test_numbered_observations_are_not_normalised():
     ppo = make_config(problem, 1, "em", "paper").ppo
     check_normalisation(problem, TrainConfig(num_policies=1, ppo=ppo))
     check_normalisation(RMDP(ContextualBandit(), Population.identity(2)), config)
+
+
+TABLES = {"counts": True, "hidden_sizes": (), "share_hidden": False}
+
+
+def states(number, num_actions=2):
+    return tabular_problem(np.zeros((number, num_actions, number)), np.ones((2, number, 2)))
+
+
+@pytest.mark.parametrize(
+    ("problem", "settings", "method", "sentence"),
+    [
+        (make("resource-gathering", height=2, width=2), {}, "em", "number their observations"),
+        (states(3), {"hidden_sizes": (4,)}, "em", "a table for each policy"),
+        (states(3), {"share_hidden": True}, "em", "a table for each policy"),
+        (states(3), {}, "end-to-end", "'end-to-end' learns by the policies' gradients"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused(problem, settings, method, sentence):
+    config = TrainConfig(1, method, ppo=PPOConfig(**{**TABLES, **settings}))
+    with pytest.raises(HandfulError, match=sentence):
+        check_counts(problem, config)
+
+
+def test_tables_that_are_too_large_to_count_are_refused(monkeypatch):
+    config = TrainConfig(1, ppo=PPOConfig(**TABLES))
+    check_counts(states(8), config)
+    monkeypatch.setattr("handful.training.preflight.MOST_COUNTS", 8 * 2 * 8 - 1)
+    with pytest.raises(HandfulError, match="8 observations and 2 actions are too many to count"):
+        check_counts(states(8), config)
+
+
+def test_without_counts_nothing_is_asked():
+    config = TrainConfig(1, "end-to-end", ppo=PPOConfig())
+    check_counts(make("resource-gathering", height=2, width=2), config)

@@ -9,9 +9,10 @@ import pytest
 
 import handful
 from handful.evaluation.returns import EVALUATION_EPISODES, evaluate
+from handful.training.appraisal import HOST_EPISODES
 from handful.training.config import TrainConfig
 from handful.training.state import init_state
-from handful.training.validation import HOST_EPISODES, validate
+from handful.training.validation import validate
 from tests.environments import ContextualBandit, problem_of, push_problem
 from tests.host_environments import track_problem
 from tests.training.helpers import assert_identical, config_of, step_of

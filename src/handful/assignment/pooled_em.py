@@ -8,7 +8,10 @@ one of them (:func:`~handful.assignment.choice.choose_policies`), and EM goes on
 
 There are two kinds of round:
 
-* A *fresh* round starts with new networks and users dealt out at random.
+* A *fresh* round starts with new networks and users dealt out at random. With ``solo`` there is no
+  EM in it: each policy is trained for a single user, drawn by chance. Policies that EM makes are
+  compromises of whoever happened to share them; those of single users are what the best choice is
+  made of more often, and EM goes on from them afterwards.
 * A *frontier* round starts with copies of pooled policies, and a user counts in it the more, the
   less anybody in the pool serves them. A reward that is zero but in a narrow range teaches nothing
   from afar; whoever serves a neighbour's user a little is led on from there.
@@ -24,6 +27,7 @@ M-steps the same idea is :func:`handful.exact.em.pooled_em`.
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -41,6 +45,9 @@ from handful.assignment.soft_em import SoftEM
 from handful.errors import HandfulError
 from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey
 from handful.validation import check_numbers
+
+NEVER = 2**30
+"""An update that no run comes to."""
 
 
 class PooledEMState(NamedTuple):
@@ -72,6 +79,7 @@ class PooledEM(AssignmentMethod):
         rounds: before the pool is chosen from for the last time.
         exploring: the share of the updates that goes to the rounds.
         frontier: whether there are frontier rounds; without them every round is fresh.
+        solo: whether policies of fresh rounds are each trained for a single user.
         temperature: of the soft E-step (:class:`~handful.assignment.soft_em.SoftEM`); 0 for a hard
             one.
         warm_up: updates of each fresh round on its random assignment.
@@ -85,6 +93,7 @@ class PooledEM(AssignmentMethod):
     rounds: int = 5
     exploring: float = 0.5
     frontier: bool = True
+    solo: bool = False
     temperature: float = 0.0
     warm_up: int = 15
     final_progress: float = 0.5
@@ -115,13 +124,21 @@ class PooledEM(AssignmentMethod):
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PooledEMState:
         """A random, balanced assignment."""
         return PooledEMState(
-            em=self._em.init(key, num_users, num_policies),
-            first_e_step=jnp.asarray(self.warm_up, jnp.int32),
+            em=self._fresh(key, num_users, num_policies),
+            first_e_step=jnp.asarray(NEVER if self.solo else self.warm_up, jnp.int32),
             importance=jnp.ones(num_users),
             is_frontier=jnp.zeros((), bool),
             gains=jnp.full(2, jnp.inf),
             pool_welfare=jnp.zeros(()),
         )
+
+    def _fresh(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
+        """What a fresh round starts with."""
+        em = self._em.init(key, num_users, num_policies)
+        if not self.solo:
+            return em
+        alone = jax.random.choice(key, num_users, (num_policies,), replace=False)
+        return em._replace(trained=one_hot_assignment(alone, num_users).T)
 
     def weights(self, state: PooledEMState) -> Float[Array, "N K"]:
         """One-hot rows."""
@@ -162,8 +179,8 @@ class PooledEM(AssignmentMethod):
             sources, em = _best_choice(scene.pooled * importance, num_policies)
         else:
             sources = np.full(num_policies, FRESH)
-            em = self._em.init(key, num_users, num_policies)
-            first_e_step += self.warm_up
+            em = self._fresh(key, num_users, num_policies)
+            first_e_step = NEVER if self.solo else first_e_step + self.warm_up
         new_state = PooledEMState(
             em=em,
             first_e_step=jnp.asarray(first_e_step, jnp.int32),

@@ -34,6 +34,11 @@ class PPOConfig:
         max_grad_norm: gradients are scaled down to this norm (times the square root of ``K`` where
             the policies share layers, so that a policy's part does not shrink with the budget).
         adam_epsilon: Adam's epsilon.
+        counts: learn from counts of all transitions so far instead of by gradients
+            (:mod:`handful.learner.counting`), where observations are numbered. Of the settings
+            above only these then have a meaning: ``num_epochs`` are steps of policy iteration an
+            update, the entropy coefficient is the temperature of the policies' softmax as a share
+            of the return scale, ``num_envs`` and ``batch_size`` are what they are.
 
     Raises:
         HandfulError: if a number is out of its range or the batch does not divide evenly.
@@ -57,6 +62,7 @@ class PPOConfig:
     normalize_observations: bool = True
     max_grad_norm: float = 0.5
     adam_epsilon: float = 1e-5
+    counts: bool = False
 
     def __post_init__(self) -> None:
         check_numbers(self)

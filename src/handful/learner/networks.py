@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from handful.environment import ActionSpace, Box, Discrete
 from handful.learner.distributions import Categorical, Gaussian
+from handful.learner.experience import symbols
 from handful.types import Array, Float, Int, PRNGKey, PyTree
 
 HIDDEN_GAIN = 2.0**0.5
@@ -42,10 +43,10 @@ class Lookup(Layer):
 
     def __call__(self, inputs: Float[Array, "K M 1"]) -> Float[Array, "K M H"]:
         """Look up a batch of every network."""
-        symbols = jnp.rint(inputs[..., 0] * self.weight.shape[-2]).astype(jnp.int32)
+        rows = symbols(inputs, self.weight.shape[-2])
         if self.weight.ndim == 2:
-            return self.weight[symbols] + self.bias[None, None]
-        return jax.vmap(lambda weight, row: weight[row])(self.weight, symbols) + self.bias
+            return self.weight[rows] + self.bias[None, None]
+        return jax.vmap(lambda weight, row: weight[row])(self.weight, rows) + self.bias
 
 
 class NetworkStack(eqx.Module):

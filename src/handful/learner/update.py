@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from handful.environment import ActionSpace
+from handful.environment import ActionSpace, Discrete
 from handful.learner.advantages import advantage_scale, gae, mix_advantages
 from handful.learner.config import PPOConfig
 from handful.learner.descent import adam, descend, take_moments
+from handful.learner.experience import Experience
 from handful.learner.losses import (
     ActorBatch,
     ActorMetrics,
@@ -67,6 +68,7 @@ class LearnerState(eqx.Module):
         actor_moments: Adam's, of the actor and of the assignment's parameters.
         critic_moments: Adam's.
         normalizer: of observations.
+        experience: all transitions so far, where these are counted.
     """
 
     actor: Actor
@@ -74,6 +76,7 @@ class LearnerState(eqx.Module):
     actor_moments: tuple[optax.OptState, optax.OptState]
     critic_moments: optax.OptState
     normalizer: Normalizer
+    experience: Experience | None = None
 
     @property
     def networks(self) -> Networks:
@@ -122,13 +125,18 @@ def init_learner(
     critic = init_critic(
         critic_key, num_policies, observation_size, num_features, *shape, num_symbols
     )
-    init = adam(config).init
+    init, experience = adam(config).init, None
+    if config.counts:
+        assert num_symbols is not None
+        assert isinstance(action_space, Discrete)
+        experience = Experience.empty(num_symbols, action_space.num_actions, num_features)
     return LearnerState(
         actor=actor,
         critic=critic,
         actor_moments=(init(actor), init(assignment_parameters)),
         critic_moments=init(critic),
         normalizer=Normalizer.identity(num_policies, observation_size),
+        experience=experience,
     )
 
 
@@ -141,6 +149,7 @@ def take_learners(state: LearnerState, source: Int[Array, " K"]) -> LearnerState
         actor_moments=(take_moments(actor_moments, source), assignment_moments),
         critic_moments=take_moments(state.critic_moments, source),
         normalizer=state.normalizer.take(source),
+        experience=state.experience,
     )
 
 

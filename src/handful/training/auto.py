@@ -5,10 +5,15 @@ What is known of a problem before training decides, and nothing that happens in 
 * It names outcomes that a policy might keep up (``RMDP.constant_outcomes``): ``planned-em``.
 * Its actions are finite and nothing is left to chance, so that an episode that was played once can
   be played again: ``elite-em``.
+* The learner counts (``PPOConfig.counts``), so that a policy for one user is known soon and costs
+  little: ``pooled-em``.
 * Otherwise ``em``, which the others have not been shown to beat there.
 
 ``docs/methods.md`` has the measurements.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from handful.collect.determinism import is_deterministic
 from handful.problem import RMDP
@@ -17,10 +22,16 @@ AUTO = "auto"
 """The method's name."""
 
 
-def concrete_method(problem: RMDP, method: str) -> str:
-    """The method of that name, or what ``auto`` stands for at this problem."""
+def concrete_method(problem: RMDP, method: str, learner_settings: Mapping[str, Any]) -> str:
+    """The method of that name, or what ``auto`` stands for.
+
+    Args:
+        learner_settings: that the problem asks for.
+    """
     if method != AUTO:
         return method
     if problem.constant_outcomes is not None:
         return "planned-em"
+    if learner_settings.get("counts"):
+        return "pooled-em"
     return "elite-em" if is_deterministic(problem) else "em"

@@ -93,7 +93,10 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """For a run folder."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        if not self.ppo.counts:  # as it was before there was a choice: results stay known
+            del values["ppo"]["counts"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
@@ -134,8 +137,8 @@ def make_config(
             does not exist, or a value out of range.
     """
     problem.check_budget(num_policies)
-    method = concrete_method(problem, method)
     suited = dict(problem.learner_settings(num_policies, preset_name))
+    method = concrete_method(problem, method, suited)
     if method in METHODS:
         suited |= METHODS[method].learner_settings
     return TrainConfig(

@@ -10,8 +10,10 @@ import numpy as np
 from handful.assignment import FRESH, Intervention, Scene
 from handful.collect.episodes import make_player
 from handful.learner.networks import Actor
+from handful.learner.policies import Policies
 from handful.learner.update import LearnerState, Networks
 from handful.problem import RMDP
+from handful.training.appraisal import make_appraiser
 from handful.training.config import TrainConfig
 from handful.training.snapshots import Pool, Shortlist, Snapshot
 from handful.training.state import ReturnTable, TrainState, init_policies
@@ -22,7 +24,7 @@ from handful.types import NumpyArray, PRNGKey
 def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
     """Between two updates, let the method decide where every policy goes on from.
 
-    Every episode, optimiser and running mean then starts anew.
+    Every episode, optimiser and running mean then starts anew; counts stay.
     """
     key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
     method = config.make_method()
@@ -35,6 +37,7 @@ def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSta
     learner, collector, table = init_policies(restart_key, problem, config, parameters)
     if state.pool is not None:
         learner, table = _placed(state.pool, learner, table, decision)
+    learner = dataclasses.replace(learner, experience=state.learner.experience)
     shortlist = jax.tree.map(jnp.copy, Shortlist.empty(table.mean, learner.networks, assignment))
     return dataclasses.replace(
         state,
@@ -77,7 +80,25 @@ def _pooled(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState
         return state
     state = validate(problem, config, state)
     assert state.pool is not None
-    return dataclasses.replace(state, pool=state.pool.add_all(state.shortlist))
+    pool = state.pool
+    if state.learner.experience is not None:  # the counts now know more of those from before
+        pool = _reappraised(problem, config, state, pool)
+    return dataclasses.replace(state, pool=pool.add_all(state.shortlist))
+
+
+def _reappraised(problem: RMDP, config: TrainConfig, state: TrainState, pool: Pool) -> Pool:
+    """The pool with what its policies are worth by everything counted so far."""
+    appraise, action_space = (
+        make_appraiser(problem, config, state),
+        problem.environment.action_space,
+    )
+    returns = np.array(pool.returns)
+    for first in range(0, int(pool.count), config.num_policies):
+        rows = np.arange(first, first + config.num_policies)
+        networks = pool.networks.take(jnp.asarray(rows))
+        worth = appraise(Policies(networks.actor, networks.normalizer, action_space))
+        returns[rows] = worth.returns
+    return dataclasses.replace(pool, returns=jnp.asarray(returns))
 
 
 def _scene(problem: RMDP, config: TrainConfig, state: TrainState, key: PRNGKey) -> Scene:

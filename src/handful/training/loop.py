@@ -27,6 +27,7 @@ from handful.training.intervention import finish, intervene
 from handful.training.opening import load_run_state, open_run
 from handful.training.pace import Clock, seconds_before
 from handful.training.preflight import (
+    check_counts,
     check_exploration,
     check_method,
     check_normalisation,
@@ -135,6 +136,7 @@ def train_with_config(
     check_normalisation(problem, config)
     check_method(problem, config)
     check_exploration(problem, config)
+    check_counts(problem, config)
     folder = None
     if out is not None:
         folder = RunFolder(out)

@@ -2,7 +2,7 @@
 
 import jax
 
-from handful.environment import Box, HostEnvironment, num_symbols, outcome_shape
+from handful.environment import Box, Discrete, HostEnvironment, num_symbols, outcome_shape
 from handful.errors import HandfulError
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
@@ -46,6 +46,42 @@ def check_exploration(problem: RMDP, config: TrainConfig) -> None:
             f"The setting random_actions (here with the method '{config.method}') is for finite "
             f"actions, and those of '{problem.name}' are continuous: set it to 0, or choose "
             f"another method."
+        )
+
+
+MOST_COUNTS = 2**27
+"""Of pairs of observations and an action: half a gigabyte."""
+
+
+def check_counts(problem: RMDP, config: TrainConfig) -> None:
+    """Counting needs numbered observations, few enough, and policies that look them up.
+
+    Raises:
+        HandfulError: if the learner would count what it cannot.
+    """
+    if not config.ppo.counts:
+        return
+    environment = problem.environment
+    number, space = num_symbols(environment), environment.action_space
+    if number is None or not isinstance(space, Discrete):
+        raise HandfulError(
+            "The learner's setting counts is for environments in JAX that number their "
+            "observations and have discrete actions: leave it at false."
+        )
+    if config.ppo.hidden_sizes or config.ppo.share_hidden:
+        raise HandfulError(
+            "A learner that counts has a table for each policy: leave the settings hidden_sizes "
+            "and share_hidden as the task has them."
+        )
+    if number**2 * space.num_actions > MOST_COUNTS:
+        raise HandfulError(
+            f"{number} observations and {space.num_actions} actions are too many to count: leave "
+            f"the learner's setting counts at false."
+        )
+    if config.make_method().learning_rate > 0:
+        raise HandfulError(
+            f"The method '{config.method}' learns by the policies' gradients, and a learner that "
+            f"counts has none: choose another method, or set counts to false."
         )
 
 

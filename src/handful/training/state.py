@@ -1,5 +1,7 @@
 """Everything that changes during training, as one pytree: what a checkpoint holds."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -153,4 +155,7 @@ def init_policies(
     policy_keys = jax.random.split(collector_key, config.num_policies)
     start = init_host_collector if problem.runs_on_host else init_collector
     collector = start(policy_keys, problem, config.ppo.num_envs, config.discounted_table)
+    if learner.experience is not None and isinstance(collector, CollectorState):
+        begun = learner.experience.begin(collector.observations)
+        learner = dataclasses.replace(learner, experience=begun)
     return learner, collector, ReturnTable.empty(config.num_policies, problem.num_features)

@@ -11,14 +11,15 @@ from handful.collect.archive import EpisodeArchive
 from handful.collect.host import HostCollectorState, HostExperience, digest
 from handful.collect.returns import FinishedEpisodes
 from handful.collect.scan import CollectorState, collect
+from handful.learner.counting import Model, count, improve, returns_of
 from handful.learner.imitation import imitate
-from handful.learner.update import Rates, UpdateMetrics, update
+from handful.learner.update import LearnerState, Rates, UpdateMetrics, update
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.training.snapshots import Snapshot
-from handful.training.state import TrainState
+from handful.training.state import ReturnTable, TrainState
 from handful.transitions import Transitions
-from handful.types import Array, Bool, Float, Int, Key, PyTree
+from handful.types import Array, Bool, Float, Int, Key, PRNGKey, PyTree
 from handful.welfare import user_weights, utilitarian
 
 
@@ -94,7 +95,9 @@ def _learn(
     key, assignment_key, update_key = jax.random.split(state.key, 3)
 
     # Evaluate: the table of who would get what from whom (equation 10).
-    table = state.table.update(finished, config.return_mixing, config.discounted_table)
+    scaled = transitions.scale_features(1.0 / problem.return_scale)
+    learner, model = count(state.learner, scaled, problem.environment.time_limit, problem.discount)
+    table, latest = _evaluate(state, finished, model, problem, config)
     coefficients = jnp.asarray(problem.population.coefficients)
     returns = coefficients @ table.mean.T
 
@@ -109,29 +112,25 @@ def _learn(
     weights = user_weights(utilitarian, utilities)
 
     # Keep the policies that collected this batch if it shows them to be among the best so far.
-    latest = state.table.update(finished, 1.0).mean
     batch_welfare = utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1))
     seen = Snapshot(batch_welfare, latest, state.learner.networks, assignment)
     shortlist = state.shortlist.offer(seen, state.update, _spacing(problem, config))
 
-    def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
-        trained = method.training_weights(method.with_parameters(assignment, parameters))
-        return (trained * weights[:, None]).T @ coefficients
-
-    # Improve: the M-step, one PPO update of every policy for the users it serves.
+    # Improve: the M-step, one update of every policy for the users it serves.
     rates = _rates(state.update, config, method)
-    learner, parameters, learner_metrics = update(
+    learner, assignment, learner_metrics = _improve(
         update_key,
-        state.learner,
-        transitions.scale_features(1.0 / problem.return_scale),
-        method.parameters(assignment),
-        mix_fn,
+        learner,
+        assignment,
+        weights,
+        scaled,
+        model,
         rates,
-        config.ppo,
-        problem.discount,
+        problem,
+        config,
+        method,
         mesh,
     )
-    assignment = method.with_parameters(assignment, parameters)
     if archive is not None:
         demonstrations = archive.demonstrations(method.demonstrated(assignment))
         learner = jax.lax.cond(
@@ -165,6 +164,59 @@ def _learn(
         archive,
     )
     return new_state, metrics
+
+
+def _evaluate(
+    state: TrainState,
+    finished: FinishedEpisodes,
+    model: Model | None,
+    problem: RMDP,
+    config: TrainConfig,
+) -> tuple[ReturnTable, Float[Array, "K D"]]:
+    """The return table with a batch in it, and what the batch alone says of its policies.
+
+    A learner that counts knows more of its policies than their last episodes say.
+    """
+    if model is None:
+        table = state.table.update(finished, config.return_mixing, config.discounted_table)
+        return table, state.table.update(finished, 1.0).mean
+    latest = returns_of(model, state.learner.actor) * problem.return_scale
+    return ReturnTable(latest, jnp.ones_like(state.table.seen)), latest
+
+
+def _improve(
+    key: PRNGKey,
+    learner: LearnerState,
+    assignment: PyTree,
+    weights: Float[Array, " N"],
+    scaled: Transitions,
+    model: Model | None,
+    rates: Rates,
+    problem: RMDP,
+    config: TrainConfig,
+    method: AssignmentMethod,
+    mesh: Mesh | None,
+) -> tuple[LearnerState, PyTree, UpdateMetrics]:
+    """The learner after an update, by gradients or by counts, and the method's state with it."""
+    coefficients = jnp.asarray(problem.population.coefficients)
+
+    def trained(parameters: PyTree) -> Float[Array, "N K"]:
+        who = method.training_weights(method.with_parameters(assignment, parameters))
+        return who * weights[:, None]
+
+    def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
+        return trained(parameters).T @ coefficients
+
+    parameters = method.parameters(assignment)
+    if model is not None:
+        users = jnp.maximum(jnp.sum(trained(parameters), axis=0), 1e-6)
+        mix = mix_fn(parameters) / users[:, None]
+        learner, metrics = improve(learner, model, scaled, mix, rates, config.ppo)
+        return learner, assignment, metrics
+    learner, parameters, metrics = update(
+        key, learner, scaled, parameters, mix_fn, rates, config.ppo, problem.discount, mesh
+    )
+    return learner, method.with_parameters(assignment, parameters), metrics
 
 
 def _remember(

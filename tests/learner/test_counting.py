@@ -1,0 +1,181 @@
+"""Counts against values by hand, a linear system, and policy iteration on the true arrays."""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from handful.environment import Discrete
+from handful.exact.planning import Dynamics, policy_iteration
+from handful.learner import counting
+from handful.learner.config import PPOConfig
+from handful.learner.counting import Model, count, estimate, improve, values_of
+from handful.learner.experience import Experience
+from handful.learner.update import Rates, init_learner
+from handful.transitions import Transitions
+
+S, A, D, K = 5, 3, 2, 2
+CONFIG = PPOConfig(hidden_sizes=(), share_hidden=False, counts=True, num_epochs=10)
+
+
+def learner_of(num_symbols, num_actions, num_features, num_policies=K):
+    key, space = jax.random.key(0), Discrete(num_actions)
+    return init_learner(key, CONFIG, num_policies, 1, space, num_features, (), num_symbols)
+
+
+def random_model(seed, horizon=1000):
+    """Any step may end the episode, by a tenth."""
+    rng = np.random.default_rng(seed)
+    moves = 0.9 * rng.dirichlet(np.ones(S), size=(S, A))
+    features, starts = rng.normal(size=(S, A, D)), rng.dirichlet(np.ones(S))
+    return Model(*map(jnp.asarray, (moves, features, starts)), horizon, 1.0)
+
+
+def batch_of(observations, actions, features, number, terminated=True):
+    """One step of each of K policies."""
+    shape = (len(observations), 1, 1)
+    seen = jnp.reshape(jnp.asarray(observations, jnp.float32), (*shape, 1)) / number
+    ends = jnp.full(shape, terminated)
+    return Transitions(
+        observations=seen,
+        actions=jnp.reshape(jnp.asarray(actions), shape),
+        log_probs=jnp.full(shape, jnp.log(0.5)),
+        features=jnp.reshape(jnp.asarray(features, jnp.float32), (*shape, -1)),
+        next_observations=seen,
+        terminated=ends,
+        truncated=~ends,
+    )
+
+
+def rates(temperature):
+    return Rates(jnp.zeros(()), jnp.asarray(temperature), 0.0)
+
+
+def test_frequencies_with_the_other_actions_for_a_prior():
+    """Action 0 taken 5 times, always on to 1 for 2; action 1 15 times, always the end for 0."""
+    experience = Experience(
+        visits=jnp.array([[5, 15], [0, 0]]),
+        followed=jnp.zeros((2, 2, 2), jnp.int32).at[0, 0, 1].set(5),
+        features=jnp.zeros((2, 2, 1)).at[0, 0, 0].set(10.0),
+        starts=jnp.array([3, 1]),
+    )
+    model = estimate(experience, 7, 0.5)
+    # What is usual in 0: on to 1 by 5 of 20, for 10 / 20.
+    np.testing.assert_allclose(model.moves[0, :, 1], [(5 + 5 / 4) / 10, (0 + 5 / 4) / 20])
+    np.testing.assert_allclose(model.features[0, :, 0], [(10 + 5 / 2) / 10, (0 + 5 / 2) / 20])
+    np.testing.assert_array_equal(model.moves[1], 0.0)  # never seen: the end, for nothing
+    np.testing.assert_array_equal(model.features[1], 0.0)
+    np.testing.assert_allclose(model.starts, [0.75, 0.25])
+    assert (model.horizon, model.discount) == (7, 0.5)
+
+
+def test_many_visits_outweigh_the_prior():
+    """The model of all visits is the true one to the precision of the counts."""
+    truth = random_model(1)
+    visits = 1_000_000
+    experience = Experience(
+        visits=jnp.full((S, A), visits),
+        followed=jnp.rint(truth.moves * visits).astype(jnp.int32),
+        features=truth.features * visits,
+        starts=jnp.rint(truth.starts * visits).astype(jnp.int32),
+    )
+    model = estimate(experience, 1000, 1.0)
+    for found, expected in zip(model[:3], truth[:3], strict=True):
+        np.testing.assert_allclose(found, expected, atol=5e-5)
+
+
+def test_values_are_those_of_the_linear_system():
+    model, actions = random_model(2), np.array([[0, 1, 2, 0, 1], [2, 2, 2, 2, 2]])
+    found = values_of(model, jnp.asarray(actions))
+    for values, chosen in zip(found, actions, strict=True):
+        moves, paid = (np.asarray(part)[np.arange(S), chosen] for part in model[:2])
+        np.testing.assert_allclose(values, np.linalg.solve(np.eye(S) - moves, paid), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("discount", "value"), [(1.0, 7.0), (0.5, 1.984375)])
+def test_policies_that_never_end_earn_what_the_horizon_allows(discount, value):
+    """A step for ever pays 1."""
+    model = Model(jnp.ones((1, 1, 1)), jnp.ones((1, 1, 1)), jnp.ones(1), 7, discount)
+    np.testing.assert_allclose(values_of(model, jnp.zeros((1, 1), int)), [[[value]]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_policy_finds_the_best_for_its_own_mix(seed):
+    model, mix = random_model(seed), np.array([[1.0, 0.3], [-1.0, 2.0]])
+    batch = batch_of([0, 0], [0, 0], [[0.0] * D] * K, S)
+    learner, _ = improve(learner_of(S, A, D), model, batch, jnp.asarray(mix), rates(0.1), CONFIG)
+    dynamics = Dynamics(np.asarray(model.moves, float), 1.0)
+    found = counting.likeliest_actions(learner.actor)
+    for j in range(K):
+        reward = np.asarray(model.features, float) @ mix[j]
+        best = policy_iteration(dynamics, reward)
+        np.testing.assert_array_equal(found[j], best)
+        value = dynamics.evaluate(best, reward[np.arange(S), best])
+        np.testing.assert_allclose(learner.critic.head.weight[j] @ mix[j], value, rtol=1e-3)
+    returns = counting.returns_of(model, learner.actor)
+    everything = values_of(model, jnp.array(list(itertools.product(range(A), repeat=S))))
+    everyone = np.einsum("s,psd,kd->kp", model.starts, everything, mix)
+    np.testing.assert_allclose(np.sum(returns * mix, axis=1), everyone.max(axis=1), rtol=1e-4)
+
+
+def bandit():
+    """Two arms that pay 1 and 0.5 and end the episode."""
+    features = jnp.array([[[1.0], [0.5]]])
+    return Model(jnp.zeros((1, 2, 1)), features, jnp.ones(1), 1, 1.0)
+
+
+def test_policies_are_a_softmax_of_advantages():
+    batch = batch_of([0, 0], [0, 1], [[1.0], [0.5]], 1)
+    mix = jnp.array([[1.0], [-1.0]])
+    learner, metrics = improve(learner_of(1, 2, 1), bandit(), batch, mix, rates(0.5), CONFIG)
+    np.testing.assert_allclose(learner.actor.stack.head.weight[:, 0], [[0, -1], [-1, 0]])
+    np.testing.assert_array_equal(learner.actor.stack.head.bias, 0.0)
+    np.testing.assert_allclose(learner.critic.head.weight[:, 0, 0], [1.0, 0.5])
+    likely = 1 / (1 + np.exp(-1))
+    entropy = -likely * np.log(likely) - (1 - likely) * np.log(1 - likely)
+    np.testing.assert_allclose(metrics.actor.entropy, [entropy] * 2, rtol=1e-5)
+    # Policy 0 took arm 0 and policy 1 arm 1, each with probability a half.
+    ratio = 2 * likely
+    np.testing.assert_allclose(metrics.actor.approx_kl, [ratio - 1 - np.log(ratio)] * 2, rtol=1e-4)
+    np.testing.assert_array_equal(metrics.actor.clip_fraction, 1.0)
+    np.testing.assert_allclose(metrics.critic_loss, 0.0, atol=1e-12)
+
+
+def test_without_a_temperature_policies_are_greedy():
+    batch = batch_of([0, 0], [0, 1], [[1.0], [0.5]], 1)
+    learner, metrics = improve(
+        learner_of(1, 2, 1), bandit(), batch, jnp.ones((2, 1)), rates(0.0), CONFIG
+    )
+    np.testing.assert_allclose(metrics.actor.entropy, 0.0, atol=1e-6)
+    assert np.isfinite(metrics.actor.approx_kl).all()
+    np.testing.assert_array_equal(counting.likeliest_actions(learner.actor), [[0], [0]])
+
+
+def test_a_cut_episode_counts_what_would_have_followed():
+    """One action, which leads back to where it was taken and pays 1, cut after a step: the critic's
+    error is 0 where it says what the horizon allows, give or take the step that is left."""
+    learner, model = count(
+        learner_of(1, 1, 1, 1), batch_of([0], [0], [[1.0]], 1, terminated=False), 10, 0.5
+    )
+    np.testing.assert_allclose(model.moves, 1.0)
+    _, metrics = improve(
+        learner,
+        model,
+        batch_of([0], [0], [[1.0]], 1, terminated=False),
+        jnp.ones((1, 1)),
+        rates(0.1),
+        CONFIG,
+    )
+    np.testing.assert_allclose(metrics.critic_loss, 0.0, atol=1e-5)
+
+
+def test_only_a_learner_that_counts_has_a_model():
+    batch = batch_of([0, 0], [0, 1], [[1.0], [0.5]], 1)
+    plain = eqx.tree_at(lambda s: s.experience, learner_of(1, 2, 1), None)
+    assert count(plain, batch, 1, 1.0) == (plain, None)
+    learner, model = count(learner_of(1, 2, 1), batch, 1, 1.0)
+    np.testing.assert_array_equal(learner.experience.visits, [[1, 1]])
+    assert model is not None
