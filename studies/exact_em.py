@@ -40,7 +40,7 @@ def attained(seed: int, num_policies: int) -> dict[str, float]:
         "annealed EM": annealed_em(rmdp, num_policies, seed).welfare,
         "EM, best of 10 starts": max(starts[:10]),
         "EM, best of 100 starts": max(starts),
-        "elite EM, 10 starts": elite_em(rmdp, num_policies, seed, starts=10).welfare,
+        "elite EM, 20 starts": elite_em(rmdp, num_policies, seed, starts=20).welfare,
         "pooled EM, 10 starts": pooled_em(rmdp, num_policies, seed, starts=10).welfare,
         "pooled EM, 100 starts": pooled_em(rmdp, num_policies, seed, starts=100).welfare,
     }

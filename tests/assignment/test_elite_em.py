@@ -48,7 +48,14 @@ def test_until_policies_have_settled_it_is_em():
 def test_elites_keep_their_places_while_nothing_better_is_found():
     state = after(30)
     swapped = state._replace(elites=state.elites[::-1])
-    assert after(31, swapped).elites.tolist() == state.elites[::-1].tolist()
+    assert after(32, swapped).elites.tolist() == state.elites[::-1].tolist()
+
+
+def test_between_two_elections_nobody_moves():
+    state = after(30)._replace(elites=jnp.array([2, 3]))
+    later = after(31, state)
+    jax.tree.map(np.testing.assert_array_equal, later, state)
+    assert sorted(after(32, state).elites.tolist()) == [0, 1]
 
 
 def test_new_elites_go_to_the_policies_that_are_nearest():

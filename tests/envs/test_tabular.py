@@ -112,7 +112,7 @@ def test_a_trained_policy_earns_what_its_exact_return_says():
     problem = tabular_problem(
         transitions, rng.uniform(size=(4, 3, 2)), stop_probability=0.5, start=[0.5, 0.5, 0]
     )
-    result = handful.train(problem, 2, steps=20_000, seed=0)
+    result = handful.train(problem, 2, "em", steps=20_000, seed=0)
     exact = exact_returns(problem, result.policies)
     measured = result.evaluation.deterministic
     assert (np.abs(measured.returns - exact) < 5 * measured.returns_stderr + 1e-9).all()

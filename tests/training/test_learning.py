@@ -10,6 +10,7 @@ def test_two_policies_nearly_reach_the_optimum_of_a_small_grid():
     result = handful.train(
         problem,
         num_policies=2,
+        method="em",
         steps=50 * 1024,
         settings={
             "batch_size": 1024,

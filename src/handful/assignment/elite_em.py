@@ -7,7 +7,7 @@ the same problem with many more candidates, in which whole groups of users chang
 
 1. Policies act a little at random all the time (``random_actions``), so that they keep playing
    variants of what they do; the episodes that are worth most are archived.
-2. Before every update the best k of the archive, the *elites*, are chosen by swaps from the elites
+2. Every few updates the best k of the archive, the *elites*, are chosen by swaps from the elites
    so far, from a greedy choice and from a random one.
 3. Each policy is trained for the users of its elite, softly as in
    :mod:`~handful.assignment.soft_em`, by the same learner as in EM.
@@ -42,6 +42,10 @@ from handful.validation import check_numbers
 
 JUDGES = 512
 """Users by whom episodes are judged, at most: of more, this many are drawn, always the same."""
+
+ELECT_EVERY = 8
+"""Updates from one choice of elites to the next: choosing before each would take as long as
+learning does where there are many policies."""
 
 NEAR = 0.1
 """An episode is kept for users whom it serves worse than their elite by up to this share of the
@@ -142,13 +146,21 @@ class EliteEM(AssignmentMethod):
         assert episodes is not None
         starts = jnp.array(self._round_starts(feedback.num_updates))
         start = starts[jnp.searchsorted(starts, feedback.update, side="right") - 1]
-        is_over = feedback.update >= self._rounds_end(feedback.num_updates)
-        may_lead = episodes.is_filled & (is_over | (episodes.born >= start))
+        after_rounds = feedback.update - self._rounds_end(feedback.num_updates)
+        may_lead = episodes.is_filled & ((after_rounds >= 0) | (episodes.born >= start))
         since = feedback.update - start
-        return jax.lax.cond(
-            (since >= self.settling) & (jnp.sum(may_lead) >= len(state.elites)),
-            lambda: self._led(key, state, feedback.returns, episodes, may_lead),
-            lambda: state._replace(em=_EM.reassign(key, state.em, feedback._replace(update=since))),
+        is_led = state.elites[0] >= 0
+        can_lead = (since >= self.settling) & (jnp.sum(may_lead) >= len(state.elites))
+        is_due = can_lead & (~is_led | (after_rounds % ELECT_EVERY == 0))
+        return jax.lax.switch(
+            jnp.where(is_due, 2, is_led.astype(int)),
+            (
+                lambda: state._replace(
+                    em=_EM.reassign(key, state.em, feedback._replace(update=since))
+                ),
+                lambda: state,
+                lambda: self._led(key, state, feedback.returns, episodes, may_lead),
+            ),
         )
 
     def worth(

@@ -18,8 +18,8 @@ from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int
 
-NEWCOMERS = 128
-"""Episodes of a batch that are offered to the archive, at most."""
+NEWCOMERS = 256
+"""Episodes of a batch that are offered to the archive, at most; repeated ones count."""
 
 WorthFn = Callable[[Float[Array, "E D"]], Float[Array, " E"]]
 """From episodes' returns in features to how much each is worth keeping."""
@@ -107,11 +107,10 @@ class EpisodeArchive(eqx.Module):
         # Policy by policy: users times episodes of the whole batch would take much memory.
         worth = jax.lax.map(lambda r: worth_fn(r.reshape(-1, r.shape[-1])), returns).reshape(-1)
         fits = (lengths > 0) & (lengths <= self.observations.shape[1])
-        is_different = _first_of_equals(marks.reshape(-1)) & ~jnp.isin(marks, self.marks).reshape(
-            -1
-        )
-        worth = jnp.where(fits.reshape(-1) & is_different, worth, -jnp.inf)
+        is_other = ~_is_among(marks.reshape(-1), self.marks)
+        worth = jnp.where(fits.reshape(-1) & is_other, worth, -jnp.inf)
         worth, chosen = jax.lax.top_k(worth, min(NEWCOMERS, len(self.lengths), len(worth)))
+        worth = jnp.where(_is_first(marks.reshape(-1)[chosen]), worth, -jnp.inf)
 
         old = jnp.where(self.is_filled, worth_fn(self.returns), -jnp.inf)
         is_protected = jnp.isin(jnp.arange(len(old)), protected)
@@ -193,12 +192,17 @@ def _mark(returns: Float[Array, "*E D"]) -> Float[Array, "*E"]:
     return returns @ direction
 
 
-def _first_of_equals(marks: Float[Array, " E"]) -> Bool[Array, " E"]:
-    """Which are the first with their mark; NaN equals nothing."""
-    order = jnp.argsort(marks, stable=True)
-    ranked = marks[order]
-    repeats = jnp.concatenate([jnp.zeros(1, bool), ranked[1:] == ranked[:-1]])
-    return jnp.zeros(len(marks), bool).at[order].set(~repeats)
+def _is_among(marks: Float[Array, " E"], known: Float[Array, " M"]) -> Bool[Array, " E"]:
+    """Which marks are known; by bisection, as there are many of both."""
+    ranked = jnp.sort(known)  # NaN, where there is no episode, comes last
+    place = jnp.minimum(jnp.searchsorted(ranked, marks), len(ranked) - 1)
+    return ranked[place] == marks
+
+
+def _is_first(marks: Float[Array, " E"]) -> Bool[Array, " E"]:
+    """Which marks are not there before."""
+    before = jnp.tril(marks[:, None] == marks[None], k=-1)
+    return ~jnp.any(before, axis=1)
 
 
 def _steps_of(

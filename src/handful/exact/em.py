@@ -107,7 +107,7 @@ def pooled_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 100
     return _from_pool(rmdp, num_policies, seed, starts, lambda policy: [policy])
 
 
-def elite_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 10) -> Solution:
+def elite_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 20) -> Solution:
     """:func:`pooled_em`, whose pool also has what the policies found would do by a single accident.
 
     It is the exact counterpart of :mod:`handful.assignment.elite_em`, whose policies act a little

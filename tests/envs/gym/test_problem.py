@@ -101,7 +101,13 @@ def test_two_users_who_want_opposite_things_get_a_policy_each():
     problem = handful.from_gymnasium(Counter, [[1.0], [-1.0]], time_limit=9)
     settings = {**QUICK, "learning_rate": 3e-3}
     result = handful.train(
-        problem, 2, steps=40 * 128, settings=settings, method_settings={"warm_up": 5}, seed=100
+        problem,
+        2,
+        "em",
+        steps=40 * 128,
+        settings=settings,
+        method_settings={"warm_up": 5},
+        seed=100,
     )
     assert sorted(result.assignment) == [0, 1]
     assert result.evaluation.welfare == pytest.approx(7.0)
