@@ -11,9 +11,11 @@ from tests.environments import ContextualBandit, problem_of
     [
         (handful.make("half-cheetah", users=4), "planned-em"),
         (handful.make("resource-gathering", height=2, width=2), "elite-em"),
+        (handful.make("glide", users=4), "planned-em"),
+        (handful.make("hopper", users=4), "em"),
         (problem_of(ContextualBandit()), "em"),
     ],
-    ids=["outcomes", "no chance", "chance"],
+    ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "chance"],
 )
 def test_auto_stands_for_what_suits_the_problem(problem, expected):
     assert concrete_method(problem, "auto", {}) == expected

@@ -39,6 +39,7 @@ class Glide:
 
     time_limit: int = TIME_LIMIT
     observation_size: int = 2
+    never_terminates: bool = True
 
     @property
     def action_space(self) -> Box:

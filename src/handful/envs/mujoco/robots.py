@@ -28,6 +28,7 @@ class Robot:
         num_joints: the length ``A`` of an action: torques between -1 and 1, in the robot's units.
         top_speed: the highest velocity that the paper's users ask for, metres per second.
         seconds_per_step: how long a step lasts for the robot.
+        never_terminates: whether nothing but the time limit ends an episode; others fall.
         backend: ``envpool`` steps in native threads; ``gymnasium`` in this one, where EnvPool has
             no wheel; ``auto`` is EnvPool where it is installed.
     """
@@ -40,6 +41,7 @@ class Robot:
     seconds_per_step: float
     gymnasium_options: tuple[tuple[str, Any], ...] = ()
     envpool_options: tuple[tuple[str, Any], ...] = ()
+    never_terminates: bool = False
     backend: str = "auto"
     time_limit: int = field(default=TIME_LIMIT, init=False)
 
@@ -81,7 +83,7 @@ class Robot:
         return gymnasium_batch.GymnasiumBatch(self.gymnasium_id, num_envs, seed, options)
 
 
-HALF_CHEETAH = Robot("half-cheetah", "HalfCheetah-v4", 17, 6, 4.0, 0.05)
+HALF_CHEETAH = Robot("half-cheetah", "HalfCheetah-v4", 17, 6, 4.0, 0.05, never_terminates=True)
 
 ANT = Robot(
     "ant",
