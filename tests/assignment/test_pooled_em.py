@@ -136,7 +136,9 @@ def test_in_a_solo_round_every_policy_is_trained_for_one_user_and_nobody_moves()
         assert trained.sum(axis=0).tolist() == [1, 1]  # each policy by one user,
         assert trained.sum(axis=1).max() == 1  # and not by the same one
         returns = jnp.array([[1.0, 2.0]] * 6)
-        later = method.reassign(KEY, round_, Feedback(returns, jnp.asarray(update + 40)))
+        later = method.reassign(
+            KEY, round_, Feedback(returns, jnp.asarray(update + 40), NUM_UPDATES)
+        )
         np.testing.assert_array_equal(method.training_weights(later), trained)
     assert not np.array_equal(state.em.trained, decision.state.em.trained)
 
@@ -150,5 +152,5 @@ def test_after_solo_rounds_em_moves_users_at_once():
         method.training_weights(decision.state), method.weights(decision.state)
     )
     returns = jnp.array([[0.0, 1.0]] * 4)
-    moved = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(100)))
+    moved = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(100), NUM_UPDATES))
     np.testing.assert_array_equal(method.weights(moved), [[0.0, 1.0]] * 4)

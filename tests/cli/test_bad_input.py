@@ -28,7 +28,7 @@ TINY = ["--set", "batch_size=64", "--set", "num_envs=8", "--set", "minibatch_siz
         ([*TRAIN, "--set", "learning_rate"], "--set takes NAME=VALUE"),
         ([*TRAIN, "--set", "minibatch_size=100"], "must be a multiple of minibatch_size"),
         ([*TRAIN, "--method-set", "warm=3"], "has no setting 'warm'"),
-        ([*TRAIN, "--method-set", "warm_up=-3"], "warm_up must be 0 or more"),
+        ([*TRAIN, "--method", "em", "--method-set", "warm_up=-3"], "warm_up must be 0 or more"),
         ([*TRAIN, "--param", "height=0"], "at least one tile"),
         ([*TRAIN, "--param", "depth=3"], "parameters it cannot use"),
         ([*TRAIN, "--method", "fixed"], "needs an assignment"),
@@ -59,7 +59,10 @@ def test_one_sentence_and_exit_code_2(call, tmp_path, arguments, sentence):
         (["--set", "num_envs=2.5"], "num_envs must be a whole number, not 2.5."),
         (["--set", "share_hidden=1"], "share_hidden must be true or false, not 1."),
         (["--param", "height=tall"], "height must be a whole number, not 'tall'."),
-        (["--method-set", "warm_up=soon"], "warm_up must be a whole number, not 'soon'."),
+        (
+            ["--method", "em", "--method-set", "warm_up=soon"],
+            "warm_up must be a whole number, not 'soon'.",
+        ),
         (
             ["--set", "hidden_sizes=64,64"],
             "hidden_sizes must be a list of widths of at least 1, like [64, 64], not '64,64'.",

@@ -1,5 +1,6 @@
 """Study files: what they expand to, and what is wrong with bad ones."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,9 @@ def test_digests_stay_as_they_were_before_there_was_more_to_choose(study_file):
 def test_every_study_that_is_shipped_can_be_run(path):
     study = read_study(path)
     runs = study.runs()
-    expected = len(study.tasks) * len(study.methods) * len(study.policies) * len(study.seeds)
-    expected *= 1 + len(study.variants)  # none changes how many they are
+    lists = ("tasks", "methods", "policies", "seeds")
+    parts = [{}, *study.groups, *study.variants.values()]
+    expected = sum(
+        math.prod(len(part.get(name, getattr(study, name))) for name in lists) for part in parts
+    )
     assert len({run.digest for run in runs}) == len({run.folder for run in runs}) == expected
