@@ -2,9 +2,9 @@
 
 What is known of a problem before training decides, and nothing that happens in it:
 
-* It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the time
-  limit ends an episode (``never_terminates`` of the environment): ``planned-em``. Robots that may
-  fall learn to stay on their feet first, and a plan leads them where they cannot.
+* It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the
+  time limit ends an episode (``never_terminates`` of the environment): ``planned-em``. Robots that
+  may fall learn to stay on their feet first, and a plan leads them where they cannot.
 * Its actions are finite and nothing is left to chance, so that an episode that was played once can
   be played again: ``elite-em``.
 * The learner counts (``PPOConfig.counts``), so that a policy for one user is known soon and costs
