@@ -14,11 +14,14 @@ SMALL = ["--param", "height=2", "--param", "width=2", "--set", "batch_size=256"]
 SMALL += ["--set", "num_envs=8", "--set", "num_epochs=4", "--no-tensorboard"]
 
 
+EM = ["--method", "em", "--method-set", "warm_up=5"]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A folder with a finished run in `demo`, and what training printed."""
     folder = tmp_path_factory.mktemp("runs")
-    arguments = ["--policies", 2, "--steps", 10_000, "--method-set", "warm_up=5", *SMALL]
+    arguments = ["--policies", 2, "--steps", 10_000, *EM, *SMALL]
     done = handful("train", "resource-gathering", *arguments, "--out", "demo", "--json", cwd=folder)
     return folder, json.loads(done.stdout)
 
@@ -96,7 +99,7 @@ def test_a_fixed_assignment_comes_from_a_file(tmp_path):
 def test_a_stopped_run_resumes_to_the_same_end(finished, tmp_path, number):
     """Bit for bit: the checkpoint of a run that was stopped equals that of one that was not."""
     folder, record = finished
-    arguments = ["--policies", 2, "--steps", 10_000, "--method-set", "warm_up=5", *SMALL]
+    arguments = ["--policies", 2, "--steps", 10_000, *EM, *SMALL]
     command = [sys.executable, "-m", "handful", "train", "resource-gathering"]
     command += [*map(str, arguments), "--out", "stopped"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
