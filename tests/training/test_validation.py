@@ -20,9 +20,9 @@ from tests.training.helpers import assert_identical, config_of, step_of
 
 @pytest.fixture(scope="module")
 def trained():
-    """Eight wild updates of policies that push to and fro."""
+    """Twelve wild updates of policies that push to and fro."""
     problem = push_problem((-0.5, 0.0, 0.5))
-    config = config_of(2, "random", updates=8, learning_rate=0.3, final_learning_rate=0.3)
+    config = config_of(2, "random", updates=12, learning_rate=0.3, final_learning_rate=0.3)
     step, state = step_of(problem, config), init_state(problem, config)
     for _ in range(config.num_updates):
         state, _ = step(state)
