@@ -119,10 +119,13 @@ def test_the_same_batch_again_adds_nothing(stream):
     assert not (again.born == 1).any()
 
 
-def test_episodes_longer_than_a_batch_are_left_out():
-    problem = make("resource-gathering", height=3, width=3, time_limit=LIMIT)
-    archive = EpisodeArchive.empty(problem, K, B, 3, 10)
-    assert archive.observations.shape[1] == 3
+def test_episodes_longer_than_there_is_room_for_are_left_out(stream):
+    problem, batches = stream
+    assert max(len(actions) for *_, actions in whole_episodes(batches)) > 3
+    archive = EpisodeArchive.empty(problem, K, B, 3, 100)
+    for update, batch in enumerate(batches):
+        archive = archive.add(batch, jnp.asarray(update), LIMIT, total, NOTHING)
+    assert 0 < int(archive.lengths.max()) <= 3
 
 
 def test_demonstrations_are_the_rows_asked_for(stream):

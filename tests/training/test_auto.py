@@ -1,6 +1,7 @@
 import pytest
 
 import handful
+from handful.learner.config import PPOConfig
 from handful.training.auto import concrete_method
 from handful.training.config import make_config
 from tests.environments import ContextualBandit, problem_of
@@ -18,12 +19,21 @@ from tests.environments import ContextualBandit, problem_of
     ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "chance"],
 )
 def test_auto_stands_for_what_suits_the_problem(problem, expected):
-    assert concrete_method(problem, "auto", {}) == expected
-    assert concrete_method(problem, "random", {}) == "random"
+    assert concrete_method(problem, "auto", PPOConfig()) == expected
+    assert concrete_method(problem, "random", PPOConfig()) == "random"
+
+
+def test_episodes_that_no_batch_holds_cannot_be_remembered():
+    problem = handful.make("resource-gathering", height=2, width=2, time_limit=129)
+    assert concrete_method(problem, "auto", PPOConfig()) == "em"  # batches of 64 steps
+    assert concrete_method(problem, "auto", PPOConfig(num_envs=16)) == "elite-em"
 
 
 def test_policies_of_single_users_come_cheap_to_a_learner_that_counts():
-    assert concrete_method(problem_of(ContextualBandit()), "auto", {"counts": True}) == "pooled-em"
+    assert (
+        concrete_method(problem_of(ContextualBandit()), "auto", PPOConfig(counts=True))
+        == "pooled-em"
+    )
 
 
 def test_a_run_records_what_auto_stood_for_and_its_settings():

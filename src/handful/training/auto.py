@@ -5,8 +5,8 @@ What is known of a problem before training decides, and nothing that happens in 
 * It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the
   time limit ends an episode (``never_terminates`` of the environment): ``planned-em``. Robots that
   may fall learn to stay on their feet first, and a plan leads them where they cannot.
-* Its actions are finite and nothing is left to chance, so that an episode that was played once can
-  be played again: ``elite-em``.
+* Its actions are finite, nothing is left to chance, so that an episode that was played once can be
+  played again, and episodes are short enough for a batch to hold whole ones: ``elite-em``.
 * The learner counts (``PPOConfig.counts``), so that a policy for one user is known soon and costs
   little: ``pooled-em``.
 * Otherwise ``em``, which the others have not been shown to beat there.
@@ -14,27 +14,27 @@ What is known of a problem before training decides, and nothing that happens in 
 ``docs/methods.md`` has the measurements.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from handful.collect.determinism import is_deterministic
+from handful.learner.config import PPOConfig
 from handful.problem import RMDP
 
 AUTO = "auto"
 """The method's name."""
 
 
-def concrete_method(problem: RMDP, method: str, learner_settings: Mapping[str, Any]) -> str:
-    """The method of that name, or what ``auto`` stands for.
+LONGEST = 2
+"""Batches, in steps of an environment, that an episode may last for ``elite-em``: most episodes are
+shorter than the longest, and those that lie in one batch are remembered."""
 
-    Args:
-        learner_settings: that the problem asks for.
-    """
+
+def concrete_method(problem: RMDP, method: str, learner: PPOConfig) -> str:
+    """The method of that name, or what ``auto`` stands for with these settings of the learner."""
     if method != AUTO:
         return method
     never_terminates = getattr(problem.environment, "never_terminates", False)
     if problem.constant_outcomes is not None and never_terminates:
         return "planned-em"
-    if learner_settings.get("counts"):
+    if learner.counts:
         return "pooled-em"
-    return "elite-em" if is_deterministic(problem) else "em"
+    is_short = problem.environment.time_limit <= LONGEST * learner.num_steps
+    return "elite-em" if is_short and is_deterministic(problem) else "em"

@@ -93,10 +93,7 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """For a run folder."""
-        values = dataclasses.asdict(self)
-        if not self.ppo.counts:  # as it was before there was a choice: results stay known
-            del values["ppo"]["counts"]
-        return values
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
@@ -138,7 +135,7 @@ def make_config(
     """
     problem.check_budget(num_policies)
     suited = dict(problem.learner_settings(num_policies, preset_name))
-    method = concrete_method(problem, method, suited)
+    method = concrete_method(problem, method, preset(preset_name, **{**suited, **(settings or {})}))
     if method in METHODS:
         suited |= METHODS[method].learner_settings
     return TrainConfig(
