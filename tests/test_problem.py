@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 import handful
@@ -5,7 +8,7 @@ from handful.envs.resource_gathering import ResourceGathering
 from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP, Task, described_parameters, make, register, run_parameters, tasks
-from tests.environments import ContextualBandit
+from tests.environments import ContextualBandit, Countdown, problem_of
 
 
 def test_make_gives_the_papers_task():
@@ -68,6 +71,18 @@ def test_discount_outside_its_range_is_refused(discount):
 def test_return_scale_must_be_positive(scale):
     with pytest.raises(HandfulError, match="return scale must be positive"):
         RMDP(ContextualBandit(), Population.identity(2), return_scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("discount", "scale"), [(0.9, 2.0), (0.95, 4.0), (0.999, 10.0), (1.0, 10.0), (None, 2.0)]
+)
+def test_return_scale_grows_with_what_the_learner_looks_ahead(discount, scale):
+    """10 steps earn 2; 20 steps 4; beyond the 50 of an episode there is nothing."""
+    posed = problem_of(Countdown(50, truncates=True), np.eye(2), discount=0.9)
+    problem = replace(posed, return_scale=2.0)
+    learnt = problem.with_discount(discount)
+    assert learnt.discount == (discount or 0.9)
+    assert learnt.return_scale == pytest.approx(scale)
 
 
 @pytest.mark.parametrize("num_policies", [0, -1, 3])

@@ -15,6 +15,8 @@ class Settings:
     rate: float = 0.5
     on: bool = True
     name: str = "any"
+    limit: int | None = None
+    sizes: tuple[int, ...] = (1,)
 
 
 def checked(**changes):
@@ -28,10 +30,12 @@ def test_numbers_of_other_libraries_become_plain_ones():
     assert (type(settings.count), settings.count) == (int, 3)
     assert (type(settings.rate), settings.rate) == (float, 0.25)
     assert type(checked(rate=2).rate) is float
+    assert (checked(limit=np.int64(3)).limit, checked().limit) == (3, None)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"count": 1.5}, {"count": True}, {"rate": "fast"}, {"on": 1}, {"count": None}]
+    "wrong",
+    [{"count": 1.5}, {"count": True}, {"rate": "fast"}, {"on": 1}, {"count": None}, {"limit": 0.5}],
 )
 def test_other_values_are_refused_by_name(wrong):
     with pytest.raises(HandfulError, match=f"^{next(iter(wrong))} must be"):

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from handful.catalogue import TASKS, Task
@@ -94,6 +94,20 @@ class RMDP:
         """The environment, which must be one on the host."""
         assert isinstance(self.environment, HostEnvironment), "this problem runs in JAX"
         return self.environment
+
+    def with_discount(self, discount: float | None) -> "RMDP":
+        """The same problem for a learner with this discount; None changes nothing.
+
+        The return scale grows or shrinks with the steps that the learner looks ahead,
+        ``1 / (1 - discount)`` and at most the time limit, so that value targets stay near 1.
+        """
+        if discount is None:
+            return self
+        longer = self._horizon(discount) / self._horizon(self.discount)
+        return replace(self, discount=discount, return_scale=self.return_scale * longer)
+
+    def _horizon(self, discount: float) -> float:
+        return 1.0 / max(1.0 - discount, 1.0 / self.environment.time_limit)
 
     def check_budget(self, num_policies: int) -> None:
         """Raise HandfulError unless 1 <= ``num_policies`` <= N: more policies serve nobody."""

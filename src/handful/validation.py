@@ -4,7 +4,8 @@ import dataclasses
 import difflib
 import numbers
 from collections.abc import Iterable
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args
 
 from handful.errors import HandfulError
 
@@ -19,20 +20,22 @@ def check_numbers(settings: Any) -> None:
     """Look at a frozen dataclass's fields of type bool, int and float, and make them just that.
 
     Python would take text or fractions there and fail much later; NumPy's numbers cannot go into
-    JSON.
+    JSON. Fields that may be None as well are looked at where they are not.
 
     Raises:
         HandfulError: naming the first field that holds something else.
     """
     for field in dataclasses.fields(settings):
-        if field.type not in _KINDS:
-            continue
-        accepted, name = _KINDS[field.type]  # type: ignore[index]
+        kinds = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
+        kind = next((kind for kind in kinds if kind in _KINDS), None)
         value = getattr(settings, field.name)
-        is_wrong_bool = isinstance(value, bool) and field.type is not bool
+        if kind is None or (value is None and NoneType in kinds):
+            continue
+        accepted, name = _KINDS[kind]
+        is_wrong_bool = isinstance(value, bool) and kind is not bool
         if is_wrong_bool or not isinstance(value, accepted):
             raise HandfulError(f"{field.name} must be {name}, not {value!r}.")
-        object.__setattr__(settings, field.name, field.type(value))  # type: ignore[operator]
+        object.__setattr__(settings, field.name, kind(value))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

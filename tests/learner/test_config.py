@@ -41,6 +41,8 @@ def test_preset_can_be_changed_in_part():
         ({"learning_rate": NAN}, "learning_rate must be positive, not nan"),
         ({"final_learning_rate": -1e-4}, "final_learning_rate must be 0 or more"),
         ({"entropy_coefficient": NAN}, "entropy_coefficient must be 0 or more"),
+        ({"discount": 0.0}, "discount must be above 0 and at most 1, not 0.0"),
+        ({"discount": NAN}, "discount must be above 0"),
         ({"gae_lambda": 1.5}, "gae_lambda must be between 0 and 1"),
         ({"clip_range": 0.0}, "clip_range must be positive"),
         ({"max_grad_norm": 0.0}, "max_grad_norm must be positive"),

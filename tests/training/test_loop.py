@@ -145,6 +145,17 @@ def test_same_seed_gives_the_same_policies_bit_for_bit_and_another_one_does_not(
     assert not all(same)
 
 
+def test_the_learners_discount_comes_before_the_problems():
+    problem = small_grid()
+    settings = {**TINY, "discount": 0.8}
+    by_setting = handful.train(problem, 2, "em", steps=STEPS, settings=settings)
+    assert by_setting.problem is problem
+    assert_identical(by_setting.policies, run_tiny(problem.with_discount(0.8)).policies)
+    undiscounted = arrays_of(run_tiny(problem).policies)
+    same = [np.array_equal(v, undiscounted[n]) for n, v in arrays_of(by_setting.policies).items()]
+    assert not all(same)
+
+
 @pytest.mark.parametrize("num_policies", [1, 4], ids=["k=1", "k=n"])
 @pytest.mark.parametrize("method", ["em", "end-to-end", "cluster"])
 def test_methods_train_with_one_policy_and_with_one_a_user(method, num_policies):

@@ -21,6 +21,10 @@ from handful.types import Array, Bool, Float, Int
 NEWCOMERS = 256
 """Episodes of a batch that are offered to the archive, at most; repeated ones count."""
 
+EPISODES_AN_ENVIRONMENT = 4
+"""Whole episodes of a batch that are looked at, at most, on average over a policy's environments.
+Looking at every step as if an episode ended there took most of the archive's time."""
+
 WorthFn = Callable[[Float[Array, "E D"]], Float[Array, " E"]]
 """From episodes' returns in features to how much each is worth keeping."""
 
@@ -102,27 +106,27 @@ class EpisodeArchive(eqx.Module):
             worth_fn: of episodes; judges the new and the old alike.
             protected: rows that stay; -1 for none.
         """
-        starts, lengths, returns = _whole_episodes(batch, self.is_new, time_limit)
-        marks = jnp.where(lengths > 0, _mark(returns), jnp.nan)
+        episodes = _whole_episodes(batch, self.is_new, time_limit)
         # Policy by policy: users times episodes of the whole batch would take much memory.
-        worth = jax.lax.map(lambda r: worth_fn(r.reshape(-1, r.shape[-1])), returns).reshape(-1)
-        fits = (lengths > 0) & (lengths <= self.observations.shape[1])
-        is_other = ~_is_among(marks.reshape(-1), self.marks)
-        worth = jnp.where(fits.reshape(-1) & is_other, worth, -jnp.inf)
+        worth = jax.lax.map(worth_fn, episodes.returns).reshape(-1)
+        episodes = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), episodes)
+        marks = jnp.where(episodes.lengths > 0, _mark(episodes.returns), jnp.nan)
+        fits = (episodes.lengths > 0) & (episodes.lengths <= self.observations.shape[1])
+        worth = jnp.where(fits & ~_is_among(marks, self.marks), worth, -jnp.inf)
         worth, chosen = jax.lax.top_k(worth, min(NEWCOMERS, len(self.lengths), len(worth)))
-        worth = jnp.where(_is_first(marks.reshape(-1)[chosen]), worth, -jnp.inf)
+        episodes, marks = jax.tree.map(lambda leaf: leaf[chosen], (episodes, marks))
+        worth = jnp.where(_is_first(marks), worth, -jnp.inf)
 
         old = jnp.where(self.is_filled, worth_fn(self.returns), -jnp.inf)
         is_protected = jnp.isin(jnp.arange(len(old)), protected)
         rows = jnp.argsort(jnp.where(is_protected, jnp.inf, old))[: len(worth)]
         enters = (worth > old[rows]) & ~is_protected[rows]
-        episodes = _steps_of(batch, starts, lengths, chosen, self.observations.shape[1])
         new = (
-            returns.reshape(-1, returns.shape[-1])[chosen],
-            marks.reshape(-1)[chosen],
-            lengths.reshape(-1)[chosen],
+            episodes.returns,
+            marks,
+            episodes.lengths,
             jnp.full(len(chosen), update),
-            *episodes,
+            *_steps_of(batch, episodes, self.observations.shape[1]),
         )
         kept = (
             self.returns,
@@ -148,14 +152,26 @@ class EpisodeArchive(eqx.Module):
         )
 
 
-def _whole_episodes(
-    batch: Transitions, is_new: Bool[Array, "K B"], time_limit: int
-) -> tuple[Int[Array, "K T B"], Int[Array, "K T B"], Float[Array, "K T B D"]]:
-    """For each step: when its episode began, how long it was if it ended whole (else 0), returns.
+class _Episodes(NamedTuple):
+    """Whole episodes of a batch, the first ``P`` of each policy.
 
-    Returns are up to and with that step, from the episode's beginning or the batch's.
+    Attributes:
+        lengths: in steps; 0 where there is no episode.
+        returns: undiscounted, in features.
+        policies, starts, envs: where in the batch each begins.
     """
-    ended = batch.terminated | batch.truncated
+
+    lengths: Int[Array, "*E"]
+    returns: Float[Array, "*E D"]
+    policies: Int[Array, "*E"]
+    starts: Int[Array, "*E"]
+    envs: Int[Array, "*E"]
+
+
+def _whole_episodes(batch: Transitions, is_new: Bool[Array, "K B"], time_limit: int) -> _Episodes:
+    """What of a batch began and ended in it, [K, P] of each."""
+    num_policies, num_steps, num_envs = batch.terminated.shape
+    ended = jnp.swapaxes(batch.terminated | batch.truncated, 0, 1)
 
     def one_step(
         carry: tuple[Array, Array, Array], step: tuple[Array, Array, Array]
@@ -176,14 +192,22 @@ def _whole_episodes(
         is_new,
         jnp.zeros((*is_new.shape, batch.features.shape[-1])),
     )
-    times = jnp.arange(ended.shape[1])
-    over_time = (times, jnp.swapaxes(batch.features, 0, 1), jnp.swapaxes(ended, 0, 1))
-    _, seen = jax.lax.scan(one_step, carry, over_time)
-    starts, is_known, returns = (jnp.swapaxes(leaf, 0, 1) for leaf in seen)
-    lengths = times[None, :, None] + 1 - starts
+    times = jnp.arange(num_steps)
+    over_time = (times, jnp.swapaxes(batch.features, 0, 1), ended)
+    _, (starts, is_known, returns) = jax.lax.scan(one_step, carry, over_time)
+    lengths = times[:, None, None] + 1 - starts
     # Collectors on the host cut first episodes early, so that not all end at once.
-    is_whole = is_known & (batch.terminated | (ended & (lengths == time_limit)))
-    return starts, jnp.where(is_whole, lengths, 0), returns
+    is_cut = ~jnp.swapaxes(batch.terminated, 0, 1) & (lengths < time_limit)
+    is_whole = jnp.swapaxes(is_known & ended & ~is_cut, 0, 1).reshape(num_policies, -1)
+
+    size = min(EPISODES_AN_ENVIRONMENT * num_envs, is_whole.shape[1])
+    places = jax.vmap(lambda whole: jnp.nonzero(whole, size=size, fill_value=-1)[0])(is_whole)
+    policies = jnp.broadcast_to(jnp.arange(num_policies)[:, None], places.shape)
+    ends, envs = jnp.divmod(places, num_envs)
+    at = (ends, policies, envs)
+    return _Episodes(
+        jnp.where(places >= 0, lengths[at], 0), returns[at], policies, starts[at], envs
+    )
 
 
 def _mark(returns: Float[Array, "*E D"]) -> Float[Array, "*E"]:
@@ -206,20 +230,15 @@ def _is_first(marks: Float[Array, " E"]) -> Bool[Array, " E"]:
 
 
 def _steps_of(
-    batch: Transitions,
-    starts: Int[Array, "K T B"],
-    lengths: Int[Array, "K T B"],
-    chosen: Int[Array, " P"],
-    max_length: int,
+    batch: Transitions, episodes: _Episodes, max_length: int
 ) -> tuple[Float[Array, "P L O"], Array]:
-    """What was seen and done in the episodes that end at these places of a flat batch."""
-    policy, _, env = jnp.unravel_index(chosen, starts.shape)
+    """What was seen and done in the episodes."""
     steps = jnp.arange(max_length)[None]
-    times = jnp.minimum(starts.reshape(-1)[chosen][:, None] + steps, starts.shape[1] - 1)
-    is_step = steps < lengths.reshape(-1)[chosen][:, None]
+    times = jnp.minimum(episodes.starts[:, None] + steps, batch.terminated.shape[1] - 1)
+    is_step = steps < episodes.lengths[:, None]
 
     def gather(leaf: Array) -> Array:
-        taken = leaf[policy[:, None], times, env[:, None]]
+        taken = leaf[episodes.policies[:, None], times, episodes.envs[:, None]]
         return jnp.where(is_step.reshape(*is_step.shape, *[1] * (taken.ndim - 2)), taken, 0)
 
     return gather(batch.observations), gather(batch.actions)

@@ -42,6 +42,7 @@ class RunRequest:
             (settings["ppo"], "initial_log_std", 0.0),
             (settings["ppo"], "learnable_log_std", True),
             (settings["ppo"], "random_actions", 0.0),
+            (settings["ppo"], "discount", None),
             (settings["ppo"], "counts", False),
         ):
             if group[name] == before:

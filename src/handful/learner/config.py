@@ -17,6 +17,7 @@ class PPOConfig:
         final_learning_rate: at the end; it falls linearly with the transitions.
         entropy_coefficient: weight of the entropy bonus (nats) at the start.
         final_entropy_coefficient: at the end; it falls linearly too.
+        discount: of what policies are trained for, above 0 and at most 1; None takes the problem's.
         gae_lambda: of generalised advantage estimation, 0 to 1.
         clip_range: how far the probability ratio may leave 1 before its gradient stops.
         num_envs: environments a policy steps side by side.
@@ -36,9 +37,9 @@ class PPOConfig:
         adam_epsilon: Adam's epsilon.
         counts: learn from counts of all transitions so far instead of by gradients
             (:mod:`handful.learner.counting`), where observations are numbered. Of the settings
-            above only these then have a meaning: ``num_epochs`` are steps of policy iteration an
-            update, the entropy coefficient is the temperature of the policies' softmax as a share
-            of the return scale, ``num_envs`` and ``batch_size`` are what they are.
+            above only these then have a meaning: ``discount``, ``num_envs`` and ``batch_size`` are
+            what they are, ``num_epochs`` are steps of policy iteration an update, the entropy
+            coefficient is the temperature of the policies' softmax as a share of the return scale.
 
     Raises:
         HandfulError: if a number is out of its range or the batch does not divide evenly.
@@ -48,6 +49,7 @@ class PPOConfig:
     final_learning_rate: float = 1e-4
     entropy_coefficient: float = 1e-3
     final_entropy_coefficient: float = 1e-3
+    discount: float | None = None
     gae_lambda: float = 0.95
     clip_range: float = 0.2
     num_envs: int = 32
@@ -78,6 +80,12 @@ class PPOConfig:
             "final_entropy_coefficient",
         ):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        _require(
+            self.discount is None or 0 < self.discount <= 1,
+            "discount",
+            "above 0 and at most 1",
+            self.discount,
+        )
         _require(0 <= self.gae_lambda <= 1, "gae_lambda", "between 0 and 1", self.gae_lambda)
         share = self.random_actions
         _require(0 <= share < 1, "random_actions", "at least 0 and below 1", share)

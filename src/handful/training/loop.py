@@ -186,7 +186,8 @@ def _run(
             for callback in callbacks:
                 stack.enter_context(callback)
             stop = stack.enter_context(StopRequest())
-            state, seconds = _train(problem, config, state, folder, callbacks, stop, seconds)
+            learnt = problem.with_discount(config.ppo.discount)
+            state, seconds = _train(learnt, config, state, folder, callbacks, stop, seconds)
 
     if config.keep_best and not state.shortlist.is_validated:
         state = finish(problem, config, state)
