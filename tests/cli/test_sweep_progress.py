@@ -29,6 +29,14 @@ def test_before_anything_is_known():
     )
 
 
+def test_trained_runs_are_still_to_be_evaluated():
+    trained = Running("glide-em-k2-seed0", 1.0, 3.0)
+    assert sentence(Overview(2, 0, 3, 900, 900, 50.0, 0.0, (trained,))) == (
+        "2/3 runs, 100 % of the transitions, 50 transitions/s, evaluation left: "
+        "glide-em-k2-seed0 being evaluated, welfare 3.00"
+    )
+
+
 def test_the_picture_has_a_row_for_the_whole_and_one_a_run():
     console = Console(file=io.StringIO(), width=120)
     console.print(picture(OVERVIEW))

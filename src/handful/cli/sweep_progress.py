@@ -87,13 +87,13 @@ class SweepProgress:
 def sentence(overview: "Overview") -> str:
     """A sweep at a moment, in one line."""
     running = "; ".join(
-        f"{run.name} {100 * run.share:.0f} %{_welfare(run)}" for run in overview.running
+        f"{run.name} {_stage(run)}{_welfare(run)}" for run in overview.running
     )
     parts = [
         f"{overview.done}/{overview.total} runs{_failed(overview)}",
         f"{100 * _share(overview):.0f} % of the transitions",
         f"{overview.rate:,.0f} transitions/s",
-        f"{duration(overview.seconds_left)} left",
+        _left(overview),
     ]
     return ", ".join(parts) + (f": {running}" if running else "")
 
@@ -106,14 +106,14 @@ def picture(overview: "Overview") -> Group:
         ProgressBar(total=1.0, completed=_share(overview), width=30),
         f"{100 * _share(overview):3.0f} %",
         f"{overview.rate:,.0f} transitions/s",
-        f"{duration(overview.seconds_left)} left",
+        _left(overview),
     )
     runs = Table.grid(padding=(0, 1))
     for run in overview.running:
         runs.add_row(
             Text(f"  {run.name}"),
             ProgressBar(total=1.0, completed=run.share, width=20),
-            f"{100 * run.share:3.0f} %{_welfare(run)}",
+            f"{_stage(run)}{_welfare(run)}",
         )
     return Group(head, runs)
 
@@ -126,6 +126,16 @@ def duration(seconds: float | None) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 90 else f"{hours:.1f} h"
+
+
+def _stage(run: "Running") -> str:
+    """Trained runs are still to be validated and evaluated, which takes minutes on robots."""
+    return f"{100 * run.share:.0f} %" if run.share < 1.0 else "being evaluated"
+
+
+def _left(overview: "Overview") -> str:
+    is_trained = overview.running and overview.transitions >= overview.total_transitions
+    return "evaluation left" if is_trained else f"{duration(overview.seconds_left)} left"
 
 
 def _share(overview: "Overview") -> float:
