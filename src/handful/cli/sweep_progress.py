@@ -86,9 +86,7 @@ class SweepProgress:
 
 def sentence(overview: "Overview") -> str:
     """A sweep at a moment, in one line."""
-    running = "; ".join(
-        f"{run.name} {_stage(run)}{_welfare(run)}" for run in overview.running
-    )
+    running = "; ".join(f"{run.name} {_stage(run)}{_welfare(run)}" for run in overview.running)
     parts = [
         f"{overview.done}/{overview.total} runs{_failed(overview)}",
         f"{100 * _share(overview):.0f} % of the transitions",

@@ -66,13 +66,6 @@ def test_settings_fit_the_learner(name, preset_name):
         assert changed == {"initial_log_std", "num_envs"}
 
 
-def test_fast_looks_a_whole_episode_ahead_where_a_robot_may_fall():
-    config = make_config(handful.make("hopper"), 2, "em", "fast")
-    assert 1 / (1 - config.ppo.discount) == pytest.approx(1000)
-    for name, preset_name in (("hopper", "paper"), ("half-cheetah", "fast")):
-        assert make_config(handful.make(name), 2, "em", preset_name).ppo.discount is None
-
-
 def test_em_waits_longer_for_robots_unless_told_otherwise():
     problem = handful.make("hopper")
     for name in ("paper", "fast"):

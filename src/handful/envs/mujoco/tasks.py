@@ -17,9 +17,6 @@ from handful.problem import RMDP
 
 DISCOUNT = 0.99
 
-LONG_DISCOUNT = 0.999
-"""With which a learner sees as far ahead as an episode is long."""
-
 RETURN_SCALE = 10.0
 """What a hundred steps, the discount's horizon, earn at exactly the wanted speed."""
 
@@ -62,13 +59,13 @@ def robot_task(robot: Robot, *, backend: str = "auto", **users: Any) -> RMDP:
         discount=DISCOUNT,
         return_scale=RETURN_SCALE,
         constant_outcomes=partial(steady_motions, population, robot.top_speed),
-        learner_settings=partial(_robot_settings, robot),
+        learner_settings=_robot_settings,
         method_settings=_method_settings,
         name=robot.name,
     )
 
 
-def _robot_settings(robot: Robot, num_policies: int, preset: str) -> dict[str, float]:
+def _robot_settings(num_policies: int, preset: str) -> dict[str, float]:
     """What the paper leaves open, and what is fast here, chosen on HalfCheetah.
 
     With unit standard deviations at first a robot trembles more than it runs, and 200,000
@@ -76,9 +73,7 @@ def _robot_settings(robot: Robot, num_policies: int, preset: str) -> dict[str, f
     episode between two updates, and still fill the threads that step them.
 
     Physics takes three quarters of the time, so that fewer epochs save little: ``fast`` learns more
-    from each transition instead, and twice as often. Robots that may fall look the whole episode
-    ahead: with the paper's discount, which a learner sees a hundred steps by, falling costs little,
-    and Hopper falls after 100 to 190 of 1,000 steps, however well it keeps its users' speed.
+    from each transition instead, and twice as often.
     """
     del num_policies
     settings = {"initial_log_std": -1.0, "num_envs": 8}
@@ -89,8 +84,6 @@ def _robot_settings(robot: Robot, num_policies: int, preset: str) -> dict[str, f
             "minibatch_size": 64,
             "num_epochs": 10,
         }
-        if not robot.never_terminates:
-            settings["discount"] = LONG_DISCOUNT
     return settings
 
 
