@@ -9,6 +9,9 @@ import time
 import pytest
 
 PROGRAM = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # else ignored in the background
 import sys
 from functools import partial
 import handful
