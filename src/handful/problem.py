@@ -103,11 +103,9 @@ class RMDP:
         """
         if discount is None:
             return self
-        longer = self._horizon(discount) / self._horizon(self.discount)
+        steps = self.environment.time_limit
+        longer = steps_ahead(discount, steps) / steps_ahead(self.discount, steps)
         return replace(self, discount=discount, return_scale=self.return_scale * longer)
-
-    def _horizon(self, discount: float) -> float:
-        return 1.0 / max(1.0 - discount, 1.0 / self.environment.time_limit)
 
     def check_budget(self, num_policies: int) -> None:
         """Raise HandfulError unless 1 <= ``num_policies`` <= N: more policies serve nobody."""
@@ -116,6 +114,11 @@ class RMDP:
                 f"The number of policies must be between 1 and the number of users "
                 f"({self.num_users}), not {num_policies}."
             )
+
+
+def steps_ahead(discount: float, time_limit: int) -> float:
+    """How far a learner with this discount looks: 1 / (1 - discount), at most an episode."""
+    return 1.0 / max(1.0 - discount, 1.0 / time_limit)
 
 
 _TASKS = {task.name: task for task in TASKS}

@@ -12,6 +12,7 @@ from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP
 from handful.runs import RunFolder
+from handful.training import loop
 from handful.training.callbacks import Callback
 from handful.training.opening import load_run_state, open_run
 from tests.environments import ContextualBandit, Fuse, Weather, problem_of
@@ -145,11 +146,17 @@ def test_same_seed_gives_the_same_policies_bit_for_bit_and_another_one_does_not(
     assert not all(same)
 
 
-def test_the_learners_discount_comes_before_the_problems():
+def test_the_learners_discount_comes_before_the_problems(monkeypatch):
+    """Also where policies are chosen at the end: counts are kept in the learner's scale."""
     problem = small_grid()
     settings = {**TINY, "discount": 0.8}
+    judged_with, finish = [], loop.finish
+    monkeypatch.setattr(
+        loop, "finish", lambda p, *a: judged_with.append(p.discount) or finish(p, *a)
+    )
     by_setting = handful.train(problem, 2, "em", steps=STEPS, settings=settings)
     assert by_setting.problem is problem
+    assert judged_with == [0.8]
     assert_identical(by_setting.policies, run_tiny(problem.with_discount(0.8)).policies)
     undiscounted = arrays_of(run_tiny(problem).policies)
     same = [np.array_equal(v, undiscounted[n]) for n, v in arrays_of(by_setting.policies).items()]

@@ -179,6 +179,7 @@ def _run(
     """Train what is left (all of it where there is no state yet), evaluate, write the results."""
     done = 0 if state is None else int(state.update)
     seconds = seconds_before(folder, done)
+    learnt = problem.with_discount(config.ppo.discount)
     if state is None or done < config.num_updates:
         with ExitStack() as stack:
             if folder is not None:
@@ -186,11 +187,10 @@ def _run(
             for callback in callbacks:
                 stack.enter_context(callback)
             stop = stack.enter_context(StopRequest())
-            learnt = problem.with_discount(config.ppo.discount)
             state, seconds = _train(learnt, config, state, folder, callbacks, stop, seconds)
 
     if config.keep_best and not state.shortlist.is_validated:
-        state = finish(problem, config, state)
+        state = finish(learnt, config, state)
         if folder is not None:
             save_state(folder.checkpoint, state)
     chosen = state.chosen(config)

@@ -11,7 +11,7 @@ from handful.envs.gym.sources import Source, find_source, import_gymnasium
 from handful.envs.gym.users import sample_weights
 from handful.errors import HandfulError
 from handful.population import Population
-from handful.problem import RMDP
+from handful.problem import RMDP, steps_ahead
 from handful.types import NumpyArray
 
 DISCOUNT = 0.99
@@ -153,7 +153,7 @@ def _typical_return(
 ) -> float:
     """The root mean square, over users and random episodes, of the return within the horizon."""
     seen = environment.probe
-    horizon = 1.0 / max(1.0 - discount, 1.0 / environment.time_limit)
+    horizon = steps_ahead(discount, environment.time_limit)
     share = np.minimum(horizon / seen.lengths, 1.0)[:, None]
     returns = _user_returns(population, seen.episode_features * share)
     scale = float(np.sqrt(np.mean(np.square(returns))))
