@@ -8,9 +8,11 @@ import pytest
 import handful
 from handful.envs.tables import tabular_problem
 from handful.evaluation.tabular import tabular_rmdp
+from handful.exact.planning import Dynamics, policy_iteration
+from handful.learner.counting import estimate, likeliest_actions
 from handful.runs import RunFolder
 from handful.training.appraisal import make_appraiser
-from handful.training.intervention import intervene
+from handful.training.intervention import finish, intervene
 from handful.training.signals import TrainingInterrupted
 from handful.training.state import init_state
 from tests.training.helpers import config_of, step_of
@@ -156,6 +158,30 @@ def test_a_pool_is_appraised_anew_by_all_that_was_counted_since(trained):
     again = intervene(problem, config, dataclasses.replace(after, pool=wrong))
     rows = int(after.pool.count)
     np.testing.assert_allclose(again.pool.returns[:rows], after.pool.returns[:rows], rtol=1e-4)
+
+
+def test_a_pool_is_planned_anew_for_the_users_that_its_policies_were_trained_for(trained):
+    """Policies of early rounds were planned with few counts: later ones must not win by that."""
+    problem, config, state, _, _ = trained
+    pool = intervene(problem, config, state).pool
+    alone = np.argmax(np.asarray(state.assignment.em.trained), axis=0)
+    mixes = problem.population.coefficients[np.tile(alone, 2)]  # at both moments
+    np.testing.assert_allclose(pool.mixes[:4], mixes, rtol=1e-6)
+    model = estimate(state.learner.experience, problem.environment.time_limit, 1.0)
+    dynamics = Dynamics(np.asarray(model.moves, float), 1.0)
+    planned = np.asarray(likeliest_actions(pool.networks.actor))
+    for policy, mix in zip(planned, mixes, strict=False):
+        reward = np.asarray(model.features, float) @ mix
+        np.testing.assert_array_equal(policy, policy_iteration(dynamics, reward))
+
+
+def test_what_is_handed_out_is_not_planned_anew(trained):
+    """It would be by counts that hope the most of what hardly ever acted."""
+    problem, config, state, _, _ = trained
+    after = finish(problem, config, state)
+    acted = np.asarray(state.learner.actor.stack.head.weight)
+    pooled = np.asarray(after.pool.networks.actor.stack.head.weight)
+    assert any(np.array_equal(acted, pooled[row : row + 2]) for row in range(len(pooled) - 1))
 
 
 def test_the_table_of_returns_is_the_model_s(trained):

@@ -98,12 +98,15 @@ def test_before_the_first_update_there_is_only_the_latest(run):
 def test_a_pool_fills_its_rows_in_order(run):
     _, states, _ = run
     one, two = (state.shortlist.best for state in (states[3], states[-1]))
-    pool = Pool.empty(one, shortlists=1).add(one).add(two)
+    mixes = jnp.ones_like(one.returns)
+    pool = Pool.empty(one, shortlists=1)
+    pool = pool.add(one.returns, mixes, one.networks).add(two.returns, 2 * mixes, two.networks)
     assert pool.returns.shape[0] == 2 * SHORTLIST_LENGTH
     assert int(pool.count) == 4
     assert_identical(pool.networks.take(jnp.arange(2)), one.networks)
     assert_identical(pool.networks.take(jnp.arange(2, 4)), two.networks)
     np.testing.assert_array_equal(pool.returns[:4], np.concatenate([one.returns, two.returns]))
+    np.testing.assert_array_equal(pool.mixes[:, 0], [1, 1, 2, 2, *[0] * (len(pool.mixes) - 4)])
 
 
 def test_a_shortlist_is_a_pytree_of_arrays(run):

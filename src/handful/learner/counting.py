@@ -23,7 +23,7 @@ from handful.learner.distributions import Categorical
 from handful.learner.experience import Experience, symbols
 from handful.learner.losses import ActorMetrics
 from handful.learner.networks import Actor
-from handful.learner.update import LearnerState, Rates, UpdateMetrics
+from handful.learner.update import LearnerState, Networks, Rates, UpdateMetrics
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int
 
@@ -111,6 +111,18 @@ def advantages_of(
     return worth - jnp.max(worth, axis=2, keepdims=True)
 
 
+def mean_mix(
+    trained: Float[Array, "N K"], coefficients: Float[Array, "N D"]
+) -> Float[Array, "K D"]:
+    """What each feature is worth to the mean user that each policy is trained for.
+
+    Args:
+        trained: how much each user counts for each policy.
+    """
+    users = jnp.maximum(jnp.sum(trained, axis=0), 1e-6)
+    return trained.T @ coefficients / users[:, None]
+
+
 def likeliest_actions(actor: Actor) -> Int[Array, "K S"]:
     """Of look-up policies, at every observation."""
     return jnp.argmax(actor.stack.head.weight, axis=2)
@@ -137,6 +149,24 @@ def improve(
         rates: the entropy coefficient is the temperature of the actors' softmax, in returns.
     """
     temperature = jnp.maximum(rates.entropy_coefficient, LEAST_TEMPERATURE)
+    networks = plan(state.networks, model, mix, temperature, config.num_epochs)
+    new_state = eqx.tree_at(lambda s: (s.actor, s.critic), state, (networks.actor, networks.critic))
+    return new_state, _metrics(new_state, transitions, config, model.discount)
+
+
+def plan(
+    networks: Networks,
+    model: Model,
+    mix: Float[Array, "K D"],
+    temperature: float | Float[Array, ""],
+    steps: int,
+) -> Networks:
+    """So many steps of policy iteration from what policies do, and a softmax of the advantages.
+
+    Args:
+        mix: what each feature is worth to the mean user of each policy.
+        temperature: of the softmax, in scaled returns.
+    """
 
     def step(actions: Array, _: None) -> tuple[Array, Float[Array, "K S D"]]:
         values = values_of(model, actions)
@@ -144,22 +174,18 @@ def improve(
         stays = jnp.take_along_axis(gaps, actions[..., None], axis=2)[..., 0] == 0.0
         return jnp.where(stays, actions, jnp.argmax(gaps, axis=2)), values
 
-    actions = likeliest_actions(state.actor)
-    actions, values = jax.lax.scan(step, actions, None, length=config.num_epochs)
+    _, values = jax.lax.scan(step, likeliest_actions(networks.actor), None, length=steps)
     values = values[-1]
     logits = advantages_of(model, values, mix) / temperature
-    actor = eqx.tree_at(
-        lambda a: (a.stack.head.weight, a.stack.head.bias),
-        state.actor,
-        (logits, jnp.zeros_like(state.actor.stack.head.bias)),
+    heads = (networks.actor.stack.head, networks.critic.head)
+    return eqx.tree_at(
+        lambda n: (
+            *(n.actor.stack.head.weight, n.actor.stack.head.bias),
+            *(n.critic.head.weight, n.critic.head.bias),
+        ),
+        networks,
+        (logits, jnp.zeros_like(heads[0].bias), values, jnp.zeros_like(heads[1].bias)),
     )
-    critic = eqx.tree_at(
-        lambda c: (c.head.weight, c.head.bias),
-        state.critic,
-        (values, jnp.zeros_like(state.critic.head.bias)),
-    )
-    new_state = eqx.tree_at(lambda s: (s.actor, s.critic), state, (actor, critic))
-    return new_state, _metrics(new_state, transitions, config, model.discount)
 
 
 def _metrics(

@@ -9,26 +9,30 @@ import numpy as np
 
 from handful.assignment import FRESH, Intervention, Scene
 from handful.collect.episodes import make_player
+from handful.learner.counting import LEAST_TEMPERATURE, estimate, mean_mix, plan, returns_of
+from handful.learner.experience import Experience
 from handful.learner.networks import Actor
-from handful.learner.policies import Policies
 from handful.learner.update import LearnerState, Networks
 from handful.problem import RMDP
-from handful.training.appraisal import make_appraiser
 from handful.training.config import TrainConfig
 from handful.training.snapshots import Pool, Shortlist, Snapshot
 from handful.training.state import ReturnTable, TrainState, init_policies
 from handful.training.validation import validate
 from handful.types import NumpyArray, PRNGKey
 
+PLANNING_STEPS = 10
+"""Of policy iteration, for policies of a pool: most are at their best after five."""
+
 
 def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
     """Between two updates, let the method decide where every policy goes on from.
 
-    Every episode, optimiser and running mean then starts anew; counts stay.
+    Every episode, optimiser and running mean then starts anew; counts stay, and pooled policies
+    that were planned with fewer are planned again, or the latest would look best for that alone.
     """
     key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
     method = config.make_method()
-    state = _pooled(problem, config, state)
+    state = _pooled(problem, config, state, planning_steps=PLANNING_STEPS)
     scene = _scene(problem, config, state, episodes_key)
     decision = method.intervene(method_key, state.assignment, scene)
     # Copies: a step consumes its state, and no two parts of that may be one array.
@@ -58,7 +62,8 @@ def finish(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
     if state.pool is None:
         return validate(problem, config, state)
     key, episodes_key, method_key = jax.random.split(state.key, 3)
-    state = _pooled(problem, config, state)
+    # Planned again, those that hardly ever acted would have the most hopeful returns.
+    state = _pooled(problem, config, state, planning_steps=0)
     assert state.pool is not None
     scene = _scene(problem, config, state, episodes_key)
     decision = config.make_method().finish(method_key, state.assignment, scene)
@@ -74,31 +79,50 @@ def finish(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
     return dataclasses.replace(state, key=key, shortlist=shortlist)
 
 
-def _pooled(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
-    """The state with its moments validated and pooled, where the method keeps a pool."""
+def _pooled(
+    problem: RMDP, config: TrainConfig, state: TrainState, planning_steps: int
+) -> TrainState:
+    """The state with its moments validated and pooled, where the method keeps a pool.
+
+    Args:
+        planning_steps: of policy iteration on all that was counted so far, for every pooled policy
+            of a learner that counts.
+    """
     if state.pool is None:
         return state
     state = validate(problem, config, state)
     assert state.pool is not None
-    pool = state.pool
-    if state.learner.experience is not None:  # the counts now know more of those from before
-        pool = _reappraised(problem, config, state, pool)
-    return dataclasses.replace(state, pool=pool.add_all(state.shortlist))
-
-
-def _reappraised(problem: RMDP, config: TrainConfig, state: TrainState, pool: Pool) -> Pool:
-    """The pool with what its policies are worth by everything counted so far."""
-    appraise, action_space = (
-        make_appraiser(problem, config, state),
-        problem.environment.action_space,
+    method, coefficients = config.make_method(), jnp.asarray(problem.population.coefficients)
+    pool = state.pool.add_all(
+        state.shortlist, lambda held: mean_mix(method.training_weights(held), coefficients)
     )
-    returns = np.array(pool.returns)
-    for first in range(0, int(pool.count), config.num_policies):
-        rows = np.arange(first, first + config.num_policies)
-        networks = pool.networks.take(jnp.asarray(rows))
-        worth = appraise(Policies(networks.actor, networks.normalizer, action_space))
-        returns[rows] = worth.returns
-    return dataclasses.replace(pool, returns=jnp.asarray(returns))
+    if state.learner.experience is not None:  # the counts now know more of those from before
+        pool = _up_to_date(problem, config, state.learner.experience, pool, planning_steps)
+    return dataclasses.replace(state, pool=pool)
+
+
+def _up_to_date(
+    problem: RMDP, config: TrainConfig, experience: Experience, pool: Pool, planning_steps: int
+) -> Pool:
+    """The pool as everything counted so far has it: its policies, and what they are worth."""
+    horizon, discount = problem.environment.time_limit, problem.discount
+
+    @jax.jit
+    def bring(
+        experience: Experience, networks: Networks, mix: jax.Array
+    ) -> tuple[Networks, jax.Array]:
+        model = estimate(experience, horizon, discount)
+        if planning_steps:
+            temperature = max(config.ppo.entropy_coefficient, LEAST_TEMPERATURE)
+            networks = plan(networks, model, mix, temperature, planning_steps)
+        return networks, returns_of(model, networks.actor) * problem.return_scale
+
+    new = dataclasses.replace(pool, count=jnp.zeros_like(pool.count))
+    for rows in jnp.arange(int(pool.count)).reshape(-1, config.num_policies):
+        mixes = pool.mixes[rows]
+        networks, returns = bring(experience, pool.networks.take(rows), mixes)
+        new = new.add(returns, mixes, networks)
+    return new
 
 
 def _scene(problem: RMDP, config: TrainConfig, state: TrainState, key: PRNGKey) -> Scene:

@@ -1,5 +1,7 @@
 """Policies at moments of a run that are worth keeping."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -98,11 +100,13 @@ class Pool(eqx.Module):
     Attributes:
         count: rows that are filled, always the first ones.
         returns: in features, from validation.
+        mixes: what each feature was worth to the mean user that each policy was trained for.
         networks: their own parts of the learner.
     """
 
     count: Int[Array, ""]
     returns: Float[Array, "M D"]
+    mixes: Float[Array, "M D"]
     networks: Networks
 
     @classmethod
@@ -113,21 +117,30 @@ class Pool(eqx.Module):
             lambda leaf: jnp.zeros((rows, *leaf.shape[1:]), leaf.dtype),
             (like.returns, like.networks),
         )
-        return cls(jnp.zeros((), jnp.int32), returns, networks)
+        return cls(jnp.zeros((), jnp.int32), returns, jnp.zeros_like(returns), networks)
 
-    def add(self, snapshot: Snapshot) -> "Pool":
+    def add(
+        self, returns: Float[Array, "K D"], mixes: Float[Array, "K D"], networks: Networks
+    ) -> "Pool":
         """Fill the next rows."""
-        returns, networks = jax.tree.map(
+        filled = jax.tree.map(
             lambda rows, new: jax.lax.dynamic_update_slice_in_dim(rows, new, self.count, 0),
-            (self.returns, self.networks),
-            (snapshot.returns, snapshot.networks),
+            (self.returns, self.mixes, self.networks),
+            (returns, mixes, networks),
         )
-        return Pool(self.count + snapshot.returns.shape[0], returns, networks)
+        return Pool(self.count + len(returns), *filled)
 
-    def add_all(self, shortlist: Shortlist) -> "Pool":
-        """The policies of every moment of a shortlist that was validated."""
+    def add_all(
+        self, shortlist: Shortlist, mixes_of: Callable[[PyTree], Float[Array, "K D"]]
+    ) -> "Pool":
+        """The policies of every moment of a shortlist that was validated.
+
+        Args:
+            mixes_of: from an assignment method's state to what its policies are trained for.
+        """
         pool = self
         for row in range(len(shortlist.updates)):
-            if jnp.isfinite(shortlist[row].welfare):
-                pool = pool.add(shortlist[row])
+            moment = shortlist[row]
+            if jnp.isfinite(moment.welfare):
+                pool = pool.add(moment.returns, mixes_of(moment.assignment), moment.networks)
         return pool

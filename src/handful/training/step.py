@@ -11,7 +11,7 @@ from handful.collect.archive import EpisodeArchive
 from handful.collect.host import HostCollectorState, HostExperience, digest
 from handful.collect.returns import FinishedEpisodes
 from handful.collect.scan import CollectorState, collect
-from handful.learner.counting import Model, count, improve, returns_of
+from handful.learner.counting import Model, count, improve, mean_mix, returns_of
 from handful.learner.imitation import imitate
 from handful.learner.update import LearnerState, Rates, UpdateMetrics, update
 from handful.problem import RMDP
@@ -200,19 +200,17 @@ def _improve(
     """The learner after an update, by gradients or by counts, and the method's state with it."""
     coefficients = jnp.asarray(problem.population.coefficients)
 
-    def trained(parameters: PyTree) -> Float[Array, "N K"]:
-        who = method.training_weights(method.with_parameters(assignment, parameters))
-        return who * weights[:, None]
-
-    def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
-        return trained(parameters).T @ coefficients
-
-    parameters = method.parameters(assignment)
     if model is not None:
-        users = jnp.maximum(jnp.sum(trained(parameters), axis=0), 1e-6)
-        mix = mix_fn(parameters) / users[:, None]
+        trained = method.training_weights(assignment) * weights[:, None]
+        mix = mean_mix(trained, coefficients)
         learner, metrics = improve(learner, model, scaled, mix, rates, config.ppo)
         return learner, assignment, metrics
+
+    def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
+        who = method.training_weights(method.with_parameters(assignment, parameters))
+        return (who * weights[:, None]).T @ coefficients
+
+    parameters = method.parameters(assignment)
     learner, parameters, metrics = update(
         key, learner, scaled, parameters, mix_fn, rates, config.ppo, problem.discount, mesh
     )
