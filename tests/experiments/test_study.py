@@ -128,6 +128,12 @@ def test_groups_ask_for_more_runs_and_none_twice(study_file):
     assert {run.label for run in runs} == {"em", "random", "soft-em"}
 
 
+def test_a_group_s_choices_go_with_its_runs(study_file):
+    path = study_file(preset="paper", groups=[{"policies": [7], "preset": "fast"}])
+    chosen = {run.config.num_policies: run.chosen["preset"] for run in read_study(path).runs()}
+    assert chosen == {1: "paper", 3: "paper", 7: "fast"}
+
+
 def test_variants_have_folders_and_labels_of_their_own(study_file):
     path = study_file(
         methods=["em"],

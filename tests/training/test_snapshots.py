@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from handful.training.snapshots import SHORTLIST_LENGTH, Pool, Shortlist
+from handful.training.snapshots import SHORTLIST_LENGTH, Pool, Pooled, Shortlist
 from handful.training.state import init_state
 from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import assert_identical, config_of, step_of
@@ -100,7 +100,8 @@ def test_a_pool_fills_its_rows_in_order(run):
     one, two = (state.shortlist.best for state in (states[3], states[-1]))
     mixes = jnp.ones_like(one.returns)
     pool = Pool.empty(one, shortlists=1)
-    pool = pool.add(one.returns, mixes, one.networks).add(two.returns, 2 * mixes, two.networks)
+    pool = pool.add(Pooled(one.returns, mixes, one.networks))
+    pool = pool.add(Pooled(two.returns, 2 * mixes, two.networks))
     assert pool.returns.shape[0] == 2 * SHORTLIST_LENGTH
     assert int(pool.count) == 4
     assert_identical(pool.networks.take(jnp.arange(2)), one.networks)

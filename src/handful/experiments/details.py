@@ -151,6 +151,7 @@ def manifest(
         else:
             old = earlier.get(request.digest, {})
             run |= {name: old.get(name) for name in ("versions", "machine")}
+        run |= {n: value for n, value in request.chosen.items() if value != getattr(study, n)}
         runs.append(run)
     return {
         "format": MANIFEST_FORMAT,

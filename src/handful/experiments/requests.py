@@ -3,11 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from handful.training.config import TrainConfig
+
+CHOICES = ("preset", "settings", "method_settings")
+"""Of a study, in which its groups may differ, and which a run's command names."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class RunRequest:
         folder: where the run is kept.
         variant: the name of the study's variant that it belongs to, or nothing.
         asked: the method's name in the study, which may be ``auto``.
+        chosen: what its part of the study says of :data:`CHOICES`.
     """
 
     task: str
@@ -29,6 +33,7 @@ class RunRequest:
     folder: Path
     variant: str = ""
     asked: str = ""
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

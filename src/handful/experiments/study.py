@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
-from handful.experiments.requests import RunRequest
+from handful.experiments.requests import CHOICES, RunRequest
 from handful.problem import make, run_parameters
 from handful.training.config import make_config
 
@@ -123,8 +123,9 @@ class Study:
             run = f"{task}-{method}-k{num_policies}-seed{seed}"
             name = f"{run}-{variant}" if variant else run
             folder = self.out / name.replace(":", "-")
+            chosen = {name: getattr(self, name) for name in CHOICES}
             requests.append(
-                RunRequest(task, parameters[task, seed], config, folder, variant, asked=method)
+                RunRequest(task, parameters[task, seed], config, folder, variant, method, chosen)
             )
         return requests
 

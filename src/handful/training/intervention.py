@@ -9,13 +9,14 @@ import numpy as np
 
 from handful.assignment import FRESH, Intervention, Scene
 from handful.collect.episodes import make_player
-from handful.learner.counting import LEAST_TEMPERATURE, estimate, mean_mix, plan, returns_of
-from handful.learner.experience import Experience
+from handful.learner.counting import LEAST_TEMPERATURE, Model, estimate, mean_mix, plan
 from handful.learner.networks import Actor
+from handful.learner.policies import Policies
 from handful.learner.update import LearnerState, Networks
 from handful.problem import RMDP
+from handful.training.appraisal import make_appraiser
 from handful.training.config import TrainConfig
-from handful.training.snapshots import Pool, Shortlist, Snapshot
+from handful.training.snapshots import Pool, Pooled, Shortlist, Snapshot
 from handful.training.state import ReturnTable, TrainState, init_policies
 from handful.training.validation import validate
 from handful.types import NumpyArray, PRNGKey
@@ -32,7 +33,9 @@ def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSta
     """
     key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
     method = config.make_method()
-    state = _pooled(problem, config, state, planning_steps=PLANNING_STEPS)
+    state = _reappraised(
+        problem, config, _replanned(problem, config, _pooled(problem, config, state))
+    )
     scene = _scene(problem, config, state, episodes_key)
     decision = method.intervene(method_key, state.assignment, scene)
     # Copies: a step consumes its state, and no two parts of that may be one array.
@@ -62,8 +65,8 @@ def finish(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
     if state.pool is None:
         return validate(problem, config, state)
     key, episodes_key, method_key = jax.random.split(state.key, 3)
-    # Planned again, those that hardly ever acted would have the most hopeful returns.
-    state = _pooled(problem, config, state, planning_steps=0)
+    # Not planned again: those that hardly ever acted would have the most hopeful returns.
+    state = _reappraised(problem, config, _pooled(problem, config, state))
     assert state.pool is not None
     scene = _scene(problem, config, state, episodes_key)
     decision = config.make_method().finish(method_key, state.assignment, scene)
@@ -79,15 +82,8 @@ def finish(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
     return dataclasses.replace(state, key=key, shortlist=shortlist)
 
 
-def _pooled(
-    problem: RMDP, config: TrainConfig, state: TrainState, planning_steps: int
-) -> TrainState:
-    """The state with its moments validated and pooled, where the method keeps a pool.
-
-    Args:
-        planning_steps: of policy iteration on all that was counted so far, for every pooled policy
-            of a learner that counts.
-    """
+def _pooled(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+    """The state with its moments validated and pooled, where the method keeps a pool."""
     if state.pool is None:
         return state
     state = validate(problem, config, state)
@@ -96,33 +92,42 @@ def _pooled(
     pool = state.pool.add_all(
         state.shortlist, lambda held: mean_mix(method.training_weights(held), coefficients)
     )
-    if state.learner.experience is not None:  # the counts now know more of those from before
-        pool = _up_to_date(problem, config, state.learner.experience, pool, planning_steps)
     return dataclasses.replace(state, pool=pool)
 
 
-def _up_to_date(
-    problem: RMDP, config: TrainConfig, experience: Experience, pool: Pool, planning_steps: int
-) -> Pool:
-    """The pool as everything counted so far has it: its policies, and what they are worth."""
-    horizon, discount = problem.environment.time_limit, problem.discount
+def _replanned(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+    """The state with its pool planned by all that was counted so far, where the learner counts."""
+    experience = state.learner.experience
+    if state.pool is None or experience is None:
+        return state
+    made = jax.jit(estimate, static_argnums=(1, 2))
+    model = made(experience, problem.environment.time_limit, problem.discount)
+    temperature = max(config.ppo.entropy_coefficient, LEAST_TEMPERATURE)
 
     @jax.jit
-    def bring(
-        experience: Experience, networks: Networks, mix: jax.Array
-    ) -> tuple[Networks, jax.Array]:
-        model = estimate(experience, horizon, discount)
-        if planning_steps:
-            temperature = max(config.ppo.entropy_coefficient, LEAST_TEMPERATURE)
-            networks = plan(networks, model, mix, temperature, planning_steps)
-        return networks, returns_of(model, networks.actor) * problem.return_scale
+    def planned(networks: Networks, model: Model, mixes: jax.Array) -> Networks:
+        return plan(networks, model, mixes, temperature, PLANNING_STEPS)
 
-    new = dataclasses.replace(pool, count=jnp.zeros_like(pool.count))
-    for rows in jnp.arange(int(pool.count)).reshape(-1, config.num_policies):
-        mixes = pool.mixes[rows]
-        networks, returns = bring(experience, pool.networks.take(rows), mixes)
-        new = new.add(returns, mixes, networks)
-    return new
+    def bring(policies: Pooled) -> Pooled:
+        return policies._replace(networks=planned(policies.networks, model, policies.mixes))
+
+    pool = state.pool.map(bring, config.num_policies)
+    return dataclasses.replace(state, pool=pool)
+
+
+def _reappraised(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+    """The state with its pool's returns by all counted so far, where the learner counts."""
+    if state.pool is None or state.learner.experience is None:
+        return state
+    appraise, space = make_appraiser(problem, config, state), problem.environment.action_space
+
+    def bring(policies: Pooled) -> Pooled:
+        actor, normalizer = policies.networks.actor, policies.networks.normalizer
+        worth = appraise(Policies(actor, normalizer, space))
+        return policies._replace(returns=jnp.asarray(worth.returns, jnp.float32))
+
+    pool = state.pool.map(bring, config.num_policies)
+    return dataclasses.replace(state, pool=pool)
 
 
 def _scene(problem: RMDP, config: TrainConfig, state: TrainState, key: PRNGKey) -> Scene:

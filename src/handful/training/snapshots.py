@@ -1,6 +1,8 @@
 """Policies at moments of a run that are worth keeping."""
 
+import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -94,6 +96,14 @@ class Shortlist(eqx.Module):
         return Shortlist(snapshots, updates, self.is_validated)
 
 
+class Pooled(NamedTuple):
+    """Some of a pool's policies, with the attributes that :class:`Pool` has of all."""
+
+    returns: Float[Array, "K D"]
+    mixes: Float[Array, "K D"]
+    networks: Networks
+
+
 class Pool(eqx.Module):
     """Policies that a run had, to go on from and to choose from in the end.
 
@@ -119,16 +129,22 @@ class Pool(eqx.Module):
         )
         return cls(jnp.zeros((), jnp.int32), returns, jnp.zeros_like(returns), networks)
 
-    def add(
-        self, returns: Float[Array, "K D"], mixes: Float[Array, "K D"], networks: Networks
-    ) -> "Pool":
+    def add(self, policies: Pooled) -> "Pool":
         """Fill the next rows."""
         filled = jax.tree.map(
             lambda rows, new: jax.lax.dynamic_update_slice_in_dim(rows, new, self.count, 0),
-            (self.returns, self.mixes, self.networks),
-            (returns, mixes, networks),
+            Pooled(self.returns, self.mixes, self.networks),
+            policies,
         )
-        return Pool(self.count + len(returns), *filled)
+        return Pool(self.count + len(policies.returns), *filled)
+
+    def map(self, change: Callable[[Pooled], Pooled], at_once: int) -> "Pool":
+        """The pool with its policies changed, so many at a time: a divisor of their number."""
+        pool = dataclasses.replace(self, count=jnp.zeros_like(self.count))
+        for rows in jnp.arange(int(self.count)).reshape(-1, at_once):
+            old = Pooled(self.returns[rows], self.mixes[rows], self.networks.take(rows))
+            pool = pool.add(change(old))
+        return pool
 
     def add_all(
         self, shortlist: Shortlist, mixes_of: Callable[[PyTree], Float[Array, "K D"]]
@@ -142,5 +158,6 @@ class Pool(eqx.Module):
         for row in range(len(shortlist.updates)):
             moment = shortlist[row]
             if jnp.isfinite(moment.welfare):
-                pool = pool.add(moment.returns, mixes_of(moment.assignment), moment.networks)
+                mixes = mixes_of(moment.assignment)
+                pool = pool.add(Pooled(moment.returns, mixes, moment.networks))
         return pool

@@ -34,9 +34,20 @@ def test_settings_are_in_the_command_and_the_presets_in_the_name(tmp_path):
     )
     write_results(tmp_path / "a", rows, manifest=manifest)
     row = our_rows(studies_under(tmp_path)).row(0, named=True)
-    assert row["method"] == "em, fast"
+    assert row["method"] == "em, fast, hidden_sizes=[64, 64], warm_up=3"
     assert "--method-set warm_up=3 --preset fast --set 'hidden_sizes=[64, 64]'" in row["command"]
     assert row["welfare_stderr"] is None
+
+
+def test_a_group_with_another_preset_has_it_in_its_name_and_command(tmp_path):
+    rows = [run_row("t", method, 2, 0, 1.0) for method in ("em", "auto")]
+    manifest = small_manifest(rows)
+    manifest["runs"][1]["preset"] = "fast"
+    write_results(tmp_path / "a", rows, manifest=manifest)
+    found = {row["method"]: row["command"] for row in our_rows(studies_under(tmp_path)).to_dicts()}
+    assert set(found) == {"em", "auto, fast"}
+    assert "--method auto --preset fast" in found["auto, fast"]
+    assert "--method em --preset paper" in found["em"]
 
 
 def test_a_study_that_kept_no_command_has_no_rows(tmp_path):

@@ -30,7 +30,8 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
             continue
         for cell in collect({study.name: study}, {}).cells:
             runs = study.runs.filter(import_polars().col("digest").is_in(cell.digests))
-            settings = study.manifest["preset"]
+            first = next(r for r in study.manifest["runs"] if r["digest"] == cell.digests[0])
+            asked = {**study.manifest, **first}  # a group of the study may ask for something else
             mean, stderr = mean_and_error(cell.welfare)
             has_percent = len(cell.percent) == len(cell.welfare)
             percent = mean_and_error(cell.percent) if has_percent else (None, None)
@@ -38,7 +39,7 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
                 "task": cell.task,
                 "policies": cell.policies,
                 "users": cell.users,
-                "method": cell.label if settings == "paper" else f"{cell.label}, {settings}",
+                "method": _name(cell.label, runs["method"][0], asked),
                 "author": OURS,
                 "seeds": list(cell.seeds),
                 "transitions": int(runs["transitions"].max()),  # type: ignore[arg-type]
@@ -47,7 +48,7 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
                 "percent": percent[0],
                 "percent_stderr": percent[1],
                 "optimum_kind": cell.optimum_kind if has_percent else None,
-                "command": train_commands(study.manifest, cell.task, runs["method"][0], cell),
+                "command": train_commands(asked, cell.task, runs["method"][0], cell),
                 "version": _version(study.manifest, cell.digests),
                 "commit": None,
                 "url": None,
@@ -59,16 +60,28 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
     return import_polars().DataFrame(list(rows.values()), schema=leaderboard_schema())
 
 
-def train_commands(manifest: Mapping[str, Any], task: str, method: str, cell: Cell) -> str:
-    """One line of shell that trains and evaluates every seed of a cell."""
+def _name(label: str, method: str, asked: Mapping[str, Any]) -> str:
+    """The method with all that is not as the paper has it: else rows would be taken for others."""
+    preset = [] if asked["preset"] == "paper" else [asked["preset"]]
+    settings = {**asked["settings"], **asked["method_settings"].get(method, {})}
+    pairs = [f"{name}={json.dumps(value)}" for name, value in settings.items()]
+    return ", ".join([label, *preset, *pairs])
+
+
+def train_commands(asked: Mapping[str, Any], task: str, method: str, cell: Cell) -> str:
+    """One line of shell that trains and evaluates every seed of a cell.
+
+    Args:
+        asked: the study's manifest, with what its runs differ in.
+    """
     seeds = " ".join(map(str, cell.seeds))
     parts = [
         f"handful train {shlex.quote(task)}",
-        *_pairs("--param", manifest["parameters"].get(task, {})),
+        *_pairs("--param", asked["parameters"].get(task, {})),
         f"--policies {cell.policies} --method {shlex.quote(method)}",
-        *_pairs("--method-set", manifest["method_settings"].get(method, {})),
-        f"--preset {manifest['preset']}",
-        *_pairs("--set", manifest["settings"]),
+        *_pairs("--method-set", asked["method_settings"].get(method, {})),
+        f"--preset {asked['preset']}",
+        *_pairs("--set", asked["settings"]),
         f"--steps {cell.steps} --seed $seed",
         f"--out runs/{task.replace(':', '-')}-{method}-k{cell.policies}-seed$seed",
     ]
