@@ -28,6 +28,8 @@ TINY = ["--set", "batch_size=64", "--set", "num_envs=8", "--set", "minibatch_siz
         ([*TRAIN, "--set", "learning_rate"], "--set takes NAME=VALUE"),
         ([*TRAIN, "--set", "minibatch_size=100"], "must be a multiple of minibatch_size"),
         ([*TRAIN, "--method-set", "warm=3"], "has no setting 'warm'"),
+        ([*TRAIN, "--run-set", "mixing=3"], "has no setting 'mixing'"),
+        ([*TRAIN, "--run-set", "return_mixing=3.0"], "return_mixing must be above 0"),
         ([*TRAIN, "--method", "em", "--method-set", "warm_up=-3"], "warm_up must be 0 or more"),
         ([*TRAIN, "--param", "height=0"], "at least one tile"),
         ([*TRAIN, "--param", "depth=3"], "parameters it cannot use"),

@@ -58,6 +58,9 @@ class Train:
     method_set: Pairs = ()
     """A setting of the method, NAME=VALUE (--method-set warm_up=0); may be repeated."""
 
+    run_set: Pairs = ()
+    """Another setting of the run, NAME=VALUE: return_mixing, discounted_table, keep_best."""
+
     threads: int | None = None
     """That step environments outside JAX; by default one a core."""
 
@@ -90,6 +93,7 @@ class Train:
             "preset": self.preset,
             "settings": parse_settings(self.set, "--set"),
             "method_settings": method_settings,
+            "run_settings": parse_settings(self.run_set, "--run-set"),
             "threads": self.threads,
             "overlap": self.overlap,
             "out": self.out,

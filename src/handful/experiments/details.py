@@ -151,6 +151,8 @@ def manifest(
         else:
             old = earlier.get(request.digest, {})
             run |= {name: old.get(name) for name in ("versions", "machine")}
+        if request.variant:
+            run["variant"] = request.variant
         run |= {n: value for n, value in request.chosen.items() if value != getattr(study, n)}
         runs.append(run)
     return {
@@ -161,6 +163,7 @@ def manifest(
         "preset": study.preset,
         "settings": dict(study.settings),
         "method_settings": {name: dict(values) for name, values in study.method_settings.items()},
+        "training": dict(study.training),
         "parameters": {name: dict(values) for name, values in study.parameters.items()},
         "environments": environments,
         "runs": runs,

@@ -10,7 +10,7 @@ from typing import Any
 from handful.errors import HandfulError
 from handful.experiments.requests import CHOICES, RunRequest
 from handful.problem import make, run_parameters
-from handful.training.config import make_config
+from handful.training.config import check_run_settings, make_config
 
 LISTS = ("tasks", "methods", "policies", "seeds")
 REQUIRED = (*LISTS, "steps", "out", "results")
@@ -21,10 +21,6 @@ WHOLE = ("groups", "variants", "reuse")
 OPTIONAL = ("preset", *MAPPINGS, *WHOLE)
 CHANGEABLE = (*LISTS, "steps", "preset", *MAPPINGS)
 """What a group or a variant may ask for otherwise."""
-
-TRAINING = ("return_mixing", "discounted_table", "keep_best", "overlap")
-"""Settings of a run that belong neither to the learner nor to a method."""
-
 
 @dataclass(frozen=True)
 class Study:
@@ -38,7 +34,7 @@ class Study:
         results: folder of the table and the figure.
         preset, settings: of the learner.
         method_settings: by method name.
-        training: other settings of a run, by name (:data:`TRAINING`).
+        training: other settings of a run, by name (:data:`~handful.training.config.RUN_SETTINGS`).
         parameters: by task name; ``population_seed`` there keeps the users of a task that samples
             them the same for all seeds.
         groups: more runs, each group with what it asks for otherwise.
@@ -206,11 +202,7 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
                 raise HandfulError(
                     f"{where}, '{key}' must hold 'name: value' pairs for '{name}' too."
                 )
-    unknown = [name for name in values.get("training", {}) if name not in TRAINING]
-    if unknown:
-        raise HandfulError(
-            f"{where}, 'training' has no setting '{unknown[0]}': it may have {', '.join(TRAINING)}."
-        )
+    check_run_settings(values.get("training", {}), f"{where}, 'training'")
     return checked
 
 

@@ -1,7 +1,7 @@
 """What one training run is asked to do, in full."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,11 @@ from handful.errors import HandfulError
 from handful.learner.config import PPOConfig, preset
 from handful.problem import RMDP
 from handful.training.auto import concrete_method
-from handful.validation import check_numbers
+from handful.validation import check_numbers, did_you_mean
+
+RUN_SETTINGS = ("return_mixing", "discounted_table", "keep_best", "overlap")
+"""Of :class:`TrainConfig`, what a caller may choose that belongs neither to the learner nor to a
+method."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,23 @@ def make_config(
         ppo=preset(preset_name, **{**suited, **(settings or {})}),
         **others,
     )
+
+
+def check_run_settings(names: Iterable[str], where: str) -> None:
+    """Only names of :data:`RUN_SETTINGS`.
+
+    Args:
+        where: they stand, to begin the sentence with.
+
+    Raises:
+        HandfulError: naming the first that is not one.
+    """
+    for name in names:
+        if name not in RUN_SETTINGS:
+            raise HandfulError(
+                f"{where} has no setting '{name}'{did_you_mean(name, RUN_SETTINGS)}: it may have "
+                f"{', '.join(RUN_SETTINGS)}."
+            )
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
 from handful.training.checkpoint import save_state
-from handful.training.config import TrainConfig, make_config
+from handful.training.config import TrainConfig, check_run_settings, make_config
 from handful.training.health import check_finite, telling_what_is_kept
 from handful.training.intervention import finish, intervene
 from handful.training.opening import load_run_state, open_run
@@ -81,6 +81,7 @@ def train(
     preset: str = "paper",
     settings: dict[str, Any] | None = None,
     method_settings: dict[str, Any] | None = None,
+    run_settings: dict[str, Any] | None = None,
     threads: int | None = None,
     overlap: bool = False,
     out: str | Path | None = None,
@@ -99,6 +100,8 @@ def train(
         settings: learner settings that differ from the preset and from what the problem asks for
             (:class:`~handful.learner.config.PPOConfig`).
         method_settings: settings of the method that differ from its defaults.
+        run_settings: the others that differ from their defaults
+            (:data:`~handful.training.config.RUN_SETTINGS`), as ``{"return_mixing": 0.2}``.
         threads: that step an environment on the host; by default one a core.
         overlap: of an environment on the host, collect the next batch while this one is learnt
             from (:class:`~handful.training.stepper.HostStepper`).
@@ -109,6 +112,7 @@ def train(
         HandfulError: for anything in the request or the problem that the caller can mend.
         TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
     """
+    check_run_settings(run_settings or {}, "run_settings")
     config = make_config(
         problem,
         num_policies,
@@ -119,7 +123,7 @@ def train(
         steps=steps,
         seed=seed,
         threads=threads,
-        overlap=overlap,
+        **{"overlap": overlap, **(run_settings or {})},
     )
     return train_with_config(problem, config, out, callbacks)
 

@@ -50,6 +50,24 @@ def test_a_group_with_another_preset_has_it_in_its_name_and_command(tmp_path):
     assert "--method em --preset paper" in found["em"]
 
 
+def test_a_variants_command_has_its_settings_and_its_methods_own_name(tmp_path):
+    rows = [run_row("t", "em (slow-mixing)", 2, 0, 1.0)]
+    manifest = small_manifest(rows)
+    manifest["runs"][0] |= {
+        "variant": "slow-mixing",
+        "training": {"return_mixing": 0.01},
+        "method_settings": {"em": {"warm_up": 0}},
+    }
+    write_results(tmp_path / "a", rows, manifest=manifest)
+    row = our_rows(studies_under(tmp_path)).row(0, named=True)
+    assert row["method"] == "em (slow-mixing)"
+    assert row["command"] == (
+        "for seed in 0; do handful train t --policies 2 --method em --method-set warm_up=0 "
+        "--preset paper --run-set return_mixing=0.01 --steps 2000 --seed $seed "
+        "--out runs/t-em-k2-seed$seed-slow-mixing; done"
+    )
+
+
 def test_a_study_that_kept_no_command_has_no_rows(tmp_path):
     write_results(tmp_path / "a", [run_row("t", "em", 2, 0, 1.0)])
     assert len(our_rows(studies_under(tmp_path))) == 0

@@ -31,7 +31,8 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
         for cell in collect({study.name: study}, {}).cells:
             runs = study.runs.filter(import_polars().col("digest").is_in(cell.digests))
             first = next(r for r in study.manifest["runs"] if r["digest"] == cell.digests[0])
-            asked = {**study.manifest, **first}  # a group of the study may ask for something else
+            # A part of the study may ask for something else; manifests were once without some.
+            asked = {"training": {}, "variant": "", **study.manifest, **first}
             mean, stderr = mean_and_error(cell.welfare)
             has_percent = len(cell.percent) == len(cell.welfare)
             percent = mean_and_error(cell.percent) if has_percent else (None, None)
@@ -39,7 +40,7 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
                 "task": cell.task,
                 "policies": cell.policies,
                 "users": cell.users,
-                "method": _name(cell.label, runs["method"][0], asked),
+                "method": _name(cell.label, asked),
                 "author": OURS,
                 "seeds": list(cell.seeds),
                 "transitions": int(runs["transitions"].max()),  # type: ignore[arg-type]
@@ -48,7 +49,7 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
                 "percent": percent[0],
                 "percent_stderr": percent[1],
                 "optimum_kind": cell.optimum_kind if has_percent else None,
-                "command": train_commands(asked, cell.task, runs["method"][0], cell),
+                "command": train_commands(asked, cell),
                 "version": _version(study.manifest, cell.digests),
                 "commit": None,
                 "url": None,
@@ -60,21 +61,30 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
     return import_polars().DataFrame(list(rows.values()), schema=leaderboard_schema())
 
 
-def _name(label: str, method: str, asked: Mapping[str, Any]) -> str:
+def _name(label: str, asked: Mapping[str, Any]) -> str:
     """The method with all that is not as the paper has it: else rows would be taken for others."""
+    if asked["variant"]:
+        return label  # which is named for what is different in it
+    method = asked["method"]
     preset = [] if asked["preset"] == "paper" else [asked["preset"]]
-    settings = {**asked["settings"], **asked["method_settings"].get(method, {})}
+    settings = {
+        **asked["settings"],
+        **asked["method_settings"].get(method, {}),
+        **asked["training"],
+    }
     pairs = [f"{name}={json.dumps(value)}" for name, value in settings.items()]
     return ", ".join([label, *preset, *pairs])
 
 
-def train_commands(asked: Mapping[str, Any], task: str, method: str, cell: Cell) -> str:
+def train_commands(asked: Mapping[str, Any], cell: Cell) -> str:
     """One line of shell that trains and evaluates every seed of a cell.
 
     Args:
         asked: the study's manifest, with what its runs differ in.
     """
-    seeds = " ".join(map(str, cell.seeds))
+    seeds, task, variant = " ".join(map(str, cell.seeds)), cell.task, asked["variant"]
+    method = asked["method"].removesuffix(f" ({variant})")
+    name = f"{task.replace(':', '-')}-{method}-k{cell.policies}-seed$seed"
     parts = [
         f"handful train {shlex.quote(task)}",
         *_pairs("--param", asked["parameters"].get(task, {})),
@@ -82,8 +92,9 @@ def train_commands(asked: Mapping[str, Any], task: str, method: str, cell: Cell)
         *_pairs("--method-set", asked["method_settings"].get(method, {})),
         f"--preset {asked['preset']}",
         *_pairs("--set", asked["settings"]),
+        *_pairs("--run-set", asked["training"]),
         f"--steps {cell.steps} --seed $seed",
-        f"--out runs/{task.replace(':', '-')}-{method}-k{cell.policies}-seed$seed",
+        f"--out runs/{name}-{variant}" if variant else f"--out runs/{name}",
     ]
     return f"for seed in {seeds}; do {' '.join(parts)}; done"
 
