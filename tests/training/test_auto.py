@@ -13,7 +13,7 @@ from tests.environments import ContextualBandit, problem_of
         (handful.make("half-cheetah", users=4), "planned-em"),
         (handful.make("resource-gathering", height=2, width=2), "elite-em"),
         (handful.make("glide", users=4), "planned-em"),
-        (handful.make("hopper", users=4), "em"),
+        (handful.make("hopper", users=4), "branching-em"),
         (problem_of(ContextualBandit()), "em"),
     ],
     ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "chance"],

@@ -11,6 +11,7 @@ from handful.assignment.base import (
     RememberedEpisodes,
     Scene,
 )
+from handful.assignment.branching_em import BranchingEM
 from handful.assignment.clustering import Clustering
 from handful.assignment.elite_em import EliteEM
 from handful.assignment.em import ExpectationMaximization
@@ -32,6 +33,7 @@ METHODS: dict[str, type[AssignmentMethod]] = {
     "pooled-em": PooledEM,
     "planned-em": PlannedEM,
     "elite-em": EliteEM,
+    "branching-em": BranchingEM,
 }
 """Every method that ``--method`` knows."""
 

@@ -22,6 +22,7 @@ OPTIONAL = ("preset", *MAPPINGS, *WHOLE)
 CHANGEABLE = (*LISTS, "steps", "preset", *MAPPINGS)
 """What a group or a variant may ask for otherwise."""
 
+
 @dataclass(frozen=True)
 class Study:
     """What to run.

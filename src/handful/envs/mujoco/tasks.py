@@ -88,7 +88,7 @@ def _robot_settings(num_policies: int, preset: str) -> dict[str, float]:
 
 
 def _method_settings(method: str, preset: str) -> dict[str, int]:
-    """A longer warm-up for ``em``.
+    """A longer warm-up for ``em``, and for what begins with it.
 
     While every policy still trains for a fifth of the users, it is drawn to some speed of its own.
     With an early first E-step only users who want to stand still are served by anybody yet:
@@ -97,4 +97,4 @@ def _method_settings(method: str, preset: str) -> dict[str, int]:
     100 and 150 ended alike, and 100 was the first to have reached 20 (seed 100).
     """
     del preset
-    return {"warm_up": 100} if method == "em" else {}
+    return {"warm_up": 100} if method in ("em", "branching-em") else {}

@@ -1,0 +1,195 @@
+"""EM whose least useful policies become copies of better ones, led to users nearby (ours).
+
+EM leaves policies where nothing can be learnt. A robot that may fall is the case in point: some
+policies find out how to stand or to go slowly, and serve their users ever better; others head for
+fast users before they can keep their feet, fall after a hundred steps, and earn their many users
+next to nothing for the rest of the run. A plan made before training does not help
+(:mod:`~handful.assignment.planned_em`), as nobody knows then how fast a robot can go.
+
+So EM is interrupted a few times. The best ``k`` of all policies so far are chosen, as in
+:mod:`~handful.assignment.pooled_em`, and where it promises more welfare, the policy that users need
+least becomes a copy of another, to be led to an outcome within that one's reach
+(:mod:`~handful.assignment.branches`). A copy knows how to stand already. It is trained for the
+users along the way, each counting the less the farther the outcome that suits them is from its
+goal, in a width that shrinks; meanwhile the others are trained for the users that they keep. Then
+EM goes on, and copies that did well are copied in turn, so that competence spreads from where it
+was found. What did not work out is given up at the next interruption, since the pool still holds
+what was there before; the pool also decides what is handed out.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from handful.assignment.base import (
+    AssignmentMethod,
+    Feedback,
+    Intervention,
+    Scene,
+    one_hot_assignment,
+)
+from handful.assignment.branches import KEPT, branch_out
+from handful.assignment.choice import choose_policies
+from handful.assignment.em import EMState, ExpectationMaximization, revive
+from handful.assignment.outcomes import OutcomeSpace
+from handful.errors import HandfulError
+from handful.types import Array, Bool, Float, Int, PRNGKey
+from handful.validation import check_numbers
+
+
+class BranchingEMState(NamedTuple):
+    """EM's state, and where copies are led.
+
+    Attributes:
+        em: who is served by whom, and what each policy is trained for.
+        planned: [N, K] what the policies were to be trained for by the latest branching, copies
+            apart: for the users they were to serve.
+        is_led: [K] whether the policy is a copy that is led somewhere.
+        distance: [N, K] from the outcome that suits each user best to each copy's goal.
+        first_width: [K] of each copy's way.
+        share: [N] what each user counts for on the way.
+        since, until: the updates before which the way begins and ends.
+    """
+
+    em: EMState
+    planned: Float[Array, "N K"]
+    is_led: Bool[Array, " K"]
+    distance: Float[Array, "N K"]
+    first_width: Float[Array, " K"]
+    share: Float[Array, " N"]
+    since: Int[Array, ""]
+    until: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class BranchingEM(AssignmentMethod):
+    """EM, and now and then copies of good policies in place of useless ones.
+
+    Attributes:
+        warm_up: updates on the first, random assignment before the first E-step.
+        branchings: how often policies are given up for copies.
+        first, last: the shares of the updates after which that is done for the first and the last
+            time; in between at even distances.
+        leading: the share of the updates until the next branching in which copies are led.
+        reach: how far, in the unit of distances between outcomes, a copy can be led so that it is
+            guessed to keep up 1/e of what its source does. (Outcomes 1 apart have half of their
+            direction in common.)
+        margin: by what share a copy must promise to raise welfare.
+    """
+
+    keeps_pool: ClassVar[bool] = True
+    needs_outcomes: ClassVar[bool] = True
+    learner_settings: ClassVar[dict[str, Any]] = {"share_hidden": False}
+
+    warm_up: int = 15
+    branchings: int = 5
+    first: float = 0.25
+    last: float = 0.75
+    leading: float = 0.6
+    reach: float = 4.0
+    margin: float = 0.02
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        if self.branchings < 1:
+            raise HandfulError(f"Branching EM branches at least once, not {self.branchings} times.")
+        if not 0.0 < self.first <= self.last < 1.0:
+            raise HandfulError(
+                f"Branchings must lie within the run, the first before the last: shares above 0 "
+                f"and below 1, not {self.first} and {self.last}."
+            )
+        if not 0.0 <= self.leading <= 1.0:
+            raise HandfulError(f"leading is a share, from 0 to 1, not {self.leading}.")
+        if self.reach <= 0.0 or self.margin < 0.0:
+            raise HandfulError(
+                f"reach must be above 0, and margin 0 or more, not {self.reach} and {self.margin}."
+            )
+        ExpectationMaximization(self.warm_up)  # checks it
+
+    @property
+    def _em(self) -> ExpectationMaximization:
+        return ExpectationMaximization(self.warm_up)
+
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> BranchingEMState:
+        """A random, balanced assignment."""
+        em = self._em.init(key, num_users, num_policies)
+        return BranchingEMState(
+            em,
+            planned=em.served,
+            is_led=jnp.zeros(num_policies, bool),
+            distance=jnp.zeros((num_users, num_policies)),
+            first_width=jnp.ones(num_policies),
+            share=jnp.ones(num_users),
+            since=jnp.zeros((), jnp.int32),
+            until=jnp.zeros((), jnp.int32),
+        )
+
+    def weights(self, state: BranchingEMState) -> Float[Array, "N K"]:
+        """One-hot rows."""
+        return state.em.served
+
+    def training_weights(self, state: BranchingEMState) -> Float[Array, "N K"]:
+        """The way's and the plan's, or EM's."""
+        return state.em.trained
+
+    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
+        """The branchings; a single policy has no other to become a copy of."""
+        if num_policies == 1:
+            return ()
+        shares = np.linspace(self.first, self.last, self.branchings)
+        updates = {round(float(share) * num_updates) for share in shares}
+        return tuple(sorted(update for update in updates if 0 < update < num_updates))
+
+    def intervene(self, key: PRNGKey, state: BranchingEMState, scene: Scene) -> Intervention:
+        """Go on from the best of the pool, with copies in place of the least useful of them."""
+        del key
+        num_policies = state.em.served.shape[1]
+        chosen, _ = choose_policies(scene.pooled, num_policies)
+        space = OutcomeSpace.of(scene.payoffs)
+        branches = branch_out(scene.pooled[chosen], space, self.reach, self.margin)
+        served = one_hot_assignment(jnp.asarray(branches.policy), num_policies)
+        # Who was chosen for nobody, as there was nothing better, still learns from somebody.
+        revived = revive(jnp.asarray(branches.policy), jnp.asarray(branches.hoped.T))
+        planned = jnp.maximum(served, one_hot_assignment(revived, num_policies))
+        is_led = branches.outcome != KEPT
+        from_goals = space.distances(np.where(is_led, branches.outcome, branches.start))
+        way = from_goals[np.arange(num_policies), branches.start]
+        until = self._next_branching(scene, num_policies) - scene.update
+        new_state = BranchingEMState(
+            EMState(served, trained=planned),
+            planned=planned,
+            is_led=jnp.asarray(is_led),
+            distance=jnp.asarray(from_goals[:, space.best].T, jnp.float32),
+            first_width=jnp.asarray(np.maximum(way, 1.0), jnp.float32),
+            share=jnp.asarray(space.share, jnp.float32),
+            since=jnp.asarray(scene.update, jnp.int32),
+            until=jnp.asarray(scene.update + round(self.leading * until), jnp.int32),
+        )
+        return Intervention(new_state, chosen[branches.source])
+
+    def _next_branching(self, scene: Scene, num_policies: int) -> int:
+        """The update before which copies are judged; the run's end is the last."""
+        later = self.interventions(scene.num_updates, num_policies)
+        return min((update for update in later if update > scene.update), default=scene.num_updates)
+
+    def finish(self, key: PRNGKey, state: BranchingEMState, scene: Scene) -> Intervention:
+        """The best of all policies that there were."""
+        del key
+        num_policies = state.em.served.shape[1]
+        sources, policy = choose_policies(scene.pooled, num_policies)
+        served = one_hot_assignment(jnp.asarray(policy), num_policies)
+        return Intervention(state._replace(em=EMState(served, trained=served)), sources)
+
+    def reassign(
+        self, key: PRNGKey, state: BranchingEMState, feedback: Feedback
+    ) -> BranchingEMState:
+        """Users go to who serves them best; until copies have been led, plans are kept to."""
+        em = self._em.reassign(key, state.em, feedback)
+        progress = (feedback.update - state.since) / jnp.maximum(state.until - state.since, 1)
+        width = state.first_width ** (1.0 - jnp.clip(progress, 0.0, 1.0))  # to 1
+        on_the_way = state.share[:, None] * jnp.exp(-state.distance / width[None])
+        planned = jnp.where(state.is_led[None], on_the_way, state.planned)
+        is_led = feedback.update < state.until
+        return state._replace(em=EMState(em.served, jnp.where(is_led, planned, em.trained)))
