@@ -27,7 +27,7 @@ from handful.learner.config import PRESETS  # noqa: E402
 from handful.problem import make  # noqa: E402
 from handful.training.config import TrainConfig  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
-from handful.training.step import train_step  # noqa: E402
+from handful.training.step import Setting, train_step  # noqa: E402
 
 TASK = "resource-gathering"
 CASES = [("paper", 1), ("paper", 2), ("paper", 5), ("fast", 1), ("fast", 5)]
@@ -42,13 +42,7 @@ def turn(preset: str, num_policies: int, num_seeds: int):
         TrainConfig(num_policies=num_policies, seed=seed, ppo=PRESETS[preset])
         for seed in range(num_seeds)
     ]
-    one_step = partial(
-        train_step,
-        problem=problem,
-        config=configs[0],
-        method=configs[0].make_method(),
-        mesh=None,
-    )
+    one_step = partial(train_step, setting=Setting(problem, configs[0], mesh=None))
     states = [init_state(problem, config) for config in configs]
     if num_seeds == 1:
         step, state = jax.jit(one_step, donate_argnums=0), states[0]

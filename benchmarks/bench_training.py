@@ -30,7 +30,7 @@ from handful.learner.parallel import core_mesh, replicate  # noqa: E402
 from handful.problem import make  # noqa: E402
 from handful.training.config import TrainConfig  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
-from handful.training.step import train_step  # noqa: E402
+from handful.training.step import Setting, train_step  # noqa: E402
 
 NUM_POLICIES = 5
 UPDATES_A_ROUND = 10
@@ -56,10 +56,7 @@ def training_rate(preset: str):
     problem = make("resource-gathering")
     config = TrainConfig(num_policies=NUM_POLICIES, ppo=PRESETS[preset])
     mesh = core_mesh()
-    step = jax.jit(
-        partial(train_step, problem=problem, config=config, method=config.make_method(), mesh=mesh),
-        donate_argnums=0,
-    )
+    step = jax.jit(partial(train_step, setting=Setting(problem, config, mesh)), donate_argnums=0)
     state = replicate(init_state(problem, config), mesh)
     state, _ = step(state)
 

@@ -26,7 +26,7 @@ from handful.problem import make  # noqa: E402
 from handful.runs import write_text  # noqa: E402
 from handful.training.config import TrainConfig, make_config  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
-from handful.training.step import train_step  # noqa: E402
+from handful.training.step import Setting, train_step  # noqa: E402
 
 SEEDS = range(5)
 NUM_POLICIES = 3
@@ -92,15 +92,7 @@ def main() -> None:
             ppo=make_config(problem, NUM_POLICIES, "em", "fast").ppo,
         )
         if not rows:
-            step = jax.jit(
-                partial(
-                    train_step,
-                    problem=problem,
-                    config=config,
-                    method=config.make_method(),
-                    mesh=None,
-                )
-            )
+            step = jax.jit(partial(train_step, setting=Setting(problem, config, mesh=None)))
         rows.append(correlations(**follow(problem, config, step)))
     table = np.array(rows)
     mean, stderr = table.mean(axis=0), table.std(axis=0, ddof=1) / np.sqrt(len(table))

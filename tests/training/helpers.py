@@ -9,7 +9,7 @@ import pytest
 from handful.learner.config import PPOConfig
 from handful.training.config import TrainConfig
 from handful.training.state import init_state
-from handful.training.step import train_step
+from handful.training.step import Setting, train_step
 
 TINY = {
     "num_envs": 8,
@@ -41,10 +41,7 @@ def config_of(num_policies, method="random", updates=4, method_settings=None, **
 
 def step_of(problem, config, mesh=None):
     """The compiled step, which leaves the state that it is given alone."""
-    step = partial(
-        train_step, problem=problem, config=config, method=config.make_method(), mesh=mesh
-    )
-    return jax.jit(step)
+    return jax.jit(partial(train_step, setting=Setting(problem, config, mesh)))
 
 
 def train_tiny(problem, config, updates=None):

@@ -1,5 +1,6 @@
 """One iteration of training, from a state to the next: collect, evaluate, reassign, improve."""
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
@@ -21,6 +22,25 @@ from handful.training.state import ReturnTable, TrainState
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, Key, PRNGKey, PyTree
 from handful.welfare import user_weights, utilitarian
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an iteration is compiled for, and what never changes in a run.
+
+    Attributes:
+        problem, config: of the run.
+        mesh: two devices for actors and critics, or None; see :mod:`handful.learner.parallel`.
+        method: as the config has it.
+    """
+
+    problem: RMDP
+    config: TrainConfig
+    mesh: Mesh | None
+    method: AssignmentMethod = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "method", self.config.make_method())
 
 
 class StepMetrics(NamedTuple):
@@ -49,37 +69,25 @@ class StepMetrics(NamedTuple):
     finite_policies: Bool[Array, " K"]
 
 
-def train_step(
-    state: TrainState,
-    problem: RMDP,
-    config: TrainConfig,
-    method: AssignmentMethod,
-    mesh: Mesh | None,
-) -> tuple[TrainState, StepMetrics]:
-    """Collect with the policies as they are, then learn. Pure: the same state, the same next state.
-
-    Args:
-        mesh: two devices for actors and critics, or None; see :mod:`handful.learner.parallel`.
-    """
+def train_step(state: TrainState, setting: Setting) -> tuple[TrainState, StepMetrics]:
+    """Collect with the policies as they are, then learn: the same state, the same next state."""
     assert isinstance(state.collector, CollectorState)
+    problem, num_steps = setting.problem, setting.config.ppo.num_steps
     # Collect: every policy acts in environments of its own.
-    experience = collect(state.collector, problem, state.policies(problem), config.ppo.num_steps)
-    return _learn(state, *experience, problem, config, method, mesh)
+    experience = collect(state.collector, problem, state.policies(problem), num_steps)
+    return _learn(state, *experience, setting)
 
 
 def learn_step(
     state: TrainState,
     keys: Key[Array, " K"],
     batch: HostExperience,
-    problem: RMDP,
-    config: TrainConfig,
-    method: AssignmentMethod,
-    mesh: Mesh | None,
+    setting: Setting,
 ) -> tuple[TrainState, StepMetrics]:
     """:func:`train_step` where the batch was collected on the host before."""
     assert isinstance(state.collector, HostCollectorState)
-    experience = digest(state.collector, problem, keys, batch)
-    return _learn(state, *experience, problem, config, method, mesh)
+    experience = digest(state.collector, setting.problem, keys, batch)
+    return _learn(state, *experience, setting)
 
 
 def _learn(
@@ -87,22 +95,20 @@ def _learn(
     collector: CollectorState | HostCollectorState,
     transitions: Transitions,
     finished: FinishedEpisodes,
-    problem: RMDP,
-    config: TrainConfig,
-    method: AssignmentMethod,
-    mesh: Mesh | None,
+    setting: Setting,
 ) -> tuple[TrainState, StepMetrics]:
+    problem, config, method = setting.problem, setting.config, setting.method
     key, assignment_key, update_key = jax.random.split(state.key, 3)
 
     # Evaluate: the table of who would get what from whom (equation 10).
     scaled = transitions.scale_features(1.0 / problem.return_scale)
     learner, model = count(state.learner, scaled, problem.environment.time_limit, problem.discount)
-    table, latest = _evaluate(state, finished, model, problem, config)
+    table, latest = _evaluate(state, finished, model, setting)
     coefficients = jnp.asarray(problem.population.coefficients)
     returns = coefficients @ table.mean.T
 
     # Remember: the whole episodes of the batch, where the method wants any.
-    archive, episodes = _remember(state, transitions, coefficients, problem, method)
+    archive, episodes = _remember(state, transitions, coefficients, setting)
 
     # Reassign: the E-step, or whatever the method does instead (equation 11).
     feedback = Feedback(returns, state.update, config.num_updates, episodes)
@@ -114,22 +120,12 @@ def _learn(
     # Keep the policies that collected this batch if it shows them to be among the best so far.
     batch_welfare = utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1))
     seen = Snapshot(batch_welfare, latest, state.learner.networks, assignment)
-    shortlist = state.shortlist.offer(seen, state.update, _spacing(problem, config))
+    shortlist = state.shortlist.offer(seen, state.update, _spacing(setting))
 
     # Improve: the M-step, one update of every policy for the users it serves.
-    rates = _rates(state.update, config, method)
+    rates = _rates(state.update, setting)
     learner, assignment, learner_metrics = _improve(
-        update_key,
-        learner,
-        assignment,
-        weights,
-        scaled,
-        model,
-        rates,
-        problem,
-        config,
-        method,
-        mesh,
+        update_key, learner, assignment, weights, scaled, model, rates, setting
     )
     if archive is not None:
         demonstrations = archive.demonstrations(method.demonstrated(assignment))
@@ -170,17 +166,17 @@ def _evaluate(
     state: TrainState,
     finished: FinishedEpisodes,
     model: Model | None,
-    problem: RMDP,
-    config: TrainConfig,
+    setting: Setting,
 ) -> tuple[ReturnTable, Float[Array, "K D"]]:
     """The return table with a batch in it, and what the batch alone says of its policies.
 
     A learner that counts knows more of its policies than their last episodes say.
     """
+    config = setting.config
     if model is None:
         table = state.table.update(finished, config.return_mixing, config.discounted_table)
         return table, state.table.update(finished, 1.0).mean
-    latest = returns_of(model, state.learner.actor) * problem.return_scale
+    latest = returns_of(model, state.learner.actor) * setting.problem.return_scale
     return ReturnTable(latest, jnp.ones_like(state.table.seen)), latest
 
 
@@ -192,12 +188,10 @@ def _improve(
     scaled: Transitions,
     model: Model | None,
     rates: Rates,
-    problem: RMDP,
-    config: TrainConfig,
-    method: AssignmentMethod,
-    mesh: Mesh | None,
+    setting: Setting,
 ) -> tuple[LearnerState, PyTree, UpdateMetrics]:
     """The learner after an update, by gradients or by counts, and the method's state with it."""
+    problem, config, method = setting.problem, setting.config, setting.method
     coefficients = jnp.asarray(problem.population.coefficients)
 
     if model is not None:
@@ -212,7 +206,7 @@ def _improve(
 
     parameters = method.parameters(assignment)
     learner, parameters, metrics = update(
-        key, learner, scaled, parameters, mix_fn, rates, config.ppo, problem.discount, mesh
+        key, learner, scaled, parameters, mix_fn, rates, config.ppo, problem.discount, setting.mesh
     )
     return learner, method.with_parameters(assignment, parameters), metrics
 
@@ -221,11 +215,10 @@ def _remember(
     state: TrainState,
     transitions: Transitions,
     coefficients: Float[Array, "N D"],
-    problem: RMDP,
-    method: AssignmentMethod,
+    setting: Setting,
 ) -> tuple[EpisodeArchive | None, RememberedEpisodes | None]:
     """The archive with what is worth keeping of a batch, and what the method sees of it."""
-    before = state.archive
+    before, method = state.archive, setting.method
     if before is None:
         return None, None
 
@@ -235,21 +228,23 @@ def _remember(
     archive = before.add(
         transitions,
         state.update,
-        problem.environment.time_limit,
+        setting.problem.environment.time_limit,
         lambda returns: method.worth(state.assignment, returns, seen(before)),
         protected=method.unforgettable(state.assignment),
     )
     return archive, seen(archive)
 
 
-def _spacing(problem: RMDP, config: TrainConfig) -> int:
+def _spacing(setting: Setting) -> int:
     """Updates between shortlisted moments: an episode's length, and a fiftieth of the run."""
-    episode = -(-problem.environment.time_limit // config.ppo.num_steps)
+    config = setting.config
+    episode = -(-setting.problem.environment.time_limit // config.ppo.num_steps)
     return max(episode, config.num_updates // 50)
 
 
-def _rates(update: Int[Array, ""], config: TrainConfig, method: AssignmentMethod) -> Rates:
+def _rates(update: Int[Array, ""], setting: Setting) -> Rates:
     """Linear from the first value to the last as the method's progress goes."""
+    config, method = setting.config, setting.method
     progress = method.progress(update, config.num_updates, config.num_policies)
     ppo = config.ppo
     learning_rate = ppo.learning_rate + progress * (ppo.final_learning_rate - ppo.learning_rate)

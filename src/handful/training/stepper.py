@@ -20,7 +20,7 @@ from handful.learner.parallel import replicate, shapes_on
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.training.state import TrainState, init_state
-from handful.training.step import StepMetrics, learn_step, train_step
+from handful.training.step import Setting, StepMetrics, learn_step, train_step
 from handful.types import Array, Key, PyTree
 
 Keys = Key[Array, " K"]
@@ -155,7 +155,7 @@ def _compile(
     step: Callable[..., Any], problem: RMDP, config: TrainConfig, mesh: Mesh | None, *more: PyTree
 ) -> Callable[..., tuple[TrainState, StepMetrics]]:
     """A step as a program that consumes the state it is given, for ``more`` of these shapes."""
-    program = partial(step, problem=problem, config=config, method=config.make_method(), mesh=mesh)
+    program = partial(step, setting=Setting(problem, config, mesh))
     state = jax.eval_shape(lambda: init_state(problem, config))
     shapes = shapes_on((state, *more), mesh)
     return jax.jit(program, donate_argnums=0).lower(*shapes).compile()
