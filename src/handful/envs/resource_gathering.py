@@ -196,5 +196,5 @@ def _settings_by_budget(num_policies: int, preset: str) -> dict[str, float]:
     """
     settings: dict[str, float] = {"entropy_coefficient": max(0.05 / num_policies, 0.001)}
     if num_policies == 1 and preset == "fast":
-        settings["num_envs"] = 32
+        settings["num_envs"] = 16
     return settings
