@@ -32,7 +32,7 @@ def test_a_copy_is_guessed_to_keep_up_what_its_source_does_less_the_farther_it_i
     returns = np.stack([kept_up(2.0, 0.8), kept_up(9.0, 0.05)])
     branches = branch_out(returns, SPACE, reach=4.0, margin=0.02)
     way = SPACE.distances(branches.start[1:])[0, branches.outcome[1]]
-    expected = STEPS * 0.8 * np.exp(-way / 4.0) * PAYOFFS[branches.outcome[1]]
+    expected = STEPS * 0.8 * np.exp(-((way / 4.0) ** 2)) * PAYOFFS[branches.outcome[1]]
     np.testing.assert_allclose(branches.hoped, [returns[0], expected], atol=1e-9)
     np.testing.assert_array_equal(branches.policy, branches.hoped.argmax(axis=0))
 

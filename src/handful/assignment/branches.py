@@ -38,15 +38,16 @@ class Branches(NamedTuple):
 def branch_out(returns: NumpyArray, space: OutcomeSpace, reach: float, margin: float) -> Branches:
     """Replace the policies that the users need least, one by one, while it promises enough.
 
-    A copy of policy j, led to outcome m, is guessed to earn ``kept_j exp(-distance / reach)`` times
-    the gain of m: ``kept_j`` is how much of its own nearest outcome the policy keeps up, in
-    steps. The best guess for each outcome is tried in place of each policy that nobody else
-    was copied from and that is no copy itself.
+    A copy of policy j, led to outcome m, is guessed to earn ``kept_j exp(-(distance / reach)^2)``
+    times the gain of m: ``kept_j`` is how much of its own nearest outcome the policy keeps up, in
+    steps. So short ways are thought to cost little, and long ones not to be worth trying. The best
+    guess for each outcome is tried in place of each policy that nobody else was copied from and
+    that is no copy itself.
 
     Args:
         returns: of the K policies to N users, [K, N].
         space: of outcomes, as the same users see them.
-        reach: the distance over which guesses fall by the factor e.
+        reach: the distance at which guesses have fallen by the factor e.
         margin: by how much, as a share of welfare above the worst returns, a copy must promise to
             raise it.
     """
@@ -55,7 +56,7 @@ def branch_out(returns: NumpyArray, space: OutcomeSpace, reach: float, margin: f
     squares = np.maximum((space.gains**2).sum(axis=1), 1e-12)
     start = (served @ space.gains.T / np.sqrt(squares)).argmax(axis=1)
     kept_up = (served * space.gains[start]).sum(axis=1) / squares[start]
-    guesses = kept_up[:, None] * np.exp(-space.distances(start) / reach)  # [K, M]
+    guesses = kept_up[:, None] * np.exp(-((space.distances(start) / reach) ** 2))  # [K, M]
 
     source, outcome = np.arange(num_policies), np.full(num_policies, KEPT)
     hoped = served.copy()

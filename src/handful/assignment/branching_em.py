@@ -88,7 +88,7 @@ class BranchingEM(AssignmentMethod):
     first: float = 0.25
     last: float = 0.75
     leading: float = 0.6
-    reach: float = 4.0
+    reach: float = 5.0
     margin: float = 0.02
 
     def __post_init__(self) -> None:
