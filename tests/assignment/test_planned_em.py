@@ -5,7 +5,8 @@ import pytest
 
 import handful
 from handful.assignment import FRESH, Feedback, Scene, make_method
-from handful.assignment.planned_em import LAST_WIDTH, PlannedEM
+from handful.assignment.leading import LAST_WIDTH
+from handful.assignment.planned_em import PlannedEM
 from handful.errors import HandfulError
 
 KEY = jax.random.key(0)

@@ -146,6 +146,14 @@ def test_same_seed_gives_the_same_policies_bit_for_bit_and_another_one_does_not(
     assert not all(same)
 
 
+def test_settings_of_the_run_are_kept_and_used():
+    result = run_tiny(small_grid(), run_settings={"return_mixing": 1.0, "keep_best": False})
+    assert result.config.return_mixing == 1.0
+    assert not result.config.keep_best
+    with pytest.raises(HandfulError, match=r"no setting 'mixing'"):
+        run_tiny(small_grid(), run_settings={"mixing": 1.0})
+
+
 def test_the_learners_discount_comes_before_the_problems(monkeypatch):
     """Also where policies are chosen at the end: counts are kept in the learner's scale."""
     problem = small_grid()

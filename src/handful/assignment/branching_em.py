@@ -32,7 +32,8 @@ from handful.assignment.base import (
 )
 from handful.assignment.branches import KEPT, branch_out
 from handful.assignment.choice import choose_policies
-from handful.assignment.em import EMState, ExpectationMaximization, revive
+from handful.assignment.em import EMState, ExpectationMaximization, best_of_pool, revive
+from handful.assignment.leading import LAST_WIDTH, on_the_way
 from handful.assignment.outcomes import OutcomeSpace
 from handful.errors import HandfulError
 from handful.types import Array, Bool, Float, Int, PRNGKey
@@ -162,7 +163,7 @@ class BranchingEM(AssignmentMethod):
             planned=planned,
             is_led=jnp.asarray(is_led),
             distance=jnp.asarray(from_goals[:, space.best].T, jnp.float32),
-            first_width=jnp.asarray(np.maximum(way, 1.0), jnp.float32),
+            first_width=jnp.asarray(np.maximum(way, LAST_WIDTH), jnp.float32),
             share=jnp.asarray(space.share, jnp.float32),
             since=jnp.asarray(scene.update, jnp.int32),
             until=jnp.asarray(scene.update + round(self.leading * until), jnp.int32),
@@ -177,10 +178,8 @@ class BranchingEM(AssignmentMethod):
     def finish(self, key: PRNGKey, state: BranchingEMState, scene: Scene) -> Intervention:
         """The best of all policies that there were."""
         del key
-        num_policies = state.em.served.shape[1]
-        sources, policy = choose_policies(scene.pooled, num_policies)
-        served = one_hot_assignment(jnp.asarray(policy), num_policies)
-        return Intervention(state._replace(em=EMState(served, trained=served)), sources)
+        sources, em = best_of_pool(scene.pooled, state.em.served.shape[1])
+        return Intervention(state._replace(em=em), sources)
 
     def reassign(
         self, key: PRNGKey, state: BranchingEMState, feedback: Feedback
@@ -188,8 +187,7 @@ class BranchingEM(AssignmentMethod):
         """Users go to who serves them best; until copies have been led, plans are kept to."""
         em = self._em.reassign(key, state.em, feedback)
         progress = (feedback.update - state.since) / jnp.maximum(state.until - state.since, 1)
-        width = state.first_width ** (1.0 - jnp.clip(progress, 0.0, 1.0))  # to 1
-        on_the_way = state.share[:, None] * jnp.exp(-state.distance / width[None])
-        planned = jnp.where(state.is_led[None], on_the_way, state.planned)
+        leading = on_the_way(state.share, state.distance, state.first_width, progress)
+        planned = jnp.where(state.is_led[None], leading, state.planned)
         is_led = feedback.update < state.until
         return state._replace(em=EMState(em.served, jnp.where(is_led, planned, em.trained)))

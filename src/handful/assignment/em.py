@@ -12,8 +12,9 @@ from handful.assignment.base import (
     balanced_assignment,
     one_hot_assignment,
 )
+from handful.assignment.choice import choose_policies
 from handful.errors import HandfulError
-from handful.types import Array, Bool, Float, Int, PRNGKey
+from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey
 from handful.validation import check_numbers
 
 
@@ -120,3 +121,10 @@ def revive(policy: Int[Array, " N"], returns: Float[Array, "N K"]) -> Int[Array,
         return jnp.where(sizes[j] > 0, policy, policy.at[user].set(j))
 
     return jax.lax.fori_loop(0, num_policies, give, policy)
+
+
+def best_of_pool(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray, EMState]:
+    """The rows of the best policies of a pool [M, N], and everybody served by the best of them."""
+    sources, policy = choose_policies(returns, num_policies)
+    served = one_hot_assignment(jnp.asarray(policy), num_policies)
+    return sources, EMState(served, trained=served)

@@ -32,6 +32,7 @@ from handful.assignment.base import (
     one_hot_assignment,
 )
 from handful.assignment.em import EMState, ExpectationMaximization
+from handful.assignment.leading import LAST_WIDTH, on_the_way
 from handful.assignment.outcomes import plan_outcomes
 from handful.errors import HandfulError
 from handful.types import Array, Float, Int, PRNGKey
@@ -40,9 +41,6 @@ from handful.validation import check_numbers
 FIRST_WIDTH = 2.0
 """Of the largest distance: at first a policy earns from anywhere at least 60 % of what it would at
 its goal. So it learns to stay on its feet, if it has any, before it learns to go anywhere."""
-
-LAST_WIDTH = 1.0
-"""In the unit of distances: outcomes so far apart have half of their direction in common."""
 
 
 class PlannedEMState(NamedTuple):
@@ -142,12 +140,11 @@ class PlannedEM(AssignmentMethod):
     def reassign(self, key: PRNGKey, state: PlannedEMState, feedback: Feedback) -> PlannedEMState:
         """Users go to who serves them best; policies are trained for what their stage says."""
         em = _EM.reassign(key, state.em, feedback)
-        progress = jnp.minimum(feedback.update / jnp.maximum(state.arrival, 1), 1.0)
-        width = state.first_width ** (1.0 - progress) * LAST_WIDTH**progress
-        on_the_way = state.share[:, None] * jnp.exp(-state.distance / width)
+        progress = feedback.update / jnp.maximum(state.arrival, 1)
+        leading = on_the_way(state.share, state.distance, state.first_width, progress)
         planned = one_hot_assignment(state.policy, state.distance.shape[1])
         trained = jnp.where(feedback.update < state.release, planned, em.trained)
-        trained = jnp.where(feedback.update < state.arrival, on_the_way, trained)
+        trained = jnp.where(feedback.update < state.arrival, leading, trained)
         return state._replace(em=EMState(em.served, trained))
 
 

@@ -40,7 +40,7 @@ from handful.assignment.base import (
     one_hot_assignment,
 )
 from handful.assignment.choice import choose_policies
-from handful.assignment.em import EMState, ExpectationMaximization
+from handful.assignment.em import EMState, ExpectationMaximization, best_of_pool
 from handful.assignment.soft_em import SoftEM
 from handful.errors import HandfulError
 from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey
@@ -176,7 +176,7 @@ class PooledEM(AssignmentMethod):
         first_e_step, importance = scene.update, np.ones(num_users)
         if scene.is_last or is_frontier:
             importance = neglect if is_frontier else importance
-            sources, em = _best_choice(scene.pooled * importance, num_policies)
+            sources, em = best_of_pool(scene.pooled * importance, num_policies)
         else:
             sources = np.full(num_policies, FRESH)
             em = self._fresh(key, num_users, num_policies)
@@ -194,7 +194,7 @@ class PooledEM(AssignmentMethod):
     def finish(self, key: PRNGKey, state: PooledEMState, scene: Scene) -> Intervention:
         """The best of all rounds and of what followed them."""
         del key
-        sources, em = _best_choice(scene.pooled, state.em.served.shape[1])
+        sources, em = best_of_pool(scene.pooled, state.em.served.shape[1])
         return Intervention(state._replace(em=em), sources)
 
     def progress(
@@ -207,13 +207,6 @@ class PooledEM(AssignmentMethod):
         is_final = (number == len(ends) - 2) & (number > 0)
         first = jnp.where(is_final, self.final_progress, 0.0)
         return first + (1.0 - first) * share
-
-
-def _best_choice(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray, EMState]:
-    """The rows of the best policies of a pool [M, N], and everybody served by the best of them."""
-    sources, policy = choose_policies(returns, num_policies)
-    served = one_hot_assignment(jnp.asarray(policy), num_policies)
-    return sources, EMState(served, trained=served)
 
 
 def _neglect(pooled: NumpyArray) -> NumpyArray:

@@ -63,15 +63,11 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
 
 def _name(label: str, asked: Mapping[str, Any]) -> str:
     """The method with all that is not as the paper has it: else rows would be taken for others."""
-    if asked["variant"]:
-        return label  # which is named for what is different in it
-    method = asked["method"]
     preset = [] if asked["preset"] == "paper" else [asked["preset"]]
-    settings = {
-        **asked["settings"],
-        **asked["method_settings"].get(method, {}),
-        **asked["training"],
-    }
+    settings: dict[str, Any] = {}
+    if not asked["variant"]:  # whose name says what is different in it
+        ours = asked["method_settings"].get(asked["method"], {})
+        settings = {**asked["settings"], **ours, **asked["training"]}
     pairs = [f"{name}={json.dumps(value)}" for name, value in settings.items()]
     return ", ".join([label, *preset, *pairs])
 
