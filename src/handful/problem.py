@@ -41,6 +41,8 @@ class RMDP:
         method_settings: given an assignment method's name and that of a preset of the learner, what
             suits this problem better than the method's defaults, by name; the caller's own settings
             come before them.
+        suited_method: the assignment method that ``auto`` stands for here, where another one than
+            the problem's kind suggests (:mod:`handful.training.auto`) was measured to be better.
         constant_outcomes: makes the outcomes that a policy might keep up from step to step, as a
             grid over their range: [M, ...] in each array, from where policies begin. Methods may
             aim at them (:mod:`handful.assignment.planned_em`). None where there are no such
@@ -58,6 +60,7 @@ class RMDP:
     return_scale: float = 1.0
     learner_settings: Callable[[int, str], Mapping[str, Any]] = no_settings
     method_settings: Callable[[str, str], Mapping[str, Any]] = no_method_settings
+    suited_method: str | None = None
     constant_outcomes: Callable[[], Any] | None = None
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -4,6 +4,7 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.learner.config import PRESETS, PPOConfig, preset
+from handful.learner.networks import Sharing
 
 NAN = float("nan")
 
@@ -32,6 +33,15 @@ def test_preset_can_be_changed_in_part():
     assert changed == dataclasses.replace(PPOConfig(), num_epochs=3, hidden_sizes=(8,))
 
 
+def test_a_family_is_one_whatever_else_is_shared():
+    assert preset("paper").sharing is Sharing.HIDDEN
+    assert preset("fast").sharing is Sharing.NOTHING
+    for name in PRESETS:
+        family = preset(name, family=True)
+        assert (family.sharing, family.critic_sharing) == (Sharing.FAMILY, Sharing.NOTHING)
+        assert PRESETS[name].critic_sharing is PRESETS[name].sharing
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -49,6 +59,7 @@ def test_preset_can_be_changed_in_part():
         ({"hidden_sizes": (64, 0)}, "hidden_sizes must be a list of widths of at least 1"),
         ({"batch_size": 100, "num_envs": 32}, r"batch_size \(100\) must be a multiple of num_envs"),
         ({"minibatch_size": 60}, r"must be a multiple of minibatch_size \(60\)"),
+        ({"family": True, "hidden_sizes": ()}, "give hidden_sizes at least one width"),
         ({"epochs": 3}, "no setting named 'epochs'"),
     ],
 )

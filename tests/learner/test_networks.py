@@ -10,6 +10,8 @@ from handful.environment import Box, Discrete
 from handful.learner.distributions import Categorical, Gaussian
 from handful.learner.networks import (
     HIDDEN_GAIN,
+    ORIGIN_SPREAD,
+    Sharing,
     has_policy_axis,
     init_actor,
     init_critic,
@@ -21,19 +23,19 @@ HIDDEN = (8, 8)
 SPACES = {"discrete": Discrete(A), "box": Box((-1.0,) * A, (1.0,) * A)}
 
 
-@pytest.fixture(params=[True, False], ids=["shared", "separate"])
-def share_hidden(request):
+@pytest.fixture(params=Sharing, ids=lambda sharing: sharing.value)
+def sharing(request):
     return request.param
 
 
 @pytest.fixture(params=SPACES.values(), ids=SPACES)
-def actor(request, share_hidden):
-    return init_actor(jax.random.key(0), K, O, request.param, HIDDEN, share_hidden)
+def actor(request, sharing):
+    return init_actor(jax.random.key(0), K, O, request.param, HIDDEN, sharing)
 
 
 @pytest.fixture
-def critic(share_hidden):
-    return init_critic(jax.random.key(1), K, O, D, HIDDEN, share_hidden)
+def critic(sharing):
+    return init_critic(jax.random.key(1), K, O, D, HIDDEN, sharing)
 
 
 @pytest.fixture
@@ -47,31 +49,55 @@ def assert_orthogonal(weight, gain):
     np.testing.assert_allclose(gram, gain**2 * np.eye(min(rows, columns)), atol=1e-5)
 
 
-def test_weights_start_orthogonal_with_the_gain_of_their_place(actor, critic):
+def test_weights_start_orthogonal_with_the_gain_of_their_place(actor, critic, sharing):
     for stack, head_gain in ((actor.stack, 0.01), (critic, 1.0)):
         for layer, gain in [(layer, HIDDEN_GAIN) for layer in stack.hidden] + [
             (stack.head, head_gain)
         ]:
             for weight in np.reshape(layer.weight, (-1, *layer.weight.shape[-2:])):
                 assert_orthogonal(weight, gain)
-            np.testing.assert_array_equal(layer.bias, 0.0)
+        biases = [layer.bias for layer in (*stack.hidden, stack.head)]
+        for bias in biases[1:] if sharing is Sharing.FAMILY else biases:
+            np.testing.assert_array_equal(bias, 0.0)
     assert pytest.approx(2.0) == HIDDEN_GAIN**2
 
 
-def test_hidden_layers_are_one_for_all_or_one_for_each_and_heads_always_own(critic, share_hidden):
-    own = () if share_hidden else (K,)
-    assert [layer.weight.shape for layer in critic.hidden] == [(*own, O, 8), (*own, 8, 8)]
-    assert critic.head.weight.shape == (K, 8, D)
+def test_layers_are_one_for_all_or_one_for_each(critic, sharing):
+    hidden, head = {
+        Sharing.NOTHING: ((K,), (K,)),
+        Sharing.HIDDEN: ((), (K,)),
+        Sharing.FAMILY: ((), ()),
+    }[sharing]
+    assert [layer.weight.shape for layer in critic.hidden] == [(*hidden, O, 8), (*hidden, 8, 8)]
+    assert critic.head.weight.shape == (*head, 8, D)
     marks = has_policy_axis(critic)
-    assert all(layer.weight is (not share_hidden) for layer in marks.hidden)
-    assert marks.head.weight is True
-    assert marks.head.bias is True
+    is_family = sharing is Sharing.FAMILY
+    assert [layer.weight for layer in marks.hidden] == [bool(hidden)] * 2
+    assert [layer.bias for layer in marks.hidden] == [bool(hidden) or is_family, bool(hidden)]
+    assert (marks.head.weight, marks.head.bias) == (bool(head), bool(head))
 
 
-def test_networks_start_different_from_each_other(critic, actor, share_hidden):
-    layers = [critic.head, actor.stack.head, *(() if share_hidden else critic.hidden)]
-    for layer in layers:
-        assert np.abs(np.diff(layer.weight, axis=0)).max(axis=(1, 2)).min() > 1e-4
+def test_networks_start_different_from_each_other(critic, actor, sharing):
+    for stack in (critic, actor.stack):
+        own = [leaf for leaf in jax.tree.leaves(stack) if leaf.ndim == 3 and leaf.any()]
+        assert own
+        for leaf in own:
+            assert np.abs(np.diff(leaf, axis=0)).max(axis=(1, 2)).min() > 1e-4
+
+
+def test_members_of_a_family_differ_by_the_bias_of_the_first_layer():
+    family = init_critic(jax.random.key(1), 400, O, D, HIDDEN, Sharing.FAMILY)
+    origins = family.hidden[0].bias
+    assert origins.shape == (400, 1, 8)
+    assert np.std(origins) == pytest.approx(ORIGIN_SPREAD, rel=0.05)
+    observations = jax.random.normal(jax.random.key(2), (1, M, O))
+    values = family(jnp.broadcast_to(observations, (400, M, O)))
+    assert np.abs(values[0] - values[1]).max() > 0.01
+    # The same network, asked with another member's bias, is that member.
+    stripped = jax.tree.map(
+        lambda leaf, own: leaf[7:8] if own else leaf, family, has_policy_axis(family)
+    )
+    np.testing.assert_allclose(stripped(observations)[0], values[7], atol=1e-5)
 
 
 def test_actor_gives_the_distribution_of_its_action_space(actor, observations):
@@ -85,7 +111,7 @@ def test_actor_gives_the_distribution_of_its_action_space(actor, observations):
 
 
 def test_log_stds_are_parameters_of_each_policy_and_the_same_everywhere(observations):
-    actor = init_actor(jax.random.key(0), K, O, SPACES["box"], HIDDEN, True)
+    actor = init_actor(jax.random.key(0), K, O, SPACES["box"], HIDDEN, Sharing.HIDDEN)
     assert actor.log_std.shape == (K, A)
     assert any(leaf is actor.log_std for leaf in jax.tree.leaves(actor))
     log_std = actor(observations).log_std
@@ -94,9 +120,10 @@ def test_log_stds_are_parameters_of_each_policy_and_the_same_everywhere(observat
 
 def test_critic_computes_tanh_layers_and_a_linear_head(critic, observations):
     def layer_of(layer, k):
-        shared = layer.weight.ndim == 2
-        weight = np.asarray(layer.weight if shared else layer.weight[k], np.float64)
-        return weight, np.asarray(layer.bias if shared else layer.bias[k], np.float64)
+        leaves = jax.tree.map(
+            lambda leaf, own: leaf[k] if own else leaf, layer, has_policy_axis(layer)
+        )
+        return np.asarray(leaves.weight, np.float64), np.asarray(leaves.bias, np.float64)
 
     critic = jax.tree.map(lambda leaf: leaf + 0.1, critic)  # biases count too
     for k in range(K):
@@ -117,23 +144,25 @@ def test_policy_axis_is_kept_apart(critic, observations):
     assert np.abs(other[1] - values[1]).max() > 0.01
 
 
-def test_taking_policies_copies_what_is_their_own(actor, share_hidden, observations):
+def test_taking_policies_copies_what_is_their_own(actor, sharing, observations):
     source = jnp.array([2, 1, 1])
     taken = take_policies(actor, source)
     same_everywhere = jnp.broadcast_to(observations[:1], observations.shape)
     before, after = actor(same_everywhere), taken(same_everywhere)
     for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         np.testing.assert_array_equal(new, old[source])
-    if share_hidden:
+    if sharing is not Sharing.NOTHING:
         for old, new in zip(actor.stack.hidden, taken.stack.hidden, strict=True):
             np.testing.assert_array_equal(new.weight, old.weight)
 
 
 @pytest.mark.parametrize("hidden_sizes", [(), (6,)])
-def test_a_looked_up_symbol_is_a_one_hot_observation(hidden_sizes, share_hidden):
+def test_a_looked_up_symbol_is_a_one_hot_observation(hidden_sizes, sharing):
     """The same weights, fed the number of a symbol or the vector that is 1 at it."""
+    if sharing is Sharing.FAMILY and not hidden_sizes:
+        return  # there is no such family
     symbols = 5
-    shape = (D, hidden_sizes, share_hidden)
+    shape = (D, hidden_sizes, sharing)
     looked_up = init_critic(jax.random.key(0), K, 1, *shape, num_symbols=symbols)
     multiplied = init_critic(jax.random.key(0), K, symbols, *shape)
     numbers = jnp.array([[0, 3, 4, 1]] * K)
@@ -149,11 +178,11 @@ def test_many_large_layers_are_made_before_the_clock_runs_out():
     program = """
 import jax
 from handful.environment import Box
-from handful.learner.networks import init_actor, init_critic
+from handful.learner.networks import Sharing, init_actor, init_critic
 @jax.jit
 def init(key):
-    actor = init_actor(key, 5, 20, Box((-1.0,), (1.0,)), (64, 64, 64), False)
-    return actor, init_critic(key, 5, 20, 50, (64, 64, 64), False)
+    actor = init_actor(key, 5, 20, Box((-1.0,), (1.0,)), (64, 64, 64), Sharing.NOTHING)
+    return actor, init_critic(key, 5, 20, 50, (64, 64, 64), Sharing.NOTHING)
 jax.block_until_ready(init(jax.random.key(0)))
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -33,6 +33,20 @@ def test_statistics_are_those_of_everything_seen_by_each_policy(sizes, seed):
     np.testing.assert_allclose(normalizer.variance, everything.var(axis=1), rtol=2e-3, atol=1e-5)
 
 
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from([1, 2, 7, 50]), min_size=1, max_size=5), st.integers(0, 99))
+def test_statistics_together_are_those_of_everything_seen_by_any_policy(sizes, seed):
+    batches = batches_of(sizes, seed)
+    normalizer = Normalizer.identity(K, O)
+    for batch in batches:
+        normalizer = normalizer.update(jnp.asarray(batch), together=True)
+    everything = np.concatenate(batches, axis=1, dtype=np.float64).reshape(-1, O)
+    np.testing.assert_array_equal(normalizer.count, K * sum(sizes))
+    for row in range(K):
+        np.testing.assert_allclose(normalizer.mean[row], everything.mean(0), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(normalizer.variance[row], everything.var(0), rtol=2e-3)
+
+
 def test_normalised_observations_have_zero_mean_and_unit_variance():
     (batch,) = map(jnp.asarray, batches_of([500]))
     standard = Normalizer.identity(K, O).update(batch)(batch)

@@ -7,7 +7,7 @@ from handful.collect.scan import collect, init_collector
 from handful.environment import Discrete
 from handful.learner.config import PPOConfig
 from handful.learner.descent import adam
-from handful.learner.networks import Layer, NetworkStack, init_actor
+from handful.learner.networks import Layer, NetworkStack, Sharing, init_actor
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
 from handful.learner.update import (
@@ -169,7 +169,7 @@ def test_assignment_parameters_move_by_their_own_rate():
 def first_critic_loss():
     """Of two steps in one environment whose values are its observations."""
     config = PPOConfig(num_envs=1, batch_size=2, minibatch_size=2, num_epochs=1, gae_lambda=1.0)
-    actor = init_actor(jax.random.key(0), 1, 1, Discrete(2), (), True)
+    actor = init_actor(jax.random.key(0), 1, 1, Discrete(2), (), Sharing.HIDDEN)
     critic = NetworkStack((), Layer(jnp.ones((1, 1, 1)), jnp.zeros((1, 1, 1))))
     init = adam(config).init
     learner = LearnerState(

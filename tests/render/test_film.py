@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from handful.envs.mujoco.robots import ANT, HALF_CHEETAH, HOPPER, WALKER2D
-from handful.learner.networks import init_actor
+from handful.learner.networks import Sharing, init_actor
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
 from handful.palette import policy_colour
@@ -16,7 +16,7 @@ from handful.render.screen import choose_backend
 
 def film_of(robot, seconds=0.2):
     actor = init_actor(
-        jax.random.key(0), 2, robot.observation_size, robot.action_space, (8,), False
+        jax.random.key(0), 2, robot.observation_size, robot.action_space, (8,), Sharing.NOTHING
     )
     policies = Policies(actor, Normalizer.identity(2, robot.observation_size), robot.action_space)
     return shoot(

@@ -13,10 +13,11 @@ from tests.environments import ContextualBandit, problem_of
         (handful.make("half-cheetah", users=4), "planned-em"),
         (handful.make("resource-gathering", height=2, width=2), "elite-em"),
         (handful.make("glide", users=4), "planned-em"),
+        (handful.make("walker2d", users=4), "family-em"),
         (handful.make("hopper", users=4), "branching-em"),
         (problem_of(ContextualBandit()), "em"),
     ],
-    ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "chance"],
+    ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "measured to suit it", "chance"],
 )
 def test_auto_stands_for_what_suits_the_problem(problem, expected):
     assert concrete_method(problem, "auto", PPOConfig()) == expected

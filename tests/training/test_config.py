@@ -75,7 +75,9 @@ def test_a_method_that_keeps_policies_has_them_share_no_layers():
     problem = problem_of(ContextualBandit(), np.eye(2))
     assert make_config(problem, 2, "em", "paper").ppo.share_hidden
     assert not make_config(problem, 2, "pooled-em", "paper").ppo.share_hidden
-    with pytest.raises(HandfulError, match="must not share layers: set share_hidden to false"):
+    with pytest.raises(
+        HandfulError, match="must not share layers: set share_hidden and family to false"
+    ):
         TrainConfig(num_policies=2, method="pooled-em")
 
 

@@ -46,11 +46,13 @@ def test_truncated_episode_is_worth_its_final_observation_and_not_the_resets():
     np.testing.assert_allclose(found[0], [[0.9, 2.7], [1.0, 3.0]], rtol=0.04)
 
 
-@pytest.mark.parametrize("share_hidden", [True, False], ids=["shared", "separate"])
-def test_each_policy_learns_what_its_own_users_want_and_what_all_features_are_worth(share_hidden):
+@pytest.mark.parametrize(
+    "sharing", [{"share_hidden": True}, {"share_hidden": False}, {"family": True}], ids=str
+)
+def test_each_policy_learns_what_its_own_users_want_and_what_all_features_are_worth(sharing):
     """Three arms; users 0 and 2 share policy 1 and want feature 2, user 1 has policy 0."""
     problem = problem_of(ContextualBandit(3), np.eye(3)[[2, 0, 2]])
-    settings = {"method_settings": {"policy": (1, 0, 1)}, "share_hidden": share_hidden}
+    settings = {"method_settings": {"policy": (1, 0, 1)}, **sharing}
     config = config_of(2, "fixed", updates=40, **settings, **QUICK)
     state, _ = train_tiny(problem, config)
     evaluation = evaluate(problem, state.policies(problem), state.assignment, num_episodes=40)

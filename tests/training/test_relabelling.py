@@ -69,11 +69,9 @@ def assert_close(one, other):
 class Run:
     """A compiled step and a state that is no longer as it started."""
 
-    def __init__(self, method, share_hidden):
+    def __init__(self, method, sharing):
         settings = NO_WAIT[method]
-        self.config = config_of(
-            3, method, method_settings=settings, share_hidden=share_hidden, **SETTINGS
-        )
+        self.config = config_of(3, method, method_settings=settings, **sharing, **SETTINGS)
         problem = problem_for(np.arange(5))
         self.first = init_state(problem, self.config)
         self.step = step_of(problem, self.config)
@@ -81,7 +79,14 @@ class Run:
         self.third, self.metrics = self.step(self.second)
 
 
-@pytest.fixture(scope="module", params=[("em", True), ("end-to-end", False)], ids=str)
+KINDS = [
+    ("em", {"share_hidden": True}),
+    ("end-to-end", {"share_hidden": False}),
+    ("em", {"family": True}),
+]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=str)
 def run(request):
     return Run(*request.param)
 

@@ -16,6 +16,7 @@ from handful.assignment.clustering import Clustering
 from handful.assignment.elite_em import EliteEM
 from handful.assignment.em import ExpectationMaximization
 from handful.assignment.end_to_end import EndToEnd
+from handful.assignment.family_em import FamilyEM
 from handful.assignment.fixed import Fixed, RandomAssignment
 from handful.assignment.planned_em import PlannedEM
 from handful.assignment.pooled_em import PooledEM
@@ -32,6 +33,7 @@ METHODS: dict[str, type[AssignmentMethod]] = {
     "soft-em": SoftEM,
     "pooled-em": PooledEM,
     "planned-em": PlannedEM,
+    "family-em": FamilyEM,
     "elite-em": EliteEM,
     "branching-em": BranchingEM,
 }

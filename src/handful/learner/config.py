@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handful.errors import HandfulError
+from handful.learner.networks import Sharing
 from handful.validation import check_numbers
 
 
@@ -31,7 +32,11 @@ class PPOConfig:
         random_actions: probability with which a policy of finite actions takes any action while it
             trains, all of them alike; the policies that are handed out take none.
         share_hidden: share the hidden layers among actors, and among critics.
-        normalize_observations: by each policy's own running mean and variance.
+        family: actors share everything but the first layer's biases
+            (:attr:`~handful.learner.networks.Sharing.FAMILY`), and observations are normalised
+            alike, whatever ``share_hidden`` says. Critics, who judge one policy each for every
+            user, share nothing then, nor do policies the spread of continuous actions.
+        normalize_observations: by each policy's own running mean and variance, or the family's.
         max_grad_norm: gradients are scaled down to this norm (times the square root of ``K`` where
             the policies share layers, so that a policy's part does not shrink with the budget).
         adam_epsilon: Adam's epsilon.
@@ -61,6 +66,7 @@ class PPOConfig:
     learnable_log_std: bool = True
     random_actions: float = 0.0
     share_hidden: bool = True
+    family: bool = False
     normalize_observations: bool = True
     max_grad_norm: float = 0.5
     adam_epsilon: float = 1e-5
@@ -89,12 +95,29 @@ class PPOConfig:
         _require(0 <= self.gae_lambda <= 1, "gae_lambda", "between 0 and 1", self.gae_lambda)
         share = self.random_actions
         _require(0 <= share < 1, "random_actions", "at least 0 and below 1", share)
+        if self.family and not self.hidden_sizes:
+            raise HandfulError(
+                "The actors of a family share all but a hidden layer's biases: give hidden_sizes "
+                "at least one width, or set family to false."
+            )
         for divisor in ("num_envs", "minibatch_size"):
             if self.batch_size % getattr(self, divisor):
                 raise HandfulError(
                     f"batch_size ({self.batch_size}) must be a multiple of {divisor} "
                     f"({getattr(self, divisor)})."
                 )
+
+    @property
+    def sharing(self) -> Sharing:
+        """What the actors have in common."""
+        if self.family:
+            return Sharing.FAMILY
+        return Sharing.HIDDEN if self.share_hidden else Sharing.NOTHING
+
+    @property
+    def critic_sharing(self) -> Sharing:
+        """What the critics have in common."""
+        return Sharing.NOTHING if self.family else self.sharing
 
     @property
     def num_steps(self) -> int:

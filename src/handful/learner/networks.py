@@ -1,6 +1,7 @@
-"""``K`` small networks side by side, which may share their hidden layers (paper, section 3.2)."""
+"""``K`` small networks side by side, which may share layers (paper, section 3.2)."""
 
 import itertools
+from enum import Enum
 
 import equinox as eqx
 import jax
@@ -15,23 +16,48 @@ HIDDEN_GAIN = 2.0**0.5
 """Orthogonal gain of hidden layers; heads have their own (Huang et al. 2022, detail 2)."""
 
 
+ORIGIN_SPREAD = 0.3
+"""Standard deviation of the biases that tell the members of a family apart at first: units see
+normalised inputs with about three times as much."""
+
+
+class Sharing(Enum):
+    """What ``K`` networks have in common.
+
+    Attributes:
+        NOTHING: each is on its own.
+        HIDDEN: the hidden layers, as in the paper; each has a head.
+        FAMILY: all but the bias of the first layer. That is one network with one more input, which
+            says who is asked: a one-hot vector, whose weights the biases are. With the input fixed
+            each member is a network like any other.
+    """
+
+    NOTHING = "nothing"
+    HIDDEN = "hidden"
+    FAMILY = "family"
+
+
 class Layer(eqx.Module):
     """An affine map, of one network or of all ``K``.
 
     Attributes:
-        weight: [I, H] where the networks share the layer, else [K, I, H].
-        bias: [H] or [K, 1, H].
+        weight: [I, H] where the networks share it, else [K, I, H].
+        bias: [H] where they share that, else [K, 1, H].
     """
 
     weight: Float[Array, "*K I H"]
     bias: Float[Array, "*K_1 H"]
 
+    @property
+    def biases(self) -> Float[Array, "K_or_1 1 H"]:
+        """For a batch of every network."""
+        return self.bias if self.bias.ndim == 3 else self.bias[None, None]
+
     def __call__(self, inputs: Float[Array, "K M I"]) -> Float[Array, "K M H"]:
         """Apply to a batch of every network."""
-        bias = self.bias if self.bias.ndim == 3 else self.bias[None, None]
         if self.weight.ndim == 3:
-            return inputs @ self.weight + bias
-        return jnp.tensordot(inputs, self.weight, axes=1) + bias
+            return inputs @ self.weight + self.biases
+        return jnp.tensordot(inputs, self.weight, axes=1) + self.biases
 
 
 class Lookup(Layer):
@@ -45,16 +71,16 @@ class Lookup(Layer):
         """Look up a batch of every network."""
         rows = symbols(inputs, self.weight.shape[-2])
         if self.weight.ndim == 2:
-            return self.weight[rows] + self.bias[None, None]
-        return jax.vmap(lambda weight, row: weight[row])(self.weight, rows) + self.bias
+            return self.weight[rows] + self.biases
+        return jax.vmap(lambda weight, row: weight[row])(self.weight, rows) + self.biases
 
 
 class NetworkStack(eqx.Module):
     """``K`` multilayer perceptrons with tanh units.
 
     Attributes:
-        hidden: the intermediate layers, shared or not.
-        head: the output layer, always one a network.
+        hidden: the intermediate layers.
+        head: the output layer.
     """
 
     hidden: tuple[Layer, ...]
@@ -102,21 +128,28 @@ def init_stack(
     num_networks: int,
     sizes: tuple[int, ...],
     head_gain: float,
-    share_hidden: bool,
+    sharing: Sharing,
     num_symbols: int | None = None,
 ) -> NetworkStack:
     """Orthogonal weights and zero biases; ``sizes`` are input, hidden layers and output.
 
-    With ``num_symbols`` the first layer is a look-up, however many entries the input has.
+    With ``num_symbols`` the first layer is a look-up, however many entries the input has. A
+    family, which must have a hidden layer, starts with the biases that are each member's own.
     """
     keys = jax.random.split(key, len(sizes) - 1)
     shapes = list(itertools.pairwise((num_symbols or sizes[0], *sizes[1:])))
     kinds = [Layer if num_symbols is None else Lookup, *[Layer] * (len(shapes) - 1)]
+    own_hidden = num_networks if sharing is Sharing.NOTHING else None
+    own_head = None if sharing is Sharing.FAMILY else num_networks
     hidden = tuple(
-        _init_layer(kind, k, None if share_hidden else num_networks, shape, HIDDEN_GAIN)
+        _init_layer(kind, k, own_hidden, shape, HIDDEN_GAIN)
         for kind, k, shape in zip(kinds[:-1], keys[:-1], shapes[:-1], strict=True)
     )
-    head = _init_layer(kinds[-1], keys[-1], num_networks, shapes[-1], head_gain)
+    if sharing is Sharing.FAMILY:
+        shape = (num_networks, 1, sizes[1])
+        origins = ORIGIN_SPREAD * jax.random.normal(jax.random.fold_in(key, 0), shape)
+        hidden = (kinds[0](hidden[0].weight, origins), *hidden[1:])
+    head = _init_layer(kinds[-1], keys[-1], own_head, shapes[-1], head_gain)
     return NetworkStack(hidden, head)
 
 
@@ -126,7 +159,7 @@ def init_actor(
     observation_size: int,
     action_space: ActionSpace,
     hidden_sizes: tuple[int, ...],
-    share_hidden: bool,
+    sharing: Sharing,
     initial_log_std: float = 0.0,
     num_symbols: int | None = None,
     random_actions: float = 0.0,
@@ -139,7 +172,7 @@ def init_actor(
             outputs = action_space.size
             log_std = jnp.full((num_policies, outputs), initial_log_std)
     sizes = (observation_size, *hidden_sizes, outputs)
-    stack = init_stack(key, num_policies, sizes, 0.01, share_hidden, num_symbols)
+    stack = init_stack(key, num_policies, sizes, 0.01, sharing, num_symbols)
     return Actor(stack, log_std, random_actions)
 
 
@@ -149,12 +182,12 @@ def init_critic(
     observation_size: int,
     num_features: int,
     hidden_sizes: tuple[int, ...],
-    share_hidden: bool,
+    sharing: Sharing,
     num_symbols: int | None = None,
 ) -> Critic:
     """Critics with head gain 1."""
     sizes = (observation_size, *hidden_sizes, num_features)
-    return init_stack(key, num_policies, sizes, 1.0, share_hidden, num_symbols)
+    return init_stack(key, num_policies, sizes, 1.0, sharing, num_symbols)
 
 
 def keep_spread(gradients: Actor) -> Actor:
@@ -172,14 +205,14 @@ def has_policy_axis(networks: PyTree) -> PyTree:
 
     def mark(node: PyTree) -> PyTree:
         if isinstance(node, Layer):
-            return jax.tree.map(lambda _: node.weight.ndim == 3, node)
+            return jax.tree.map(lambda leaf: leaf.ndim == 3, node)
         return True
 
     return jax.tree.map(mark, networks, is_leaf=lambda node: isinstance(node, Layer))
 
 
 def take_policies(networks: PyTree, source: Int[Array, " K"]) -> PyTree:
-    """Networks whose policy ``j`` is a copy of policy ``source[j]``; shared layers stay."""
+    """Networks whose policy ``j`` is a copy of policy ``source[j]``; what is shared stays."""
     return jax.tree.map(
         lambda leaf, own: leaf[source] if own else leaf, networks, has_policy_axis(networks)
     )

@@ -1,4 +1,4 @@
-"""Running mean and variance of raw observations, for each policy its own."""
+"""Running mean and variance of raw observations, for each policy its own or for all together."""
 
 import equinox as eqx
 import jax
@@ -38,8 +38,14 @@ class Normalizer(eqx.Module):
         standard = (observations - self.mean[:, None]) * scale[:, None]
         return jnp.clip(standard, -CLIP, CLIP)
 
-    def update(self, observations: Float[Array, "K M O"]) -> "Normalizer":
-        """Take in a batch of raw observations (Chan, Golub & LeVeque 1979)."""
+    def update(self, observations: Float[Array, "K M O"], together: bool = False) -> "Normalizer":
+        """Take in a batch of raw observations (Chan, Golub & LeVeque 1979).
+
+        Args:
+            together: whether every policy's statistics are of what all policies were at.
+        """
+        if together:
+            observations = observations.reshape(1, -1, observations.shape[-1])
         batch_count = observations.shape[1]
         batch_mean = jnp.mean(observations, axis=1)
         batch_variance = jnp.var(observations, axis=1)

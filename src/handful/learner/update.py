@@ -25,6 +25,7 @@ from handful.learner.losses import (
 from handful.learner.networks import (
     Actor,
     Critic,
+    Sharing,
     init_actor,
     init_critic,
     keep_spread,
@@ -52,7 +53,7 @@ class Networks(eqx.Module):
     normalizer: Normalizer
 
     def take(self, source: Int[Array, " J"]) -> "Networks":
-        """Copies of these policies, in this order; shared layers stay."""
+        """Copies of these policies, in this order; what is shared stays."""
         return Networks(
             take_policies(self.actor, source),
             take_policies(self.critic, source),
@@ -111,19 +112,25 @@ def init_learner(
 ) -> LearnerState:
     """Fresh networks, moments and statistics."""
     actor_key, critic_key = jax.random.split(key)
-    shape = (config.hidden_sizes, config.share_hidden)
     actor = init_actor(
         actor_key,
         num_policies,
         observation_size,
         action_space,
-        *shape,
+        config.hidden_sizes,
+        config.sharing,
         config.initial_log_std,
         num_symbols,
         config.random_actions,
     )
     critic = init_critic(
-        critic_key, num_policies, observation_size, num_features, *shape, num_symbols
+        critic_key,
+        num_policies,
+        observation_size,
+        num_features,
+        config.hidden_sizes,
+        config.critic_sharing,
+        num_symbols,
     )
     init, experience = adam(config).init, None
     if config.counts:
@@ -220,7 +227,8 @@ def update(
     (actor, assignment_parameters), actor_moments = actor_carry
     normalizer = state.normalizer
     if config.normalize_observations:
-        normalizer = normalizer.update(transitions.flat().observations)
+        together = config.sharing is Sharing.FAMILY
+        normalizer = normalizer.update(transitions.flat().observations, together)
     new_state = LearnerState(actor, critic_carry[0], actor_moments, critic_carry[1], normalizer)
     return new_state, assignment_parameters, UpdateMetrics(actor_metrics, critic_metrics)
 

@@ -11,6 +11,7 @@ from handful.assignment import METHODS, AssignmentMethod, make_method
 from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig, preset
+from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.training.auto import concrete_method
 from handful.validation import check_numbers, did_you_mean
@@ -80,10 +81,10 @@ class TrainConfig:
                 f"The number of threads must be from 1 to the cores of this machine "
                 f"({usable_cores()}), not {self.threads}."
             )
-        if self.make_method().keeps_pool and self.ppo.share_hidden:
+        if self.make_method().keeps_pool and self.ppo.sharing is not Sharing.NOTHING:
             raise HandfulError(
                 f"The method '{self.method}' keeps policies to go on from later, so they must not "
-                f"share layers: set share_hidden to false."
+                f"share layers: set share_hidden and family to false."
             )
 
     @property

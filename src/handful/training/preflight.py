@@ -4,6 +4,7 @@ import jax
 
 from handful.environment import Box, Discrete, HostEnvironment, num_symbols, outcome_shape
 from handful.errors import HandfulError
+from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 
@@ -68,7 +69,7 @@ def check_counts(problem: RMDP, config: TrainConfig) -> None:
             "The learner's setting counts is for environments in JAX that number their "
             "observations and have discrete actions: leave it at false."
         )
-    if config.ppo.hidden_sizes or config.ppo.share_hidden:
+    if config.ppo.hidden_sizes or config.ppo.sharing is not Sharing.NOTHING:
         raise HandfulError(
             "A learner that counts has a table for each policy: leave the settings hidden_sizes "
             "and share_hidden as the task has them."

@@ -1,0 +1,37 @@
+"""Planned EM of policies that learn together, for outcomes that are hard to reach (ours).
+
+A robot that may fall learns to stand, then to creep, then to walk, and each takes hundreds of
+thousands of transitions. Policies on their own learn all of that ``k`` times over, and those that
+head for fast users before they can keep their feet never do. What they have to learn is nearly the
+same, though: one gait is the next one's beginning.
+
+So the policies are a *family* (:attr:`~handful.learner.networks.Sharing.FAMILY`): one network
+learns from the transitions of all, and a bias vector is all that a member has to itself. Members
+that head for near outcomes find out how to stay on their feet for those that head for far ones,
+and as the way is long (:mod:`~handful.assignment.planned_em`; half of the run), nobody is asked
+for what nobody can nearly do.
+
+Each policy that is handed out is a network like any other, with that bias put in.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from handful.assignment.planned_em import PlannedEM
+
+
+@dataclass(frozen=True)
+class FamilyEM(PlannedEM):
+    """:class:`~handful.assignment.planned_em.PlannedEM` of a family, on a longer way.
+
+    Attributes:
+        leading: the share of the updates that leads policies to their outcomes.
+        holding: the share after that in which they are trained for the users of the plan.
+        caution: as there; what is hard to reach is also hard to keep up.
+    """
+
+    learner_settings: ClassVar[dict[str, Any]] = {"family": True}
+
+    leading: float = 0.5
+    holding: float = 0.2
+    caution: float = 0.6
