@@ -17,7 +17,7 @@ from tests.environments import ContextualBandit, problem_of
         (handful.make("hopper", users=4), "branching-em"),
         (problem_of(ContextualBandit()), "em"),
     ],
-    ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "measured to suit it", "chance"],
+    ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "its own", "chance"],
 )
 def test_auto_stands_for_what_suits_the_problem(problem, expected):
     assert concrete_method(problem, "auto", PPOConfig()) == expected

@@ -15,6 +15,9 @@ from handful.types import Array, Bool, Float, Int, NumpyArray
 MARGIN = 1e-6
 """A swap must gain more than this share: above rounding, or equals would be swapped for ever."""
 
+FEW = 127
+"""Candidates for which the same program is used."""
+
 
 def choose_policies(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray, NumpyArray]:
     """Choose ``num_policies`` different rows so that the users' mean best return is high.
@@ -29,8 +32,12 @@ def choose_policies(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray,
     Returns:
         The chosen rows [K], and for each user the position among them of the best [N].
     """
-    gains = jnp.asarray(returns - returns.min(axis=0))
-    chosen = np.asarray(_choose(gains, jnp.ones(len(returns), bool), num_policies))
+    gains = returns - returns.min(axis=0)
+    # A pool grows from choice to choice, and a program is compiled for every size: few will do.
+    size = 1 << max(FEW, len(gains) - 1).bit_length()
+    padded = np.pad(gains, ((0, size - len(gains)), (0, 0)))
+    is_there = np.arange(size) < len(gains)
+    chosen = np.asarray(_choose(jnp.asarray(padded), jnp.asarray(is_there), num_policies))
     return chosen, returns[chosen].argmax(axis=0)
 
 

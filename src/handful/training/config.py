@@ -87,6 +87,10 @@ class TrainConfig:
                 f"share layers: set share_hidden and family to false."
             )
 
+    def __hash__(self) -> int:
+        """So that compiled functions may have it for a static argument; settings are a mapping."""
+        return hash((self.num_policies, self.method, self.steps, self.seed, self.ppo))
+
     @property
     def num_updates(self) -> int:
         """Batches that fit into the steps."""

@@ -25,6 +25,10 @@ PLANNING_STEPS = 10
 """Of policy iteration, for policies of a pool: most are at their best after five."""
 
 
+_fresh_policies = jax.jit(init_policies, static_argnums=(1, 2))
+"""Compiled once a run: operation by operation it takes seconds at every intervention."""
+
+
 def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
     """Between two updates, let the method decide where every policy goes on from.
 
@@ -41,7 +45,7 @@ def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSta
     # Copies: a step consumes its state, and no two parts of that may be one array.
     assignment = jax.tree.map(jnp.copy, decision.state)
     parameters = method.parameters(assignment)
-    learner, collector, table = init_policies(restart_key, problem, config, parameters)
+    learner, collector, table = _fresh_policies(restart_key, problem, config, parameters)
     if state.pool is not None:
         learner, table = _placed(state.pool, learner, table, decision)
     learner = dataclasses.replace(learner, experience=state.learner.experience)
