@@ -49,6 +49,7 @@ class RunRequest:
             (settings["ppo"], "random_actions", 0.0),
             (settings["ppo"], "discount", None),
             (settings["ppo"], "counts", False),
+            (settings["ppo"], "family", False),
         ):
             if group[name] == before:
                 del group[name]
