@@ -12,6 +12,9 @@ from handful.reports.plots.style import INK
 _DODGE = 0.012
 """Methods at the same k stand this far apart, in decades, so that error bars can be told apart."""
 
+_ROOM = 1.35
+"""Beside a single k, as a factor: else its methods would be spread over the whole width."""
+
 
 @dataclass(frozen=True)
 class WelfareRow:
@@ -79,5 +82,7 @@ def draw_welfare_against_budget(
     axis.set_xscale("log")
     axis.set_xticks(ticks, [str(k) for k in ticks])
     axis.xaxis.set_minor_locator(NullLocator())
+    if len(ticks) == 1:
+        axis.set_xlim(ticks[0] / _ROOM, ticks[0] * _ROOM)
     axis.set_xlabel("policies k")
     axis.set_ylabel("welfare (mean return of a user)")

@@ -162,16 +162,19 @@ def _histograms(
     for i, label in enumerate(labels):
         for j, task in enumerate(tasks):
             axis, one = axes[i, j], shown.get((label, task))
-            if one is None:
-                axis.set_axis_off()
-                continue
-            draw_target_histogram(axis, one.targets, one.assignment, one.policies, one.top)
-            axis.set_xlim(0, one.top)
-            axis.yaxis.set_major_locator(MaxNLocator(2, integer=True))
             if j == 0:
                 axis.set_title(label)
             if i == 0:
                 axis.set_title(task_title(task), loc="right")
+            if one is None:
+                axis.set_axis_off()  # its titles stay
+                continue
+            draw_target_histogram(axis, one.targets, one.assignment, one.policies, one.top)
+            axis.set_xlim(0, one.top)
+            axis.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    for j, task in enumerate(tasks):
+        lowest = max(i for i, label in enumerate(labels) if (label, task) in shown)
+        axes[lowest, j].tick_params(labelbottom=True)  # where nothing is shown below it too
     figure.supxlabel("target velocity (m/s)", fontsize=7)
     figure.supylabel("users", fontsize=7)
     return figure
