@@ -5,11 +5,12 @@ thousands of transitions. Policies on their own learn all of that ``k`` times ov
 head for fast users before they can keep their feet never do. What they have to learn is nearly the
 same, though: one gait is the next one's beginning.
 
-So the policies are a *family* (:attr:`~handful.learner.networks.Sharing.FAMILY`): one network
-learns from the transitions of all, and a bias vector is all that a member has to itself. Members
-that head for near outcomes find out how to stay on their feet for those that head for far ones,
-and as the way is long (:mod:`~handful.assignment.planned_em`; half of the run), nobody is asked
-for what nobody can nearly do.
+So the policies are a *family* (:attr:`~handful.learner.networks.Sharing.FAMILY`): one actor learns
+from the transitions of all, and a bias vector and the spread of its actions are all that a member
+has to itself. Members that head for near outcomes find out how to stay on their feet for those that
+head for far ones, and as the way is long (:mod:`~handful.assignment.planned_em`; half of the run),
+nobody is asked for what nobody can nearly do. Critics stay apart: what is common to gaits is not
+common to what they are worth (``docs/methods.md`` has the measurements).
 
 Each policy that is handed out is a network like any other, with that bias put in.
 """
