@@ -156,11 +156,13 @@ def test_taking_policies_copies_what_is_their_own(actor, sharing, observations):
             np.testing.assert_array_equal(new.weight, old.weight)
 
 
-@pytest.mark.parametrize("hidden_sizes", [(), (6,)])
+@pytest.mark.parametrize(
+    ("hidden_sizes", "sharing"),
+    [((6,), sharing) for sharing in Sharing]
+    + [((), Sharing.HIDDEN), ((), Sharing.NOTHING)],  # a family has a hidden layer
+)
 def test_a_looked_up_symbol_is_a_one_hot_observation(hidden_sizes, sharing):
     """The same weights, fed the number of a symbol or the vector that is 1 at it."""
-    if sharing is Sharing.FAMILY and not hidden_sizes:
-        return  # there is no such family
     symbols = 5
     shape = (D, hidden_sizes, sharing)
     looked_up = init_critic(jax.random.key(0), K, 1, *shape, num_symbols=symbols)

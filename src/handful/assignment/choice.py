@@ -15,8 +15,8 @@ from handful.types import Array, Bool, Float, Int, NumpyArray
 MARGIN = 1e-6
 """A swap must gain more than this share: above rounding, or equals would be swapped for ever."""
 
-FEW = 127
-"""Candidates for which the same program is used."""
+FEW = 128
+"""Up to so many candidates are chosen from by the same compiled program."""
 
 
 def choose_policies(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray, NumpyArray]:
@@ -34,7 +34,7 @@ def choose_policies(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray,
     """
     gains = returns - returns.min(axis=0)
     # A pool grows from choice to choice, and a program is compiled for every size: few will do.
-    size = 1 << max(FEW, len(gains) - 1).bit_length()
+    size = 1 << (max(FEW, len(gains)) - 1).bit_length()
     padded = np.pad(gains, ((0, size - len(gains)), (0, 0)))
     is_there = np.arange(size) < len(gains)
     chosen = np.asarray(_choose(jnp.asarray(padded), jnp.asarray(is_there), num_policies))
