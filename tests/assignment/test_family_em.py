@@ -7,10 +7,11 @@ from handful.learner.networks import Sharing
 from handful.training.config import make_config
 
 
-def test_it_is_planned_em_of_a_family_and_slower():
+def test_it_is_planned_em_of_a_family_that_goes_slowly_and_keeps_its_footing():
     method = make_method("family-em")
     assert isinstance(method, PlannedEM)
     assert method.leading > PlannedEM().leading
+    assert method.footing > PlannedEM().footing
     config = make_config(handful.make("glide", users=4), 2, "family-em", "fast")
     assert config.ppo.sharing is Sharing.FAMILY
     assert make_config(handful.make("glide", users=4), 2, "em", "fast").ppo.family is False

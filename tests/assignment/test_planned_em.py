@@ -23,6 +23,8 @@ def planned(method, num_policies=2, num_updates=100):
 
 
 def trained(method, state, update, returns=None):
+    """At an update before which all policies went on at every one."""
+    state = state._replace(steps=jnp.full_like(state.steps, min(update, int(state.arrival))))
     returns = jnp.zeros(state.distance.shape) if returns is None else returns
     return np.asarray(
         method.training_weights(
@@ -90,7 +92,57 @@ def test_without_any_leading_it_holds_the_plan_at_once():
     np.testing.assert_array_equal(trained(method, state, 0), jax.nn.one_hot(state.policy, 2))
 
 
-@pytest.mark.parametrize("setting", ["leading", "holding", "caution"])
+def steps_after(method, updates, returns):
+    state = planned(method).state
+    for update in range(updates):
+        feedback = Feedback(returns, jnp.array(update), NUM_UPDATES)
+        state = method.reassign(KEY, state, feedback)
+    return state
+
+
+def test_everybody_goes_on_at_every_update_until_arrival():
+    state = steps_after(PlannedEM(leading=0.1), 12, jnp.zeros((len(TARGETS), 2)))
+    assert state.steps.tolist() == [10, 10]
+
+
+def test_who_keeps_up_too_little_goes_back_and_no_farther_than_to_the_start():
+    method = PlannedEM(leading=0.1, holding=0.4, footing=0.5)
+    half_up = 0.52 * PAYOFFS[60]  # of what whoever keeps up 6 for a whole episode earns the users
+    returns = jnp.asarray(np.stack([half_up, 0.9 * half_up], axis=1))
+    state = steps_after(method, 4, returns)
+    assert state.steps.tolist() == [4, 0]
+    weights = np.asarray(method.training_weights(state))
+    widths = np.array([state.first_width ** (1.0 - 3 / 10), state.first_width])
+    np.testing.assert_allclose(
+        weights, state.share[:, None] * np.exp(-np.asarray(state.distance) / widths), rtol=1e-4
+    )
+    feedback = Feedback(returns[:, ::-1], jnp.array(4), NUM_UPDATES)
+    assert method.reassign(KEY, state, feedback).steps.tolist() == [3, 1]
+
+
+def test_footing_counts_from_what_the_worst_outcome_earns():
+    method = PlannedEM(leading=0.1, footing=0.5)
+    scene = Scene(0, None, NOBODY, is_last=True, num_updates=100, payoffs=PAYOFFS - 7.0)
+    state = method.intervene(KEY, method.init(KEY, len(TARGETS), 2), scene).state
+    returns = jnp.asarray(np.stack([0.52 * PAYOFFS[60], 0.45 * PAYOFFS[20]], axis=1)) - 7.0
+    state = method.reassign(
+        KEY, state._replace(steps=jnp.array([5, 5])), Feedback(returns, jnp.array(9), NUM_UPDATES)
+    )
+    assert state.steps.tolist() == [6, 4]
+
+
+def test_who_is_late_is_led_on_until_em_takes_over():
+    method = PlannedEM(leading=0.1, holding=0.4, footing=0.5)
+    state = planned(method).state
+    returns = jnp.asarray(np.stack([PAYOFFS[20], PAYOFFS[60]], axis=1))
+    for update, is_led in ((49, [False, True]), (50, [False, False])):
+        late = state._replace(steps=jnp.array([10, 4]))
+        feedback = Feedback(returns, jnp.array(update), NUM_UPDATES)
+        weights = np.asarray(method.training_weights(method.reassign(KEY, late, feedback)))
+        assert (~np.isin(weights, (0.0, 1.0)).all(axis=0)).tolist() == is_led
+
+
+@pytest.mark.parametrize("setting", ["leading", "holding", "caution", "footing"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_a_share_that_is_none(setting, value):
     with pytest.raises(HandfulError, match=setting):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from handful.assignment.em import ExpectationMaximization
 from handful.errors import HandfulError
 from handful.experiments.study import read_study
 from tests.speeds import cruise_registered
@@ -163,6 +164,14 @@ def test_digests_stay_as_they_were_before_there_was_more_to_choose(study_file):
     """Tables that exist know their runs by them."""
     run = read_study(study_file(policies=[3], methods=["em"])).runs()[0]
     assert run.digest == "79b0ed0f859ee588"
+
+
+def test_a_method_that_changed_has_other_digests(study_file, monkeypatch):
+    """What its earlier revision reached is not what it reaches."""
+    run = read_study(study_file(policies=[3], methods=["em"])).runs()[0]
+    before = run.digest
+    monkeypatch.setattr(ExpectationMaximization, "revision", 1)
+    assert run.digest != before
 
 
 @pytest.mark.parametrize(

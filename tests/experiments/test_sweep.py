@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 import yaml
 
+from handful.assignment.em import ExpectationMaximization
 from handful.cli.main import main
 from handful.experiments.table import summarize
 from handful.runs import RunFolder
@@ -66,6 +67,15 @@ def test_a_folder_with_other_settings_is_refused(swept, monkeypatch, capsys):
         main(["sweep", "other.yaml"])
     assert stop.value.code == 2
     assert "other settings" in capsys.readouterr().err
+
+
+def test_a_folder_of_an_earlier_revision_of_its_method_is_refused(swept, monkeypatch, capsys):
+    monkeypatch.chdir(swept)
+    monkeypatch.setattr(ExpectationMaximization, "revision", 1)
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", "tiny.yaml"])
+    assert stop.value.code == 2
+    assert "another revision of its method" in capsys.readouterr().err
 
 
 def test_one_failure_stops_none_of_the_others(swept, monkeypatch, capsys):

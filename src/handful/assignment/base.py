@@ -105,6 +105,10 @@ class AssignmentMethod(ABC):
     learning_rate: ClassVar[float] = 0.0
     """Adam's step size for :meth:`parameters`; only methods that have any set it."""
 
+    revision: ClassVar[int] = 0
+    """Counts the changes of what the method does, defaults included, since runs of it were kept:
+    results of an earlier revision are not taken for its own."""
+
     keeps_pool: ClassVar[bool] = False
     """Whether the best policies before each intervention are kept, to go on from later. Policies
     that share layers cannot be: each needs all of its networks for itself."""

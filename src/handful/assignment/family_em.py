@@ -8,9 +8,9 @@ same, though: one gait is the next one's beginning.
 So the policies are a *family* (:attr:`~handful.learner.networks.Sharing.FAMILY`): one actor learns
 from the transitions of all, and a bias vector and the spread of its actions are all that a member
 has to itself. Members that head for near outcomes find out how to stay on their feet for those that
-head for far ones, and as the way is long (:mod:`~handful.assignment.planned_em`; half of the run),
-nobody is asked for what nobody can nearly do. Critics stay apart: what is common to gaits is not
-common to what they are worth (``docs/methods.md`` has the measurements).
+head for far ones. The way is long (:mod:`~handful.assignment.planned_em`), and who falls goes back
+on it, so that nobody is asked for what nobody can nearly do. Critics stay apart: what is common to
+gaits is not common to what they are worth (``docs/methods.md`` has the measurements).
 
 Each policy that is handed out is a network like any other, with that bias put in.
 """
@@ -23,16 +23,20 @@ from handful.assignment.planned_em import PlannedEM
 
 @dataclass(frozen=True)
 class FamilyEM(PlannedEM):
-    """:class:`~handful.assignment.planned_em.PlannedEM` of a family, on a longer way.
+    """:class:`~handful.assignment.planned_em.PlannedEM` of a family, on a long way with footing.
 
     Attributes:
-        leading: the share of the updates that leads policies to their outcomes.
-        holding: the share after that in which they are trained for the users of the plan.
+        leading: the share of the updates that leads policies to their outcomes, if they never fall.
+        holding: the share after that in which they are trained for the users of the plan, or on
+            their way still.
         caution: as there; what is hard to reach is also hard to keep up.
+        footing: as there; a robot that falls early keeps up nothing.
     """
 
+    revision: ClassVar[int] = 1
     learner_settings: ClassVar[dict[str, Any]] = {"family": True}
 
-    leading: float = 0.5
+    leading: float = 0.3
     holding: float = 0.2
     caution: float = 0.6
+    footing: float = 0.6

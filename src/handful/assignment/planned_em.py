@@ -11,10 +11,14 @@ The way there is paved with the users themselves. Policy ``j`` is trained for al
     w_ij = share_i * exp(-distance_ij / width)
 
 so that what it earns rises steadily on the way to its outcome, however many users want what lies
-between. The width shrinks from the whole range to about that of one user's reward; then each policy
-is trained for the users it is meant to serve, and at last EM takes over, gives up what turned out
-not to be reachable and moves users to whoever serves them best. Where no user wants anything of
-what lies on the way, nothing leads across the gap.
+between. The width shrinks from the whole range to about that of one user's reward. Where that is
+asked for, it does so only for policies that keep their footing: to fall costs nothing where nothing
+is earned, so that a policy that cannot keep up anything any more goes back to where there was more
+to earn. (To pace a curriculum by what has been mastered is the idea of automatic domain
+randomisation; Akkaya et al., 2019, "Solving Rubik's Cube with a Robot Hand".) Then each policy is
+trained for the users it is meant to serve, and at last EM takes over, gives up what turned out not
+to be reachable and moves users to whoever serves them best. Where no user wants anything of what
+lies on the way, nothing leads across the gap.
 """
 
 from dataclasses import dataclass
@@ -51,8 +55,11 @@ class PlannedEMState(NamedTuple):
         policy: [N] who is meant to serve each user.
         distance: [N, K] from the outcome that suits each user best to each policy's.
         share: [N] what each user counts for on the way.
+        floor: [N] what each user earns from the outcome that is worst for them.
+        highest: the most that any outcome earns any user above that.
         first_width: of the way.
-        arrival: the update before which the width has shrunk to its last.
+        arrival: how many steps the way has.
+        steps: [K] how many of them each policy has behind it.
         release: the update before which EM takes over.
     """
 
@@ -60,8 +67,11 @@ class PlannedEMState(NamedTuple):
     policy: Int[Array, " N"]
     distance: Float[Array, "N K"]
     share: Float[Array, " N"]
+    floor: Float[Array, " N"]
+    highest: Float[Array, ""]
     first_width: Float[Array, ""]
     arrival: Int[Array, ""]
+    steps: Int[Array, " K"]
     release: Int[Array, ""]
 
 
@@ -72,11 +82,15 @@ class PlannedEM(AssignmentMethod):
     Users are always served by the policy that serves them best.
 
     Attributes:
-        leading: the share of the updates that leads policies to their outcomes.
-        holding: the share after that in which they are trained for the users of the plan.
+        leading: the share of the updates that leads policies to their outcomes, if they go on at
+            every one.
+        holding: the share after that in which they are trained for the users of the plan, or on
+            their way still.
         caution: how much less than perfectly the plan expects the outcome farthest from the first,
             where policies begin, to be kept up. Many plans are about equally good; this one takes
             long ways only where they pay. (A quarter is what fast robots fall short of slow ones.)
+        footing: how much of an outcome a policy must keep up, whichever outcomes it passes through,
+            to go a step on. Who keeps up less goes a step back. At 0 all go on at every update.
     """
 
     needs_outcomes: ClassVar[bool] = True
@@ -84,10 +98,11 @@ class PlannedEM(AssignmentMethod):
     leading: float = 0.1
     holding: float = 0.4
     caution: float = 0.25
+    footing: float = 0.0
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        for name in ("leading", "holding", "caution"):
+        for name in ("leading", "holding", "caution", "footing"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise HandfulError(f"{name} is a share, from 0 to 1, not {getattr(self, name)}.")
 
@@ -99,8 +114,11 @@ class PlannedEM(AssignmentMethod):
             policy=jnp.argmax(em.served, axis=1),
             distance=jnp.zeros((num_users, num_policies)),
             share=jnp.ones(num_users),
+            floor=jnp.zeros(num_users),
+            highest=jnp.ones(()),
             first_width=jnp.ones(()),
             arrival=jnp.zeros((), jnp.int32),
+            steps=jnp.zeros(num_policies, jnp.int32),
             release=jnp.zeros((), jnp.int32),
         )
 
@@ -129,8 +147,11 @@ class PlannedEM(AssignmentMethod):
             policy=jnp.asarray(plan.policy, jnp.int32),
             distance=jnp.asarray(plan.distance, jnp.float32),
             share=jnp.asarray(plan.share, jnp.float32),
+            floor=jnp.asarray(scene.payoffs.min(axis=0), jnp.float32),
+            highest=jnp.asarray(np.ptp(scene.payoffs, axis=0).max(), jnp.float32),
             first_width=jnp.asarray(first_width, jnp.float32),
             arrival=jnp.asarray(round(self.leading * scene.num_updates), jnp.int32),
+            steps=state.steps,
             release=jnp.asarray(
                 round((self.leading + self.holding) * scene.num_updates), jnp.int32
             ),
@@ -140,12 +161,24 @@ class PlannedEM(AssignmentMethod):
     def reassign(self, key: PRNGKey, state: PlannedEMState, feedback: Feedback) -> PlannedEMState:
         """Users go to who serves them best; policies are trained for what their stage says."""
         em = _EM.reassign(key, state.em, feedback)
-        progress = feedback.update / jnp.maximum(state.arrival, 1)
+        progress = state.steps / jnp.maximum(state.arrival, 1)
         leading = on_the_way(state.share, state.distance, state.first_width, progress)
         planned = one_hot_assignment(state.policy, state.distance.shape[1])
+        planned = jnp.where(state.steps < state.arrival, leading, planned)
         trained = jnp.where(feedback.update < state.release, planned, em.trained)
-        trained = jnp.where(feedback.update < state.arrival, leading, trained)
-        return state._replace(em=EMState(em.served, trained))
+        return state._replace(em=EMState(em.served, trained), steps=self._steps(state, feedback))
+
+    def _steps(self, state: PlannedEMState, feedback: Feedback) -> Int[Array, " K"]:
+        """A step on or back, by how much each policy keeps up, whatever that is.
+
+        What a policy gains for all users, weighted by their shares, is what it would be trained for
+        in an endless width: about as much from one outcome as from any other.
+        """
+        if self.footing == 0.0:
+            return jnp.minimum(state.steps + 1, state.arrival)
+        gains = state.share @ (feedback.returns - state.floor[:, None])
+        has_footing = gains >= self.footing * state.highest
+        return jnp.clip(state.steps + jnp.where(has_footing, 1, -1), 0, state.arrival)
 
 
 _EM = ExpectationMaximization(warm_up=0)

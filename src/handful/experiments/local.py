@@ -113,10 +113,12 @@ def _is_done(request: RunRequest) -> bool:
         return False
     stored = folder.read_config()
     same_settings = TrainConfig.from_dict(stored["settings"]) == request.config
+    # Runs from before revisions were kept are of revision 0.
+    same_method = stored.get("method_revision", 0) == request.config.make_method().revision
     parameters = json.loads(json.dumps(described_parameters(request.parameters)))
-    if not same_settings or stored["problem"]["parameters"] != parameters:
+    if not (same_settings and same_method) or stored["problem"]["parameters"] != parameters:
         raise HandfulError(
-            f"'{request.folder}' holds a run with other settings than the study asks for: move it "
-            f"away, or give the study another 'out' folder."
+            f"'{request.folder}' holds a run with other settings than the study asks for, or of "
+            f"another revision of its method: move it away, or give the study another 'out' folder."
         )
     return folder.is_finished

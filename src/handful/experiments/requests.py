@@ -53,6 +53,9 @@ class RunRequest:
         ):
             if group[name] == before:
                 del group[name]
+        revision = self.config.make_method().revision
+        if revision:
+            settings["revision"] = revision
         request = [self.task, dict(self.parameters), settings]
         text = json.dumps(request, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -40,6 +40,7 @@ def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
             "feature_names": list(problem.population.feature_names),
         },
         "settings": config.to_dict(),
+        "method_revision": config.make_method().revision,
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in RECORDED_PACKAGES},
