@@ -1,0 +1,84 @@
+"""What the default method costs beside plain EM: CPU time of an update, in turns on one core.
+
+Resource Gathering with the preset `fast`. Both train for the same number of updates first, so that
+there are elites to imitate and an archive to search. CPU seconds are what other programs on the
+machine hardly change, and each number is the median over the turns.
+
+    python benchmarks/bench_methods.py [--policies 1,3,10,25] [--rounds 9] [--json]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from functools import partial
+
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before JAX starts its threads
+
+from handful.devices import use_cores
+
+use_cores(1)
+
+import jax  # noqa: E402
+
+from handful.problem import make  # noqa: E402
+from handful.training.auto import AUTO  # noqa: E402
+from handful.training.config import make_config  # noqa: E402
+from handful.training.state import init_state  # noqa: E402
+from handful.training.step import Setting, train_step  # noqa: E402
+
+METHODS = ("em", AUTO)
+UPDATES_BEFORE = 70
+UPDATES_A_TURN = 20
+
+
+def turn(method: str, num_policies: int):
+    """A function that trains for a while; CPU seconds of an update."""
+    problem = make("resource-gathering")
+    config = make_config(problem, num_policies, method, "fast", steps=1_000_000)
+    step = jax.jit(partial(train_step, setting=Setting(problem, config, mesh=None)))
+    state = init_state(problem, config)
+    for _ in range(UPDATES_BEFORE):
+        state, _ = step(state)
+
+    def measure() -> float:
+        nonlocal state
+        start = time.process_time()
+        for _ in range(UPDATES_A_TURN):
+            state, metrics = step(state)
+            jax.device_get(metrics)
+        return (time.process_time() - start) / UPDATES_A_TURN
+
+    return measure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--policies", default="1,3,10,25")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    results = []
+    for num_policies in map(int, arguments.policies.split(",")):
+        turns = {method: turn(method, num_policies) for method in METHODS}
+        seconds = {method: [] for method in METHODS}
+        for _ in range(arguments.rounds):
+            for method, measure in turns.items():
+                seconds[method].append(measure())
+        median = {method: statistics.median(values) for method, values in seconds.items()}
+        results.append({"policies": num_policies, "seconds": median})
+        if not arguments.json:
+            more = 100 * (median[AUTO] / median["em"] - 1)
+            print(
+                f"k = {num_policies:2}: em {1000 * median['em']:.1f} ms of CPU an update, "
+                f"{AUTO} {1000 * median[AUTO]:.1f} ms ({more:+.0f} %)",
+                flush=True,
+            )
+    if arguments.json:
+        print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
