@@ -38,7 +38,9 @@ def turn(method: str, num_policies: int):
     """A function that trains for a while; CPU seconds of an update."""
     problem = make("resource-gathering")
     config = make_config(problem, num_policies, method, "fast", steps=1_000_000)
-    step = jax.jit(partial(train_step, setting=Setting(problem, config, mesh=None)))
+    step = jax.jit(
+        partial(train_step, setting=Setting(problem, config, mesh=None)), donate_argnums=0
+    )
     state = init_state(problem, config)
     for _ in range(UPDATES_BEFORE):
         state, _ = step(state)

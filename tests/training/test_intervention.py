@@ -6,8 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from handful import make, optimum
 from handful.assignment import FRESH, PooledEM
 from handful.assignment.choice import choose_policies
+from handful.assignment.planned_em import PlannedEM
 from handful.training.intervention import finish, intervene
 from handful.training.state import init_state
 from handful.training.validation import validate
@@ -75,6 +77,23 @@ def test_after_the_last_round_policies_go_on_from_their_rows_of_the_pool(monkeyp
     assert after.table.seen.all()
     moments = jax.tree.leaves((after.learner.actor_moments, after.learner.critic_moments))
     assert all(not np.asarray(leaf).any() for leaf in moments)
+
+
+def test_a_method_sees_outcomes_in_the_unit_of_returns(monkeypatch):
+    """Whoever keeps an outcome up for a whole episode is seen to do so: nobody earns more."""
+    problem = make("glide", targets=[0.0, 1.0, 2.5])
+    config = config_of(2, "planned-em", 4)
+    scenes = []
+
+    def listen(self, key, state, scene):
+        scenes.append(scene)
+        return original(self, key, state, scene)
+
+    original = PlannedEM.intervene
+    monkeypatch.setattr(PlannedEM, "intervene", listen)
+    intervene(problem, config, init_state(problem, config))
+    best = scenes[0].payoffs.max(axis=0)
+    assert best.mean() == pytest.approx(optimum(problem, num_policies=3).welfare, rel=0.05)
 
 
 def test_a_run_too_short_for_all_rounds_still_ends_with_the_choice():

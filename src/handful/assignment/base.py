@@ -64,8 +64,8 @@ class Scene(NamedTuple):
         pooled: every user's return from every policy in the pool [M, N]; no rows without a pool.
         is_last: whether the method will not be called again.
         num_updates: of the whole run.
-        payoffs: [M, N] what every user earns from each of the outcomes that a policy might keep up;
-            no rows where the problem names none.
+        payoffs: [M, N] what every user earns from each of the outcomes that a policy might keep up,
+            for a whole episode; no rows where the problem names none.
     """
 
     update: int

@@ -33,10 +33,10 @@ class FamilyEM(PlannedEM):
         footing: as there; a robot that falls early keeps up nothing.
     """
 
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     learner_settings: ClassVar[dict[str, Any]] = {"family": True}
 
     leading: float = 0.3
     holding: float = 0.2
     caution: float = 0.6
-    footing: float = 0.6
+    footing: float = 0.8

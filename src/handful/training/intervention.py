@@ -161,9 +161,11 @@ def _scene(problem: RMDP, config: TrainConfig, state: TrainState, key: PRNGKey) 
 
 
 def _payoffs(problem: RMDP) -> NumpyArray:
+    """Of whole episodes, in the unit of returns."""
     if problem.constant_outcomes is None:
         return np.zeros((0, problem.num_users))
-    return np.asarray(jax.vmap(problem.population.rewards)(problem.constant_outcomes()))
+    rewards = jax.vmap(problem.population.rewards)(problem.constant_outcomes())
+    return np.asarray(rewards) * problem.environment.time_limit
 
 
 def _placed(
