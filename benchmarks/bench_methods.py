@@ -7,19 +7,14 @@ machine hardly change, and each number is the median over the turns.
     python benchmarks/bench_methods.py [--policies 1,3,10,25] [--rounds 9] [--json]
 """
 
-import argparse
 import json
-import os
 import statistics
 import time
 from functools import partial
 
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before JAX starts its threads
+from turns import parser, stay_on_one_core, take_turns
 
-from handful.devices import use_cores
-
-use_cores(1)
+stay_on_one_core()
 
 import jax  # noqa: E402
 
@@ -57,18 +52,13 @@ def turn(method: str, num_policies: int):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--policies", default="1,3,10,25")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    command = parser(__doc__, rounds=9)
+    command.add_argument("--policies", default="1,3,10,25")
+    arguments = command.parse_args()
     results = []
     for num_policies in map(int, arguments.policies.split(",")):
         turns = {method: turn(method, num_policies) for method in METHODS}
-        seconds = {method: [] for method in METHODS}
-        for _ in range(arguments.rounds):
-            for method, measure in turns.items():
-                seconds[method].append(measure())
+        seconds = take_turns(turns, arguments.rounds)
         median = {method: statistics.median(values) for method, values in seconds.items()}
         results.append({"policies": num_policies, "seconds": median})
         if not arguments.json:

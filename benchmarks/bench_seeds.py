@@ -7,19 +7,14 @@ The programs take turns, and each number is the median over the turns.
     python benchmarks/bench_seeds.py [--rounds 3] [--json]
 """
 
-import argparse
 import json
-import os
 import statistics
 import time
 from functools import partial
 
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before JAX starts its threads
+from turns import parser, stay_on_one_core, take_turns
 
-from handful.devices import use_cores
-
-use_cores(1)
+stay_on_one_core()
 
 import jax  # noqa: E402
 
@@ -65,17 +60,11 @@ def turn(preset: str, num_policies: int, num_seeds: int):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser(__doc__, rounds=3).parse_args()
     results = []
     for preset, num_policies in CASES:
         turns = {seeds: turn(preset, num_policies, seeds) for seeds in SEEDS}
-        seconds = {seeds: [] for seeds in SEEDS}
-        for _ in range(arguments.rounds):
-            for seeds, measure in turns.items():
-                seconds[seeds].append(measure())
+        seconds = take_turns(turns, arguments.rounds)
         median = {seeds: statistics.median(values) for seeds, values in seconds.items()}
         results.append({"preset": preset, "policies": num_policies, "seconds": median})
         if not arguments.json:

@@ -7,7 +7,6 @@ products of the same shapes as the learner's (`reference`), measured in the same
     python benchmarks/bench_training.py [--rounds 5] [--json]
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -16,6 +15,8 @@ import sys
 import tempfile
 import time
 from functools import partial
+
+from turns import parser, take_turns
 
 from handful.devices import use_cores
 
@@ -125,10 +126,7 @@ def seconds_to_first_update(preset: str, cache: str) -> float:
 
 def main() -> None:
     """Measure in turns and print medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser(__doc__, rounds=5).parse_args()
     measures = {
         "paper training (transitions/s)": training_rate("paper"),
         "paper collection only (transitions/s)": collection_rate("paper"),
@@ -136,10 +134,7 @@ def main() -> None:
         "fast collection only (transitions/s)": collection_rate("fast"),
         "reference (Gflop/s)": reference_rate(),
     }
-    samples: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(arguments.rounds):
-        for name, measure in measures.items():
-            samples[name].append(measure())
+    samples = take_turns(measures, arguments.rounds)
     for preset in ("paper", "fast"):
         with tempfile.TemporaryDirectory() as cache:
             for warmth in ("cold", "cached"):

@@ -18,6 +18,7 @@ TINY = ["--set", "batch_size=64", "--set", "num_envs=8", "--set", "minibatch_siz
     [
         (["train", "resource-gatherin", *TRAIN[2:]], "did you mean 'resource-gathering'?"),
         ([*TRAIN, "--method", "emm"], "did you mean 'em'?"),
+        ([*TRAIN, "--method", "emm"], "also takes 'auto'"),
         ([*TRAIN, "--policies", "0"], "between 1 and the number of users (25), not 0"),
         ([*TRAIN, "--policies", "26"], "between 1 and the number of users (25), not 26"),
         ([*TRAIN, "--steps", "-5"], "at least one batch (2048), not -5"),

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import handful
+from handful.assignment.em import ExpectationMaximization
 from handful.errors import HandfulError
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback
@@ -131,6 +132,19 @@ def test_lines_written_after_the_checkpoint_are_dropped(run, stopped):
     seconds = [record["seconds"] for record in run.read_metrics()]
     assert seconds == sorted(seconds)
     assert seconds[-1] < 99.0
+
+
+def test_a_run_of_an_earlier_revision_of_its_method_is_refused(run, monkeypatch):
+    """Half of it would be one method's and half the other's."""
+    monkeypatch.setattr(ExpectationMaximization, "revision", 1)
+    with pytest.raises(HandfulError, match="another revision of 'em'"):
+        handful.resume(run.path)
+    assert not run.is_finished
+
+
+def test_a_finished_run_of_an_earlier_revision_can_still_be_read(stopped, monkeypatch):
+    monkeypatch.setattr(ExpectationMaximization, "revision", 1)
+    assert handful.resume(stopped[1].path).evaluation.welfare > 0.0
 
 
 def test_run_killed_before_its_first_checkpoint_starts_again(run, stopped):

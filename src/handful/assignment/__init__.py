@@ -49,7 +49,8 @@ def make_method(name: str, **settings: Any) -> AssignmentMethod:
     if name not in METHODS:
         raise HandfulError(
             f"There is no assignment method named '{name}'{did_you_mean(name, METHODS)}: "
-            f"the methods are {', '.join(METHODS)}."
+            f"the methods are {', '.join(METHODS)}; training also takes 'auto', which chooses one "
+            f"of them by the problem."
         )
     method = METHODS[name]
     fields = {field.name for field in dataclasses.fields(method)}

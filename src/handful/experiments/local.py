@@ -16,6 +16,7 @@ from handful.experiments.workers import Crew, Death, Execute
 from handful.problem import described_parameters
 from handful.runs import RunFolder
 from handful.training.config import TrainConfig
+from handful.training.opening import is_of_todays_method
 
 MAX_DEATHS = 3
 """Processes that may die of a run in one sweep before it counts as failed."""
@@ -113,8 +114,7 @@ def _is_done(request: RunRequest) -> bool:
         return False
     stored = folder.read_config()
     same_settings = TrainConfig.from_dict(stored["settings"]) == request.config
-    # Runs from before revisions were kept are of revision 0.
-    same_method = stored.get("method_revision", 0) == request.config.make_method().revision
+    same_method = is_of_todays_method(stored, request.config)
     parameters = json.loads(json.dumps(described_parameters(request.parameters)))
     if not (same_settings and same_method) or stored["problem"]["parameters"] != parameters:
         raise HandfulError(

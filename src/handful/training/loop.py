@@ -24,7 +24,7 @@ from handful.training.checkpoint import save_state
 from handful.training.config import TrainConfig, check_run_settings, make_config
 from handful.training.health import check_finite, telling_what_is_kept
 from handful.training.intervention import finish, intervene
-from handful.training.opening import load_run_state, open_run
+from handful.training.opening import is_of_todays_method, load_run_state, open_run
 from handful.training.pace import Clock, seconds_before
 from handful.training.preflight import (
     check_counts,
@@ -163,10 +163,16 @@ def resume(
         problem: needed only where the run's problem has no name to make it by.
 
     Raises:
-        HandfulError: if there is no run there, or it does not fit.
+        HandfulError: if there is no run there, it does not fit, or its method has been changed
+            since it was begun.
         TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
     """
     folder, problem, config = open_run(path, problem)
+    if not (folder.is_finished or is_of_todays_method(folder.read_config(), config)):
+        raise HandfulError(
+            f"The run in '{path}' was begun with another revision of '{config.method}' and would "
+            f"end as neither: go on with the version of handful that began it, or train anew."
+        )
     state = None  # stopped before its first checkpoint
     if folder.checkpoint.is_file():
         state = load_run_state(folder, problem, config)

@@ -1,6 +1,8 @@
 """Reading a run folder back: its problem, its settings, its latest state."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -36,6 +38,16 @@ def open_run(path: str | Path, problem: RMDP | None = None) -> tuple[RunFolder, 
             )
         problem = make(name, **parameters)
     return folder, problem, config
+
+
+def is_of_todays_method(stored: Mapping[str, Any], config: TrainConfig) -> bool:
+    """Whether a run folder's method still does what it did when the run began.
+
+    Args:
+        stored: what the folder says of the run; nothing of revisions before there were any.
+        config: the run's settings.
+    """
+    return stored.get("method_revision", 0) == config.make_method().revision
 
 
 def load_run_state(folder: RunFolder, problem: RMDP, config: TrainConfig) -> TrainState:
