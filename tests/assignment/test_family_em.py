@@ -12,6 +12,7 @@ def test_it_is_planned_em_of_a_family_that_goes_slowly_and_keeps_its_footing():
     assert isinstance(method, PlannedEM)
     assert method.leading > PlannedEM().leading
     assert method.footing > PlannedEM().footing
+    assert method.width < PlannedEM().width
     config = make_config(handful.make("glide", users=4), 2, "family-em", "fast")
     assert config.ppo.sharing is Sharing.FAMILY
     assert make_config(handful.make("glide", users=4), 2, "em", "fast").ppo.family is False

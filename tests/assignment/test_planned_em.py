@@ -142,6 +142,19 @@ def test_who_is_late_is_led_on_until_em_takes_over():
         assert (~np.isin(weights, (0.0, 1.0)).all(axis=0)).tolist() == is_led
 
 
+def test_the_way_is_as_wide_as_asked_for_and_no_narrower_than_its_end():
+    wide, narrow, narrowest = (planned(PlannedEM(width=width)).state for width in (2.0, 0.5, 1e-3))
+    assert float(narrow.first_width) == pytest.approx(0.25 * float(wide.first_width))
+    assert float(wide.first_width) == pytest.approx(2.0 * float(wide.distance.max()), rel=1e-5)
+    assert float(narrowest.first_width) == LAST_WIDTH
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_width_that_is_none(value):
+    with pytest.raises(HandfulError, match="width must be a positive number"):
+        make_method("planned-em", width=value)
+
+
 @pytest.mark.parametrize("setting", ["leading", "holding", "caution", "footing"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_a_share_that_is_none(setting, value):

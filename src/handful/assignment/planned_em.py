@@ -42,11 +42,6 @@ from handful.errors import HandfulError
 from handful.types import Array, Float, Int, PRNGKey
 from handful.validation import check_numbers
 
-FIRST_WIDTH = 2.0
-"""Of the largest distance: at first a policy earns from anywhere at least 60 % of what it would at
-its goal. So it learns to stay on its feet, if it has any, before it learns to go anywhere."""
-
-
 class PlannedEMState(NamedTuple):
     """EM's state, and the plan.
 
@@ -91,6 +86,9 @@ class PlannedEM(AssignmentMethod):
             long ways only where they pay. (A quarter is what fast robots fall short of slow ones.)
         footing: how much of an outcome a policy must keep up, whichever outcomes it passes through,
             to go a step on. Who keeps up less goes a step back. At 0 all go on at every update.
+        width: of the way at first, in units of the largest distance. With 2 a policy earns from
+            anywhere at least 60 % of what it would at its goal, so that it learns to stay on its
+            feet, if it has any, before it learns to go anywhere.
     """
 
     needs_outcomes: ClassVar[bool] = True
@@ -99,12 +97,15 @@ class PlannedEM(AssignmentMethod):
     holding: float = 0.4
     caution: float = 0.25
     footing: float = 0.0
+    width: float = 2.0
 
     def __post_init__(self) -> None:
         check_numbers(self)
         for name in ("leading", "holding", "caution", "footing"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise HandfulError(f"{name} is a share, from 0 to 1, not {getattr(self, name)}.")
+        if not 0.0 < self.width < np.inf:
+            raise HandfulError(f"width must be a positive number, not {self.width}.")
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PlannedEMState:
         """A random, balanced assignment, until the plan is made."""
@@ -141,7 +142,7 @@ class PlannedEM(AssignmentMethod):
         num_policies = state.distance.shape[1]
         plan = plan_outcomes(scene.payoffs, num_policies, self.caution)
         served = one_hot_assignment(jnp.asarray(plan.policy), num_policies)
-        first_width = max(FIRST_WIDTH * plan.distance.max(), LAST_WIDTH)
+        first_width = max(self.width * plan.distance.max(), LAST_WIDTH)
         new_state = PlannedEMState(
             EMState(served, trained=served),
             policy=jnp.asarray(plan.policy, jnp.int32),
