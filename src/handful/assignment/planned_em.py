@@ -42,6 +42,7 @@ from handful.errors import HandfulError
 from handful.types import Array, Float, Int, PRNGKey
 from handful.validation import check_numbers
 
+
 class PlannedEMState(NamedTuple):
     """EM's state, and the plan.
 
