@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from handful.errors import HandfulError
-from handful.validation import check_numbers, did_you_mean
+from handful.validation import check_numbers, check_shares, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,14 @@ def test_numbers_of_other_libraries_become_plain_ones():
 def test_other_values_are_refused_by_name(wrong):
     with pytest.raises(HandfulError, match=f"^{next(iter(wrong))} must be"):
         checked(**wrong)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])
+def test_a_share_is_neither_less_than_nothing_nor_more_than_all(share):
+    for fine in (0.0, 0.5, 1.0):
+        check_shares(Settings(rate=fine), "rate")
+    with pytest.raises(HandfulError, match=f"rate is a share, from 0 to 1, not {share}"):
+        check_shares(Settings(rate=share), "count", "rate")
 
 
 def test_only_close_names_are_suggested():

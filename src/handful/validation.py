@@ -38,6 +38,18 @@ def check_numbers(settings: Any) -> None:
         object.__setattr__(settings, field.name, kind(value))
 
 
+def check_shares(settings: Any, *names: str) -> None:
+    """Look at fields that are a part of something: from none of it to all.
+
+    Raises:
+        HandfulError: naming the first that is not (NaN is none either).
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not 0.0 <= value <= 1.0:
+            raise HandfulError(f"{name} is a share, from 0 to 1, not {value}.")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` where something known is close to an unknown name, else ``''``."""
     close = difflib.get_close_matches(name, list(known), n=1)

@@ -118,7 +118,7 @@ def test_after_one_of_each_kind_come_rounds_of_the_kind_that_added_more():
         ({"exploring": 1.0}, "above 0 and below 1"),
         ({"temperature": -0.1}, "0 or more"),
         ({"warm_up": -1}, "0 or more updates"),
-        ({"final_progress": 1.5}, "between 0 and 1"),
+        ({"final_progress": 1.5}, "final_progress is a share, from 0 to 1, not 1.5"),
     ],
 )
 def test_settings_that_cannot_be(settings, sentence):

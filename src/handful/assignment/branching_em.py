@@ -37,7 +37,7 @@ from handful.assignment.leading import LAST_WIDTH, on_the_way
 from handful.assignment.outcomes import OutcomeSpace
 from handful.errors import HandfulError
 from handful.types import Array, Bool, Float, Int, PRNGKey
-from handful.validation import check_numbers
+from handful.validation import check_numbers, check_shares
 
 
 class BranchingEMState(NamedTuple):
@@ -101,8 +101,7 @@ class BranchingEM(AssignmentMethod):
                 f"Branchings must lie within the run, the first before the last: shares above 0 "
                 f"and below 1, not {self.first} and {self.last}."
             )
-        if not 0.0 <= self.leading <= 1.0:
-            raise HandfulError(f"leading is a share, from 0 to 1, not {self.leading}.")
+        check_shares(self, "leading")
         if self.reach <= 0.0 or self.margin < 0.0:
             raise HandfulError(
                 f"reach must be above 0, and margin 0 or more, not {self.reach} and {self.margin}."

@@ -40,7 +40,7 @@ from handful.assignment.leading import LAST_WIDTH, on_the_way
 from handful.assignment.outcomes import plan_outcomes
 from handful.errors import HandfulError
 from handful.types import Array, Float, Int, PRNGKey
-from handful.validation import check_numbers
+from handful.validation import check_numbers, check_shares
 
 
 class PlannedEMState(NamedTuple):
@@ -102,9 +102,7 @@ class PlannedEM(AssignmentMethod):
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        for name in ("leading", "holding", "caution", "footing"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise HandfulError(f"{name} is a share, from 0 to 1, not {getattr(self, name)}.")
+        check_shares(self, "leading", "holding", "caution", "footing")
         if not 0.0 < self.width < np.inf:
             raise HandfulError(f"width must be a positive number, not {self.width}.")
 

@@ -44,7 +44,7 @@ from handful.assignment.em import EMState, ExpectationMaximization, best_of_pool
 from handful.assignment.soft_em import SoftEM
 from handful.errors import HandfulError
 from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey
-from handful.validation import check_numbers
+from handful.validation import check_numbers, check_shares
 
 NEVER = 2**30
 """An update that no run comes to."""
@@ -110,10 +110,7 @@ class PooledEM(AssignmentMethod):
             raise HandfulError(
                 f"The share of the rounds must be above 0 and below 1, not {self.exploring}."
             )
-        if not 0.0 <= self.final_progress <= 1.0:
-            raise HandfulError(
-                f"final_progress must be between 0 and 1, not {self.final_progress}."
-            )
+        check_shares(self, "final_progress")
 
     @property
     def _em(self) -> ExpectationMaximization:
