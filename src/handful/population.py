@@ -13,6 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from handful.devices import in_full_precision
 from handful.errors import HandfulError
 from handful.tables import Column, Users, read_users
 from handful.types import Array, Float, NumpyArray
@@ -192,6 +193,7 @@ class Population:
         """``D``."""
         return self.coefficients.shape[1]
 
+    @in_full_precision
     def rewards(self, outcome: Any) -> Float[Array, " N"]:
         """The users' rewards for one outcome: exact, also where the features are not."""
         if self.reward_fn is not None:

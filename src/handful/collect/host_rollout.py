@@ -9,7 +9,7 @@ import numpy as np
 from handful.collect.acting import Chooser, HostPolicies
 from handful.collect.host import empty_outcomes, put
 from handful.collect.rollout import Episodes
-from handful.devices import usable_cores
+from handful.devices import in_full_precision, usable_cores
 from handful.environment import HostBatch, HostEnvironment
 from handful.population import FeatureFn
 from handful.problem import RMDP
@@ -94,6 +94,7 @@ def _divisor(number: int, at_most: int) -> int:
 
 
 @partial(jax.jit, static_argnums=0)
+@in_full_precision
 def _total(
     pay: FeatureFn, outcomes: PyTree, running: Bool[Array, "T K E"]
 ) -> Float[Array, "K E D"]:
@@ -111,6 +112,7 @@ def _total(
 
 
 @partial(jax.jit, static_argnums=0)
+@in_full_precision
 def _each_step(
     pay: FeatureFn, outcomes: PyTree, running: Bool[Array, "T K E"]
 ) -> Float[Array, "T K E D"]:

@@ -11,6 +11,7 @@ from handful.collect.scan import (
     init_collector,
     select,
 )
+from handful.devices import in_full_precision
 from handful.environment import outcome_shape
 from handful.population import FeatureFn
 from handful.problem import RMDP
@@ -33,6 +34,7 @@ class Episodes(NamedTuple):
     outcomes: PyTree | None
 
 
+@in_full_precision
 def run_episodes(
     key: PRNGKey,
     problem: RMDP,

@@ -192,9 +192,10 @@ def _settings_by_budget(num_policies: int, preset: str) -> dict[str, float]:
     with much, policies that gather few tiles lose what they have found.
 
     A single policy's tours have 26 steps. ``fast`` has batches of 32, in which few of them lie
-    whole, as episodes must to be remembered; here they have 64.
+    whole, as episodes must to be remembered; here they have 64. With twice the learning rate of
+    ``fast`` it finds the one best tour nearly always, rather than three times of four.
     """
     settings: dict[str, float] = {"entropy_coefficient": max(0.05 / num_policies, 0.001)}
     if num_policies == 1 and preset == "fast":
-        settings["num_envs"] = 32
+        settings |= {"num_envs": 32, "learning_rate": 2e-3}
     return settings

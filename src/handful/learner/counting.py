@@ -18,6 +18,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from handful.devices import in_full_precision
 from handful.learner.config import PPOConfig
 from handful.learner.distributions import Categorical
 from handful.learner.experience import Experience, symbols
@@ -111,6 +112,7 @@ def advantages_of(
     return worth - jnp.max(worth, axis=2, keepdims=True)
 
 
+@in_full_precision
 def mean_mix(
     trained: Float[Array, "N K"], coefficients: Float[Array, "N D"]
 ) -> Float[Array, "K D"]:
@@ -128,6 +130,7 @@ def likeliest_actions(actor: Actor) -> Int[Array, "K S"]:
     return jnp.argmax(actor.stack.head.weight, axis=2)
 
 
+@in_full_precision
 def returns_of(model: Model, actor: Actor) -> Float[Array, "K D"]:
     """What an episode of each policy's likeliest actions earns by the model, in features."""
     return jnp.einsum("s,ksd->kd", model.starts, values_of(model, likeliest_actions(actor)))
@@ -154,6 +157,7 @@ def improve(
     return new_state, _metrics(new_state, transitions, config, model.discount)
 
 
+@in_full_precision
 def plan(
     networks: Networks,
     model: Model,

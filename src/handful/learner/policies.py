@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from handful.devices import in_full_precision
 from handful.environment import ActionSpace, Box
 from handful.errors import HandfulError
 from handful.learner.distributions import Categorical, Gaussian
@@ -37,6 +38,7 @@ class Policies(eqx.Module):
         """``O``."""
         return self.normalizer.mean.shape[1]
 
+    @in_full_precision
     def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
         """All policies' action distributions at raw observations; actions are not clipped."""
         return self.actor(self.normalizer(observations))

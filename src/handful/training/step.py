@@ -12,6 +12,7 @@ from handful.collect.archive import EpisodeArchive
 from handful.collect.host import HostCollectorState, HostExperience, digest
 from handful.collect.returns import FinishedEpisodes
 from handful.collect.scan import CollectorState, collect
+from handful.devices import in_full_precision
 from handful.learner.counting import Model, count, improve, mean_mix, returns_of
 from handful.learner.imitation import imitate
 from handful.learner.update import LearnerState, Rates, UpdateMetrics, update
@@ -69,6 +70,7 @@ class StepMetrics(NamedTuple):
     finite_policies: Bool[Array, " K"]
 
 
+@in_full_precision
 def train_step(state: TrainState, setting: Setting) -> tuple[TrainState, StepMetrics]:
     """Collect with the policies as they are, then learn: the same state, the same next state."""
     assert isinstance(state.collector, CollectorState)
@@ -78,6 +80,7 @@ def train_step(state: TrainState, setting: Setting) -> tuple[TrainState, StepMet
     return _learn(state, *experience, setting)
 
 
+@in_full_precision
 def learn_step(
     state: TrainState,
     keys: Key[Array, " K"],

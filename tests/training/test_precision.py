@@ -1,0 +1,81 @@
+"""Products of matrices are in full single precision, also where a device would rather hurry."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from handful.collect.rollout import run_episodes
+from handful.learner.counting import mean_mix
+from handful.problem import make
+from handful.training.state import init_state
+from handful.training.step import Setting, train_step
+from tests.environments import push_problem
+from tests.training.helpers import config_of
+
+HIGHEST = (jax.lax.Precision.HIGHEST, jax.lax.Precision.HIGHEST)
+
+
+def products(program: Jaxpr):
+    """The precision of every product of matrices, also of those inside loops and branches."""
+    for equation in program.eqns:
+        if equation.primitive.name == "dot_general":
+            yield equation.params["precision"]
+        for parameter in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
+            if _is_program(parameter):
+                yield from products(getattr(parameter, "jaxpr", parameter))
+
+
+def _is_program(value):
+    return isinstance(value, Jaxpr | ClosedJaxpr)
+
+
+def precisions(function, *arguments):
+    return list(products(jax.make_jaxpr(function)(*arguments).jaxpr))
+
+
+def test_products_are_found_wherever_they_are():
+    def program(matrix):
+        step = lambda carry, _: (carry @ matrix, None)  # noqa: E731
+        looped = jax.lax.scan(step, matrix, length=2)[0]
+        chosen = jax.lax.cond(looped[0, 0] > 0, lambda: matrix @ matrix, lambda: matrix)
+        return jax.jit(jnp.matmul)(looped, chosen)
+
+    assert precisions(program, jnp.eye(2)) == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("problem", "settings"),
+    [
+        (push_problem((0.5, -0.5)), {}),
+        (push_problem((0.5, -0.5)), {"family": True}),
+        (make("resource-gathering", height=2, width=2, time_limit=6), {"method": "elite-em"}),
+        (make("icu-sepsis", users=4), {"counts": True, "hidden_sizes": ()}),
+    ],
+    ids=["robots", "family", "grid", "counting"],
+)
+def test_an_iteration_of_training_is_in_full_precision(problem, settings):
+    config = config_of(2, **settings)
+    state = jax.eval_shape(lambda: init_state(problem, config))
+    step = partial(train_step, setting=Setting(problem, config, mesh=None))
+    found = precisions(step, state)
+    assert set(found) == {HIGHEST}
+
+
+def test_evaluation_is_in_full_precision():
+    problem, config = push_problem((0.5, -0.5)), config_of(2)
+    policies = init_state(problem, config).policies(problem)
+    play = lambda key: run_episodes(key, problem, policies, 2, 3, False)  # noqa: E731
+    found = precisions(play, jax.random.key(0))
+    assert set(found) == {HIGHEST}
+
+
+def test_what_users_call_themselves_is_in_full_precision():
+    problem, config = push_problem((0.5, -0.5)), config_of(2)
+    policies = init_state(problem, config).policies(problem)
+    found = precisions(lambda seen: policies.act(seen, 0), np.zeros(3, np.float32))
+    found += precisions(mean_mix, jnp.ones((2, 2)), jnp.ones((2, 3)))
+    assert set(found) == {HIGHEST}
