@@ -172,3 +172,17 @@ def test_any_walk_on_any_grid_follows_the_rules(parameters, actions):
         seen = tiles
         assert (bool(step[2].terminated), bool(step[2].truncated)) == (home, truncated)
         np.testing.assert_array_equal(step[3], [worth * (tile in visited) for tile in open_tiles])
+
+
+@pytest.mark.parametrize(
+    ("num_policies", "preset", "expected"),
+    [
+        (1, "fast", {"entropy_coefficient": 0.05, "num_envs": 32, "learning_rate": 2e-3}),
+        (1, "paper", {"entropy_coefficient": 0.05}),
+        (5, "fast", {"entropy_coefficient": 0.01}),
+        (25, "fast", {"entropy_coefficient": 0.002}),
+    ],
+)
+def test_settings_by_budget(num_policies, preset, expected):
+    asked = make("resource-gathering").learner_settings(num_policies, preset)
+    assert asked == pytest.approx(expected)
