@@ -34,7 +34,7 @@ _own_cache = None
 if not os.environ.get(_CACHE_VARIABLE):
     _own_cache = os.environ[_CACHE_VARIABLE] = tempfile.mkdtemp(prefix="handful-tests-")
 jax.config.update("jax_compilation_cache_dir", os.environ[_CACHE_VARIABLE])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 hypothesis.settings.register_profile(
     "local",
