@@ -21,8 +21,8 @@ jaxtyping.install_import_hook("handful", "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Compiling is most of what the tests do. Without XLA's newer way of emitting fused loops it takes
-# a third of the time, also in the programs that tests start. XLA ends a process at the first flag
-# that it does not know, so that this is only for versions that are known to have it.
+# a third to two thirds of the time, also in programs that tests start. XLA ends a process at the
+# first flag that it does not know: this is only for versions that are known to have it.
 _FLAG = "--xla_cpu_use_fusion_emitters=false"
 if version("jaxlib").startswith("0.10.") and _FLAG not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}".strip()

@@ -12,8 +12,10 @@ from handful.collect.rollout import run_episodes
 from handful.learner.counting import mean_mix
 from handful.problem import make
 from handful.training.state import init_state
-from handful.training.step import Setting, train_step
+from handful.training.step import Setting, learn_step, train_step
+from handful.training.stepper import _batch_shapes
 from tests.environments import push_problem
+from tests.host_environments import track_problem
 from tests.training.helpers import config_of
 
 HIGHEST = (jax.lax.Precision.HIGHEST, jax.lax.Precision.HIGHEST)
@@ -62,6 +64,14 @@ def test_an_iteration_of_training_is_in_full_precision(problem, settings):
     state = jax.eval_shape(lambda: init_state(problem, config))
     step = partial(train_step, setting=Setting(problem, config, mesh=None))
     found = precisions(step, state)
+    assert set(found) == {HIGHEST}
+
+
+def test_what_is_learnt_from_environments_on_the_host_is_in_full_precision():
+    problem, config = track_problem(), config_of(2)
+    state = jax.eval_shape(lambda: init_state(problem, config))
+    step = partial(learn_step, setting=Setting(problem, config, mesh=None))
+    found = precisions(step, state, *_batch_shapes(problem, config))
     assert set(found) == {HIGHEST}
 
 
