@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from handful.learner.policies import Policies
     from handful.population import Population
     from handful.problem import RMDP, make, register, tasks
-    from handful.training.callbacks import Callback, ProgressBar
+    from handful.training.callbacks import Callback
     from handful.training.config import TrainConfig
     from handful.training.loop import TrainResult, resume, train
+    from handful.training.progress_bar import ProgressBar
     from handful.training.signals import TrainingInterrupted
 
 __version__ = "0.1.0"
@@ -51,7 +52,7 @@ _HOME = {
     "PPOConfig": "handful.learner.config",
     "Policies": "handful.learner.policies",
     "Population": "handful.population",
-    "ProgressBar": "handful.training.callbacks",
+    "ProgressBar": "handful.training.progress_bar",
     "RMDP": "handful.problem",
     "TimeStep": "handful.environment",
     "TrainConfig": "handful.training.config",

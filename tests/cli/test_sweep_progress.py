@@ -37,6 +37,13 @@ def test_trained_runs_are_still_to_be_evaluated():
     )
 
 
+def test_episodes_of_trained_policies_are_a_stage_with_a_share():
+    playing = Running("glide-em-k2-seed0", 1.0, 3.0, ("evaluation", 0.42))
+    assert sentence(Overview(2, 0, 3, 900, 900, 50.0, 0.0, (playing,))).endswith(
+        ": glide-em-k2-seed0 100 %, evaluation 42 %, welfare 3.00"
+    )
+
+
 def test_the_picture_has_a_row_for_the_whole_and_one_a_run():
     console = Console(file=io.StringIO(), width=120)
     console.print(picture(OVERVIEW))

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from handful.collect.episodes import make_player
 from handful.collect.host_rollout import run_host_episodes
@@ -44,3 +45,25 @@ def test_pay_says_what_returns_are_in():
     returns = play(jax.random.key(0), policies, True).returns
     assert returns.shape == (4, 2, 3)
     np.testing.assert_allclose(returns[:, 1], 2.5, rtol=1e-6)
+
+
+def test_who_watches_is_told_after_every_step_and_can_stop_it(monkeypatch):
+    monkeypatch.setattr("handful.collect.host_rollout.MAX_ENVS", 4)
+    problem, shares = track_problem(time_limit=5), []
+    run_host_episodes(
+        jax.random.key(0), problem, policies, 2, 4, True, watch=shares.append
+    )  # two rounds of two episodes a policy
+    np.testing.assert_allclose(shares, np.arange(1, 11) / 10)
+
+    def stop(share):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        make_player(problem, 2, 4)(jax.random.key(0), policies, True, stop)
+
+
+def test_watching_ends_where_every_episode_has_ended():
+    shares, problem = [], track_problem(time_limit=7, edge=1.8)
+    leaving = FixedPolicies([0.5, 0.5], log_std=-3.0)
+    run_host_episodes(jax.random.key(0), problem, leaving, 2, 4, True, watch=shares.append)
+    np.testing.assert_allclose(shares, [1 / 7, 2 / 7, 3 / 7, 1.0])

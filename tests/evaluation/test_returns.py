@@ -137,3 +137,9 @@ def test_users_returns_follow_from_features_by_their_coefficients():
     assert evaluation.welfare == evaluation.deterministic.welfare
     assert evaluation.welfare_stderr == evaluation.deterministic.welfare_stderr
     np.testing.assert_allclose(evaluation.deterministic.lengths, 1.0)
+
+
+def test_who_watches_is_told_of_both_kinds_of_action_selection():
+    problem, shares = problem_of(ContextualBandit()), []
+    evaluate(problem, policies_of(problem)[2], np.eye(2), num_episodes=4, watch=shares.append)
+    assert shares == [0.5, 1.0]

@@ -6,6 +6,8 @@ import pytest
 
 from handful.experiments.outcome import Outcome
 from handful.experiments.progress import TAIL, Tracker, last_metrics
+from handful.experiments.stage import StageNote
+from handful.training.callbacks import EpisodesReport
 from tests.experiments.helpers import request_of
 
 
@@ -53,6 +55,17 @@ def test_parts_of_runs_count(sweep):
         (requests[1].folder.name, 0.9, 14.0),
         (requests[2].folder.name, 0.0, None),
     ]
+
+
+def test_what_a_trained_run_is_at_is_known(sweep):
+    requests, _, tracker = sweep
+    tracker.started(requests[0])
+    write_metrics(requests[0], 10)
+    with StageNote(requests[0].folder) as note:
+        note.on_episodes(EpisodesReport("evaluation", 0.5))
+        (view,) = tracker.look().running
+        assert (view.share, view.episodes) == (1.0, ("evaluation", 0.5))
+    assert tracker.look().running[0].episodes is None
 
 
 def test_a_failed_run_has_no_more_to_come(sweep):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from handful.learner.config import PPOConfig
+from handful.training.callbacks import Report
 from handful.training.config import TrainConfig
 from handful.training.state import init_state
 from handful.training.step import Setting, train_step
@@ -68,3 +69,9 @@ def assert_identical(one, other):
     assert one.keys() == other.keys()
     for name, values in one.items():
         np.testing.assert_array_equal(values, other[name], err_msg=name)
+
+
+def report(update, seconds=1.0):
+    """Of one update of ten."""
+    metrics = {"welfare": 10.0 * update, "entropy": [1.5, float(update)]}
+    return Report(update, 10, 256 * update, 12_345.6, seconds, metrics)

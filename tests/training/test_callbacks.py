@@ -1,18 +1,12 @@
-import io
 import json
 import sys
 
 import pytest
-from rich.console import Console
 
 from handful.errors import HandfulError
 from handful.runs import RunFolder
-from handful.training.callbacks import Callback, MetricsFile, ProgressBar, Report, TensorBoard
-
-
-def report(update, seconds=1.0):
-    metrics = {"welfare": 10.0 * update, "entropy": [1.5, float(update)]}
-    return Report(update, 10, 256 * update, 12_345.6, seconds, metrics)
+from handful.training.callbacks import Callback, EpisodesReport, MetricsFile, TensorBoard
+from tests.training.helpers import report
 
 
 @pytest.fixture
@@ -25,6 +19,7 @@ def folder(tmp_path):
 def test_base_does_nothing():
     with Callback() as callback:
         callback.on_update(report(1))
+        callback.on_episodes(EpisodesReport("validation", 0.5))
 
 
 def test_metrics_are_a_line_of_json_an_update_written_at_once(folder):
@@ -52,33 +47,6 @@ def test_lines_after_the_checkpoint_are_dropped_when_a_run_goes_on(folder):
     records = folder.read_metrics()
     assert [record["update"] for record in records] == [1, 2, 3]
     assert records[-1]["seconds"] == 9.0
-
-
-def lines_of(terminal, reports, **options):
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=120, color_system=None)
-    with ProgressBar(console, **options) as bar:
-        for one in reports:
-            bar.on_update(one)
-    return out.getvalue()
-
-
-def test_progress_without_a_terminal_is_a_plain_line_now_and_then():
-    reports = [report(2, 5.0), report(4, 10.0), report(5, 12.0), report(8, 21.0)]
-    assert lines_of(False, reports, line_every=10.0).splitlines() == [
-        "update 4/10, 12,346 transitions/s, 15 s left, welfare 40.00",
-        "update 8/10, 12,346 transitions/s, 5 s left, welfare 80.00",
-    ]
-
-
-def test_progress_on_a_terminal_shows_rate_time_left_and_welfare():
-    shown = lines_of(True, [report(1), report(5)])
-    for part in ("training", "50%", "12,346 transitions/s", "left", "welfare 50.00"):
-        assert part in shown
-
-
-def test_bar_that_was_never_drawn_can_be_closed():
-    assert lines_of(True, []) == ""
 
 
 def test_tensorboard_gets_every_metric_and_lists_by_policy(folder, monkeypatch):

@@ -37,6 +37,18 @@ class StopAt(Callback):
             os.kill(os.getpid(), self.number)
 
 
+class StopIn(Callback):
+    """Sends this process a signal while policies play episodes, at the so manieth report."""
+
+    def __init__(self, purpose, nth=1):
+        self.purpose, self.left = purpose, nth
+
+    def on_episodes(self, report):
+        self.left -= report.purpose == self.purpose
+        if report.purpose == self.purpose and self.left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def start(method, out, callbacks=()):
     return handful.train(
         handful.make("resource-gathering", height=2, width=3),
@@ -106,6 +118,28 @@ def test_resumed_run_ends_as_the_uninterrupted_one(uninterrupted, tmp_path, upda
     np.testing.assert_array_equal(resumed.alpha, result.alpha)
 
 
+@pytest.mark.parametrize(
+    ("uninterrupted", "purpose", "nth", "updates"),
+    [
+        ("em", "validation", 1, UPDATES),
+        ("em", "evaluation", 1, UPDATES),
+        ("pooled-em", "validation", 2, 2),  # of the first round's policies
+    ],
+    indirect=["uninterrupted"],
+)
+def test_a_run_can_be_stopped_while_its_policies_play(
+    uninterrupted, tmp_path, purpose, nth, updates
+):
+    method, _, expected = uninterrupted
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(TrainingInterrupted, match=f"after {updates * 256:,} transitions"):
+        start(method, folder.path, [StopIn(purpose, nth)])
+    assert not folder.is_finished
+    assert len(folder.read_metrics()) == updates
+    handful.resume(folder.path)
+    assert_same_run(folder, expected)
+
+
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
     """An `em` run stopped after update 3, and the same uninterrupted."""
@@ -163,10 +197,11 @@ def test_run_killed_before_its_results_were_written_is_evaluated(stopped, tmp_pa
     assert_same_run(run, stopped[1])
 
 
-def test_signal_in_the_last_update_changes_nothing(stopped, tmp_path):
+def test_a_signal_in_the_last_update_leaves_only_the_evaluation_to_do(stopped, tmp_path):
     run = RunFolder(tmp_path / "run")
-    start("em", run.path, [StopAt(UPDATES)])
-    assert run.is_finished
+    stop_at(UPDATES, "em", run.path)
+    assert not run.is_finished
+    handful.resume(run.path)
     assert_same_run(run, stopped[1])
 
 

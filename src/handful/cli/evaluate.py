@@ -29,7 +29,9 @@ class Evaluate:
         from handful.devices import keep_compiled_programs
         from handful.evaluation.gap import measure_gap
         from handful.evaluation.returns import evaluate
+        from handful.training.callbacks import EpisodesReport
         from handful.training.opening import load_run_state, open_run
+        from handful.training.progress_bar import ProgressBar
         from handful.training.record import evaluation_record
 
         keep_compiled_programs()
@@ -39,13 +41,15 @@ class Evaluate:
         if update < config.num_updates:
             say(f"handful: the run is not finished: update {update} of {config.num_updates}.")
         chosen = state.chosen(config)
-        evaluation = evaluate(
-            problem,
-            chosen.policies(problem),
-            config.make_method().weights(chosen.assignment),
-            seed=config.seed if self.seed is None else self.seed,
-            num_episodes=self.episodes,
-        )
+        with ProgressBar() as bar:
+            evaluation = evaluate(
+                problem,
+                chosen.policies(problem),
+                config.make_method().weights(chosen.assignment),
+                seed=config.seed if self.seed is None else self.seed,
+                num_episodes=self.episodes,
+                watch=lambda share: bar.on_episodes(EpisodesReport("evaluation", share)),
+            )
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {"transitions": update * config.ppo.batch_size}
         record = evaluation_record(problem, evaluation, gap, training)

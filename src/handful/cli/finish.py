@@ -13,7 +13,8 @@ from handful.runs import RunFolder
 def run_training(start: Callable[[Sequence[Any]], object], folder: Path, tensorboard: bool) -> None:
     """Call ``start`` with the command line's callbacks; exit if it was asked to stop."""
     from handful.devices import keep_compiled_programs, use_cores
-    from handful.training.callbacks import Callback, ProgressBar, TensorBoard
+    from handful.training.callbacks import Callback, TensorBoard
+    from handful.training.progress_bar import ProgressBar
     from handful.training.signals import TrainingInterrupted
 
     use_cores()

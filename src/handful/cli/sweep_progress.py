@@ -128,6 +128,9 @@ def duration(seconds: float | None) -> str:
 
 def _stage(run: "Running") -> str:
     """Trained runs are still to be validated and evaluated, which takes minutes on robots."""
+    if run.episodes is not None:
+        purpose, share = run.episodes
+        return f"{100 * run.share:.0f} %, {purpose} {100 * share:.0f} %"
     return f"{100 * run.share:.0f} %" if run.share < 1.0 else "being evaluated"
 
 

@@ -1,8 +1,7 @@
 """Episodes of fixed policies, whatever kind of environment they are in."""
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
@@ -10,14 +9,28 @@ from handful.collect.acting import HasHostPolicies
 from handful.collect.host_rollout import run_host_episodes
 from handful.collect.rollout import Episodes, run_episodes
 from handful.collect.scan import PolicyFn
+from handful.collect.watching import Watch, unwatched
 from handful.population import FeatureFn
 from handful.problem import RMDP
 from handful.types import Array, Bool, PRNGKey
 
-PlayFn = Callable[[PRNGKey, Any, bool], Episodes]
-"""``(key, policies, deterministic)`` to episodes. The policies are a
-:data:`~handful.collect.scan.PolicyFn`; for environments on the host they can also act there
-(:class:`~handful.collect.acting.HasHostPolicies`)."""
+
+@runtime_checkable
+class PlayFn(Protocol):
+    """What plays episodes of the policies that it is given."""
+
+    def __call__(
+        self, key: PRNGKey, policies: Any, deterministic: bool, watch: Watch = unwatched
+    ) -> Episodes:
+        """Play them.
+
+        Args:
+            policies: a :data:`~handful.collect.scan.PolicyFn`; for environments on the host they
+                can also act there (:class:`~handful.collect.acting.HasHostPolicies`).
+            deterministic: by the likeliest actions instead of sampled ones.
+            watch: is told how far they are, step by step on the host, elsewhere at the end.
+        """
+        ...
 
 
 @lru_cache(maxsize=8)
@@ -39,18 +52,30 @@ def make_player(
     """
     if problem.runs_on_host:
 
-        def play_on_host(key: PRNGKey, policies: HasHostPolicies, deterministic: bool) -> Episodes:
+        def play_on_host(
+            key: PRNGKey,
+            policies: HasHostPolicies,
+            deterministic: bool,
+            watch: Watch = unwatched,
+        ) -> Episodes:
             acting = policies.on_host()
             return run_host_episodes(
-                key, problem, acting, num_policies, num_episodes, deterministic, trace, pay
+                key, problem, acting, num_policies, num_episodes, deterministic, trace, pay, watch
             )
 
         return play_on_host
 
     @jax.jit
-    def play(key: PRNGKey, policies: PolicyFn, deterministic: Bool[Array, ""]) -> Episodes:
+    def run(key: PRNGKey, policies: PolicyFn, deterministic: bool | Bool[Array, ""]) -> Episodes:
         return run_episodes(
             key, problem, policies, num_policies, num_episodes, deterministic, trace, pay
         )
+
+    def play(
+        key: PRNGKey, policies: PolicyFn, deterministic: bool, watch: Watch = unwatched
+    ) -> Episodes:
+        episodes = jax.block_until_ready(run(key, policies, deterministic))
+        watch(1.0)
+        return episodes
 
     return play

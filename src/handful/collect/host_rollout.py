@@ -9,6 +9,7 @@ import numpy as np
 from handful.collect.acting import Chooser, HostPolicies
 from handful.collect.host import empty_outcomes, put
 from handful.collect.rollout import Episodes
+from handful.collect.watching import Watch, part, unwatched
 from handful.devices import in_full_precision, usable_cores
 from handful.environment import HostBatch, HostEnvironment
 from handful.population import FeatureFn
@@ -28,10 +29,12 @@ def run_host_episodes(
     deterministic: bool,
     trace: bool = False,
     pay: FeatureFn | None = None,
+    watch: Watch = unwatched,
 ) -> Episodes:
     """Run every policy for ``num_episodes`` episodes from fresh resets.
 
-    The arguments and the result are those of :func:`~handful.collect.rollout.run_episodes`.
+    The arguments and the result are those of :func:`~handful.collect.rollout.run_episodes`, and
+    ``watch`` is told how far the episodes are, after every step.
     """
     environment = problem.host_environment
     at_once = _divisor(num_episodes, MAX_ENVS // num_policies)
@@ -41,11 +44,13 @@ def run_host_episodes(
     try:
         keys = None if deterministic else jax.random.split(key, num_policies)
         shape = (num_policies, at_once)
-        for _ in range(num_episodes // at_once):
+        num_rounds = num_episodes // at_once
+        for index in range(num_rounds):
             choose = Chooser(
                 policies, environment.action_space, keys, shape, environment.time_limit
             )
-            rounds.append(_play(batch, environment, choose, shape))
+            watch_round = part(watch, index, num_rounds)
+            rounds.append(_play(batch, environment, choose, shape, watch_round))
             keys = choose.keys
     finally:
         batch.close()
@@ -61,7 +66,11 @@ def run_host_episodes(
 
 
 def _play(
-    batch: HostBatch, environment: HostEnvironment, choose: Chooser, shape: tuple[int, int]
+    batch: HostBatch,
+    environment: HostEnvironment,
+    choose: Chooser,
+    shape: tuple[int, int],
+    watch: Watch,
 ) -> tuple[PyTree, NumpyArray]:
     """One episode in every environment: outcomes [T, K, E] and whether each was still going on."""
 
@@ -80,6 +89,7 @@ def _play(
         going_on[step] = running
         ended = fold(taken.terminated | taken.truncated)
         running = running & ~ended
+        watch((step + 1) / limit if running.any() else 1.0)
         if not running.any():
             break
         observations = fold(taken.observation).astype(np.float32)

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from handful.collect.episodes import make_player
+from handful.collect.watching import Watch, part, unwatched
 from handful.errors import HandfulError
 from handful.learner.policies import Policies
 from handful.problem import RMDP
@@ -95,6 +96,7 @@ def evaluate(
     *,
     seed: int = 0,
     num_episodes: int = EVALUATION_EPISODES,
+    watch: Watch = unwatched,
 ) -> Evaluation:
     """Measure policies and an assignment on fresh episodes.
 
@@ -103,6 +105,7 @@ def evaluate(
         seed: of the evaluation episodes; a stream of its own, apart from training's.
         num_episodes: even and at least 4: one half chooses the best reassignment, the other
             measures it.
+        watch: is told how far the episodes are.
 
     Raises:
         HandfulError: if the number of episodes does not allow that.
@@ -118,8 +121,9 @@ def evaluate(
     play = make_player(problem, policies.num_policies, num_episodes, pay=population.reward_fn)
 
     measurements = []
-    for run_key, deterministic in zip(jax.random.split(key), (True, False), strict=True):
-        episodes = play(run_key, policies, deterministic)
+    for index, deterministic in enumerate((True, False)):
+        run_key = jax.random.split(key)[index]
+        episodes = play(run_key, policies, deterministic, part(watch, index, 2))
         returns = np.asarray(episodes.returns, dtype=np.float64)
         if population.reward_fn is None:
             returns = population.returns(returns)

@@ -23,9 +23,10 @@ from typing import Any
 from handful.errors import HandfulError
 from handful.experiments.outcome import Outcome
 from handful.experiments.requests import RunRequest
+from handful.experiments.stage import StageNote
 from handful.problem import make
 from handful.runs import RunFolder
-from handful.training.callbacks import Callback, Report
+from handful.training.callbacks import Callback, EpisodesReport, Report
 
 POLL = 0.2
 """Seconds between two looks at a lock that somebody else holds."""
@@ -125,7 +126,7 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
     from handful.training.signals import TrainingInterrupted
 
     _remove_litter(request.folder)
-    callbacks = [_Reminder(is_stopped)]
+    callbacks = [_Reminder(is_stopped), StageNote(request.folder)]
     try:
         if request.folder.is_dir():
             resume(request.folder, callbacks=callbacks)
@@ -145,6 +146,13 @@ class _Reminder(Callback):
 
     def on_update(self, report: Report) -> None:
         """Send the signal again, if there was one."""
+        self._remind()
+
+    def on_episodes(self, report: EpisodesReport) -> None:
+        """Send the signal again, if there was one."""
+        self._remind()
+
+    def _remind(self) -> None:
         if self._is_stopped():
             signal.raise_signal(signal.SIGTERM)
 

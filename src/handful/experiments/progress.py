@@ -10,6 +10,7 @@ from typing import Any
 
 from handful.experiments.outcome import Outcome
 from handful.experiments.requests import RunRequest
+from handful.experiments.stage import stage_of
 from handful.runs import RunFolder
 
 TAIL = 1 << 14
@@ -27,11 +28,14 @@ class Running:
         name: of its folder.
         share: of its transitions that are done, 0 to 1.
         welfare: as training sees it; None before the first update.
+        episodes: what its trained policies play episodes for, and the share that is played, while
+            they do.
     """
 
     name: str
     share: float
     welfare: float | None
+    episodes: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ class Tracker:
 def _running(request: RunRequest) -> Running:
     record = last_metrics(RunFolder(request.folder).metrics)
     share = transitions_of(request, record) / request.transitions
-    return Running(request.folder.name, share, None if record is None else record["welfare"])
+    welfare = None if record is None else record["welfare"]
+    return Running(request.folder.name, share, welfare, stage_of(request.folder))
 
 
 def transitions_of(request: RunRequest, record: dict[str, Any] | None = None) -> int:

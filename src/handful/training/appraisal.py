@@ -4,13 +4,13 @@ Where the learner counts, by the model of all that it has counted so far: a hund
 say less. Elsewhere by validation episodes.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 
 from handful.collect.episodes import make_player
+from handful.collect.watching import Watch, unwatched
 from handful.evaluation.returns import EVALUATION_EPISODES
 from handful.learner.counting import estimate, returns_of
 from handful.learner.experience import Experience
@@ -42,9 +42,16 @@ class Worth(NamedTuple):
     steps: int
 
 
-def make_appraiser(
-    problem: RMDP, config: TrainConfig, state: TrainState
-) -> Callable[[Policies], Worth]:
+@runtime_checkable
+class Appraiser(Protocol):
+    """Finds out what policies are worth."""
+
+    def __call__(self, policies: Policies, watch: Watch = unwatched) -> Worth:
+        """Of ``K`` policies; ``watch`` is told how far that is."""
+        ...
+
+
+def make_appraiser(problem: RMDP, config: TrainConfig, state: TrainState) -> Appraiser:
     """What appraises ``K`` policies at a time; at one moment of a run all by the same means."""
     if state.learner.experience is not None:
         return _by_counts(problem, state.learner)
@@ -53,15 +60,15 @@ def make_appraiser(
     key = jax.random.fold_in(jax.random.key(config.seed), VALIDATION_STREAM)
     key = jax.random.fold_in(key, state.update)
 
-    def by_episodes(policies: Policies) -> Worth:
-        episodes = play(key, policies, True)
+    def by_episodes(policies: Policies, watch: Watch = unwatched) -> Worth:
+        episodes = play(key, policies, True, watch)
         steps = int(np.sum(episodes.lengths)) // config.num_policies
         return Worth(np.mean(np.asarray(episodes.returns), axis=0), steps)
 
     return by_episodes
 
 
-def _by_counts(problem: RMDP, learner: LearnerState) -> Callable[[Policies], Worth]:
+def _by_counts(problem: RMDP, learner: LearnerState) -> Appraiser:
     assert learner.experience is not None
     horizon, discount = problem.environment.time_limit, problem.discount
 
@@ -69,8 +76,9 @@ def _by_counts(problem: RMDP, learner: LearnerState) -> Callable[[Policies], Wor
     def returns(experience: Experience, actor: Actor) -> Array:
         return returns_of(estimate(experience, horizon, discount), actor)
 
-    def by_counts(policies: Policies) -> Worth:
+    def by_counts(policies: Policies, watch: Watch = unwatched) -> Worth:
         found = returns(learner.experience, policies.actor)
+        watch(1.0)
         return Worth(np.asarray(found) * problem.return_scale, 0)
 
     return by_counts

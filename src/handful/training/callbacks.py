@@ -1,4 +1,4 @@
-"""What happens beside training: progress, metrics files. The core emits; only these write."""
+"""What happens beside training: metrics files and the like. The core emits; only these write."""
 
 import json
 from collections.abc import Sequence
@@ -7,15 +7,6 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from handful.errors import HandfulError
 from handful.runs import RunFolder, write_text
@@ -42,6 +33,19 @@ class Report:
     metrics: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class EpisodesReport:
+    """What a callback is told while trained policies play episodes: it can take minutes.
+
+    Attributes:
+        purpose: "validation", to choose among the policies that the run had, or "evaluation".
+        share: of the episodes that are played, 0 to 1; it jumps where many end early.
+    """
+
+    purpose: str
+    share: float
+
+
 class Callback:
     """Base of all callbacks, a context manager around the run; override what you need."""
 
@@ -59,55 +63,8 @@ class Callback:
     def on_update(self, report: Report) -> None:
         """After every update."""
 
-
-class ProgressBar(Callback):
-    """A bar with the rate, the time left and the welfare; plain lines where there is no terminal.
-
-    Args:
-        console: where to draw; standard error by default, so that results can be piped.
-        line_every: seconds of training between plain lines.
-    """
-
-    def __init__(self, console: Console | None = None, line_every: float = 10.0) -> None:
-        self._console = console or Console(stderr=True)
-        self._line_every = line_every
-        self._last_line = 0.0
-        self._task: TaskID | None = None
-        self._progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%"),
-            TextColumn("{task.fields[rate]} transitions/s"),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("welfare [bold]{task.fields[welfare]}"),
-            console=self._console,
-            transient=True,
-        )
-
-    def __exit__(self, *_: object) -> None:
-        if self._task is not None:  # stopping a bar that never started prints an empty line
-            self._progress.stop()
-
-    def on_update(self, report: Report) -> None:
-        """Move the bar, or print a line now and then."""
-        rate, welfare = f"{report.rate:,.0f}", f"{report.metrics['welfare']:.2f}"
-        if not self._console.is_terminal:
-            if report.seconds - self._last_line >= self._line_every:
-                self._last_line = report.seconds
-                left = report.seconds / report.update * (report.num_updates - report.update)
-                self._console.print(
-                    f"update {report.update}/{report.num_updates}, {rate} transitions/s, "
-                    f"{left:.0f} s left, welfare {welfare}",
-                    highlight=False,
-                )
-            return
-        if self._task is None:
-            self._progress.start()
-            self._task = self._progress.add_task(
-                "training", total=report.num_updates, rate=rate, welfare=welfare
-            )
-        self._progress.update(self._task, completed=report.update, rate=rate, welfare=welfare)
+    def on_episodes(self, report: EpisodesReport) -> None:
+        """After every step of validation or evaluation, or less often."""
 
 
 class MetricsFile(Callback):

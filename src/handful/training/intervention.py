@@ -9,6 +9,7 @@ import numpy as np
 
 from handful.assignment import FRESH, Intervention, Scene
 from handful.collect.episodes import make_player
+from handful.collect.watching import Watch, unwatched
 from handful.learner.counting import LEAST_TEMPERATURE, Model, estimate, mean_mix, plan
 from handful.learner.networks import Actor
 from handful.learner.policies import Policies
@@ -29,17 +30,19 @@ _fresh_policies = jax.jit(init_policies, static_argnums=(1, 2))
 """Compiled once a run: operation by operation it takes seconds at every intervention."""
 
 
-def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+def intervene(
+    problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch = unwatched
+) -> TrainState:
     """Between two updates, let the method decide where every policy goes on from.
 
     Every episode, optimiser and running mean then starts anew; counts stay, and pooled policies
     that were planned with fewer are planned again, or the latest would look best for that alone.
+    ``watch`` is told how far validation is.
     """
     key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
     method = config.make_method()
-    state = _reappraised(
-        problem, config, _replanned(problem, config, _pooled(problem, config, state))
-    )
+    state = _pooled(problem, config, state, watch)
+    state = _reappraised(problem, config, _replanned(problem, config, state))
     scene = _scene(problem, config, state, episodes_key)
     decision = method.intervene(method_key, state.assignment, scene)
     # Copies: a step consumes its state, and no two parts of that may be one array.
@@ -61,16 +64,19 @@ def intervene(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSta
     )
 
 
-def finish(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+def finish(
+    problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch = unwatched
+) -> TrainState:
     """After the last update, find out what the run hands out: its shortlist is validated then.
 
-    Where the method kept a pool, its choice from that becomes one of the moments.
+    Where the method kept a pool, its choice from that becomes one of the moments. ``watch`` is told
+    how far validation is.
     """
     if state.pool is None:
-        return validate(problem, config, state)
+        return validate(problem, config, state, watch)
     key, episodes_key, method_key = jax.random.split(state.key, 3)
     # Not planned again: those that hardly ever acted would have the most hopeful returns.
-    state = _reappraised(problem, config, _pooled(problem, config, state))
+    state = _reappraised(problem, config, _pooled(problem, config, state, watch))
     assert state.pool is not None
     scene = _scene(problem, config, state, episodes_key)
     decision = config.make_method().finish(method_key, state.assignment, scene)
@@ -86,11 +92,11 @@ def finish(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
     return dataclasses.replace(state, key=key, shortlist=shortlist)
 
 
-def _pooled(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+def _pooled(problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch) -> TrainState:
     """The state with its moments validated and pooled, where the method keeps a pool."""
     if state.pool is None:
         return state
-    state = validate(problem, config, state)
+    state = validate(problem, config, state, watch)
     assert state.pool is not None
     method, coefficients = config.make_method(), jnp.asarray(problem.population.coefficients)
     pool = state.pool.add_all(

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
-from handful.training.checkpoint import save_state
 from handful.training.config import TrainConfig, check_run_settings, make_config
 from handful.training.health import check_finite, telling_what_is_kept
 from handful.training.intervention import finish, intervene
@@ -39,7 +37,7 @@ from handful.training.record import (
     metrics_record,
     write_results,
 )
-from handful.training.signals import StopRequest, TrainingInterrupted
+from handful.training.session import Session, open_session
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
 from handful.types import NumpyArray
@@ -190,29 +188,31 @@ def _run(
     done = 0 if state is None else int(state.update)
     seconds = seconds_before(folder, done)
     learnt = problem.with_discount(config.ppo.discount)
-    if state is None or done < config.num_updates:
-        with ExitStack() as stack:
-            if folder is not None:
-                callbacks = [MetricsFile(folder, done), *callbacks]
-            for callback in callbacks:
-                stack.enter_context(callback)
-            stop = stack.enter_context(StopRequest())
-            state, seconds = _train(learnt, config, state, folder, callbacks, stop, seconds)
-
-    if config.keep_best and not state.shortlist.is_validated:
-        state = finish(learnt, config, state)
-        if folder is not None:
-            save_state(folder.checkpoint, state)
-    chosen = state.chosen(config)
-    policies = chosen.policies(problem)
-    alpha = np.asarray(config.make_method().weights(chosen.assignment))
-    evaluation = evaluate(
-        problem, policies, alpha, seed=config.seed, num_episodes=EVALUATION_EPISODES
-    )
+    is_trained = done == config.num_updates
+    if folder is not None and not is_trained:
+        callbacks = [MetricsFile(folder, done), *callbacks]
+    with open_session(folder, callbacks) as session:
+        if state is None or not is_trained:
+            state, seconds = _train(learnt, config, state, session, seconds)
+        transitions = int(state.update) * config.ppo.batch_size
+        if config.keep_best and not state.shortlist.is_validated:
+            state = finish(learnt, config, state, session.watch("validation", transitions))
+            session.save(state)
+        chosen = state.chosen(config)
+        policies = chosen.policies(problem)
+        alpha = np.asarray(config.make_method().weights(chosen.assignment))
+        evaluation = evaluate(
+            problem,
+            policies,
+            alpha,
+            seed=config.seed,
+            num_episodes=EVALUATION_EPISODES,
+            watch=session.watch("evaluation", transitions),
+        )
     if folder is not None and not folder.is_finished:
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {
-            "transitions": int(state.update) * config.ppo.batch_size,
+            "transitions": transitions,
             "validation_transitions": int(state.validated),
             "seconds": seconds,
         }
@@ -226,9 +226,7 @@ def _train(
     problem: RMDP,
     config: TrainConfig,
     state: TrainState | None,
-    folder: RunFolder | None,
-    callbacks: Sequence[Callback],
-    stop: StopRequest,
+    session: Session,
     spent_before: float,
 ) -> tuple[TrainState, float]:
     """Run the remaining updates; the state after them and the seconds spent in all."""
@@ -238,7 +236,7 @@ def _train(
         state = replicate(state or init_state(problem, config), mesh)
         stepper = opening.result()
     with stepper as step:
-        return _updates(problem, config, step, mesh, state, folder, callbacks, stop, clock)
+        return _updates(problem, config, step, mesh, state, session, clock)
 
 
 def _updates(
@@ -247,44 +245,32 @@ def _updates(
     step: Stepper,
     mesh: Mesh | None,
     state: TrainState,
-    folder: RunFolder | None,
-    callbacks: Sequence[Callback],
-    stop: StopRequest,
+    session: Session,
     clock: Clock,
 ) -> tuple[TrainState, float]:
     intervene_at = config.make_method().interventions(config.num_updates, config.num_policies)
     first, saved_at = int(state.update), time.monotonic()
     for update in range(first + 1, config.num_updates + 1):
+        transitions = update * config.ppo.batch_size
         if update - 1 in intervene_at:
-            state = replicate(intervene(problem, config, state), mesh)
+            session.save(state)  # who watches may stop it
+            watch = session.watch("validation", transitions - config.ppo.batch_size)
+            state = replicate(intervene(problem, config, state, watch), mesh)
             step.restart()
-        with telling_what_is_kept(folder):
+        with telling_what_is_kept(session.folder):
             state, metrics = step(state)
             metrics = jax.device_get(metrics)
             check_finite(problem, metrics, update)
         seconds = clock.tick()
-        transitions = update * config.ppo.batch_size
         rate = clock.updates_per_second() * config.ppo.batch_size * config.num_policies
-        report = Report(
-            update, config.num_updates, transitions, rate, seconds, metrics_record(metrics)
+        session.tell(
+            Report(update, config.num_updates, transitions, rate, seconds, metrics_record(metrics))
         )
-        for callback in callbacks:
-            callback.on_update(report)
-        is_last = update == config.num_updates
-        asked_by = stop.signal_number  # read once: whoever stops has saved
+        asked_by = session.stop.signal_number  # read once: whoever stops has saved
         due = time.monotonic() - saved_at > CHECKPOINT_EVERY
-        if folder is not None and (is_last or due or asked_by is not None):
-            save_state(folder.checkpoint, state)
+        if update == config.num_updates or due or asked_by is not None:
+            session.save(state)
             saved_at = time.monotonic()
-        if asked_by is not None and not is_last:
-            raise _interrupted(folder, transitions, asked_by)
+        if asked_by is not None:
+            raise session.interrupted(transitions, asked_by)
     return state, clock.seconds
-
-
-def _interrupted(
-    folder: RunFolder | None, transitions: int, signal_number: int
-) -> TrainingInterrupted:
-    message = f"Stopped after {transitions:,} transitions per policy"
-    if folder is not None:
-        message += f"; continue with: handful resume {folder.path}"
-    return TrainingInterrupted(message + ".", signal_number)

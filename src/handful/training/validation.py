@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from handful.collect.watching import Watch, part, unwatched
 from handful.problem import RMDP
 from handful.training.appraisal import make_appraiser
 from handful.training.config import TrainConfig
@@ -13,19 +14,23 @@ from handful.training.snapshots import Shortlist, Snapshot
 from handful.training.state import TrainState
 
 
-def validate(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+def validate(
+    problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch = unwatched
+) -> TrainState:
     """Appraise every shortlisted moment and the present one, to know what each is worth.
 
     All of them by the same episodes or counts, with their likeliest actions and the assignment that
-    they had. The present policies take the place of the least of the shortlist.
+    they had. The present policies take the place of the least of the shortlist; ``watch`` is told
+    how far that is.
     """
     shortlist = state.shortlist.offer(state.present(jnp.inf), state.update, spacing=0)
     appraise = make_appraiser(problem, config, state)
     method, rows, steps = config.make_method(), [], 0
-    for row in range(len(shortlist.updates)):
+    moments = len(shortlist.updates)
+    for row in range(moments):
         snapshot = shortlist[row]
         if not jnp.isneginf(snapshot.welfare):  # a short run does not fill the list
-            returns, spent = appraise(snapshot.policies(problem))
+            returns, spent = appraise(snapshot.policies(problem), part(watch, row, moments))
             served = np.argmax(np.asarray(method.weights(snapshot.assignment)), axis=1)
             utilities = problem.population.returns(returns)[served, np.arange(problem.num_users)]
             snapshot = dataclasses.replace(

@@ -1,0 +1,98 @@
+"""Progress for people: a bar on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from handful.training.callbacks import Callback, EpisodesReport, Report
+
+
+class ProgressBar(Callback):
+    """A bar with the rate, the time left and the welfare; plain lines where there is no terminal.
+
+    Validation and evaluation have bars of their own, without the rate and the welfare.
+
+    Args:
+        console: where to draw; standard error by default, so that results can be piped.
+        line_every: seconds between plain lines.
+        clock: seconds that never go backwards, for validation and evaluation.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        line_every: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console = console or Console(stderr=True)
+        self._line_every, self._clock = line_every, clock
+        self._purpose, self._began, self._last_line = "training", 0.0, 0.0
+        self._task: TaskID | None = None
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f}%"),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[welfare]}"),
+            console=self._console,
+            transient=True,
+        )
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress.live.is_started:  # stopping one that never was prints an empty line
+            self._progress.stop()
+
+    def on_update(self, report: Report) -> None:
+        """Move the bar, or print a line now and then."""
+        self._turn_to("training", report.seconds)
+        rate, welfare = f"{report.rate:,.0f} transitions/s", report.metrics["welfare"]
+        if self._console.is_terminal:
+            bold = f"welfare [bold]{welfare:.2f}"
+            self._draw(report.update / report.num_updates, rate, bold)
+        elif self._is_due(report.seconds):
+            left = report.seconds / report.update * (report.num_updates - report.update)
+            self._print(
+                f"update {report.update}/{report.num_updates}, {rate}, {left:.0f} s left, "
+                f"welfare {welfare:.2f}"
+            )
+
+    def on_episodes(self, report: EpisodesReport) -> None:
+        """Move a bar, or print a line now and then."""
+        now = self._clock()
+        self._turn_to(report.purpose, now)
+        if self._console.is_terminal:
+            self._draw(report.share)
+        elif self._is_due(now):
+            left = (now - self._began) / report.share * (1.0 - report.share)
+            self._print(f"{report.purpose}: {100 * report.share:.0f} %, {left:.0f} s left")
+
+    def _turn_to(self, purpose: str, now: float) -> None:
+        """Begin anew where the work is another than before."""
+        if purpose == self._purpose:
+            return
+        self._purpose, self._began, self._last_line = purpose, now, now
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+    def _is_due(self, now: float) -> bool:
+        """Whether it is time for another line."""
+        is_due = now - self._last_line >= self._line_every
+        if is_due:
+            self._last_line = now
+        return is_due
+
+    def _draw(self, share: float, rate: str = "", welfare: str = "") -> None:
+        if self._task is None:
+            self._progress.start()  # again does nothing
+            self._task = self._progress.add_task(
+                self._purpose, total=1.0, rate=rate, welfare=welfare
+            )
+        self._progress.update(self._task, completed=share, rate=rate, welfare=welfare)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False)
