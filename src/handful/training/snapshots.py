@@ -76,7 +76,7 @@ class Shortlist(eqx.Module):
         return jnp.all(jnp.isneginf(self.snapshots.welfare))
 
     def __getitem__(self, row: int | Array) -> Snapshot:
-        return jax.tree.map(lambda leaf: leaf[row], self.snapshots)
+        return _row(self.snapshots, row)
 
     def offer(self, snapshot: Snapshot, update: Int[Array, ""], spacing: int) -> "Shortlist":
         """Take a snapshot in, if it is worth more than the one whose place it would take.
@@ -94,6 +94,12 @@ class Shortlist(eqx.Module):
             (snapshot, update),
         )
         return Shortlist(snapshots, updates, self.is_validated)
+
+
+@jax.jit
+def _row(snapshots: Snapshot, row: int | Array) -> Snapshot:
+    """One program: array by array, a run's first row takes a second of compiling."""
+    return jax.tree.map(lambda leaf: leaf[row], snapshots)
 
 
 class Pooled(NamedTuple):

@@ -23,7 +23,7 @@ def validate(
     they had. The present policies take the place of the least of the shortlist; ``watch`` is told
     how far that is.
     """
-    shortlist = state.shortlist.offer(state.present(jnp.inf), state.update, spacing=0)
+    shortlist = _with_present(state)
     appraise = make_appraiser(problem, config, state)
     method, rows, steps = config.make_method(), [], 0
     moments = len(shortlist.updates)
@@ -38,9 +38,21 @@ def validate(
             )
             steps += spent
         rows.append(snapshot)
-    snapshots: Snapshot = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
     return dataclasses.replace(
         state,
-        shortlist=Shortlist(snapshots, shortlist.updates, jnp.ones((), bool)),
+        shortlist=Shortlist(_stacked(rows), shortlist.updates, jnp.ones((), bool)),
         validated=state.validated + steps,
     )
+
+
+# One program each: operation by operation they take a second of compiling.
+
+
+@jax.jit
+def _with_present(state: TrainState) -> Shortlist:
+    return state.shortlist.offer(state.present(jnp.inf), state.update, spacing=0)
+
+
+@jax.jit
+def _stacked(rows: list[Snapshot]) -> Snapshot:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
