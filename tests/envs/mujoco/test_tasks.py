@@ -75,8 +75,8 @@ def test_em_waits_longer_for_robots_unless_told_otherwise():
     assert make_config(problem, 2, "random", "paper").method_settings == {}
 
 
-def test_an_ant_goes_on_its_way_though_it_falls():
-    asked = {"ant": {"footing": 0.0}, "walker2d": {}}
+def test_an_ant_goes_on_its_way_though_it_falls_and_aims_lower():
+    asked = {"ant": {"footing": 0.0, "caution": 0.8}, "walker2d": {}}
     for task, settings in asked.items():
         config = make_config(handful.make(task), 2, "auto", "fast")
         assert (config.method, config.method_settings) == ("family-em", settings)
