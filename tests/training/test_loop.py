@@ -268,3 +268,16 @@ def test_observation_that_is_no_number_is_found(tmp_path):
     with pytest.raises(HandfulError, match=r"loss was not a finite number in update 1: .*observa"):
         run_tiny(problem_of(BrokenSensor(), np.eye(2)), "random", out=tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_kept_before_there_is_anything(tmp_path):
+    """Also where a method intervenes before the first update: its failure must leave no folder."""
+    kept = []
+
+    class Look(Callback):
+        def on_update(self, report):
+            kept.append(RunFolder(tmp_path / "run").checkpoint.exists())
+
+    problem = handful.make("glide", users=4)
+    run_tiny(problem, "planned-em", steps=512, out=tmp_path / "run", callbacks=[Look()])
+    assert kept == [False, False]

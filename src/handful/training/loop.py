@@ -253,7 +253,8 @@ def _updates(
     for update in range(first + 1, config.num_updates + 1):
         transitions = update * config.ppo.batch_size
         if update - 1 in intervene_at:
-            session.save(state)  # who watches may stop it
+            if update - 1 > first:  # else there is nothing new to keep
+                session.save(state)  # whoever watches may stop it
             watch = session.watch("validation", transitions - config.ppo.batch_size)
             state = replicate(intervene(problem, config, state, watch), mesh)
             step.restart()
