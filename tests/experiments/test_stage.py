@@ -4,6 +4,7 @@ from handful.experiments.attempts import attempt
 from handful.experiments.stage import StageNote, path_of, stage_of
 from handful.training.callbacks import EpisodesReport
 from tests.experiments.helpers import request_of
+from tests.training.helpers import report
 
 
 def test_notes_are_not_written_more_often_than_that(tmp_path):
@@ -15,6 +16,22 @@ def test_notes_are_not_written_more_often_than_that(tmp_path):
             note.on_episodes(EpisodesReport("validation", share))
             assert stage_of(folder) == ("validation", noted)
     assert stage_of(folder) is None
+
+
+def test_training_that_goes_on_has_no_note(tmp_path):
+    folder = tmp_path / "runs" / "one"
+    with StageNote(folder) as note:
+        note.on_episodes(EpisodesReport("validation", 1.0))
+        note.on_update(report(4))
+        assert stage_of(folder) is None
+
+
+def test_what_a_kill_left_is_removed(tmp_path):
+    folder = tmp_path / "runs" / "one"
+    path_of(folder).parent.mkdir(parents=True)
+    path_of(folder).write_text('["validation", 0.5]')
+    with StageNote(folder):
+        assert stage_of(folder) is None
 
 
 def test_a_note_that_cannot_be_read_is_none(tmp_path):

@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from handful.runs import write_text
-from handful.training.callbacks import Callback, EpisodesReport
+from handful.training.callbacks import Callback, EpisodesReport, Report
 
 EVERY = 1.0
 """Seconds between two notes: a file each."""
@@ -24,7 +23,16 @@ class StageNote(Callback):
         self._path, self._clock = path_of(folder), clock
         self._noted = clock() - EVERY
 
+    def __enter__(self) -> "StageNote":
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)  # a kill leaves it
+        return self
+
     def __exit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def on_update(self, report: Report) -> None:
+        """Training goes on."""
         self._path.unlink(missing_ok=True)
 
     def on_episodes(self, report: EpisodesReport) -> None:
@@ -32,7 +40,7 @@ class StageNote(Callback):
         now = self._clock()
         if now - self._noted >= EVERY:
             self._noted = now
-            write_text(self._path, json.dumps([report.purpose, report.share]))
+            self._path.write_text(json.dumps([report.purpose, report.share]))
 
 
 def path_of(folder: Path) -> Path:
@@ -43,7 +51,7 @@ def path_of(folder: Path) -> Path:
 def stage_of(folder: Path) -> tuple[str, float] | None:
     """The purpose of the episodes that the run in ``folder`` plays, and the share that is played.
 
-    None where it plays none; a run that was killed may say what it was at.
+    None where it plays none, or where its note is being written just now.
     """
     try:
         purpose, share = json.loads(path_of(folder).read_text())
