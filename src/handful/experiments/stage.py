@@ -22,6 +22,7 @@ class StageNote(Callback):
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock = path_of(folder), clock
         self._noted = clock() - EVERY
+        self._is_there = False
 
     def __enter__(self) -> "StageNote":
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,13 +34,15 @@ class StageNote(Callback):
 
     def on_update(self, report: Report) -> None:
         """Training goes on."""
-        self._path.unlink(missing_ok=True)
+        if self._is_there:  # updates are many, and not every disk is near
+            self._path.unlink(missing_ok=True)
+            self._is_there = False
 
     def on_episodes(self, report: EpisodesReport) -> None:
         """Note it, if the last note is old enough."""
         now = self._clock()
         if now - self._noted >= EVERY:
-            self._noted = now
+            self._noted, self._is_there = now, True
             self._path.write_text(json.dumps([report.purpose, report.share]))
 
 

@@ -112,8 +112,8 @@ def _ant_method_settings(method: str, preset: str) -> dict[str, Any]:
     On four legs it falls late, after hundreds of steps, and learns to run while it does: a policy
     that waits until it keeps up four fifths of an outcome, or half of one, is slower, and may still
     be on its way when EM takes over. What it can keep up falls with its speed more than the other
-    robots': at 3 m/s policies have earned their best users a quarter of what slow ones earn theirs
-    (``results/attainable``).
+    robots': at 3 m/s policies have earned their best users less than a third of what slow ones earn
+    theirs (``results/attainable``).
     """
     settings = {"footing": 0.0, "caution": 0.8} if method == "family-em" else {}
     return settings | _method_settings(method, preset)
