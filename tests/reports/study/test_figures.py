@@ -128,3 +128,14 @@ def test_histogram_counts_every_user_once():
         colour = mpl.colors.to_hex(bar.get_facecolor())
         heights[colour] = heights.get(colour, 0) + bar.get_height()
     assert heights == {policy_colour(0).lower(): 2, policy_colour(1).lower(): 2}
+
+
+def test_profiles_are_drawn_whole_by_the_points_at_which_they_bend(figures):
+    figure = figures["profiles"]
+    (axis,), (task,) = figure.build().axes, figure.data.values()
+    thresholds = np.linspace(0, 100, 201)
+    for line in axis.get_lines():
+        percent = np.asarray(task[line.get_label()])
+        share = np.mean(percent[:, None] > thresholds, axis=0)
+        assert np.allclose(np.interp(thresholds, *line.get_data()), share)
+        assert len(line.get_xdata()) < 60

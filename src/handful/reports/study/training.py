@@ -132,9 +132,11 @@ def _profiles(
     for axis, (task, lines) in zip(axes, panels.items(), strict=True):
         for label, (share, low, high) in lines.items():
             look = method_look(label)
-            axis.fill_between(_THRESHOLDS, low, high, color=look.colour, alpha=0.18, linewidth=0)
+            bends = _bends(share, low, high)
+            at, band = _THRESHOLDS[bends], (low[bends], high[bends])
+            axis.fill_between(at, *band, color=look.colour, alpha=0.18, linewidth=0)
             line = {"color": look.colour, "linestyle": (0, look.dashes), "linewidth": 1.2}
-            axis.plot(_THRESHOLDS, share, label=label, **line)
+            axis.plot(at, share[bends], label=label, **line)
         lowest = min(_THRESHOLDS[(share < 1).argmax()] for share, _, _ in lines.values())
         axis.set_xlim(max(0, lowest - 8), 100)
         axis.set_ylim(-0.03, 1.03)
@@ -143,3 +145,9 @@ def _profiles(
     figure.supylabel("share of seeds above it", fontsize=7)
     legend_of(figure, axes, columns=3)
     return figure
+
+
+def _bends(*lines: NumpyArray) -> NumpyArray:
+    """[X] Where lines over the same points begin, end or change: all else would swell the file."""
+    changes = np.any([np.diff(line) != 0 for line in lines], axis=0)
+    return np.append(changes, True) | np.append(True, changes)
