@@ -13,10 +13,11 @@ K, B = 2, 3
 POLICIES = FixedPolicies([-0.4, 0.4], log_std=-1.0)
 
 
-def collect(problem, num_steps, batches=1, seed=0):
+def collect(problem, num_steps, batches=1, seed=0, short_episodes=None):
     keys = jax.random.split(jax.random.key(seed), K)
     gathered = []
-    with HostCollector(problem.host_environment, K, B, seed, 1) as collector:
+    environment = problem.host_environment
+    with HostCollector(environment, K, B, seed, 1, short_episodes) as collector:
         for _ in range(batches):
             keys, batch = collector.collect(POLICIES, keys, num_steps)
             gathered.append(batch)
@@ -61,6 +62,24 @@ def test_an_episode_that_ends_by_itself_before_the_cut_is_whole():
     assert batch.terminated.any()
     assert batch.whole[batch.terminated].all()
     assert not batch.truncated[batch.terminated].any()
+
+
+def test_short_episodes_are_cut_in_half_of_the_environments_and_are_not_whole():
+    """Of three environments the first, whose episodes fall at the edge besides."""
+    (batch,) = collect(track_problem(time_limit=12), num_steps=24, short_episodes=5)
+    np.testing.assert_array_equal(np.flatnonzero(batch.truncated[:, 0, 0]) + 1, [4, 9, 14, 19, 24])
+    np.testing.assert_array_equal(np.flatnonzero(batch.truncated[:, 0, 1]) + 1, [8, 20])
+    assert not batch.whole[:, :, 0].any()
+    (batch,) = collect(track_problem(time_limit=1000, edge=1.0), num_steps=60, short_episodes=50)
+    assert batch.terminated[:, :, 0].any()
+    assert not batch.whole[:, :, 0].any()
+    assert batch.whole[batch.terminated].any()
+
+
+def test_episodes_are_no_shorter_for_a_limit_above_the_task_s():
+    problem = track_problem(time_limit=12)
+    (plain,), (long,) = (collect(problem, 24, short_episodes=short) for short in (None, 12))
+    assert all(jax.tree.map(np.array_equal, jax.tree.leaves(plain), jax.tree.leaves(long)))
 
 
 def test_the_same_seed_gives_the_same_batch_and_another_a_different_one():

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from handful.collect.scan import CollectorState, collect, init_collector, take_collectors
+from handful.collect.scan import collect, init_collector
 from handful.learner.distributions import Categorical, Gaussian
 from handful.problem import make
 from tests.environments import POISON, ContextualBandit, Push, TwoRooms, Weather, problem_of
@@ -144,15 +144,15 @@ def test_policy_depends_on_its_own_key_and_not_on_its_label():
         np.testing.assert_array_equal(other, one[order])
 
 
-def test_copies_go_on_from_the_same_place_with_chance_of_their_own():
-    problem = problem_of(Weather(time_limit=50))
-    state, _, _ = collect_uniform(problem, 3)
-    taken = take_collectors(state, jnp.array([0, 0]))
-    assert isinstance(taken, CollectorState)
-    np.testing.assert_array_equal(taken.observations[1], state.observations[0])
-    np.testing.assert_array_equal(taken.env_state.steps[1], state.env_state.steps[0])
-    np.testing.assert_array_equal(taken.episode_return[1], state.episode_return[0])
-    np.testing.assert_array_equal(jax.random.key_data(taken.keys), jax.random.key_data(state.keys))
-    _, batch, _ = collect_uniform(problem, 3, taken)
-    np.testing.assert_array_equal(batch.observations[0, 0], batch.observations[1, 0])
-    assert not np.array_equal(batch.observations[0, 1], batch.observations[1, 1])
+def test_short_episodes_are_cut_in_half_of_the_environments_and_do_not_count():
+    problem = problem_of(Weather(time_limit=6))
+    state = init_collector(keys_of(2), problem, 4, short_episodes=2)
+    state, first, finished = collect(state, problem, uniform(2), 3, 2)
+    np.testing.assert_array_equal(finished.count, 0)
+    _, second, finished = collect(state, problem, uniform(2), 3, 2)
+    truncated = np.concatenate([first.truncated, second.truncated], axis=1)
+    np.testing.assert_array_equal(np.flatnonzero(truncated[0, :, 0]) + 1, [2, 4, 6])
+    np.testing.assert_array_equal(np.flatnonzero(truncated[0, :, 3]) + 1, [6])
+    np.testing.assert_array_equal(finished.count, 2)
+    earned = np.concatenate([first.features, second.features], axis=1)[:, :, 2:]
+    np.testing.assert_allclose(finished.total_return, earned.sum(axis=(1, 2)), rtol=1e-5)

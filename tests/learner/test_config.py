@@ -46,6 +46,8 @@ def test_a_family_is_one_whatever_else_is_shared():
     ("changes", "sentence"),
     [
         ({"num_envs": 0}, "num_envs must be at least 1"),
+        ({"short_episodes": 0}, "short_episodes must be at least 1, or None, not 0"),
+        ({"short_episodes": 9, "num_envs": 1}, "half of the environments: give num_envs at least"),
         ({"num_epochs": -1}, "num_epochs must be at least 1"),
         ({"learning_rate": 0.0}, "learning_rate must be positive"),
         ({"learning_rate": NAN}, "learning_rate must be positive, not nan"),

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.collect.acting import Chooser, HostPolicies
+from handful.collect.limits import episode_limits
 from handful.collect.returns import Discounted, FinishedEpisodes, Running, advance
 from handful.environment import HostEnvironment
 from handful.errors import HandfulError
@@ -49,7 +50,8 @@ class HostExperience(NamedTuple):
             :class:`~handful.transitions.Transitions`.
         outcomes: of each step, for the reward features.
         whole: whether an episode that ended here had run its course. A first episode that was cut
-            short had not, and says nothing of a policy's return.
+            short had not, and says nothing of a policy's return; nor does any in an environment
+            of short ones.
     """
 
     observations: Float[Array, "T K B O"]
@@ -84,6 +86,8 @@ class HostCollector:
         num_envs: ``B``, copies a policy.
         seed: of the environments' own chance.
         num_threads: that step them, where they can use threads.
+        short_episodes: steps after which half of a policy's environments start anew
+            (:mod:`handful.collect.limits`); None for the time limit everywhere.
 
     Raises:
         HandfulError: if the environment cannot be opened.
@@ -96,9 +100,12 @@ class HostCollector:
         num_envs: int,
         seed: int,
         num_threads: int,
+        short_episodes: int | None = None,
     ) -> None:
         self._environment = environment
         self._shape = (num_policies, num_envs)
+        limits = episode_limits(environment.time_limit, num_envs, short_episodes)
+        self._later_limits = np.broadcast_to(limits, self._shape)
         self._batch = environment.open(num_policies * num_envs, seed, num_threads)
         self._observations = self._reset_all()
 
@@ -142,7 +149,7 @@ class HostCollector:
                 next_observations=following,
                 terminated=terminated,
                 truncated=truncated | cut,
-                whole=~cut,
+                whole=~cut & (self._later_limits == self._environment.time_limit),
             )
             self._observations = self._start_again(following, terminated | truncated | cut)
         assert choose.keys is not None
@@ -158,7 +165,7 @@ class HostCollector:
             return observations
         started = self._batch.reset(np.flatnonzero(ended))
         self._ages[ended] = 0
-        self._limits[ended] = self._environment.time_limit
+        self._limits[ended] = self._later_limits[ended]
         observations = observations.copy()
         observations[ended] = started
         return observations
@@ -168,7 +175,7 @@ class HostCollector:
         self._ages = np.zeros(self._shape, dtype=np.int64)
         limit = self._environment.time_limit
         spread = -(-limit * np.arange(1, num_envs + 1) // num_envs)
-        self._limits = np.broadcast_to(spread, self._shape).copy()
+        self._limits = np.minimum(spread, self._later_limits)
         everything = np.arange(num_policies * num_envs)
         return self._fold(self._batch.reset(everything)).astype(np.float32)
 

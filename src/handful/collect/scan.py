@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from handful.collect.limits import episode_limits
 from handful.collect.returns import Discounted, FinishedEpisodes, Running, advance
 from handful.environment import Box
 from handful.problem import RMDP
@@ -44,6 +45,7 @@ class CollectorState(eqx.Module):
         observations: [K, B, O] raw.
         episode_return: [K, B, D] of the running episodes, in features.
         discounted: the same with discount, where the return table is to hold that.
+        ages: [K, B] in steps, of the running episodes, where some are cut short.
     """
 
     keys: Key[Array, " K"]
@@ -51,42 +53,49 @@ class CollectorState(eqx.Module):
     observations: Float[Array, "K B O"]
     episode_return: Float[Array, "K B D"]
     discounted: Discounted | None = None
+    ages: Int[Array, "K B"] | None = None
 
 
 def init_collector(
-    keys: Key[Array, " K"], problem: RMDP, num_envs: int, discounted: bool = False
+    keys: Key[Array, " K"],
+    problem: RMDP,
+    num_envs: int,
+    discounted: bool = False,
+    short_episodes: int | None = None,
 ) -> CollectorState:
     """Start every environment of every policy; ``discounted`` returns are kept on request."""
     split = jax.vmap(lambda key: jax.random.split(key, num_envs + 1))(keys)
     env_state, observations = jax.vmap(jax.vmap(problem.jax_environment.reset))(split[:, 1:])
     shape = (*observations.shape[:2], problem.num_features)
     kept = Discounted.start(shape) if discounted else None
-    return CollectorState(split[:, 0], env_state, observations, jnp.zeros(shape), kept)
-
-
-def take_collectors(state: CollectorState, source: Int[Array, " K"]) -> CollectorState:
-    """A state whose policy ``j`` goes on in copies of policy ``source[j]``'s environments.
-
-    Chance is not copied: a policy and its copy part from the first action.
-    """
-    taken = jax.tree.map(
-        lambda leaf: leaf[source],
-        (state.env_state, state.observations, state.episode_return, state.discounted),
-    )
-    return CollectorState(state.keys, *taken)
+    ages = None if short_episodes is None else jnp.zeros(shape[:2], jnp.int32)
+    return CollectorState(split[:, 0], env_state, observations, jnp.zeros(shape), kept, ages)
 
 
 def collect(
-    state: CollectorState, problem: RMDP, policy_fn: PolicyFn, num_steps: int
+    state: CollectorState,
+    problem: RMDP,
+    policy_fn: PolicyFn,
+    num_steps: int,
+    short_episodes: int | None = None,
 ) -> tuple[CollectorState, Transitions, FinishedEpisodes]:
-    """Take ``num_steps`` in every environment, starting a new episode wherever one ends."""
+    """Take ``num_steps`` in every environment, starting a new episode wherever one ends.
+
+    Args:
+        short_episodes: steps after which half of a policy's environments start anew, as the state
+            was made for; None for none.
+    """
     keys = jax.vmap(lambda key: jax.random.split(key, num_steps + 1))(state.keys)
     running = Running(state.episode_return, state.discounted)
+    time_limit = problem.environment.time_limit
+    limits = episode_limits(time_limit, state.observations.shape[1], short_episodes)[None]
+    is_whole = limits == time_limit
 
     def one_step(
-        carry: tuple[PyTree, Array, Running, FinishedEpisodes], keys: Key[Array, " K"]
+        carry: tuple[PyTree, Array, Array | None, Running, FinishedEpisodes],
+        keys: Key[Array, " K"],
     ) -> tuple[PyTree, tuple[Array, ...]]:
-        env_state, observations, running, finished = carry
+        env_state, observations, ages, running, finished = carry
         distribution = policy_fn(observations)
         actions, env_keys, reset_keys = _chance(distribution, keys, observations.shape[1])
         log_probs = distribution.log_prob(actions)
@@ -94,8 +103,15 @@ def collect(
             env_keys, env_state, environment_actions(problem, actions)
         )
         features = jax.vmap(jax.vmap(problem.population.features))(step.outcome)
-        ended = step.terminated | step.truncated
-        running, finished = advance(running, finished, features, ended, ended, problem.discount)
+        truncated = step.truncated
+        if ages is not None:
+            truncated |= ~step.terminated & (ages + 1 >= limits)
+        ended = step.terminated | truncated
+        if ages is not None:
+            ages = jnp.where(ended, 0, ages + 1)
+        running, finished = advance(
+            running, finished, features, ended, ended & is_whole, problem.discount
+        )
         fresh = jax.vmap(jax.vmap(problem.jax_environment.reset))(reset_keys)
         env_state, next_start = select(ended, fresh, (env_state, step.observation))
         kept = (
@@ -105,16 +121,17 @@ def collect(
             features,
             step.observation,
             step.terminated,
-            step.truncated,
+            truncated,
         )
-        return (env_state, next_start, running, finished), kept
+        return (env_state, next_start, ages, running, finished), kept
 
-    carry = (state.env_state, state.observations, running, FinishedEpisodes.none_yet(running))
+    finished = FinishedEpisodes.none_yet(running)
+    carry = (state.env_state, state.observations, state.ages, running, finished)
     carry, kept = jax.lax.scan(one_step, carry, jnp.swapaxes(keys[:, 1:], 0, 1))
-    env_state, observations, running, finished = carry
+    env_state, observations, ages, running, finished = carry
     transitions = Transitions(*(jnp.swapaxes(leaf, 0, 1) for leaf in kept))
     state = CollectorState(
-        keys[:, 0], env_state, observations, running.episode_return, running.discounted
+        keys[:, 0], env_state, observations, running.episode_return, running.discounted, ages
     )
     return state, transitions, finished
 

@@ -50,6 +50,7 @@ class RunRequest:
             (settings["ppo"], "discount", None),
             (settings["ppo"], "counts", False),
             (settings["ppo"], "family", False),
+            (settings["ppo"], "short_episodes", None),
         ):
             if group[name] == before:
                 del group[name]

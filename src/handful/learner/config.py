@@ -22,6 +22,8 @@ class PPOConfig:
         gae_lambda: of generalised advantage estimation, 0 to 1.
         clip_range: how far the probability ratio may leave 1 before its gradient stops.
         num_envs: environments a policy steps side by side.
+        short_episodes: steps after which episodes in half of these environments are cut, so that
+            policies see their beginnings more often (:mod:`handful.collect.limits`); None for none.
         batch_size: transitions a policy an update.
         minibatch_size: transitions a policy a gradient step.
         num_epochs: passes over the batch an update.
@@ -58,6 +60,7 @@ class PPOConfig:
     gae_lambda: float = 0.95
     clip_range: float = 0.2
     num_envs: int = 32
+    short_episodes: int | None = None
     batch_size: int = 2048
     minibatch_size: int = 64
     num_epochs: int = 10
@@ -92,6 +95,13 @@ class PPOConfig:
             "above 0 and at most 1",
             self.discount,
         )
+        if self.short_episodes is not None:
+            short = self.short_episodes
+            _require(short >= 1, "short_episodes", "at least 1, or None", short)
+            if self.num_envs < 2:
+                raise HandfulError(
+                    "short_episodes is for half of the environments: give num_envs at least 2."
+                )
         _require(0 <= self.gae_lambda <= 1, "gae_lambda", "between 0 and 1", self.gae_lambda)
         share = self.random_actions
         _require(0 <= share < 1, "random_actions", "at least 0 and below 1", share)

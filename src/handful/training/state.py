@@ -153,8 +153,14 @@ def init_policies(
         num_symbols(problem.environment),
     )
     policy_keys = jax.random.split(collector_key, config.num_policies)
-    start = init_host_collector if problem.runs_on_host else init_collector
-    collector = start(policy_keys, problem, config.ppo.num_envs, config.discounted_table)
+    ppo, discounted = config.ppo, config.discounted_table
+    collector: CollectorState | HostCollectorState
+    if problem.runs_on_host:
+        collector = init_host_collector(policy_keys, problem, ppo.num_envs, discounted)
+    else:
+        collector = init_collector(
+            policy_keys, problem, ppo.num_envs, discounted, ppo.short_episodes
+        )
     if learner.experience is not None and isinstance(collector, CollectorState):
         begun = learner.experience.begin(collector.observations)
         learner = dataclasses.replace(learner, experience=begun)

@@ -74,9 +74,11 @@ class StepMetrics(NamedTuple):
 def train_step(state: TrainState, setting: Setting) -> tuple[TrainState, StepMetrics]:
     """Collect with the policies as they are, then learn: the same state, the same next state."""
     assert isinstance(state.collector, CollectorState)
-    problem, num_steps = setting.problem, setting.config.ppo.num_steps
+    problem, ppo = setting.problem, setting.config.ppo
     # Collect: every policy acts in environments of its own.
-    experience = collect(state.collector, problem, state.policies(problem), num_steps)
+    experience = collect(
+        state.collector, problem, state.policies(problem), ppo.num_steps, ppo.short_episodes
+    )
     return _learn(state, *experience, setting)
 
 
