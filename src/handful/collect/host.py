@@ -78,7 +78,8 @@ class HostCollector:
 
     All ``B`` environments of a policy start at once, and where episodes rarely end by themselves
     they would all end at once too, many updates later. So the first episode in each is cut at a
-    length of its own, evenly spread over the time limit: from then on the ends are spread as well.
+    length of its own, evenly spread over its environment's limit: from then on the ends are spread
+    as well.
 
     Args:
         environment: what to run.
@@ -173,9 +174,7 @@ class HostCollector:
     def _reset_all(self) -> NumpyArray:
         num_policies, num_envs = self._shape
         self._ages = np.zeros(self._shape, dtype=np.int64)
-        limit = self._environment.time_limit
-        spread = -(-limit * np.arange(1, num_envs + 1) // num_envs)
-        self._limits = np.minimum(spread, self._later_limits)
+        self._limits = -(-self._later_limits * np.arange(1, num_envs + 1) // num_envs)
         everything = np.arange(num_policies * num_envs)
         return self._fold(self._batch.reset(everything)).astype(np.float32)
 

@@ -105,10 +105,10 @@ def collect(
         features = jax.vmap(jax.vmap(problem.population.features))(step.outcome)
         truncated = step.truncated
         if ages is not None:
-            truncated |= ~step.terminated & (ages + 1 >= limits)
+            ages += 1
+            truncated |= ~step.terminated & (ages >= limits)
         ended = step.terminated | truncated
-        if ages is not None:
-            ages = jnp.where(ended, 0, ages + 1)
+        ages = None if ages is None else jnp.where(ended, 0, ages)
         running, finished = advance(
             running, finished, features, ended, ended & is_whole, problem.discount
         )

@@ -44,9 +44,10 @@ class PPOConfig:
         adam_epsilon: Adam's epsilon.
         counts: learn from counts of all transitions so far instead of by gradients
             (:mod:`handful.learner.counting`), where observations are numbered. Of the settings
-            above only these then have a meaning: ``discount``, ``num_envs`` and ``batch_size`` are
-            what they are, ``num_epochs`` are steps of policy iteration an update, the entropy
-            coefficient is the temperature of the policies' softmax as a share of the return scale.
+            above only these then have a meaning: ``discount``, ``num_envs``, ``short_episodes`` and
+            ``batch_size`` are what they are, ``num_epochs`` are steps of policy iteration an
+            update, the entropy coefficient is the temperature of the policies' softmax as a share
+            of the return scale.
 
     Raises:
         HandfulError: if a number is out of its range or the batch does not divide evenly.
