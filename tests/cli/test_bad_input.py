@@ -39,6 +39,8 @@ TINY = ["--set", "batch_size=64", "--set", "num_envs=8", "--set", "minibatch_siz
         ([*TRAIN, "--method", "fixed", "--assignment", "no.csv"], "'no.csv' cannot be read"),
         (["optimum", "resource-gathering", "--policies", "0"], "between 1 and"),
         (["optimum", "resource-gathering", "--policies", "26"], "between 1 and"),
+        (["optimum", "resource-gathering", "--policies", "1", "26"], "between 1 and"),
+        (["optimum", "resource-gathering", "--policies"], "Give a number of policies"),
         (["evaluate", "nowhere"], "no run folder at 'nowhere'"),
         (["resume", "nowhere"], "no run folder at 'nowhere'"),
         (["report", "nowhere"], "no run folder at 'nowhere'"),

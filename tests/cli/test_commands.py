@@ -72,6 +72,20 @@ def test_optimum_speaks_json_and_english(tmp_path):
     assert "exact: welfare 96.0000" in handful(*arguments, cwd=tmp_path).stdout
 
 
+def test_optimum_shows_what_larger_budgets_would_bring(tmp_path):
+    """Two tiles: there and back is two steps for both, who lives at the start could have one."""
+    arguments = ["optimum", "resource-gathering", "--policies", 1, 2]
+    arguments += ["--param", "height=1", "--param", "width=2"]
+    lines = handful(*arguments, cwd=tmp_path).stdout.splitlines()
+    assert [line.split() for line in lines] == [
+        ["policies", "welfare", "gained", "kind"],
+        ["1", "98.0000", "exact"],
+        ["2", "98.5000", "+0.5000", "exact"],
+    ]
+    found = json.loads(handful(*arguments, "--json", cwd=tmp_path).stdout)
+    assert [(best["num_policies"], best["welfare"]) for best in found] == [(1, 98.0), (2, 98.5)]
+
+
 def test_tasks_lists_the_tasks(tmp_path):
     assert "resource-gathering" in handful("tasks", cwd=tmp_path).stdout
     names = [task["name"] for task in json.loads(handful("tasks", "--json", cwd=tmp_path).stdout)]

@@ -1,5 +1,6 @@
 """The command ``handful optimum``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ import tyro
 from handful.cli.output import print_json
 from handful.cli.population import chosen_users
 from handful.cli.settings import parse_settings
+from handful.errors import HandfulError
 
 if TYPE_CHECKING:
     from handful.exact.optimum import Optimum
@@ -27,8 +29,8 @@ class OptimumCommand:
     task: tyro.conf.Positional[str]
     """The task's name; see 'handful tasks'."""
 
-    policies: int
-    """The budget k."""
+    policies: tuple[int, ...]
+    """The budget k; with several (--policies 1 2 5) a table of what a larger one would bring."""
 
     param: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """A parameter of the task, NAME=VALUE (--param height=4); may be repeated."""
@@ -50,17 +52,36 @@ class OptimumCommand:
         from handful.evaluation.gap import optimum
         from handful.problem import make, run_parameters
 
+        if not self.policies:
+            raise HandfulError("Give a number of policies, as in --policies 5, or several.")
         parameters = run_parameters(
             self.task,
             DEFAULT_SEED,
             parse_settings(self.param, "--param"),
             chosen_users(self.users, self.seed, self.population),
         )
-        best = optimum(make(self.task, **parameters), self.policies)
+        problem = make(self.task, **parameters)
+        for num_policies in self.policies:  # all of them, before the first takes its minutes
+            problem.check_budget(num_policies)
+        found = [optimum(problem, num_policies) for num_policies in self.policies]
         if self.json:
-            print_json(best.to_dict())
+            results = [best.to_dict() for best in found]
+            print_json(results[0] if len(results) == 1 else results)
+        elif len(found) == 1:
+            print(*_lines(found[0]), sep="\n")
         else:
-            print(*_lines(best), sep="\n")
+            print(*_table(found), sep="\n")
+
+
+def _table(found: Sequence["Optimum"]) -> list[str]:
+    """A line a budget: what is best, and what that is more than with the budget before it."""
+    lines = [f"{'policies':>8}  {'welfare':>9}  {'gained':>9}  kind"]
+    before = None
+    for best in found:
+        gained = "" if before is None else f"{best.welfare - before:+.4f}"
+        lines.append(f"{best.num_policies:8}  {best.welfare:9.4f}  {gained:>9}  {best.kind}")
+        before = best.welfare
+    return lines
 
 
 def _lines(best: "Optimum") -> list[str]:
