@@ -84,6 +84,15 @@ def test_an_ant_goes_on_its_way_though_it_falls_and_aims_lower():
     assert ant.method_settings == {"warm_up": 100}
 
 
+def test_only_an_ant_with_our_settings_sees_starts_more_often():
+    short = {
+        (task, name): make_config(handful.make(task), 2, "em", name).ppo.short_episodes
+        for task in ("ant", "walker2d")
+        for name in ("fast", "paper")
+    }
+    assert {asked: steps for asked, steps in short.items() if steps} == {("ant", "fast"): 200}
+
+
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
