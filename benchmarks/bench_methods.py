@@ -1,16 +1,17 @@
 """What the default method costs beside plain EM: CPU time of an update, in turns on one core.
 
-Resource Gathering with the preset `fast`. Both train for the same number of updates first, so that
-there are elites to imitate and an archive to search. CPU seconds are what other programs on the
-machine hardly change, and each number is the median over the turns.
+The preset `fast`. Both train for the same number of updates first; on Resource Gathering it takes
+some until there are elites to imitate and an archive to search. CPU seconds are what other programs
+on the machine hardly change, and each number is the median over the turns. Robots take minutes.
 
     python benchmarks/bench_methods.py [--policies 1,3,10,25] [--rounds 9] [--json]
+    python benchmarks/bench_methods.py --task ant --policies 5 --before 20
 """
 
 import json
 import statistics
 import time
-from functools import partial
+from contextlib import ExitStack
 
 from turns import parser, stay_on_one_core, take_turns
 
@@ -22,22 +23,19 @@ from handful.problem import make  # noqa: E402
 from handful.training.auto import AUTO  # noqa: E402
 from handful.training.config import make_config  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
-from handful.training.step import Setting, train_step  # noqa: E402
+from handful.training.stepper import open_stepper  # noqa: E402
 
 METHODS = ("em", AUTO)
-UPDATES_BEFORE = 70
 UPDATES_A_TURN = 20
 
 
-def turn(method: str, num_policies: int):
+def turn(task: str, method: str, num_policies: int, before: int, opened: ExitStack):
     """A function that trains for a while; CPU seconds of an update."""
-    problem = make("resource-gathering")
+    problem = make(task)
     config = make_config(problem, num_policies, method, "fast", steps=1_000_000)
-    step = jax.jit(
-        partial(train_step, setting=Setting(problem, config, mesh=None)), donate_argnums=0
-    )
+    step = opened.enter_context(open_stepper(problem, config, mesh=None))
     state = init_state(problem, config)
-    for _ in range(UPDATES_BEFORE):
+    for _ in range(before):
         state, _ = step(state)
 
     def measure() -> float:
@@ -53,12 +51,18 @@ def turn(method: str, num_policies: int):
 
 def main() -> None:
     command = parser(__doc__, rounds=9)
+    command.add_argument("--task", default="resource-gathering")
     command.add_argument("--policies", default="1,3,10,25")
+    command.add_argument("--before", type=int, default=70, help="updates before the first turn")
     arguments = command.parse_args()
     results = []
     for num_policies in map(int, arguments.policies.split(",")):
-        turns = {method: turn(method, num_policies) for method in METHODS}
-        seconds = take_turns(turns, arguments.rounds)
+        with ExitStack() as opened:
+            turns = {
+                method: turn(arguments.task, method, num_policies, arguments.before, opened)
+                for method in METHODS
+            }
+            seconds = take_turns(turns, arguments.rounds)
         median = {method: statistics.median(values) for method, values in seconds.items()}
         results.append({"policies": num_policies, "seconds": median})
         if not arguments.json:
