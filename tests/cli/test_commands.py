@@ -73,7 +73,7 @@ def test_optimum_speaks_json_and_english(tmp_path):
 
 
 def test_optimum_shows_what_larger_budgets_would_bring(tmp_path):
-    """Two tiles: there and back is two steps for both, who lives at the start could have one."""
+    """Two tiles: a walk to both takes two steps, one that stays at the start takes one."""
     arguments = ["optimum", "resource-gathering", "--policies", 1, 2]
     arguments += ["--param", "height=1", "--param", "width=2"]
     lines = handful(*arguments, cwd=tmp_path).stdout.splitlines()

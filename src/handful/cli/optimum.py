@@ -45,7 +45,7 @@ class OptimumCommand:
     """The users themselves: a CSV or Parquet file, one row a user; the task says which columns."""
 
     json: bool = False
-    """Print JSON instead."""
+    """Print JSON instead: with several budgets a list, in their order."""
 
     def run(self) -> None:
         """Solve and print."""

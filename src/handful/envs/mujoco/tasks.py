@@ -99,7 +99,7 @@ def _robot_settings(num_policies: int, preset: str) -> dict[str, float]:
 
 
 def _ant_settings(num_policies: int, preset: str) -> dict[str, float]:
-    """As for every robot, and ``fast`` sees more starts: ants lose whole episodes at them."""
+    """As for every robot; ``fast`` cuts half of the episodes short: ants fell soon after starts."""
     settings = _robot_settings(num_policies, preset)
     return settings | ({"short_episodes": 200} if preset == "fast" else {})
 
