@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-slow test-gymnax check format bench clean
+.PHONY: help install run study test test-slow test-gymnax check format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -37,6 +37,15 @@ run: $(INSTALLED) ## train five policies for 25 users and write a report: a minu
 	$(BIN)/handful train resource-gathering --policies 5 --method em --preset fast --seed 1 --steps 1000000 --out $(FIRST_RUN)
 	@test -f $(FIRST_RUN)/report.html || $(BIN)/handful report $(FIRST_RUN)
 	@echo "Open $(FIRST_RUN)/report.html"
+
+# All that docs/study.md rests on. Finished runs are skipped, also those that only the tables in results/ know of.
+STUDIES := resource-gathering robots-fast robots-auto robots ablations
+
+study: $(INSTALLED) ## run what is left of the whole study, then draw its tables and figures: from nothing, days on two cores
+	@set -e; for study in $(STUDIES); do $(BIN)/handful sweep studies/$$study.yaml; done
+	$(BIN)/python studies/attainable.py
+	$(BIN)/handful figures
+	$(BIN)/handful leaderboard
 
 # The tests of `handful render` need OpenGL without a screen, which pip cannot install.
 GL := $(VENV)/.gl
