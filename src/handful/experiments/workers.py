@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import TracebackType
 
 from handful.devices import keep_compiled_programs, share_cores, use_cores
 from handful.experiments.attempts import attempt
@@ -64,12 +63,7 @@ class Crew:
     def __enter__(self) -> "Crew":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let everybody end; a run that is still going on saves its state first."""
         for worker in self._workers:
             if worker.request is not None and worker.process.pid is not None:

@@ -35,7 +35,7 @@ class Stepper(Protocol):
 
     def __enter__(self) -> "Stepper": ...
 
-    def __exit__(self, *error: object) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def __call__(self, state: TrainState) -> tuple[TrainState, StepMetrics]:
         """One iteration of training."""
@@ -66,7 +66,7 @@ class CompiledStepper:
     def __enter__(self) -> "CompiledStepper":
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         return None
 
     def __call__(self, state: TrainState) -> tuple[TrainState, StepMetrics]:
@@ -97,7 +97,7 @@ class HostStepper:
     def __enter__(self) -> "HostStepper":
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._drop_what_is_ahead()
         self._open.close()
 
