@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from handful.cli.figures import Figures
 from handful.reports.study.blocks import filled
 from handful.reports.study.board import leaderboard_page, our_rows, studies_under
 from handful.reports.study.claims import CLAIMS
@@ -51,9 +52,15 @@ def test_figures_are_drawn_from_the_committed_tables(collection, kind):
     assert stored == expected, "run 'handful figures'"
 
 
-def test_tables_of_the_study_are_those_of_the_data(collection):
-    text = (ROOT / "docs" / "study.md").read_text()
+@pytest.mark.parametrize("page", Figures().pages, ids=lambda page: page.name)
+def test_tables_of_pages_are_those_of_the_data(collection, page):
+    text = (ROOT / page).read_text()
+    assert "<!-- begin" in text
     assert filled(text, collection) == text, "run 'handful figures'"
+
+
+def test_the_study_has_every_claim():
+    text = (ROOT / "docs" / "study.md").read_text()
     for claim in CLAIMS:
         assert f"| {claim.section} | {claim.text} |" in text
 

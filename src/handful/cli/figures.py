@@ -22,7 +22,7 @@ class Figures:
     out: Path | None = None
     """Where to write; by default 'figures' in the folder of results."""
 
-    pages: tuple[Path, ...] = (Path("docs/study.md"),)
+    pages: tuple[Path, ...] = (Path("docs/study.md"), Path("README.md"))
     """Pages whose generated tables are filled in, if they are there."""
 
     pdf: bool = False

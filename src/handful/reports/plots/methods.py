@@ -34,6 +34,8 @@ _LOOKS = {
 }
 """In the order of legends: the paper's methods, then ours."""
 
+PAPER_METHODS = ("em", "end-to-end", "cluster", "random")
+
 _OTHER_MARKERS = "hp8<>"
 _SUFFIX_DASHES = (2.2, 1.1)
 """Of a method whose label says that its settings are others."""

@@ -11,10 +11,16 @@ from pathlib import Path
 from handful.errors import HandfulError
 from handful.reports.study.claims import claims_table
 from handful.reports.study.collection import Collection
-from handful.reports.study.tables import Table, improvement_table, welfare_table
+from handful.reports.study.tables import (
+    Table,
+    improvement_table,
+    summary_table,
+    welfare_table,
+)
 from handful.runs import write_text
 
 BLOCKS: Mapping[str, Callable[[Collection], Table | None]] = {
+    "summary": summary_table,
     "claims": claims_table,
     "welfare": welfare_table,
     "improvement": improvement_table,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from handful.reports.plots.methods import PAPER_METHODS, method_of
 from handful.reports.statistics import (
     Estimate,
     estimate_improvement,
@@ -43,6 +44,31 @@ def welfare_table(collection: Collection) -> Table:
         "where ≤ is written.",
         ("task", "k", "n", "method", "seeds", "welfare", "IQM", "worst user", "%", "IQM, %"),
         [_welfare_row(cell) for cell in collection.cells],
+    )
+
+
+def summary_table(collection: Collection) -> Table | None:
+    """A row a task and budget: the paper's methods with its settings beside `auto`, in percent.
+
+    None where no row of the collection has an optimum or a bound.
+    """
+    budgets = dict.fromkeys((cell.task, cell.policies, cell.users) for cell in collection.cells)
+    rows = []
+    for task, policies, users in budgets:
+        cells = [cell for cell in collection.of(task, policies=policies) if cell.users == users]
+        shown = [_most_seeds([c for c in cells if c.label == name]) for name in PAPER_METHODS]
+        shown.append(_most_seeds([c for c in cells if method_of(c.label) == "auto"]))
+        if any(shown):
+            row = [task, str(policies), f"{users:,}", _best_possible(cells)]
+            rows.append([*row, *map(_percent, shown)])
+    if not rows:
+        return None
+    return Table(
+        "Summary",
+        "Mean ± standard error over seeds, in percent of the optimum or of the upper bound, and in "
+        "brackets the number of seeds.",
+        ("task", "k", "n", "100 % is", *(f"`{name}`" for name in (*PAPER_METHODS, "auto"))),
+        rows,
     )
 
 
@@ -100,6 +126,24 @@ def _welfare_row(cell: Cell) -> list[str]:
         f"{plus_minus(*mean_and_error(cell.percent))} of {limit}{number(cell.optimum or 0)}",
         interval(estimate_iqm([cell.percent])) if has_interval else "–",
     ]
+
+
+def _most_seeds(cells: Sequence[Cell]) -> Cell | None:
+    known = [cell for cell in cells if len(cell.percent) == len(cell.welfare)]
+    return max(known, key=lambda cell: (cell.steps, len(cell.seeds)), default=None)
+
+
+def _best_possible(cells: Sequence[Cell]) -> str:
+    exact = [cell.optimum for cell in cells if cell.optimum_kind == "exact" and cell.optimum]
+    return f"the optimum, {number(exact[0])}" if exact else "a bound"
+
+
+def _percent(cell: Cell | None) -> str:
+    if cell is None:
+        return "–"
+    mean, stderr = mean_and_error(cell.percent)
+    error = "" if stderr is None else f" ± {stderr:.1f}"
+    return f"{mean:.1f}{error} ({len(cell.seeds)})"
 
 
 def _improvement_row(collection: Collection, task: str, first: str, other: str) -> list[str] | None:

@@ -1,0 +1,50 @@
+"""Tables of a study, from rows made by hand."""
+
+from handful.reports.study.collection import read_collection
+from handful.reports.study.tables import summary_table
+from tests.reports.study.results import run_row, write_results
+
+
+def summary(tmp_path, rows):
+    write_results(tmp_path / "t", rows)
+    return summary_table(read_collection(tmp_path))
+
+
+def test_a_summary_has_the_papers_methods_and_ours_in_percent(tmp_path):
+    table = summary(
+        tmp_path,
+        [
+            run_row("t", "em", 5, 0, 10.0),
+            run_row("t", "em", 5, 1, 12.0),
+            run_row("t", "cluster", 5, 0, 4.0),
+            run_row("t", "planned-em", 5, 0, 39.0),
+            run_row("t", "auto", 5, 0, 30.0),
+            run_row("t", "auto", 2, 0, 20.0, optimum_kind="exact"),
+            run_row("t", "planned-em", 9, 0, 39.0),  # nothing to compare it with
+        ],
+    )
+    assert table is not None
+    assert table.header[4:] == ("`em`", "`end-to-end`", "`cluster`", "`random`", "`auto`")
+    assert table.rows == [
+        ["t", "2", "100", "the optimum, 40.00", "–", "–", "–", "–", "50.0 (1)"],
+        ["t", "5", "100", "a bound", "27.5 ± 2.5 (2)", "–", "10.0 (1)", "–", "75.0 (1)"],
+    ]
+
+
+def test_a_summary_takes_the_longer_runs_and_keeps_numbers_of_users_apart(tmp_path):
+    table = summary(
+        tmp_path,
+        [
+            run_row("t", "em", 5, 0, 10.0),
+            run_row("t", "em", 5, 0, 20.0, steps=4000, digest="longer"),
+            run_row("t", "em", 5, 0, 30.0, users=1000, digest="more"),
+        ],
+    )
+    assert table is not None
+    shown = [(row[2], row[4]) for row in table.rows]
+    assert shown == [("100", "50.0 (1)"), ("1,000", "75.0 (1)")]
+
+
+def test_without_an_optimum_there_is_no_summary(tmp_path):
+    nothing = {"optimum": None, "optimum_kind": None, "percent_of_optimum": None}
+    assert summary(tmp_path, [run_row("t", "em", 5, 0, 10.0, **nothing)]) is None
