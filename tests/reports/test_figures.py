@@ -12,7 +12,11 @@ from handful.envs.resource_gathering import ResourceGathering
 from handful.palette import policy_colour
 from handful.reports.figures import pictures, write_time_figure, write_welfare_figure
 from handful.reports.grid import grid_of, users_are_tiles, walks_of
-from handful.reports.plots.budget import WelfareRow
+from handful.reports.plots.budget import (
+    WelfareRow,
+    draw_welfare_against_budget,
+    starts_at_zero,
+)
 from handful.reports.plots.curves import Reference, draw_users, draw_welfare
 from handful.reports.plots.served import TableOrder, draw_returns
 from handful.reports.plots.style import policy_dashes
@@ -145,6 +149,28 @@ def test_welfare_against_the_budget(tmp_path):
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert paths[2].read_bytes().startswith(b"\x89PNG")
     write_welfare_figure(rows, {}, tmp_path / "no-optimum.svg")
+
+
+def test_methods_of_one_budget_stand_apart_above_zero_under_the_bound(axis):
+    rows = [WelfareRow("em", 5, 30.0, 1.0), WelfareRow("random", 5, 29.0, 1.0)]
+    draw_welfare_against_budget(axis, rows, {5: 40.0}, "upper bound")
+    left, right = axis.get_xlim()
+    assert axis.get_ylim()[0] == 0
+    bound = next(line for line in axis.lines if line.get_label() == "upper bound")
+    np.testing.assert_allclose(bound.get_xdata(), [left, right])
+    np.testing.assert_allclose(bound.get_ydata(), 40)
+    first, second = (bar.lines[0].get_xdata()[0] for bar in axis.containers)
+    assert np.log(second / first) > np.log(right / left) / 5
+    assert left < first < 5 < second < right
+
+
+@pytest.mark.parametrize(
+    ("welfare", "expected"),
+    [([60.0, 80.0], False), ([30.0, 80.0], True), ([-1.0, 80.0], False), ([], False)],
+)
+def test_zero_is_shown_where_it_is_near(welfare, expected):
+    rows = [WelfareRow("em", k, value, 0.0) for k, value in enumerate(welfare, 1)]
+    assert starts_at_zero(rows) == expected
 
 
 def test_figures_are_svg_without_date_and_leave_the_global_style_alone(tmp_path, grid_run):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import log10
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
@@ -13,7 +14,7 @@ _DODGE = 0.012
 """Methods at the same k stand this far apart, in decades, so that error bars can be told apart."""
 
 _ROOM = 1.35
-"""Beside a single k, as a factor: else its methods would be spread over the whole width."""
+"""Beside a single k, as a factor."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,17 @@ def draw_welfare_against_budget(
     The lines are labelled for a legend, which the figure has room for outside the axis.
     """
     rows = list(rows)
+    ticks = sorted({row.num_policies for row in rows} | set(optimum))
+    methods = list(dict.fromkeys(row.method for row in rows))
     if optimum:
-        budgets = sorted(optimum)
         name = "optimum (exact)" if optimum_kind == "exact" else optimum_kind
-        # Of a single budget there is no line: it would be a level for every k.
+        budgets = sorted(optimum)
+        levels = [optimum[k] for k in budgets]
+        if len(ticks) == 1:  # there is no other k that a line across the axis could be taken for
+            budgets, levels = [ticks[0] / _ROOM, ticks[0] * _ROOM], levels * 2
         axis.plot(
             budgets,
-            [optimum[k] for k in budgets],
+            levels,
             color=INK,
             linestyle=(0, (5, 3)),
             marker="_" if len(budgets) == 1 else None,
@@ -61,10 +66,9 @@ def draw_welfare_against_budget(
             linewidth=0.9 * line_width,
             label=name,
         )
-    methods = list(dict.fromkeys(row.method for row in rows))
     for i, method in enumerate(methods):
         points = sorted((r for r in rows if r.method == method), key=lambda r: r.num_policies)
-        shift = 10 ** (_DODGE * (i - (len(methods) - 1) / 2))
+        shift = 10 ** (_dodge(len(methods), len(ticks)) * (i - (len(methods) - 1) / 2))
         look = method_look(method)
         axis.errorbar(
             [r.num_policies * shift for r in points],
@@ -78,11 +82,27 @@ def draw_welfare_against_budget(
             capsize=0.5 * marker_size,
             label=method,
         )
-    ticks = sorted({row.num_policies for row in rows} | set(optimum))
     axis.set_xscale("log")
     axis.set_xticks(ticks, [str(k) for k in ticks])
     axis.xaxis.set_minor_locator(NullLocator())
     if len(ticks) == 1:
         axis.set_xlim(ticks[0] / _ROOM, ticks[0] * _ROOM)
+    if starts_at_zero(rows):
+        axis.set_ylim(bottom=0)
     axis.set_xlabel("policies k")
     axis.set_ylabel("welfare (mean return of a user)")
+
+
+def starts_at_zero(rows: Iterable[WelfareRow]) -> bool:
+    """Whether the axis does: where heights are compared at one k, or zero is near anyway."""
+    rows = list(rows)
+    lows = [row.welfare - row.stderr for row in rows]
+    if not rows or min(lows) < 0:
+        return False
+    is_near = min(lows) < max(row.welfare for row in rows) / 2
+    return is_near or len({row.num_policies for row in rows}) == 1
+
+
+def _dodge(methods: int, budgets: int) -> float:
+    # With one budget there is room: methods share the middle half of the axis.
+    return _DODGE if budgets > 1 else log10(_ROOM) / max(methods, 2)

@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from handful.reports.plots.budget import WelfareRow, draw_welfare_against_budget
+from handful.reports.plots.budget import (
+    WelfareRow,
+    draw_welfare_against_budget,
+    starts_at_zero,
+)
 from handful.reports.statistics import mean_and_error
 from handful.reports.study.collection import Cell, Collection
 from handful.reports.study.figure import StudyFigure
@@ -132,8 +136,10 @@ def _label(axis: Axes, panel: Panel, is_alone: bool) -> None:
     axis.set_ylabel("")
     axis.set_xlim(min(budgets) / 1.35, max(budgets) * 1.35)
     if panel.kind == PERCENT_LINE:
-        lowest = min(row.welfare - row.stderr for row in panel.rows)
-        axis.set_ylim(min(lowest - 0.08 * (100 - lowest), 90), 101.5)
+        axis.set_ylim(top=101.5)
+        if not starts_at_zero(panel.rows):
+            lowest = min(row.welfare - row.stderr for row in panel.rows)
+            axis.set_ylim(bottom=min(lowest - 0.08 * (100 - lowest), 90))
     if not is_alone:
         axis.set_title(task_title(panel.task))
 
