@@ -34,7 +34,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 run: $(INSTALLED) ## train five policies for 25 users and write a report: a minute and a half
 	rm -rf $(FIRST_RUN)
-	$(BIN)/handful train resource-gathering --policies 5 --method em --preset fast --seed 1 --steps 1000000 --out $(FIRST_RUN)
+	$(BIN)/handful train resource-gathering --policies 5 --preset fast --seed 1 --steps 1000000 --out $(FIRST_RUN)
 	@test -f $(FIRST_RUN)/report.html || $(BIN)/handful report $(FIRST_RUN)
 	@echo "Open $(FIRST_RUN)/report.html"
 
