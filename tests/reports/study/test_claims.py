@@ -19,7 +19,7 @@ from handful.reports.study.verdicts import (
     largest_share,
     overall,
 )
-from tests.reports.study.results import run_row, write_results
+from tests.reports.study.results import run_row, user_rows, write_results
 
 
 def cells(tmp_path, **welfare):
@@ -96,3 +96,17 @@ def test_robots_against_random(tmp_path):
     verdicts = {row[1]: row[-1] for row in claims_table(read_collection(tmp_path)).rows}
     claim = "EM and end-to-end outperform the random assignment on all robots."
     assert verdicts[claim] == "reproduced, as far as it was run"
+
+
+@pytest.mark.parametrize(
+    ("largest", "verdict"), [([60, 70], "reproduced"), ([60, 40], "partly"), ([30, 40], NO)]
+)
+def test_groups_are_judged_run_by_run(tmp_path, largest, verdict):
+    rows = [run_row("half-cheetah", "cluster", 5, seed, 10.0) for seed in range(2)]
+    users = []
+    for row, count in zip(rows, largest, strict=True):
+        others = [1 + i % 4 for i in range(100 - count)]
+        users += user_rows(row["digest"], [0] * count + others, [0.04 * i for i in range(100)])
+    write_results(tmp_path / "t", rows, users=users)
+    verdicts = {row[1]: row[-1] for row in claims_table(read_collection(tmp_path)).rows}
+    assert verdicts["Clustering lumps the majority into one group."] == verdict

@@ -188,7 +188,7 @@ def _higher(
 def _of_groups(
     labels: Sequence[str], measure: Callable[[Served], float], unit: str, low: float, high: float
 ) -> Callable[[Collection], Finding]:
-    """Whether a measure of who is served by whom is within limits, on HalfCheetah with k = 5."""
+    """Whether a measure of who is served by whom is within limits: HalfCheetah's runs, k = 5."""
 
     def judge(collection: Collection) -> Finding:
         words, verdicts = [], []
@@ -198,8 +198,8 @@ def _of_groups(
             if runs:
                 values = [measure(one) for one in runs]
                 words.append(f"{label}: {', '.join(number(value) for value in values)} {unit}")
-                verdicts.append(YES if low <= np.mean(values) <= high else NO)
-        return Finding("; ".join(words) or "–", overall(verdicts, len(verdicts) == len(labels)))
+                verdicts += [YES if low <= value <= high else NO for value in values]
+        return Finding("; ".join(words) or "–", overall(verdicts, len(words) == len(labels)))
 
     return judge
 
