@@ -12,10 +12,11 @@ from handful.errors import HandfulError
 from handful.palette import policy_colour
 from handful.reports.plots.methods import method_look
 from handful.reports.plots.speeds import draw_target_histogram
+from handful.reports.study.assignments import assignments_figure
 from handful.reports.study.collection import read_collection
 from handful.reports.study.figure import stored_identifier
 from handful.reports.study.figures import general_figures, paper_figures, write_figures
-from tests.reports.study.results import run_row, small_study, write_results
+from tests.reports.study.results import run_row, small_study, user_rows, write_results
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,26 @@ def test_methods_are_told_apart_without_colour():
     assert len({look.colour for look in looks}) == len(names)
     assert method_look("em, fast").dashes
     assert not method_look("em").dashes
+
+
+def test_histograms_are_of_the_seed_that_most_methods_have(tmp_path):
+    kept = {"em": [1, 2], "random": [0, 1], "cluster": [1], "auto": [2]}
+    rows = [run_row("hopper", name, 5, seed, 1.0) for name in kept for seed in kept[name]]
+    targets = [0.1 * i for i in range(10)]
+    users = [
+        user
+        for row in rows
+        for user in user_rows(row["digest"], [i % 5 for i in range(10)], targets)
+    ]
+    write_results(tmp_path / "t", rows, users=users)
+    figure = assignments_figure(read_collection(tmp_path), ["hopper"], "assignments")
+    assert figure is not None
+    seeds = {label: seed for _, label, seed, _, _ in figure.data}
+    assert seeds == {"em": 1, "random": 1, "cluster": 1, "auto": 2}
+    assert "Hopper, auto: seed 2" in figure.caption
+    # Where users differ, each histogram says whose they are.
+    labels = [axis.get_ylabel() for axis in figure.build().axes]
+    assert labels == ["seed 1", "seed 1", "seed 1", "seed 2"]
 
 
 def test_histogram_counts_every_user_once():
