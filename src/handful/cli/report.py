@@ -24,8 +24,6 @@ class Report:
 
     def run(self) -> None:
         """Write, and say where."""
-        from handful.reports.dossier import write_report
-
         if self.path.suffix in STUDY_SUFFIXES:
             print(_write_for_study(self.path))
         elif (self.path / "config.json").is_file() or not any(self.path.glob("*.parquet")):
