@@ -1,6 +1,6 @@
 """The runs of several studies together, as the figures and the claims look at them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,8 +99,7 @@ class Collection:
 
     def one(self, task: str, label: str, policies: int) -> Cell | None:
         """The cell with the most transitions a policy, and then the most seeds, if there is one."""
-        found = self.of(task, label, policies)
-        return max(found, key=lambda cell: (cell.steps, len(cell.seeds)), default=None)
+        return most_complete(self.of(task, label, policies))
 
     def curves_of(self, cell: Cell) -> Iterator[tuple[NumpyArray, NumpyArray, NumpyArray]]:
         """Transitions, seconds and welfare [U] of each run whose curve was kept."""
@@ -123,6 +122,11 @@ class Collection:
         rows = self.walks.filter(digest=digest)
         walks = rows.partition_by("policy", maintain_order=True)
         return [walk.select("row", "column").to_numpy().astype(int) for walk in walks]
+
+
+def most_complete(cells: Iterable[Cell]) -> Cell | None:
+    """The one with the most transitions a policy, and then the most seeds, if there is any."""
+    return max(cells, key=lambda cell: (cell.steps, len(cell.seeds)), default=None)
 
 
 def collect(studies: Mapping[str, StudyResults], suffixes: Mapping[str, str]) -> Collection:

@@ -10,7 +10,7 @@ from handful.reports.statistics import (
     estimate_iqm,
     mean_and_error,
 )
-from handful.reports.study.collection import Cell, Collection
+from handful.reports.study.collection import Cell, Collection, most_complete
 from handful.reports.words import number
 
 
@@ -56,8 +56,9 @@ def summary_table(collection: Collection) -> Table | None:
     rows = []
     for task, policies, users in budgets:
         cells = [cell for cell in collection.of(task, policies=policies) if cell.users == users]
-        shown = [_most_seeds([c for c in cells if c.label == name]) for name in PAPER_METHODS]
-        shown.append(_most_seeds([c for c in cells if method_of(c.label) == "auto"]))
+        known = [cell for cell in cells if len(cell.percent) == len(cell.welfare)]
+        shown = [most_complete(c for c in known if c.label == name) for name in PAPER_METHODS]
+        shown.append(most_complete(c for c in known if method_of(c.label) == "auto"))
         if any(shown):
             row = [task, str(policies), f"{users:,}", _best_possible(cells)]
             rows.append([*row, *map(_percent, shown)])
@@ -126,11 +127,6 @@ def _welfare_row(cell: Cell) -> list[str]:
         f"{plus_minus(*mean_and_error(cell.percent))} of {limit}{number(cell.optimum or 0)}",
         interval(estimate_iqm([cell.percent])) if has_interval else "–",
     ]
-
-
-def _most_seeds(cells: Sequence[Cell]) -> Cell | None:
-    known = [cell for cell in cells if len(cell.percent) == len(cell.welfare)]
-    return max(known, key=lambda cell: (cell.steps, len(cell.seeds)), default=None)
 
 
 def _best_possible(cells: Sequence[Cell]) -> str:
