@@ -107,6 +107,10 @@ def test_an_episode_is_worth_what_it_adds_or_nearly_adds():
     np.testing.assert_allclose(at_first, EPISODES.sum(axis=1))
 
 
+def test_a_run_too_short_for_its_rounds_has_one_also_without_settling():
+    assert EliteEM(rounds=2, exploring=0.5, settling=0).interventions(3, 2) == ()
+
+
 def test_many_users_are_judged_for_by_a_sample_and_all_are_served():
     users = 2000
     coefficients = jnp.asarray(np.random.default_rng(0).dirichlet(np.ones(4), users))

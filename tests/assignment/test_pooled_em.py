@@ -111,6 +111,12 @@ def test_after_one_of_each_kind_come_rounds_of_the_kind_that_added_more():
     assert rounds_of(PooledEM(rounds=9, frontier=False), [pool[:1], pool[:2]]) == ["fresh"] * 2
 
 
+def test_the_third_round_is_fresh_however_much_the_second_added():
+    """Each round pools several moments, and the first adds to nothing: that is no measure."""
+    for pool in ([[-9, -9], [-8, -9], [-1, -2], [-1, -2]], [[1, 2], [1, 2], [8, 9], [8, 9]]):
+        assert rounds_of(PooledEM(rounds=9), [pool[:2], pool]) == ["frontier", "fresh"]
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

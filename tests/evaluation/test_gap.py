@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from handful.envs.mujoco.targets import SpeedReward, speed_seekers
-from handful.envs.resource_gathering import ResourceGathering
+from handful.envs.resource_gathering import ResourceGathering, TileRewards, tile_owners
 from handful.envs.tables import tabular_problem
 from handful.errors import HandfulError
 from handful.evaluation.gap import measure_gap, optimum
@@ -22,6 +24,22 @@ def test_other_users_of_the_grid_have_none():
     population = Population.identity(4, lambda outcome: outcome.visited.astype(float))
     with pytest.raises(HandfulError, match="Neither an exact optimum nor a bound is known"):
         optimum(RMDP(grid, population), 1)
+
+
+def test_owners_of_tiles_who_are_not_all_alike_have_none():
+    problem = make("resource-gathering", height=2, width=2)
+    owners = problem.population
+    for population in (
+        replace(owners, coefficients=2 * owners.coefficients),
+        Population.identity(3, TileRewards((0, 1, 2))),
+    ):
+        with pytest.raises(HandfulError, match="Neither an exact optimum nor a bound is known"):
+            optimum(replace(problem, population=population), 1)
+
+
+def test_owners_of_tiles_have_it_whatever_the_problem_is_called():
+    grid = ResourceGathering(2, 2)
+    assert optimum(RMDP(grid, tile_owners(grid)), 1).welfare == 96.0
 
 
 def test_an_unknown_problem_has_no_gap():

@@ -121,6 +121,14 @@ def test_every_policy_finds_the_best_for_its_own_mix(seed):
     np.testing.assert_allclose(np.sum(returns * mix, axis=1), everyone.max(axis=1), rtol=1e-4)
 
 
+def test_returns_are_without_the_discount_that_a_policy_learns_by():
+    """One state whose action pays 1 in each of three steps: 3, and 1 + 1/2 + 1/4 by discount."""
+    learner = learner_of(1, 2, 1)
+    model = Model(jnp.ones((1, 2, 1)), jnp.ones((1, 2, 1)), jnp.ones(1), horizon=3, discount=0.5)
+    np.testing.assert_allclose(counting.returns_of(model, learner.actor), 3.0)
+    np.testing.assert_allclose(counting.returns_of(model, learner.actor, 0.5), 1.75)
+
+
 def bandit():
     """Two arms that pay 1 and 0.5 and end the episode."""
     features = jnp.array([[[1.0], [0.5]]])

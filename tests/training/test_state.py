@@ -35,6 +35,17 @@ def test_policy_that_finished_nothing_keeps_its_mean():
     np.testing.assert_array_equal(updated.mean, [[7.0, 1.0], [5.0, 4.0]])
 
 
+def test_beside_discounted_means_a_table_keeps_plain_ones_also_of_who_finished_nothing():
+    table = ReturnTable.empty(2, 1, discounted=True)
+    totals, discounted = jnp.array([[30.0], [8.0]]), jnp.array([[6.0], [4.0]])
+    table = table.update(FinishedEpisodes(totals, jnp.array([3, 2]), discounted), MIXING)
+    np.testing.assert_allclose(table.mean, [[2.0], [2.0]])
+    np.testing.assert_allclose(table.undiscounted, [[10.0], [4.0]])
+    nothing = jnp.zeros((2, 1))
+    later = table.update(FinishedEpisodes(nothing, jnp.array([0, 0]), nothing), 1.0)
+    np.testing.assert_allclose(later.undiscounted, [[10.0], [4.0]])
+
+
 def test_mean_of_nothing_is_no_nan_and_no_mean_counts_as_zero():
     table = ReturnTable.empty(1, 2).update(finished(([0.0, 0.0], 0)), MIXING)
     np.testing.assert_array_equal(table.mean, 0.0)

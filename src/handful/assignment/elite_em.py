@@ -195,7 +195,7 @@ class EliteEM(AssignmentMethod):
     def _round_starts(self, num_updates: int) -> tuple[int, ...]:
         """The first update of each round; a single one where rounds would hardly be led."""
         length = int(self.exploring * num_updates / self.rounds)
-        if length < 3 * self.settling:
+        if length < max(3 * self.settling, 1):
             return (0,)
         return tuple(range(0, self.rounds * length, length))
 

@@ -87,6 +87,7 @@ class PooledEM(AssignmentMethod):
             start of a run, 1 as at its end. In each round they fall all the way.
     """
 
+    revision: ClassVar[int] = 1
     keeps_pool: ClassVar[bool] = True
     learner_settings: ClassVar[dict[str, Any]] = {"share_hidden": False}
 
@@ -126,7 +127,7 @@ class PooledEM(AssignmentMethod):
             importance=jnp.ones(num_users),
             is_frontier=jnp.zeros((), bool),
             gains=jnp.full(2, jnp.inf),
-            pool_welfare=jnp.zeros(()),
+            pool_welfare=jnp.asarray(-jnp.inf),  # of no policies
         )
 
     def _fresh(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
@@ -163,10 +164,7 @@ class PooledEM(AssignmentMethod):
         num_users, num_policies = state.em.served.shape
         chosen, _ = choose_policies(scene.pooled, num_policies)
         welfare = scene.pooled[chosen].max(axis=0).mean()
-        gains = state.gains
-        if len(scene.pooled) > num_policies:  # the first round adds to nothing
-            gains = gains.at[state.is_frontier.astype(int)].set(welfare - state.pool_welfare)
-
+        gains = state.gains.at[state.is_frontier.astype(int)].set(welfare - state.pool_welfare)
         neglect = _neglect(scene.pooled)
         is_frontier = self.frontier and not scene.is_last and bool(neglect.any())
         is_frontier = is_frontier and bool(gains[1] >= gains[0])

@@ -154,16 +154,27 @@ class ResourceGathering:
         return position[0] * self.width + position[1]
 
 
-def tile_owners(environment: ResourceGathering) -> Population:
-    """One user a tile that can be entered: ``100 - T`` if the closed tour visited it, else 0."""
-    cells = np.array(environment.open_cells)
+@dataclass(frozen=True)
+class TileRewards:
+    """What the owners of tiles earn: ``100 - T`` if the closed tour visited theirs, else 0.
 
-    def rewards(outcome: TourOutcome) -> Float[Array, " N"]:
+    Attributes:
+        cells: each user's tile, as an index in row-major order.
+    """
+
+    cells: tuple[int, ...]
+
+    def __call__(self, outcome: TourOutcome) -> Float[Array, " N"]:
+        """The rewards of one step."""
         worth = jnp.where(outcome.home, FULL_REWARD - outcome.steps, 0.0)
-        return worth * outcome.visited[cells]
+        return worth * outcome.visited[np.array(self.cells)]
 
-    labels = [f"tile-{cell // environment.width}-{cell % environment.width}" for cell in cells]
-    return Population.from_function(rewards, len(cells), labels)
+
+def tile_owners(environment: ResourceGathering) -> Population:
+    """One user a tile that can be entered."""
+    cells, width = environment.open_cells, environment.width
+    labels = [f"tile-{cell // width}-{cell % width}" for cell in cells]
+    return Population.from_function(TileRewards(cells), len(cells), labels)
 
 
 def make_resource_gathering(**parameters: Any) -> RMDP:

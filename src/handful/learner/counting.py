@@ -131,8 +131,13 @@ def likeliest_actions(actor: Actor) -> Int[Array, "K S"]:
 
 
 @in_full_precision
-def returns_of(model: Model, actor: Actor) -> Float[Array, "K D"]:
-    """What an episode of each policy's likeliest actions earns by the model, in features."""
+def returns_of(model: Model, actor: Actor, discount: float = 1.0) -> Float[Array, "K D"]:
+    """What an episode of each policy's likeliest actions earns by the model, in features.
+
+    Args:
+        discount: of what comes later: a policy may learn by another than it is judged by.
+    """
+    model = model._replace(discount=discount)
     return jnp.einsum("s,ksd->kd", model.starts, values_of(model, likeliest_actions(actor)))
 
 

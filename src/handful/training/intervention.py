@@ -196,7 +196,9 @@ def _placed(
         learner.critic_moments,
         networks.normalizer,
     )
-    return learner, ReturnTable(pick(pool.returns[rows], table.mean), is_pooled | table.seen)
+    plain = None if table.plain is None else pick(pool.returns[rows], table.plain)
+    mean = pick(pool.returns[rows], table.mean)
+    return learner, ReturnTable(mean, is_pooled | table.seen, plain)
 
 
 def _spread_out(actor: Actor, fresh: Actor) -> Actor:

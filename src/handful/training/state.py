@@ -27,29 +27,47 @@ class ReturnTable(eqx.Module):
     Attributes:
         mean: Phi, in the environment's units; undiscounted unless the run asks otherwise.
         seen: whether a policy has finished an episode at all; its first mean is taken as it is.
+        plain: beside a discounted mean the undiscounted one, by which moments of a run are
+            compared.
     """
 
     mean: Float[Array, "K D"]
     seen: Bool[Array, " K"]
+    plain: Float[Array, "K D"] | None = None
 
     @classmethod
-    def empty(cls, num_policies: int, num_features: int) -> "ReturnTable":
+    def empty(cls, num_policies: int, num_features: int, discounted: bool = False) -> "ReturnTable":
         """Zeros, nothing seen."""
-        return cls(jnp.zeros((num_policies, num_features)), jnp.zeros(num_policies, bool))
+        zeros = jnp.zeros((num_policies, num_features))
+        seen = jnp.zeros(num_policies, bool)
+        return cls(zeros, seen, jnp.zeros_like(zeros) if discounted else None)
 
-    def update(
-        self, finished: FinishedEpisodes, mixing: float, discounted: bool = False
-    ) -> "ReturnTable":
+    @property
+    def undiscounted(self) -> Float[Array, "K D"]:
+        """The means without discount, whether or not the table's own have one."""
+        return self.mean if self.plain is None else self.plain
+
+    def update(self, finished: FinishedEpisodes, mixing: float) -> "ReturnTable":
         """Mix in the mean return of the episodes that a batch finished, where it did any.
 
         A ``mixing`` of 1 takes the batch's mean alone.
         """
         any_finished = finished.count > 0
-        total = finished.discounted_return if discounted else finished.total_return
-        assert total is not None
-        batch_mean = total / jnp.maximum(finished.count, 1)[:, None]
         weight = jnp.where(any_finished, jnp.where(self.seen, mixing, 1.0), 0.0)[:, None]
-        return ReturnTable((1 - weight) * self.mean + weight * batch_mean, self.seen | any_finished)
+
+        def mixed(mean: Array, total: Array) -> Array:
+            batch_mean = total / jnp.maximum(finished.count, 1)[:, None]
+            return (1 - weight) * mean + weight * batch_mean
+
+        seen = self.seen | any_finished
+        if self.plain is None:
+            return ReturnTable(mixed(self.mean, finished.total_return), seen)
+        assert finished.discounted_return is not None
+        return ReturnTable(
+            mixed(self.mean, finished.discounted_return),
+            seen,
+            mixed(self.plain, finished.total_return),
+        )
 
 
 class TrainState(eqx.Module):
@@ -164,4 +182,8 @@ def init_policies(
     if learner.experience is not None and isinstance(collector, CollectorState):
         begun = learner.experience.begin(collector.observations)
         learner = dataclasses.replace(learner, experience=begun)
-    return learner, collector, ReturnTable.empty(config.num_policies, problem.num_features)
+    return (
+        learner,
+        collector,
+        ReturnTable.empty(config.num_policies, problem.num_features, discounted),
+    )

@@ -179,10 +179,15 @@ def _evaluate(
     """
     config = setting.config
     if model is None:
-        table = state.table.update(finished, config.return_mixing, config.discounted_table)
-        return table, state.table.update(finished, 1.0).mean
-    latest = returns_of(model, state.learner.actor) * setting.problem.return_scale
-    return ReturnTable(latest, jnp.ones_like(state.table.seen)), latest
+        table = state.table.update(finished, config.return_mixing)
+        return table, state.table.update(finished, 1.0).undiscounted
+    scale, actor = setting.problem.return_scale, state.learner.actor
+    seen = jnp.ones_like(state.table.seen)
+    latest = returns_of(model, actor) * scale
+    if not config.discounted_table:
+        return ReturnTable(latest, seen), latest
+    discounted = returns_of(model, actor, model.discount) * scale
+    return ReturnTable(discounted, seen, latest), latest
 
 
 def _improve(
