@@ -89,6 +89,19 @@ def test_a_loose_relaxation_is_left_to_the_integer_program():
         assert_is_optimal(values, num_policies)
 
 
+def test_prices_bound_each_row_by_its_own_worth():
+    """No choice with a row is above its bound, and the bounds of poor rows are below the best."""
+    gains = np.random.default_rng(3).random((40, 4))
+    gains[:10] *= 0.1
+    bounds = facility._price_bounds(gains, 3, 0.0)
+    totals = np.zeros(40)
+    for rows in combinations(range(40), 3):
+        total = gains[list(rows)].max(axis=0).sum()
+        totals[list(rows)] = np.maximum(totals[list(rows)], total)
+    assert (bounds >= totals - 1e-9).all()
+    assert bounds[:10].max() < totals.max()
+
+
 @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
 def test_the_unit_of_the_values_does_not_matter(unit):
     values = np.random.default_rng(0).normal(size=(12, 5))

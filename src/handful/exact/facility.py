@@ -177,8 +177,9 @@ def _price_bounds(gains: np.ndarray, num_policies: int, target: float) -> np.nda
         margins = np.maximum(gains - prices, 0.0)
         rho = margins.sum(axis=1)
         top = np.sort(rho)[-num_policies:]
-        # The best choice with a row is the row and the k - 1 best others.
-        bounds = prices.sum() + np.maximum(rho, top[0]) + top[1:].sum()
+        # The best choice with a row is the row and the k - 1 best others: all of `top` but its
+        # least, and the row itself in the least's place (or in its own, if it is one of them).
+        bounds = prices.sum() + np.minimum(rho, top[0]) + top[1:].sum()
         row_bounds = np.minimum(row_bounds, bounds)
         if row_bounds.max() <= target or bounds.max() - model <= 0.01 * _tolerance(num_users):
             break
