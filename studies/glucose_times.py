@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from handful.collect.episodes import make_player
-from handful.experiments.study import read_study
+from handful.experiments.study_file import read_study
 from handful.runs import RunFolder
 from handful.training.opening import load_run_state, open_run
 

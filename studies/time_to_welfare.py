@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from handful.experiments.study import read_study
+from handful.experiments.study_file import read_study
 from handful.reports.figures import write_time_figure
 from handful.reports.plots.time import Course, mean_course
 from handful.runs import RunFolder, write_text

@@ -1,7 +1,10 @@
 """Processes that die, with stand-ins for training."""
 
+import os
+
+from handful.devices import usable_cores
 from handful.experiments.local import MAX_DEATHS, run_all
-from tests.experiments.helpers import Log, die_at_first, die_of_seed_0, request_of
+from tests.experiments.helpers import Log, die_at_first, die_of_seed_0, request_of, tell_threads
 
 
 def test_a_run_that_kills_its_process_stops_none_of_the_others(tmp_path):
@@ -23,6 +26,17 @@ def test_a_run_goes_on_in_another_process(tmp_path):
     assert [outcome.error for outcome in outcomes] == [None, None]
     assert all(outcome.seconds == 1.0 for outcome in outcomes)
     assert log.events.count(("started", 0)) == log.events.count(("started", 1)) == 2
+
+
+def test_libraries_have_no_more_threads_than_a_process_has_cores(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    requests = [request_of(tmp_path)]
+    (outcome,) = run_all(requests, usable_cores(), Log(), {}, tell_threads)
+    assert outcome.seconds == 1.0
+    assert "OMP_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")  # the caller's word stands
+    (outcome,) = run_all(requests, usable_cores(), Log(), {}, tell_threads)
+    assert outcome.seconds == 3.0
 
 
 def test_known_runs_are_not_run(tmp_path):

@@ -1,36 +1,13 @@
-"""Study files: what they expand to, and what is wrong with bad ones."""
+"""What studies expand to."""
 
 import math
 from pathlib import Path
 
 import pytest
-import yaml
 
 from handful.assignment.em import ExpectationMaximization
-from handful.errors import HandfulError
-from handful.experiments.study import read_study
+from handful.experiments.study_file import read_study
 from tests.speeds import cruise_registered
-
-GOOD = {
-    "tasks": ["resource-gathering"],
-    "methods": ["em", "random"],
-    "policies": [1, 3],
-    "seeds": [0, 1, 2],
-    "steps": 4096,
-    "out": "runs",
-    "results": "results",
-}
-
-
-@pytest.fixture
-def study_file(tmp_path):
-    def write(**changes):
-        values = {k: v for k, v in {**GOOD, **changes}.items() if v is not None}
-        path = tmp_path / "study.yaml"
-        path.write_text(yaml.safe_dump(values))
-        return path
-
-    return write
 
 
 def test_every_combination_is_a_run_and_the_first_seeds_come_first(study_file):
@@ -48,47 +25,6 @@ def test_settings_reach_the_runs(study_file):
     for run in read_study(path).runs():
         assert run.config.ppo.num_epochs == 3
         assert run.config.method_settings == ({"warm_up": 7} if run.config.method == "em" else {})
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"seeds": None}, "lacks 'seeds'"),
-        ({"colour": "red"}, "unknown key 'colour'"),
-        ({"methods": "em"}, "'methods' must be a list"),
-        ({"policies": ["two"]}, "'policies' must be whole numbers"),
-        ({"steps": "many"}, "'steps' must be a whole number"),
-        ({"methods": ["emm"]}, "no assignment method named 'emm'"),
-        ({"policies": [26]}, "between 1 and the number of users"),
-        ({"tasks": ["gardening"]}, "no task named 'gardening'"),
-        ({"settings": {"speed": 1}}, "no setting named 'speed'"),
-        ({"settings": 3}, "'settings' must hold 'name: value' pairs"),
-        ({"method_settings": {"em": 3}}, "pairs for 'em' too"),
-        ({"training": {"speed": 1}}, "'training' has no setting 'speed'"),
-        ({"training": {"return_mixing": 7.0}}, "return_mixing must be above 0"),
-        ({"groups": {"a": {}}}, "'groups' must be a list"),
-        ({"groups": [{}]}, "group 1 must say what it asks for otherwise"),
-        ({"groups": [{"policies": [2]}, {"policies": 2}]}, "group 2, 'policies' must be a list"),
-        ({"groups": [{"out": "there"}]}, "group 1 cannot change 'out'"),
-        ({"groups": [{"steps": 8192}]}, "would share the folder"),
-        ({"variants": {"a": {"seed": 1}}}, "variant 'a' cannot change 'seed'"),
-        ({"variants": {"a b": {"steps": 1}}}, "'a b' is no name for a variant"),
-        ({"reuse": "a.parquet"}, "'reuse' must be a list"),
-    ],
-)
-def test_a_bad_study_is_one_sentence(study_file, changes, sentence):
-    with pytest.raises(HandfulError, match=sentence):
-        read_study(study_file(**changes)).runs()
-
-
-def test_a_file_that_is_not_yaml(tmp_path):
-    path = tmp_path / "study.yaml"
-    path.write_text("tasks: [unclosed")
-    with pytest.raises(HandfulError, match="not valid YAML"):
-        read_study(path)
-    path.write_text("just words")
-    with pytest.raises(HandfulError, match="list of 'key: value' lines"):
-        read_study(path)
 
 
 def test_every_seed_draws_its_own_users(study_file):
@@ -109,6 +45,21 @@ def test_a_study_may_keep_the_users(study_file):
 
 def test_a_task_with_users_of_its_own_knows_no_seed_of_theirs(study_file):
     assert all(run.parameters == {} for run in read_study(study_file()).runs())
+
+
+def test_users_from_a_file_are_known_by_who_they_are(study_file, tmp_path):
+    users = tmp_path / "users.csv"
+    digests = []
+    for target in (1.0, 2.0):
+        users.write_text(f"target\n{target}\n0.5\n")
+        path = study_file(
+            tasks=["cruise"],
+            policies=[1],
+            parameters={"cruise": {"population": str(users)}},
+        )
+        with cruise_registered():
+            digests.append(read_study(path).runs()[0].digest)
+    assert digests[0] != digests[1]
 
 
 def test_groups_ask_for_more_runs_and_none_twice(study_file):

@@ -9,7 +9,7 @@ from typing import Any
 
 from handful.training.config import TrainConfig
 
-CHOICES = ("preset", "settings", "method_settings", "training")
+CHOICES = ("preset", "settings", "method_settings", "training", "parameters")
 """Of a study, in which its groups may differ, and which a run's command names."""
 
 

@@ -91,7 +91,10 @@ def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
     pl = import_polars()
     count = pl.len().alias("seeds")
     means = [pl.col(name).mean() for name in MEASURES]
-    errors = [(pl.col(name).std() / pl.len().sqrt()).alias(f"{name}_stderr") for name in MEASURES]
+    errors = [
+        (pl.col(name).std() / pl.col(name).count().sqrt()).alias(f"{name}_stderr")
+        for name in MEASURES
+    ]
     worst = pl.col("welfare").min().alias("welfare_min")
     # Seeds that draw users of their own have optima of their own.
     optimum = [pl.col("optimum").mean(), pl.col("optimum_kind").first()]

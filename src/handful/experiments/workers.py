@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -21,6 +22,8 @@ from handful.experiments.requests import RunRequest
 
 Execute = Callable[[RunRequest, Callable[[], bool]], Outcome]
 """From a run, and what tells whether to stop, to how it ended."""
+
+THREADS = "OMP_NUM_THREADS"
 
 _stopping = threading.Event()
 """In a worker process: whether it was asked to stop."""
@@ -113,10 +116,28 @@ class Crew:
     def _hire(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._cores, self._execute))
-        process.start()
+        with _limit_threads(self._cores):
+            process.start()
         theirs.close()  # so that its death can be heard
         self._workers.append(_Worker(process, ours))
         return self._workers[-1]
+
+
+@contextmanager
+def _limit_threads(cores: int) -> Iterator[None]:
+    """Processes started here have no more threads than cores, unless the caller has said how many.
+
+    Numerical libraries read this once, while they are imported, which in a new process is before
+    any line of ours. The processes themselves fill the machine.
+    """
+    if THREADS in os.environ:
+        yield
+        return
+    os.environ[THREADS] = str(cores)
+    try:
+        yield
+    finally:
+        del os.environ[THREADS]
 
 
 def _cause(exit_code: int | None) -> str:
@@ -127,8 +148,6 @@ def _cause(exit_code: int | None) -> str:
 
 def _work(connection: Connection, cores: int, execute: Execute) -> None:
     """A worker process, from its first run to the last."""
-    # No more threads than a process has cores: the processes themselves fill the machine.
-    os.environ.setdefault("OMP_NUM_THREADS", str(cores))
     share_cores(cores)
     use_cores(cores)
     keep_compiled_programs()
