@@ -20,7 +20,7 @@ def test_rows_are_means_over_seeds(tmp_path):
     assert row["command"] == (
         "for seed in 0 1 2; do handful train half-cheetah --param users=100 --policies 5 "
         "--method em --preset paper --steps 2000 --seed $seed "
-        "--out runs/half-cheetah-em-k5-seed$seed; done"
+        "--out runs/half-cheetah-em-k5-n100-2000-seed$seed; done"
     )
 
 
@@ -50,6 +50,35 @@ def test_a_group_with_another_preset_has_it_in_its_name_and_command(tmp_path):
     assert "--method em --preset paper" in found["em"]
 
 
+def test_a_group_with_other_parameters_has_them_in_its_command(tmp_path):
+    rows = [run_row("t", "em", k, 0, 1.0) for k in (2, 50)]
+    manifest = small_manifest(rows, parameters={"t": {"users": 100}})
+    manifest["runs"][1]["parameters"] = {"t": {"users": 1000}}
+    write_results(tmp_path / "a", rows, manifest=manifest)
+    found = {
+        row["policies"]: row["command"] for row in our_rows(studies_under(tmp_path)).to_dicts()
+    }
+    assert "--param users=100 --policies 2" in found[2]
+    assert "--param users=1000 --policies 50" in found[50]
+
+
+def test_no_two_rows_keep_their_runs_in_the_same_folders(tmp_path):
+    rows = [run_row("t", method, 2, 0, 1.0) for method in ("em", "auto")]
+    for study, preset in (("a", "paper"), ("b", "fast")):
+        write_results(tmp_path / study, rows, manifest=small_manifest(rows, preset=preset))
+    folders = [
+        row["command"].split("--out ")[1] for row in our_rows(studies_under(tmp_path)).to_dicts()
+    ]
+    assert len(set(folders)) == 4
+
+
+def test_runs_that_the_manifest_does_not_know_yet_have_no_row(tmp_path):
+    """A killed sweep has written its table, not yet its manifest."""
+    rows = [run_row("t", "em", k, 0, 1.0) for k in (2, 3)]
+    write_results(tmp_path / "a", rows, manifest=small_manifest(rows[:1]))
+    assert our_rows(studies_under(tmp_path))["policies"].to_list() == [2]
+
+
 def test_a_variants_command_has_its_settings_and_its_methods_own_name(tmp_path):
     rows = [run_row("t", "em (slow-mixing)", 2, 0, 1.0)]
     manifest = small_manifest(rows)
@@ -64,7 +93,7 @@ def test_a_variants_command_has_its_settings_and_its_methods_own_name(tmp_path):
     assert row["command"] == (
         "for seed in 0; do handful train t --policies 2 --method em --method-set warm_up=0 "
         "--preset paper --run-set return_mixing=0.01 --steps 2000 --seed $seed "
-        "--out runs/t-em-k2-seed$seed-slow-mixing; done"
+        "--out runs/t-em-slow-mixing-k2-n100-2000-seed$seed; done"
     )
 
 

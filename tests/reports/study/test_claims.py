@@ -15,6 +15,7 @@ from handful.reports.study.verdicts import (
     against,
     explained,
     fastest_together,
+    is_alike,
     is_higher,
     largest_share,
     overall,
@@ -43,6 +44,27 @@ def test_two_standard_errors_decide(tmp_path):
     assert against(found["a"], 9.5) == YES
     assert against(found["a"], 11.9) == UNDECIDED
     assert against(found["a"], 12.1) == NO
+
+
+def test_means_are_alike_where_no_difference_counts(tmp_path):
+    found = cells(tmp_path, a=[9.0, 11.0], b=[11.0, 13.0], c=[14.0, 16.0], one=[10.0])
+    assert is_alike(found["a"], found["b"]) == YES
+    assert is_alike(found["a"], found["c"]) == NO
+    assert is_alike(found["a"], found["one"]) == UNDECIDED
+
+
+def test_at_the_ends_every_pair_of_methods_is_compared(tmp_path):
+    """End-to-end and clustering are each within two errors of EM, and not of each other."""
+    welfare = {"em": [86.0, 94.0], "end-to-end": [93.0, 93.2], "cluster": [86.8, 87.0]}
+    rows = [
+        run_row("resource-gathering", method, k, seed, value)
+        for method, values in welfare.items()
+        for seed, value in enumerate(values)
+        for k in (1, 25)
+    ]
+    write_results(tmp_path / "t", rows)
+    row = claims_table(read_collection(tmp_path)).rows[0]
+    assert row[-1] == PARTLY
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Our rows of the leaderboard, from the results tables, and the page that shows all rows."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -30,9 +31,12 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
             continue
         for cell in collect({study.name: study}, {}).cells:
             runs = study.runs.filter(import_polars().col("digest").is_in(cell.digests))
-            first = next(r for r in study.manifest["runs"] if r["digest"] == cell.digests[0])
+            first = next((r for r in study.manifest["runs"] if r["digest"] in cell.digests), None)
+            if first is None:  # the sweep has more runs by now than when it last ended
+                continue
             # A part of the study may ask for something else; manifests were once without some.
             asked = {"training": {}, "variant": "", **study.manifest, **first}
+            named = _name(cell.label, asked)
             mean, stderr = mean_and_error(cell.welfare)
             has_percent = len(cell.percent) == len(cell.welfare)
             percent = mean_and_error(cell.percent) if has_percent else (None, None)
@@ -40,7 +44,7 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
                 "task": cell.task,
                 "policies": cell.policies,
                 "users": cell.users,
-                "method": _name(cell.label, asked),
+                "method": named,
                 "author": OURS,
                 "seeds": list(cell.seeds),
                 "transitions": int(runs["transitions"].max()),  # type: ignore[arg-type]
@@ -49,7 +53,7 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
                 "percent": percent[0],
                 "percent_stderr": percent[1],
                 "optimum_kind": cell.optimum_kind if has_percent else None,
-                "command": train_commands(asked, cell),
+                "command": train_commands(asked, cell, named),
                 "version": _version(study.manifest, cell.digests),
                 "commit": None,
                 "url": None,
@@ -72,15 +76,17 @@ def _name(label: str, asked: Mapping[str, Any]) -> str:
     return ", ".join([label, *preset, *pairs])
 
 
-def train_commands(asked: Mapping[str, Any], cell: Cell) -> str:
+def train_commands(asked: Mapping[str, Any], cell: Cell, named: str) -> str:
     """One line of shell that trains and evaluates every seed of a cell.
 
     Args:
         asked: the study's manifest, with what its runs differ in.
+        named: the row's method: with all that tells rows apart, no two share a folder.
     """
     seeds, task, variant = " ".join(map(str, cell.seeds)), cell.task, asked["variant"]
     method = asked["method"].removesuffix(f" ({variant})")
-    name = f"{task.replace(':', '-')}-{method}-k{cell.policies}-seed$seed"
+    words = f"{task} {named} k{cell.policies} n{cell.users} {cell.steps}"
+    name = re.sub("[^A-Za-z0-9.]+", "-", words)
     parts = [
         f"handful train {shlex.quote(task)}",
         *_pairs("--param", asked["parameters"].get(task, {})),
@@ -90,7 +96,7 @@ def train_commands(asked: Mapping[str, Any], cell: Cell) -> str:
         *_pairs("--set", asked["settings"]),
         *_pairs("--run-set", asked["training"]),
         f"--steps {cell.steps} --seed $seed",
-        f"--out runs/{name}-{variant}" if variant else f"--out runs/{name}",
+        f"--out runs/{name}-seed$seed",
     ]
     return f"for seed in {seeds}; do {' '.join(parts)}; done"
 

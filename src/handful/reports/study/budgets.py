@@ -71,8 +71,8 @@ def percent_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure 
     return StudyFigure(
         "percent-of-optimum",
         "Percent of the optimum",
-        "Welfare in percent of the exact optimum (Resource Gathering) or of an upper bound on it "
-        "(the robots), with standard errors over seeds.",
+        "Welfare in percent of the exact optimum or, where that is not known, of an upper bound "
+        "on it, with standard errors over seeds.",
         _alt("Percent of the optimum", panels),
         [panel.to_list() for panel in panels],
         partial(_build, panels, "% of the optimum"),

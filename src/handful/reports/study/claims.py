@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -14,11 +14,11 @@ from handful.reports.study.verdicts import (
     NO,
     NOT_RUN,
     PARTLY,
-    UNDECIDED,
     YES,
     against,
     explained,
     fastest_together,
+    is_alike,
     is_higher,
     largest_share,
     overall,
@@ -95,7 +95,7 @@ def _same_at_the_ends(collection: Collection) -> Finding:
         ]
         complete &= len(cells) == 3
         words += [f"k = {policies}: " + "; ".join(map(_shown, cells))] if cells else []
-        verdicts += [YES if is_higher(one, cells[0]) == UNDECIDED else NO for one in cells[1:]]
+        verdicts += [is_alike(one, other) for one, other in combinations(cells, 2)]
     return Finding(". ".join(words) or "–", overall(verdicts, complete))
 
 
@@ -106,8 +106,8 @@ def _similar(collection: Collection) -> Finding:
         one, other = pair
         if one and other:
             words.append(f"k = {policies}: " + "; ".join(map(_shown, (one, other))))
-            same = abs(one.mean - other.mean) < 1 or is_higher(one, other) == UNDECIDED
-            verdicts.append(YES if same else NO)
+            is_close = abs(one.mean - other.mean) < 1
+            verdicts.append(YES if is_close else is_alike(one, other))
     return Finding(". ".join(words) or "–", overall(verdicts, len(verdicts) == len(_MIDDLE)))
 
 

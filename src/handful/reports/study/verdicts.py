@@ -1,7 +1,8 @@
 """Verdicts on claims.
 
-Differences count from two standard errors on: of the difference where both sides are means over
-seeds, of the mean where the other side is a number. Below that the verdict is "undecided".
+Differences between means over seeds count from two standard errors of the difference on; below
+that the verdict is "undecided". A mean above a number is above it, as the paper's own statements
+are of means; one that is less than two standard errors below it is undecided.
 """
 
 from collections.abc import Iterable
@@ -32,6 +33,13 @@ def is_higher(one: Cell, other: Cell) -> str:
     error = ERRORS * float(np.hypot(one.stderr, other.stderr))
     difference = one.mean - other.mean
     return YES if difference > error else NO if difference < -error else UNDECIDED
+
+
+def is_alike(one: Cell, other: Cell) -> str:
+    """Whether no difference between two means counts; one seed of either decides nothing."""
+    if one.stderr is None or other.stderr is None:
+        return UNDECIDED
+    return YES if is_higher(one, other) == UNDECIDED else NO
 
 
 def overall(verdicts: Iterable[str], is_complete: bool = True) -> str:
