@@ -8,10 +8,11 @@ from typing import Any
 import jax.numpy as jnp
 import pytest
 
+from handful.catalogue import _TASKS
 from handful.environment import Box, TimeStep
 from handful.envs.mujoco.motion import Motion
 from handful.envs.mujoco.targets import users_with_speeds
-from handful.problem import _TASKS, RMDP, register
+from handful.problem import RMDP, register
 from handful.types import Array, Float, Int, PRNGKey
 
 TOP_SPEED = 4.0
@@ -53,6 +54,6 @@ def make_cruise(**parameters: Any) -> RMDP:
 def cruise_registered() -> Iterator[None]:
     """Within it there is a task named ``cruise``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("handful.problem._TASKS", dict(_TASKS))
+        patch.setattr("handful.catalogue._TASKS", dict(_TASKS))
         register("cruise", "tests.speeds:make_cruise", "Goes as told.", samples_users=True)
         yield

@@ -1,14 +1,18 @@
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import handful
+from handful.catalogue import Task
 from handful.envs.resource_gathering import ResourceGathering
 from handful.errors import HandfulError
 from handful.population import Population
-from handful.problem import RMDP, Task, described_parameters, make, register, run_parameters, tasks
+from handful.problem import RMDP, described_parameters, make, register, run_parameters, tasks
 from tests.environments import ContextualBandit, Countdown, problem_of
+from tests.speeds import cruise_registered
 
 
 def test_make_gives_the_papers_task():
@@ -31,14 +35,23 @@ def test_unknown_task_is_refused_with_the_nearest_name():
 
 
 def test_parameters_that_a_task_does_not_take_are_refused():
-    with pytest.raises(HandfulError, match=r"'resource-gathering' was given.*depth"):
-        make("resource-gathering", depth=3)
+    with pytest.raises(HandfulError) as error:
+        make("resource-gathering", hieght=3)
+    assert str(error.value) == (
+        "The task 'resource-gathering' has no parameter 'hieght' (did you mean 'height'?); it has: "
+        "height, width, start, blocked, time_limit, observe_time."
+    )
+
+
+def test_what_only_the_task_itself_can_tell_is_its_sentence():
+    with cruise_registered(), pytest.raises(HandfulError, match=r"'cruise' was given.*'robots'"):
+        make("cruise", robots=3)
 
 
 @pytest.fixture
 def registry(monkeypatch):
     known = {}
-    monkeypatch.setattr("handful.problem._TASKS", known)
+    monkeypatch.setattr("handful.catalogue._TASKS", known)
     return known
 
 
@@ -119,6 +132,26 @@ def test_a_path_of_users_is_described_by_what_is_there(tmp_path):
     described = described_parameters({"population": str(path), "tolerance": 0.1})
     assert described == {"population": {"target": ["1.5"]}, "tolerance": 0.1}
     assert described_parameters(described) == described
+
+
+def test_numbers_of_numpy_are_described_as_json_holds_them():
+    parameters = {"targets": np.linspace(0.5, 2.0, 4), "users": np.int64(5), "blocked": ((0, 1),)}
+    described = described_parameters({**parameters, "file": Path("a.npz"), "start": None})
+    assert json.loads(json.dumps(described)) == {
+        "targets": [0.5, 1.0, 1.5, 2.0],
+        "users": 5,
+        "blocked": [[0, 1]],
+        "file": "a.npz",
+        "start": None,
+    }
+
+
+@pytest.mark.parametrize("value", [len, float("inf"), {"config": {"noise": object()}}])
+def test_what_a_run_folder_cannot_hold_is_named(value):
+    with pytest.raises(
+        HandfulError, match=r"The parameter 'options' is .*config\.json cannot hold"
+    ):
+        described_parameters({"users": 5, "options": value})
 
 
 def test_fixed_users_stay_as_they_are():

@@ -1,9 +1,25 @@
 import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from handful.errors import HandfulError
-from handful.runs import RunFolder, read_json, write_atomically, write_csv, write_json, write_text
+from handful.runs import (
+    RunFolder,
+    is_json,
+    plain,
+    read_json,
+    write_atomically,
+    write_csv,
+    write_json,
+    write_text,
+)
+
+BODY = {"mass": 1, "joints": None}
 
 
 @pytest.fixture
@@ -69,8 +85,8 @@ def test_missing_run_is_named(tmp_path):
     [
         ('{"format": 1, "se', "damaged"),
         ('{"format": 2}', "format 2, and this version of handful reads format 1"),
-        ("{}", "format None"),
-        ("[]", "format None"),
+        ("{}", "config.json' is damaged: it does not say of which format"),
+        ("[]", "config.json' is damaged: it does not say of which format"),
         ("\x00\ufffd", "damaged"),
     ],
 )
@@ -105,6 +121,32 @@ def test_metrics_line_cut_short_by_a_kill_is_left_out(folder):
     assert folder.read_metrics() == [{"update": 1}, {"update": 2}]
 
 
+@pytest.mark.parametrize("torn", ['{"update": 2, "wel', '{"welfare": 1.0}', "[2]", "\0\0\0"])
+def test_metrics_line_damaged_in_the_middle_is_named_and_not_taken_for_the_end(folder, torn):
+    first, third = json.dumps({"update": 1}), json.dumps({"update": 3})
+    folder.metrics.write_text(f"{first}\n\n{torn}\n{third}\n")
+    with pytest.raises(HandfulError) as error:
+        folder.read_metrics()
+    assert str(error.value) == (
+        f"'{folder.metrics}' is damaged in line 3, which is no record of an update: remove that "
+        f"line, and nothing else is lost."
+    )
+    folder.metrics.write_text(f"{first}\n{third}\n{torn}\n")
+    assert folder.read_metrics() == [{"update": 1}, {"update": 3}]
+
+
+def test_metrics_with_bytes_that_are_no_text_are_damaged_too(folder):
+    folder.metrics.write_bytes(b'{"update": 1}\n\xff\xfe\n{"update": 3}\n')
+    with pytest.raises(HandfulError, match="damaged in line 2"):
+        folder.read_metrics()
+
+
+def test_a_run_that_goes_on_has_all_the_metrics_that_can_be_read(folder):
+    folder.metrics.write_text('{"update": 1}\n{"upd\n{"update": 3}\n{"update": 4}\n{"update": 5')
+    assert folder.salvage_metrics(3) == [{"update": 1}, {"update": 3}]
+    assert folder.salvage_metrics(0) == []
+
+
 def test_old_file_stays_when_writing_fails(tmp_path):
     target = tmp_path / "file"
     write_text(target, "old")
@@ -131,6 +173,44 @@ def test_json_comes_back(tmp_path):
     assert read_json(tmp_path / "x.json") == {"häufig": [1, 2.5, None]}
     with pytest.raises(HandfulError, match="cannot be read"):
         read_json(tmp_path / "y.json")
+
+
+class Bound(NamedTuple):
+    low: float
+
+
+@dataclass
+class Body:
+    mass: Any
+    joints: Any = None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.arange(4.0).reshape(2, 2), [[0.0, 1.0], [2.0, 3.0]]),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), True),
+        (jnp.array([1, 2]), [1, 2]),
+        ({"a": (np.int64(1), Path("x"))}, {"a": [1, "x"]}),
+        (Body(np.ones(2), (Body(1), Bound(0.0))), {"mass": [1, 1], "joints": [BODY, [0.0]]}),
+        ("text", "text"),
+        (None, None),
+    ],
+)
+def test_values_are_made_plain(value, expected):
+    assert plain(value) == expected
+    assert is_json(plain(value))
+    assert type(plain(np.float32(0.5))) is float
+
+
+def test_what_json_cannot_hold_stays_and_is_told():
+    itself = []
+    itself.append(itself)
+    for value in (print, Body, float("nan"), {(1, 2): 3}, itself):
+        assert not is_json(value)
+    assert plain(print) is print
+    assert plain(Body) is Body
 
 
 def test_csv_quotes_what_needs_it(tmp_path):

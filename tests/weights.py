@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from handful.catalogue import _TASKS
 from handful.population import Population
-from handful.problem import _TASKS, RMDP, register
+from handful.problem import RMDP, register
 from tests.environments import ContextualBandit
 
 
@@ -24,6 +25,6 @@ def make_arms(**parameters: Any) -> RMDP:
 def arms_registered() -> Iterator[None]:
     """Within it there is a task named ``arms``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("handful.problem._TASKS", dict(_TASKS))
+        patch.setattr("handful.catalogue._TASKS", dict(_TASKS))
         register("arms", "tests.weights:make_arms", "Two arms.", samples_users=True)
         yield

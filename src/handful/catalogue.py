@@ -1,9 +1,13 @@
-"""The tasks that come with handful: their names, and where each is made.
+"""The tasks that have a name: those that come with handful, and those that callers register.
 
 Only names: nothing here imports an environment, so that listing the tasks waits for none of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from handful.errors import HandfulError
+from handful.validation import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,10 @@ class Task:
             them. Other tasks have users of their own.
         argument: of a family of tasks, what follows its name and a colon (``gymnasium:ENV-ID``);
             the entry point is given it first. Empty for a single task.
+        takes: where the entry point hands on parameters that it does not name itself, the functions
+            or classes that take them, as ``"package.module:name"``: all that they have by name, or,
+            of those with a ``*``, what follows it (the task itself fills in the rest). They are
+            imported when somebody asks what the task takes (:mod:`handful.parameters`).
     """
 
     name: str
@@ -28,6 +36,7 @@ class Task:
     description: str
     samples_users: bool = False
     argument: str = ""
+    takes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -35,18 +44,24 @@ class Task:
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
 
+_SPEEDS = "handful.envs.mujoco.targets:users_with_speeds"
+_ROBOT = (_SPEEDS, "handful.envs.mujoco.tasks:robot_task")
+_ANY = ("handful.envs.gym.tasks:any_task",)
+
 TASKS = (
     Task(
         "resource-gathering",
         "handful.envs.resource_gathering:make_resource_gathering",
         "Tours of a grid; each user wants one tile visited, early (25 users; Ivanov & Ben-Porat "
         "2024).",
+        takes=("handful.envs.resource_gathering:ResourceGathering",),
     ),
     Task(
         "glide",
         "handful.envs.glide:make_glide",
         "A body on a line, trained in seconds; each user wants it to glide at 0 to 4 m/s.",
         samples_users=True,
+        takes=(_SPEEDS,),
     ),
     Task(
         "market",
@@ -65,24 +80,28 @@ TASKS = (
         "handful.envs.mujoco.tasks:make_half_cheetah",
         "HalfCheetah in MuJoCo; each user wants it to run at a speed from 0 to 4 m/s.",
         samples_users=True,
+        takes=_ROBOT,
     ),
     Task(
         "ant",
         "handful.envs.mujoco.tasks:make_ant",
         "Ant in MuJoCo; each user wants it to walk at a speed from 0 to 3 m/s.",
         samples_users=True,
+        takes=_ROBOT,
     ),
     Task(
         "hopper",
         "handful.envs.mujoco.tasks:make_hopper",
         "Hopper in MuJoCo; each user wants it to hop at a speed from 0 to 2.5 m/s.",
         samples_users=True,
+        takes=_ROBOT,
     ),
     Task(
         "walker2d",
         "handful.envs.mujoco.tasks:make_walker2d",
         "Walker2d in MuJoCo; each user wants it to walk at a speed from 0 to 2.5 m/s.",
         samples_users=True,
+        takes=_ROBOT,
     ),
     Task(
         "tabular",
@@ -94,6 +113,7 @@ TASKS = (
         "handful.envs.icu_sepsis:make_icu_sepsis",
         "Treating sepsis; users weigh a patient's survival against the burden of treatment.",
         samples_users=True,
+        takes=("handful.envs.icu_sepsis:icu_sepsis_task",),
     ),
     Task(
         "gymnasium",
@@ -101,6 +121,7 @@ TASKS = (
         "Any Gymnasium environment; users weigh its reward features, at random unless given.",
         samples_users=True,
         argument="ENV-ID",
+        takes=_ANY,
     ),
     Task(
         "mo-gymnasium",
@@ -108,12 +129,58 @@ TASKS = (
         "Any MO-Gymnasium environment; users weigh its rewards, at random unless given.",
         samples_users=True,
         argument="ENV-ID",
+        takes=_ANY,
     ),
     Task(
         "highway",
         "handful.envs.gym.highway:make_highway",
         "A car among slower ones (highway-env); users weigh speed, the right lane and crashes.",
         samples_users=True,
+        takes=("handful.envs.gym.highway:highway_task",),
     ),
 )
 """In no order: they are listed by name."""
+
+_TASKS = {task.name: task for task in TASKS}
+
+
+def register(
+    name: str,
+    entry_point: str,
+    description: str,
+    samples_users: bool = False,
+    argument: str = "",
+    takes: Sequence[str] = (),
+) -> None:
+    """Give a problem a name, for :func:`handful.make` and the command line; see :class:`Task`.
+
+    Raises:
+        HandfulError: if the name is taken.
+    """
+    if name in _TASKS:
+        raise HandfulError(f"A task named '{name}' is registered already: choose another name.")
+    _TASKS[name] = Task(name, entry_point, description, samples_users, argument, tuple(takes))
+
+
+def tasks() -> tuple[Task, ...]:
+    """All registered tasks, by name."""
+    return tuple(_TASKS[name] for name in sorted(_TASKS))
+
+
+def find_task(name: str) -> Task:
+    """The task that is asked for by this name, a family's argument included.
+
+    Raises:
+        HandfulError: if there is none, or the argument is missing.
+    """
+    family, colon, argument = name.partition(":")
+    task = _TASKS.get(family)
+    if task is None or (colon and not task.argument):
+        names = {known.title for known in tasks()}
+        raise HandfulError(
+            f"There is no task named '{name}'{did_you_mean(name, names)}: "
+            f"the tasks are {', '.join(sorted(names))}."
+        )
+    if task.argument and not argument:
+        raise HandfulError(f"The task '{family}' is asked for as {task.title}.")
+    return task

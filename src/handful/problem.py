@@ -1,16 +1,28 @@
 """A represented MDP (the paper's r-MDP, section 2.2), and the tasks that have a name."""
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from handful.catalogue import TASKS, Task
+from handful.catalogue import find_task, register, tasks
 from handful.environment import Environment, HostEnvironment
 from handful.errors import HandfulError
+from handful.parameters import check_parameters, find_object
 from handful.population import Population
+from handful.runs import is_json, plain
 from handful.tables import read_table
-from handful.validation import did_you_mean
+
+__all__ = [
+    "RMDP",
+    "described_parameters",
+    "make",
+    "no_method_settings",
+    "no_settings",
+    "register",
+    "run_parameters",
+    "steps_ahead",
+    "tasks",
+]
 
 
 def no_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
@@ -124,8 +136,6 @@ def steps_ahead(discount: float, time_limit: int) -> float:
     return 1.0 / max(1.0 - discount, 1.0 / time_limit)
 
 
-_TASKS = {task.name: task for task in TASKS}
-
 _SAMPLING = ("users", "population_seed")
 """Parameters of how users are drawn."""
 
@@ -133,30 +143,8 @@ _GIVEN = ("population", "targets", "weights")
 """Parameters that say who the users are, so that none are drawn."""
 
 
-def register(
-    name: str,
-    entry_point: str,
-    description: str,
-    samples_users: bool = False,
-    argument: str = "",
-) -> None:
-    """Give a problem a name, for :func:`make` and the command line; see :class:`Task`.
-
-    Raises:
-        HandfulError: if the name is taken.
-    """
-    if name in _TASKS:
-        raise HandfulError(f"A task named '{name}' is registered already: choose another name.")
-    _TASKS[name] = Task(name, entry_point, description, samples_users, argument)
-
-
-def tasks() -> tuple[Task, ...]:
-    """All registered tasks, by name."""
-    return tuple(_TASKS[name] for name in sorted(_TASKS))
-
-
 def make(name: str, **parameters: Any) -> RMDP:
-    """The task of that name; the parameters are the task's own (see ``handful tasks``).
+    """The task of that name; the parameters are the task's own (see ``handful tasks NAME``).
 
     A ``population`` may be all that :func:`handful.tables.read_table` reads.
 
@@ -164,16 +152,18 @@ def make(name: str, **parameters: Any) -> RMDP:
         HandfulError: if there is no such task, it does not take such parameters, or the population
             is no such table.
     """
-    task = _task(name)
-    module, _, function = task.entry_point.partition(":")
-    factory = getattr(importlib.import_module(module), function)
+    task = find_task(name)
+    factory = find_object(task.entry_point)
+    check_parameters(name, task, parameters)
     if "population" in parameters:  # read once: a run keeps the table, not its path
         parameters["population"] = read_table(parameters["population"])
     which = (name.partition(":")[2],) if task.argument else ()
     try:
         problem = factory(*which, **parameters)
     except TypeError as error:
-        raise HandfulError(f"Task '{name}' was given parameters it cannot use: {error}.") from None
+        raise HandfulError(
+            f"The task '{name}' was given parameters that it cannot use: {error}."
+        ) from None
     return problem
 
 
@@ -181,12 +171,18 @@ def described_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of a task as JSON holds them: a table of users with all that is in it.
 
     Raises:
-        HandfulError: if the population is no table of users.
+        HandfulError: if the population is no table of users, or a parameter is nothing that could
+            be given to :func:`make` again from a file.
     """
-    return {
-        name: read_table(value).to_dict() if name == "population" else value
-        for name, value in parameters.items()
-    }
+    described = {}
+    for name, value in parameters.items():
+        described[name] = read_table(value).to_dict() if name == "population" else plain(value)
+        if not is_json(described[name]):
+            raise HandfulError(
+                f"The parameter '{name}' is {value!r}, which config.json cannot hold: give it in "
+                f"numbers, text, lists and mappings, or keep no run folder."
+            )
+    return described
 
 
 def run_parameters(
@@ -208,7 +204,7 @@ def run_parameters(
         HandfulError: if there is no such task, it has users of its own, or the users are given
             twice.
     """
-    task, users = _task(name), users or {}
+    task, users = find_task(name), users or {}
     if users and not task.samples_users:
         others = ", ".join(other.title for other in tasks() if other.samples_users)
         raise HandfulError(
@@ -232,17 +228,3 @@ def run_parameters(
             )
         return given
     return {"population_seed": seed, **given}
-
-
-def _task(name: str) -> Task:
-    family, colon, argument = name.partition(":")
-    task = _TASKS.get(family)
-    if task is None or (colon and not task.argument):
-        names = {known.title for known in tasks()}
-        raise HandfulError(
-            f"There is no task named '{name}'{did_you_mean(name, names)}: "
-            f"the tasks are {', '.join(sorted(names))}."
-        )
-    if task.argument and not argument:
-        raise HandfulError(f"The task '{family}' is asked for as {task.title}.")
-    return task

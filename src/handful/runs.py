@@ -1,16 +1,17 @@
 """Run folders: which files a run is made of, and how they are read and written.
 
 Readers of run folders (reports, sweeps, the command line) need nothing else of the library. Every
-file is replaced in one step, except the metrics, which grow line by line; a line that a kill cut
-short is dropped when they are read.
+file is replaced in one step, except the metrics, which grow line by line; a last line that a kill
+cut short is dropped when they are read.
 """
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,14 @@ class RunFolder:
         if not self.config.is_file():
             raise HandfulError(f"'{self.path}' is not a run folder: it has no {self.config.name}.")
         config = read_json(self.config)
-        if not isinstance(config, dict) or config.get("format") != FORMAT:
-            found = config.get("format") if isinstance(config, dict) else None
+        if not isinstance(config, dict) or "format" not in config:
             raise HandfulError(
-                f"'{self.path}' is a run folder of format {found}, and this version of handful "
-                f"reads format {FORMAT}: use the version that wrote it."
+                f"'{self.config}' is damaged: it does not say of which format the run is."
+            )
+        if config["format"] != FORMAT:
+            raise HandfulError(
+                f"'{self.path}' is a run folder of format {config['format']}, and this version of "
+                f"handful reads format {FORMAT}: use the version that wrote it."
             )
         return config
 
@@ -110,16 +114,46 @@ class RunFolder:
         return read_json(self.evaluation)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """One record an update, in order; a last line cut short by a kill is left out."""
+        """One record an update, in order; a last line cut short by a kill is left out.
+
+        Raises:
+            HandfulError: if another line is damaged: what follows it would seem never to have been.
+        """
+        lines = list(self._metrics_lines())
+        damaged = next((number for number, record in lines[:-1] if record is None), None)
+        if damaged is not None:
+            raise HandfulError(
+                f"'{self.metrics}' is damaged in line {damaged}, which is no record of an update: "
+                f"remove that line, and nothing else is lost."
+            )
+        return [record for _, record in lines if record is not None]
+
+    def salvage_metrics(self, last_update: int) -> list[dict[str, Any]]:
+        """The records up to an update that a run goes on from, as far as they can be read.
+
+        The run itself is in its checkpoint, so a damaged line must not keep it from going on: what
+        that line said is lost, and no more.
+        """
+        records = (record for _, record in self._metrics_lines() if record is not None)
+        return [record for record in records if record["update"] <= last_update]
+
+    def _metrics_lines(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        """Each line's number from 1, and its record; None where it is damaged. Blanks are none."""
         if not self.metrics.is_file():
-            return []
-        records = []
-        for line in self.metrics.read_text().splitlines():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return records
+            return
+        for number, line in enumerate(self.metrics.read_bytes().splitlines(), 1):
+            if line.strip():
+                yield number, _metrics_record(line)
+
+
+def _metrics_record(line: bytes) -> dict[str, Any] | None:
+    """What a line of the metrics says; None if it does not say of which update."""
+    try:
+        record = json.loads(line)
+    except ValueError:  # no JSON, or no text
+        return None
+    is_record = isinstance(record, dict) and isinstance(record.get("update"), int)
+    return record if is_record else None
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -143,6 +177,31 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Any) -> None:
     """Write JSON that any tool reads: no NaN, no infinity."""
     write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it, where there is a way: arrays and dataclasses become lists and maps.
+
+    What has no such way stays as it is; :func:`is_json` tells.
+    """
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):  # NumPy's and JAX's arrays and numbers
+        return value.tolist()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {name: plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def is_json(value: Any) -> bool:
+    """Whether :func:`write_json` can write it."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):  # ValueError: infinity, NaN, or something within itself
+        return False
+    return True
 
 
 def read_json(path: Path) -> Any:

@@ -33,7 +33,20 @@ TINY = ["--set", "batch_size=64", "--set", "num_envs=8", "--set", "minibatch_siz
         ([*TRAIN, "--run-set", "return_mixing=3.0"], "return_mixing must be above 0"),
         ([*TRAIN, "--method", "em", "--method-set", "warm_up=-3"], "warm_up must be 0 or more"),
         ([*TRAIN, "--param", "height=0"], "at least one tile"),
-        ([*TRAIN, "--param", "depth=3"], "parameters it cannot use"),
+        (
+            [*TRAIN, "--param", "hieght=3"],
+            "no parameter 'hieght' (did you mean 'height'?); it has:",
+        ),
+        ([*TRAIN, "--param", "start=5"], "start must be a list like [1, 1], not 5."),
+        (["optimum", "market", "--policies", "1", "--param", "users=abc"], "a whole number, not"),
+        (
+            ["optimum", "market", "--policies", "1", "--param", "mnths=3"],
+            "(did you mean 'months'?)",
+        ),
+        (["optimum", "tabular", "--policies", "1"], "needs the parameter 'file'"),
+        (["check-env", "market", "--param", "time_limit=abc"], "a whole number, not 'abc'"),
+        (["check-env", "market", "--param", "feature=1"], "(did you mean 'features'?); it has: "),
+        (["tasks", "antt"], "no task named 'antt' (did you mean 'ant'?)"),
         ([*TRAIN, "--method", "fixed"], "needs an assignment"),
         ([*TRAIN, "--assignment", "none.csv"], "--assignment goes with --method fixed"),
         ([*TRAIN, "--method", "fixed", "--assignment", "no.csv"], "'no.csv' cannot be read"),
@@ -81,6 +94,25 @@ def test_values_of_another_kind(tmp_path, setting, sentence):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["empty", "notes.txt"])
+def test_what_a_report_could_be_of_is_said(call, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    assert call("report", name) == (
+        2,
+        "",
+        f"handful: '{name}' is not a run folder (it has no config.json), nor a folder of results "
+        f"(it has no table of runs), nor a study's YAML file: check the path.\n",
+    )
+
+
+@pytest.mark.parametrize("seed", [-2, 2**32])
+def test_an_evaluation_has_a_seed_as_a_run_has(call, run_folder, seed):
+    sentence = f"handful: The seed must be between 0 and 2^32 - 1, not {seed}.\n"
+    assert call("evaluate", run_folder, "--seed", seed) == (2, "", sentence)
+    assert call(*TRAIN[:-1], "other", "--seed", seed) == (2, "", sentence)
+
+
 def test_an_unknown_command_exits_with_2(call):
     assert call("trian")[0] == 2
 
@@ -90,6 +122,9 @@ def test_an_assignment_file_is_checked_line_by_line(call, tmp_path):
     code, _, errors = call(*TRAIN, "--method", "fixed", "--assignment", "a.csv")
     assert code == 2
     assert "'first' in column 'policy' of line 3" in errors
+    (tmp_path / "a.csv").write_text("user,policy\nu,0\nu,0\n")
+    sentence = "'a.csv' has 'u' again, as in line 2, in column 'user' of line 3"
+    assert sentence in call(*TRAIN, "--method", "fixed", "--assignment", "a.csv")[2]
     (tmp_path / "a.csv").write_text("user,group\nu,0\n")
     assert "no column 'policy'" in call(*TRAIN, "--method", "fixed", "--assignment", "a.csv")[2]
     (tmp_path / "a.csv").write_text("policy\n0\n1\n")
@@ -127,7 +162,7 @@ def test_a_folder_in_use_is_left_alone(call, run_folder):
     [
         (lambda run: (run / "config.json").unlink(), "is not a run folder"),
         (lambda run: (run / "config.json").write_text("{"), "is not valid JSON"),
-        (lambda run: (run / "config.json").write_text("[]"), "of format None"),
+        (lambda run: (run / "config.json").write_text("[]"), "config.json' is damaged: it does"),
         (lambda run: edit(run, format=99), "of format 99"),
         (lambda run: edit(run, settings={"ppo": {}}), "another version"),
         (lambda run: (run / "checkpoint.safetensors").write_bytes(b"torn"), "cannot be read"),

@@ -38,11 +38,22 @@ def test_an_environment_of_the_callers_is_found_in_the_current_folder(call, tmp_
     assert call("check-env", "my_own_lake:lake")[0] == 0
 
 
+def test_a_tasks_own_parameters_are_its_options(call):
+    arguments = ("--param", 'options={"months": 3}', "--json")
+    assert json.loads(call("check-env", "market", *arguments)[1])["time_limit"] == 3
+
+
 def test_bad_input_is_told_in_one_sentence(call):
     for arguments, sentence in (
         (["CartPool-v1"], "doesn't exist"),
         (["nowhere:Env-v0"], "'nowhere' cannot be imported"),
-        (["CartPole-v1", "--param", "colour=3"], "check-env cannot use"),
+        (
+            ["CartPole-v1", "--param", "colour=3"],
+            "no parameter 'colour'; it has: features, names, ",
+        ),
+        (["CartPole-v1", "--param", "name=a"], "(did you mean 'names'?)"),
+        (["CartPole-v1", "--param", "time_limit=long"], "time_limit must be a whole number"),
+        (["market", "--param", "months=3"], "as in --param 'options={\"months\": 3}'."),
         (["CartPole-v1", "--param", "features=[]"], "Features are names"),
     ):
         code, out, err = call("check-env", *arguments)

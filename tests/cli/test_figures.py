@@ -53,7 +53,7 @@ def test_no_results_is_one_sentence(tmp_path, capsys):
 def test_a_rival_is_added_and_stays(root, capsys):
     pl.DataFrame([RIVAL]).write_parquet(root / "mine.parquet")
     main(["leaderboard", "--check", "mine.parquet"])
-    assert "1 rows, all well" in capsys.readouterr().out
+    assert "1 row, all well" in capsys.readouterr().out
     assert not (root / "results" / "leaderboard.parquet").exists()
     main(["leaderboard", "--add", "mine.parquet"])
     main(["leaderboard"])
@@ -64,6 +64,33 @@ def test_a_rival_is_added_and_stays(root, capsys):
     page = (root / "docs" / "leaderboard.md").read_text()
     # Above ours, which has 36.
     assert page.index("| rival | them |") < page.index("| em | handful | 3 | 1,984 | 36.00")
+
+
+@pytest.mark.parametrize("folder", ["reslts", "empty"])
+def test_a_folder_without_results_is_refused_before_anything_is_written(root, capsys, folder):
+    (root / "empty" / "study").mkdir(parents=True)
+    (root / "docs").mkdir()
+    (root / "docs" / "leaderboard.md").write_text("as it was")
+    before = sorted(root.rglob("*"))
+    pl.DataFrame([RIVAL]).write_parquet(root.parent / "mine.parquet")
+    for more in ([], ["--add", str(root.parent / "mine.parquet")]):
+        with pytest.raises(SystemExit) as stop:
+            main(["leaderboard", folder, *more])
+        assert stop.value.code == 2
+        assert capsys.readouterr().err == (
+            f"handful: There is neither a table of runs under '{folder}' nor a leaderboard in it: "
+            f"check the path; 'handful sweep' writes tables.\n"
+        )
+    assert sorted(root.rglob("*")) == before
+    assert (root / "docs" / "leaderboard.md").read_text() == "as it was"
+
+
+def test_a_leaderboard_alone_is_enough(root, capsys):
+    (root / "others").mkdir()
+    pl.DataFrame([RIVAL]).write_parquet(root / "others" / "leaderboard.parquet")
+    main(["leaderboard", "others", "--page", "page.md"])
+    assert "handful: 1 row\n" in capsys.readouterr().err
+    assert "| rival | them |" in (root / "page.md").read_text()
 
 
 def test_a_wrong_file_is_one_sentence(root, capsys):

@@ -90,8 +90,8 @@ def test_the_bound_names_velocities_and_who_is_served(call, file):
     lines = output.splitlines()
     assert lines[0] == "upper bound: welfare 75.0000 with 2 policies"
     assert lines[2] == "policy 0 serves 3 users: 1.0000 m/s"
-    assert lines[3].startswith("policy 1 serves 1 users: ")
-    assert lines[4] == "nobody serves 1 users"
+    assert lines[3].startswith("policy 1 serves 1 user: ")
+    assert lines[4] == "nobody serves 1 user"
     welfare = json.loads(
         call("optimum", "cruise", "--policies", 2, "--population", path, "--json")[1]
     )["welfare"]

@@ -85,8 +85,8 @@ def test_the_markets_table_has_columns_of_its_own(call, tmp_path):
     code, output, errors = call(*command)
     assert code == 0, errors
     assert output.splitlines()[2:] == [
-        "policy 0 serves 1 users: 2.5000 relative risk aversion",
-        "policy 1 serves 1 users: 8.0000 relative risk aversion",
+        "policy 0 serves 1 user: 2.5000 relative risk aversion",
+        "policy 1 serves 1 user: 8.0000 relative risk aversion",
     ]
     (tmp_path / "users.csv").write_text("id,risk_aversion\nann,0\n")
     code, _, errors = call(*command)

@@ -84,6 +84,12 @@ def test_number_of_episodes_must_allow_two_halves(num_episodes):
         evaluate(problem, policies_of(problem)[2], np.eye(2), num_episodes=num_episodes)
 
 
+def test_seed_that_jax_would_cut_is_refused():
+    problem = problem_of(ContextualBandit())
+    with pytest.raises(HandfulError, match=r"between 0 and 2\^32 - 1, not -2\."):
+        evaluate(problem, policies_of(problem)[2], np.eye(2), seed=-2)
+
+
 @pytest.fixture(scope="module")
 def weather():
     """A problem in which every number drawn is new, and what evaluation draws by its seed."""

@@ -5,6 +5,7 @@ import math
 import polars as pl
 import pytest
 
+from handful.catalogue import register
 from handful.errors import HandfulError
 from handful.results.leaderboard import (
     COLUMNS,
@@ -38,6 +39,28 @@ def test_a_sound_file_is_read(tmp_path):
     assert table.row(0, named=True) == {**dict.fromkeys(c.name for c in COLUMNS), **ROW}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task": "mo-gymnasium:deep-sea-treasure-v0"},
+        {"task": "gymnasium:NotInstalledHere-v9"},
+        {"percent": 100.5},  # luck
+        {"percent": 120.0, "optimum_kind": "upper bound"},
+        {"percent": None, "optimum_kind": None},
+    ],
+)
+def test_a_row_that_may_be_so_is_let_pass(change):
+    check_leaderboard(pl.DataFrame([{**ROW, **change}]), "rows")
+
+
+def test_a_task_that_was_registered_is_a_task(monkeypatch):
+    monkeypatch.setattr("handful.catalogue._TASKS", {})
+    with pytest.raises(HandfulError, match="no task named 'resource-gathering'"):
+        check_leaderboard(pl.DataFrame([ROW]), "rows")
+    register("resource-gathering", "no.such.module:make", "Somebody else's.")
+    check_leaderboard(pl.DataFrame([ROW]), "rows")
+
+
 def test_whole_numbers_do_for_numbers():
     table = check_leaderboard(pl.DataFrame([{**ROW, "welfare": 88}]), "rows")
     assert table["welfare"].dtype == pl.Float64
@@ -59,6 +82,22 @@ def test_whole_numbers_do_for_numbers():
             {"optimum_kind": "guess"},
             "rows, row 2, column 'optimum_kind': 'guess' must be 'exact' or 'upper bound' beside a "
             "percent.",
+        ),
+        (
+            {"task": "resource-gatherin"},
+            "rows, row 2, column 'task': There is no task named 'resource-gatherin' (did you mean "
+            "'resource-gathering'?): the tasks are ant, glide, glucose, gymnasium:ENV-ID, "
+            "half-cheetah, highway, hopper, icu-sepsis, market, mo-gymnasium:ENV-ID, "
+            "resource-gathering, tabular, walker2d.",
+        ),
+        (
+            {"task": "gymnasium"},
+            "rows, row 2, column 'task': The task 'gymnasium' is asked for as gymnasium:ENV-ID.",
+        ),
+        (
+            {"percent": 100.6},
+            "rows, row 2, column 'percent': 100.6 is more than 100 percent of an exact optimum, by "
+            "more than the luck of the evaluation's episodes explains.",
         ),
         (
             {},

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from handful.errors import HandfulError
-from handful.tables import Column, read_table, read_users
+from handful.tables import Column, find_column, read_names, read_table, read_users
 from handful.tables.files import UserTable
 
 SPEED = Column("top_speed", "speeds in m/s", low=0.0)
@@ -41,6 +41,21 @@ def test_without_names_there_are_none():
     users = read_users(pl.DataFrame({"top_speed": [1, 2]}), [SPEED])
     assert users.user_ids == ()
     assert users.labels == {}
+
+
+def test_names_and_a_column_are_found_in_a_table_with_anything_else():
+    table = read_table({"ID": [2.0, 1.0], " Policy": ["0", "1"], "return": [3.5, 4.5]})
+    assert read_names(table) == ("2", "1")
+    assert find_column(table, "policy") == " Policy"
+    assert read_names(read_table({"policy": [0]})) == ()
+
+
+def test_names_that_occur_twice_and_columns_that_are_not_there_are_refused():
+    table = read_table({"user": ["a", "b", "a"], "polcy": [0, 1, 0]})
+    with pytest.raises(HandfulError, match=r"'a' again, as in row 1, in column 'user' of row 3"):
+        read_names(table)
+    with pytest.raises(HandfulError, match=r"no column 'policy' \(did you mean 'polcy'\?\)"):
+        find_column(table, "policy")
 
 
 def test_all_columns_of_numbers_may_be_meant():

@@ -71,7 +71,7 @@ def assert_identical(one, other):
         np.testing.assert_array_equal(values, other[name], err_msg=name)
 
 
-def report(update, seconds=1.0):
+def report(update, seconds=1.0, rate=12_345.6):
     """Of one update of ten."""
     metrics = {"welfare": 10.0 * update, "entropy": [1.5, float(update)]}
-    return Report(update, 10, 256 * update, 12_345.6, seconds, metrics)
+    return Report(update, 10, 256 * update, rate, seconds, metrics)

@@ -49,6 +49,16 @@ def test_lines_after_the_checkpoint_are_dropped_when_a_run_goes_on(folder):
     assert records[-1]["seconds"] == 9.0
 
 
+def test_a_damaged_line_is_all_that_a_run_loses_that_goes_on(folder):
+    with MetricsFile(folder, 0) as metrics:
+        for update in (1, 2, 3):
+            metrics.on_update(report(update))
+    folder.metrics.write_text(folder.metrics.read_text().replace('"update": 2', '"update'))
+    with MetricsFile(folder, 3) as metrics:
+        metrics.on_update(report(4))
+    assert [record["update"] for record in folder.read_metrics()] == [1, 3, 4]
+
+
 def test_tensorboard_gets_every_metric_and_lists_by_policy(folder, monkeypatch):
     tensorboardX = pytest.importorskip("tensorboardX")
     written = []

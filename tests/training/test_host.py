@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 import handful
 from handful.devices import usable_cores
 from handful.errors import HandfulError
-from handful.runs import RunFolder
+from handful.runs import RunFolder, read_json, write_json
 from handful.training.callbacks import Callback
 from handful.training.signals import TrainingInterrupted
 from tests.host_environments import track_problem
@@ -109,6 +109,16 @@ def test_nan_before_the_first_checkpoint_leaves_no_folder(tmp_path):
 def test_threads_beyond_the_cores_are_refused(threads):
     with pytest.raises(HandfulError, match="number of threads must be from 1 to"):
         train(threads=threads)
+
+
+def test_a_run_of_a_machine_with_more_cores_goes_on_here(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(TrainingInterrupted):
+        train(out=folder.path, callbacks=[StopAt(2)])
+    config = read_json(folder.config)
+    config["settings"]["threads"] = usable_cores() + 6
+    write_json(folder.config, config)
+    assert handful.resume(folder.path, track_problem()).config.threads == usable_cores() + 6
 
 
 def test_users_whose_rewards_are_compressed_are_evaluated_by_the_rewards_themselves():

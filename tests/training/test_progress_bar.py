@@ -27,6 +27,18 @@ def test_progress_without_a_terminal_is_a_plain_line_now_and_then():
     ]
 
 
+def test_rate_and_time_left_are_unknown_before_they_are_measured():
+    """The first update takes as long as its compilation, and says nothing of the others."""
+    reports = [report(1, 31.0, rate=0.0), report(2, 42.0)]
+    assert lines_of(False, reports, line_every=10.0).splitlines() == [
+        "update 1/10, welfare 10.00",
+        "update 2/10, 12,346 transitions/s, 168 s left, welfare 20.00",
+    ]
+    shown = lines_of(True, [report(1, 31.0, rate=0.0)])
+    assert "transitions/s" not in shown
+    assert "welfare 10.00" in shown
+
+
 def test_progress_on_a_terminal_shows_rate_time_left_and_welfare():
     shown = lines_of(True, [report(1), report(5)])
     for part in ("training", "50%", "12,346 transitions/s", "left", "welfare 50.00"):

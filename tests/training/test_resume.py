@@ -168,6 +168,17 @@ def test_lines_written_after_the_checkpoint_are_dropped(run, stopped):
     assert seconds[-1] < 99.0
 
 
+def test_a_damaged_line_keeps_no_run_from_going_on(run, stopped):
+    """The state is in the checkpoint; of the metrics, only what the line said is lost."""
+    text = run.metrics.read_text()
+    run.metrics.write_text(text.replace('"update": 2', '"update'))
+    handful.resume(run.path)
+    records = run.read_metrics()
+    assert [record["update"] for record in records] == [1, *range(3, UPDATES + 1)]
+    whole = stopped[1].read_evaluation()
+    assert run.read_evaluation()["returns"] == whole["returns"]
+
+
 def test_a_run_of_an_earlier_revision_of_its_method_is_refused(run, monkeypatch):
     """Half of it would be one method's and half the other's."""
     monkeypatch.setattr(ExpectationMaximization, "revision", 1)

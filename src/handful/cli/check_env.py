@@ -1,21 +1,33 @@
 """The command ``handful check-env``."""
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from handful.catalogue import tasks
 from handful.cli.output import print_json
 from handful.cli.settings import parse_settings
 from handful.errors import HandfulError
+from handful.validation import check_kind, did_you_mean
+from handful.words import count
 
 if TYPE_CHECKING:
     from handful.conformance.findings import Conformance
 
 SHOWN = 8
 """Names of features in the summary."""
+
+PARAMETERS: dict[str, Any] = {
+    "features": str | Sequence[str],
+    "names": Sequence[str],
+    "time_limit": int | None,
+    "options": Mapping[str, Any] | None,
+}
+"""What --param takes, of the arguments of check_env."""
 
 HAS_DEFECTS = 1
 """Exit code of a check that found something to mend; 0 where it found nothing, or warnings only."""
@@ -39,16 +51,36 @@ class CheckEnv:
         from handful.conformance.check import check_env
 
         asked: dict[str, Any] = parse_settings(self.param, "--param")
-        try:
-            result = check_env(self.env, **asked)
-        except TypeError as error:
-            raise HandfulError(f"--param holds what check-env cannot use: {error}.") from None
+        _check_asked(self.env, asked)
+        result = check_env(self.env, **asked)
         if self.json:
             print_json({"passed": result.passed, **asdict(result)})
         else:
             _print_table(result)
         if not result.passed:
             sys.exit(HAS_DEFECTS)
+
+
+def _check_asked(env: str, asked: Mapping[str, Any]) -> None:
+    """Only what check_env takes for an environment that is given by name."""
+    for name, value in asked.items():
+        if name not in PARAMETERS:
+            raise HandfulError(
+                f"check-env has no parameter '{name}'{did_you_mean(name, PARAMETERS)}; it has: "
+                f"{', '.join(PARAMETERS)}{_hint(env, name, value)}."
+            )
+        check_kind(name, value, PARAMETERS[name])
+
+
+def _hint(env: str, name: str, value: Any) -> str:
+    """Where a parameter goes that is the task's; empty if it is none."""
+    from handful.parameters import parameters_of
+
+    task = next((task for task in tasks() if env == task.name), None)
+    if task is None or name not in parameters_of(task):
+        return ""
+    options = json.dumps({name: value})
+    return f"; what is the task's own goes into options, as in --param 'options={options}'"
 
 
 def _print_table(result: "Conformance") -> None:
@@ -75,7 +107,7 @@ def _print_table(result: "Conformance") -> None:
             )
     Console().print(table)
     warnings = len(result.findings) - len(result.defects)
-    print(f"{_number(len(result.defects), 'defect')}, {_number(warnings, 'warning')}.", end=" ")
+    print(f"{count(len(result.defects), 'defect')}, {count(warnings, 'warning')}.", end=" ")
     if result.feature_names:
         limit = f"time limit {result.time_limit}" if result.time_limit else "no time limit"
         print(
@@ -94,7 +126,3 @@ def _plain(text: str) -> str:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

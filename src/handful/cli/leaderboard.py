@@ -6,6 +6,8 @@ from pathlib import Path
 import tyro
 
 from handful.cli.output import say
+from handful.errors import HandfulError
+from handful.words import count
 
 FILE = "leaderboard.parquet"
 
@@ -37,10 +39,16 @@ class LeaderboardCommand:
         from handful.runs import write_text
 
         if self.check is not None:
-            print(f"{self.check}: {len(read_leaderboard(self.check))} rows, all well")
+            rows = len(read_leaderboard(self.check))
+            print(f"{self.check}: {count(rows, 'row')}, all well")
             return
-        file = self.results / FILE
-        table = our_rows(studies_under(self.results))
+        file, studies = self.results / FILE, studies_under(self.results)
+        if not studies and not file.is_file():
+            raise HandfulError(
+                f"There is neither a table of runs under '{self.results}' nor a leaderboard in it: "
+                f"check the path; 'handful sweep' writes tables."
+            )
+        table = our_rows(studies)
         if file.is_file():
             others = import_polars().col("author") != OURS
             table = merged(table, read_leaderboard(file).filter(others))
@@ -51,4 +59,4 @@ class LeaderboardCommand:
         write_parquet(file, table)
         write_text(self.page, leaderboard_page(table))
         print(file, self.page, sep="\n")
-        say(f"handful: {len(table)} rows")
+        say(f"handful: {count(len(table), 'row')}")

@@ -11,6 +11,7 @@ from handful.cli.output import print_json
 from handful.cli.population import chosen_users
 from handful.cli.settings import parse_settings
 from handful.errors import HandfulError
+from handful.words import count
 
 if TYPE_CHECKING:
     from handful.exact.optimum import Optimum
@@ -33,7 +34,8 @@ class OptimumCommand:
     """The budget k; with several (--policies 1 2 5) a table of what a larger one would bring."""
 
     param: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A parameter of the task, NAME=VALUE (--param height=4); may be repeated."""
+    """A parameter of the task, NAME=VALUE (--param height=4); may be repeated. 'handful tasks TASK'
+    lists them."""
 
     users: int | None = None
     """How many users to sample, where the task samples them."""
@@ -86,7 +88,7 @@ def _table(found: Sequence["Optimum"]) -> list[str]:
 
 def _lines(best: "Optimum") -> list[str]:
     lines = [
-        f"{best.kind}: welfare {best.welfare:.4f} with {best.num_policies} policies",
+        f"{best.kind}: welfare {best.welfare:.4f} with {count(best.num_policies, 'policy')}",
     ]
     if best.kind == "upper bound" and best.attained is not None:
         lines.append(f"found: welfare {best.attained:.4f}")
@@ -101,9 +103,9 @@ def _lines(best: "Optimum") -> list[str]:
             proof = ", ".join(f"{number:.4f} {best.unit}" for number in certificate)
         else:
             proof = _shortened(certificate)
-        lines.append(f"policy {policy} serves {served} users: {proof}")
+        lines.append(f"policy {policy} serves {count(served, 'user')}: {proof}")
     if not earns.all():
-        lines.append(f"nobody serves {int((~earns).sum())} users")
+        lines.append(f"nobody serves {count((~earns).sum(), 'user')}")
     return lines
 
 

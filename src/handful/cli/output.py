@@ -4,6 +4,8 @@ import json
 import sys
 from typing import Any
 
+from handful.words import count
+
 
 def print_json(values: Any) -> None:
     """One JSON document on standard output, and nothing else there."""
@@ -19,8 +21,8 @@ def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:
     """An evaluation in a few lines."""
     lines = [
         f"welfare {record['welfare']:.2f} ± {record['welfare_stderr']:.2f} "
-        f"({num_policies} policies, {len(record['users'])} users, "
-        f"{record['num_episodes']} evaluation episodes a policy)"
+        f"({count(num_policies, 'policy')}, {count(len(record['users']), 'user')}, "
+        f"{count(record['num_episodes'], 'evaluation episode')} a policy)"
     ]
     if record["optimum"] is not None:
         best = f"{_optimum_name(record['optimum_kind'])} {record['optimum']:.2f}"

@@ -26,12 +26,17 @@ class Report:
         """Write, and say where."""
         if self.path.suffix in STUDY_SUFFIXES:
             print(_write_for_study(self.path))
-        elif (self.path / "config.json").is_file() or not any(self.path.glob("*.parquet")):
+        elif (self.path / "config.json").is_file() or not self.path.exists():
             from handful.reports.dossier import write_report
 
             print(write_report(self.path))
-        else:
+        elif any(self.path.glob("*.parquet")):
             print(_write_for_results(self.path))
+        else:
+            raise HandfulError(
+                f"'{self.path}' is not a run folder (it has no config.json), nor a folder of "
+                f"results (it has no table of runs), nor a study's YAML file: check the path."
+            )
 
 
 def _write_for_results(folder: Path) -> Path:
@@ -50,7 +55,7 @@ def _write_for_results(folder: Path) -> Path:
 
 def _write_for_study(path: Path) -> Path:
     from handful.experiments.details import manifest
-    from handful.experiments.study import read_study
+    from handful.experiments.study_file import read_study
     from handful.reports.study.page import write_study_report
     from handful.results.folder import read_manifest
 

@@ -1,12 +1,16 @@
 """``NAME=VALUE`` arguments, and assignments from a file."""
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handful.errors import HandfulError
+from handful.validation import did_you_mean
+from handful.words import count
+
+if TYPE_CHECKING:
+    from handful.tables import UserTable
 
 
 def parse_settings(pairs: Sequence[str], flag: str) -> dict[str, Any]:
@@ -28,27 +32,57 @@ def parse_settings(pairs: Sequence[str], flag: str) -> dict[str, Any]:
     return settings
 
 
-def read_assignment(path: Path) -> tuple[int, ...]:
-    """The column ``policy`` of a CSV with one row a user, in the population's order.
+def read_assignment(path: Path, user_ids: Sequence[str]) -> tuple[int, ...]:
+    """Each user's policy, in the population's order, from a table with a column ``policy``.
+
+    If it has a column ``user`` or ``id`` too, as the ``assignment.csv`` of a run has, users are
+    found by name and rows may stand in any order; else they stand in the population's.
+
+    Args:
+        path: a CSV or Parquet file with one row a user.
+        user_ids: the population's names of its users.
 
     Raises:
-        HandfulError: if the file or the column is missing, or an entry is no whole number.
+        HandfulError: if the file or the column is missing, an entry is no whole number, or the
+            names are not just those of the population's users, once each.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise HandfulError(f"The assignment '{path}' cannot be read ({error}).") from None
+    # Imported here: tables need NumPy, for which the other commands need not wait.
+    from handful.tables import read_names, read_table
+
+    table = read_table(path, "assignment")
+    policies = _policies(table)
+    names = read_names(table)
+    if not names:
+        return policies
+    known = set(user_ids)
+    unknown = next((row for row, name in enumerate(names) if name not in known), None)
+    if unknown is not None:
+        raise HandfulError(
+            f"{table.source} names a user '{names[unknown]}' in {table.where(unknown)}, whom the "
+            f"population does not have{did_you_mean(names[unknown], user_ids)}: name its users, or "
+            f"leave out the column of names and give one row a user in the population's order."
+        )
+    policy_of = dict(zip(names, policies, strict=True))
+    missing = next((user for user in user_ids if user not in policy_of), None)
+    if missing is not None:
+        raise HandfulError(
+            f"{table.source} has no row for the user '{missing}': give each of the population's "
+            f"{count(len(user_ids), 'user')} a policy."
+        )
+    return tuple(policy_of[user] for user in user_ids)
+
+
+def _policies(table: "UserTable") -> tuple[int, ...]:
+    from handful.tables import find_column
+
+    column = find_column(table, "policy")
     policies = []
-    for line, row in enumerate(rows, start=2):
-        entry = row.get("policy")
-        if entry is None:
-            raise HandfulError(f"The assignment '{path}' has no column 'policy' in line {line}.")
+    for row, entry in enumerate(table.columns[column]):
         try:
-            policies.append(int(entry))
+            policies.append(int(str(entry)))
         except ValueError:
             raise HandfulError(
-                f"The assignment '{path}' has '{entry}' in column 'policy' of line {line}: "
+                f"{table.source} has '{entry}' in column '{column}' of {table.where(row)}: "
                 f"policies are whole numbers from 0."
             ) from None
     return tuple(policies)

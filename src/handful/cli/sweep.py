@@ -62,7 +62,7 @@ class Sweep:
         from handful.cli.sweep_progress import SweepProgress
         from handful.experiments.outcome import describe
         from handful.experiments.progress import Tracker
-        from handful.experiments.study import read_study
+        from handful.experiments.study_file import read_study
 
         if self.workers is not None and self.workers < 1:
             raise HandfulError(f"--workers must be at least 1, not {self.workers}.")

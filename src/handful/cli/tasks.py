@@ -1,23 +1,94 @@
 """The command ``handful tasks``."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from handful.cli.output import print_json
-from handful.problem import tasks
+import tyro
+
+from handful.catalogue import Task, find_task, tasks
+from handful.cli.output import print_json, say
+from handful.errors import HandfulError
+
+if TYPE_CHECKING:
+    from handful.parameters import TaskParameter
 
 
 @dataclass
 class Tasks:
-    """List the tasks that have a name."""
+    """List the tasks that have a name, or what --param takes for one of them."""
+
+    task: tyro.conf.Positional[str | None] = None
+    """The task whose parameters to list, with their defaults; by default all tasks, without."""
 
     json: bool = False
-    """Print JSON instead."""
+    """Print JSON instead, with all parameters; null where a task's module cannot be imported."""
 
     def run(self) -> None:
-        """Print a line a task."""
-        if self.json:
-            print_json([{"name": task.title, "description": task.description} for task in tasks()])
-            return
-        width = max(len(task.title) for task in tasks())
-        for task in tasks():
-            print(f"{task.title:{width}}  {task.description}")
+        """Print a line a task, or a line a parameter."""
+        if self.task is not None:
+            asked = _find(self.task)
+            found = _parameters(asked)
+            if self.json:
+                print_json(_as_json(asked, found))
+            else:
+                print(*_lines(asked, found), sep="\n")
+        elif self.json:
+            print_json([_as_json(task, _parameters_if_any(task)) for task in tasks()])
+        else:
+            width = max(len(task.title) for task in tasks())
+            for task in tasks():
+                print(f"{task.title:{width}}  {task.description}")
+            say("handful: 'handful tasks NAME' lists what a task's --param takes.")
+
+
+def _find(name: str) -> Task:
+    """The task, or a family, which needs no argument here."""
+    family = next((task for task in tasks() if task.name == name), None)
+    return family or find_task(name)
+
+
+def _parameters(task: Task) -> "list[TaskParameter]":
+    """Imports the task's module, which listing the tasks does not wait for."""
+    from handful.parameters import parameters_of
+
+    try:
+        return list(parameters_of(task).values())
+    except (ImportError, AttributeError) as error:
+        raise HandfulError(
+            f"What the task '{task.title}' takes cannot be told: it cannot be imported ({error})."
+        ) from None
+
+
+def _parameters_if_any(task: Task) -> "list[TaskParameter] | None":
+    try:
+        return _parameters(task)
+    except HandfulError:
+        return None
+
+
+def _lines(task: Task, parameters: "list[TaskParameter]") -> list[str]:
+    from handful.parameters import takes_anything
+
+    assigned = [f"{one.name}={one.shown_default}" for one in parameters]
+    width = max(map(len, assigned), default=0)
+    lines = [
+        f"  {text:{width}}  {'(required) ' * one.is_required}{one.meaning}".rstrip()
+        for text, one in zip(assigned, parameters, strict=True)
+    ]
+    if takes_anything(task):
+        lines.append("  others, which the task itself looks at")
+    head = "Parameters (--param NAME=VALUE) and their defaults:" if lines else "No parameters."
+    return [f"{task.title}: {task.description}", head, *lines]
+
+
+def _as_json(task: Task, parameters: "list[TaskParameter] | None") -> dict[str, Any]:
+    described = {"name": task.title, "description": task.description, "parameters": None}
+    if parameters is not None:
+        described["parameters"] = [_parameter_as_json(one) for one in parameters]
+    return described
+
+
+def _parameter_as_json(parameter: "TaskParameter") -> dict[str, Any]:
+    """The default is missing where the parameter is required."""
+    described = {"name": parameter.name, "meaning": parameter.meaning}
+    return described if parameter.is_required else {**described, "default": parameter.json_default}

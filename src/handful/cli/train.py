@@ -1,8 +1,9 @@
 """The command ``handful train``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -10,6 +11,9 @@ from handful.cli.finish import announce, run_training
 from handful.cli.population import chosen_users
 from handful.cli.settings import parse_settings, read_assignment
 from handful.errors import HandfulError
+
+if TYPE_CHECKING:
+    from handful.training.callbacks import Callback
 
 Pairs = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
@@ -38,10 +42,11 @@ class Train:
     """Transitions per policy."""
 
     preset: str = "paper"
-    """The learner's settings: 'paper' as published, 'fast' for the same welfare in less time."""
+    """The learner's settings: 'paper' as published, 'fast' in less time or fewer transitions."""
 
     param: Pairs = ()
-    """A parameter of the task, NAME=VALUE (--param height=4); may be repeated."""
+    """A parameter of the task, NAME=VALUE (--param height=4); may be repeated. 'handful tasks TASK'
+    lists them."""
 
     users: int | None = None
     """How many users to sample, where the task samples them."""
@@ -68,7 +73,9 @@ class Train:
     """Collect outside JAX while learning, with policies that are one update old."""
 
     assignment: Path | None = None
-    """For the method 'fixed': a CSV with a column 'policy', one row a user, policies from 0."""
+    """For the method 'fixed': a CSV or Parquet file with a column 'policy', one row a user,
+    policies from 0. A column 'user' or 'id' says whose row it is, as in a run's assignment.csv;
+    without one the rows are in the population's order."""
 
     tensorboard: bool = True
     """Write TensorBoard files beside metrics.jsonl, where tensorboardX is installed."""
@@ -82,10 +89,8 @@ class Train:
         from handful.training.loop import train
 
         method_settings = parse_settings(self.method_set, "--method-set")
-        if self.assignment is not None:
-            if self.method != "fixed":
-                raise HandfulError("--assignment goes with --method fixed.")
-            method_settings["policy"] = read_assignment(self.assignment)
+        if self.assignment is not None and self.method != "fixed":
+            raise HandfulError("--assignment goes with --method fixed.")
         request: dict[str, Any] = {
             "method": self.method,
             "steps": self.steps,
@@ -104,11 +109,13 @@ class Train:
             parse_settings(self.param, "--param"),
             chosen_users(self.users, self.population_seed, self.population),
         )
-        run_training(
-            lambda callbacks: train(
-                make(self.task, **parameters), self.policies, callbacks=callbacks, **request
-            ),
-            self.out,
-            self.tensorboard,
-        )
+
+        def start(callbacks: "Sequence[Callback]") -> None:
+            problem = make(self.task, **parameters)
+            if self.assignment is not None:  # by the names of its users
+                users = problem.population.user_ids
+                method_settings["policy"] = read_assignment(self.assignment, users)
+            train(problem, self.policies, callbacks=callbacks, **request)
+
+        run_training(start, self.out, self.tensorboard)
         announce(self.out, self.json)

@@ -109,7 +109,10 @@ def tabular_problem(
 
 
 def make_tabular(file: str) -> RMDP:
-    """The problem in an ``.npz`` file, whose arrays have the names of :func:`tabular_problem`'s.
+    """The problem in an ``.npz`` file.
+
+    Args:
+        file: its path; its arrays have the names of :func:`tabular_problem`'s arguments.
 
     Raises:
         HandfulError: if the file cannot be read, or holds no problem.

@@ -12,6 +12,7 @@ from handful.errors import HandfulError
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.types import NumpyArray
+from handful.validation import check_seed
 
 EVALUATION_EPISODES = 100
 """Of each policy and each kind of action selection, unless asked otherwise."""
@@ -108,8 +109,9 @@ def evaluate(
         watch: is told how far the episodes are.
 
     Raises:
-        HandfulError: if the number of episodes does not allow that.
+        HandfulError: if the number of episodes does not allow that, or the seed is out of range.
     """
+    check_seed(seed)
     if num_episodes < 4 or num_episodes % 2:
         raise HandfulError(
             f"The number of evaluation episodes must be even and at least 4, not {num_episodes}."

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from handful.words import count
+
+__all__ = ["count", "number", "task_title"]
+
 Number = int | float | np.number
 
 
@@ -10,12 +14,6 @@ def number(value: Number) -> str:
     if value == 0 or abs(value) >= 0.995 or abs(value) < 1e-9:
         return f"{value + 0.0:,.2f}".replace("-0.00", "0.00")
     return f"{value:.3g}" if abs(value) < 0.01 else f"{value:.2f}"
-
-
-def count(amount: Number, thing: str) -> str:
-    """``1 user``, ``25 users``, ``1,000 policies``."""
-    plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
-    return f"{amount:,.0f} {thing if amount == 1 else plural}"
 
 
 def task_title(name: str) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from handful.catalogue import find_task
 from handful.errors import HandfulError
 from handful.results.frames import import_polars, read_parquet
 
@@ -49,6 +50,10 @@ COLUMNS = (
 
 OURS = "handful"
 """The author of the rows that are made from this library's own results."""
+
+MOST_LUCK = 0.5
+"""Percentage points that measured welfare may lie above the optimum: episodes have chance in them.
+"""
 
 KEY = ("task", "policies", "users", "method", "author", "transitions")
 """What only one row may have."""
@@ -157,6 +162,9 @@ def _fault(row: dict[str, Any]) -> str | None:
             return f"column '{column.name}': {value} is not at least 1"
         elif column.name.endswith("_stderr") and value < 0:
             return f"column '{column.name}': {value} is negative"
+    wrong = _task_fault(row["task"])
+    if wrong:
+        return f"column 'task': {wrong}"
     seeds = row["seeds"]
     if None in seeds or len(set(seeds)) < len(seeds):
         return f"column 'seeds': {seeds} must be different whole numbers"
@@ -167,4 +175,18 @@ def _fault(row: dict[str, Any]) -> str | None:
     if row["percent"] is not None and row["optimum_kind"] not in ("exact", "upper bound"):
         kind = row["optimum_kind"]
         return f"column 'optimum_kind': {kind!r} must be 'exact' or 'upper bound' beside a percent"
+    if row["optimum_kind"] == "exact" and (row["percent"] or 0.0) > 100.0 + MOST_LUCK:
+        return (
+            f"column 'percent': {row['percent']} is more than 100 percent of an exact optimum, by "
+            f"more than the luck of the evaluation's episodes explains"
+        )
+    return None
+
+
+def _task_fault(name: str) -> str | None:
+    """What is wrong with a task's name; its own package need not be there."""
+    try:
+        find_task(name)
+    except HandfulError as error:
+        return str(error).removesuffix(".")
     return None

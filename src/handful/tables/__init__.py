@@ -4,7 +4,16 @@
 :func:`read_users` says which columns hold numbers, and checks them.
 """
 
-from handful.tables.columns import Column, Users, read_users
+from handful.tables.columns import Column, Users, find_column, read_names, read_users
 from handful.tables.files import MAX_USERS, UserTable, read_table
 
-__all__ = ["MAX_USERS", "Column", "UserTable", "Users", "read_table", "read_users"]
+__all__ = [
+    "MAX_USERS",
+    "Column",
+    "UserTable",
+    "Users",
+    "find_column",
+    "read_names",
+    "read_table",
+    "read_users",
+]

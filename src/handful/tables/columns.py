@@ -102,6 +102,36 @@ def read_users(source: Any, columns: Sequence[Column] | None, labels: Sequence[s
     )
 
 
+def read_names(table: UserTable) -> tuple[str, ...]:
+    """The users' names [N], from the table's column ``user`` or ``id``; empty if it has neither.
+
+    Raises:
+        HandfulError: if it has both, or a name is missing or occurs twice.
+    """
+    column = _id_column(table, _by_plain_name(table))
+    return () if column is None else _ids(table, column)
+
+
+def find_column(table: UserTable, name: str) -> str:
+    """What the table itself calls the column of that name.
+
+    Raises:
+        HandfulError: if it has no such column.
+    """
+    found = _by_plain_name(table)
+    if _plain(name) not in found:
+        raise _no_column(table, name)
+    return found[_plain(name)]
+
+
+def _no_column(table: UserTable, name: str) -> HandfulError:
+    known = [_plain(column) for column in table.columns]
+    return HandfulError(
+        f"{table.source} has no column '{name}'{did_you_mean(_plain(name), known)}: its columns "
+        f"are {', '.join(table.columns)}."
+    )
+
+
 def _plain(name: str) -> str:
     return "_".join(name.strip().casefold().replace("-", " ").replace("_", " ").split())
 
@@ -153,11 +183,7 @@ def _numbers(table: UserTable, found: Mapping[str, str], column: Column) -> Nump
     if name is None:
         if column.default is not None:
             return np.full(table.num_users, column.default)
-        raise HandfulError(
-            f"{table.source} has no column '{column.name}'"
-            f"{did_you_mean(_plain(column.name), found)}: its columns are "
-            f"{', '.join(table.columns)}."
-        )
+        raise _no_column(table, column.name)
     values = table.columns[name]
     numbers = _parse(values)
     if numbers is None:

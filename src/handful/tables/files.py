@@ -58,12 +58,13 @@ class UserTable:
         }
 
 
-def read_table(source: Any) -> UserTable:
+def read_table(source: Any, what: str = "population") -> UserTable:
     """A table with at least one user.
 
     Args:
         source: the path of a CSV or Parquet file; a DataFrame of polars or pandas, or anything
             else with ``columns`` that can be asked for by name; or a mapping from names to columns.
+        what: a file is called in a sentence about it.
 
     Raises:
         HandfulError: if it cannot be read or is no such table: one sentence with the file, and the
@@ -72,7 +73,7 @@ def read_table(source: Any) -> UserTable:
     if isinstance(source, UserTable):
         return source
     if isinstance(source, str | Path):
-        return _read_file(Path(source))
+        return _read_file(Path(source), f"The {what} '{source}'")
     if isinstance(source, Mapping):
         columns = {str(name): list(values) for name, values in source.items()}
     elif hasattr(source, "columns") and hasattr(source, "__getitem__"):
@@ -92,8 +93,7 @@ def _as_json(value: Any) -> Any:
     return None if value is None or repr(value) in ("<NA>", "NaT") else str(value)
 
 
-def _read_file(path: Path) -> UserTable:
-    source = f"The population '{path}'"
+def _read_file(path: Path, source: str) -> UserTable:
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -72,7 +72,7 @@ class MetricsFile(Callback):
 
     def __init__(self, folder: RunFolder, first_update: int) -> None:
         self._path: Path = folder.metrics
-        kept = [r for r in folder.read_metrics() if r["update"] <= first_update]
+        kept = folder.salvage_metrics(first_update)
         write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
         self._file = self._path.open("a", encoding="utf-8")
 

@@ -14,7 +14,7 @@ from handful.learner.config import PPOConfig, preset
 from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.training.auto import concrete_method
-from handful.validation import check_numbers, did_you_mean
+from handful.validation import check_numbers, check_seed, did_you_mean
 
 RUN_SETTINGS = ("return_mixing", "discounted_table", "keep_best", "overlap")
 """Of :class:`TrainConfig`, what a caller may choose that belongs neither to the learner nor to a
@@ -36,7 +36,8 @@ class TrainConfig:
         discounted_table: keep the return table, by which methods assign users, in returns with the
             problem's discount; the policies that are handed out are chosen by undiscounted ones.
         keep_best: hand out the policies that did best in training instead of the last ones.
-        threads: that step environments on the host; by default one a core.
+        threads: that step environments on the host; by default one a core. A run that comes from a
+            machine with more cores is stepped by as many as there are.
         overlap: collect the next batch on the host while this one is learnt from, by policies that
             are one update old; environments in JAX never overlap.
         ppo: the learner's numbers.
@@ -70,17 +71,13 @@ class TrainConfig:
                 f"The number of steps (transitions per policy) must be at least one batch "
                 f"({self.ppo.batch_size}), not {self.steps}."
             )
-        if not 0 <= self.seed < 2**32:
-            raise HandfulError(f"The seed must be between 0 and 2^32 - 1, not {self.seed}.")
+        check_seed(self.seed)
         if not 0 < self.return_mixing <= 1:
             raise HandfulError(
                 f"return_mixing must be above 0 and at most 1, not {self.return_mixing}."
             )
-        if self.threads is not None and not 1 <= self.threads <= usable_cores():
-            raise HandfulError(
-                f"The number of threads must be from 1 to the cores of this machine "
-                f"({usable_cores()}), not {self.threads}."
-            )
+        if self.threads is not None and self.threads < 1:
+            raise HandfulError(f"The number of threads must be 1 or more, not {self.threads}.")
         if self.make_method().keeps_pool and self.ppo.sharing is not Sharing.NOTHING:
             raise HandfulError(
                 f"The method '{self.method}' keeps policies to go on from later, so they must not "
@@ -143,6 +140,12 @@ def make_config(
             does not exist, or a value out of range.
     """
     problem.check_budget(num_policies)
+    threads = others.get("threads")
+    if threads is not None and not 1 <= threads <= usable_cores():
+        raise HandfulError(
+            f"The number of threads must be from 1 to the cores of this machine "
+            f"({usable_cores()}), not {threads}."
+        )
     suited = dict(problem.learner_settings(num_policies, preset_name))
     method = concrete_method(problem, method, preset(preset_name, **{**suited, **(settings or {})}))
     if method in METHODS:

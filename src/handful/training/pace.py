@@ -33,4 +33,4 @@ def seconds_before(folder: RunFolder | None, update: int) -> float:
     """Training time of the updates that a run continues from."""
     if folder is None:
         return 0.0
-    return max((r["seconds"] for r in folder.read_metrics() if r["update"] <= update), default=0.0)
+    return max((record["seconds"] for record in folder.salvage_metrics(update)), default=0.0)

@@ -50,15 +50,14 @@ class ProgressBar(Callback):
         """Move the bar, or print a line now and then."""
         self._turn_to("training", report.seconds)
         rate, welfare = f"{report.rate:,.0f} transitions/s", report.metrics["welfare"]
+        is_measured = report.rate > 0  # a first update is mostly compilation
         if self._console.is_terminal:
             bold = f"welfare [bold]{welfare:.2f}"
-            self._draw(report.update / report.num_updates, rate, bold)
+            self._draw(report.update / report.num_updates, rate if is_measured else "", bold)
         elif self._is_due(report.seconds):
             left = report.seconds / report.update * (report.num_updates - report.update)
-            self._print(
-                f"update {report.update}/{report.num_updates}, {rate}, {left:.0f} s left, "
-                f"welfare {welfare:.2f}"
-            )
+            pace = f"{rate}, {left:.0f} s left, " if is_measured else ""
+            self._print(f"update {report.update}/{report.num_updates}, {pace}welfare {welfare:.2f}")
 
     def on_episodes(self, report: EpisodesReport) -> None:
         """Move a bar, or print a line now and then."""

@@ -14,7 +14,7 @@ from handful.evaluation.returns import EVALUATION_STREAM, Evaluation, Measuremen
 from handful.exact.optimum import Optimum
 from handful.learner.policies import Policies
 from handful.problem import RMDP, described_parameters
-from handful.runs import RunFolder, write_csv, write_json
+from handful.runs import RunFolder, is_json, plain, write_csv, write_json
 from handful.training.config import TrainConfig
 from handful.training.step import StepMetrics
 from handful.types import NumpyArray
@@ -25,13 +25,11 @@ RECORDED_PACKAGES = ("handful", "jax", "jaxlib", "numpy", "equinox", "optax")
 
 def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
     """Everything that a stranger needs to do the run again: problem, settings, versions."""
-    environment = problem.environment
-    fields = dataclasses.asdict(environment) if dataclasses.is_dataclass(environment) else {}
     return {
         "problem": {
             "name": problem.name,
             "parameters": described_parameters(problem.parameters),
-            "environment": fields,  # type: ignore[arg-type]
+            "environment": _fields(problem.environment),
             "discount": problem.discount,
             "return_scale": problem.return_scale,
             "users": list(problem.population.user_ids),
@@ -50,6 +48,20 @@ def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
             "device": jax.devices()[0].device_kind,
         },
     }
+
+
+def _fields(environment: Any) -> dict[str, Any]:
+    """A dataclass's fields as JSON holds them; by their ``repr`` where it cannot.
+
+    Nobody makes an environment of them again: they tell a reader of the run folder what it was.
+    """
+    if not dataclasses.is_dataclass(environment):
+        return {}
+    described = {}
+    for field in dataclasses.fields(environment):
+        value = getattr(environment, field.name)
+        described[field.name] = plain(value) if is_json(plain(value)) else repr(value)
+    return described
 
 
 def _attributes(problem: RMDP) -> dict[str, list[Any]]:

@@ -146,7 +146,7 @@ class HostStepper:
                 config.num_policies,
                 config.ppo.num_envs,
                 int(seed.generate_state(1)[0] >> 1),  # engines take 31 bits
-                config.threads or usable_cores(),
+                min(config.threads or usable_cores(), usable_cores()),
                 config.ppo.short_episodes,
             )
         )

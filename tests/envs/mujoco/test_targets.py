@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.envs.mujoco.motion import Motion
-from handful.envs.mujoco.targets import sample_targets, speed_seekers
+from handful.envs.mujoco.targets import sample_targets, speed_seekers, users_with_speeds
 from handful.errors import HandfulError
 
 
@@ -143,3 +143,11 @@ def test_two_hundred_users_are_exact_and_one_more_is_compressed():
 def test_a_crowd_whose_targets_are_in_another_unit_is_told_so():
     with pytest.raises(HandfulError, match=r"from 0 to 4000 m/s.*check the unit"):
         speed_seekers(np.linspace(0, 4000, 300), 4.0, 1000)
+
+
+def test_a_table_in_another_unit_is_told_apart_by_its_fastest_users():
+    """12 km/h are 3.3 m/s: nobody wants three times a robot's top speed."""
+    with pytest.raises(HandfulError, match="velocities in m/s, from 0 to 8"):
+        users_with_speeds(4.0, 1000, population={"target": [1.0, 12.0]})
+    given = users_with_speeds(4.0, 1000, targets=[12.0])  # the caller's care
+    assert given.attributes["target"].tolist() == [12.0]

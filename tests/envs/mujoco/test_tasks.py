@@ -100,7 +100,8 @@ def test_only_an_ant_with_our_settings_sees_starts_more_often():
         ({"targets": (1.0, -0.5)}, "finite and 0 or more, not -0.5"),
         ({"targets": (1.0, float("nan"))}, "finite and 0 or more, not nan"),
         ({"backend": "warp"}, "auto, envpool or gymnasium"),
-        ({"robots": 3}, "cannot use"),
+        ({"robots": 3}, "The task 'half-cheetah' has no parameter 'robots'"),
+        ({"targets": 1.0}, "targets must be a list like"),
     ],
 )
 def test_bad_parameters_get_one_sentence(parameters, sentence):

@@ -65,9 +65,10 @@ def highway_task(
     """The road and its drivers.
 
     Args:
-        users: how many to draw (:func:`sample_drivers`).
+        users: how many to draw, as :func:`sample_drivers` says.
         population_seed: of that draw.
-        population: a table of users instead, with a column for each of :data:`FEATURES`.
+        population: a table of users instead, with a column for each of the features:
+            rewards.high_speed_reward, rewards.right_lane_reward, rewards.collision_reward.
         weights: an array of users instead, [N, 3]: of speed, lane and crash.
         user_ids: their names, where ``weights`` are given.
         vehicles: other cars; the simulator's time grows with them.

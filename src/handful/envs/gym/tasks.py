@@ -29,7 +29,7 @@ def make_mo_gymnasium(env_id: str, **parameters: Any) -> RMDP:
         raise HandfulError(
             "The task 'mo-gymnasium' needs MO-Gymnasium: pip install 'handful[mo-gymnasium]'."
         ) from None
-    problem = any_task(env_id, registry="mo_gymnasium", **parameters)
+    problem = any_task(env_id, **{"registry": "mo_gymnasium", **parameters})
     return replace(problem, name=f"mo-gymnasium:{env_id}", parameters=parameters)
 
 
@@ -56,15 +56,24 @@ def any_task(
     Args:
         env_id: ``ENV-ID``; ``module:ENV-ID``, where a module registers it; or ``module:name`` of a
             class or function that makes the environment.
-        registry: a module that registers the environment, imported first.
+        registry: a module that registers the environment, imported first; the task 'mo-gymnasium'
+            takes that package for it.
         users: how many to draw, with weights from a Dirichlet distribution.
         population_seed: of that draw.
         concentration: of that distribution: below 1 users care about few features each.
         population: a table of users instead, whose columns are called like the features.
         weights: an array of users instead: [N, D].
         user_ids: their names, where ``weights`` are given.
-        features: names of entries of ``info``, or ``module:name`` of a function; see
-            :func:`~handful.envs.gym.problem.from_gymnasium`, as for all that follow.
+        features: names of entries of ``info``, or ``module:name`` of a function; by default the
+            environment's reward. More of this and of all that follows says
+            :func:`~handful.envs.gym.problem.from_gymnasium`.
+        feature_names: [D] for a function's features.
+        discount: of the learner's objective.
+        time_limit: steps after which episodes are cut, where the environment's own limit is not
+            shorter.
+        return_scale: what a good episode returns to a user; by default what random ones return.
+        processes: that step the environment; by default one a core, if it is slow enough.
+        options: keyword arguments of the environment.
 
     Raises:
         HandfulError: if something does not fit, in one sentence.

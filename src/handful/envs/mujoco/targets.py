@@ -26,6 +26,9 @@ FULL_RETURN = 100.0
 REACH = 1 / 20
 """How far from the target rewards end, as a share of the top speed."""
 
+FASTEST_IN_TABLES = 2.0
+"""Targets that a table may hold, in top speeds: a table in km/h should not pass in silence."""
+
 EXACT_USERS = 200
 """Up to so many users every user's reward is a feature; more are compressed."""
 
@@ -125,14 +128,17 @@ def users_with_speeds(
         population_seed: of that draw.
         targets: the speed that each wants, metres per second.
         user_ids: their names, where ``targets`` are given.
-        population: a table with a column ``target`` (metres per second).
-        tolerance: see :func:`speed_seekers`.
+        population: a table with a column ``target`` (metres per second), where targets above
+            twice the top speed are taken for those of another unit.
+        tolerance: of the error of more than 200 users' compressed rewards, as a share of the reward
+            at the target (:func:`speed_seekers`).
 
     Raises:
         HandfulError: for a number of users below 1, or targets that cannot be.
     """
     if population is not None:
-        column = Column("target", "velocities in m/s", low=0.0)
+        fastest = FASTEST_IN_TABLES * top_speed
+        column = Column("target", "velocities in m/s", low=0.0, high=fastest)
         table = read_users(population, [column])
         seekers = speed_seekers(
             table.numbers["target"], top_speed, episode_length, table.user_ids, tolerance
