@@ -42,7 +42,8 @@ def test_the_list_is_quick_and_complete_where_only_the_core_is_installed(tmp_pat
     }
 
 
-def test_a_tasks_parameters_are_listed_with_their_defaults_and_meanings(call):
+def test_a_tasks_parameters_are_listed_with_their_defaults_and_meanings(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     code, output, errors = call("tasks", "resource-gathering")
     assert (code, errors) == (0, "")
     title, head, *lines = output.splitlines()
@@ -53,6 +54,14 @@ def test_a_tasks_parameters_are_listed_with_their_defaults_and_meanings(call):
     assert [line.split("=")[0].strip() for line in lines] == [
         *["height", "width", "start", "blocked", "time_limit", "observe_time"]
     ]
+
+
+def test_meanings_are_wrapped_below_themselves(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "62")
+    lines = call("tasks", "resource-gathering")[1].splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("  start="))
+    assert lines[start + 1].startswith(" " * 21 + "and ends; by default")
+    assert all(len(line) <= 62 for line in lines[2:])
 
 
 def test_a_family_needs_no_argument_to_tell_what_it_takes(call):

@@ -1,5 +1,7 @@
 """The command ``handful tasks``."""
 
+import shutil
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,9 @@ from handful.errors import HandfulError
 
 if TYPE_CHECKING:
     from handful.parameters import TaskParameter
+
+LEAST_ROOM = 30
+"""Columns for what a parameter means, on however narrow a terminal."""
 
 
 @dataclass
@@ -72,13 +77,22 @@ def _lines(task: Task, parameters: "list[TaskParameter]") -> list[str]:
     assigned = [f"{one.name}={one.shown_default}" for one in parameters]
     width = max(map(len, assigned), default=0)
     lines = [
-        f"  {text:{width}}  {'(required) ' * one.is_required}{one.meaning}".rstrip()
+        line
         for text, one in zip(assigned, parameters, strict=True)
+        for line in _wrapped(f"  {text:{width}}  {'(required) ' * one.is_required}", one.meaning)
     ]
     if takes_anything(task):
         lines.append("  others, which the task itself looks at")
     head = "Parameters (--param NAME=VALUE) and their defaults:" if lines else "No parameters."
     return [f"{task.title}: {task.description}", head, *lines]
+
+
+def _wrapped(start: str, meaning: str) -> list[str]:
+    """A line, or as many as the terminal makes of it, the meaning below itself."""
+    columns = shutil.get_terminal_size((100, 24)).columns
+    room = max(columns - len(start), LEAST_ROOM)
+    first, *more = textwrap.wrap(meaning, room) or [""]
+    return [f"{start}{first}".rstrip(), *(" " * len(start) + line for line in more)]
 
 
 def _as_json(task: Task, parameters: "list[TaskParameter] | None") -> dict[str, Any]:
