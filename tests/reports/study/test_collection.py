@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from handful.errors import HandfulError
+from handful.reports.study.budgets import welfare_figure
 from handful.reports.study.collection import STUDIES_FILE, read_collection
 from tests.reports.study.results import run_row, small_study, write_results
 
@@ -28,6 +29,25 @@ def test_another_number_of_users_or_steps_is_another_cell(tmp_path):
     collection = read_collection(tmp_path)
     assert len(collection.cells) == 3
     assert collection.one("t", "em", 5).mean == 14  # the most transitions
+
+
+def test_budgets_are_compared_for_the_usual_number_of_users(tmp_path):
+    rows = [
+        run_row("t", "em", 5, 0, 10.0, digest="a"),
+        run_row("t", "em", 5, 1, 11.0, digest="b"),
+        run_row("t", "em", 5, 0, 12.0, users=1000, steps=9000, digest="c"),
+        run_row("t", "em", 50, 0, 13.0, users=1000, digest="d"),
+    ]
+    write_results(tmp_path / "t", rows)
+    collection = read_collection(tmp_path)
+    assert collection.usual_users("t") == 100
+    assert collection.one("t", "em", 5).digests == ("a", "b")
+    assert collection.one("t", "em", 50) is None
+    assert collection.usual_users("none") is None
+    figure = welfare_figure(collection, ["t"], "welfare", "Welfare")
+    assert figure.missing == [
+        f"T: runs with {k} policies for 1,000 users, where most have 100." for k in (5, 50)
+    ]
 
 
 def test_the_list_of_studies_says_which_and_how_they_are_called(tmp_path):

@@ -50,6 +50,7 @@ def welfare_figure(
     if not panels:
         return None
     missing = [f"{task_title(task)}: no runs yet." for task in tasks if not collection.of(task)]
+    missing += [words for task in tasks for words in _of_other_users(collection, task)]
     return StudyFigure(
         name,
         title,
@@ -78,6 +79,17 @@ def percent_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure 
         partial(_build, panels, "% of the optimum"),
         [f"{task_title(t)}: no runs yet." for t in tasks if not collection.of(t)],
     )
+
+
+def _of_other_users(collection: Collection, task: str) -> list[str]:
+    """What a panel leaves out: runs that have not as many users as most of the task's."""
+    usual = collection.usual_users(task)
+    others = {(cell.policies, cell.users) for cell in collection.of(task) if cell.users != usual}
+    return [
+        f"{task_title(task)}: runs with {count(k, 'policy')} for {users:,} users, where most have "
+        f"{usual:,}."
+        for k, users in sorted(others)
+    ]
 
 
 def best_cells(collection: Collection, task: str) -> list[Cell]:

@@ -1,5 +1,6 @@
 """The runs of several studies together, as the figures and the claims look at them."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,8 +99,19 @@ class Collection:
         ]
 
     def one(self, task: str, label: str, policies: int) -> Cell | None:
-        """The cell with the most transitions a policy, and then the most seeds, if there is one."""
-        return most_complete(self.of(task, label, policies))
+        """The cell with the most transitions a policy, and then the most seeds, if there is one.
+
+        Only of those with :meth:`usual_users`: budgets are compared for the same number of users.
+        """
+        users = self.usual_users(task)
+        return most_complete(c for c in self.of(task, label, policies) if c.users == users)
+
+    def usual_users(self, task: str) -> int | None:
+        """How many users most of a task's runs have; None of a task without runs."""
+        runs = Counter[int]()
+        for cell in self.of(task):
+            runs[cell.users] += len(cell.seeds)
+        return max(runs, key=lambda users: (runs[users], -users), default=None)
 
     def curves_of(self, cell: Cell) -> Iterator[tuple[NumpyArray, NumpyArray, NumpyArray]]:
         """Transitions, seconds and welfare [U] of each run whose curve was kept."""
