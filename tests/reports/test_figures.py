@@ -151,6 +151,15 @@ def test_welfare_against_the_budget(tmp_path):
     write_welfare_figure(rows, {}, tmp_path / "no-optimum.svg")
 
 
+def test_long_names_of_methods_make_the_legend_higher_and_the_figure_no_wider(tmp_path):
+    widths = []
+    for name in ("m", "em with everything that is different spelt out"):
+        rows = [WelfareRow(f"{name} {i}", 5, 30.0, 1.0) for i in range(10)]
+        write_welfare_figure(rows, {}, tmp_path / "figure.png")
+        widths.append(int.from_bytes((tmp_path / "figure.png").read_bytes()[16:20], "big"))
+    assert widths[1] <= 1.02 * widths[0]
+
+
 def test_methods_of_one_budget_stand_apart_above_zero_under_the_bound(axis):
     rows = [WelfareRow("em", 5, 30.0, 1.0), WelfareRow("random", 5, 29.0, 1.0)]
     draw_welfare_against_budget(axis, rows, {5: 40.0}, "upper bound")

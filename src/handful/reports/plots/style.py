@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -114,8 +115,19 @@ def legend_below(
 
 
 def legend_above(figure: Figure, columns: int) -> None:
-    """A legend of everything labelled, over the axes, where it hides no data."""
-    figure.legend(loc="outside upper left", ncols=columns, handlelength=1.8, columnspacing=1.4)
+    """A legend of everything labelled, over the axes, where it hides no data.
+
+    Args:
+        columns: at most; fewer where long labels would make it wider than the figure.
+    """
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for fewer in range(columns, 0, -1):
+        legend = figure.legend(
+            loc="outside upper left", ncols=fewer, handlelength=1.8, columnspacing=1.4
+        )
+        if fewer == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def label_transitions(axis: Axes, last: float) -> None:
