@@ -1,25 +1,16 @@
 import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from handful.errors import HandfulError
 from handful.runs import (
     RunFolder,
-    is_json,
-    plain,
     read_json,
     write_atomically,
     write_csv,
     write_json,
     write_text,
 )
-
-BODY = {"mass": 1, "joints": None}
 
 
 @pytest.fixture
@@ -173,44 +164,6 @@ def test_json_comes_back(tmp_path):
     assert read_json(tmp_path / "x.json") == {"häufig": [1, 2.5, None]}
     with pytest.raises(HandfulError, match="cannot be read"):
         read_json(tmp_path / "y.json")
-
-
-class Bound(NamedTuple):
-    low: float
-
-
-@dataclass
-class Body:
-    mass: Any
-    joints: Any = None
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (np.arange(4.0).reshape(2, 2), [[0.0, 1.0], [2.0, 3.0]]),
-        (np.float32(0.5), 0.5),
-        (np.bool_(True), True),
-        (jnp.array([1, 2]), [1, 2]),
-        ({"a": (np.int64(1), Path("x"))}, {"a": [1, "x"]}),
-        (Body(np.ones(2), (Body(1), Bound(0.0))), {"mass": [1, 1], "joints": [BODY, [0.0]]}),
-        ("text", "text"),
-        (None, None),
-    ],
-)
-def test_values_are_made_plain(value, expected):
-    assert plain(value) == expected
-    assert is_json(plain(value))
-    assert type(plain(np.float32(0.5))) is float
-
-
-def test_what_json_cannot_hold_stays_and_is_told():
-    itself = []
-    itself.append(itself)
-    for value in (print, Body, float("nan"), {(1, 2): 3}, itself):
-        assert not is_json(value)
-    assert plain(print) is print
-    assert plain(Body) is Body
 
 
 def test_csv_quotes_what_needs_it(tmp_path):

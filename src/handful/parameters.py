@@ -14,6 +14,7 @@ from typing import Any
 
 from handful.catalogue import Task
 from handful.errors import HandfulError
+from handful.plain import shown
 from handful.validation import check_kind, did_you_mean
 
 REQUIRED: Any = inspect.Parameter.empty
@@ -53,11 +54,7 @@ class TaskParameter:
     @property
     def json_default(self) -> Any:
         """As JSON has it, or else as Python shows it."""
-        try:
-            json.dumps(self.default)
-        except (TypeError, ValueError):
-            return repr(self.default)
-        return self.default
+        return shown(self.default)
 
     @property
     def meaning(self) -> str:

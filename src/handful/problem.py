@@ -8,8 +8,8 @@ from handful.catalogue import find_task, register, tasks
 from handful.environment import Environment, HostEnvironment
 from handful.errors import HandfulError
 from handful.parameters import check_parameters, find_object
+from handful.plain import is_json, plain
 from handful.population import Population
-from handful.runs import is_json, plain
 from handful.tables import read_table
 
 __all__ = [

@@ -6,7 +6,6 @@ cut short is dropped when they are read.
 """
 
 import csv
-import dataclasses
 import json
 import os
 import shutil
@@ -177,31 +176,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Any) -> None:
     """Write JSON that any tool reads: no NaN, no infinity."""
     write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON holds it, where there is a way: arrays and dataclasses become lists and maps.
-
-    What has no such way stays as it is; :func:`is_json` tells.
-    """
-    if hasattr(value, "tolist") and hasattr(value, "dtype"):  # NumPy's and JAX's arrays and numbers
-        return value.tolist()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {name: plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def is_json(value: Any) -> bool:
-    """Whether :func:`write_json` can write it."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):  # ValueError: infinity, NaN, or something within itself
-        return False
-    return True
 
 
 def read_json(path: Path) -> Any:

@@ -13,8 +13,9 @@ from handful.evaluation.gap import Gap
 from handful.evaluation.returns import EVALUATION_STREAM, Evaluation, Measurement
 from handful.exact.optimum import Optimum
 from handful.learner.policies import Policies
+from handful.plain import shown
 from handful.problem import RMDP, described_parameters
-from handful.runs import RunFolder, is_json, plain, write_csv, write_json
+from handful.runs import RunFolder, write_csv, write_json
 from handful.training.config import TrainConfig
 from handful.training.step import StepMetrics
 from handful.types import NumpyArray
@@ -57,11 +58,8 @@ def _fields(environment: Any) -> dict[str, Any]:
     """
     if not dataclasses.is_dataclass(environment):
         return {}
-    described = {}
-    for field in dataclasses.fields(environment):
-        value = getattr(environment, field.name)
-        described[field.name] = plain(value) if is_json(plain(value)) else repr(value)
-    return described
+    fields = dataclasses.fields(environment)
+    return {field.name: shown(getattr(environment, field.name)) for field in fields}
 
 
 def _attributes(problem: RMDP) -> dict[str, list[Any]]:
