@@ -8,7 +8,6 @@ import yaml
 
 from handful.assignment.em import ExpectationMaximization
 from handful.cli.main import main
-from handful.experiments.table import summarize
 from handful.runs import RunFolder
 
 STUDY = {
@@ -107,26 +106,3 @@ def test_a_part_of_a_study_at_a_time(tmp_path, monkeypatch, capsys):
     assert [path.name for path in (tmp_path / "runs").glob("resource-*")] == [
         "resource-gathering-em-k2-seed1"
     ]
-
-
-def test_means_and_standard_errors_over_seeds():
-    rows = [
-        {
-            "task": "t",
-            "method": "em",
-            "policies": 2,
-            "seed": seed,
-            "optimum": optimum,
-            "optimum_kind": "exact",
-        }
-        | {"welfare": welfare, "welfare_stderr": 9.0, "percent_of_optimum": welfare / 0.9}
-        | dict.fromkeys(("soft_welfare", "reassigned_welfare", "stochastic_welfare"), welfare)
-        | {"worst_user_return": 1.0}
-        for seed, (welfare, optimum) in enumerate(((80.0, 89.0), (84.0, 90.0), (88.0, 91.0)))
-    ]
-    row = summarize(pl.DataFrame(rows)).row(0, named=True)
-    assert row["seeds"] == 3
-    assert row["welfare"] == 84.0
-    assert row["welfare_stderr"] == pytest.approx(4 / 3**0.5)  # the spread of seeds, not episodes
-    assert row["welfare_min"] == 80.0
-    assert row["optimum"] == 90.0  # seeds may have users of their own

@@ -20,7 +20,7 @@ MEASURES = {
     "reassigned_welfare": "best reassignment",
     "stochastic_welfare": "sampled actions",
     "worst_user_return": "worst user",
-    "percent_of_optimum": "% of optimum",
+    "percent_of_optimum": "% of best possible",
 }
 """Columns that are averaged over seeds, and what the page calls them."""
 
@@ -109,13 +109,14 @@ def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
 
 def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
     """The summary as a Markdown page."""
-    header = ["task", "method", "k", "seeds", *MEASURES.values(), "worst seed", "optimum"]
+    header = ["task", "method", "k", "seeds", *MEASURES.values(), "worst seed", "best possible"]
     lines = [
         f"# {name}",
         "",
         f"Made by `{command}`. Welfare is the mean over users of their undiscounted return on "
         "evaluation episodes that training never saw, with deterministic actions unless said "
-        "otherwise; each number is the mean over training seeds ± its standard error.",
+        "otherwise; each number is the mean over training seeds ± its standard error. The best "
+        "possible is the exact optimum, or where it has a ≤ an upper bound on it.",
         "",
         "| " + " | ".join(header) + " |",
         "|" + " --- |" * len(header),
@@ -123,7 +124,8 @@ def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
     for row in summary.iter_rows(named=True):
         cells = [row["task"], row["method"], row["policies"], row["seeds"]]
         cells += [_cell(row[measure], row[f"{measure}_stderr"]) for measure in MEASURES]
-        cells += [_cell(row["welfare_min"]), _cell(row["optimum"])]
+        limit = "≤ " if row["optimum_kind"] == "upper bound" else ""
+        cells += [_cell(row["welfare_min"]), limit + _cell(row["optimum"])]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

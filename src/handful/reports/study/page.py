@@ -116,7 +116,8 @@ def _every_run(results: StudyResults) -> Table:
         ]
         for row in results.runs.to_dicts()
     ]
-    header = ("task", "method", "k", "seed", "welfare", "% of optimum", "transitions", "seconds")
+    percent = "% of best possible"
+    header = ("task", "method", "k", "seed", "welfare", percent, "transitions", "seconds")
     return Table("Finished runs", "", (*header, "digest"), rows)
 
 
