@@ -90,8 +90,7 @@ def sentence(overview: "Overview") -> str:
     parts = [
         f"{overview.done}/{overview.total} runs{_failed(overview)}",
         f"{100 * _share(overview):.0f} % of the transitions",
-        f"{overview.rate:,.0f} transitions/s",
-        _left(overview),
+        *_pace(overview),
     ]
     return ", ".join(parts) + (f": {running}" if running else "")
 
@@ -103,8 +102,7 @@ def picture(overview: "Overview") -> Group:
         f"runs {overview.done}/{overview.total}{_failed(overview)}",
         ProgressBar(total=1.0, completed=_share(overview), width=30),
         f"{100 * _share(overview):3.0f} %",
-        f"{overview.rate:,.0f} transitions/s",
-        _left(overview),
+        *_pace(overview),
     )
     runs = Table.grid(padding=(0, 1))
     for run in overview.running:
@@ -116,10 +114,8 @@ def picture(overview: "Overview") -> Group:
     return Group(head, runs)
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float) -> str:
     """Seconds as people say them."""
-    if seconds is None:
-        return "unknown time"
     minutes, hours = round(seconds / 60), seconds / 3600
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -134,9 +130,12 @@ def _stage(run: "Running") -> str:
     return f"{100 * run.share:.0f} %" if run.share < 1.0 else "being evaluated"
 
 
-def _left(overview: "Overview") -> str:
-    is_trained = overview.running and overview.transitions >= overview.total_transitions
-    return "evaluation left" if is_trained else f"{duration(overview.seconds_left)} left"
+def _pace(overview: "Overview") -> list[str]:
+    """The rate and the time left, where they are known: at first look nothing has been measured."""
+    rate, left = f"{overview.rate:,.0f} transitions/s", overview.seconds_left
+    if overview.running and overview.transitions >= overview.total_transitions:
+        return [rate, "evaluation left"]
+    return [] if left is None else [rate, f"{duration(left)} left"]
 
 
 def _share(overview: "Overview") -> float:
