@@ -46,6 +46,12 @@ def method_of(label: str) -> str:
     return label.split(", ")[0]
 
 
+def split_variant(label: str) -> tuple[str, str]:
+    """``em (warm-up-0)`` as its method and the name of what a study varies; "" for nothing."""
+    method, _, variant = label.partition(" (")
+    return method, variant.removesuffix(")")
+
+
 def method_rank(label: str) -> tuple[int, str]:
     """Sorts labels: methods in the order of legends, unknown ones after them by name."""
     names = list(_LOOKS)

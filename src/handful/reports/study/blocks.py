@@ -17,6 +17,7 @@ from handful.reports.study.tables import (
     summary_table,
     welfare_table,
 )
+from handful.reports.study.variants import variants_table
 from handful.runs import write_text
 
 BLOCKS: Mapping[str, Callable[[Collection], Table | None]] = {
@@ -24,6 +25,7 @@ BLOCKS: Mapping[str, Callable[[Collection], Table | None]] = {
     "claims": claims_table,
     "welfare": welfare_table,
     "improvement": improvement_table,
+    "variants": variants_table,
 }
 
 _BLOCK = re.compile(r"<!-- begin (\S+) -->\n.*?<!-- end \1 -->", re.DOTALL)

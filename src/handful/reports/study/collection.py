@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from handful.errors import HandfulError
-from handful.reports.plots.methods import method_rank
+from handful.reports.plots.methods import method_rank, split_variant
 from handful.reports.statistics import mean_and_error
 from handful.results.folder import COLUMNS, StudyResults, read_study_results, run_tables, schema
 from handful.results.frames import import_polars
@@ -70,6 +70,8 @@ class Collection:
         cells: in the order of tasks, budgets and methods.
         users, curves, walks: of all runs, with the columns of `handful.results.folder.COLUMNS`.
         environments: by task, where it is known.
+        variants: the cells of those studies that vary a method's settings, whether or not they are
+            among `cells` too. Their labels have no suffix.
     """
 
     cells: tuple[Cell, ...]
@@ -77,6 +79,7 @@ class Collection:
     curves: "pl.DataFrame"
     walks: "pl.DataFrame"
     environments: Mapping[str, Mapping[str, Any]]
+    variants: tuple[Cell, ...] = ()
 
     @property
     def tasks(self) -> list[str]:
@@ -149,12 +152,8 @@ def collect(studies: Mapping[str, StudyResults], suffixes: Mapping[str, str]) ->
         suffixes: by name, what follows the names of the study's methods; "" for nothing.
     """
     pl = import_polars()
-    rows: dict[str, dict[str, Any]] = {}
     environments: dict[str, Mapping[str, Any]] = {}
-    for name, study in studies.items():
-        for row in study.runs.to_dicts():
-            label = ", ".join(part for part in (row["method"], suffixes.get(name, "")) if part)
-            rows.setdefault(row["digest"], {**row, "label": label})
+    for study in studies.values():
         environments |= (study.manifest or {}).get("environments", {})
     tables = {
         kind: pl.concat(
@@ -162,7 +161,12 @@ def collect(studies: Mapping[str, StudyResults], suffixes: Mapping[str, str]) ->
         )
         for kind in COLUMNS
     }
-    return Collection(_cells(list(rows.values())), environments=environments, **tables)
+    return Collection(
+        _cells(studies, suffixes),
+        environments=environments,
+        variants=_cells(_with_variants(studies), {}),
+        **tables,
+    )
 
 
 def read_collection(root: Path, only: Path | None = None) -> Collection:
@@ -181,13 +185,13 @@ def read_collection(root: Path, only: Path | None = None) -> Collection:
         for parquet in run_tables(folder):
             studies[parquet.stem] = read_study_results(parquet)
     suffixes = {} if only else _read_suffixes(root / STUDIES_FILE)
-    if suffixes:
-        studies = {name: studies[name] for name in suffixes if name in studies}
-    if not studies:
+    listed = {name: studies[name] for name in suffixes or studies if name in studies}
+    if not listed:
         raise HandfulError(
             f"There is no table of runs under '{only or root}': 'handful sweep' writes one."
         )
-    return collect(studies, suffixes)
+    # Variants of one method are compared with each other, not with the studies of all methods.
+    return replace(collect(listed, suffixes), variants=_cells(_with_variants(studies), {}))
 
 
 def _read_suffixes(path: Path) -> dict[str, str]:
@@ -206,9 +210,22 @@ def _read_suffixes(path: Path) -> dict[str, str]:
     return values
 
 
-def _cells(rows: list[dict[str, Any]]) -> tuple[Cell, ...]:
+def _with_variants(studies: Mapping[str, StudyResults]) -> dict[str, StudyResults]:
+    return {
+        name: study
+        for name, study in studies.items()
+        if any(split_variant(method)[1] for method in study.runs["method"])
+    }
+
+
+def _cells(studies: Mapping[str, StudyResults], suffixes: Mapping[str, str]) -> tuple[Cell, ...]:
+    rows: dict[str, dict[str, Any]] = {}
+    for name, study in studies.items():
+        for row in study.runs.to_dicts():
+            label = ", ".join(part for part in (row["method"], suffixes.get(name, "")) if part)
+            rows.setdefault(row["digest"], {**row, "label": label})
     groups: dict[tuple, list[dict[str, Any]]] = {}
-    for row in rows:
+    for row in rows.values():
         key = (row["task"], row["policies"], row["label"], row["users"], row["steps"])
         groups.setdefault(key, []).append(row)
     ordered = sorted(groups, key=lambda key: (*key[:2], method_rank(key[2]), *key[3:]))

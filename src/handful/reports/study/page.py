@@ -11,6 +11,7 @@ from handful.reports.study.collection import Collection, collect
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.figures import general_figures
 from handful.reports.study.tables import Table, improvement_table, welfare_table
+from handful.reports.study.variants import variants_table
 from handful.reports.words import count, number
 from handful.results.folder import StudyResults, read_study_results
 from handful.runs import write_text
@@ -43,7 +44,7 @@ def _page(results: StudyResults, collection: Collection, manifest: Mapping[str, 
     figures, left_out = general_figures(collection)
     del left_out  # of a study of one's own, not every figure is expected
     cells = collection.cells
-    improvement = improvement_table(collection)
+    tables = (f(collection) for f in (welfare_table, improvement_table, variants_table))
     runs = [] if manifest is None else manifest["runs"]
     context = {
         "name": results.name,
@@ -51,7 +52,7 @@ def _page(results: StudyResults, collection: Collection, manifest: Mapping[str, 
         "tasks": collection.tasks,
         "methods": collection.labels(),
         "budgets": sorted({cell.policies for cell in cells}),
-        "tables": [welfare_table(collection), *([improvement] if improvement else [])],
+        "tables": [table for table in tables if table],
         "pictures": _embedded(figures),
         "asked": None if manifest is None else len(runs),
         "finished": sum(run["state"] == "finished" for run in runs),

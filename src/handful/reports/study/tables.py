@@ -102,6 +102,14 @@ def plus_minus(mean: float, stderr: float | None) -> str:
     return number(mean) if stderr is None else f"{number(mean)} ± {number(stderr)}"
 
 
+def percent_of_best(cell: Cell) -> str:
+    """``81.00 ± 4.42 of ≤ 33.87``: percent of the optimum, or with ≤ of the upper bound."""
+    if len(cell.percent) != len(cell.welfare):
+        return "–"
+    limit = "≤ " if cell.optimum_kind == "upper bound" else ""
+    return f"{plus_minus(*mean_and_error(cell.percent))} of {limit}{number(cell.optimum or 0)}"
+
+
 def interval(estimate: Estimate) -> str:
     """``1.23 [1.00, 1.50]``."""
     return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
@@ -119,14 +127,9 @@ def _welfare_row(cell: Cell) -> list[str]:
         interval(estimate_iqm([cell.welfare])) if has_interval else "–",
         plus_minus(*mean_and_error(cell.worst)),
     ]
-    if len(cell.percent) != len(cell.welfare):
-        return [*row, "–", "–"]
-    limit = "≤ " if cell.optimum_kind == "upper bound" else ""
-    return [
-        *row,
-        f"{plus_minus(*mean_and_error(cell.percent))} of {limit}{number(cell.optimum or 0)}",
-        interval(estimate_iqm([cell.percent])) if has_interval else "–",
-    ]
+    is_known = len(cell.percent) == len(cell.welfare)
+    iqm = interval(estimate_iqm([cell.percent])) if has_interval and is_known else "–"
+    return [*row, percent_of_best(cell), iqm]
 
 
 def _best_possible(cells: Sequence[Cell]) -> str:
