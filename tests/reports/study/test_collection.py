@@ -6,7 +6,7 @@ import pytest
 from handful.errors import HandfulError
 from handful.reports.study.budgets import welfare_figure
 from handful.reports.study.collection import STUDIES_FILE, read_collection
-from tests.reports.study.results import run_row, small_study, write_results
+from tests.reports.study.results import run_row, small_study, user_rows, write_results
 
 
 def test_seeds_of_a_method_and_budget_are_one_cell(tmp_path):
@@ -58,6 +58,53 @@ def test_the_list_of_studies_says_which_and_how_they_are_called(tmp_path):
     assert {cell.label: cell.mean for cell in collection.cells} == {"em": 1.0, "em, fast": 2.0}
 
 
+def test_a_method_of_a_study_can_be_called_otherwise_alone(tmp_path):
+    rows = [run_row("t", "em", 5, 0, 1.0), run_row("t", "auto", 5, 0, 2.0)]
+    write_results(tmp_path / "a", rows)
+    (tmp_path / STUDIES_FILE).write_text("a: {auto: fast}\n")
+    assert read_collection(tmp_path).labels() == ["em", "auto, fast"]
+
+
+def test_seeds_with_users_of_their_own_are_told_by_their_optima(tmp_path):
+    rows = [
+        run_row(
+            "t", method, 5, seed, 10.0 + seed, optimum=30.0 + seed * draws, digest=f"{method}{seed}"
+        )
+        for method, draws in (("em", 1), ("random", 0))
+        for seed in range(3)
+    ]
+    write_results(tmp_path / "t", rows)
+    drawn, same = read_collection(tmp_path).cells
+    assert (drawn.draws_users, same.draws_users) == (True, False)
+    part = drawn.of_seeds({0, 2, 7})
+    assert part.seeds == (0, 2)
+    assert part.digests == ("em0", "em2")
+    assert (part.mean, part.optimum) == (11, 31)
+    np.testing.assert_allclose(part.percent, [25, 30])
+
+
+def test_percent_is_left_out_unless_every_run_has_it(tmp_path):
+    unknown = {"optimum": None, "optimum_kind": None, "percent_of_optimum": None}
+    rows = [run_row("t", "em", 5, 0, 1.0), run_row("t", "em", 5, 1, 2.0, **unknown)]
+    write_results(tmp_path / "t", rows)
+    (cell,) = read_collection(tmp_path).cells
+    assert len(cell.percent) == 0
+    assert cell.optimum is None
+    assert not cell.draws_users
+    assert cell.of_seeds([1]).mean == 2
+
+
+def test_what_was_not_kept_is_said(tmp_path):
+    rows = [run_row("t", name, 5, seed, 1.0) for name in ("em", "random") for seed in range(4)]
+    write_results(tmp_path / "t", rows, users=user_rows(rows[0]["digest"], [0, 1]))
+    collection = read_collection(tmp_path)
+    assert collection.sentences_of_lacking("t", "users", 5) == [
+        "T, em: seeds 1 to 3, whose users were not kept.",
+        "T, random: seeds 0 to 3, whose users were not kept.",
+    ]
+    assert collection.sentences_of_lacking("t", "curves", 5) == ["T: no curves were kept."]
+
+
 def test_a_run_in_two_studies_counts_once(tmp_path):
     write_results(tmp_path / "a", [run_row("t", "em", 5, 0, 1.0)])
     write_results(tmp_path / "b", [run_row("t", "em", 5, 0, 1.0)])
@@ -84,7 +131,7 @@ def test_methods_stand_in_the_order_of_legends(tmp_path):
     assert read_collection(tmp_path).labels() == expected
 
 
-@pytest.mark.parametrize("text", ["- a", "a: 3", "a: ["])
+@pytest.mark.parametrize("text", ["- a", "a: 3", "a: {em: 3}", "a: ["])
 def test_a_damaged_list_of_studies(tmp_path, text):
     write_results(tmp_path / "a", [run_row("t", "em", 5, 0, 1.0)])
     (tmp_path / STUDIES_FILE).write_text(text)

@@ -94,6 +94,20 @@ def test_points_of_the_robots_are_means_over_seeds(figures):
     assert optimum == {2: 40.0, 5: 40.0}
 
 
+def test_methods_are_drawn_for_the_same_users(tmp_path):
+    rows = [
+        run_row("half-cheetah", method, 5, seed, 10.0 + seed, optimum=30.0 + seed)
+        for method, seeds in (("em", 2), ("auto", 4))
+        for seed in range(seeds)
+    ]
+    write_results(tmp_path / "t", rows)
+    (figure,) = (f for f in paper_figures(read_collection(tmp_path))[0] if f.name == "robots")
+    ((_, points, optimum, _),) = figure.data
+    assert points == [["em", 5, 10.5, 0.5], ["auto", 5, 10.5, 0.5]]
+    assert optimum == {5: 30.5}
+    assert "Half cheetah, auto: seeds 2, 3, as not all methods have them." in figure.missing
+
+
 def test_the_page_lists_figures_and_what_is_left_out(figures, tmp_path):
     written = write_figures([figures["walks"]], ["`x`: nothing."], tmp_path, ("svg",))
     assert [path.name for path in written] == ["walks.svg", "figures.md"]

@@ -1,7 +1,7 @@
 """Tables of a study, from rows made by hand."""
 
 from handful.reports.study.collection import read_collection
-from handful.reports.study.tables import summary_table
+from handful.reports.study.tables import improvement_table, summary_table
 from tests.reports.study.results import run_row, write_results
 
 
@@ -48,3 +48,31 @@ def test_a_summary_takes_the_longer_runs_and_keeps_numbers_of_users_apart(tmp_pa
 def test_without_an_optimum_there_is_no_summary(tmp_path):
     nothing = {"optimum": None, "optimum_kind": None, "percent_of_optimum": None}
     assert summary(tmp_path, [run_row("t", "em", 5, 0, 10.0, **nothing)]) is None
+
+
+def test_methods_are_compared_in_percent_as_seeds_may_have_richer_users(tmp_path):
+    rows = [
+        run_row("t", "em", 5, seed, 20.0, optimum=25.0, percent_of_optimum=80.0)
+        for seed in range(2)
+    ]
+    rows += [
+        run_row("t", "auto", 5, seed, 30.0, optimum=50.0, percent_of_optimum=60.0)
+        for seed in range(2, 4)
+    ]
+    write_results(tmp_path / "t", rows)
+    table = improvement_table(read_collection(tmp_path))
+    assert table is not None
+    assert table.rows == [["t", "5", "em", "auto", "2, 2", "1.00 [1.00, 1.00]"]]
+
+
+def test_without_an_optimum_methods_are_compared_in_welfare(tmp_path):
+    nothing = {"optimum": None, "optimum_kind": None, "percent_of_optimum": None}
+    rows = [
+        run_row("t", method, 5, seed, welfare, **nothing)
+        for method, welfare in (("em", 20.0), ("auto", 30.0))
+        for seed in range(2)
+    ]
+    write_results(tmp_path / "t", rows)
+    table = improvement_table(read_collection(tmp_path))
+    assert table is not None
+    assert table.rows == [["t", "5", "em", "auto", "2, 2", "0.00 [0.00, 0.00]"]]

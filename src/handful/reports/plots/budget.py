@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import log10
+from math import log10, nan
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
@@ -43,7 +43,7 @@ def draw_welfare_against_budget(
     marker_size: float = 5.5,
     line_width: float = 1.4,
 ) -> None:
-    """A line a method through its points, with standard errors, under the optimum's line.
+    """A line a method through its points, with standard errors, and the optimum's levels.
 
     The lines are labelled for a legend, which the figure has room for outside the axis.
     """
@@ -54,15 +54,14 @@ def draw_welfare_against_budget(
         name = "optimum (exact)" if optimum_kind == "exact" else optimum_kind
         budgets = sorted(optimum)
         levels = [optimum[k] for k in budgets]
-        if len(ticks) == 1:  # there is no other k that a line across the axis could be taken for
-            budgets, levels = [ticks[0] / _ROOM, ticks[0] * _ROOM], levels * 2
+        # A level under each k, as wide as the methods that stand there beside each other: a line
+        # from k to k would pass above or below those that are on it.
+        half = _ROOM if len(ticks) == 1 else 10 ** max(_DODGE * (len(methods) / 2 + 1), 0.03)
+        gap = [] if len(set(levels)) == 1 else [nan]
         axis.plot(
-            budgets,
-            levels,
+            [at for k in budgets for at in (k / half, k * half, *gap)],
+            [height for level in levels for height in (level, level, *gap)],
             color=INK,
-            linestyle=(0, (5, 3)),
-            marker="_" if len(budgets) == 1 else None,
-            markersize=3.5 * marker_size,
             linewidth=0.9 * line_width,
             label=name,
         )

@@ -10,13 +10,12 @@ from matplotlib.ticker import MaxNLocator
 from handful.reports.plots.methods import method_look
 from handful.reports.plots.speeds import draw_target_histogram
 from handful.reports.plots.style import PAPER_COLUMN
-from handful.reports.study.collection import Cell, Collection
+from handful.reports.study.collection import BUDGET, Cell, Collection
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.panels import lay_out, legend_of
 from handful.reports.words import number, task_title
 from handful.types import NumpyArray
 
-BUDGET = 5
 _QUANTILES = np.linspace(0, 1, 101)
 
 
@@ -113,6 +112,7 @@ def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure |
     """Users from worst to best served, a line a method, a panel a task; None without data."""
     panels: dict[str, dict[str, NumpyArray]] = {}
     budgets: dict[str, int] = {}
+    missing: list[str] = []
     for task in tasks:
         found = {cell: _quantiles(collection, cell) for cell in collection.of(task)}
         kept = {cell: lines for cell, lines in found.items() if lines is not None}
@@ -121,6 +121,7 @@ def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure |
             panels[task] = {
                 cell.label: lines for cell, lines in kept.items() if cell.policies == budgets[task]
             }
+        missing += collection.sentences_of_lacking(task, "users", budgets.get(task))
     if not panels:
         return None
     worst = "; ".join(
@@ -137,7 +138,7 @@ def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure |
         f"Lines that rise from the worst served user's return to the best's. {worst}.",
         {task: {n: line.tolist() for n, line in lines.items()} for task, lines in panels.items()},
         lambda: _spread(panels),
-        [f"{task_title(task)}: no users were kept." for task in tasks if task not in panels],
+        missing,
     )
 
 
@@ -179,9 +180,10 @@ def _histograms(
             if j == 0:
                 axis.set_title(label)
             if i == 0:
-                axis.set_title(task_title(task), loc="right")
+                axis.set_title(f"{task_title(task)}\n", loc="right")  # a line above the method's
             if one is None:
                 axis.set_axis_off()  # its titles stay
+                axis.text(0.5, 0.4, "not kept", transform=axis.transAxes, ha="center", fontsize=6)
                 continue
             if not is_common[task]:
                 axis.set_ylabel(f"seed {one.seed}", fontsize=6)

@@ -38,7 +38,7 @@ def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
             asked = {"training": {}, "variant": "", **study.manifest, **first}
             named = _name(cell.label, asked)
             mean, stderr = mean_and_error(cell.welfare)
-            has_percent = len(cell.percent) == len(cell.welfare)
+            has_percent = len(cell.percent) > 0
             percent = mean_and_error(cell.percent) if has_percent else (None, None)
             row = {
                 "task": cell.task,

@@ -14,10 +14,10 @@ from handful.reports.plots.budget import (
     starts_at_zero,
 )
 from handful.reports.statistics import mean_and_error
-from handful.reports.study.collection import Cell, Collection
+from handful.reports.study.collection import BUDGET, Cell, Collection
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.panels import lay_out, legend_of
-from handful.reports.words import count, number, task_title
+from handful.reports.words import count, number, seed_list, task_title
 
 PERCENT_LINE = "optimum, or bound"
 
@@ -50,12 +50,14 @@ def welfare_figure(
     if not panels:
         return None
     missing = [f"{task_title(task)}: no runs yet." for task in tasks if not collection.of(task)]
-    missing += [words for task in tasks for words in _of_other_users(collection, task)]
+    for task in tasks:
+        missing += [*_of_other_users(collection, task), *_of_other_seeds(collection, task)]
     return StudyFigure(
         name,
         title,
         "Mean over training seeds of the welfare on evaluation episodes, with standard errors, "
-        "against the number of policies; dashed is what no policies can exceed.",
+        "against the number of policies; black is what no policies can exceed. Where each seed "
+        "has users of its own, only seeds that all methods have are in it.",
         _alt("Welfare", panels),
         [panel.to_list() for panel in panels],
         partial(_build, panels, "welfare"),
@@ -99,8 +101,31 @@ def best_cells(collection: Collection, task: str) -> list[Cell]:
     return [cell for cell in found if cell is not None]
 
 
-def _welfare_panel(collection: Collection, task: str) -> Panel:
+def comparable_cells(collection: Collection, task: str) -> list[Cell]:
+    """The best cells; of seeds that all of them have, where seeds have users of their own."""
     cells = best_cells(collection, task)
+    common = set.intersection(*(set(cell.seeds) for cell in cells)) if cells else set()
+    if not common or not any(cell.draws_users for cell in cells):
+        return cells
+    return [cell.of_seeds(common) for cell in cells]
+
+
+def _of_other_seeds(collection: Collection, task: str) -> list[str]:
+    """What a panel leaves out: runs with users whom not all methods served."""
+    shown = {(c.label, c.policies): c.seeds for c in comparable_cells(collection, task)}
+    left_out: dict[str, set[int]] = {}
+    for cell in best_cells(collection, task):
+        others = set(cell.seeds) - set(shown[cell.label, cell.policies])
+        left_out.setdefault(cell.label, set()).update(others)
+    return [
+        f"{task_title(task)}, {label}: {seed_list(seeds)}, as not all methods have them."
+        for label, seeds in left_out.items()
+        if seeds
+    ]
+
+
+def _welfare_panel(collection: Collection, task: str) -> Panel:
+    cells = comparable_cells(collection, task)
     rows = [WelfareRow(c.label, c.policies, c.mean, c.stderr or 0.0) for c in cells]
     optimum: dict[int, float] = {}
     for cell in sorted(cells, key=lambda cell: len(cell.seeds)):  # the most seeds win
@@ -161,7 +186,7 @@ def _alt(what: str, panels: Sequence[Panel]) -> str:
     for panel in panels:
         most = max(
             {row.num_policies for row in panel.rows},
-            key=lambda k: sum(row.num_policies == k for row in panel.rows),
+            key=lambda k: (sum(row.num_policies == k for row in panel.rows), -abs(k - BUDGET)),
         )
         means = ", ".join(
             f"{row.method} {number(row.welfare)}" for row in panel.rows if row.num_policies == most

@@ -1,7 +1,7 @@
 """The runs of several studies together, as the figures and the claims look at them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 from handful.errors import HandfulError
 from handful.reports.plots.methods import method_rank, split_variant
 from handful.reports.statistics import mean_and_error
+from handful.reports.words import seed_list, task_title
 from handful.results.folder import COLUMNS, StudyResults, read_study_results, run_tables, schema
 from handful.results.frames import import_polars
 from handful.types import NumpyArray
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 STUDIES_FILE = "studies.yaml"
 """In the folder of all results: which studies belong together, and their methods' suffixes."""
+
+BUDGET = 5
+"""The paper's, at which figures that show one budget show methods if they can."""
+
+Suffixes = Mapping[str, str | Mapping[str, str]]
+"""By study, what follows the names of its methods, or of those of them that are named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +38,8 @@ class Cell:
         policies, users, steps: budget k, n, transitions per policy that were asked for.
         seeds: [R] of the runs.
         welfare: [R].
-        percent: [R] of the optimum or of the bound; empty where neither is known.
-        optimum: mean over the seeds, or None.
+        percent: [R] of the optimum or of the bound; empty where neither is known of every run.
+        optima: [R] the best possible for each run's users; empty where it is not known.
         optimum_kind: "exact" or "upper bound", or None.
         digests: [R] of the runs.
         worst: [R] the lowest return of a user.
@@ -46,7 +53,7 @@ class Cell:
     seeds: tuple[int, ...]
     welfare: NumpyArray
     percent: NumpyArray
-    optimum: float | None
+    optima: NumpyArray
     optimum_kind: str | None
     digests: tuple[str, ...]
     worst: NumpyArray
@@ -60,6 +67,33 @@ class Cell:
     def stderr(self) -> float | None:
         """Of that mean; None for one seed."""
         return mean_and_error(self.welfare)[1]
+
+    @property
+    def optimum(self) -> float | None:
+        """The best possible, mean over the seeds; None where it is not known."""
+        return float(self.optima.mean()) if len(self.optima) else None
+
+    @property
+    def draws_users(self) -> bool:
+        """Whether each seed has users of its own, as far as their optima tell."""
+        return len(self.optima) > 0 and bool(np.ptp(self.optima) > 0)
+
+    def of_seeds(self, seeds: Container[int]) -> "Cell":
+        """The same of some of the seeds only."""
+        index = [i for i, seed in enumerate(self.seeds) if seed in seeds]
+
+        def chosen(values: NumpyArray) -> NumpyArray:
+            return values[index] if len(values) else values
+
+        return replace(
+            self,
+            seeds=tuple(self.seeds[i] for i in index),
+            digests=tuple(self.digests[i] for i in index),
+            welfare=chosen(self.welfare),
+            percent=chosen(self.percent),
+            optima=chosen(self.optima),
+            worst=chosen(self.worst),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +166,22 @@ class Collection:
             if len(rows):
                 yield rows
 
+    def sentences_of_lacking(self, task: str, kind: str, policies: int | None) -> list[str]:
+        """Of which runs of a task, with one budget or any, no users (or no curves) were kept."""
+        known = set(getattr(self, kind)["digest"])
+        cells = self.of(task, policies=policies)
+        lacking = {
+            cell: [s for s, d in zip(cell.seeds, cell.digests, strict=True) if d not in known]
+            for cell in cells
+        }
+        if all(len(seeds) == len(cell.seeds) for cell, seeds in lacking.items()):
+            return [f"{task_title(task)}: no {kind} were kept."]
+        return [
+            f"{task_title(task)}, {cell.label}: {seed_list(seeds)}, whose {kind} were not kept."
+            for cell, seeds in lacking.items()
+            if seeds
+        ]
+
     def walks_of(self, digest: str) -> list[NumpyArray]:
         """Each policy's tiles [T, 2] after every step of an episode, if its walks were kept."""
         rows = self.walks.filter(digest=digest)
@@ -144,12 +194,12 @@ def most_complete(cells: Iterable[Cell]) -> Cell | None:
     return max(cells, key=lambda cell: (cell.steps, len(cell.seeds)), default=None)
 
 
-def collect(studies: Mapping[str, StudyResults], suffixes: Mapping[str, str]) -> Collection:
+def collect(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Collection:
     """Put studies together; a run that is in two of them counts for the first.
 
     Args:
         studies: by name.
-        suffixes: by name, what follows the names of the study's methods; "" for nothing.
+        suffixes: nothing follows the methods' names of a study that is not in it.
     """
     pl = import_polars()
     environments: dict[str, Mapping[str, Any]] = {}
@@ -194,7 +244,7 @@ def read_collection(root: Path, only: Path | None = None) -> Collection:
     return replace(collect(listed, suffixes), variants=_cells(_with_variants(studies), {}))
 
 
-def _read_suffixes(path: Path) -> dict[str, str]:
+def _read_suffixes(path: Path) -> Suffixes:
     if not path.is_file():
         return {}
     import yaml
@@ -203,10 +253,14 @@ def _read_suffixes(path: Path) -> dict[str, str]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise HandfulError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
-        raise HandfulError(
-            f"'{path}' must be lines 'study: words after its methods' names', the words in quotes."
-        )
+    parts = list(values.values()) if isinstance(values, dict) else [None]
+    for part in parts:
+        words = part.values() if isinstance(part, dict) else [part]
+        if not all(isinstance(word, str) for word in words):
+            raise HandfulError(
+                f"'{path}' must be lines 'study: words after its methods' names', the words in "
+                f"quotes, or 'study: {{method: words}}'."
+            )
     return values
 
 
@@ -218,11 +272,13 @@ def _with_variants(studies: Mapping[str, StudyResults]) -> dict[str, StudyResult
     }
 
 
-def _cells(studies: Mapping[str, StudyResults], suffixes: Mapping[str, str]) -> tuple[Cell, ...]:
+def _cells(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> tuple[Cell, ...]:
     rows: dict[str, dict[str, Any]] = {}
     for name, study in studies.items():
+        words = suffixes.get(name, "")
         for row in study.runs.to_dicts():
-            label = ", ".join(part for part in (row["method"], suffixes.get(name, "")) if part)
+            suffix = words if isinstance(words, str) else words.get(row["method"], "")
+            label = ", ".join(part for part in (row["method"], suffix) if part)
             rows.setdefault(row["digest"], {**row, "label": label})
     groups: dict[tuple, list[dict[str, Any]]] = {}
     for row in rows.values():
@@ -234,8 +290,6 @@ def _cells(studies: Mapping[str, StudyResults], suffixes: Mapping[str, str]) -> 
 
 def _cell(key: tuple, rows: list[dict[str, Any]]) -> Cell:
     rows = sorted(rows, key=lambda row: row["seed"])
-    optima = [row["optimum"] for row in rows if row["optimum"] is not None]
-    percents = [row["percent_of_optimum"] for row in rows]
     task, policies, label, users, steps = key
     return Cell(
         task=task,
@@ -245,9 +299,15 @@ def _cell(key: tuple, rows: list[dict[str, Any]]) -> Cell:
         steps=steps,
         seeds=tuple(row["seed"] for row in rows),
         welfare=np.array([row["welfare"] for row in rows], dtype=float),
-        percent=np.array([p for p in percents if p is not None], dtype=float),
-        optimum=float(np.mean(optima)) if optima else None,
+        percent=_known(rows, "percent_of_optimum"),
+        optima=_known(rows, "optimum"),
         optimum_kind=rows[0]["optimum_kind"],
         digests=tuple(row["digest"] for row in rows),
         worst=np.array([row["worst_user_return"] for row in rows], dtype=float),
     )
+
+
+def _known(rows: list[dict[str, Any]], name: str) -> NumpyArray:
+    """[R] a column; empty unless every run has it."""
+    values = [row[name] for row in rows]
+    return np.array([] if None in values else values, dtype=float)

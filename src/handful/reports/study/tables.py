@@ -56,7 +56,7 @@ def summary_table(collection: Collection) -> Table | None:
     rows = []
     for task, policies, users in budgets:
         cells = [cell for cell in collection.of(task, policies=policies) if cell.users == users]
-        known = [cell for cell in cells if len(cell.percent) == len(cell.welfare)]
+        known = [cell for cell in cells if len(cell.percent)]
         shown = [most_complete(c for c in known if c.label == name) for name in PAPER_METHODS]
         shown.append(most_complete(c for c in known if method_of(c.label) == "auto"))
         if any(shown):
@@ -91,7 +91,8 @@ def improvement_table(collection: Collection) -> Table | None:
     return Table(
         "Probability of improvement",
         "The chance that a run of the first method ends higher than one of the second on the same "
-        "task and budget (a tie counts one half), with a 95 % bootstrap interval.",
+        "task and budget, in percent of the best possible where that is known (a tie counts one "
+        "half), with a 95 % bootstrap interval.",
         ("task", "k", "first", "second", "seeds", "probability"),
         rows,
     )
@@ -104,7 +105,7 @@ def plus_minus(mean: float, stderr: float | None) -> str:
 
 def percent_of_best(cell: Cell) -> str:
     """``81.00 ± 4.42 of ≤ 33.87``: percent of the optimum, or with ≤ of the upper bound."""
-    if len(cell.percent) != len(cell.welfare):
+    if not len(cell.percent):
         return "–"
     limit = "≤ " if cell.optimum_kind == "upper bound" else ""
     return f"{plus_minus(*mean_and_error(cell.percent))} of {limit}{number(cell.optimum or 0)}"
@@ -127,8 +128,7 @@ def _welfare_row(cell: Cell) -> list[str]:
         interval(estimate_iqm([cell.welfare])) if has_interval else "–",
         plus_minus(*mean_and_error(cell.worst)),
     ]
-    is_known = len(cell.percent) == len(cell.welfare)
-    iqm = interval(estimate_iqm([cell.percent])) if has_interval and is_known else "–"
+    iqm = interval(estimate_iqm([cell.percent])) if has_interval and len(cell.percent) else "–"
     return [*row, percent_of_best(cell), iqm]
 
 
@@ -153,7 +153,10 @@ def _improvement_row(collection: Collection, task: str, first: str, other: str) 
             pairs.append((one, two))
     if not pairs:
         return None
-    found = estimate_improvement([a.welfare for a, _ in pairs], [b.welfare for _, b in pairs])
+    # Budgets, and seeds with users of their own, are only alike in percent of the best possible.
+    known = all(len(cell.percent) for pair in pairs for cell in pair)
+    scores = [[cell.percent if known else cell.welfare for cell in pair] for pair in pairs]
+    found = estimate_improvement([a for a, _ in scores], [b for _, b in scores])
     seeds = sum(len(a.seeds) for a, _ in pairs), sum(len(b.seeds) for _, b in pairs)
     budgets = ", ".join(str(a.policies) for a, _ in pairs)
     return [task, budgets, first, other, f"{seeds[0]}, {seeds[1]}", interval(found)]

@@ -9,7 +9,7 @@ from handful.reports.plots.methods import method_look
 from handful.reports.plots.style import PAPER_COLUMN
 from handful.reports.plots.time import Course, draw_courses
 from handful.reports.statistics import estimate_profile
-from handful.reports.study.collection import Cell, Collection
+from handful.reports.study.collection import BUDGET, Cell, Collection
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.panels import lay_out, legend_of
 from handful.reports.words import number, task_title
@@ -18,7 +18,6 @@ from handful.types import NumpyArray
 Clocks = tuple[Mapping[str, Sequence[Course]], Mapping[str, Sequence[Course]]]
 """Courses by label, over transitions and over seconds."""
 
-_BUDGET = 5
 _THRESHOLDS = np.linspace(0, 100, 201)
 
 
@@ -28,7 +27,7 @@ def training_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure
     for task in tasks:
         courses = {
             cell.label: list(collection.curves_of(cell))
-            for cell in collection.of(task, policies=_BUDGET)
+            for cell in collection.of(task, policies=BUDGET)
         }
         kept = {label: runs for label, runs in courses.items() if runs}
         if kept:
@@ -46,9 +45,10 @@ def training_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure
     return StudyFigure(
         "training",
         "Welfare over training",
-        f"Welfare in training (a moving average with sampled actions), k = {_BUDGET}: bold the "
-        f"mean over seeds for as long as all of them ran, thin each run. Left over transitions "
-        f"per policy, right over minutes on one core; how busy the machine was varied.",
+        f"Welfare in training (a moving average with sampled actions), k = {BUDGET}: bold the "
+        f"mean over runs for as long as all of them ran, thin each run. A run hands out the best "
+        f"policies that it had, so it may end higher than its line. Left over transitions per "
+        f"policy, right over minutes on one core; how busy the machine was varied.",
         f"Welfare rises over training. At the end: {ends}.",
         {
             task: [
@@ -62,9 +62,9 @@ def training_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure
         },
         lambda: _training(rows),
         [
-            f"{task_title(task)}: no learning curves were kept."
+            sentence
             for task in tasks
-            if task not in rows
+            for sentence in collection.sentences_of_lacking(task, "curves", BUDGET)
         ],
     )
 
@@ -76,7 +76,7 @@ def profiles_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure
         cells = [cell for cell in collection.of(task) if len(cell.percent)]
         budgets = [cell.policies for cell in cells]
         if budgets and max(budgets.count(k) for k in budgets) > 1:
-            most = max(budgets, key=lambda k: (budgets.count(k), -abs(k - _BUDGET)))
+            most = max(budgets, key=lambda k: (budgets.count(k), -abs(k - BUDGET)))
             panels[task] = [cell for cell in cells if cell.policies == most]
     if not panels:
         return None

@@ -82,6 +82,9 @@ def walks_figure(collection: Collection, task: str) -> StudyFigure | None:
     if not maps:
         return None
     missing = sorted(set(BUDGETS) - {one.policies for one in maps})
+    blocked = "hatched tiles are blocked, " if maps[0].grid.blocked else ""
+    stays = any((walk == walk[0]).all() for one in maps for walk in one.walks)
+    dot = " A dot without a number is a policy that stays there." if stays else ""
     steps = "; ".join(
         f"{count(one.policies, 'policy')}: {number(one.mean_length)} steps a walk on average, "
         f"welfare {number(one.welfare)}"
@@ -92,8 +95,8 @@ def walks_figure(collection: Collection, task: str) -> StudyFigure | None:
         "The policies' walks in Resource Gathering",
         f"One episode of each policy with its likeliest actions, for {LABEL} with k = "
         f"{', '.join(str(one.policies) for one in maps)} (seed {maps[0].seed}). A tile has the "
-        f"colour of the policy that serves its user; hatched tiles are blocked, the framed tile "
-        f"is the start. T is the mean number of steps.",
+        f"colour of the policy that serves its user; {blocked}the framed tile is the start.{dot} "
+        f"T is the mean number of steps.",
         f"Maps of a grid with the policies' closed walks from the start tile. {steps}.",
         [one.to_dict() for one in maps],
         lambda: _build(maps),
