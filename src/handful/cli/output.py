@@ -30,7 +30,7 @@ def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:
         lines.append(best if percent is None else f"{percent:.1f} % of the {best}")
     lines.append(
         f"sampled actions {record['stochastic']['welfare']:.2f}, "
-        f"best reassignment {record['reassigned_welfare']:.2f}, "
+        f"reassigned by other episodes {record['reassigned_welfare']:.2f}, "
         f"worst served {record['worst_user']} with {record['worst_user_return']:.2f}"
     )
     return "\n".join(lines)

@@ -115,8 +115,10 @@ def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
         "",
         f"Made by `{command}`. Welfare is the mean over users of their undiscounted return on "
         "evaluation episodes that training never saw, with deterministic actions unless said "
-        "otherwise; each number is the mean over training seeds ± its standard error. The best "
-        "possible is the exact optimum, or where it has a ≤ an upper bound on it.",
+        "otherwise; each number is the mean over training seeds ± its standard error. "
+        "The best reassignment gives users whoever was best for them in half of the episodes, and "
+        "is measured on the others. The best possible is the exact optimum, or where it has a ≤ "
+        "an upper bound on it.",
         "",
         "| " + " | ".join(header) + " |",
         "|" + " --- |" * len(header),

@@ -132,7 +132,7 @@ def write_results(
     utilities = record["deterministic"]["utilities"]
     write_csv(
         folder.assignment,
-        ["user", *attributes, "policy", "return", *[f"weight_{k}" for k in range(alpha.shape[1])]],
+        ["user", *attributes, "policy", "return", *[f"share_{k}" for k in range(alpha.shape[1])]],
         [
             [
                 user,

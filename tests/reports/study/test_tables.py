@@ -1,7 +1,7 @@
 """Tables of a study, from rows made by hand."""
 
 from handful.reports.study.collection import read_collection
-from handful.reports.study.tables import improvement_table, summary_table
+from handful.reports.study.tables import ahead_table, improvement_table, summary_table
 from tests.reports.study.results import run_row, write_results
 
 
@@ -76,3 +76,27 @@ def test_without_an_optimum_methods_are_compared_in_welfare(tmp_path):
     table = improvement_table(read_collection(tmp_path))
     assert table is not None
     assert table.rows == [["t", "5", "em", "auto", "2, 2", "0.00 [0.00, 0.00]"]]
+
+
+def test_how_far_ahead_is_told_seed_by_seed(tmp_path):
+    rows = [
+        run_row("t", "em", 5, 0, 10.0),
+        run_row("t", "em", 5, 1, 12.0),
+        run_row("t", "cluster", 5, 7, 4.0),  # of other users
+        run_row("t", "random", 5, 1, 40.0),
+        run_row("t", "random", 2, 1, 10.0),  # nothing to compare it with
+        run_row("t", "auto", 5, 0, 20.0),
+        run_row("t", "auto", 5, 1, 26.0),
+        run_row("t", "auto", 5, 2, 40.0),
+    ]
+    write_results(tmp_path / "t", rows)
+    table = ahead_table(read_collection(tmp_path))
+    assert table is not None
+    assert table.header == ("task", "k", "`em`", "`cluster`", "`random`")
+    assert table.rows == [["t", "5", "+30.0 ± 5.0 (2)", "–", "-35.0 (1)"]]
+
+
+def test_runs_that_took_more_transitions_are_not_compared(tmp_path):
+    rows = [run_row("t", "em", 5, 0, 10.0, steps=9000), run_row("t", "auto", 5, 0, 20.0)]
+    write_results(tmp_path / "t", rows)
+    assert ahead_table(read_collection(tmp_path)) is None

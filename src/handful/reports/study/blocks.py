@@ -13,6 +13,7 @@ from handful.reports.study.claims import claims_table
 from handful.reports.study.collection import Collection
 from handful.reports.study.tables import (
     Table,
+    ahead_table,
     improvement_table,
     summary_table,
     welfare_table,
@@ -24,6 +25,7 @@ BLOCKS: Mapping[str, Callable[[Collection], Table | None]] = {
     "summary": summary_table,
     "claims": claims_table,
     "welfare": welfare_table,
+    "ahead": ahead_table,
     "improvement": improvement_table,
     "variants": variants_table,
 }

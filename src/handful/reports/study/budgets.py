@@ -78,7 +78,7 @@ def percent_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure 
         "on it, with standard errors over seeds.",
         _alt("Percent of the optimum", panels),
         [panel.to_list() for panel in panels],
-        partial(_build, panels, "% of the optimum"),
+        partial(_build, panels, "% of the optimum or bound"),
         [f"{task_title(t)}: no runs yet." for t in tasks if not collection.of(t)],
     )
 

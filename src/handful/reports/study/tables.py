@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from handful.reports.plots.methods import PAPER_METHODS, method_of
 from handful.reports.statistics import (
     Estimate,
@@ -73,6 +75,32 @@ def summary_table(collection: Collection) -> Table | None:
     )
 
 
+def ahead_table(collection: Collection) -> Table | None:
+    """By how many points of percent `auto` is ahead of each other method, on the same seeds.
+
+    None where no other method shares a task, a budget and a seed with it.
+    """
+    labels = [label for label in collection.labels() if method_of(label) != "auto"]
+    rows = []
+    for auto in collection.cells:
+        if method_of(auto.label) == "auto" and len(auto.percent):
+            cells = collection.of(auto.task, policies=auto.policies)
+            alike = [c for c in cells if c.users == auto.users and c.steps == auto.steps]
+            found = [_ahead(auto, [c for c in alike if c.label == label]) for label in labels]
+            if any(found):
+                rows.append([auto.task, str(auto.policies), *(text or "–" for text in found)])
+    if not rows:
+        return None
+    return Table(
+        "How far ahead `auto` is",
+        "Percent of the best possible that `auto` reaches less what the other does: mean ± "
+        "standard error of the differences between runs with the same seed, and so with the same "
+        "users; in brackets how many.",
+        ("task", "k", *(f"`{label}`" for label in labels)),
+        rows,
+    )
+
+
 def improvement_table(collection: Collection) -> Table | None:
     """A row a pair of methods and task; None where no two methods share a budget.
 
@@ -96,6 +124,13 @@ def improvement_table(collection: Collection) -> Table | None:
         ("task", "k", "first", "second", "seeds", "probability"),
         rows,
     )
+
+
+def paired(cell: Cell, other: Cell, measure: str) -> list[float]:
+    """How much more one cell has than another of a measure, seed by seed of those in both."""
+    theirs = dict(zip(other.seeds, getattr(other, measure), strict=False))
+    ours = zip(cell.seeds, getattr(cell, measure), strict=False)
+    return [value - theirs[seed] for seed, value in ours if seed in theirs]
 
 
 def plus_minus(mean: float, stderr: float | None) -> str:
@@ -143,6 +178,15 @@ def _percent(cell: Cell | None) -> str:
     mean, stderr = mean_and_error(cell.percent)
     error = "" if stderr is None else f" ± {stderr:.1f}"
     return f"{mean:.1f}{error} ({len(cell.seeds)})"
+
+
+def _ahead(auto: Cell, others: Sequence[Cell]) -> str:
+    changes = [change for cell in others for change in paired(auto, cell, "percent")]
+    if not changes:
+        return ""
+    mean, stderr = mean_and_error(np.array(changes))
+    error = "" if stderr is None else f" ± {stderr:.1f}"
+    return f"{mean:+.1f}{error} ({len(changes)})"
 
 
 def _improvement_row(collection: Collection, task: str, first: str, other: str) -> list[str] | None:

@@ -5,7 +5,7 @@ import numpy as np
 from handful.reports.plots.methods import split_variant
 from handful.reports.statistics import mean_and_error
 from handful.reports.study.collection import Cell, Collection
-from handful.reports.study.tables import Table, percent_of_best, plus_minus
+from handful.reports.study.tables import Table, paired, percent_of_best, plus_minus
 
 
 def variants_table(collection: Collection) -> Table | None:
@@ -42,11 +42,8 @@ def _measured(cell: Cell, as_it_is: Cell | None) -> list[str]:
 
 
 def _difference(cell: Cell, as_it_is: Cell) -> str:
-    before = dict(zip(as_it_is.seeds, as_it_is.welfare, strict=True))
-    pairs = zip(cell.seeds, cell.welfare, strict=True)
-    changes = [welfare - before[seed] for seed, welfare in pairs if seed in before]
+    changes = paired(cell, as_it_is, "welfare")
     if not changes:
         return "–"
     mean, stderr = mean_and_error(np.array(changes))
-    sign = "+" if mean > 0 else ""
-    return sign + plus_minus(mean, stderr)
+    return ("+" if mean > 0 else "") + plus_minus(mean, stderr)
