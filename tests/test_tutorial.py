@@ -1,6 +1,7 @@
 """The tutorial says what the examples do."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,20 +36,33 @@ def test_its_environment_passes_its_own_check(monkeypatch):
     assert not result.findings
 
 
+def printed_by(script: str, folder: Path) -> str:
+    path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_its_script_beats_the_best_single_policy(tmp_path):
     """The best single policy, computed exactly, is worth -14.6 on average over the weather."""
     for file in EXAMPLES.iterdir():
         if file.is_file():
             shutil.copy(file, tmp_path)
-    path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "couriers.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert float(done.stdout.split()[0]) > -10.0
+    assert float(printed_by("couriers.py", tmp_path).split()[0]) > -10.0
     assert (tmp_path / "runs" / "couriers" / "assignment.csv").is_file()
+
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (later,) = (example for example in examples if "handful.resume" in example)
+    (tmp_path / "later.py").write_text(later)
+    riders = "user,speed,comfort,scenery\nfast,1,0,0\nalso-fast,1,0,0\nidle,0,0,1\n"
+    (tmp_path / "new_riders.csv").write_text(riders)
+    fast, also_fast, idle = re.findall(r"\d+", printed_by("later.py", tmp_path))[:3]
+    assert fast == also_fast != idle

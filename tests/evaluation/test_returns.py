@@ -130,6 +130,16 @@ def test_deterministic_and_stochastic_episodes_have_chance_of_their_own(weather)
     assert not rows(deterministic) & rows(stochastic)
 
 
+def test_users_who_are_new_go_to_whoever_serves_them_best():
+    problem = problem_of(ContextualBandit())
+    evaluation = evaluate(problem, policies_of(problem)[2], num_episodes=20)
+    measured = evaluation.deterministic
+    np.testing.assert_array_equal(evaluation.assignment, measured.reassigned)
+    best = measured.returns[measured.reassigned, np.arange(problem.num_users)]
+    np.testing.assert_allclose(measured.utilities, best)
+    assert measured.soft_welfare == pytest.approx(measured.welfare)
+
+
 def test_users_returns_follow_from_features_by_their_coefficients():
     table = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]], np.float32)
     problem = problem_of(ContextualBandit(), table)

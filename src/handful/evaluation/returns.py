@@ -93,7 +93,7 @@ class Evaluation:
 def evaluate(
     problem: RMDP,
     policies: Policies,
-    alpha: Any,
+    alpha: Any = None,
     *,
     seed: int = 0,
     num_episodes: int = EVALUATION_EPISODES,
@@ -102,7 +102,10 @@ def evaluate(
     """Measure policies and an assignment on fresh episodes.
 
     Args:
-        alpha: [N, K] each user's distribution over policies.
+        alpha: [N, K] each user's distribution over policies. Without one, for users who are new,
+            each is given the policy that was best for them in one half of the deterministic
+            episodes; then ``reassigned_welfare``, measured on the other half, is the welfare
+            without luck in the choice.
         seed: of the evaluation episodes; a stream of its own, apart from training's.
         num_episodes: even and at least 4: one half chooses the best reassignment, the other
             measures it.
@@ -116,7 +119,7 @@ def evaluate(
         raise HandfulError(
             f"The number of evaluation episodes must be even and at least 4, not {num_episodes}."
         )
-    alpha = np.asarray(alpha, dtype=np.float64)
+    alpha = None if alpha is None else np.asarray(alpha, dtype=np.float64)
     key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
 
     population = problem.population
@@ -129,6 +132,8 @@ def evaluate(
         returns = np.asarray(episodes.returns, dtype=np.float64)
         if population.reward_fn is None:
             returns = population.returns(returns)
+        if alpha is None:
+            alpha = np.eye(policies.num_policies)[_best_by_half(returns)]
         measurements.append(summarize(returns, np.asarray(episodes.lengths), alpha))
     return Evaluation(np.argmax(alpha, axis=1), num_episodes, seed, *measurements)
 
@@ -139,7 +144,7 @@ def summarize(returns: NumpyArray, lengths: NumpyArray, alpha: NumpyArray) -> Me
     assignment = np.argmax(alpha, axis=1)
     served = returns[:, assignment, users]
     half = len(returns) // 2
-    reassigned = np.argmax(np.mean(returns[:half], axis=0), axis=0)
+    reassigned = _best_by_half(returns)
     welfare, welfare_stderr = mean_and_stderr(np.mean(served, axis=1))
     again, again_stderr = mean_and_stderr(np.mean(returns[half:, reassigned, users], axis=1))
     mean, stderr = mean_and_stderr(returns)
@@ -162,3 +167,8 @@ def mean_and_stderr(samples: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     """Mean and standard error over the first axis, of two samples or more."""
     stderr = np.std(samples, axis=0, ddof=1) / np.sqrt(len(samples))
     return np.asarray(np.mean(samples, axis=0)), np.asarray(stderr)
+
+
+def _best_by_half(returns: NumpyArray) -> NumpyArray:
+    """[N] each user's best policy by the first half of the episodes [E, K, N]."""
+    return np.argmax(np.mean(returns[: len(returns) // 2], axis=0), axis=0)
