@@ -95,7 +95,7 @@ def glucose_figure() -> Figure:
         served = assignment == policy
         who.scatter(users["target"][served], users["fear"][served], s=22, color=colour)
     day.set_xlim(0, 24)
-    day.set_ylim(40, 260)
+    day.set_ylim(40, 320)
     day.set_xticks(range(0, 25, 4))
     day.set_xlabel("hour of the day")
     day.set_ylabel("glucose in the blood, mg/dl")
