@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from handful.cli.figures import Figures
+from handful.cli.figures import PAGES as PAGES_WITH_TABLES
 from handful.reports.study.blocks import filled
-from handful.reports.study.board import leaderboard_page, our_rows, studies_under
+from handful.reports.study.board import leaderboard_page, our_rows
 from handful.reports.study.claims import CLAIMS
 from handful.reports.study.collection import read_collection
 from handful.reports.study.figure import stored_identifier
-from handful.reports.study.figures import paper_figures
+from handful.reports.study.figures import collected_figures
+from handful.results.folder import read_studies
 from handful.results.leaderboard import OURS, read_leaderboard
 
 ROOT = Path(__file__).parent.parent
@@ -39,20 +40,20 @@ def test_every_image_of_a_page_is_there(page):
 
 
 def test_pages_show_only_figures_that_the_command_makes(collection):
-    made = {figure.name for figure in paper_figures(collection)[0]}
+    made = {figure.name for figure in collected_figures(collection)[0]}
     shown = {i.stem for page in PAGES for i in images(page) if i.parent == FIGURES.resolve()}
     assert shown == made
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_figures_are_drawn_from_the_committed_tables(collection, kind):
-    figures = {figure.name: figure for figure in paper_figures(collection)[0]}
+    figures = {figure.name: figure for figure in collected_figures(collection)[0]}
     stored = {path.stem: stored_identifier(path) for path in FIGURES.glob(f"*.{kind}")}
     expected = {name: figure.identifier for name, figure in figures.items()}
     assert stored == expected, "run 'handful figures'"
 
 
-@pytest.mark.parametrize("page", Figures().pages, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES_WITH_TABLES, ids=lambda page: page.name)
 def test_tables_of_pages_are_those_of_the_data(collection, page):
     text = (ROOT / page).read_text()
     assert "<!-- begin" in text
@@ -67,7 +68,7 @@ def test_the_study_has_every_claim():
 
 def test_the_leaderboard_has_our_results_and_its_page_all_rows():
     table = read_leaderboard(RESULTS / "leaderboard.parquet")
-    ours = our_rows(studies_under(RESULTS))
+    ours = our_rows(read_studies(RESULTS))
     order = ["task", "policies", "users", "method", "transitions"]
     stored = table.filter(author=OURS).sort(order)
     assert stored.equals(ours.sort(order)), "run 'handful leaderboard'"

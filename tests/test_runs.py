@@ -49,6 +49,26 @@ def test_folder_with_something_in_it_is_left_alone(folder):
     assert names_in(folder.path.parent) == ["run"]
 
 
+def test_one_process_at_a_time_trains_into_a_folder(folder):
+    half = folder.path / ".checkpoint.safetensors.7"
+    with folder.hold():
+        half.touch()  # of a file that is about to be put in its place
+        with pytest.raises(HandfulError) as error, folder.hold():
+            pass
+        assert half.exists()
+    assert str(error.value) == (
+        f"Another process is training the run in '{folder.path}': wait until it is done, or stop "
+        f"it first."
+    )
+    with folder.hold():  # what a kill leaves is in nobody's way, and removed
+        assert names_in(folder.path) == ["config.json"]
+
+
+def test_what_is_no_run_folder_is_not_held(tmp_path):
+    with pytest.raises(HandfulError, match="is not a run folder"), RunFolder(tmp_path).hold():
+        pass
+
+
 def test_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "run").write_text("mine")
     with pytest.raises(HandfulError, match="exists already"):

@@ -11,10 +11,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
+from handful.locks import lock_file
 
 FORMAT = 1
 """Of the folder's layout; raised when an older version could not read it."""
@@ -72,6 +74,40 @@ class RunFolder:
                 f"The run folder '{self.path}' cannot be made ({error.strerror})."
             ) from None
 
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """While entered, nobody else trains into the folder; who does has to enter this.
+
+        The lock is on the file of the settings: that is there from the first moment on and never
+        replaced, so that nothing is left behind which could block a later process.
+
+        Raises:
+            HandfulError: if this is no run folder, another process trains into it, or it cannot be
+                written to.
+        """
+        self.read_config()
+        try:
+            # Some file systems lock only what is open for writing.
+            file = self.config.open("r+b")
+        except OSError as error:
+            raise HandfulError(
+                f"The run folder '{self.path}' cannot be written to ({error.strerror})."
+            ) from None
+        with file:
+            if not lock_file(file.fileno()):
+                raise HandfulError(
+                    f"Another process is training the run in '{self.path}': wait until it is done, "
+                    f"or stop it first."
+                )
+            self._remove_litter()
+            yield
+
+    def _remove_litter(self) -> None:
+        """What a kill left of files that were not in their place yet."""
+        for path in (self.checkpoint, self.evaluation, self.metrics):
+            for left in self.path.glob(f".{path.name}.*"):
+                left.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Delete the folder and everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -102,7 +138,7 @@ class RunFolder:
         """The stored evaluation.
 
         Raises:
-            HandfulError: if the run is not finished.
+            HandfulError: if the run is not finished, or the file is damaged.
         """
         if not self.is_finished:
             self.read_config()
@@ -110,7 +146,12 @@ class RunFolder:
                 f"The run in '{self.path}' is not finished: continue it with "
                 f"'handful resume {self.path}'."
             )
-        return read_json(self.evaluation)
+        evaluation = read_json(self.evaluation)
+        if not isinstance(evaluation, dict):
+            raise HandfulError(
+                f"'{self.evaluation}' is damaged: it does not hold what was measured of the run."
+            )
+        return evaluation
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """One record an update, in order; a last line cut short by a kill is left out.
@@ -166,6 +207,24 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder where there is none, and try whether files can be written into it.
+
+    Raises:
+        HandfulError: if they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = "it is a file" if folder.is_file() else error.strerror
+        raise HandfulError(
+            f"The folder '{folder}' cannot be written to ({reason}): choose another one, or see "
+            f"who may write there."
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:

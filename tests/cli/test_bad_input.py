@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from jax.errors import JaxRuntimeError
 
 from handful.cli.main import main
+from handful.runs import RunFolder
 from tests.programs import handful
 
 TRAIN = ["train", "resource-gathering", "--policies", "2", "--out", "run"]
@@ -174,6 +176,48 @@ def test_a_damaged_run_folder_is_told_from_a_good_one(call, run_folder, command,
     assert code == 2
     assert sentence in errors
     assert len(errors.strip().splitlines()) == 1
+
+
+def test_a_finished_run_without_its_checkpoint_was_not_stopped(call, run_folder):
+    (run_folder / "checkpoint.safetensors").unlink()
+    code, _, errors = call("evaluate", run_folder)
+    assert code == 2
+    assert errors == (
+        f"handful: The run in '{run_folder}' is finished, but its policies are gone: they were in "
+        f"checkpoint.safetensors, so put that file back, or train anew.\n"
+    )
+
+
+def test_a_run_is_not_resumed_while_another_process_trains_it(call, run_folder):
+    (run_folder / "evaluation.json").unlink()
+    before = {path: path.read_bytes() for path in run_folder.iterdir() if path.is_file()}
+    with RunFolder(run_folder).hold():
+        code, _, errors = call("resume", run_folder, "--no-tensorboard")
+    assert code == 2
+    assert errors.startswith(f"handful: Another process is training the run in '{run_folder}': ")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    "error", [JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating"), MemoryError()]
+)
+def test_more_episodes_than_memory_holds_are_told(call, run_folder, monkeypatch, error):
+    def allocate(*_, **__):
+        raise error
+
+    monkeypatch.setattr("handful.evaluation.returns.evaluate", allocate)
+    assert call("evaluate", run_folder, "--episodes", 10**8) == (
+        2,
+        "",
+        "handful: 100,000,000 episodes at once do not fit into memory: take fewer.\n",
+    )
+    monkeypatch.setattr("handful.evaluation.returns.evaluate", _defective)
+    with pytest.raises(JaxRuntimeError, match="INTERNAL"):  # a defect of ours stays one
+        call("evaluate", run_folder)
+
+
+def _defective(*_, **__):
+    raise JaxRuntimeError("INTERNAL: no")
 
 
 def edit(run, **changes):

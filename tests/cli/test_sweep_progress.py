@@ -35,6 +35,13 @@ def test_trained_runs_are_still_to_be_evaluated():
     )
 
 
+def test_no_rate_is_told_before_there_is_one():
+    trained = Running("glide-em-k2-seed0", 1.0, 3.0)
+    assert sentence(Overview(0, 0, 1, 900, 900, 0.0, None, (trained,))).startswith(
+        "0/1 runs, 100 % of the transitions, evaluation left: "
+    )
+
+
 def test_episodes_of_trained_policies_are_a_stage_with_a_share():
     playing = Running("glide-em-k2-seed0", 1.0, 3.0, ("evaluation", 0.42))
     assert sentence(Overview(2, 0, 3, 900, 900, 50.0, 0.0, (playing,))).endswith(

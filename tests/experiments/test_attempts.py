@@ -79,6 +79,22 @@ def test_two_wait_for_each_other(tmp_path):
     assert [record["event"] for record in attempts.read()] == ["finished", "started"]
 
 
+def test_a_run_that_is_resumed_by_hand_is_left_to_whoever_does_it(tmp_path):
+    request = request_of(tmp_path)
+    attempt(request)
+    folder = RunFolder(request.folder)
+    folder.evaluation.unlink()
+    half = request.folder / ".checkpoint.safetensors.7"
+    with folder.hold():
+        half.touch()
+        outcome = attempt(request)
+    assert "Another process is training" in outcome.error
+    assert half.exists()
+    assert not folder.is_finished
+    assert attempt(request).error is None
+    assert not half.exists()
+
+
 def test_who_waits_can_be_stopped(tmp_path):
     attempts = Attempts(tmp_path / "runs" / "one")
     with attempts.lock(NEVER), attempts.lock(lambda: True) as write:

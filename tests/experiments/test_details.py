@@ -14,6 +14,7 @@ from handful.runs import RunFolder
 from handful.training.config import TrainConfig
 from tests.reports.folders import LOOP, write_grid_run
 from tests.reports.robot_folders import write_robot_run
+from tests.reports.study.results import run_row
 
 
 def request(folder, task="resource-gathering", num_policies=3, seed=0):
@@ -77,7 +78,7 @@ def test_rows_of_runs_whose_folders_are_gone_stay(tmp_path):
         request(write_grid_run(tmp_path / "runs" / f"grid{seed}"), seed=seed) for seed in (0, 1)
     ]
     parquet = tmp_path / "results" / "mine.parquet"
-    written = write_details(parquet, study(tmp_path), requests, "handful sweep mine.yaml")
+    written, _ = write_details(parquet, study(tmp_path), requests, "handful sweep mine.yaml")
     assert [path.name for path in written] == [
         "mine-users.parquet",
         "mine-curves.parquet",
@@ -85,7 +86,8 @@ def test_rows_of_runs_whose_folders_are_gone_stay(tmp_path):
         "mine.json",
     ]
     before = {path: path.read_bytes() for path in written[:3]}
-    pl.DataFrame({"digest": [r.digest for r in requests]}).write_parquet(parquet)
+    rows = [run_row("t", "em", 3, i, 1.0, digest=r.digest) for i, r in enumerate(requests)]
+    pl.DataFrame(rows).write_parquet(parquet)
     shutil.rmtree(requests[0].folder)
     write_details(parquet, study(tmp_path), requests, "handful sweep mine.yaml")
     assert {path: path.read_bytes() for path in written[:3]} == before
@@ -109,6 +111,51 @@ def test_states_of_runs_that_are_not_finished(tmp_path):
     states = [run["state"] for run in runs]
     assert states == ["finished", "unfinished", "failed", "not started"]
     assert [run["error"] for run in runs] == [None, None, "it broke", None]
+
+
+def test_a_failure_is_known_until_the_run_is_tried_again(tmp_path):
+    failed, half = (request(tmp_path / "runs" / name, seed=i) for i, name in enumerate("ab"))
+    write_grid_run(half.folder, finished=False)
+    parquet = tmp_path / "results" / "mine.parquet"
+
+    def states(errors=None):
+        write_details(parquet, study(tmp_path), [failed, half], "handful sweep mine.yaml", errors)
+        runs = json.loads(manifest_path(parquet).read_text())["runs"]
+        return [(run["state"], run["error"]) for run in runs]
+
+    assert states({failed.digest: "it broke"}) == [("failed", "it broke"), ("unfinished", None)]
+    assert states() == [("failed", "it broke"), ("unfinished", None)]  # others were run
+    write_grid_run(failed.folder)
+    assert states() == [("finished", None), ("unfinished", None)]
+
+
+def test_what_a_folder_has_no_more_is_kept(tmp_path, robot):
+    grid = request(write_grid_run(tmp_path / "runs" / "grid"))
+    parquet, requests = tmp_path / "results" / "mine.parquet", [grid, robot]
+    write_details(parquet, study(tmp_path), requests, "handful sweep mine.yaml")
+    before = {kind: read_beside(parquet, kind) for kind in COLUMNS}
+    RunFolder(grid.folder).metrics.unlink()
+    RunFolder(robot.folder).metrics.write_text("")
+    for each in requests:
+        RunFolder(each.folder).traces.unlink()
+    _, unreadable = write_details(parquet, study(tmp_path), requests, "handful sweep mine.yaml")
+    assert unreadable == {}
+    for kind, rows in before.items():
+        assert read_beside(parquet, kind).equals(rows), kind
+
+
+def test_a_run_whose_files_are_damaged_is_told_and_the_others_are_kept(tmp_path, robot):
+    grid = request(write_grid_run(tmp_path / "runs" / "grid"))
+    parquet = tmp_path / "results" / "mine.parquet"
+    (grid.folder / "evaluation.json").write_text("{}")
+    (grid.folder / "config.json").write_text('{"format": 1}')
+    _, unreadable = write_details(parquet, study(tmp_path), [grid, robot], "handful sweep x.yaml")
+    assert list(unreadable) == [grid.digest]
+    assert "are damaged" in unreadable[grid.digest]
+    runs = json.loads(manifest_path(parquet).read_text())["runs"]
+    assert [run["state"] for run in runs] == ["failed", "finished"]
+    assert runs[0]["error"] == unreadable[grid.digest]
+    assert set(read_beside(parquet, "users")["digest"]) == {robot.digest}
 
 
 @pytest.mark.parametrize("kind", list(COLUMNS))

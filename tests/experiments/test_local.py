@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
+
 from handful.devices import usable_cores
+from handful.errors import HandfulError
 from handful.experiments.local import MAX_DEATHS, run_all
 from tests.experiments.helpers import Log, die_at_first, die_of_seed_0, request_of, tell_threads
 
@@ -37,6 +40,27 @@ def test_libraries_have_no_more_threads_than_a_process_has_cores(tmp_path, monke
     monkeypatch.setenv("OMP_NUM_THREADS", "3")  # the caller's word stands
     (outcome,) = run_all(requests, usable_cores(), Log(), {}, tell_threads)
     assert outcome.seconds == 3.0
+
+
+@pytest.mark.parametrize("config", [None, "", "{}", '{"format": 1}'])
+def test_a_damaged_folder_is_one_failed_run(tmp_path, config):
+    requests = [request_of(tmp_path, 1), request_of(tmp_path, 2)]
+    requests[0].folder.mkdir()
+    if config is not None:
+        (requests[0].folder / "config.json").write_text(config)
+    log = Log()
+    outcomes = run_all(requests, 1, log, {}, die_of_seed_0)
+    assert [outcome.error is None for outcome in outcomes] == [False, True]
+    assert "config.json" in outcomes[0].error
+    assert log.events == [("ended", 1), ("started", 2), ("ended", 2)]
+
+
+def test_a_place_where_no_run_can_be_is_said_before_any_is_begun(tmp_path):
+    (tmp_path / "runs").touch()
+    log = Log()
+    with pytest.raises(HandfulError, match="cannot be written to"):
+        run_all([request_of(tmp_path / "runs")], 1, log, {}, die_of_seed_0)
+    assert log.events == []
 
 
 def test_known_runs_are_not_run(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from handful.assignment.em import ExpectationMaximization
+from handful.catalogue import Task
 from handful.experiments.study_file import read_study
 from tests.speeds import cruise_registered
 
@@ -96,10 +97,9 @@ def test_variants_have_folders_and_labels_of_their_own(study_file):
         variants={
             "rare": {"method_settings": {"em": {"e_step_every": 5}}},
             "discounted": {"training": {"discounted_table": True, "return_mixing": 0.2}},
-            "no-change": {"settings": {"num_epochs": 3}},
         },
     )
-    plain, discounted, rare = read_study(path).runs()  # no-change asks for nothing new
+    plain, discounted, rare = read_study(path).runs()
     assert (plain.label, plain.folder.name) == ("em", "resource-gathering-em-k3-seed0")
     assert rare.label == "em (rare)"
     assert rare.folder.name == "resource-gathering-em-k3-seed0-rare"
@@ -109,6 +109,20 @@ def test_variants_have_folders_and_labels_of_their_own(study_file):
     assert discounted.config.return_mixing == 0.2
     assert discounted.config.discounted_table
     assert len({run.digest for run in (plain, rare, discounted)}) == 3
+
+
+def test_a_variant_may_share_some_runs_with_the_study(study_file):
+    path = study_file(
+        policies=[3], seeds=[0], variants={"rare": {"method_settings": {"em": {"warm_up": 7}}}}
+    )
+    assert [run.label for run in read_study(path).runs()] == ["em", "random", "em (rare)"]
+
+
+def test_names_of_tasks_are_no_folders_in_folders(study_file, monkeypatch):
+    task = Task("mine/of", "tests.speeds:make_named", "Goes as told.", argument="THEM")
+    monkeypatch.setattr("handful.catalogue._TASKS", {"mine/of": task})
+    run = read_study(study_file(tasks=["mine/of:them"], policies=[1])).runs()[0]
+    assert run.folder == Path("runs/mine-of-them-em-k1-seed0")
 
 
 def test_digests_stay_as_they_were_before_there_was_more_to_choose(study_file):

@@ -3,15 +3,20 @@
 import polars as pl
 import pytest
 
-from handful.experiments.table import summarize, summary_page
+from handful.experiments.table import build_table, summarize, summary_page
+from tests.experiments.helpers import request_of
 
 
-def _summary(kind: str = "exact", optima: tuple[float | None, ...] = (89.0, 90.0, 91.0)):
-    rows = [
+def _rows(
+    kind: str = "exact", optima: tuple[float | None, ...] = (89.0, 90.0, 91.0), steps: int = 2000
+):
+    return [
         {
             "task": "t",
             "method": "em",
             "policies": 2,
+            "users": 1000,
+            "steps": steps,
             "seed": seed,
             "welfare_stderr": 9.0,
             "worst_user_return": 1.0,
@@ -24,7 +29,10 @@ def _summary(kind: str = "exact", optima: tuple[float | None, ...] = (89.0, 90.0
         )
         for seed, (welfare, optimum) in enumerate(zip((80.0, 84.0, 88.0), optima, strict=True))
     ]
-    return summarize(pl.DataFrame(rows))
+
+
+def _summary(*args, **kwargs):
+    return summarize(pl.DataFrame(_rows(*args, **kwargs)))
 
 
 def test_means_and_standard_errors_over_seeds():
@@ -48,3 +56,29 @@ def test_a_page_tells_a_bound_from_an_optimum(kind, optima, cells):
     page = summary_page("study", _summary(kind, optima), "handful sweep study.yaml")
     assert page.startswith("# study\n\nMade by `handful sweep study.yaml`.")
     assert page.rstrip().endswith(cells)
+    assert "| t | em | 2 | 1,000 | 3 | 84.00 ± 2.31 |" in page
+
+
+def test_runs_of_other_users_or_steps_are_no_seeds_of_the_same_row():
+    longer = [{**row, "seed": 3 + row["seed"], "steps": 8000} for row in _rows()[:2]]
+    fewer = [{**row, "users": 4} for row in _rows()[:1]]
+    summary = summarize(pl.DataFrame([*_rows(), *longer, *fewer]))
+    names = ("users", "steps", "seeds", "welfare")
+    assert summary.select(names).rows() == [
+        (4, 2000, 1, 80.0),
+        (1000, 2000, 3, 84.0),
+        (1000, 8000, 2, 82.0),
+    ]
+    page = summary_page("study", summary, "handful sweep study.yaml")
+    assert "| task | method | k | n | steps | seeds |" in page
+    assert "| t | em | 2 | 1,000 | 8,000 | 2 | 82.00 ± 2.00 |" in page
+
+
+def test_stored_rows_stand_for_runs_that_are_gone_or_damaged(tmp_path):
+    gone, damaged, never = (request_of(tmp_path, seed) for seed in range(3))
+    assert build_table([gone, damaged, never], {}) is None
+    damaged.folder.mkdir()
+    (damaged.folder / "evaluation.json").write_text("{}")
+    assert build_table([gone, damaged, never], {}) is None
+    stored = {request.digest: {"method": "before"} for request in (gone, damaged)}
+    assert build_table([gone, damaged, never], stored)["method"].to_list() == ["em", "em"]

@@ -1,6 +1,7 @@
 """The leaderboard's format: what is wrong with a file is said with its row and column."""
 
 import math
+from datetime import date
 
 import polars as pl
 import pytest
@@ -45,7 +46,9 @@ def test_a_sound_file_is_read(tmp_path):
         {"task": "mo-gymnasium:deep-sea-treasure-v0"},
         {"task": "gymnasium:NotInstalledHere-v9"},
         {"percent": 100.5},  # luck
-        {"percent": 120.0, "optimum_kind": "upper bound"},
+        {"percent": 100.5, "optimum_kind": "upper bound"},
+        {"percent": -20.0, "welfare": -3.0},
+        {"method": "a|b"},
         {"percent": None, "optimum_kind": None},
     ],
 )
@@ -61,9 +64,17 @@ def test_a_task_that_was_registered_is_a_task(monkeypatch):
     check_leaderboard(pl.DataFrame([ROW]), "rows")
 
 
-def test_whole_numbers_do_for_numbers():
-    table = check_leaderboard(pl.DataFrame([{**ROW, "welfare": 88}]), "rows")
-    assert table["welfare"].dtype == pl.Float64
+def test_numbers_of_other_types_do_where_they_mean_the_same():
+    changes = {"welfare": 88, "policies": 3.0, "seeds": [0.0, 1.0]}
+    table = check_leaderboard(pl.DataFrame([{**ROW, **changes}]), "rows")
+    assert dict(table.schema) == leaderboard_schema()
+    row = table.row(0, named=True)
+    assert {name: row[name] for name in changes} == {"welfare": 88, "policies": 3, "seeds": [0, 1]}
+
+
+def test_a_table_without_rows_has_nothing_wrong_in_it():
+    table = pl.DataFrame([{**ROW, "method": 3}]).clear()
+    assert dict(check_leaderboard(table, "rows").schema) == leaderboard_schema()
 
 
 @pytest.mark.parametrize(
@@ -72,6 +83,9 @@ def test_whole_numbers_do_for_numbers():
         ({"seeds": []}, "rows, row 2, column 'seeds': it is empty."),
         ({"seeds": [1, 1]}, "rows, row 2, column 'seeds': [1, 1] must be different whole numbers."),
         ({"method": ""}, "rows, row 2, column 'method': it is empty."),
+        ({"method": " "}, "rows, row 2, column 'method': it is empty."),
+        ({"author": "me\nand them"}, "rows, row 2, column 'author': it must be one line."),
+        ({"version": "1\r"}, "rows, row 2, column 'version': it must be one line."),
         ({"command": None}, "rows, row 2, column 'command': it is empty."),
         ({"command": "a\nb"}, "rows, row 2, column 'command': it must be one line."),
         ({"welfare": math.nan}, "rows, row 2, column 'welfare': nan is not a finite number."),
@@ -100,6 +114,15 @@ def test_whole_numbers_do_for_numbers():
             "more than the luck of the evaluation's episodes explains.",
         ),
         (
+            {"percent": 250.0, "optimum_kind": "upper bound"},
+            "rows, row 2, column 'percent': 250.0 is more than 100 percent of an upper bound, by "
+            "more than the luck of the evaluation's episodes explains.",
+        ),
+        (
+            {"percent": -1.0},
+            "rows, row 2, column 'percent': -1.0 is negative, and the welfare is not.",
+        ),
+        (
             {},
             "rows, row 2: row 1 has the same task, policies, users, method, author and transitions "
             "already.",
@@ -114,18 +137,28 @@ def test_a_wrong_row_is_named(change, sentence):
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "part"),
+    ("column", "value", "sentence"),
     [
-        ("seeds", 3, "row 1, column 'seeds': 3 is of type Int64, and a list of whole numbers"),
-        ("method", 3, "row 1, column 'method': 3 is of type Int64, and String is wanted"),
-        ("policies", "three", "row 1, column 'policies': 'three' is not Int64"),
-        ("seeds", ["a"], "row 1, column 'seeds'"),
+        ("seeds", 3, "column 'seeds': 3 is not a list of whole numbers."),
+        ("seeds", ["a"], "column 'seeds': ['a'] is not a list of whole numbers."),
+        ("seeds", [0.5, 1.2], "column 'seeds': [0.5, 1.2] is not a list of whole numbers."),
+        ("method", 3, "column 'method': 3 is not text."),
+        ("policies", "three", "column 'policies': 'three' is not a whole number."),
+        ("policies", 3.7, "column 'policies': 3.7 is not a whole number."),
+        ("policies", True, "column 'policies': True is not a whole number."),
+        ("policies", math.inf, "column 'policies': inf is not a whole number."),
+        (
+            "transitions",
+            date(2026, 1, 1),
+            "column 'transitions': datetime.date(2026, 1, 1) is not a whole number.",
+        ),
+        ("welfare", "88", "column 'welfare': '88' is not a number."),
     ],
 )
-def test_a_wrong_type_is_named(column, value, part):
+def test_a_wrong_type_is_named(column, value, sentence):
     with pytest.raises(HandfulError) as error:
         check_leaderboard(pl.DataFrame([{**ROW, column: value}]), "rows")
-    assert part in str(error.value)
+    assert str(error.value) == f"rows, row 1, {sentence}"
 
 
 def test_missing_and_unknown_columns_are_named():

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from handful.errors import HandfulError
@@ -68,12 +69,13 @@ def test_only_the_newest_checkpoint_is_left(saved):
     assert [entry.name for entry in saved.parent.iterdir()] == [saved.name]
 
 
-def test_old_checkpoint_stays_when_saving_fails(saved, trained, monkeypatch):
+@pytest.mark.parametrize("kind", [OSError, SafetensorError])
+def test_old_checkpoint_stays_when_saving_fails(saved, monkeypatch, kind):
     before = saved.read_bytes()
 
     def fail(arrays, path):
         path.write_bytes(before[: len(before) // 2])
-        raise OSError("No space left on device")
+        raise kind("No space left on device")
 
     monkeypatch.setattr("handful.training.checkpoint.save_file", fail)
     with pytest.raises(OSError, match="No space"):

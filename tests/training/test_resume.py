@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -222,6 +224,58 @@ def test_damaged_checkpoint_is_refused_and_left_alone(run):
     with pytest.raises(HandfulError, match="cannot be read"):
         handful.resume(run.path)
     assert {entry.name: entry.read_bytes() for entry in run.path.iterdir()} == before
+
+
+def test_a_run_that_another_process_trains_is_refused_and_left_alone(run):
+    before = {entry.name: entry.read_bytes() for entry in run.path.iterdir()}
+    with run.hold(), pytest.raises(HandfulError, match="Another process is training"):
+        handful.resume(run.path)
+    assert {entry.name: entry.read_bytes() for entry in run.path.iterdir()} == before
+
+
+class Resume(Callback):
+    """Looks whether the run that is being trained could be resumed."""
+
+    def __init__(self, path):
+        self.path, self.said = path, []
+
+    def on_update(self, report):
+        with pytest.raises(HandfulError) as error:
+            handful.resume(self.path)
+        self.said.append(str(error.value))
+
+
+def test_a_run_is_held_for_as_long_as_it_is_trained(tmp_path):
+    watcher = Resume(tmp_path / "run")
+    start("em", watcher.path, [watcher])
+    assert len(watcher.said) == UPDATES
+    assert set(watcher.said) == {watcher.said[0]}
+    assert "Another process is training" in watcher.said[0]
+
+
+def test_a_kill_frees_the_run(run, stopped):
+    program = (
+        "import sys, time; from handful.runs import RunFolder\n"
+        "with RunFolder(sys.argv[1]).hold(): print('held', flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", program, str(run.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(HandfulError, match="Another process is training"):
+            handful.resume(run.path)
+        holder.kill()
+    handful.resume(run.path)
+    assert_same_run(run, stopped[1])
+
+
+def test_a_finished_run_without_its_checkpoint_is_left_alone(stopped, tmp_path):
+    shutil.copytree(stopped[1].path, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    run.checkpoint.unlink()
+    metrics = run.metrics.read_bytes()
+    with pytest.raises(HandfulError, match="is finished, but its policies are gone"):
+        handful.resume(run.path)
+    assert run.metrics.read_bytes() == metrics
 
 
 @pytest.mark.parametrize(

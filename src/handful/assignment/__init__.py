@@ -46,13 +46,7 @@ def make_method(name: str, **settings: Any) -> AssignmentMethod:
     Raises:
         HandfulError: if there is no such method, or it has no such setting.
     """
-    if name not in METHODS:
-        raise HandfulError(
-            f"There is no assignment method named '{name}'{did_you_mean(name, METHODS)}: "
-            f"the methods are {', '.join(METHODS)}; training also takes 'auto', which chooses one "
-            f"of them by the problem."
-        )
-    method = METHODS[name]
+    method = find_method(name)
     fields = {field.name for field in dataclasses.fields(method)}
     unknown = sorted(set(settings) - fields)
     if unknown:
@@ -66,6 +60,21 @@ def make_method(name: str, **settings: Any) -> AssignmentMethod:
             "(on the command line: --assignment FILE.csv)."
         )
     return method(**settings)
+
+
+def find_method(name: str) -> type[AssignmentMethod]:
+    """The class of the method of that name.
+
+    Raises:
+        HandfulError: if there is no such method.
+    """
+    if name not in METHODS:
+        raise HandfulError(
+            f"There is no assignment method named '{name}'{did_you_mean(name, METHODS)}: "
+            f"the methods are {', '.join(METHODS)}; training also takes 'auto', which chooses one "
+            f"of them by the problem."
+        )
+    return METHODS[name]
 
 
 __all__ = [
@@ -83,5 +92,6 @@ __all__ = [
     "RandomAssignment",
     "RememberedEpisodes",
     "Scene",
+    "find_method",
     "make_method",
 ]

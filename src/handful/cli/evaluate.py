@@ -6,6 +6,10 @@ from pathlib import Path
 import tyro
 
 from handful.cli.output import evaluation_summary, print_json, say
+from handful.errors import HandfulError
+
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+"""How XLA's complaint begins."""
 
 
 @dataclass
@@ -26,6 +30,8 @@ class Evaluate:
 
     def run(self) -> None:
         """Evaluate and print."""
+        from jax.errors import JaxRuntimeError
+
         from handful.devices import keep_compiled_programs
         from handful.evaluation.gap import measure_gap
         from handful.evaluation.returns import evaluate
@@ -41,15 +47,22 @@ class Evaluate:
         if update < config.num_updates:
             say(f"handful: the run is not finished: update {update} of {config.num_updates}.")
         chosen = state.chosen(config)
-        with ProgressBar() as bar:
-            evaluation = evaluate(
-                problem,
-                chosen.policies(problem),
-                config.make_method().weights(chosen.assignment),
-                seed=config.seed if self.seed is None else self.seed,
-                num_episodes=self.episodes,
-                watch=lambda share: bar.on_episodes(EpisodesReport("evaluation", share)),
-            )
+        try:
+            with ProgressBar() as bar:
+                evaluation = evaluate(
+                    problem,
+                    chosen.policies(problem),
+                    config.make_method().weights(chosen.assignment),
+                    seed=config.seed if self.seed is None else self.seed,
+                    num_episodes=self.episodes,
+                    watch=lambda share: bar.on_episodes(EpisodesReport("evaluation", share)),
+                )
+        except (JaxRuntimeError, MemoryError) as error:
+            if isinstance(error, JaxRuntimeError) and OUT_OF_MEMORY not in str(error):
+                raise
+            raise HandfulError(
+                f"{self.episodes:,} episodes at once do not fit into memory: take fewer."
+            ) from None
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {"transitions": update * config.ppo.batch_size}
         record = evaluation_record(problem, evaluation, gap, training)

@@ -6,6 +6,10 @@ from pathlib import Path
 import tyro
 
 from handful.cli.output import say
+from handful.errors import HandfulError
+
+PAGES = (Path("docs/study.md"), Path("README.md"))
+"""Where tables are filled in unless pages are named, if these pages ask for any."""
 
 
 @dataclass
@@ -17,28 +21,42 @@ class Figures:
     """
 
     results: tyro.conf.Positional[Path] = Path("results")
-    """The folder of results, with a folder a study."""
+    """The folder of results, with tables in it or in its folders."""
 
     out: Path | None = None
     """Where to write; by default 'figures' in the folder of results."""
 
-    pages: tuple[Path, ...] = (Path("docs/study.md"), Path("README.md"))
-    """Pages whose generated tables are filled in, if they are there."""
+    pages: tuple[Path, ...] | None = None
+    """Pages whose generated tables are filled in; by default docs/study.md and README.md, if they
+    have any."""
 
     pdf: bool = False
     """Write PDF files too."""
 
     def run(self) -> None:
-        """Read, draw, write."""
-        from handful.reports.study.blocks import fill_page
+        """Read and check everything, then draw and write."""
+        from handful.reports.study.blocks import filled_page, has_blocks
         from handful.reports.study.collection import read_collection
-        from handful.reports.study.figures import paper_figures, write_figures
+        from handful.reports.study.figures import collected_figures, write_figures
+        from handful.runs import write_text
 
+        out = self.out or self.results / "figures"
+        if out.exists() and not out.is_dir():
+            raise HandfulError(f"'{out}' is no folder: name another one with --out.")
         collection = read_collection(self.results)
-        figures, left_out = paper_figures(collection)
+        pages = self.pages
+        if pages is None:
+            pages = [page for page in PAGES if page.is_file() and has_blocks(page)]
+        texts = {page: filled_page(page, collection) for page in pages}
+        figures, left_out = collected_figures(collection)
         kinds = ("svg", "png", "pdf") if self.pdf else ("svg", "png")
-        written = write_figures(figures, left_out, self.out or self.results / "figures", kinds)
-        written += [page for page in self.pages if page.is_file() and fill_page(page, collection)]
+        written = write_figures(figures, left_out, out, kinds)
+        for page, text in texts.items():
+            if has_blocks(page):
+                write_text(page, text)
+                written.append(page)
+            else:
+                say(f"handful: '{page}' asks for no table, so it stays as it is")
         print(*written, sep="\n")
         for sentence in [*left_out, *(s for figure in figures for s in figure.missing)]:
             say(f"handful: left out: {sentence}")

@@ -33,21 +33,24 @@ class LeaderboardCommand:
 
     def run(self) -> None:
         """Read, check, put together, write."""
-        from handful.reports.study.board import leaderboard_page, our_rows, studies_under
+        from handful.reports.study.board import leaderboard_page, our_rows, passed_over
+        from handful.results.folder import read_studies
         from handful.results.frames import import_polars, write_parquet
-        from handful.results.leaderboard import OURS, merged, read_leaderboard
+        from handful.results.leaderboard import OURS, merged, read_added, read_leaderboard
         from handful.runs import write_text
 
         if self.check is not None:
             rows = len(read_leaderboard(self.check))
             print(f"{self.check}: {count(rows, 'row')}, all well")
             return
-        file, studies = self.results / FILE, studies_under(self.results)
+        file, studies = self.results / FILE, read_studies(self.results)
         if not studies and not file.is_file():
             raise HandfulError(
                 f"There is neither a table of runs under '{self.results}' nor a leaderboard in it: "
                 f"check the path; 'handful sweep' writes tables."
             )
+        if self.page.is_dir():
+            raise HandfulError(f"'{self.page}' is a folder: name a file for the page with --page.")
         table = our_rows(studies)
         if file.is_file():
             others = import_polars().col("author") != OURS
@@ -55,8 +58,10 @@ class LeaderboardCommand:
         else:
             table = merged(table, table)
         if self.add is not None:
-            table = merged(table, read_leaderboard(self.add))
+            table = merged(table, read_added(self.add))
         write_parquet(file, table)
         write_text(self.page, leaderboard_page(table))
         print(file, self.page, sep="\n")
+        for sentence in passed_over(studies):
+            say(f"handful: left out: {sentence}")
         say(f"handful: {count(len(table), 'row')}")

@@ -1,5 +1,6 @@
 """``handful``: finds the command, runs it, and turns what went wrong into one sentence."""
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -39,10 +40,12 @@ BAD_INPUT = 2
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit.
 
-    Exit codes: 0 done; 1 where an environment was checked and has defects; 2 bad input, told in one
-    sentence; 128 + the signal's number where training was asked to stop and saved its state;
-    anything else is a defect of ours.
+    Exit codes: 0 done; 1 where an environment was checked and has defects, or a run of a sweep
+    failed; 2 bad input, or what cannot be read or written, told in one sentence; 128 + the signal's
+    number where training was asked to stop and saved its state; anything else is a defect of ours.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without ± must not cost the result
+        sys.stdout.reconfigure(errors="replace")
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="handful",
@@ -53,7 +56,10 @@ def main(arguments: list[str] | None = None) -> None:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # for environments of the caller's own, given as module:NAME
     try:
-        command.run()
+        try:
+            command.run()
+        finally:
+            sys.stdout.flush()  # here what cannot be written is told too
     except HandfulError as error:
         print(f"handful: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
@@ -61,4 +67,25 @@ def main(arguments: list[str] | None = None) -> None:
         print("handful: stopped.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
+    except OSError as error:
+        print(f"handful: {_sentence(error)}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # it is the output that cannot be written
+            _discard_output()
+        sys.exit(BAD_INPUT)
+
+
+def _sentence(error: OSError) -> str:
+    """What the system would not do, and where if it says so."""
+    reason = error.strerror or str(error) or type(error).__name__
+    path = error.filename2 or error.filename  # of two, the one that was to be made
+    if path is None:
+        return f"The output or a file cannot be written or read ({reason})."
+    return f"'{os.fsdecode(path)}' cannot be written or read ({reason})."
+
+
+def _discard_output() -> None:
+    """What is still to be written is let go, or Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

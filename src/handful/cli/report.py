@@ -24,7 +24,7 @@ class Report:
 
     def run(self) -> None:
         """Write, and say where."""
-        if self.path.suffix in STUDY_SUFFIXES:
+        if self.path.suffix.lower() in STUDY_SUFFIXES:
             print(_write_for_study(self.path))
         elif (self.path / "config.json").is_file() or not self.path.exists():
             from handful.reports.dossier import write_report

@@ -1,13 +1,11 @@
 """The command ``handful sweep``."""
 
-import contextlib
 import os
 import shlex
 import sys
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -16,9 +14,15 @@ from handful.errors import HandfulError
 
 if TYPE_CHECKING:
     from handful.cli.sweep_progress import SweepProgress
+    from handful.cli.sweep_results import SweepResults
     from handful.experiments.outcome import Outcome
     from handful.experiments.requests import RunRequest
-    from handful.experiments.study import Study
+
+
+_CHOSEN = tyro.conf.arg(metavar="VALUE [VALUE ...]", help_behavior_hint="(default: all)")
+_Names = Annotated[tuple[str, ...] | None, _CHOSEN]
+_Numbers = Annotated[tuple[int, ...] | None, _CHOSEN]
+"""A part of what the study has; None, which is not nothing, for all of it."""
 
 
 @dataclass
@@ -33,19 +37,19 @@ class Sweep:
     study: tyro.conf.Positional[Path]
     """The study's YAML file."""
 
-    tasks: tuple[str, ...] = ()
+    tasks: _Names = None
     """Run only these tasks of the study for now."""
 
-    methods: tuple[str, ...] = ()
+    methods: _Names = None
     """Run only these methods of the study for now."""
 
-    policies: tuple[int, ...] = ()
+    policies: _Numbers = None
     """Run only these budgets of the study for now."""
 
-    seeds: tuple[int, ...] = ()
+    seeds: _Numbers = None
     """Run only these seeds of the study for now."""
 
-    variants: tuple[str, ...] = ()
+    variants: _Names = None
     """Run only these variants of the study for now."""
 
     workers: int | None = None
@@ -60,6 +64,8 @@ class Sweep:
     def run(self) -> None:
         """Execute what is left and write the results."""
         from handful.cli.sweep_progress import SweepProgress
+        from handful.cli.sweep_results import SweepResults
+        from handful.experiments.local import check_folders
         from handful.experiments.outcome import describe
         from handful.experiments.progress import Tracker
         from handful.experiments.study_file import read_study
@@ -72,20 +78,23 @@ class Sweep:
         requests = study.runs()
         self._check_choice(requests)
         chosen = [request for request in requests if self._wants(request)]
-        results = _Results(study, requests, f"handful sweep {shlex.quote(str(self.study))}")
+        results = SweepResults(study, requests, f"handful sweep {shlex.quote(str(self.study))}")
+        check_folders(requests)
+        known = results.check()
         try:
             with SweepProgress(Tracker(chosen)) as progress:
-                outcomes = self._execute(chosen, _Watcher(progress, results), results.known())
+                outcomes = self._execute(chosen, _Watcher(progress, results), known)
         except KeyboardInterrupt:
-            with contextlib.suppress(HandfulError):  # perhaps no run has finished yet
-                results.write()
+            results.write()
             say("handful: stopped; the same command goes on from here.")
             sys.exit(130)
-        failures = [outcome for outcome in outcomes if outcome.error]
-        for outcome in failures:
-            say(f"handful: {outcome.request.folder}: {outcome.error}")
-        errors = {o.request.digest: o.error for o in failures if o.error}
-        written, summary = results.write(errors)
+        written, summary = results.write()
+        errors = results.errors
+        outcomes = [replace(o, error=o.error or errors.get(o.request.digest)) for o in outcomes]
+        failures = {o.request.folder: o.error for o in outcomes if o.error}
+        failures |= {r.folder: errors[r.digest] for r in requests if r.digest in errors}
+        for folder, error in failures.items():
+            say(f"handful: {folder}: {error}")
         if self.json:
             runs = [describe(outcome) for outcome in outcomes]
             print_json({"runs": runs, "summary": summary, "files": [str(p) for p in written]})
@@ -112,7 +121,10 @@ class Sweep:
         from handful.experiments.study import offered
 
         for option, values in offered(requests).items():
-            missing = [value for value in getattr(self, option) if value not in values]
+            chosen = getattr(self, option)
+            if chosen == ():
+                raise HandfulError(f"--{option} names none: give at least one, or leave it out.")
+            missing = [value for value in chosen or () if value not in values]
             if missing:
                 raise HandfulError(
                     f"The study '{self.study}' has no {missing[0]!r} among its {option}; it has "
@@ -128,101 +140,17 @@ class Sweep:
             (self.seeds, config.seed),
             (self.variants, request.variant),
         )
-        return all(not chosen or value in chosen for chosen, value in choices)
+        return all(chosen is None or value in chosen for chosen, value in choices)
 
 
 class _Watcher:
     """Passes on what happens to the progress, and keeps the table as it grows."""
 
-    def __init__(self, progress: "SweepProgress", results: "_Results") -> None:
+    def __init__(self, progress: "SweepProgress", results: "SweepResults") -> None:
         self._progress, self._results = progress, results
         self.started, self.waiting = progress.started, progress.waiting
 
     def ended(self, outcome: "Outcome") -> None:
         """Count the run, and put it into the table."""
         self._progress.ended(outcome)
-        if outcome.error is None and outcome.seconds > 0:
-            self._results.refresh()
-
-
-@dataclass
-class _Results:
-    """The table of all finished runs of a study, its page, and a figure a task."""
-
-    study: "Study"
-    requests: "list[RunRequest]"
-    command: str
-    _next_write: float = 0.0
-
-    TABLE_SHARE = 0.01
-    """Of a core's time that may go into writing the table while the sweep goes on."""
-
-    @property
-    def parquet(self) -> Path:
-        return self.study.results / f"{self.study.name}.parquet"
-
-    def known(self) -> dict[str, dict[str, Any]]:
-        """Rows by digest: of the study's own table, and of those that it reuses."""
-        from handful.experiments.table import stored_rows
-
-        rows = {}
-        for table in self.study.reuse:
-            if not table.is_file():
-                raise HandfulError(
-                    f"The study '{self.study.name}' reuses '{table}', and there is no such table."
-                )
-            rows |= stored_rows(table)
-        return rows | stored_rows(self.parquet)
-
-    def refresh(self) -> None:
-        """A run is finished: write the table with it, now or with the next one."""
-        start = time.monotonic()
-        if start >= self._next_write:
-            self._write_table()
-            self._next_write = start + (time.monotonic() - start) / self.TABLE_SHARE
-
-    def write(
-        self, errors: dict[str, str] | None = None
-    ) -> tuple[list[Path], list[dict[str, Any]]]:
-        """Everything, from every run folder and table that there is; the files and the summary."""
-        from handful.experiments.details import write_details
-        from handful.experiments.study import offered
-        from handful.experiments.table import summarize
-        from handful.reports.figures import WelfareRow, write_welfare_figure
-
-        table, written = self._write_table()
-        summary = summarize(table).to_dicts()
-        written += write_details(self.parquet, self.study, self.requests, self.command, errors)
-        tasks = offered(self.requests)["tasks"]
-        for task in tasks:
-            rows = [row for row in summary if row["task"] == task]
-            suffix = f"-{task.replace(':', '-')}" if len(tasks) > 1 else ""
-            paths = [
-                self.parquet.with_name(f"{self.study.name}{suffix}.{kind}")
-                for kind in ("svg", "png")
-            ]
-            if rows:
-                write_welfare_figure(
-                    [
-                        # One seed alone has no standard error.
-                        WelfareRow(
-                            r["method"], r["policies"], r["welfare"], r["welfare_stderr"] or 0.0
-                        )
-                        for r in rows
-                    ],
-                    {r["policies"]: r["optimum"] for r in rows if r["optimum"] is not None},
-                    *paths,
-                    optimum_kind=rows[0]["optimum_kind"],
-                )
-                written += paths
-        return written, summary
-
-    def _write_table(self) -> tuple[Any, list[Path]]:
-        """The table and its page; a variant of the study stands there as a method of its own."""
-        from handful.experiments.table import build_table, import_polars, write_table
-
-        pl = import_polars()
-        labels = {request.digest: request.label for request in self.requests}
-        label = pl.col("digest").replace_strict(labels).alias("method")
-        table = build_table(self.requests, self.known()).with_columns(label)
-        return table, write_table(self.parquet, table, self.command)
+        self._results.ended(outcome)

@@ -132,10 +132,11 @@ def _stage(run: "Running") -> str:
 
 def _pace(overview: "Overview") -> list[str]:
     """The rate and the time left, where they are known: at first look nothing has been measured."""
-    rate, left = f"{overview.rate:,.0f} transitions/s", overview.seconds_left
+    rate = [f"{overview.rate:,.0f} transitions/s"] if overview.rate > 0 else []
     if overview.running and overview.transitions >= overview.total_transitions:
-        return [rate, "evaluation left"]
-    return [] if left is None else [rate, f"{duration(left)} left"]
+        return [*rate, "evaluation left"]
+    left = overview.seconds_left
+    return [] if left is None else [*rate, f"{duration(left)} left"]
 
 
 def _share(overview: "Overview") -> float:

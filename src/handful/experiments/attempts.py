@@ -6,8 +6,6 @@ run's lock, which the kernel takes back when the process dies, and a run that so
 finished meanwhile is left alone.
 """
 
-import errno
-import fcntl
 import glob
 import json
 import os
@@ -24,6 +22,7 @@ from handful.errors import HandfulError
 from handful.experiments.outcome import Outcome
 from handful.experiments.requests import RunRequest
 from handful.experiments.stage import StageNote
+from handful.locks import lock_file
 from handful.problem import make
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, EpisodesReport, Report
@@ -57,7 +56,7 @@ class Attempts:
         """Wait for the lock and hold it; gives what writes a line, or None if asked to stop."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+", encoding="utf-8") as file:
-            while not _lock(file.fileno()):
+            while not lock_file(file.fileno()):
                 if is_stopped():
                     yield None
                     return
@@ -70,18 +69,6 @@ class Attempts:
 
             file.write(_missing_end(self.path))
             yield write
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
-            raise
-        # A file system without locks: nobody can be waited for.
-    return True
 
 
 def _missing_end(path: Path) -> str:
@@ -158,10 +145,7 @@ class _Reminder(Callback):
 
 
 def _remove_litter(folder: Path) -> None:
-    """What a kill left of folders and files that were not in their place yet."""
+    """What a kill left of a folder that was not in its place yet."""
     staging = folder.parent / f".{glob.escape(folder.name)}-????????"
     for left in glob.glob(str(staging)):
         shutil.rmtree(left, ignore_errors=True)
-    for name in ("checkpoint.safetensors", "evaluation.json", "metrics.jsonl"):
-        for left in folder.glob(f".{name}.*"):
-            left.unlink(missing_ok=True)

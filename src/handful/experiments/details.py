@@ -3,13 +3,17 @@
 So that every figure can be made again from the results folder, once the run folders are gone.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from handful.errors import HandfulError
+from handful.experiments.damage import telling_damage
 from handful.experiments.study import RunRequest, Study
+from handful.experiments.table import stored_rows
 from handful.results.folder import (
     COLUMNS,
     MANIFEST_FORMAT,
@@ -37,10 +41,11 @@ def write_details(
     requests: Sequence[RunRequest],
     command: str,
     errors: Mapping[str, str] | None = None,
-) -> list[Path]:
+) -> tuple[list[Path], dict[str, str]]:
     """Write the tables beside the table of runs, and what was asked for.
 
-    Rows of runs whose folders are gone stay as they are.
+    Rows of runs whose folders, or files that they were made from, are gone or damaged stay as they
+    are.
 
     Args:
         parquet: the table of runs, which is there already.
@@ -50,20 +55,47 @@ def write_details(
         errors: by a run's digest, why it failed just now.
 
     Returns:
-        what was written.
+        what was written, and by a run's digest, why its files could not be read.
     """
-    finished = [request for request in requests if RunFolder(request.folder).is_finished]
-    written = []
-    for kind, rows_of in (("users", user_rows), ("curves", curve_rows), ("walks", walk_rows)):
-        fresh = [row for request in finished for row in rows_of(request)]
-        table = _merged(read_beside(parquet, kind), fresh, kind, requests, finished)
+    written, unreadable = [], {}
+    for kind in COLUMNS:
+        stored = read_beside(parquet, kind)
+        fresh, told = _fresh(kind, requests, set(stored["digest"]))
+        unreadable |= told
+        table = _merged(stored, fresh, kind, requests)
         if len(table):
             write_parquet(sibling(parquet, kind), table)
             written.append(sibling(parquet, kind))
-    before = read_manifest(parquet) or {}
-    path = manifest_path(parquet)
-    write_json(path, manifest(parquet, study, requests, command, before, errors or {}))
-    return [*written, path]
+    before, path = read_manifest(parquet) or {}, manifest_path(parquet)
+    errors = {**unreadable, **(errors or {})}
+    write_json(path, manifest(parquet, study, requests, command, before, errors))
+    return [*written, path], unreadable
+
+
+def _fresh(
+    kind: str, requests: Sequence[RunRequest], stored: set[str]
+) -> tuple[dict[str, Rows], dict[str, str]]:
+    """What the folders of finished runs say, and why some cannot be read; both by digest.
+
+    Args:
+        stored: digests of runs that have rows already, which are better than a folder that lacks
+            the file.
+    """
+    rows_of, source = SOURCES[kind]
+    fresh: dict[str, Rows] = {}
+    unreadable: dict[str, str] = {}
+    for request in requests:
+        folder, digest = RunFolder(request.folder), request.digest
+        is_there = source(folder).is_file() or digest not in stored
+        if folder.is_finished and is_there:
+            try:
+                with telling_damage(folder):
+                    rows = rows_of(request)
+            except HandfulError as error:
+                unreadable[digest] = str(error)
+            else:
+                fresh |= {digest: rows} if rows else {}
+    return fresh, unreadable
 
 
 def user_rows(request: RunRequest) -> Rows:
@@ -116,6 +148,14 @@ def walk_rows(request: RunRequest) -> Rows:
     return rows
 
 
+SOURCES: dict[str, tuple[Callable[[RunRequest], Rows], Callable[[RunFolder], Path]]] = {
+    "users": (user_rows, lambda folder: folder.traces),  # of which velocities are made
+    "curves": (curve_rows, lambda folder: folder.metrics),
+    "walks": (walk_rows, lambda folder: folder.traces),
+}
+"""What makes the rows of a kind, and the file of a run without which they are none or fewer."""
+
+
 def manifest(
     parquet: Path,
     study: Study,
@@ -127,30 +167,30 @@ def manifest(
     """What was asked for and what came of it, as JSON.
 
     Args:
-        before: the manifest so far, for what is known of runs whose folders are gone.
+        before: the manifest so far, for what is known of runs whose folders are gone, and of those
+            that failed in an earlier sweep.
+        errors: by a run's digest, why it failed just now.
     """
-    known = _known_digests(parquet)
+    known = set(stored_rows(parquet))
     earlier = {run["digest"]: run for run in before.get("runs", ())}
     environments = dict(before.get("environments", {}))
     runs = []
     for request in requests:
         folder, config = RunFolder(request.folder), request.config
+        old, found = earlier.get(request.digest, {}), _circumstances(folder)
+        error = errors.get(request.digest, None if found else old.get("error"))
         run = {
             "digest": request.digest,
             "task": request.task,
             "method": request.label,
             "policies": config.num_policies,
             "seed": config.seed,
-            "state": _state(folder, request.digest, known, errors),
-            "error": errors.get(request.digest),
+            "state": _state(folder, request.digest in known, error),
+            "error": error,
+            **{name: (found or old).get(name) for name in ("versions", "machine")},
         }
-        if folder.is_finished:
-            stored = folder.read_config()
-            run |= {"versions": stored["versions"], "machine": stored["machine"]}
-            environments[request.task] = stored["problem"]["environment"]
-        else:
-            old = earlier.get(request.digest, {})
-            run |= {name: old.get(name) for name in ("versions", "machine")}
+        if found:
+            environments[request.task] = found["environment"]
         if request.variant:
             run["variant"] = request.variant
         run |= {n: value for n, value in request.chosen.items() if value != getattr(study, n)}
@@ -170,31 +210,37 @@ def manifest(
     }
 
 
-def _state(folder: RunFolder, digest: str, known: set[str], errors: Mapping[str, str]) -> str:
-    if folder.is_finished or digest in known:
+def _circumstances(folder: RunFolder) -> dict[str, Any]:
+    """Under which a finished run was made; nothing of other runs, and where that is damaged."""
+    if folder.is_finished:
+        with contextlib.suppress(HandfulError), telling_damage(folder):
+            stored = folder.read_config()
+            about = {name: stored[name] for name in ("versions", "machine")}
+            return {**about, "environment": stored["problem"]["environment"]}
+    return {}
+
+
+def _state(folder: RunFolder, is_known: bool, error: str | None) -> str:
+    if is_known:
         return "finished"
-    if digest in errors:
+    if error:
         return "failed"
+    if folder.is_finished:
+        return "finished"
     return "unfinished" if folder.path.is_dir() else "not started"
-
-
-def _known_digests(parquet: Path) -> set[str]:
-    pl = import_polars()
-    return set(pl.read_parquet(parquet)["digest"]) if parquet.is_file() else set()
 
 
 def _merged(
     stored: "pl.DataFrame",
-    fresh: Rows,
+    fresh: Mapping[str, Rows],
     kind: str,
     requests: Sequence[RunRequest],
-    finished: Sequence[RunRequest],
 ) -> "pl.DataFrame":
-    """What the folders say, and the stored rows of runs whose folders are gone, run by run."""
+    """What the folders say, and the stored rows of runs whose folders say nothing, run by run."""
     pl = import_polars()
-    gone = {r.digest for r in requests} - {r.digest for r in finished}
-    kept = stored.filter(pl.col("digest").is_in(gone))
-    table = pl.concat([kept, pl.DataFrame(fresh, schema=schema(kind))])
+    rows = [row for digest in fresh for row in fresh[digest]]
+    kept = stored.filter(pl.col("digest").is_in({r.digest for r in requests} - fresh.keys()))
+    table = pl.concat([kept, pl.DataFrame(rows, schema=schema(kind))])
     order = pl.DataFrame(
         {"digest": [r.digest for r in requests], "order": range(len(requests))},
         schema={"digest": pl.String, "order": pl.Int64},

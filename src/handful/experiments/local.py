@@ -12,11 +12,11 @@ from handful.errors import HandfulError
 from handful.experiments.attempts import attempt
 from handful.experiments.outcome import Observer, Outcome, longest_first
 from handful.experiments.requests import RunRequest
+from handful.experiments.table import run_row
 from handful.experiments.workers import Crew, Death, Execute
 from handful.problem import described_parameters
-from handful.runs import RunFolder
-from handful.training.config import TrainConfig
-from handful.training.opening import is_of_todays_method
+from handful.runs import RunFolder, check_writable
+from handful.training.opening import is_of_todays_method, stored_run
 
 MAX_DEATHS = 3
 """Processes that may die of a run in one sweep before it counts as failed."""
@@ -77,20 +77,36 @@ def run_all(
     return outcomes
 
 
+def check_folders(requests: Sequence[RunRequest]) -> None:
+    """Look at the folders of all runs of a study, also of those that are not to be run now.
+
+    Raises:
+        HandfulError: if one holds a run with other settings: a table would have it for this one.
+    """
+    for request in requests:
+        _damage(request)
+
+
 def skip_finished(
     requests: Sequence[RunRequest], observer: Observer, known: Mapping[str, Any]
 ) -> tuple[list[Outcome], list[RunRequest]]:
-    """The outcomes of finished runs, and the others.
+    """The outcomes of runs that are finished or whose folders are damaged, and the other runs.
 
     Raises:
-        HandfulError: if a folder holds a run with other settings.
+        HandfulError: if a folder holds a run with other settings, or none can be made.
     """
-    unfinished = [r for r in requests if not (_is_done(r) or r.digest in known)]
-    left = {request.folder for request in unfinished}
-    finished = [Outcome(request) for request in requests if request.folder not in left]
-    for outcome in finished:
+    ended, unfinished = [], []
+    for request in requests:
+        error = _damage(request)
+        if error is None and not (RunFolder(request.folder).is_finished or request.digest in known):
+            unfinished.append(request)
+        else:
+            ended.append(Outcome(request, error))
+    if unfinished:
+        check_writable(unfinished[0].folder.parent)
+    for outcome in ended:
         observer.ended(outcome)
-    return finished, unfinished
+    return ended, unfinished
 
 
 @contextmanager
@@ -107,18 +123,26 @@ def _raise_interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _is_done(request: RunRequest) -> bool:
-    """Whether a run is finished; raises if its folder holds another run."""
+def _damage(request: RunRequest) -> str | None:
+    """Why the files of a run cannot be read, if that is so: the other runs go on without it.
+
+    Raises:
+        HandfulError: if they can, and are those of another run.
+    """
     folder = RunFolder(request.folder)
     if not folder.path.exists():
-        return False
-    stored = folder.read_config()
-    same_settings = TrainConfig.from_dict(stored["settings"]) == request.config
-    same_method = is_of_todays_method(stored, request.config)
+        return None
+    try:
+        stored, settings = stored_run(folder)
+        if folder.is_finished:
+            run_row(request)
+    except HandfulError as error:
+        return str(error)
+    is_same = settings == request.config and is_of_todays_method(stored, request.config)
     parameters = json.loads(json.dumps(described_parameters(request.parameters)))
-    if not (same_settings and same_method) or stored["problem"]["parameters"] != parameters:
+    if not is_same or stored["problem"]["parameters"] != parameters:
         raise HandfulError(
             f"'{request.folder}' holds a run with other settings than the study asks for, or of "
             f"another revision of its method: move it away, or give the study another 'out' folder."
         )
-    return folder.is_finished
+    return None

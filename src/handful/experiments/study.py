@@ -2,14 +2,16 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
+from handful.experiments.alike import SeedsAlike
 from handful.experiments.requests import CHOICES, RunRequest
-from handful.problem import described_parameters, make, run_parameters
+from handful.problem import RMDP, described_parameters, make, run_parameters
 from handful.training.config import make_config
 
 
@@ -32,6 +34,7 @@ class Study:
         variants: the same by name; the name becomes part of the runs' folders and of the method's
             name in tables.
         reuse: tables of other studies: runs whose results they hold are not run again.
+        file: that it was read from, if any.
     """
 
     name: str
@@ -50,6 +53,12 @@ class Study:
     groups: tuple[Mapping[str, Any], ...] = ()
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reuse: tuple[Path, ...] = ()
+    file: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """What sentences call it."""
+        return f"study '{self.file or self.name}'"
 
     def runs(self) -> list[RunRequest]:
         """Every run, checked: the first seed of everything first, so that tables fill evenly.
@@ -58,66 +67,107 @@ class Study:
         that several parts of the study ask for is there once, where it is asked for first.
 
         Raises:
-            HandfulError: if a task, method, budget or setting does not exist or does not fit, or
-                two different runs would share a folder.
+            HandfulError: if a task, method, budget or setting does not exist or does not fit, two
+                different runs would share a folder or be taken for seeds of one method, or a
+                variant asks for nothing of its own.
         """
-        parts = [("", {}), *(("", group) for group in self.groups), *self.variants.items()]
         ranked = []
-        for variant, changes in parts:
+        for title, variant, changes in self._parts():
             part = dataclasses.replace(self, **_merged(self, changes))
-            ranked += [(part.seeds.index(r.config.seed), r) for r in part._own_runs(variant)]
-        digests: set[str] = set()
+            runs = part._own_runs(variant, f"In the {self.title}{title}")
+            ranked += [(part.seeds.index(run.config.seed), run, users) for run, users in runs]
+        chosen: dict[str, RunRequest] = {}
         folders: set[Path] = set()
-        requests = []
-        for _, request in sorted(ranked, key=lambda pair: pair[0]):
-            digest = request.digest
-            if digest in digests:
+        alike = SeedsAlike(self.title)
+        for _, request, num_users in sorted(ranked, key=lambda run: run[0]):
+            if request.digest in chosen:
                 continue
             if request.folder in folders:
                 raise HandfulError(
-                    f"Two different runs of the study '{self.name}' would share the folder "
+                    f"Two different runs of the {self.title} would share the folder "
                     f"'{request.folder}': make one of the groups a variant, with a name."
                 )
-            digests.add(digest)
+            alike.check(request, num_users)
+            chosen[request.digest] = request
             folders.add(request.folder)
-            requests.append(request)
-        return requests
+        self._check_variants(chosen.values())
+        return list(chosen.values())
 
-    def _own_runs(self, variant: str) -> list[RunRequest]:
-        """The runs of the study or a part of it, its groups and variants apart."""
-        # Users from a file are read here: a run is known by who they are, not by the file's name.
-        parameters = {
-            (task, seed): described_parameters(
-                run_parameters(task, seed, self.parameters.get(task, {}))
+    def _parts(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """The study itself, its groups and its variants.
+
+        Yields:
+            what sentences say behind the study's name, the variant's name if it is one, and what
+            it asks for otherwise.
+        """
+        yield "", "", {}
+        for number, group in enumerate(self.groups, 1):
+            yield f", group {number}", "", group
+        for name, changes in self.variants.items():
+            yield f", variant '{name}'", name, changes
+
+    def _check_variants(self, requests: Iterable[RunRequest]) -> None:
+        """Raise HandfulError if a variant has no runs among those of the study."""
+        there = {request.variant for request in requests}
+        missing = next((name for name in self.variants if name not in there), None)
+        if missing is not None:
+            raise HandfulError(
+                f"In the {self.title}, variant '{missing}' asks for no run that another part does "
+                f"not ask for: change something in it, or leave it out."
             )
-            for task, seed in itertools.product(self.tasks, self.seeds)
-        }
-        problems = {task: make(task, **parameters[task, self.seeds[0]]) for task in self.tasks}
+
+    def _own_runs(self, variant: str, where: str) -> list[tuple[RunRequest, int]]:
+        """The runs of the study or a part of it, its groups and variants apart, and their users.
+
+        Args:
+            where: a sentence about the part begins with.
+        """
+        made = {}
+        for task in self.tasks:
+            with telling(f"{where}, task '{task}'"):
+                made[task] = self._problem(task)
         requests = []
         for seed, task, num_policies, method in itertools.product(
             self.seeds, self.tasks, self.policies, self.methods
         ):
-            problem = problems[task]
-            problem.check_budget(num_policies)
-            config = make_config(
-                problem,
-                num_policies,
-                method,
-                self.preset,
-                self.settings,
-                self.method_settings.get(method, {}),
-                steps=self.steps,
-                seed=seed,
-                **self.training,
-            )
+            problem, parameters = made[task]
+            with telling(f"{where}, task '{task}'"):
+                problem.check_budget(num_policies)
+                config = make_config(
+                    problem,
+                    num_policies,
+                    method,
+                    self.preset,
+                    self.settings,
+                    self.method_settings.get(method, {}),
+                    steps=self.steps,
+                    seed=seed,
+                    **self.training,
+                )
             run = f"{task}-{method}-k{num_policies}-seed{seed}"
-            name = f"{run}-{variant}" if variant else run
-            folder = self.out / name.replace(":", "-")
+            folder = self.out / file_name(f"{run}-{variant}" if variant else run)
             chosen = {name: getattr(self, name) for name in CHOICES}
-            requests.append(
-                RunRequest(task, parameters[task, seed], config, folder, variant, method, chosen)
-            )
+            request = RunRequest(task, parameters[seed], config, folder, variant, method, chosen)
+            requests.append((request, problem.num_users))
         return requests
+
+    def _problem(self, task: str) -> tuple[RMDP, dict[int, dict[str, Any]]]:
+        """A task as its first seed has it, and its parameters by seed."""
+        given = self.parameters.get(task, {})
+        # Users from a file are read here: a run is known by who they are, not by the file's name.
+        parameters = {
+            seed: described_parameters(run_parameters(task, seed, given)) for seed in self.seeds
+        }
+        return make(task, **parameters[self.seeds[0]]), parameters
+
+
+@contextmanager
+def telling(where: str) -> Iterator[None]:
+    """While entered, what is said of the study says where in it."""
+    try:
+        yield
+    except HandfulError as error:
+        raise HandfulError(f"{where}: {error}") from None
 
 
 def _merged(study: Study, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,6 +181,11 @@ def _merged(study: Study, changes: Mapping[str, Any]) -> dict[str, Any]:
             name: {**ours.get(name, {}), **theirs.get(name, {})} for name in {**ours, **theirs}
         }
     return merged
+
+
+def file_name(name: str) -> str:
+    """A name as part of that of a file or folder: names of tasks may have a : and a /."""
+    return name.replace(":", "-").replace("/", "-")
 
 
 def offered(requests: Sequence[RunRequest]) -> dict[str, list[Any]]:

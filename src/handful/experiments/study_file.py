@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from handful.assignment import find_method
+from handful.catalogue import find_task
 from handful.errors import HandfulError
-from handful.experiments.study import Study
+from handful.experiments.study import Study, telling
+from handful.experiments.yaml_file import meant, read_yaml
+from handful.training.auto import AUTO
 from handful.training.config import check_run_settings
 from handful.validation import did_you_mean
 
@@ -26,7 +30,9 @@ def read_study(path: Path) -> Study:
     Raises:
         HandfulError: if the file is missing, is not YAML, or lacks or misspells a key.
     """
-    values = _read_yaml(path)
+    values = read_yaml(path, f"The study '{path}'")
+    if not isinstance(values, dict):
+        raise HandfulError(f"The study '{path}' must be a list of 'key: value' lines.")
     missing = [key for key in REQUIRED if key not in values]
     unknown = [key for key in values if key not in (*REQUIRED, *OPTIONAL)]
     if missing or unknown:
@@ -49,30 +55,14 @@ def read_study(path: Path) -> Study:
     }
     _check_names(values, where)
     reuse = values.get("reuse", [])
-    if not isinstance(reuse, list):
+    if not isinstance(reuse, list) or not all(table and isinstance(table, str) for table in reuse):
         raise HandfulError(f"{where}, 'reuse' must be a list of Parquet files, like [a.parquet].")
-    values["reuse"] = tuple(Path(str(table)) for table in reuse)
-    values["out"], values["results"] = Path(str(values["out"])), Path(str(values["results"]))
-    return Study(name=path.stem, **values)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        import yaml
-    except ImportError:
-        raise HandfulError(
-            "Studies need PyYAML and polars: pip install 'handful[sweep]'."
-        ) from None
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HandfulError(f"The study '{path}' cannot be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = " ".join(str(error).split())
-        raise HandfulError(f"The study '{path}' is not valid YAML: {where}.") from None
-    if not isinstance(values, dict):
-        raise HandfulError(f"The study '{path}' must be a list of 'key: value' lines.")
-    return values
+    values["reuse"] = tuple(Path(table) for table in reuse)
+    for key in ("out", "results"):
+        if not values[key] or not isinstance(values[key], str):
+            raise HandfulError(f"{where}, '{key}' must be a folder's name, not {values[key]!r}.")
+        values[key] = Path(values[key])
+    return Study(name=path.stem, file=path, **values)
 
 
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -80,8 +70,10 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     checked = dict(values)
     for key in LISTS:
         if key in values:
-            if not isinstance(values[key], list) or not values[key]:
+            if not isinstance(values[key], list):
                 raise HandfulError(f"{where}, '{key}' must be a list, like [a, b].")
+            if not values[key]:
+                raise HandfulError(f"{where}, '{key}' is empty: give at least one.")
             checked[key] = tuple(values[key])
     for key in ("tasks", "methods"):
         odd = next((value for value in checked.get(key, ()) if not isinstance(value, str)), None)
@@ -91,11 +83,12 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
             )
     if not isinstance(values.get("preset", ""), str):
         raise HandfulError(f"{where}, 'preset' must be a name, not {values['preset']!r}.")
-    for key in ("policies", "seeds"):
-        if not all(type(value) is int for value in checked.get(key, ())):
-            raise HandfulError(f"{where}, '{key}' must be whole numbers.")
-    if "steps" in values and type(values["steps"]) is not int:
-        raise HandfulError(f"{where}, 'steps' must be a whole number.")
+    for key in ("policies", "seeds", "steps"):
+        numbers = [values[key]] if key == "steps" and key in values else checked.get(key, ())
+        odd = [value for value in numbers if type(value) is not int]
+        if odd:
+            kind = "a whole number" if key == "steps" else "whole numbers"
+            raise HandfulError(f"{where}, '{key}' must be {kind}, not {odd[0]!r}{meant(odd[0])}.")
     for key in MAPPINGS:
         if not isinstance(values.get(key, {}), dict):
             raise HandfulError(f"{where}, '{key}' must hold 'name: value' pairs.")
@@ -105,6 +98,9 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
                 raise HandfulError(
                     f"{where}, '{key}' must hold 'name: value' pairs for '{name}' too."
                 )
+            _check_numbers(entries, f"{where}, '{key}', '{name}'")
+    for key in ("settings", "training"):
+        _check_numbers(values.get(key, {}), f"{where}, '{key}'")
     check_run_settings(values.get("training", {}), f"{where}, 'training'")
     return checked
 
@@ -121,9 +117,18 @@ def _checked_part(changes: Any, where: str) -> dict[str, Any]:
     return _checked(changes, where)
 
 
-def _checked_name(name: Any, where: str) -> str:
+def _check_numbers(entries: Mapping[str, Any], where: str) -> None:
+    """Numbers as people write them, and YAML does not, are told from text."""
+    for name, value in entries.items():
+        if isinstance(value, str) and meant(value):
+            raise HandfulError(
+                f"{where}, '{name}' is {value!r}, which is text in YAML, no number{meant(value)}."
+            )
+
+
+def _checked_name(name: str, where: str) -> str:
     """A variant's name: part of folders' names."""
-    if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
+    if not name.replace("-", "").replace("_", "").isalnum():
         raise HandfulError(
             f"{where}, {name!r} is no name for a variant: use letters, digits, - and _."
         )
@@ -137,6 +142,14 @@ def _check_names(values: Mapping[str, Any], where: str) -> None:
         HandfulError: for any other name: what stands under it would never be used.
     """
     parts = [values, *values["groups"], *values["variants"].values()]
+    # A misspelt task or method is told first: what stands under its right name looks misspelt too.
+    with telling(where):
+        for part in parts:
+            for task in part.get("tasks", ()):
+                find_task(task)
+            for method in part.get("methods", ()):
+                if method != AUTO:
+                    find_method(method)
     for key, runs in (("method_settings", "methods"), ("parameters", "tasks")):
         known = list(dict.fromkeys(name for part in parts for name in part.get(runs, ())))
         for name in (name for part in parts for name in part.get(key, {})):

@@ -1,18 +1,22 @@
 """A study's results: one row a run, and means with standard errors over seeds."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handful.errors import HandfulError
+from handful.experiments.damage import telling_damage
 from handful.experiments.study import RunRequest
+from handful.results.folder import check_place, read_runs
 from handful.results.frames import import_polars, write_parquet
 from handful.runs import RunFolder, write_text
 
 if TYPE_CHECKING:
     import polars as pl
 
-GROUP = ("task", "method", "policies")
+GROUP = ("task", "method", "policies", "users", "steps")
+"""Runs that are alike in these are seeds of one method."""
 
 MEASURES = {
     "welfare": "welfare",
@@ -26,8 +30,18 @@ MEASURES = {
 
 
 def run_row(request: RunRequest) -> dict[str, Any]:
-    """One finished run as a row."""
-    record = RunFolder(request.folder).read_evaluation()
+    """One finished run as a row.
+
+    Raises:
+        HandfulError: if its results are damaged.
+    """
+    folder = RunFolder(request.folder)
+    record = folder.read_evaluation()
+    with telling_damage(folder):
+        return _row(request, record)
+
+
+def _row(request: RunRequest, record: Mapping[str, Any]) -> dict[str, Any]:
     config = request.config
     return {
         "digest": request.digest,
@@ -52,42 +66,42 @@ def run_row(request: RunRequest) -> dict[str, Any]:
 
 
 def stored_rows(parquet: Path) -> dict[str, dict[str, Any]]:
-    """The rows of an earlier table, by the digest of their run; none if there is no table."""
-    pl = import_polars()
+    """The rows of an earlier table, by the digest of their run; none if there is no table.
+
+    Raises:
+        HandfulError: if the table is damaged, or would share files with that of another study.
+    """
     if not parquet.is_file():
+        check_place(parquet)
         return {}
-    try:
-        return {row["digest"]: row for row in pl.read_parquet(parquet).to_dicts()}
-    except (pl.exceptions.PolarsError, KeyError) as error:
-        raise HandfulError(
-            f"The table '{parquet}' cannot be read ({error}): move it away to make it anew."
-        ) from None
+    return {row["digest"]: row for row in read_runs(parquet).to_dicts()}
 
 
 def build_table(
     requests: Sequence[RunRequest], stored: Mapping[str, dict[str, Any]]
-) -> "pl.DataFrame":
-    """A row for each finished run, in the study's order.
+) -> "pl.DataFrame | None":
+    """A row for each finished run, in the study's order; None where no run is finished.
+
+    A variant of the study stands there as a method of its own.
 
     Args:
-        stored: rows of an earlier table, by digest: they stand for runs whose folders are gone.
-
-    Raises:
-        HandfulError: if no run is finished.
+        stored: rows of an earlier table, by digest: they stand for runs whose folders are gone or
+            damaged.
     """
-    rows = []
-    for request in requests:
-        if RunFolder(request.folder).is_finished:
-            rows.append(run_row(request))
-        elif request.digest in stored:
-            rows.append(stored[request.digest])
-    if not rows:
-        raise HandfulError("No run of the study is finished yet, so there is no table to make.")
-    return import_polars().DataFrame(rows, infer_schema_length=None)
+    found = [(request, _row_of(request, stored)) for request in requests]
+    rows = [{**row, "method": request.label} for request, row in found if row is not None]
+    return import_polars().DataFrame(rows, infer_schema_length=None) if rows else None
+
+
+def _row_of(request: RunRequest, stored: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    if RunFolder(request.folder).is_finished:
+        with contextlib.suppress(HandfulError):  # told by whoever looks at the run's files
+            return run_row(request)
+    return stored.get(request.digest)
 
 
 def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
-    """Mean and standard error over seeds of each task, method and budget."""
+    """Mean and standard error over seeds of runs that are alike in the columns of `GROUP`."""
     pl = import_polars()
     count = pl.len().alias("seeds")
     means = [pl.col(name).mean() for name in MEASURES]
@@ -103,28 +117,33 @@ def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
         table.select(columns)
         .group_by(GROUP, maintain_order=True)
         .agg(count, *means, *errors, worst, *optimum)
-        .sort("task", "policies", "method")
+        .sort("task", "policies", "method", "users", "steps")
     )
 
 
 def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
     """The summary as a Markdown page."""
-    header = ["task", "method", "k", "seeds", *MEASURES.values(), "worst seed", "best possible"]
+    about = {"task": "task", "method": "method", "k": "policies", "n": "users"}
+    if summary["steps"].n_unique() > 1:
+        about["steps"] = "steps"
+    about["seeds"] = "seeds"
+    header = [*about, *MEASURES.values(), "worst seed", "best possible"]
     lines = [
         f"# {name}",
         "",
-        f"Made by `{command}`. Welfare is the mean over users of their undiscounted return on "
-        "evaluation episodes that training never saw, with deterministic actions unless said "
-        "otherwise; each number is the mean over training seeds ± its standard error. "
-        "The best reassignment gives users whoever was best for them in half of the episodes, and "
-        "is measured on the others. The best possible is the exact optimum, or where it has a ≤ "
-        "an upper bound on it.",
+        f"Made by `{command}`. There are k policies for n users. Welfare is the mean over users of "
+        "their undiscounted return on evaluation episodes that training never saw, with "
+        "deterministic actions unless said otherwise; each number is the mean over training seeds "
+        "± its standard error. The best reassignment gives users whoever was best for them in half "
+        "of the episodes, and is measured on the others. The best possible is the exact optimum, "
+        "or where it has a ≤ an upper bound on it.",
         "",
         "| " + " | ".join(header) + " |",
         "|" + " --- |" * len(header),
     ]
     for row in summary.iter_rows(named=True):
-        cells = [row["task"], row["method"], row["policies"], row["seeds"]]
+        told = [row[name] for name in about.values()]
+        cells = [f"{value:,}" if isinstance(value, int) else value for value in told]
         cells += [_cell(row[measure], row[f"{measure}_stderr"]) for measure in MEASURES]
         limit = "≤ " if row["optimum_kind"] == "upper bound" else ""
         cells += [_cell(row["welfare_min"]), limit + _cell(row["optimum"])]

@@ -7,6 +7,7 @@ run is known by its digest in all of them. Runs from before these files were kep
 them.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,20 @@ COLUMNS: dict[str, dict[str, str]] = {
 
 MANIFEST_FORMAT = 1
 
+MANIFEST_KEYS = {
+    "command": str,
+    "preset": str,
+    "settings": dict,
+    "method_settings": dict,
+    "parameters": dict,
+    "environments": dict,
+    "runs": list,
+}
+"""Of a manifest, that readers rely on; there are more."""
+
+MANIFEST_RUN_KEYS = ("digest", "task", "method", "policies", "seed", "state", "error", "versions")
+"""The same of each of its runs."""
+
 
 @dataclass(frozen=True, eq=False)
 class StudyResults:
@@ -103,12 +118,41 @@ def manifest_path(parquet: Path) -> Path:
 
 def run_tables(folder: Path) -> list[Path]:
     """The tables of runs in a folder, by name; other tables in it are passed over."""
-    found = []
-    for path in sorted(folder.glob("*.parquet")):
-        is_beside = any(path.stem.endswith(f"-{kind}") for kind in COLUMNS)
-        if not is_beside and "digest" in read_parquet(path).columns:
-            found.append(path)
-    return found
+    return [path for path in sorted(folder.glob("*.parquet")) if _is_of_runs(read_parquet(path))]
+
+
+def _is_of_runs(table: "pl.DataFrame") -> bool:
+    # By its columns: a study may be called ``tiny-users``, as the users of a study ``tiny`` are.
+    return {"digest", "task"} <= set(table.columns)
+
+
+def read_studies(root: Path) -> dict[str, StudyResults]:
+    """Every study whose table lies in a folder of results or in a folder in it, by name.
+
+    Studies whose files are called the same have their folder before their name.
+
+    Raises:
+        HandfulError: if a file is damaged or lacks a column.
+    """
+    folders = [root, *(path for path in sorted(root.glob("*")) if path.is_dir())]
+    tables = [table for folder in folders for table in run_tables(folder)]
+    times = Counter(table.stem for table in tables)
+    studies = {}
+    for table in tables:
+        whole = table.relative_to(root).with_suffix("").as_posix()
+        studies[table.stem if times[table.stem] == 1 else whole] = read_study_results(table)
+    return studies
+
+
+def check_place(parquet: Path) -> None:
+    """See that a study that has no table yet would not share files with another.
+
+    Raises:
+        HandfulError: if the table of another study in the folder is called as what would be kept
+            beside this one's, as those of ``tiny-users`` and ``tiny`` are.
+    """
+    for kind in COLUMNS:
+        read_beside(parquet, kind)
 
 
 def read_study_results(parquet: Path) -> StudyResults:
@@ -117,12 +161,32 @@ def read_study_results(parquet: Path) -> StudyResults:
     Raises:
         HandfulError: if a file is damaged or lacks a column.
     """
-    runs = read_parquet(parquet)
-    missing = [name for name in RUN_COLUMNS if name not in runs.columns]
-    if missing:
-        raise HandfulError(f"The table '{parquet}' has no column '{missing[0]}'.")
+    runs = read_runs(parquet)
     tables = {kind: read_beside(parquet, kind) for kind in COLUMNS}
     return StudyResults(parquet.stem, runs, manifest=read_manifest(parquet), **tables)
+
+
+def read_runs(parquet: Path) -> "pl.DataFrame":
+    """The table of runs alone.
+
+    Raises:
+        HandfulError: if it is damaged, lacks a column or holds something else of another study.
+    """
+    table = read_parquet(parquet)
+    for kind in COLUMNS:
+        other = parquet.stem.removesuffix(f"-{kind}")
+        if other != parquet.stem and dict(table.schema) == schema(kind):
+            raise HandfulError(
+                f"'{parquet}' holds the {kind} of the study '{other}' and no runs: give the study "
+                f"'{parquet.stem}' another name, or another folder of results."
+            )
+    missing = [name for name in RUN_COLUMNS if name not in table.columns]
+    if missing:
+        raise HandfulError(
+            f"The table '{parquet}' has no column '{missing[0]}', as 'handful sweep' writes it: "
+            f"move it away."
+        )
+    return table
 
 
 def read_beside(parquet: Path, kind: str) -> "pl.DataFrame":
@@ -135,6 +199,12 @@ def read_beside(parquet: Path, kind: str) -> "pl.DataFrame":
     if not path.is_file():
         return import_polars().DataFrame(schema=columns)
     table = read_parquet(path)
+    if _is_of_runs(table):
+        raise HandfulError(
+            f"'{path}' is the table of the study '{path.stem}', and the {kind} of the study "
+            f"'{parquet.stem}' would be kept there: give one of the two another name, or another "
+            f"folder of results."
+        )
     if dict(table.schema) != columns:
         raise HandfulError(
             f"The table '{path}' must have the columns {', '.join(columns)}, as 'handful sweep' "
@@ -153,9 +223,19 @@ def read_manifest(parquet: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     manifest = read_json(path)
-    if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
+    if not _is_manifest(manifest):
         raise HandfulError(
             f"'{path}' does not say which runs were asked for, as format {MANIFEST_FORMAT} does: "
             f"move it away."
         )
     return manifest
+
+
+def _is_manifest(manifest: Any) -> bool:
+    return (
+        isinstance(manifest, dict)
+        and manifest.get("format") == MANIFEST_FORMAT
+        and all(isinstance(manifest.get(name), kind) for name, kind in MANIFEST_KEYS.items())
+        and all(isinstance(run, dict) for run in manifest["runs"])
+        and all(name in run for run in manifest["runs"] for name in MANIFEST_RUN_KEYS)
+    )

@@ -1,5 +1,6 @@
 """polars, which comes with the extra ``sweep``, and tables of known columns."""
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,18 +37,29 @@ def read_parquet(path: Path) -> "pl.DataFrame":
     """
     pl = import_polars()
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)  # a folder's name may have a [ in it
     except OSError as error:
         raise HandfulError(f"'{path}' cannot be read ({error.strerror or error}).") from None
     except pl.exceptions.PolarsError as error:
-        raise HandfulError(f"'{path}' is no Parquet file that can be read ({error}).") from None
+        reason = " ".join(str(error).split())  # polars writes several lines
+        raise HandfulError(
+            f"'{path}' is no Parquet file that can be read ({reason}): move it away, or put "
+            f"a sound one in its place."
+        ) from None
 
 
 def write_parquet(path: Path, table: "pl.DataFrame") -> None:
-    """Write a table small, all or nothing."""
-    write_atomically(
-        path,
-        lambda temporary: table.write_parquet(
-            temporary, compression="zstd", compression_level=COMPRESSION_LEVEL
-        ),
-    )
+    """Write a table small, all or nothing.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    pl = import_polars()
+
+    def write(temporary: Path) -> None:
+        try:
+            table.write_parquet(temporary, compression="zstd", compression_level=COMPRESSION_LEVEL)
+        except pl.exceptions.ComputeError as error:  # a full disk, for which others have an OSError
+            raise OSError(errno.EIO, " ".join(str(error).split()), str(path)) from None
+
+    write_atomically(path, write)

@@ -1,5 +1,7 @@
 """The public leaderboard: one Parquet schema, read and checked row by row."""
 
+from collections.abc import Callable
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,6 +79,23 @@ def read_leaderboard(path: Path) -> "pl.DataFrame":
     return check_leaderboard(read_parquet(path), f"'{path}'")
 
 
+def read_added(path: Path) -> "pl.DataFrame":
+    """Rows that somebody adds to a leaderboard, checked.
+
+    Raises:
+        HandfulError: as `read_leaderboard` says, and if a row is by the author of our own.
+    """
+    table = read_leaderboard(path)
+    for number, author in enumerate(table["author"], 1):
+        if author.strip() == OURS:
+            raise HandfulError(
+                f"'{path}', row {number}, column 'author': rows by '{OURS}' are made from the "
+                f"studies' own tables, and this one would be gone with the next 'handful "
+                f"leaderboard': name who measured it."
+            )
+    return table
+
+
 def check_leaderboard(table: "pl.DataFrame", name: str) -> "pl.DataFrame":
     """The table with exactly the leaderboard's columns and types.
 
@@ -127,41 +146,63 @@ def merged(table: "pl.DataFrame", added: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def _typed(table: "pl.DataFrame", column: Column, name: str) -> "pl.DataFrame":
-    """The column as its type; a value that does not fit is told with its row."""
+    """The column as its type; a value that is of another kind is told with its row."""
     pl = import_polars()
     wanted, before = leaderboard_schema()[column.name], table[column.name]
     if before.dtype == wanted:
         return table
-    kind = "a list of whole numbers" if column.name == "seeds" else wanted.__name__
-    is_text = wanted == pl.String and before.dtype != pl.Null
-    is_list = isinstance(before.dtype, pl.List) == isinstance(wanted, pl.List)
-    if is_text or not (is_list or before.dtype == pl.Null):
-        raise HandfulError(
-            f"{name}, row 1, column '{column.name}': {before[0]!r} is of type {before.dtype}, and "
-            f"{kind} is wanted."
-        )
-    after = before.cast(wanted, strict=False)
-    lost = (before.is_not_null() & after.is_null()).arg_true()
-    if len(lost):
-        raise HandfulError(
-            f"{name}, row {lost[0] + 1}, column '{column.name}': {before[lost[0]]!r} is not {kind}."
-        )
-    return table.with_columns(after)
+    read, kind = _READERS[column.dtype]
+    values = []
+    for number, value in enumerate(before.to_list(), 1):
+        try:
+            values.append(None if value is None else read(value))
+        except (TypeError, ValueError, OverflowError):
+            raise HandfulError(
+                f"{name}, row {number}, column '{column.name}': {value!r} is not {kind}."
+            ) from None
+    return table.with_columns(pl.Series(column.name, values, dtype=wanted))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, Number) or isinstance(value, bool):
+        raise TypeError
+    return float(value)  # type: ignore[arg-type]
+
+
+def _whole_number(value: Any) -> int:
+    """Also 3.0: a table that has been in pandas may have it for 3."""
+    if _number(value) != int(value) or abs(int(value)) >= 2**63:
+        raise ValueError
+    return int(value)
+
+
+def _whole_numbers(values: Any) -> list[int]:
+    if not isinstance(values, list):
+        raise TypeError
+    return [_whole_number(value) for value in values]
+
+
+_READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "String": (_text, "text"),
+    "Int64": (_whole_number, "a whole number"),
+    "Float64": (_number, "a number"),
+    "List": (_whole_numbers, "a list of whole numbers"),
+}
+"""By a column's type: what makes its values of others that mean the same, and what it wants."""
 
 
 def _fault(row: dict[str, Any]) -> str | None:
     """What is wrong with a row of the right types, with its column; None where all is well."""
     for column in COLUMNS:
-        value = row[column.name]
-        if value is None or value == "" or value == []:
-            if column.is_required:
-                return f"column '{column.name}': it is empty"
-        elif isinstance(value, float) and not np.isfinite(value):
-            return f"column '{column.name}': {value} is not a finite number"
-        elif column.dtype == "Int64" and value < 1:
-            return f"column '{column.name}': {value} is not at least 1"
-        elif column.name.endswith("_stderr") and value < 0:
-            return f"column '{column.name}': {value} is negative"
+        wrong = _value_fault(column, row[column.name])
+        if wrong:
+            return f"column '{column.name}': {wrong}"
     wrong = _task_fault(row["task"])
     if wrong:
         return f"column 'task': {wrong}"
@@ -170,16 +211,38 @@ def _fault(row: dict[str, Any]) -> str | None:
         return f"column 'seeds': {seeds} must be different whole numbers"
     if row["policies"] > row["users"]:
         return f"column 'policies': {row['policies']} is more than the {row['users']} users"
-    if "\n" in row["command"].strip():
-        return "column 'command': it must be one line"
-    if row["percent"] is not None and row["optimum_kind"] not in ("exact", "upper bound"):
-        kind = row["optimum_kind"]
+    if row["percent"] is not None:
+        return _percent_fault(row)
+    return None
+
+
+def _value_fault(column: Column, value: Any) -> str | None:
+    """What is wrong with a value by itself."""
+    if value is None or value == [] or (isinstance(value, str) and not value.strip()):
+        return "it is empty" if column.is_required else None
+    if isinstance(value, str):
+        return None if value.splitlines() == [value] else "it must be one line"
+    if isinstance(value, float) and not np.isfinite(value):
+        return f"{value} is not a finite number"
+    if column.dtype == "Int64" and value < 1:
+        return f"{value} is not at least 1"
+    if column.name.endswith("_stderr") and value < 0:
+        return f"{value} is negative"
+    return None
+
+
+def _percent_fault(row: dict[str, Any]) -> str | None:
+    percent, kind = row["percent"], row["optimum_kind"]
+    if kind not in ("exact", "upper bound"):
         return f"column 'optimum_kind': {kind!r} must be 'exact' or 'upper bound' beside a percent"
-    if row["optimum_kind"] == "exact" and (row["percent"] or 0.0) > 100.0 + MOST_LUCK:
+    if percent > 100.0 + MOST_LUCK:
+        best = "exact optimum" if kind == "exact" else "upper bound"
         return (
-            f"column 'percent': {row['percent']} is more than 100 percent of an exact optimum, by "
-            f"more than the luck of the evaluation's episodes explains"
+            f"column 'percent': {percent} is more than 100 percent of an {best}, by more than the "
+            f"luck of the evaluation's episodes explains"
         )
+    if percent < 0 <= row["welfare"]:
+        return f"column 'percent': {percent} is negative, and the welfare is not"
     return None
 
 

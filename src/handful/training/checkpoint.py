@@ -5,6 +5,7 @@ multi-file checkpoints buy nothing; one file with named arrays is read by any to
 code, and is replaced in one step, so that a kill at any moment leaves the old one or the new one.
 """
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,17 @@ from handful.types import Array, NumpyArray
 
 
 def save_state(path: Path, state: Any) -> None:
-    """Write a pytree of arrays and JAX keys; the old file stays until the new one is whole."""
+    """Write a pytree of arrays and JAX keys; the old file stays until the new one is whole.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
 
     def save(temporary: Path) -> None:
-        save_file({name: _to_host(leaf) for name, leaf in _named_leaves(state)}, temporary)
+        try:
+            save_file({name: _to_host(leaf) for name, leaf in _named_leaves(state)}, temporary)
+        except SafetensorError as error:  # a full disk, for which others have an OSError
+            raise OSError(errno.EIO, str(error), str(path)) from None
 
     write_atomically(path, save)
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,16 +140,17 @@ def train_with_config(
     check_method(problem, config)
     check_exploration(problem, config)
     check_counts(problem, config)
-    folder = None
-    if out is not None:
-        folder = RunFolder(out)
-        folder.create(describe_run(problem, config))
-    try:
-        return _run(problem, config, None, folder, callbacks)
-    except HandfulError:
-        if folder is not None and not folder.checkpoint.exists():
-            folder.remove()  # it failed before there was anything to keep
-        raise
+    if out is None:
+        return _run(problem, config, None, None, callbacks)
+    folder = RunFolder(out)
+    folder.create(describe_run(problem, config))
+    with folder.hold():
+        try:
+            return _run(problem, config, None, folder, callbacks)
+        except HandfulError:
+            if not folder.checkpoint.exists():
+                folder.remove()  # it failed before there was anything to keep
+            raise
 
 
 def resume(
@@ -161,20 +163,24 @@ def resume(
         problem: needed only where the run's problem has no name to make it by.
 
     Raises:
-        HandfulError: if there is no run there, it does not fit, or its method has been changed
-            since it was begun.
+        HandfulError: if there is no run there, another process is training it, it does not fit, or
+            its method has been changed since it was begun.
         TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
     """
-    folder, problem, config = open_run(path, problem)
-    if not (folder.is_finished or is_of_todays_method(folder.read_config(), config)):
-        raise HandfulError(
-            f"The run in '{path}' was begun with another revision of '{config.method}' and would "
-            f"end as neither: go on with the version of handful that began it, or train anew."
-        )
-    state = None  # stopped before its first checkpoint
-    if folder.checkpoint.is_file():
-        state = load_run_state(folder, problem, config)
-    return _run(problem, config, state, folder, callbacks)
+    folder = RunFolder(path)
+    # Nothing is written into a finished run, which may be where nobody can write.
+    with nullcontext() if folder.is_finished else folder.hold():
+        folder, problem, config = open_run(path, problem)
+        if not (folder.is_finished or is_of_todays_method(folder.read_config(), config)):
+            raise HandfulError(
+                f"The run in '{path}' was begun with another revision of '{config.method}' and "
+                f"would end as neither: go on with the version of handful that began it, or train "
+                f"anew."
+            )
+        state = None  # stopped before its first checkpoint
+        if folder.checkpoint.is_file() or folder.is_finished:
+            state = load_run_state(folder, problem, config)
+        return _run(problem, config, state, folder, callbacks)
 
 
 def _run(

@@ -13,6 +13,9 @@ from handful.training.checkpoint import load_state
 from handful.training.config import TrainConfig
 from handful.training.state import TrainState, init_state
 
+PROBLEM_KEYS = ("name", "parameters")
+"""Of the problem in a run's settings, what it is made again by."""
+
 
 def open_run(path: str | Path, problem: RMDP | None = None) -> tuple[RunFolder, RMDP, TrainConfig]:
     """A run folder's problem and settings.
@@ -21,16 +24,9 @@ def open_run(path: str | Path, problem: RMDP | None = None) -> tuple[RunFolder, 
         HandfulError: if there is no run there, or it does not fit.
     """
     folder = RunFolder(path)
-    stored = folder.read_config()
-    try:
-        described, settings = stored["problem"], stored["settings"]
-        name, parameters = described["name"], described["parameters"]
-    except (KeyError, TypeError) as error:
-        raise HandfulError(
-            f"'{folder.config}' is damaged or of another version: it lacks {error}."
-        ) from None
-    config = TrainConfig.from_dict(settings)
+    stored, config = stored_run(folder)
     if problem is None:
+        name, parameters = stored["problem"]["name"], stored["problem"]["parameters"]
         if name == "custom":
             raise HandfulError(
                 f"The run in '{path}' was trained on a problem without a name: open it from "
@@ -38,6 +34,24 @@ def open_run(path: str | Path, problem: RMDP | None = None) -> tuple[RunFolder, 
             )
         problem = make(name, **parameters)
     return folder, problem, config
+
+
+def stored_run(folder: RunFolder) -> tuple[dict[str, Any], TrainConfig]:
+    """What a folder says of its run, and the run's settings.
+
+    The ``name`` and the ``parameters`` of its ``problem`` are there.
+
+    Raises:
+        HandfulError: if there is no run there, or it is damaged or of another version.
+    """
+    stored = folder.read_config()
+    try:
+        settings, _ = stored["settings"], [stored["problem"][key] for key in PROBLEM_KEYS]
+    except (KeyError, TypeError) as error:
+        raise HandfulError(
+            f"'{folder.config}' is damaged or of another version: it lacks {error}."
+        ) from None
+    return stored, TrainConfig.from_dict(settings)
 
 
 def is_of_todays_method(stored: Mapping[str, Any], config: TrainConfig) -> bool:
@@ -56,4 +70,9 @@ def load_run_state(folder: RunFolder, problem: RMDP, config: TrainConfig) -> Tra
     Raises:
         HandfulError: if there is none, or it does not fit the settings.
     """
+    if folder.is_finished and not folder.checkpoint.is_file():
+        raise HandfulError(
+            f"The run in '{folder.path}' is finished, but its policies are gone: they were in "
+            f"{folder.checkpoint.name}, so put that file back, or train anew."
+        )
     return load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(problem, config)))

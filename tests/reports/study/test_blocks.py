@@ -3,7 +3,7 @@
 import pytest
 
 from handful.errors import HandfulError
-from handful.reports.study.blocks import fill_page, filled
+from handful.reports.study.blocks import filled, filled_page, has_blocks
 from handful.reports.study.collection import read_collection
 from tests.reports.study.results import run_row, write_results
 
@@ -18,8 +18,8 @@ def collection(tmp_path):
 def test_a_block_is_replaced_and_the_rest_stays(collection, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- begin welfare -->\nold\n<!-- end welfare -->\nafter\n")
-    assert fill_page(page, collection)
-    text = page.read_text()
+    assert has_blocks(page)
+    text = filled_page(page, collection)
     assert text.startswith("before\n<!-- begin welfare -->\n")
     assert text.endswith("<!-- end welfare -->\nafter\n")
     assert "old" not in text
@@ -29,9 +29,34 @@ def test_a_block_is_replaced_and_the_rest_stays(collection, tmp_path):
 
 def test_a_page_without_blocks_stays(collection, tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("only words\n")
-    assert not fill_page(page, collection)
-    assert page.read_text() == "only words\n"
+    page.write_text("only words\n<!-- begin toc -->\n")
+    assert not has_blocks(page)
+    assert filled_page(page, collection) == page.read_text()
+
+
+def test_ends_of_lines_stay_as_they_are(collection, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_bytes(b"a\nb\r\n<!-- begin welfare -->\r\n<!-- end welfare -->\r\nc\n")
+    text = filled_page(page, collection)
+    assert text.startswith("a\nb\r\n<!-- begin welfare -->\r\n\r\n| task |")
+    assert text.endswith("|\r\n\r\n<!-- end welfare -->\r\nc\n")
+    page.write_bytes(text.encode())
+    assert filled_page(page, collection) == text
+
+
+def test_another_tools_blocks_with_other_ends_stay(collection):
+    text = "<!-- begin toc -->\n- a\n<!-- toc end -->\n"
+    assert filled(text, collection) == text
+
+
+def test_a_page_that_cannot_be_read_is_named(collection, tmp_path):
+    page = tmp_path / "page.md"
+    with pytest.raises(HandfulError, match=r"page\.md' cannot be read \(No such file"):
+        filled_page(page, collection)
+    page.write_bytes("<!-- begin welfare -->\n<!-- end welfare -->é".encode("latin-1"))
+    assert has_blocks(page)
+    with pytest.raises(HandfulError, match=r"page\.md' is not text in UTF-8 \(byte 43\)"):
+        filled_page(page, collection)
 
 
 def test_nothing_to_compare_is_said(collection):
@@ -42,7 +67,8 @@ def test_nothing_to_compare_is_said(collection):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("<!-- begin nonsense -->\n<!-- end nonsense -->", "'nonsense'"),
+        ("<!-- begin nonsense -->\n<!-- end nonsense -->", "A page asks for the table 'nonsense';"),
+        ("<!-- begin sumary -->\n<!-- end sumary -->", "did you mean 'summary'"),
         ("<!-- begin welfare -->\n", "needs both its lines"),
         ("<!-- end welfare -->\n", "needs both its lines"),
     ],

@@ -1,15 +1,17 @@
 """Our rows of the leaderboard, and its page."""
 
+import polars as pl
 import pytest
 
-from handful.reports.study.board import leaderboard_page, our_rows, studies_under
+from handful.reports.study.board import leaderboard_page, our_rows
+from handful.results.folder import read_studies
 from handful.results.leaderboard import check_leaderboard
 from tests.reports.study.results import run_row, small_manifest, small_study, write_results
 
 
 def test_rows_are_means_over_seeds(tmp_path):
     small_study(tmp_path)
-    table = check_leaderboard(our_rows(studies_under(tmp_path)), "ours")
+    table = check_leaderboard(our_rows(read_studies(tmp_path)), "ours")
     row = table.filter(task="half-cheetah", method="em", policies=5).row(0, named=True)
     assert row["welfare"] == pytest.approx(36)  # 35, 36 and 37
     assert row["welfare_stderr"] == pytest.approx(1 / 3**0.5)
@@ -33,7 +35,7 @@ def test_settings_are_in_the_command_and_the_presets_in_the_name(tmp_path):
         method_settings={"em": {"warm_up": 3}},
     )
     write_results(tmp_path / "a", rows, manifest=manifest)
-    row = our_rows(studies_under(tmp_path)).row(0, named=True)
+    row = our_rows(read_studies(tmp_path)).row(0, named=True)
     assert row["method"] == "em, fast, hidden_sizes=[64, 64], warm_up=3"
     assert "--method-set warm_up=3 --preset fast --set 'hidden_sizes=[64, 64]'" in row["command"]
     assert row["welfare_stderr"] is None
@@ -44,10 +46,35 @@ def test_a_group_with_another_preset_has_it_in_its_name_and_command(tmp_path):
     manifest = small_manifest(rows)
     manifest["runs"][1]["preset"] = "fast"
     write_results(tmp_path / "a", rows, manifest=manifest)
-    found = {row["method"]: row["command"] for row in our_rows(studies_under(tmp_path)).to_dicts()}
+    found = {row["method"]: row["command"] for row in our_rows(read_studies(tmp_path)).to_dicts()}
     assert set(found) == {"em", "auto, fast"}
     assert "--method auto --preset fast" in found["auto, fast"]
     assert "--method em --preset paper" in found["em"]
+
+
+def test_runs_with_other_settings_are_in_a_row_of_their_own(tmp_path):
+    """Though they are seeds of one method, of one study and for as many users."""
+    rows = [run_row("glide", "em", 2, seed, 10.0 + seed) for seed in range(6)]
+    manifest = small_manifest(rows, settings={"num_epochs": 2}, parameters={"glide": {"side": 2}})
+    manifest["runs"][3] |= {"settings": {"num_epochs": 1, "learning_rate": 1e-9}}
+    manifest["runs"][4] |= {"preset": "fast"}
+    manifest["runs"][5] |= {"parameters": {"glide": {"side": 3}}}
+    write_results(tmp_path / "a", rows, manifest=manifest)
+    table = check_leaderboard(our_rows(read_studies(tmp_path)), "ours")
+    found = {row["method"]: row for row in table.to_dicts()}
+    assert {name: row["seeds"] for name, row in found.items()} == {
+        "em, num_epochs=2": [0, 1, 2],
+        "em, num_epochs=1, learning_rate=1e-09": [3],
+        "em, fast, num_epochs=2": [4],
+        "em, num_epochs=2, side=3": [5],
+    }
+    assert found["em, num_epochs=2"]["welfare"] == 11
+    assert (
+        "--set num_epochs=1 --set learning_rate=1e-09"
+        in (found["em, num_epochs=1, learning_rate=1e-09"]["command"])
+    )
+    assert "--param side=3" in found["em, num_epochs=2, side=3"]["command"]
+    assert len({row["command"].split("--out ")[1] for row in found.values()}) == 4
 
 
 def test_a_group_with_other_parameters_has_them_in_its_command(tmp_path):
@@ -55,9 +82,7 @@ def test_a_group_with_other_parameters_has_them_in_its_command(tmp_path):
     manifest = small_manifest(rows, parameters={"t": {"users": 100}})
     manifest["runs"][1]["parameters"] = {"t": {"users": 1000}}
     write_results(tmp_path / "a", rows, manifest=manifest)
-    found = {
-        row["policies"]: row["command"] for row in our_rows(studies_under(tmp_path)).to_dicts()
-    }
+    found = {row["policies"]: row["command"] for row in our_rows(read_studies(tmp_path)).to_dicts()}
     assert "--param users=100 --policies 2" in found[2]
     assert "--param users=1000 --policies 50" in found[50]
 
@@ -67,7 +92,7 @@ def test_no_two_rows_keep_their_runs_in_the_same_folders(tmp_path):
     for study, preset in (("a", "paper"), ("b", "fast")):
         write_results(tmp_path / study, rows, manifest=small_manifest(rows, preset=preset))
     folders = [
-        row["command"].split("--out ")[1] for row in our_rows(studies_under(tmp_path)).to_dicts()
+        row["command"].split("--out ")[1] for row in our_rows(read_studies(tmp_path)).to_dicts()
     ]
     assert len(set(folders)) == 4
 
@@ -75,8 +100,10 @@ def test_no_two_rows_keep_their_runs_in_the_same_folders(tmp_path):
 def test_runs_that_the_manifest_does_not_know_yet_have_no_row(tmp_path):
     """A killed sweep has written its table, not yet its manifest."""
     rows = [run_row("t", "em", k, 0, 1.0) for k in (2, 3)]
+    rows += [run_row("t", "em", 2, 1, 5.0)]
     write_results(tmp_path / "a", rows, manifest=small_manifest(rows[:1]))
-    assert our_rows(studies_under(tmp_path))["policies"].to_list() == [2]
+    table = our_rows(read_studies(tmp_path))
+    assert table.select("policies", "seeds", "welfare").rows() == [(2, [0], 1.0)]
 
 
 def test_a_variants_command_has_its_settings_and_its_methods_own_name(tmp_path):
@@ -88,7 +115,7 @@ def test_a_variants_command_has_its_settings_and_its_methods_own_name(tmp_path):
         "method_settings": {"em": {"warm_up": 0}},
     }
     write_results(tmp_path / "a", rows, manifest=manifest)
-    row = our_rows(studies_under(tmp_path)).row(0, named=True)
+    row = our_rows(read_studies(tmp_path)).row(0, named=True)
     assert row["method"] == "em (slow-mixing)"
     assert row["command"] == (
         "for seed in 0; do handful train t --policies 2 --method em --method-set warm_up=0 "
@@ -99,12 +126,19 @@ def test_a_variants_command_has_its_settings_and_its_methods_own_name(tmp_path):
 
 def test_a_study_that_kept_no_command_has_no_rows(tmp_path):
     write_results(tmp_path / "a", [run_row("t", "em", 2, 0, 1.0)])
-    assert len(our_rows(studies_under(tmp_path))) == 0
+    assert len(our_rows(read_studies(tmp_path))) == 0
+
+
+def test_a_bar_in_a_name_does_not_begin_another_column(tmp_path):
+    small_study(tmp_path)
+    (row, *_) = our_rows(read_studies(tmp_path)).to_dicts()
+    page = leaderboard_page(pl.DataFrame([{**row, "method": "a|b"}]))
+    assert "| a\\|b | handful |" in page
 
 
 def test_every_row_of_the_page_has_its_command(tmp_path):
     small_study(tmp_path)
-    table = our_rows(studies_under(tmp_path))
+    table = our_rows(read_studies(tmp_path))
     page = leaderboard_page(table)
     assert "| em | handful | 3 | 1,984 | 36.00 ± 0.58 | 90.00 ± 1.44 of a bound | 0.1.0 |" in page
     for number, command in enumerate(table["command"], 1):

@@ -5,8 +5,16 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.reports.study.budgets import welfare_figure
-from handful.reports.study.collection import STUDIES_FILE, read_collection
-from tests.reports.study.results import run_row, small_study, user_rows, write_results
+from handful.reports.study.collection import read_collection
+from handful.reports.study.labels import STUDIES_FILE
+from tests.reports.study.results import (
+    curve_rows,
+    run_row,
+    small_study,
+    user_rows,
+    walk_rows,
+    write_results,
+)
 
 
 def test_seeds_of_a_method_and_budget_are_one_cell(tmp_path):
@@ -110,6 +118,41 @@ def test_a_run_in_two_studies_counts_once(tmp_path):
     write_results(tmp_path / "b", [run_row("t", "em", 5, 0, 1.0)])
     (cell,) = read_collection(tmp_path).cells
     assert cell.seeds == (0,)
+
+
+def test_what_is_kept_of_a_run_in_two_studies_is_there_once(tmp_path):
+    row = run_row("t", "em", 5, 0, 1.0)
+    kept = {
+        "users": user_rows(row["digest"], [0, 1]),
+        "curves": curve_rows(row["digest"], 1.0),
+        "walks": walk_rows(row["digest"], 0),
+    }
+    for name in ("b", "c"):
+        write_results(tmp_path / name, [row], **kept)
+    write_results(tmp_path / "a", [row])  # the first, of which nothing was kept
+    collection = read_collection(tmp_path)
+    assert {name: len(getattr(collection, name)) for name in kept} == {
+        name: len(rows) for name, rows in kept.items()
+    }
+
+
+def test_studies_of_one_name_are_told_by_their_folders(tmp_path):
+    for folder in ("a", "b"):
+        parquet = write_results(tmp_path / folder, [run_row("t", "em", 5, 0, 1.0, digest=folder)])
+        parquet.rename(parquet.with_name("same.parquet"))
+    assert read_collection(tmp_path).labels() == ["em, a/same", "em, b/same"]
+
+
+def test_tables_in_the_folder_itself_are_read_too(tmp_path):
+    parquet = write_results(tmp_path / "results", [run_row("t", "em", 5, 0, 1.0)])
+    assert read_collection(parquet.parent).tasks == ["t"]
+
+
+def test_a_list_of_other_studies(tmp_path):
+    write_results(tmp_path / "a", [run_row("t", "em", 5, 0, 1.0)])
+    (tmp_path / STUDIES_FILE).write_text('b: ""\n')
+    with pytest.raises(HandfulError, match=r"lists none of the studies beside it: they are a\."):
+        read_collection(tmp_path)
 
 
 def test_what_is_beside_the_table_is_found_by_digest(tmp_path):

@@ -1,6 +1,7 @@
 """The figures of studies: all of them from tables alone, and known by their data."""
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -13,9 +14,15 @@ from handful.palette import policy_colour
 from handful.reports.plots.methods import method_look
 from handful.reports.plots.speeds import draw_target_histogram
 from handful.reports.study.assignments import assignments_figure
-from handful.reports.study.collection import read_collection
+from handful.reports.study.collection import collect, read_collection
 from handful.reports.study.figure import stored_identifier
-from handful.reports.study.figures import general_figures, paper_figures, write_figures
+from handful.reports.study.figures import (
+    collected_figures,
+    general_figures,
+    paper_figures,
+    write_figures,
+)
+from handful.results.folder import read_studies
 from tests.reports.study.results import run_row, small_study, user_rows, write_results
 
 
@@ -94,6 +101,16 @@ def test_points_of_the_robots_are_means_over_seeds(figures):
     assert optimum == {2: 40.0, 5: 40.0}
 
 
+def test_long_labels_are_not_cut_off_at_the_figures_edge(tmp_path):
+    names = [f"em (everything-that-is-different-{i})" for i in range(4)]
+    write_results(tmp_path / "t", [run_row("half-cheetah", name, 5, 0, 10.0) for name in names])
+    (figure,) = (f for f in paper_figures(read_collection(tmp_path))[0] if f.name == "robots")
+    drawn = figure.build()
+    drawn.draw_without_rendering()
+    (legend,) = drawn.legends
+    assert legend.get_window_extent().x1 <= drawn.bbox.x1
+
+
 def test_methods_are_drawn_for_the_same_users(tmp_path):
     rows = [
         run_row("half-cheetah", method, 5, seed, 10.0 + seed, optimum=30.0 + seed)
@@ -115,6 +132,31 @@ def test_the_page_lists_figures_and_what_is_left_out(figures, tmp_path):
     assert f"![{figures['walks'].alt}](walks.svg)" in page
     assert "- `x`: nothing." in page
     assert "- k = 3: no walks of em were kept." in page
+
+
+def test_figures_of_any_tasks_where_none_is_the_papers(root, tmp_path):
+    write_results(tmp_path / "glide", [run_row("glide", "em", k, 0, 5.0 + k) for k in (2, 5)])
+    figures, _ = collected_figures(read_collection(tmp_path))
+    assert [figure.name for figure in figures] == ["welfare", "percent-of-optimum"]
+    small_study(tmp_path)
+    figures, left_out = collected_figures(read_collection(tmp_path))
+    assert "robots" in {figure.name for figure in figures}
+    assert left_out[-1] == (
+        "Glide, which is none of the paper's tasks: 'handful report' draws a study."
+    )
+
+
+def test_a_study_is_not_told_of_budgets_that_it_does_not_ask_for(tmp_path):
+    small_study(tmp_path)
+    studies = read_studies(tmp_path)
+    two = {
+        name: replace(study, runs=study.runs.filter(policies=2)) for name, study in studies.items()
+    }
+    figures, _ = general_figures(collect(two, {}))
+    assert [figure.missing for figure in figures if figure.name == "walks"] == [[]]
+    # Of the grid there is no run with the budget that the figure shows.
+    figures, _ = general_figures(collect(studies, {}))
+    assert [figure.missing for figure in figures if figure.name == "training"] == [[]]
 
 
 def test_a_table_alone_is_enough(tmp_path):

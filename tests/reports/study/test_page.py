@@ -3,7 +3,8 @@
 import pytest
 
 from handful.cli.main import main
-from handful.reports.study.page import absent_runs, write_study_report
+from handful.reports.study.page import absent_runs, settings_table, write_study_report
+from handful.results.folder import read_study_results
 from tests.browser import Browser
 from tests.reports.study.results import run_row, small_manifest, small_study, write_results
 from tests.reports.test_dossier import Page
@@ -149,6 +150,36 @@ def test_missing_and_failed_runs_are_listed(tmp_path):
         ["t", "em", "2", "failed", "it broke", "1"],
         ["t", "em", "2", "not started", "–", "2, 3"],
     ]
+
+
+def test_settings_are_those_of_groups_and_variants_too(tmp_path):
+    rows = [run_row("t", "em", k, seed, 1.0) for k in (2, 5) for seed in range(3)]
+    rows.append(run_row("t", "em (slow)", 2, 0, 1.0))
+    manifest = small_manifest(rows, training={"keep_best": True}, settings={"num_epochs": 5})
+    for run in manifest["runs"][3:6]:
+        run |= {"preset": "fast", "settings": {"num_epochs": 2}}
+    slow = {"keep_best": True, "return_mixing": 0.01}
+    manifest["runs"][6] |= {"variant": "slow", "training": slow}
+    results = read_study_results(write_results(tmp_path / "a", rows, manifest=manifest))
+    assert settings_table(results).rows == [
+        ["transitions per policy", "2,000"],
+        ["seeds", "0, 1, 2"],
+        ["preset", "paper"],
+        ["settings", '{"num_epochs": 5}'],
+        ["training", '{"keep_best": true}'],
+        ["parameters", '{"half-cheetah": {"users": 100}}'],
+        ["t, em, k = 5, seeds 0 to 2", "fast, num_epochs=2"],
+        ["t, em (slow), k = 2, seed 0", "return_mixing=0.01"],
+    ]
+
+
+def test_runs_with_other_settings_are_told_apart_by_what_was_asked_for_now(tmp_path):
+    rows = [run_row("t", "em", 2, seed, 1.0) for seed in range(2)]
+    parquet = write_results(tmp_path / "a", rows, manifest=small_manifest(rows[:1]))
+    asked = small_manifest(rows)
+    asked["runs"][1]["preset"] = "fast"
+    page = write_study_report(parquet, asked)
+    assert "2 runs: t; em, em, fast; k = 2." in " ".join(Page(page.read_text()).text.split())
 
 
 def test_a_table_alone(tmp_path):

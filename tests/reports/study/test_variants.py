@@ -2,7 +2,9 @@
 
 import pytest
 
-from handful.reports.study.collection import STUDIES_FILE, read_collection
+from handful.reports.study.collection import read_collection
+from handful.reports.study.labels import STUDIES_FILE
+from handful.reports.study.tables import improvement_table
 from handful.reports.study.variants import variants_table
 from tests.reports.study.results import run_row, write_results
 
@@ -49,5 +51,17 @@ def test_a_study_of_variants_is_read_though_it_is_not_drawn_with_the_others(tmp_
     write_results(tmp_path / "main", [run_row("t", "em", 5, 0, 35.0, digest="long")])
     (tmp_path / STUDIES_FILE).write_text('main: ""\n' + ('t: ""\n' if listed else ""))
     collection = read_collection(tmp_path)
-    assert len(collection.cells) == (5 if listed else 1)
+    assert len(collection.cells) == (6 if listed else 1)
     assert len(collection.variants) == 5
+
+
+def test_variants_are_not_paired_with_all_methods_too(tmp_path):
+    rows = [
+        run_row("t", method, 5, seed, 1.0)
+        for method in ("em", "em (fixed)", "random")
+        for seed in range(2)
+    ]
+    write_results(tmp_path / "t", rows)
+    table = improvement_table(read_collection(tmp_path))
+    assert table is not None
+    assert [row[2:4] for row in table.rows] == [["em", "random"]]

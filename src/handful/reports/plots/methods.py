@@ -37,8 +37,8 @@ _LOOKS = {
 PAPER_METHODS = ("em", "end-to-end", "cluster", "random")
 
 _OTHER_MARKERS = "hp8<>"
-_SUFFIX_DASHES = (2.2, 1.1)
-"""Of a method whose label says that its settings are others."""
+_SUFFIX_DASHES = ((4.0, 1.0, 1.0, 1.0), (1.0, 0.8), (2.2, 1.1))
+"""Of a method whose label says that its settings are others: its words choose among them."""
 
 
 def method_of(label: str) -> str:
@@ -47,9 +47,13 @@ def method_of(label: str) -> str:
 
 
 def split_variant(label: str) -> tuple[str, str]:
-    """``em (warm-up-0)`` as its method and the name of what a study varies; "" for nothing."""
-    method, _, variant = label.partition(" (")
-    return method, variant.removesuffix(")")
+    """``em (warm-up-0)`` as its method and the name of what a study varies; "" for nothing.
+
+    What a label has behind the variant stays with the method.
+    """
+    method, _, rest = label.partition(" (")
+    variant, _, suffix = rest.partition(")")
+    return method + suffix, variant
 
 
 def method_rank(label: str) -> tuple[int, str]:
@@ -70,4 +74,5 @@ def method_look(label: str) -> Look:
         look = Look(policy_colour(len(_LOOKS) + number % 40), marker)
     if label == name:
         return look
-    return look._replace(colour=mix(look.colour, "#000000", 0.3), dashes=_SUFFIX_DASHES)
+    dashes = _SUFFIX_DASHES[sum(label.removeprefix(name).encode()) % len(_SUFFIX_DASHES)]
+    return look._replace(colour=mix(look.colour, "#000000", 0.3), dashes=dashes)

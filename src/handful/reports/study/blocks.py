@@ -19,7 +19,7 @@ from handful.reports.study.tables import (
     welfare_table,
 )
 from handful.reports.study.variants import variants_table
-from handful.runs import write_text
+from handful.validation import did_you_mean
 
 BLOCKS: Mapping[str, Callable[[Collection], Table | None]] = {
     "summary": summary_table,
@@ -30,37 +30,74 @@ BLOCKS: Mapping[str, Callable[[Collection], Table | None]] = {
     "variants": variants_table,
 }
 
-_BLOCK = re.compile(r"<!-- begin (\S+) -->\n.*?<!-- end \1 -->", re.DOTALL)
+_WORDS = ("begin", "end")
+
+_BLOCK = re.compile(r"<!-- begin (\S+) -->.*?<!-- end \1 -->", re.DOTALL)
 
 
-def filled(text: str, collection: Collection) -> str:
+def has_blocks(page: Path) -> bool:
+    """Whether a page asks for any of our tables, as the pages of other projects do not.
+
+    Raises:
+        HandfulError: if it cannot be read.
+    """
+    content = _read(page)
+    return any(f"<!-- {word} {name} -->".encode() in content for name in BLOCKS for word in _WORDS)
+
+
+def filled_page(page: Path, collection: Collection) -> str:
+    """The text of a page with every block made anew; all else stays, its ends of lines too.
+
+    Raises:
+        HandfulError: if it cannot be read, or as `filled` says.
+    """
+    try:
+        text = _read(page).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise HandfulError(
+            f"The page '{page}' is not text in UTF-8 (byte {error.start}): save it as UTF-8."
+        ) from None
+    return filled(text, collection, f"The page '{page}'")
+
+
+def filled(text: str, collection: Collection, name: str = "A page") -> str:
     """The page with every block made anew.
+
+    Args:
+        text: of the page.
+        collection: what the tables are of.
+        name: begins what is said of the page.
 
     Raises:
         HandfulError: if a block has a name that is none of `BLOCKS`, or no end.
     """
-    opened, closed = (re.findall(rf"<!-- {word} (\S+) -->", text) for word in ("begin", "end"))
-    if opened != closed:
-        raise HandfulError(
-            f"A page's blocks begin with {', '.join(opened) or 'none'} and end with "
-            f"{', '.join(closed) or 'none'}: each needs both its lines."
-        )
-    unknown = [name for name in opened if name not in BLOCKS]
+    opened, closed = (re.findall(rf"<!-- {word} (\S+) -->", text) for word in _WORDS)
+    unknown = [block for block in opened if block not in BLOCKS and block in closed]
     if unknown:
         raise HandfulError(
-            f"A page asks for the table '{unknown[0]}'; there are {', '.join(BLOCKS)}."
+            f"{name} asks for the table '{unknown[0]}'{did_you_mean(unknown[0], BLOCKS)}; there "
+            f"are {', '.join(BLOCKS)}."
         )
-    return _BLOCK.sub(lambda found: _block(found.group(1), collection), text)
+    ours, ends = ([block for block in blocks if block in BLOCKS] for blocks in (opened, closed))
+    if ours != ends:
+        raise HandfulError(
+            f"{name} has blocks that begin with {', '.join(ours) or 'none'} and end with "
+            f"{', '.join(ends) or 'none'}: each needs both its lines, <!-- begin NAME --> and "
+            f"<!-- end NAME -->."
+        )
+    return _BLOCK.sub(lambda found: _block(found, collection), text)
 
 
-def fill_page(page: Path, collection: Collection) -> bool:
-    """Make a page's blocks anew; returns whether it has any."""
-    text = page.read_text(encoding="utf-8")
-    write_text(page, filled(text, collection))
-    return _BLOCK.search(text) is not None
+def _read(page: Path) -> bytes:
+    try:
+        return page.read_bytes()
+    except OSError as error:
+        raise HandfulError(f"The page '{page}' cannot be read ({error.strerror}).") from None
 
 
-def _block(name: str, collection: Collection) -> str:
+def _block(found: re.Match[str], collection: Collection) -> str:
+    name, end_of_line = found.group(1), "\r\n" if "\r\n" in found.group() else "\n"
     table = BLOCKS[name](collection)
     content = "Nothing to show yet." if table is None else table.markdown()
-    return f"<!-- begin {name} -->\n\n{content}\n\n<!-- end {name} -->"
+    block = f"<!-- begin {name} -->\n\n{content}\n\n<!-- end {name} -->"
+    return block.replace("\n", end_of_line)

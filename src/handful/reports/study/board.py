@@ -5,106 +5,145 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handful.reports.statistics import mean_and_error
 from handful.reports.study.collection import Cell, collect
 from handful.reports.study.tables import Table, plus_minus
-from handful.reports.words import number
-from handful.results.folder import StudyResults, read_study_results, run_tables
+from handful.reports.words import count, number
+from handful.results.choices import Choices, changed, choices_of, method_of
+from handful.results.folder import StudyResults
 from handful.results.frames import import_polars
-from handful.results.leaderboard import COLUMNS, OURS, leaderboard_schema
+from handful.results.leaderboard import COLUMNS, KEY, OURS, leaderboard_schema
 
 if TYPE_CHECKING:
     import polars as pl
 
+_AS_THE_PAPER = Choices("paper", {}, {}, {}, {}, "")
 
-def our_rows(studies: Sequence[StudyResults]) -> "pl.DataFrame":
-    """A row a task, method and budget of every study; of equals the first counts.
 
-    Studies without a manifest have no command, so they have no rows.
+def our_rows(studies: Mapping[str, StudyResults]) -> "pl.DataFrame":
+    """A row a task, budget, method and its settings of every study; of equals the first counts.
+
+    Runs that no manifest knows have no command, so they are in no row: see :func:`passed_over`.
     """
     rows: dict[tuple, dict[str, Any]] = {}
-    for study in studies:
-        if study.manifest is None:
-            continue
+    parameters: dict[tuple, Mapping[str, Any]] = {}
+    for study in studies.values():
+        runs = _known_runs(study)
         for cell in collect({study.name: study}, {}).cells:
-            runs = study.runs.filter(import_polars().col("digest").is_in(cell.digests))
-            first = next((r for r in study.manifest["runs"] if r["digest"] in cell.digests), None)
-            if first is None:  # the sweep has more runs by now than when it last ended
+            known = cell.of_runs(runs)
+            if not known.digests:
                 continue
-            # A part of the study may ask for something else; manifests were once without some.
-            asked = {"training": {}, "variant": "", **study.manifest, **first}
-            named = _name(cell.label, asked)
-            mean, stderr = mean_and_error(cell.welfare)
-            has_percent = len(cell.percent) > 0
-            percent = mean_and_error(cell.percent) if has_percent else (None, None)
-            row = {
-                "task": cell.task,
-                "policies": cell.policies,
-                "users": cell.users,
-                "method": named,
-                "author": OURS,
-                "seeds": list(cell.seeds),
-                "transitions": int(runs["transitions"].max()),  # type: ignore[arg-type]
-                "welfare": mean,
-                "welfare_stderr": stderr,
-                "percent": percent[0],
-                "percent_stderr": percent[1],
-                "optimum_kind": cell.optimum_kind if has_percent else None,
-                "command": train_commands(asked, cell, named),
-                "version": _version(study.manifest, cell.digests),
-                "commit": None,
-                "url": None,
-            }
-            rows.setdefault(
-                tuple(row[key] for key in ("task", "policies", "users", "method", "transitions")),
-                row,
-            )
+            entries = [runs[digest] for digest in known.digests]
+            choices = choices_of(study.manifest or {}, entries[0])  # of all of them
+            row = _row(study, known, entries, choices)
+            first = parameters.setdefault(_row_key(row), choices.parameters)
+            if first != choices.parameters:
+                row = _row(study, known, entries, choices, changed(choices.parameters, first))
+            rows.setdefault(_row_key(row), row)
     return import_polars().DataFrame(list(rows.values()), schema=leaderboard_schema())
 
 
-def _name(label: str, asked: Mapping[str, Any]) -> str:
-    """The method with all that is not as the paper has it: else rows would be taken for others."""
-    preset = [] if asked["preset"] == "paper" else [asked["preset"]]
-    settings: dict[str, Any] = {}
-    if not asked["variant"]:  # whose name says what is different in it
-        ours = asked["method_settings"].get(asked["method"], {})
-        settings = {**asked["settings"], **ours, **asked["training"]}
-    pairs = [f"{name}={json.dumps(value)}" for name, value in settings.items()]
-    return ", ".join([label, *preset, *pairs])
+def passed_over(studies: Mapping[str, StudyResults]) -> list[str]:
+    """Of which runs there are no rows and why, a sentence a study."""
+    sentences = []
+    for name, study in studies.items():
+        unknown = len(study.runs) - len(_known_runs(study))
+        if study.manifest is None:
+            sentences.append(
+                f"all of the study '{name}': there is no '{study.name}.json' beside its table to "
+                f"say how to do it again; 'handful sweep' with the study's file writes it."
+            )
+        elif unknown:
+            sentences.append(
+                f"{count(unknown, 'run')} of the study '{name}', which '{study.name}.json' does "
+                f"not know: 'handful sweep' with the study's file writes it anew."
+            )
+    return sentences
 
 
-def train_commands(asked: Mapping[str, Any], cell: Cell, named: str) -> str:
+def _known_runs(study: StudyResults) -> dict[str, Mapping[str, Any]]:
+    """By digest, the manifest's entries of the runs that are in the table."""
+    finished = set(study.runs["digest"])
+    manifest = study.manifest
+    runs = () if manifest is None else manifest["runs"]
+    return {run["digest"]: run for run in runs if run["digest"] in finished}
+
+
+def _row(
+    study: StudyResults,
+    cell: Cell,
+    runs: Sequence[Mapping[str, Any]],
+    choices: Choices,
+    more: Sequence[str] = (),
+) -> dict[str, Any]:
+    """A row of the leaderboard.
+
+    Args:
+        runs: the manifest's entries of the cell's runs.
+        choices: their settings.
+        more: words behind the method's name.
+    """
+    mean, stderr = mean_and_error(cell.welfare)
+    has_percent = len(cell.percent) > 0
+    percent = mean_and_error(cell.percent) if has_percent else (None, None)
+    table = study.runs.filter(import_polars().col("digest").is_in(cell.digests))
+    named = ", ".join([runs[0]["method"], *_otherwise(choices), *more])
+    return {
+        "task": cell.task,
+        "policies": cell.policies,
+        "users": cell.users,
+        "method": named,
+        "author": OURS,
+        "seeds": list(cell.seeds),
+        "transitions": int(table["transitions"].max()),  # type: ignore[arg-type]
+        "welfare": mean,
+        "welfare_stderr": stderr,
+        "percent": percent[0],
+        "percent_stderr": percent[1],
+        "optimum_kind": cell.optimum_kind if has_percent else None,
+        "command": train_commands(choices, cell, method_of(runs[0]), named),
+        "version": _version(runs),
+        "commit": None,
+        "url": None,
+    }
+
+
+def _row_key(row: Mapping[str, Any]) -> tuple:
+    return tuple(row[name] for name in KEY)
+
+
+def _otherwise(choices: Choices) -> list[str]:
+    """All that is not as the paper has it: else rows would be taken for others."""
+    if choices.variant:  # whose name says what is different in it
+        return [] if choices.preset == "paper" else [choices.preset]
+    return choices._replace(parameters={}).words(_AS_THE_PAPER)
+
+
+def train_commands(choices: Choices, cell: Cell, method: str, named: str) -> str:
     """One line of shell that trains and evaluates every seed of a cell.
 
     Args:
-        asked: the study's manifest, with what its runs differ in.
+        choices: the settings of its runs.
+        method: as ``handful train`` takes it.
         named: the row's method: with all that tells rows apart, no two share a folder.
     """
-    seeds, task, variant = " ".join(map(str, cell.seeds)), cell.task, asked["variant"]
-    method = asked["method"].removesuffix(f" ({variant})")
+    seeds, task = " ".join(map(str, cell.seeds)), cell.task
     words = f"{task} {named} k{cell.policies} n{cell.users} {cell.steps}"
     name = re.sub("[^A-Za-z0-9.]+", "-", words)
     parts = [
         f"handful train {shlex.quote(task)}",
-        *_pairs("--param", asked["parameters"].get(task, {})),
+        *_pairs("--param", choices.parameters),
         f"--policies {cell.policies} --method {shlex.quote(method)}",
-        *_pairs("--method-set", asked["method_settings"].get(method, {})),
-        f"--preset {asked['preset']}",
-        *_pairs("--set", asked["settings"]),
-        *_pairs("--run-set", asked["training"]),
+        *_pairs("--method-set", choices.method_settings),
+        f"--preset {choices.preset}",
+        *_pairs("--set", choices.settings),
+        *_pairs("--run-set", choices.training),
         f"--steps {cell.steps} --seed $seed",
         f"--out runs/{name}-seed$seed",
     ]
     return f"for seed in {seeds}; do {' '.join(parts)}; done"
-
-
-def studies_under(root: Path) -> list[StudyResults]:
-    """Every study under a folder of results."""
-    folders = [path for path in sorted(root.glob("*")) if path.is_dir()]
-    return [read_study_results(table) for folder in folders for table in run_tables(folder)]
 
 
 def leaderboard_page(table: "pl.DataFrame") -> str:
@@ -132,7 +171,7 @@ def _shown(row: Mapping[str, Any], row_number: int) -> list[str]:
     if row["percent"] is not None:
         kind = " of a bound" if row["optimum_kind"] == "upper bound" else ""
         percent = plus_minus(row["percent"], row["percent_stderr"]) + kind
-    method = row["method"] if row["url"] is None else f"[{row['method']}]({row['url']})"
+    method = f"[{row['method']}]({row['url']})" if row["url"] else row["method"]
     version = " ".join(part for part in (row["version"], (row["commit"] or "")[:10]) if part)
     return [
         method,
@@ -159,9 +198,8 @@ def _format_table() -> Table:
     return Table("", "", ("column", "type", "required", "meaning"), rows)
 
 
-def _version(manifest: Mapping[str, Any], digests: Sequence[str]) -> str | None:
+def _version(runs: Sequence[Mapping[str, Any]]) -> str | None:
     """Of all the runs; None where that of any was not kept."""
-    runs = [run for run in manifest["runs"] if run["digest"] in digests]
     if not all(run["versions"] for run in runs):
         return None
     return ", ".join(sorted({run["versions"]["handful"] for run in runs})) or None

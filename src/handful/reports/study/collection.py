@@ -1,7 +1,7 @@
 """The runs of several studies together, as the figures and the claims look at them."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,22 +11,17 @@ import numpy as np
 from handful.errors import HandfulError
 from handful.reports.plots.methods import method_rank, split_variant
 from handful.reports.statistics import mean_and_error
+from handful.reports.study.labels import STUDIES_FILE, Suffixes, labelled_runs, read_suffixes
 from handful.reports.words import seed_list, task_title
-from handful.results.folder import COLUMNS, StudyResults, read_study_results, run_tables, schema
+from handful.results.folder import COLUMNS, StudyResults, read_studies, schema
 from handful.results.frames import import_polars
 from handful.types import NumpyArray
 
 if TYPE_CHECKING:
     import polars as pl
 
-STUDIES_FILE = "studies.yaml"
-"""In the folder of all results: which studies belong together, and their methods' suffixes."""
-
 BUDGET = 5
 """The paper's, at which figures that show one budget show methods if they can."""
-
-Suffixes = Mapping[str, str | Mapping[str, str]]
-"""By study, what follows the names of its methods, or of those of them that are named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +75,13 @@ class Cell:
 
     def of_seeds(self, seeds: Container[int]) -> "Cell":
         """The same of some of the seeds only."""
-        index = [i for i, seed in enumerate(self.seeds) if seed in seeds]
+        return self._part([i for i, seed in enumerate(self.seeds) if seed in seeds])
 
+    def of_runs(self, digests: Container[str]) -> "Cell":
+        """The same of some of the runs only."""
+        return self._part([i for i, digest in enumerate(self.digests) if digest in digests])
+
+    def _part(self, index: Sequence[int]) -> "Cell":
         def chosen(values: NumpyArray) -> NumpyArray:
             return values[index] if len(values) else values
 
@@ -201,67 +201,47 @@ def collect(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Collecti
         studies: by name.
         suffixes: nothing follows the methods' names of a study that is not in it.
     """
-    pl = import_polars()
     environments: dict[str, Mapping[str, Any]] = {}
     for study in studies.values():
         environments |= (study.manifest or {}).get("environments", {})
-    tables = {
-        kind: pl.concat(
-            [pl.DataFrame(schema=schema(kind)), *(getattr(s, kind) for s in studies.values())]
-        )
-        for kind in COLUMNS
-    }
     return Collection(
         _cells(studies, suffixes),
         environments=environments,
         variants=_cells(_with_variants(studies), {}),
-        **tables,
+        **{kind: _kept(studies.values(), kind) for kind in COLUMNS},
     )
 
 
-def read_collection(root: Path, only: Path | None = None) -> Collection:
-    """Every study under a folder of results, or those that its `STUDIES_FILE` lists.
-
-    Args:
-        root: the folder of results, with a folder a study.
-        only: one study's folder, to look at nothing else.
+def read_collection(root: Path) -> Collection:
+    """Every study in a folder of results and the folders in it, or those that its list names.
 
     Raises:
         HandfulError: if there is no table of runs, or one is damaged.
     """
-    folders = [only] if only else sorted(path for path in root.glob("*") if path.is_dir())
-    studies = {}
-    for folder in folders:
-        for parquet in run_tables(folder):
-            studies[parquet.stem] = read_study_results(parquet)
-    suffixes = {} if only else _read_suffixes(root / STUDIES_FILE)
+    studies, suffixes = read_studies(root), read_suffixes(root / STUDIES_FILE)
+    if not studies:
+        raise HandfulError(
+            f"There is no table of runs in '{root}' nor in a folder in it: check the path; "
+            f"'handful sweep' writes one."
+        )
     listed = {name: studies[name] for name in suffixes or studies if name in studies}
     if not listed:
         raise HandfulError(
-            f"There is no table of runs under '{only or root}': 'handful sweep' writes one."
+            f"'{root / STUDIES_FILE}' lists none of the studies beside it: they are "
+            f"{', '.join(studies)}."
         )
     # Variants of one method are compared with each other, not with the studies of all methods.
     return replace(collect(listed, suffixes), variants=_cells(_with_variants(studies), {}))
 
 
-def _read_suffixes(path: Path) -> Suffixes:
-    if not path.is_file():
-        return {}
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise HandfulError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}.") from None
-    parts = list(values.values()) if isinstance(values, dict) else [None]
-    for part in parts:
-        words = part.values() if isinstance(part, dict) else [part]
-        if not all(isinstance(word, str) for word in words):
-            raise HandfulError(
-                f"'{path}' must be lines 'study: words after its methods' names', the words in "
-                f"quotes, or 'study: {{method: words}}'."
-            )
-    return values
+def _kept(studies: Iterable[StudyResults], kind: str) -> "pl.DataFrame":
+    """The users, curves or walks of every run, once: of the first study that kept the run's."""
+    pl = import_polars()
+    table = pl.DataFrame(schema=schema(kind))
+    for study in studies:
+        others = getattr(study, kind).join(table, on="digest", how="anti", maintain_order="left")
+        table = pl.concat([table, others])
+    return table
 
 
 def _with_variants(studies: Mapping[str, StudyResults]) -> dict[str, StudyResults]:
@@ -273,15 +253,8 @@ def _with_variants(studies: Mapping[str, StudyResults]) -> dict[str, StudyResult
 
 
 def _cells(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> tuple[Cell, ...]:
-    rows: dict[str, dict[str, Any]] = {}
-    for name, study in studies.items():
-        words = suffixes.get(name, "")
-        for row in study.runs.to_dicts():
-            suffix = words if isinstance(words, str) else words.get(row["method"], "")
-            label = ", ".join(part for part in (row["method"], suffix) if part)
-            rows.setdefault(row["digest"], {**row, "label": label})
     groups: dict[tuple, list[dict[str, Any]]] = {}
-    for row in rows.values():
+    for row in labelled_runs(studies, suffixes):
         key = (row["task"], row["policies"], row["label"], row["users"], row["steps"])
         groups.setdefault(key, []).append(row)
     ordered = sorted(groups, key=lambda key: (*key[:2], method_rank(key[2]), *key[3:]))

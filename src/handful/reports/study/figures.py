@@ -9,20 +9,39 @@ from handful.reports.study.assignments import (
     with_targets,
 )
 from handful.reports.study.budgets import percent_figure, welfare_figure
-from handful.reports.study.collection import Collection
+from handful.reports.study.collection import BUDGET, Collection
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.training import profiles_figure, training_figure
-from handful.reports.study.walks import walks_figure
+from handful.reports.study.walks import BUDGETS as PAPER_BUDGETS
+from handful.reports.study.walks import walkers, walks_figure
+from handful.reports.words import task_title
 from handful.runs import write_text
 
 GRID_TASK = "resource-gathering"
 ROBOTS = ("half-cheetah", "hopper", "walker2d", "ant")
+PAPER_TASKS = (GRID_TASK, *ROBOTS)
 PAGE = "figures.md"
+
+
+def collected_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
+    """The figures of a folder of results, and what is left out of them.
+
+    Those of the paper where any of its tasks is there, else those of any study.
+    """
+    others = [task for task in collection.tasks if task not in PAPER_TASKS]
+    if others == collection.tasks:
+        return general_figures(collection)
+    figures, left_out = paper_figures(collection)
+    passed_over = [
+        f"{task_title(task)}, which is none of the paper's tasks: 'handful report' draws a study."
+        for task in others
+    ]
+    return figures, [*left_out, *passed_over]
 
 
 def paper_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
     """The paper's five figures and ours, and what is left out for want of data."""
-    tasks = (GRID_TASK, *ROBOTS)
+    tasks = PAPER_TASKS
     candidates = {
         "walks": walks_figure(collection, GRID_TASK),
         "resource-gathering": welfare_figure(
@@ -44,16 +63,19 @@ def paper_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]
 def general_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
     """The same of any study, whatever its tasks."""
     tasks = collection.tasks
+    at_budget = [task for task in tasks if collection.of(task, policies=BUDGET)]
     candidates: dict[str, StudyFigure | None] = {
         "welfare": welfare_figure(collection, tasks, "welfare", "Welfare"),
         "percent-of-optimum": percent_figure(collection, tasks),
-        "training": training_figure(collection, tasks),
+        "training": training_figure(collection, at_budget),
         "spread": spread_figure(collection, tasks),
         "profiles": profiles_figure(collection, tasks),
         "assignments": assignments_figure(collection, with_targets(collection), "assignments"),
     }
-    if GRID_TASK in tasks:
-        candidates["walks"] = walks_figure(collection, GRID_TASK)
+    walked = collection.of(GRID_TASK, walkers(collection, GRID_TASK))
+    asked = sorted({cell.policies for cell in walked})
+    if asked:
+        candidates["walks"] = walks_figure(collection, GRID_TASK, asked[: len(PAPER_BUDGETS)])
     return _sorted_out(candidates)
 
 

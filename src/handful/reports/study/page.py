@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from handful.reports.study.figure import StudyFigure
 from handful.reports.study.figures import general_figures
 from handful.reports.study.tables import Table, improvement_table, welfare_table
 from handful.reports.study.variants import variants_table
-from handful.reports.words import count, number
+from handful.reports.words import count, number, seed_list
+from handful.results.choices import choices_of, own_choices
 from handful.results.folder import StudyResults, read_study_results
 from handful.runs import write_text
 
@@ -34,17 +36,19 @@ def write_study_report(parquet: Path, asked: Mapping[str, Any] | None = None) ->
         HandfulError: if a file is damaged.
     """
     results = read_study_results(parquet)
+    results = replace(results, manifest=asked or results.manifest)
     collection = collect({results.name: results}, {})
     page = parquet.with_name("report.html")
-    write_text(page, _page(results, collection, asked or results.manifest))
+    write_text(page, _page(results, collection))
     return page
 
 
-def _page(results: StudyResults, collection: Collection, manifest: Mapping[str, Any] | None) -> str:
+def _page(results: StudyResults, collection: Collection) -> str:
+    manifest = results.manifest
     figures, left_out = general_figures(collection)
     del left_out  # of a study of one's own, not every figure is expected
     cells = collection.cells
-    tables = (f(collection) for f in (welfare_table, improvement_table, variants_table))
+    tables = (f(collection) for f in (welfare_table, variants_table, improvement_table))
     runs = [] if manifest is None else manifest["runs"]
     context = {
         "name": results.name,
@@ -59,7 +63,7 @@ def _page(results: StudyResults, collection: Collection, manifest: Mapping[str, 
         "absent": absent_runs(runs),
         "every_run": _every_run(results),
         "command": None if manifest is None else manifest["command"],
-        "settings": _settings(results, manifest),
+        "settings": settings_table(results),
         "versions": _versions(runs),
         "count": count,
     }
@@ -122,17 +126,33 @@ def _every_run(results: StudyResults) -> Table:
     return Table("Finished runs", "", (*header, "digest"), rows)
 
 
-def _settings(results: StudyResults, manifest: Mapping[str, Any] | None) -> Table:
+def settings_table(results: StudyResults) -> Table:
+    """What the study asks for, and a row for what its groups and variants ask for otherwise."""
+    manifest = results.manifest or {}
     steps = sorted(set(results.runs["steps"]))
     rows = [["transitions per policy", ", ".join(f"{value:,}" for value in steps)]]
     seeds = sorted(set(results.runs["seed"]))
     rows.append(["seeds", ", ".join(map(str, seeds))])
-    for name in ("preset", "settings", "method_settings", "parameters") if manifest else ():
-        value = (manifest or {})[name]
+    for name in ("preset", "settings", "method_settings", "training", "parameters"):
+        value = manifest.get(name)
         if value:
             text = value if isinstance(value, str) else json.dumps(value)
             rows.append([name.replace("_", " "), text])
-    return Table("Settings", "", ("name", "value"), rows)
+    return Table("Settings", "", ("name", "value"), [*rows, *_otherwise(manifest)])
+
+
+def _otherwise(manifest: Mapping[str, Any]) -> list[list[str]]:
+    parts: dict[tuple, list[Mapping[str, Any]]] = {}
+    for run in manifest.get("runs", ()):
+        words = choices_of(manifest, run).words(own_choices(manifest, run))
+        if words:
+            parts.setdefault((run["task"], run["method"], ", ".join(words)), []).append(run)
+    rows = []
+    for (task, method, words), runs in parts.items():
+        budgets = ", ".join(str(k) for k in sorted({run["policies"] for run in runs}))
+        seeds = seed_list({run["seed"] for run in runs})
+        rows.append([f"{task}, {method}, k = {budgets}, {seeds}", words])
+    return rows
 
 
 def _versions(runs: Sequence[Mapping[str, Any]]) -> Table:

@@ -9,6 +9,8 @@ from handful.reports.plots.style import PAPER_COLUMN
 
 _LEGEND_ROW = 0.14
 """Inches."""
+_LEGEND_WIDTH = 72
+"""Letters of a legend's line, with six for every line's sample."""
 
 
 def lay_out(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
@@ -23,13 +25,17 @@ def lay_out(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[
 
 
 def legend_of(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
-    """One legend over all panels, each label once; the figure grows by its height."""
+    """One legend over all panels, each label once; the figure grows by its height.
+
+    It has fewer columns where long labels would be cut off at the figure's edge.
+    """
     found = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if not found:
         return
+    columns = min(columns, max(1, _LEGEND_WIDTH // (max(map(len, found)) + 6)))
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + _LEGEND_ROW * -(-len(found) // columns))
     figure.legend(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handful.reports.plots.methods import PAPER_METHODS, method_of
+from handful.reports.plots.methods import PAPER_METHODS, method_of, split_variant
 from handful.reports.statistics import (
     Estimate,
     estimate_improvement,
@@ -104,11 +104,12 @@ def ahead_table(collection: Collection) -> Table | None:
 def improvement_table(collection: Collection) -> Table | None:
     """A row a pair of methods and task; None where no two methods share a budget.
 
-    Strata are the budgets at which both have two seeds or more.
+    Strata are the budgets at which both have two seeds or more. Variants of a method have a table
+    of their own, in which their runs are compared seed by seed.
     """
     rows = []
     for task in collection.tasks:
-        labels = collection.labels(task)
+        labels = [label for label in collection.labels(task) if not split_variant(label)[1]]
         for i, first in enumerate(labels):
             for other in labels[i + 1 :]:
                 row = _improvement_row(collection, task, first, other)
@@ -207,4 +208,5 @@ def _improvement_row(collection: Collection, task: str, first: str, other: str) 
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    # A bar within a cell would begin another one.
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from handful.palette import policy_colour
 from handful.reports.grid import GridMap, grid_from
 from handful.reports.plots.maps import draw_map
+from handful.reports.plots.methods import method_of
 from handful.reports.plots.style import PAPER_COLUMN, tint
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walks
 from handful.reports.study.collection import Collection
@@ -18,7 +19,9 @@ from handful.reports.words import count, number
 from handful.types import NumpyArray
 
 BUDGETS = (1, 2, 3, 5)
-LABEL = "em"
+"""The paper's."""
+
+METHOD = "em"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,13 @@ class WalkedMap:
         }
 
 
-def walked_maps(collection: Collection, task: str, label: str = LABEL) -> list[WalkedMap]:
+def walkers(collection: Collection, task: str) -> str:
+    """The label of those whose walks are shown: `METHOD`, alone or with words of its settings."""
+    labels = collection.labels(task)
+    return next((label for label in labels if method_of(label) == METHOD), METHOD)
+
+
+def walked_maps(collection: Collection, task: str, label: str = METHOD) -> list[WalkedMap]:
     """For each budget that fits on a map, the run of the lowest seed whose walks were kept."""
     grid = grid_from(collection.environments.get(task, {}))
     found = []
@@ -76,12 +85,15 @@ def walked_maps(collection: Collection, task: str, label: str = LABEL) -> list[W
     return found
 
 
-def walks_figure(collection: Collection, task: str) -> StudyFigure | None:
-    """The maps of `BUDGETS`; None if no walks were kept."""
-    maps = [one for one in walked_maps(collection, task) if one.policies in BUDGETS]
+def walks_figure(
+    collection: Collection, task: str, budgets: Sequence[int] = BUDGETS
+) -> StudyFigure | None:
+    """The maps of some budgets; None if no walks were kept."""
+    label = walkers(collection, task)
+    maps = [one for one in walked_maps(collection, task, label) if one.policies in budgets]
     if not maps:
         return None
-    missing = sorted(set(BUDGETS) - {one.policies for one in maps})
+    missing = sorted(set(budgets) - {one.policies for one in maps})
     blocked = "hatched tiles are blocked, " if maps[0].grid.blocked else ""
     stays = any((walk == walk[0]).all() for one in maps for walk in one.walks)
     dot = " A dot without a number is a policy that stays there." if stays else ""
@@ -93,14 +105,14 @@ def walks_figure(collection: Collection, task: str) -> StudyFigure | None:
     return StudyFigure(
         "walks",
         "The policies' walks in Resource Gathering",
-        f"One episode of each policy with its likeliest actions, for {LABEL} with k = "
+        f"One episode of each policy with its likeliest actions, for {label} with k = "
         f"{', '.join(str(one.policies) for one in maps)} (seed {maps[0].seed}). A tile has the "
         f"colour of the policy that serves its user; {blocked}the framed tile is the start.{dot} "
         f"T is the mean number of steps.",
         f"Maps of a grid with the policies' closed walks from the start tile. {steps}.",
         [one.to_dict() for one in maps],
         lambda: _build(maps),
-        [f"k = {k}: no walks of {LABEL} were kept." for k in missing],
+        [f"k = {k}: no walks of {label} were kept." for k in missing],
     )
 
 

@@ -1,0 +1,106 @@
+"""YAML that means what it seems to: each key once, all of them text, nothing inside itself."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from handful.errors import HandfulError
+
+TEXT = "tag:yaml.org,2002:str"
+MERGE = "tag:yaml.org,2002:merge"
+"""Of the key ``<<``, which takes over what another mapping has."""
+
+POWER_OF_TEN = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
+"""Numbers like 1e6 and 3e-4, which YAML knows only with a point and a sign: 1.0e+6, 3.0e-4."""
+
+LONGEST = 1e15
+"""From here on a whole number is better written as a power of ten."""
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """What a YAML file holds.
+
+    Args:
+        what: the file is, to begin the sentence with, as "The study 'a.yaml'".
+
+    Raises:
+        HandfulError: if it cannot be read, is not YAML, or is YAML of which a part would be lost.
+    """
+    try:
+        import yaml
+    except ImportError:
+        raise HandfulError(
+            "Studies need PyYAML and polars: pip install 'handful[sweep]'."
+        ) from None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise HandfulError(f"{what} cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        raise HandfulError(f"{what} is not valid YAML: it is no text in UTF-8 ({error}).") from None
+    try:
+        _check(yaml.compose(text, Loader=yaml.SafeLoader), what, [], set())
+        return yaml.safe_load(text)
+    except RecursionError:
+        raise HandfulError(f"{what} has lists or mappings nested too deeply.") from None
+    except (yaml.YAMLError, ValueError) as error:  # no YAML; a date that there is not
+        where = " ".join(str(error).split())
+        raise HandfulError(f"{what} is not valid YAML: {where}.") from None
+
+
+def meant(value: Any) -> str:
+    """What to write instead of a number that YAML takes for text or for a fraction.
+
+    Returns:
+        the end of a sentence, as ": write 3.0e-4", or nothing where no number is meant.
+    """
+    parts = POWER_OF_TEN.fullmatch(value) if isinstance(value, str) else None
+    if parts is None and not isinstance(value, float):
+        return ""
+    number = float(value)
+    if number.is_integer() and abs(number) < LONGEST:
+        return f": write {int(number)}"
+    if parts is None:
+        return ""
+    whole, fraction, sign, exponent = parts.groups()
+    digits = fraction if fraction and fraction != "." else ".0"
+    return f": write {whole}{digits}e{sign or '+'}{exponent}"
+
+
+def _check(node: Any, what: str, within: list[Any], seen: set[int]) -> None:
+    """Look at a node and all that is in it, which may be there twice, but not in itself.
+
+    Args:
+        within: the nodes around it, from the outermost.
+        seen: ids of nodes that were looked at.
+    """
+    if any(node is outer for outer in within):
+        line = node.start_mark.line + 1
+        raise HandfulError(f"{what} has a mapping or list in line {line} that contains itself.")
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if node.id == "mapping":
+        _check_keys(node, what)
+        inner = [value for _, value in node.value]
+    else:
+        inner = node.value if node.id == "sequence" else []
+    for part in inner:
+        _check(part, what, [*within, node], seen)
+
+
+def _check_keys(node: Any, what: str) -> None:
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if key.tag not in (TEXT, MERGE):
+            raise HandfulError(
+                f"{what} has a key in line {line} that is no text, "
+                f"{key.value if key.id == 'scalar' else f'a {key.id}'}: quote it if it is a name."
+            )
+        if key.value in lines:
+            raise HandfulError(
+                f"{what} has '{key.value}' twice, in line {lines[key.value]} and in line {line}: "
+                f"keep one of them."
+            )
+        lines[key.value] = line

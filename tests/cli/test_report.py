@@ -1,0 +1,53 @@
+"""``handful report`` of a study: what is wrong with its files is one sentence."""
+
+import json
+
+import pytest
+
+from handful.results.folder import manifest_path
+from tests.reports.study.results import run_row, write_results
+
+STUDY = """
+tasks: [resource-gathering]
+methods: [em, random]
+policies: [2]
+seeds: [0, 1]
+steps: 512
+settings: {batch_size: 256, num_envs: 8, num_epochs: 2}
+parameters: {resource-gathering: {height: 2, width: 2}}
+out: runs
+results: results
+"""
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    """The table of a study that lies beside it as ``results.YAML``."""
+    (tmp_path / "results.YAML").write_text(STUDY)
+    return write_results(tmp_path / "results", [run_row("resource-gathering", "em", 2, 0, 1.0)])
+
+
+def test_the_ending_of_a_studys_file_may_be_in_capitals(call, parquet):
+    assert call("report", "results.YAML") == (0, "results/report.html\n", "")
+    assert parquet.with_name("report.html").is_file()
+
+
+@pytest.mark.parametrize("path", ["results.YAML", "results"])
+def test_a_damaged_table(call, parquet, path):
+    parquet.write_bytes(b"PAR1 torn")
+    code, output, errors = call("report", path)
+    assert (code, output) == (2, "")
+    assert errors.startswith("handful: 'results/results.parquet' is no Parquet file that can be")
+    assert len(errors.splitlines()) == 1
+    assert not parquet.with_name("report.html").exists()
+
+
+@pytest.mark.parametrize("path", ["results.YAML", "results"])
+def test_a_manifest_that_lacks_its_parts(call, parquet, path):
+    manifest_path(parquet).write_text(json.dumps({"format": 1}))
+    assert call("report", path) == (
+        2,
+        "",
+        "handful: 'results/results.json' does not say which runs were asked for, as format 1 does: "
+        "move it away.\n",
+    )

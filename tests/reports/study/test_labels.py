@@ -1,0 +1,84 @@
+"""Runs that are not seeds of one thing have labels of their own."""
+
+import pytest
+
+from handful.reports.plots.methods import method_look, split_variant
+from handful.reports.study.labels import labelled_runs
+from handful.results.folder import read_studies
+from tests.reports.study.results import run_row, small_manifest, write_results
+
+
+def labels(root, suffixes=None):
+    """By label, the digests."""
+    found = {}
+    for row in labelled_runs(read_studies(root), suffixes or {}):
+        found.setdefault(row["label"], []).append(row["digest"])
+    return found
+
+
+def runs(name, method="em", seeds=2, **changes):
+    return [run_row("t", method, 5, s, 1.0, digest=f"{name}{s}", **changes) for s in range(seeds)]
+
+
+def test_other_runs_of_the_same_seeds_in_two_studies(tmp_path):
+    """They have no manifests: it is all that is known."""
+    write_results(tmp_path / "one", [*runs("a"), *runs("b", "random")])
+    write_results(tmp_path / "two", [*runs("c"), *runs("d", "cluster")])
+    assert labels(tmp_path) == {
+        "em, one": ["a0", "a1"],
+        "random": ["b0", "b1"],
+        "em, two": ["c0", "c1"],
+        "cluster": ["d0", "d1"],
+    }
+    told = labels(tmp_path, {"two": "fast"})
+    assert {name: told[name] for name in ("em", "em, fast")} == {
+        "em": ["a0", "a1"],
+        "em, fast": ["c0", "c1"],
+    }
+
+
+def test_other_settings_for_other_seeds_in_two_studies(tmp_path):
+    one, two = runs("a", seeds=3)[:2], runs("a", seeds=3)[2:]
+    write_results(tmp_path / "one", one, manifest=small_manifest(one))
+    write_results(tmp_path / "two", two, manifest=small_manifest(two, preset="fast"))
+    assert labels(tmp_path) == {"em, one": ["a0", "a1"], "em, two": ["a2"]}
+
+
+def test_more_seeds_with_the_same_settings_in_two_studies(tmp_path):
+    one, two = runs("a", seeds=3)[:2], runs("a", seeds=3)[1:]
+    write_results(tmp_path / "one", one, manifest=small_manifest(one))
+    write_results(tmp_path / "two", two, manifest=small_manifest(two))
+    assert labels(tmp_path) == {"em": ["a0", "a1", "a2"]}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_groups_of_one_study_that_differ_only_in_settings(tmp_path, known):
+    rows = [*runs("a"), *runs("b", steps=9000), run_row("t", "em", 5, 2, 1.0, digest="c2")]
+    manifest = small_manifest(rows)
+    for run in manifest["runs"]:
+        if run["digest"] != "a0":
+            run |= {"preset": "fast", "settings": {"num_epochs": 1}}
+    if not known:  # a killed sweep has not written it anew
+        manifest["runs"] = manifest["runs"][:1]
+    write_results(tmp_path / "one", rows, manifest=manifest)
+    expected = {"em": ["a0"], "em, fast, num_epochs=1": ["a1", "b0", "b1", "c2"]}
+    assert labels(tmp_path) == (expected if known else {"em": ["a0", "a1", "b0", "b1", "c2"]})
+
+
+def test_settings_of_other_methods_and_tasks_are_no_difference(tmp_path):
+    rows = runs("a")
+    manifest = small_manifest(rows)
+    changes = {"method_settings": {"random": {"x": 1}}, "parameters": {"glide": {"users": 3}}}
+    manifest["runs"][0] |= changes
+    write_results(tmp_path / "one", rows, manifest=manifest)
+    assert labels(tmp_path) == {"em": ["a0", "a1"]}
+
+
+def test_a_variant_stays_one_of_its_method():
+    assert split_variant("em (slow), a") == ("em, a", "slow")
+    assert split_variant("em, a") == ("em, a", "")
+    assert split_variant("em (slow)") == ("em", "slow")
+
+
+def test_lines_of_one_method_in_two_studies_look_different():
+    assert method_look("em, tiny") != method_look("em, tiny2") != method_look("em")
