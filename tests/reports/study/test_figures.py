@@ -114,7 +114,7 @@ def test_long_labels_are_not_cut_off_at_the_figures_edge(tmp_path):
 def test_methods_are_drawn_for_the_same_users(tmp_path):
     rows = [
         run_row("half-cheetah", method, 5, seed, 10.0 + seed, optimum=30.0 + seed)
-        for method, seeds in (("em", 2), ("auto", 4))
+        for method, seeds in (("em", 2), ("auto", 4), ("random", 1))
         for seed in range(seeds)
     ]
     write_results(tmp_path / "t", rows)
@@ -122,7 +122,8 @@ def test_methods_are_drawn_for_the_same_users(tmp_path):
     ((_, points, optimum, _),) = figure.data
     assert points == [["em", 5, 10.5, 0.5], ["auto", 5, 10.5, 0.5]]
     assert optimum == {5: 30.5}
-    assert "Half cheetah, auto: seeds 2, 3, as not all methods have them." in figure.missing
+    assert "Half cheetah, random: seed 0, as not all methods have the same." in figure.missing
+    assert "Half cheetah, auto: seeds 2, 3, as not all methods have the same." in figure.missing
 
 
 def test_the_page_lists_figures_and_what_is_left_out(figures, tmp_path):

@@ -102,12 +102,16 @@ def best_cells(collection: Collection, task: str) -> list[Cell]:
 
 
 def comparable_cells(collection: Collection, task: str) -> list[Cell]:
-    """The best cells; of seeds that all of them have, where seeds have users of their own."""
+    """The best cells; of seeds that all of them have, where seeds have users of their own.
+
+    One with a single seed, beside others with more, is not waited for: it is left out.
+    """
     cells = best_cells(collection, task)
-    common = set.intersection(*(set(cell.seeds) for cell in cells)) if cells else set()
-    if not common or not any(cell.draws_users for cell in cells):
+    if not any(cell.draws_users for cell in cells):
         return cells
-    return [cell.of_seeds(common) for cell in cells]
+    cells = [cell for cell in cells if len(cell.seeds) > 1]
+    common = set.intersection(*(set(cell.seeds) for cell in cells))
+    return [cell.of_seeds(common) for cell in cells] if common else cells
 
 
 def _of_other_seeds(collection: Collection, task: str) -> list[str]:
@@ -115,10 +119,10 @@ def _of_other_seeds(collection: Collection, task: str) -> list[str]:
     shown = {(c.label, c.policies): c.seeds for c in comparable_cells(collection, task)}
     left_out: dict[str, set[int]] = {}
     for cell in best_cells(collection, task):
-        others = set(cell.seeds) - set(shown[cell.label, cell.policies])
+        others = set(cell.seeds) - set(shown.get((cell.label, cell.policies), ()))
         left_out.setdefault(cell.label, set()).update(others)
     return [
-        f"{task_title(task)}, {label}: {seed_list(seeds)}, as not all methods have them."
+        f"{task_title(task)}, {label}: {seed_list(seeds)}, as not all methods have the same."
         for label, seeds in left_out.items()
         if seeds
     ]
