@@ -211,7 +211,7 @@ def _shown(cell: Cell) -> str:
 CLAIMS = (
     Claim(
         "4.1",
-        "With k = 1 and k = n all algorithms are the same.",
+        "With k = 1 and k = n all algorithms are the same: there is nothing to assign.",
         "no two means differ by two standard errors",
         _same_at_the_ends,
     ),
