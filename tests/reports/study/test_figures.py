@@ -126,6 +126,22 @@ def test_methods_are_drawn_for_the_same_users(tmp_path):
     assert "Half cheetah, auto: seeds 2, 3, as not all methods have the same." in figure.missing
 
 
+def test_the_spread_says_whose_users_are_not_the_same(tmp_path):
+    rows = [
+        run_row("half-cheetah", method, 5, seed, 10.0 + seed, optimum=30.0 + seed)
+        for method in ("em", "auto")
+        for seed in range(3)
+    ]
+    kept = [row for row in rows if (row["method"], row["seed"]) != ("auto", 0)]
+    users = [user for row in kept for user in user_rows(row["digest"], [0, 1])]
+    write_results(tmp_path / "t", rows, users=users)
+    (figure,) = (f for f in paper_figures(read_collection(tmp_path))[0] if f.name == "spread")
+    assert figure.caption.endswith(
+        "Not all are of the same seeds, and so users: Half cheetah, em: seeds 0 to 2; "
+        "Half cheetah, auto: seeds 1, 2."
+    )
+
+
 def test_the_page_lists_figures_and_what_is_left_out(figures, tmp_path):
     written = write_figures([figures["walks"]], ["`x`: nothing."], tmp_path, ("svg",))
     assert [path.name for path in written] == ["walks.svg", "figures.md"]

@@ -13,7 +13,7 @@ from handful.reports.plots.style import PAPER_COLUMN
 from handful.reports.study.collection import BUDGET, Cell, Collection
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.panels import lay_out, legend_of
-from handful.reports.words import number, task_title
+from handful.reports.words import number, seed_list, task_title
 from handful.types import NumpyArray
 
 _QUANTILES = np.linspace(0, 1, 101)
@@ -113,14 +113,15 @@ def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure |
     panels: dict[str, dict[str, NumpyArray]] = {}
     budgets: dict[str, int] = {}
     missing: list[str] = []
+    unlike: list[str] = []
     for task in tasks:
         found = {cell: _quantiles(collection, cell) for cell in collection.of(task)}
         kept = {cell: lines for cell, lines in found.items() if lines is not None}
         if kept:
             budgets[task] = _common_budget(kept)
-            panels[task] = {
-                cell.label: lines for cell, lines in kept.items() if cell.policies == budgets[task]
-            }
+            shown = [cell for cell in kept if cell.policies == budgets[task]]
+            panels[task] = {cell.label: kept[cell] for cell in shown}
+            unlike += _with_seeds_of_their_own(collection, shown)
         missing += collection.sentences_of_lacking(task, "users", budgets.get(task))
     if not panels:
         return None
@@ -134,12 +135,23 @@ def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure |
         "The spread of users' welfare",
         "Returns of users from the worst to the best served, averaged over seeds rank by rank; "
         + "; ".join(f"{task_title(task)} with k = {k}" for task, k in budgets.items())
-        + ".",
+        + "."
+        + (f" Not all are of the same seeds, and so users: {'; '.join(unlike)}." if unlike else ""),
         f"Lines that rise from the worst served user's return to the best's. {worst}.",
         {task: {n: line.tolist() for n, line in lines.items()} for task, lines in panels.items()},
         lambda: _spread(panels),
         missing,
     )
+
+
+def _with_seeds_of_their_own(collection: Collection, cells: Sequence[Cell]) -> list[str]:
+    """Of which seeds each of a task's methods is shown, where these draw users and differ."""
+    seeds = {cell.label: collection.kept_seeds(cell, "users") for cell in cells}
+    is_alike = all(shown == next(iter(seeds.values())) for shown in seeds.values())
+    if is_alike or not any(cell.draws_users for cell in cells):
+        return []
+    title = task_title(cells[0].task)
+    return [f"{title}, {label}: {seed_list(shown)}" for label, shown in seeds.items()]
 
 
 def _of_common_seed(methods: Sequence[Sequence[Served]]) -> list[Served]:

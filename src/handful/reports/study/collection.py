@@ -166,16 +166,18 @@ class Collection:
             if len(rows):
                 yield rows
 
+    def kept_seeds(self, cell: Cell, kind: str) -> list[int]:
+        """The seeds of those of the cell's runs whose users, or curves, were kept."""
+        known = set(getattr(self, kind)["digest"])
+        pairs = zip(cell.seeds, cell.digests, strict=True)
+        return [seed for seed, digest in pairs if digest in known]
+
     def sentences_of_lacking(self, task: str, kind: str, policies: int | None) -> list[str]:
         """Of which runs of a task, with one budget or any, no users (or no curves) were kept."""
-        known = set(getattr(self, kind)["digest"])
-        cells = self.of(task, policies=policies)
-        lacking = {
-            cell: [s for s, d in zip(cell.seeds, cell.digests, strict=True) if d not in known]
-            for cell in cells
-        }
-        if all(len(seeds) == len(cell.seeds) for cell, seeds in lacking.items()):
+        kept = {cell: self.kept_seeds(cell, kind) for cell in self.of(task, policies=policies)}
+        if not any(kept.values()):
             return [f"{task_title(task)}: no {kind} were kept."]
+        lacking = {cell: set(cell.seeds) - set(seeds) for cell, seeds in kept.items()}
         return [
             f"{task_title(task)}, {cell.label}: {seed_list(seeds)}, whose {kind} were not kept."
             for cell, seeds in lacking.items()
