@@ -73,7 +73,7 @@ def assignments_figure(
     missing = [
         f"{task_title(task)}, {label}: no users were kept of a run with k = {BUDGET}."
         for task in tasks
-        for label in collection.labels(task) or ["em"]
+        for label in dict.fromkeys(c.label for c in collection.of(task, policies=BUDGET)) or ["em"]
         if (label, task) not in shown
     ]
     groups = "; ".join(
