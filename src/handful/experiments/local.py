@@ -84,7 +84,7 @@ def check_folders(requests: Sequence[RunRequest]) -> None:
         HandfulError: if one holds a run with other settings: a table would have it for this one.
     """
     for request in requests:
-        _damage(request)
+        _damage_of_settings(request)
 
 
 def skip_finished(
@@ -127,6 +127,21 @@ def _damage(request: RunRequest) -> str | None:
     """Why the files of a run cannot be read, if that is so: the other runs go on without it.
 
     Raises:
+        HandfulError: as of `_damage_of_settings`.
+    """
+    error = _damage_of_settings(request)
+    if error is None and RunFolder(request.folder).is_finished:
+        try:
+            run_row(request)
+        except HandfulError as told:
+            return str(told)
+    return error
+
+
+def _damage_of_settings(request: RunRequest) -> str | None:
+    """Why the settings in a run's folder cannot be read, if there is a folder and that is so.
+
+    Raises:
         HandfulError: if they can, and are those of another run.
     """
     folder = RunFolder(request.folder)
@@ -134,8 +149,6 @@ def _damage(request: RunRequest) -> str | None:
         return None
     try:
         stored, settings = stored_run(folder)
-        if folder.is_finished:
-            run_row(request)
     except HandfulError as error:
         return str(error)
     is_same = settings == request.config and is_of_todays_method(stored, request.config)

@@ -92,8 +92,8 @@ def test_how_far_ahead_is_told_seed_by_seed(tmp_path):
     write_results(tmp_path / "t", rows)
     table = ahead_table(read_collection(tmp_path))
     assert table is not None
-    assert table.header == ("task", "k", "`em`", "`cluster`", "`random`")
-    assert table.rows == [["t", "5", "+30.0 ± 5.0 (2)", "–", "-35.0 (1)"]]
+    assert table.header == ("task", "k", "n", "`em`", "`cluster`", "`random`")
+    assert table.rows == [["t", "5", "100", "+30.0 ± 5.0 (2)", "–", "-35.0 (1)"]]
 
 
 def test_runs_that_took_more_transitions_are_not_compared(tmp_path):

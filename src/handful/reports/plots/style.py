@@ -120,14 +120,28 @@ def legend_above(figure: Figure, columns: int) -> None:
     Args:
         columns: at most; fewer where long labels would make it wider than the figure.
     """
+    fit_legend(figure, columns, columnspacing=1.4)
+
+
+def fit_legend(figure: Figure, columns: int, **options: Any) -> int:
+    """A legend over the axes, with fewer columns where long labels would make it too wide.
+
+    Args:
+        columns: at most.
+        options: of `Figure.legend`.
+
+    Returns:
+        its number of columns.
+    """
     renderer = FigureCanvasAgg(figure).get_renderer()
-    for fewer in range(columns, 0, -1):
-        legend = figure.legend(
-            loc="outside upper left", ncols=fewer, handlelength=1.8, columnspacing=1.4
-        )
-        if fewer == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
-            return
+    options |= {"loc": "outside upper left", "handlelength": 1.8}
+    for fewer in range(columns, 1, -1):
+        legend = figure.legend(ncols=fewer, **options)
+        if legend.get_window_extent(renderer).width <= figure.bbox.width:
+            return fewer
         legend.remove()
+    figure.legend(ncols=1, **options)
+    return 1
 
 
 def label_transitions(axis: Axes, last: float) -> None:

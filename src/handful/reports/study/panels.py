@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from handful.reports.plots.style import PAPER_COLUMN
+from handful.reports.plots.style import PAPER_COLUMN, fit_legend
 
 _LEGEND_ROW = 0.14
 """Inches."""
-_LEGEND_WIDTH = 72
-"""Letters of a legend's line, with six for every line's sample."""
 
 
 def lay_out(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
@@ -27,7 +25,8 @@ def lay_out(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[
 def legend_of(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
     """One legend over all panels, each label once; the figure grows by its height.
 
-    It has fewer columns where long labels would be cut off at the figure's edge.
+    Args:
+        columns: at most; fewer where long labels would be cut off at the figure's edge.
     """
     found = {}
     for axis in axes:
@@ -35,16 +34,14 @@ def legend_of(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
             found.setdefault(label, handle)
     if not found:
         return
-    columns = min(columns, max(1, _LEGEND_WIDTH // (max(map(len, found)) + 6)))
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + _LEGEND_ROW * -(-len(found) // columns))
-    figure.legend(
-        list(found.values()),
-        list(found),
-        loc="outside upper left",
-        ncols=columns,
-        handlelength=1.8,
+    columns = fit_legend(
+        figure,
+        columns,
+        handles=list(found.values()),
+        labels=list(found),
         columnspacing=1.0,
         labelspacing=0.25,
         borderaxespad=0.1,
     )
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + _LEGEND_ROW * -(-len(found) // columns))

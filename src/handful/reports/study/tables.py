@@ -86,9 +86,10 @@ def ahead_table(collection: Collection) -> Table | None:
         if method_of(auto.label) == "auto" and len(auto.percent):
             cells = collection.of(auto.task, policies=auto.policies)
             alike = [c for c in cells if c.users == auto.users and c.steps == auto.steps]
-            found = [_ahead(auto, [c for c in alike if c.label == label]) for label in labels]
-            if any(found):
-                rows.append([auto.task, str(auto.policies), *(text or "–" for text in found)])
+            others = {cell.label: cell for cell in alike}
+            found = [_ahead(auto, others.get(label)) for label in labels]
+            if any(text != "–" for text in found):
+                rows.append([auto.task, str(auto.policies), f"{auto.users:,}", *found])
     if not rows:
         return None
     return Table(
@@ -96,7 +97,7 @@ def ahead_table(collection: Collection) -> Table | None:
         "Percent of the best possible that `auto` reaches less what the other does: mean ± "
         "standard error of the differences between runs with the same seed, and so with the same "
         "users; in brackets how many.",
-        ("task", "k", *(f"`{label}`" for label in labels)),
+        ("task", "k", "n", *(f"`{label}`" for label in labels)),
         rows,
     )
 
@@ -128,7 +129,10 @@ def improvement_table(collection: Collection) -> Table | None:
 
 
 def paired(cell: Cell, other: Cell, measure: str) -> list[float]:
-    """How much more one cell has than another of a measure, seed by seed of those in both."""
+    """How much more one cell has than another of a measure, seed by seed of those in both.
+
+    Nothing where the measure of one is not known.
+    """
     theirs = dict(zip(other.seeds, getattr(other, measure), strict=False))
     ours = zip(cell.seeds, getattr(cell, measure), strict=False)
     return [value - theirs[seed] for seed, value in ours if seed in theirs]
@@ -181,10 +185,10 @@ def _percent(cell: Cell | None) -> str:
     return f"{mean:.1f}{error} ({len(cell.seeds)})"
 
 
-def _ahead(auto: Cell, others: Sequence[Cell]) -> str:
-    changes = [change for cell in others for change in paired(auto, cell, "percent")]
+def _ahead(auto: Cell, other: Cell | None) -> str:
+    changes = [] if other is None else paired(auto, other, "percent")
     if not changes:
-        return ""
+        return "–"
     mean, stderr = mean_and_error(np.array(changes))
     error = "" if stderr is None else f" ± {stderr:.1f}"
     return f"{mean:+.1f}{error} ({len(changes)})"
