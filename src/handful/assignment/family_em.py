@@ -12,7 +12,7 @@ head for far ones. The way is long (:mod:`~handful.assignment.planned_em`), and 
 on it, so that nobody is asked for what nobody can nearly do. From the start it leads somewhere,
 though: where standing pays about as much as walking, some families stand, all of them, until
 nothing else is tried any more. Critics stay apart: what is common to
-gaits is not common to what they are worth (``docs/methods.md`` has the measurements).
+gaits is not common to what they are worth (``docs/development.md`` has the measurements).
 
 Each policy that is handed out is a network like any other, with that bias put in.
 """
