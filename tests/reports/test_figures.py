@@ -20,7 +20,12 @@ from handful.reports.plots.budget import (
 from handful.reports.plots.curves import Reference, draw_users, draw_welfare
 from handful.reports.plots.served import TableOrder, draw_returns
 from handful.reports.plots.style import policy_dashes
-from handful.reports.plots.time import Course, draw_welfare_against_time, mean_course
+from handful.reports.plots.time import (
+    Course,
+    draw_welfare_against_time,
+    mean_course,
+    typical_course,
+)
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walk, lane_offset
 from handful.reports.run import read_run
 from handful.reports.words import count, number
@@ -220,6 +225,17 @@ def test_the_mean_of_courses_lasts_as_long_as_all_of_them():
     np.testing.assert_allclose(mean.welfare, [0, 2, 4, 6])  # nothing is earned before the start
 
 
+def test_a_typical_course_takes_as_long_as_the_median_run():
+    counted = [Course(np.array([0.0, 100.0]), np.array([0.0, top])) for top in (2.0, 4.0, 9.0)]
+    ends = (10.0, 20.0, 90.0)
+    timed = [
+        Course(np.array([0.0, end]), run.welfare) for end, run in zip(ends, counted, strict=True)
+    ]
+    typical = typical_course(counted, timed, points=3)
+    np.testing.assert_allclose(typical.seconds, [0, 10, 20])
+    np.testing.assert_allclose(typical.welfare, [0, 2.5, 5])
+
+
 def test_welfare_against_time_names_every_group(tmp_path, axis):
     def course(rate):
         return Course(np.linspace(1, 100, 50), rate * np.linspace(0, 1, 50))
@@ -228,5 +244,5 @@ def test_welfare_against_time_names_every_group(tmp_path, axis):
     write_time_figure(courses, tmp_path / "time.svg", tmp_path / "again.svg")
     assert (tmp_path / "time.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
     draw_welfare_against_time(axis, courses)
-    assert axis.get_legend_handles_labels()[1] == ["paper (mean of 2)", "fast (mean of 1)"]
-    assert len(axis.lines) == 5
+    assert axis.get_legend_handles_labels()[1] == ["paper (mean of 2)", "fast (one run)"]
+    assert len(axis.lines) == 4

@@ -37,11 +37,28 @@ def mean_course(runs: Sequence[Course], points: int = 400) -> Course:
     return Course(common, np.mean(welfare, axis=0))
 
 
-def draw_welfare_against_time(
-    axis: Axes,
-    courses: Mapping[str, Sequence[Course]],
-    looks: Mapping[str, Look] | None = None,
-) -> None:
+def typical_course(counted: Sequence[Course], timed: Sequence[Course], points: int = 200) -> Course:
+    """The mean welfare of several runs against how long they typically took to get that far.
+
+    A mean over seconds would end with the quickest run and bend with how busy the machine was.
+
+    Args:
+        counted: the runs over transitions.
+        timed: the same runs at the same updates, over seconds.
+
+    Returns:
+        For as many transitions as all of them have: the median of the runs' seconds there, and the
+        mean of their welfare.
+    """
+    mean = mean_course(counted, points)
+    seconds = [
+        np.interp(mean.seconds, count.seconds, time.seconds)
+        for count, time in zip(counted, timed, strict=True)
+    ]
+    return Course(np.median(seconds, axis=0), mean.welfare)
+
+
+def draw_welfare_against_time(axis: Axes, courses: Mapping[str, Sequence[Course]]) -> None:
     """Every run as a thin line, and the mean of each group for as long as all of it ran.
 
     The means are labelled for a legend, which the figure has room for outside the axis.
@@ -49,9 +66,12 @@ def draw_welfare_against_time(
     Args:
         axis: to draw on.
         courses: runs by the name of their group.
-        looks: of the groups; otherwise they have the colours of the palette in turn.
     """
-    draw_courses(axis, courses, looks, unit=60.0)
+    named = {
+        f"{name} (mean of {len(runs)})" if len(runs) > 1 else f"{name} (one run)": runs
+        for name, runs in courses.items()
+    }
+    draw_courses(axis, named, unit=60.0)
     axis.set_xlabel("minutes of training")
     axis.set_ylabel("welfare (mean return of a user)")
 
@@ -64,15 +84,21 @@ def draw_courses(
     unit: float = 1.0,
     line_width: float = 2.0,
 ) -> None:
-    """The same over any clock, in steps of a unit of it, and without words on the axes."""
+    """The same over any clock, in steps of a unit of it, and without words on the axes.
+
+    Args:
+        looks: of the groups; otherwise they have the colours of the palette in turn.
+    """
     for i, (name, runs) in enumerate(courses.items()):
         colour, dashes = policy_colour(i), policy_dashes(i)
         if looks is not None:
             colour, dashes = looks[name].colour, (0.0, looks[name].dashes)
-        thin = {"color": colour, "linewidth": 0.3 * line_width, "alpha": 0.45}
-        for run in runs:
-            axis.plot(run.seconds / unit, run.welfare, **thin)
-        mean, label = mean_course(runs), f"{name} (mean of {len(runs)})"
-        line = {"color": colour, "linestyle": dashes, "linewidth": line_width, "label": label}
-        axis.plot(mean.seconds / unit, mean.welfare, **line)
+        main = runs[0]
+        if len(runs) > 1:
+            main = mean_course(runs)
+            thin = {"color": colour, "linewidth": 0.3 * line_width, "alpha": 0.45}
+            for run in runs:
+                axis.plot(run.seconds / unit, run.welfare, **thin)
+        line = {"color": colour, "linestyle": dashes, "linewidth": line_width}
+        axis.plot(main.seconds / unit, main.welfare, label=name, **line)
     axis.set_xlim(left=0)

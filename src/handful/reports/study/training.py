@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from handful.reports.plots.methods import method_look
 from handful.reports.plots.style import PAPER_COLUMN
-from handful.reports.plots.time import Course, draw_courses
+from handful.reports.plots.time import Course, draw_courses, typical_course
 from handful.reports.statistics import estimate_profile
 from handful.reports.study.collection import BUDGET, Cell, Collection
 from handful.reports.study.figure import StudyFigure
@@ -16,7 +16,7 @@ from handful.reports.words import number, task_title
 from handful.types import NumpyArray
 
 Clocks = tuple[Mapping[str, Sequence[Course]], Mapping[str, Sequence[Course]]]
-"""Courses by label, over transitions and over seconds."""
+"""Courses by label: each run's over transitions, and the typical one over seconds."""
 
 _THRESHOLDS = np.linspace(0, 100, 201)
 
@@ -31,10 +31,10 @@ def training_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure
         }
         kept = {label: runs for label, runs in courses.items() if runs}
         if kept:
-            rows[task] = (
-                {label: [Course(t, w) for t, _, w in runs] for label, runs in kept.items()},
-                {label: [Course(s, w) for _, s, w in runs] for label, runs in kept.items()},
-            )
+            counted = {label: [Course(t, w) for t, _, w in runs] for label, runs in kept.items()}
+            timed = {label: [Course(s, w) for _, s, w in runs] for label, runs in kept.items()}
+            typical = {label: [typical_course(counted[label], timed[label])] for label in kept}
+            rows[task] = (counted, typical)
     if not rows:
         return None
     ends = "; ".join(
@@ -45,10 +45,11 @@ def training_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure
     return StudyFigure(
         "training",
         "Welfare over training",
-        f"Welfare in training (a moving average with sampled actions), k = {BUDGET}: bold the "
-        f"mean over runs for as long as all of them ran, thin each run. A run hands out the best "
-        f"policies that it had, so it may end higher than its line. Left over transitions per "
-        f"policy, right over minutes on one core; how busy the machine was varied.",
+        f"Welfare in training (a moving average with sampled actions), k = {BUDGET}. A run hands "
+        f"out the best policies that it had, so it may end higher than its line. Left over "
+        f"transitions per policy: bold the mean over runs, thin each run. Right the same means "
+        f"against the minutes that it took on one core to get there (the median over runs, as how "
+        f"busy the machine was varied).",
         f"Welfare rises over training. At the end: {ends}.",
         {
             task: [
@@ -112,15 +113,12 @@ def _training(rows: Mapping[str, Clocks]) -> Figure:
         looks = {label: method_look(label) for label in clocks[0]}
         for axis, courses, unit in zip(pair, clocks, (1e6, 60.0), strict=True):
             draw_courses(axis, courses, looks, unit=unit, line_width=1.1)
+            axis.locator_params(axis="x", nbins=3)
         pair[0].set_title(task_title(task))
         labels |= dict.fromkeys(looks)
     axes[-1, 0].set_xlabel("million transitions per policy")
     axes[-1, 1].set_xlabel("minutes")
     figure.supylabel("welfare", fontsize=7)
-    for axis in axes.ravel():
-        for line in axis.get_lines():
-            if not line.get_label().startswith("_"):
-                line.set_label(line.get_label().split(" (mean")[0])
     legend_of(figure, list(axes.ravel()), columns=3)
     return figure
 
