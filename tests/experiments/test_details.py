@@ -144,6 +144,27 @@ def test_what_a_folder_has_no_more_is_kept(tmp_path, robot):
         assert read_beside(parquet, kind).equals(rows), kind
 
 
+def test_a_run_on_another_map_has_it_beside_it(tmp_path):
+    usual, other = (
+        request(write_grid_run(tmp_path / "runs" / name), seed=i) for i, name in enumerate("ab")
+    )
+    config = json.loads(RunFolder(other.folder).config.read_text())
+    config["problem"]["environment"]["blocked"] = [[0, 0]]
+    RunFolder(other.folder).config.write_text(json.dumps(config))
+    parquet = tmp_path / "results" / "mine.parquet"
+
+    def maps():
+        write_details(parquet, study(tmp_path), [usual, other], "handful sweep mine.yaml")
+        manifest = json.loads(manifest_path(parquet).read_text())
+        own = [run.get("environment", {}).get("blocked") for run in manifest["runs"]]
+        return [manifest["environments"]["resource-gathering"]["blocked"], *own]
+
+    before = maps()
+    assert before == [[[1, 1]], None, [[0, 0]]]
+    shutil.rmtree(other.folder)
+    assert maps() == before
+
+
 def test_a_run_whose_files_are_damaged_is_told_and_the_others_are_kept(tmp_path, robot):
     grid = request(write_grid_run(tmp_path / "runs" / "grid"))
     parquet = tmp_path / "results" / "mine.parquet"

@@ -189,8 +189,10 @@ def manifest(
             "error": error,
             **{name: (found or old).get(name) for name in ("versions", "machine")},
         }
-        if found:
-            environments[request.task] = found["environment"]
+        # Runs on one task may have different maps: a group of a study has parameters of its own.
+        environment = (found or old).get("environment")
+        if environment and environment != environments.setdefault(request.task, environment):
+            run["environment"] = environment
         if request.variant:
             run["variant"] = request.variant
         run |= {n: value for n, value in request.chosen.items() if value != getattr(study, n)}

@@ -77,7 +77,8 @@ MANIFEST_KEYS = {
 """Of a manifest, that readers rely on; there are more."""
 
 MANIFEST_RUN_KEYS = ("digest", "task", "method", "policies", "seed", "state", "error", "versions")
-"""The same of each of its runs."""
+"""The same of each of its runs. One whose environment is not its task's among ``environments`` has
+its own too, as ``environment``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,10 @@ from handful.reports.study.budgets import welfare_figure
 from handful.reports.study.collection import read_collection
 from handful.reports.study.labels import STUDIES_FILE
 from tests.reports.study.results import (
+    GRID,
     curve_rows,
     run_row,
+    small_manifest,
     small_study,
     user_rows,
     walk_rows,
@@ -134,6 +136,20 @@ def test_what_is_kept_of_a_run_in_two_studies_is_there_once(tmp_path):
     assert {name: len(getattr(collection, name)) for name in kept} == {
         name: len(rows) for name, rows in kept.items()
     }
+
+
+def test_every_run_has_the_map_that_it_was_on(tmp_path):
+    """Also where studies, or groups of one, differ in the map of a task."""
+    rows = [run_row("resource-gathering", "em", 5, seed, 1.0) for seed in range(3)]
+    manifest = small_manifest(rows[:2])
+    own = {**GRID, "blocked": [[0, 0]]}
+    manifest["runs"][1]["environment"] = own
+    other = {**GRID, "height": 3}
+    elsewhere = small_manifest(rows[2:], environments={"resource-gathering": other})
+    write_results(tmp_path / "a", rows[:2], manifest=manifest)
+    write_results(tmp_path / "b", rows[2:], manifest=elsewhere)
+    found = read_collection(tmp_path).environments
+    assert [found[row["digest"]] for row in rows] == [GRID, own, other]
 
 
 def test_studies_of_one_name_are_told_by_their_folders(tmp_path):

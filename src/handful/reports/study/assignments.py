@@ -40,13 +40,14 @@ class Served(NamedTuple):
 
 def served_by_target(collection: Collection, cell: Cell) -> list[Served]:
     """Each run of the cell whose users' targets were kept."""
-    top = collection.environments.get(cell.task, {}).get("top_speed")
     found = []
     for users in collection.users_of(cell):
         if users["target"].null_count():
             continue
         targets = users["target"].to_numpy().astype(float)
-        seed = cell.seeds[cell.digests.index(users["digest"][0])]
+        digest = users["digest"][0]
+        seed = cell.seeds[cell.digests.index(digest)]
+        top = collection.environments.get(digest, {}).get("top_speed")
         highest = float(targets.max() if top is None else top)
         assignment = users["policy"].to_numpy().astype(int)
         found.append(

@@ -103,7 +103,7 @@ class Collection:
     Attributes:
         cells: in the order of tasks, budgets and methods.
         users, curves, walks: of all runs, with the columns of `handful.results.folder.COLUMNS`.
-        environments: by task, where it is known.
+        environments: by a run's digest, where it is known.
         variants: the cells of those studies that vary a method's settings, whether or not they are
             among `cells` too. Their labels have no suffix.
     """
@@ -203,12 +203,9 @@ def collect(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Collecti
         studies: by name.
         suffixes: nothing follows the methods' names of a study that is not in it.
     """
-    environments: dict[str, Mapping[str, Any]] = {}
-    for study in studies.values():
-        environments |= (study.manifest or {}).get("environments", {})
     return Collection(
         _cells(studies, suffixes),
-        environments=environments,
+        environments=_environments(studies.values()),
         variants=_cells(_with_variants(studies), {}),
         **{kind: _kept(studies.values(), kind) for kind in COLUMNS},
     )
@@ -234,6 +231,18 @@ def read_collection(root: Path) -> Collection:
         )
     # Variants of one method are compared with each other, not with the studies of all methods.
     return replace(collect(listed, suffixes), variants=_cells(_with_variants(studies), {}))
+
+
+def _environments(studies: Iterable[StudyResults]) -> dict[str, Mapping[str, Any]]:
+    """What each run's manifest says of its environment: the run's own, or else its task's."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for study in studies:
+        manifest = study.manifest or {"environments": {}, "runs": []}
+        for run in manifest["runs"]:
+            environment = run.get("environment") or manifest["environments"].get(run["task"])
+            if environment:
+                found.setdefault(run["digest"], environment)
+    return found
 
 
 def _kept(studies: Iterable[StudyResults], kind: str) -> "pl.DataFrame":

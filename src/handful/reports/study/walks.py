@@ -71,10 +71,10 @@ def walkers(collection: Collection, task: str) -> str:
 
 def walked_maps(collection: Collection, task: str, label: str = METHOD) -> list[WalkedMap]:
     """For each budget that fits on a map, the run of the lowest seed whose walks were kept."""
-    grid = grid_from(collection.environments.get(task, {}))
     found = []
-    for cell in collection.of(task, label) if grid else []:
+    for cell in collection.of(task, label):
         for digest, seed, welfare in zip(cell.digests, cell.seeds, cell.welfare, strict=True):
+            grid = grid_from(collection.environments.get(digest, {}))
             walks = collection.walks_of(digest)
             if grid is not None and len(walks) == cell.policies:
                 start = np.array([grid.start])
@@ -94,7 +94,7 @@ def walks_figure(
     if not maps:
         return None
     missing = sorted(set(budgets) - {one.policies for one in maps})
-    blocked = "hatched tiles are blocked, " if maps[0].grid.blocked else ""
+    blocked = "hatched tiles are blocked, " if any(one.grid.blocked for one in maps) else ""
     stays = any((walk == walk[0]).all() for one in maps for walk in one.walks)
     dot = " A dot without a number is a policy that stays there." if stays else ""
     steps = "; ".join(
