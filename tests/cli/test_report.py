@@ -28,8 +28,8 @@ def parquet(tmp_path):
 
 
 def test_the_ending_of_a_studys_file_may_be_in_capitals(call, parquet):
-    assert call("report", "results.YAML") == (0, "results/report.html\n", "")
-    assert parquet.with_name("report.html").is_file()
+    assert call("report", "results.YAML") == (0, "results/results.html\n", "")
+    assert parquet.with_suffix(".html").is_file()
 
 
 @pytest.mark.parametrize("path", ["results.YAML", "results"])
@@ -39,7 +39,7 @@ def test_a_damaged_table(call, parquet, path):
     assert (code, output) == (2, "")
     assert errors.startswith("handful: 'results/results.parquet' is no Parquet file that can be")
     assert len(errors.splitlines()) == 1
-    assert not parquet.with_name("report.html").exists()
+    assert not parquet.with_suffix(".html").exists()
 
 
 @pytest.mark.parametrize("path", ["results.YAML", "results"])

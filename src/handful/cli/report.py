@@ -13,7 +13,7 @@ STUDY_SUFFIXES = (".yaml", ".yml")
 
 @dataclass
 class Report:
-    """Write the self-contained report.html of a run, or of a whole study.
+    """Write the self-contained page of a run (report.html) or of a whole study (STUDY.html).
 
     A study is named by its YAML file, which also tells which of its runs are missing, or by the
     folder of its results.

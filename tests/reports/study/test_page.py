@@ -193,7 +193,7 @@ def test_a_table_alone(tmp_path):
 def test_the_command_takes_a_results_folder(tmp_path, capsys):
     parquet = small_study(tmp_path)
     main(["report", str(parquet.parent)])
-    assert capsys.readouterr().out.strip() == str(parquet.with_name("report.html"))
+    assert capsys.readouterr().out.strip() == str(parquet.with_suffix(".html"))
 
 
 def test_a_folder_with_two_studies_is_refused(tmp_path, capsys):

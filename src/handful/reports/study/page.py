@@ -1,4 +1,4 @@
-"""``report.html`` of a study: its tables, figures, seeds, versions and missing runs on one page."""
+"""A study's page, ``NAME.html`` beside its table: figures, seeds, versions, missing runs."""
 
 import json
 import tempfile
@@ -38,7 +38,7 @@ def write_study_report(parquet: Path, asked: Mapping[str, Any] | None = None) ->
     results = read_study_results(parquet)
     results = replace(results, manifest=asked or results.manifest)
     collection = collect({results.name: results}, {})
-    page = parquet.with_name("report.html")
+    page = parquet.with_suffix(".html")
     write_text(page, _page(results, collection))
     return page
 
