@@ -1,5 +1,7 @@
 """Exact EM: Theorem 1, and how the starts are made the most of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 
 from handful.exact.em import annealed_em, elite_em, exact_em, pooled_em
 from handful.exact.enumeration import enumerated_optimum
-from tests.exact.rmdps import random_rmdp
+from handful.exact.search import tabular_optimum
+from tests.exact.rmdps import few_features, random_rmdp
 
 rmdps = st.builds(random_rmdp, st.integers(0, 2**32 - 1), st.sampled_from(["dense", "sparse"]))
 
@@ -64,6 +67,16 @@ def test_elite_em_finds_the_optimum_from_few_starts():
         best = max(exact_em(rmdp, start, 3).welfare for start in starts)
         missed += best < optimum * (1 - 1e-5)
     assert missed > 0
+
+
+def test_elite_em_where_episodes_are_cut():
+    """An accident is then in one state at one time."""
+    rmdp = replace(few_features(3, 2), horizon=4)
+    optimum = tabular_optimum(rmdp, 2)
+    assert optimum.kind == "exact"
+    solution = elite_em(rmdp, 2, seed=0, starts=3)
+    assert solution.policies.shape == (2, 4, 6)
+    assert solution.welfare == pytest.approx(optimum.welfare, rel=1e-5)
 
 
 def test_a_search_without_a_start():

@@ -53,3 +53,19 @@ def test_the_time_counts():
     assert (best.kind, best.welfare) == ("exact", 3.0)
     assert best.certificate[0][0] == 1  # in state 0, with two steps left
     assert best.certificate[0][2] == 0  # and with one
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-6, 1e6])
+@pytest.mark.parametrize(
+    "make", [lambda: random_rmdp(0, "sparse", 12, 3, 8), lambda: few_features(0, 3)]
+)
+def test_the_unit_of_rewards_changes_nothing_but_the_unit(make, unit):
+    """Small returns were once taken for none, and what was found for the optimum."""
+    rmdp = make()
+    scaled = TabularRMDP(
+        rmdp.transitions, unit * rmdp.features, rmdp.coefficients, rmdp.start, rmdp.discount
+    )
+    one, other = tabular_optimum(rmdp, 2), tabular_optimum(scaled, 2)
+    assert other.kind == one.kind
+    assert other.welfare == pytest.approx(unit * one.welfare, rel=1e-6)
+    assert other.attained == pytest.approx(unit * one.attained, rel=1e-6)

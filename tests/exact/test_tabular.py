@@ -83,3 +83,17 @@ def test_too_many_policies_to_enumerate():
 def test_bad_input_is_one_sentence(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         two_rooms(**changes)
+
+
+def test_where_episodes_are_cut_a_policy_may_be_the_same_in_every_step():
+    """Two states that are never left, each with an action that pays 1: five steps in the first."""
+    stay = np.zeros((2, 2, 2))
+    stay[0, :, 0] = stay[1, :, 1] = 1.0
+    features = np.zeros((2, 2, 1))
+    features[0, 0] = features[1, 1] = 1.0
+    rmdp = TabularRMDP(stay, features, np.eye(1), np.array([1.0, 0.0]), 1.0, horizon=5)
+    policy = np.array([0, 1])
+    assert rmdp.returns(policy) == [5.0]
+    assert rmdp.returns(np.tile(policy, (5, 1))) == [5.0]
+    with pytest.raises(ValueError, match="depend on the time"):
+        enumerated_optimum(rmdp, 1)

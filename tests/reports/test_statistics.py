@@ -8,15 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import ttest_ind
 
 from handful.errors import HandfulError
 from handful.reports.statistics import (
+    Estimate,
+    difference_interval,
     estimate_improvement,
     estimate_iqm,
     estimate_profile,
     improvement,
     interquartile_mean,
     mean_and_error,
+    mean_interval,
     profile,
 )
 
@@ -151,3 +155,29 @@ def test_strata_must_be_the_same():
     one = np.array([1.0])
     with pytest.raises(HandfulError, match="one has 2, the other 1"):
         estimate_improvement([one, one], [one])
+
+
+def test_students_interval_by_hand():
+    # Mean 2, standard error 1 / sqrt(3); Student's 0.975 quantile with two degrees is 4.3027.
+    found = mean_interval(np.array([1.0, 2.0, 3.0]))
+    assert found is not None
+    assert found.value == pytest.approx(2.0)
+    assert found.high - 2.0 == pytest.approx(4.30265 / np.sqrt(3), rel=1e-4)
+    assert 2.0 - found.low == pytest.approx(found.high - 2.0)
+    assert mean_interval(np.array([1.0])) is None
+
+
+@given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 100))
+def test_the_interval_of_a_difference_is_welchs(num_one, num_other, seed):
+    rng = np.random.default_rng(seed)
+    one, other = rng.normal(0, 1, num_one), rng.normal(1, 3, num_other)
+    found, welch = difference_interval(one, other), ttest_ind(one, other, equal_var=False)
+    expected = welch.confidence_interval(0.95)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_difference_needs_two_runs_of_each_and_may_have_no_spread():
+    pair = np.array([1.0, 1.0])
+    assert difference_interval(pair, np.array([1.0])) is None
+    assert difference_interval(pair, pair) == Estimate(0.0, 0.0, 0.0)

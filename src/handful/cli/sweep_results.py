@@ -118,6 +118,7 @@ class SweepResults:
         """Welfare against the budget, a figure a task that has finished runs."""
         from handful.experiments.study import file_name, offered
         from handful.reports.figures import WelfareRow, write_welfare_figure
+        from handful.results.folder import weakest_kind
 
         written, tasks = [], offered(self.requests)["tasks"]
         for task in tasks:
@@ -135,7 +136,7 @@ class SweepResults:
                 ],
                 best_possible(rows),
                 *paths,
-                optimum_kind=rows[0]["optimum_kind"],
+                optimum_kind=weakest_kind(row["optimum_kind"] for row in rows) or "exact",
             )
             written += paths
         return written

@@ -96,7 +96,7 @@ def cover(rmdp: TabularRMDP, num_policies: int, seconds: float = SECONDS) -> Cov
         if promised is not None:
             upper = min(upper, promised.upper_bound)
         returns = support.returns()
-        spread = max(float(np.ptp(returns)), 1e-12)
+        spread = _spread(returns)
         is_proven = bool(upper - found.welfare <= _TOLERANCE * spread)
         if is_proven or promised is None:
             break
@@ -189,6 +189,11 @@ def _positive_mass(coefficients: np.ndarray) -> np.ndarray:
     return mass if mass.min() > 1e-3 * np.abs(mass).max() else np.ones(num_users)
 
 
+def _spread(values: np.ndarray) -> float:
+    """From the lowest to the highest; not below rounding, and not zero."""
+    return max(float(np.ptp(values)), 1e-12 * float(np.abs(values).max())) or 1.0
+
+
 def _rank(coefficients: np.ndarray) -> int:
     return int(np.linalg.matrix_rank(coefficients, rtol=_RANK_TOLERANCE))
 
@@ -248,7 +253,7 @@ class _Support:
         points, values = np.array(self.points), np.array(self.values)
         if points.shape[1] == 0:  # users who all want the same
             return values.max() * self.chart.mass[None], points[:1]
-        scales = np.append(np.abs(points).max(axis=0), max(float(np.ptp(values)), 1e-12))
+        scales = np.append(np.abs(points).max(axis=0), _spread(values))
         lifted = np.column_stack([points, values - values.mean()]) / scales
         # A point far above everything gives flat hulls a volume; faces that it is part of are
         # none of the lower hull.

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from handful.exact.facility import choose
+from handful.exact.planning import margin
 from handful.exact.tabular import TabularRMDP
-
-_MARGIN = 1e-9
-"""A user moves, and a pool counts as improved, for more than this share of the largest return."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +53,11 @@ def exact_em(rmdp: TabularRMDP, assignment: np.ndarray, num_policies: int) -> So
         )
         returns = np.array([rmdp.returns(policy) for policy in policies]).T
         history.append(_welfare(returns, assignment))
-        moved = _greedy(returns, assignment)
+        nothing = margin(returns, rmdp.largest_reward)
+        moved = _greedy(returns, assignment, nothing)
         history.append(_welfare(returns, moved))
-        moved = _revive(
-            moved, rmdp.own_optima - returns[np.arange(len(moved)), moved], num_policies
-        )
+        regret = rmdp.own_optima - returns[np.arange(len(moved)), moved]
+        moved = _revive(moved, regret, num_policies, nothing)
         if (moved == assignment).all():
             return Solution(policies, returns, assignment, tuple(history))
         assignment = moved
@@ -85,7 +83,7 @@ def annealed_em(
     while temperature > end:
         policies = [rmdp.best_policy(column) for column in weights.T]
         returns = np.array([rmdp.returns(policy) for policy in policies]).T
-        spread = max(float(np.ptp(returns)), 1e-12)
+        spread = max(float(np.ptp(returns)), margin(returns, rmdp.largest_reward)) or 1.0
         logits = (returns - returns.max(axis=1, keepdims=True)) / (temperature * spread)
         # Policies that have become one stay one unless something parts them.
         logits += rng.normal(scale=0.1, size=logits.shape)
@@ -112,17 +110,18 @@ def elite_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 20) 
 
     It is the exact counterpart of :mod:`handful.assignment.elite_em`, whose policies act a little
     at random and are led by the best of what they happen to do: with every policy, all those join
-    the pool that take another action in one state.
+    the pool that take another action in one state, or where episodes are cut, in one state at one
+    time.
 
     Raises:
         ValueError: without a start.
     """
 
     def variants(policy: np.ndarray) -> list[np.ndarray]:
-        state, action = np.indices(rmdp.features.shape[:2]).reshape(2, -1)
-        others = np.repeat(policy[None], len(state), axis=0)
-        others[np.arange(len(state)), state] = action
-        return list(others)
+        place, action = np.indices((policy.size, rmdp.features.shape[1])).reshape(2, -1)
+        others = np.repeat(policy.reshape(1, -1), len(place), axis=0)
+        others[np.arange(len(place)), place] = action
+        return list(others.reshape(-1, *policy.shape))
 
     return _from_pool(rmdp, num_policies, seed, starts, variants)
 
@@ -151,33 +150,33 @@ def _from_pool(
         for solution in found:
             for policy in solution.policies:
                 pool |= {variant.tobytes(): variant for variant in joins(policy)}
-        if best is not None and leader.welfare <= best.welfare + _margin(leader.returns):
+        if best is not None and leader.welfare <= best.welfare + margin(
+            leader.returns, rmdp.largest_reward
+        ):
             return best
         best = leader
         returns = np.array([rmdp.returns(policy) for policy in pool.values()])
         assignments = [choose(returns, num_policies).assignment]
 
 
-def _greedy(returns: np.ndarray, assignment: np.ndarray) -> np.ndarray:
+def _greedy(returns: np.ndarray, assignment: np.ndarray, nothing: float) -> np.ndarray:
     """Equation 11; a user leaves only for a policy that is better."""
     own = returns[np.arange(len(assignment)), assignment]
-    leaves = returns.max(axis=1) > own + _margin(returns)
+    leaves = returns.max(axis=1) > own + nothing
     return np.where(leaves, returns.argmax(axis=1), assignment)
 
 
-def _revive(assignment: np.ndarray, regret: np.ndarray, num_policies: int) -> np.ndarray:
+def _revive(
+    assignment: np.ndarray, regret: np.ndarray, num_policies: int, nothing: float
+) -> np.ndarray:
     """Give each empty policy the user with the most regret whose policy can spare them."""
     assignment = assignment.copy()
     for empty in np.flatnonzero(np.bincount(assignment, minlength=num_policies) == 0):
         can_leave = np.bincount(assignment)[assignment] > 1
         user = np.argmax(np.where(can_leave, regret, -np.inf))
-        if can_leave[user] and regret[user] > _MARGIN * max(1.0, np.abs(regret).max()):
+        if can_leave[user] and regret[user] > nothing:
             assignment[user] = empty
     return assignment
-
-
-def _margin(returns: np.ndarray) -> float:
-    return _MARGIN * max(1.0, float(np.abs(returns).max()))
 
 
 def _welfare(returns: np.ndarray, assignment: np.ndarray) -> float:

@@ -26,8 +26,11 @@ def enumerated_optimum(rmdp: TabularRMDP, num_policies: int) -> Optimum:
         The optimum; each policy's certificate is its action in every state.
 
     Raises:
-        ValueError: if there are more than :data:`MAX_POLICIES` deterministic policies.
+        ValueError: if there are more than :data:`MAX_POLICIES` deterministic policies, or episodes
+            are cut, where the best policies depend on the time.
     """
+    if rmdp.horizon is not None:
+        raise ValueError("Where episodes are cut, the best policies depend on the time, too.")
     num_states, num_actions = rmdp.features.shape[:2]
     if num_actions**num_states > MAX_POLICIES:
         raise ValueError(

@@ -16,6 +16,9 @@ from scipy.sparse import csr_array, eye_array, kron
 _MARGIN = 1e-9
 """As a share of the largest value: a better action is better by more, else rounding has no end."""
 
+_ROUNDING = 1e-14
+"""The same as a share of the largest reward, for values that are next to nothing beside it."""
+
 _MAX_SWEEPS = 100_000  # of value iteration
 
 
@@ -60,12 +63,12 @@ def policy_iteration(
     Returns:
         The action in each state, int64 [S].
     """
-    states = np.arange(len(reward))
+    states, largest = np.arange(len(reward)), float(np.abs(reward).max())
     policy = reward.argmax(axis=1) if first is None else first
     while True:
         value = dynamics.evaluate(policy, reward[states, policy])
         gain = reward + dynamics.look_ahead(value)
-        is_better = gain.max(axis=1) > gain[states, policy] + _margin(value)
+        is_better = gain.max(axis=1) > gain[states, policy] + margin(value, largest)
         if not is_better.any():
             return policy
         policy = np.where(is_better, gain.argmax(axis=1), policy)
@@ -77,11 +80,11 @@ def value_iteration(dynamics: Dynamics, reward: np.ndarray) -> np.ndarray:
     Raises:
         RuntimeError: if the values have not settled after a great many sweeps.
     """
-    value = np.zeros(len(reward))
+    value, largest = np.zeros(len(reward)), float(np.abs(reward).max())
     for _ in range(_MAX_SWEEPS):
         gain = reward + dynamics.look_ahead(value)
         before, value = value, gain.max(axis=1)
-        if np.abs(value - before).max() <= 1e-3 * _margin(value):
+        if np.abs(value - before).max() <= margin(value, largest, 1e-3 * _MARGIN):
             return gain.argmax(axis=1)
     raise RuntimeError(f"The values have not settled after {_MAX_SWEEPS:,} sweeps.")
 
@@ -115,5 +118,6 @@ def backward_induction(dynamics: Dynamics, reward: np.ndarray, horizon: int) -> 
     return policy
 
 
-def _margin(value: np.ndarray) -> float:
-    return _MARGIN * max(1.0, float(np.abs(value).max()))
+def margin(value: np.ndarray, largest_reward: float, share: float = _MARGIN) -> float:
+    """What counts as no difference between values that come of rewards, in whatever unit."""
+    return max(share * float(np.abs(value).max()), _ROUNDING * largest_reward)

@@ -14,7 +14,7 @@ from handful.exact.tabular import TabularRMDP
 
 _STARTS = 10  # of EM, where nothing better is known
 _MEETS = 1e-6
-"""What was found is the optimum if it is this close to the bound, as a share of it."""
+"""What was found is the optimum if it is this close to the bound, as a share of the returns."""
 
 
 def tabular_optimum(rmdp: TabularRMDP, num_policies: int) -> Optimum:
@@ -59,7 +59,7 @@ def _searched(rmdp: TabularRMDP, num_policies: int) -> Optimum:
     best = pooled_em(rmdp, num_policies, seed=0, starts=_STARTS)
     # One policy for everybody is a single mix of rewards, whose best policy is known exactly.
     bound = best.welfare if num_policies == 1 else float(rmdp.own_optima.mean())
-    is_exact = bound - best.welfare <= _MEETS * max(1.0, abs(bound))
+    is_exact = bound - best.welfare <= _MEETS * float(np.abs(best.returns).max())
     reason = (
         "One policy for everybody is the best for their mean reward, found exactly."
         if num_policies == 1

@@ -76,6 +76,11 @@ class TabularRMDP:
         return self.coefficients.shape[0]
 
     @cached_property
+    def largest_reward(self) -> float:
+        """That any user gets or loses for an action."""
+        return float(np.abs(self.features @ self.coefficients.T).max())
+
+    @cached_property
     def dynamics(self) -> Dynamics:
         """The same without the rewards."""
         return Dynamics(self.transitions, self.discount)
@@ -101,11 +106,16 @@ class TabularRMDP:
         return policy_iteration(self.dynamics, reward, first)
 
     def feature_returns(self, policy: np.ndarray) -> np.ndarray:
-        """The features' expected returns from the start under a policy [S] or [T, S]: [D]."""
+        """The features' expected returns from the start under a policy [S] or [T, S]: [D].
+
+        Where episodes are cut, a policy [S] does the same in every step.
+        """
         states = np.arange(len(self.start))
         if policy.ndim == 1 and self.horizon is None:
             taken = self.features[states, policy]
             return self.start @ self.dynamics.evaluate(policy, taken)
+        if policy.ndim == 1:
+            policy = np.broadcast_to(policy, (self.horizon or 1, len(states)))
         value = np.zeros((len(states), self.features.shape[2]))
         for actions in policy[::-1]:
             moves = self.transitions[states, actions]

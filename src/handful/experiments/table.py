@@ -110,8 +110,8 @@ def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
         for name in MEASURES
     ]
     worst = pl.col("welfare").min().alias("welfare_min")
-    # Seeds that draw users of their own have optima of their own.
-    optimum = [pl.col("optimum").mean(), pl.col("optimum_kind").first()]
+    # Seeds that draw users of their own have optima of their own; "upper bound" if one is.
+    optimum = [pl.col("optimum").mean(), pl.col("optimum_kind").max()]
     columns = pl.all().exclude("welfare_stderr")
     return (
         table.select(columns)

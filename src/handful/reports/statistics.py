@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from handful.errors import HandfulError
 from handful.types import NumpyArray
@@ -33,7 +34,7 @@ class Estimate:
 
     Attributes:
         value: of the runs that there are.
-        low, high: ends of the bootstrap's percentile interval.
+        low, high: ends of the interval, in which it lies with 95 % confidence.
     """
 
     value: float
@@ -47,6 +48,29 @@ def mean_and_error(scores: NumpyArray) -> tuple[float, float | None]:
     if len(scores) == 1:
         return float(scores[0]), None
     return float(scores.mean()), float(scores.std(ddof=1) / np.sqrt(len(scores)))
+
+
+def mean_interval(scores: NumpyArray) -> Estimate | None:
+    """Mean of runs [runs] with Student's interval; None of one run alone.
+
+    Two or three runs have far less to say than their standard error alone suggests, and a bootstrap
+    of so few is too narrow.
+    """
+    mean, error = mean_and_error(scores)
+    return None if error is None else _student(mean, error, float(len(scores) - 1))
+
+
+def difference_interval(one: NumpyArray, other: NumpyArray) -> Estimate | None:
+    """The first runs' mean less the others', whose spreads may differ; None if either is alone.
+
+    The degrees of freedom are those of Welch 1947.
+    """
+    (mean, error), (other_mean, other_error) = mean_and_error(one), mean_and_error(other)
+    if error is None or other_error is None:
+        return None
+    both, freedom = np.array([error, other_error]) ** 2, np.array([len(one), len(other)]) - 1
+    degrees = both.sum() ** 2 / (both**2 / freedom).sum() if both.any() else freedom.sum()
+    return _student(mean - other_mean, float(np.sqrt(both.sum())), float(degrees))
 
 
 def interquartile_mean(strata: Strata) -> NumpyArray | np.floating:
@@ -142,6 +166,11 @@ def _ends(samples: NumpyArray) -> NumpyArray:
     """[2, ...] of the percentile interval over the first axis."""
     tail = (1 - CONFIDENCE) / 2
     return np.quantile(samples, [tail, 1 - tail], axis=0)
+
+
+def _student(value: float, error: float, degrees: float) -> Estimate:
+    reach = error * float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
+    return Estimate(value, value - reach, value + reach)
 
 
 def _check(strata: Strata) -> None:

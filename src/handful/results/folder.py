@@ -8,7 +8,7 @@ them.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,6 +99,12 @@ class StudyResults:
     curves: "pl.DataFrame"
     walks: "pl.DataFrame"
     manifest: Mapping[str, Any] | None
+
+
+def weakest_kind(kinds: Iterable[str | None]) -> str | None:
+    """What several runs' mean optimum is: where one of theirs is only bounded, so is the mean."""
+    found = {kind for kind in kinds if kind is not None}
+    return "upper bound" if "upper bound" in found else max(found, default=None)
 
 
 def schema(kind: str) -> dict[str, Any]:

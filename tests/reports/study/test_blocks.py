@@ -23,7 +23,7 @@ def test_a_block_is_replaced_and_the_rest_stays(collection, tmp_path):
     assert text.startswith("before\n<!-- begin welfare -->\n")
     assert text.endswith("<!-- end welfare -->\nafter\n")
     assert "old" not in text
-    assert "| t | 5 | 100 | em | 2 | 10.50 ± 0.50 | 10.50 [10.00, 11.00] |" in text
+    assert "| t | 5 | 100 | em | 2,000 | 2 | 10.50 ± 0.50 | 10.50 [10.00, 11.00] |" in text
     assert filled(text, collection) == text
 
 

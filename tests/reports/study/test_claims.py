@@ -1,164 +1,162 @@
-"""Verdicts by their rules, on numbers with known answers."""
+"""The paper's claims held against results made by hand."""
 
-import numpy as np
 import pytest
 
-from handful.reports.study.assignments import Served
-from handful.reports.study.claims import CLAIMS, claims_table
+from handful.reports.study.claims import CLAIMS, MIDDLE, ROBOT_BUDGETS, claims_table
 from handful.reports.study.collection import read_collection
-from handful.reports.study.figures import ROBOTS
-from handful.reports.study.verdicts import (
-    NO,
-    NOT_RUN,
-    PARTLY,
-    UNDECIDED,
-    YES,
-    against,
-    explained,
-    fastest_together,
-    is_alike,
-    is_higher,
-    largest_share,
-    overall,
-)
-from tests.reports.study.results import run_row, user_rows, write_results
+from handful.reports.study.figures import GRID_TASK, ROBOTS
+from handful.reports.study.verdicts import BY_CONSTRUCTION, NO, NOT_RUN, PARTLY, UNDECIDED, YES
+from tests.reports.study.results import curve_rows, run_row, user_rows, write_results
+
+NUMBERS, VERDICT, ENDED = 3, 4, 5
+"""Columns of the table."""
 
 
-def cells(tmp_path, **welfare):
-    """Cells by name: a method with these welfares by seed."""
-    rows = [
-        run_row("t", name, 5, seed, value)
-        for name, values in welfare.items()
-        for seed, value in enumerate(values)
-    ]
-    write_results(tmp_path / "t", rows)
-    return {cell.label: cell for cell in read_collection(tmp_path).cells}
-
-
-def test_two_standard_errors_decide(tmp_path):
-    # Means 10 and 12 with errors 1: two errors of the difference are 2.83.
-    found = cells(tmp_path, a=[9.0, 11.0], b=[11.0, 13.0], c=[14.0, 16.0], one=[30.0])
-    assert is_higher(found["b"], found["a"]) == UNDECIDED
-    assert is_higher(found["c"], found["a"]) == YES
-    assert is_higher(found["a"], found["c"]) == NO
-    assert is_higher(found["one"], found["a"]) == UNDECIDED  # a single seed decides nothing
-    assert against(found["a"], 9.5) == YES
-    assert against(found["a"], 11.9) == UNDECIDED
-    assert against(found["a"], 12.1) == NO
-
-
-def test_means_are_alike_where_no_difference_counts(tmp_path):
-    found = cells(tmp_path, a=[9.0, 11.0], b=[11.0, 13.0], c=[14.0, 16.0], one=[10.0])
-    assert is_alike(found["a"], found["b"]) == YES
-    assert is_alike(found["a"], found["c"]) == NO
-    assert is_alike(found["a"], found["one"]) == UNDECIDED
-
-
-def test_at_the_ends_every_pair_of_methods_is_compared(tmp_path):
-    """End-to-end and clustering are each within two errors of EM, and not of each other."""
-    welfare = {"em": [86.0, 94.0], "end-to-end": [93.0, 93.2], "cluster": [86.8, 87.0]}
-    rows = [
-        run_row("resource-gathering", method, k, seed, value)
-        for method, values in welfare.items()
-        for seed, value in enumerate(values)
-        for k in (1, 25)
-    ]
-    write_results(tmp_path / "t", rows)
-    row = claims_table(read_collection(tmp_path)).rows[0]
-    assert row[-1] == PARTLY
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "expected"),
-    [
-        ([], NOT_RUN),
-        ([YES, YES], YES),
-        ([NO], NO),
-        ([YES, NO], PARTLY),
-        ([YES, UNDECIDED], PARTLY),
-        ([UNDECIDED, NO], UNDECIDED),
-    ],
-)
-def test_one_verdict_of_several(verdicts, expected):
-    assert overall(verdicts) == expected
-
-
-def test_what_was_run_in_part_is_said():
-    assert overall([YES], is_complete=False) == "reproduced, as far as it was run"
-
-
-def served(targets, assignment):
-    assignment = np.array(assignment)
-    return Served("t", "em", assignment.max() + 1, 0, np.array(targets), assignment, 4.0)
-
-
-def test_measures_of_groups_by_hand():
-    # Groups 0, 1 and 3, 4: means 0.5 and 3.5, variance between 2.25, of all 2.5.
-    groups = served([0.0, 1.0, 3.0, 4.0], [0, 0, 1, 1])
-    assert explained(groups) == pytest.approx(0.9)
-    assert largest_share(served([0.0, 1.0, 3.0, 4.0], [0, 1, 1, 1])) == 0.75
-    # Of twenty users the fastest two are on two policies.
-    assert fastest_together(served(np.arange(20.0), [0] * 19 + [1])) == 0.5
+def claim(folder, words):
+    """The row of the claim that has these words."""
+    (row,) = [row for row in claims_table(read_collection(folder)).rows if words in row[1]]
+    return row
 
 
 def test_every_claim_has_a_line_even_without_runs(tmp_path):
     write_results(tmp_path / "t", [run_row("t", "em", 5, 0, 1.0)])
     table = claims_table(read_collection(tmp_path))
     assert len(table.rows) == len(CLAIMS)
-    assert {row[-1] for row in table.rows} == {NOT_RUN}
+    assert {row[VERDICT] for row in table.rows} == {NOT_RUN}
 
 
-def outperforming_random(folder):
-    """The row of that claim."""
-    table = claims_table(read_collection(folder))
-    return next(row for row in table.rows if "outperform the random assignment" in row[1])
-
-
-def test_robots_against_random(tmp_path):
-    rows = [
-        run_row(task, method, 5, seed, welfare + seed)
-        for task in ("half-cheetah", "hopper")
-        for method, welfare in (("em", 30.0), ("random", 10.0))
-        for seed in range(3)
+def grid(welfare, budgets):
+    """Runs of methods in Resource Gathering, the same by seed at every budget."""
+    return [
+        run_row(GRID_TASK, method, k, seed, value, optimum_kind="exact", optimum=93.56)
+        for method, values in welfare.items()
+        for seed, value in enumerate(values)
+        for k in budgets
     ]
-    write_results(tmp_path / "t", rows)
-    assert outperforming_random(tmp_path)[-1] == "reproduced, as far as it was run"
 
 
-def robots(missing=()):
-    """Runs of every robot at the paper's budget, two seeds each; em has one budget more."""
+def test_with_one_policy_every_pair_of_methods_is_compared(tmp_path):
+    welfare = {"em": [74.0, 74.1], "end-to-end": [74.0, 74.1], "cluster": [80.0, 80.1]}
+    write_results(tmp_path / "t", grid(welfare, [1, 25]))
+    assert claim(tmp_path, "With k = 1 ")[VERDICT] == PARTLY
+    assert claim(tmp_path, "With k = n ")[VERDICT] == BY_CONSTRUCTION
+    assert claim(tmp_path, "The optimum for k = 25")[VERDICT] == YES
+
+
+def test_thresholds_and_likeness_in_resource_gathering(tmp_path):
+    welfare = {"em": [91.0, 91.1], "end-to-end": [90.9, 91.0], "cluster": [70.0, 70.1]}
+    write_results(tmp_path / "t", grid(welfare, [1, *MIDDLE]))
+    assert claim(tmp_path, "Both exceed 90")[VERDICT] == YES
+    assert claim(tmp_path, "perform similarly")[VERDICT] == YES
+    assert claim(tmp_path, "Clustering stays")[VERDICT] == YES
+    assert claim(tmp_path, "are better than clustering")[VERDICT] == YES
+    assert claim(tmp_path, "visits every tile")[VERDICT] == NO  # the worst user has 10 less
+
+
+def test_claims_are_held_against_the_end_of_training_too(tmp_path):
+    """End-to-end hands out policies that it had earlier, and has lost them at the end."""
+    rows = grid({"em": [91.0, 91.1], "end-to-end": [91.0, 91.1]}, [10])
+    curves = [
+        point
+        for row in rows
+        for point in curve_rows(row["digest"], row["welfare"] - 9 * (row["method"] != "em"))
+    ]
+    write_results(tmp_path / "t", rows, curves=curves)
+    row = claim(tmp_path, "Both exceed 90")
+    assert (row[VERDICT], row[ENDED]) == (YES, PARTLY)
+    assert claim(tmp_path, "visits every tile")[ENDED] == "–"
+
+
+def robots(budgets, missing=()):
+    """Runs of every robot, two seeds each."""
     welfare = {"em": 30.0, "end-to-end": 31.0, "random": 10.0}
-    rows = [
-        run_row(task, method, 5, seed, mean + 0.1 * seed)
+    return [
+        run_row(task, method, k, seed, mean + 0.1 * seed)
         for task in ROBOTS
         for method, mean in welfare.items()
         for seed in range(2)
+        for k in budgets
         if (task, method, seed) not in missing
     ]
-    return [*rows, *(run_row(ROBOTS[0], "em", 10, seed, 50.0) for seed in range(2))]
 
 
-def test_budgets_that_the_paper_has_not_leave_no_claim_half_run(tmp_path):
-    write_results(tmp_path / "t", robots())
-    assert outperforming_random(tmp_path)[-1] == YES
+def test_claims_on_robots_are_of_all_the_papers_budgets(tmp_path):
+    write_results(tmp_path / "all", robots(ROBOT_BUDGETS))
+    assert claim(tmp_path / "all", "outperform the random")[VERDICT] == YES
+    write_results(tmp_path / "one" / "t", robots([5]))
+    verdict = claim(tmp_path / "one", "outperform the random")[VERDICT]
+    assert verdict == f"{YES}, as far as it was run (8 of 32)"
 
 
 def test_a_single_seed_is_as_good_as_none(tmp_path):
-    write_results(tmp_path / "t", robots({(ROBOTS[3], "random", 1)}))
-    numbers, verdict = outperforming_random(tmp_path)[-2:]
-    assert verdict == f"{YES}, as far as it was run"
-    assert "Ant" not in numbers
+    write_results(tmp_path / "t", robots([5], {(ROBOTS[3], "random", 1)}))
+    row = claim(tmp_path, "outperform the random")
+    assert row[VERDICT] == f"{YES}, as far as it was run (6 of 32)"
+    assert "Ant" not in row[NUMBERS]
+
+
+def with_groups(folder, groups, task=ROBOTS[0]):
+    """Runs with k = 5 by method, whose users 0 to 99 want ever more and are served so."""
+    rows, users = [], []
+    for method, seeds in groups.items():
+        for seed, assignment in enumerate(seeds):
+            row = run_row(task, method, 5, seed, 10.0)
+            rows.append(row)
+            users += user_rows(row["digest"], assignment, [0.04 * i for i in range(100)])
+    write_results(folder, rows, users=users)
+
+
+def lumped(largest):
+    """One group of the fastest, and the others dealt out to four more."""
+    return [1 + i % 4 for i in range(100 - largest)] + [0] * largest
 
 
 @pytest.mark.parametrize(
     ("largest", "verdict"), [([60, 70], "reproduced"), ([60, 40], "partly"), ([30, 40], NO)]
 )
 def test_groups_are_judged_run_by_run(tmp_path, largest, verdict):
-    rows = [run_row("half-cheetah", "cluster", 5, seed, 10.0) for seed in range(2)]
-    users = []
-    for row, count in zip(rows, largest, strict=True):
-        others = [1 + i % 4 for i in range(100 - count)]
-        users += user_rows(row["digest"], [0] * count + others, [0.04 * i for i in range(100)])
-    write_results(tmp_path / "t", rows, users=users)
-    verdicts = {row[1]: row[-1] for row in claims_table(read_collection(tmp_path)).rows}
-    assert verdicts["Clustering lumps the majority into one group."] == verdict
+    with_groups(tmp_path / "t", {"cluster": [lumped(size) for size in largest]})
+    assert claim(tmp_path, "Clustering lumps")[VERDICT] == verdict
+    assert claim(tmp_path, "What clustering does set apart")[VERDICT] == YES
+
+
+def test_groups_are_held_against_those_of_chance(tmp_path):
+    sorted_out, mixed = [i // 20 for i in range(100)], [i % 5 for i in range(100)]
+    found = {"em": [sorted_out] * 2, "end-to-end": [mixed] * 2, "random": [mixed, lumped(20)]}
+    with_groups(tmp_path / "t", found)
+    row = claim(tmp_path, "tend to group")
+    assert row[VERDICT] == UNDECIDED  # of two runs of `random`, one sorts users out by chance
+    found["random"] = [mixed] * 2
+    with_groups(tmp_path / "other" / "t", found)
+    assert claim(tmp_path / "other", "tend to group")[VERDICT] == PARTLY
+
+
+def test_the_other_robots_groups_are_held_against_clustering(tmp_path):
+    sorted_out, mixed = [i // 20 for i in range(100)], [i % 5 for i in range(100)]
+    groups = {"em": [sorted_out] * 2, "cluster": [mixed] * 2}
+    with_groups(tmp_path / "t", groups, "walker2d")
+    row = claim(tmp_path, "On the other robots")
+    assert row[VERDICT] == f"{YES}, as far as it was run (1 of 6)"
+
+
+def test_the_e_step_is_held_against_its_variants(tmp_path):
+    rows = [
+        run_row(ROBOTS[0], method, 5, seed, value + 0.1 * seed)
+        for method, value in (("em", 30.0), ("em (e-step-every-5)", 20.0))
+        for seed in range(2)
+    ]
+    write_results(tmp_path / "t", rows)
+    row = claim(tmp_path, "perform an E-step")
+    assert row[VERDICT] == f"{YES}, as far as it was run (1 of 2)"
+    assert row[NUMBERS].startswith("as it is 30.05 ± 0.05; e-step-every-5 20.05")
+
+
+def test_the_table_names_its_columns():
+    table = claims_table(_nothing())
+    assert len(table.header) == len(table.rows[0]) == ENDED + 1
+
+
+def _nothing():
+    from handful.reports.study.collection import collect
+
+    return collect({}, {})

@@ -1,7 +1,14 @@
 """Tables of a study, from rows made by hand."""
 
+import pytest
+
 from handful.reports.study.collection import read_collection
-from handful.reports.study.tables import ahead_table, improvement_table, summary_table
+from handful.reports.study.tables import (
+    ahead_table,
+    improvement_table,
+    summary_table,
+    welfare_table,
+)
 from tests.reports.study.results import run_row, write_results
 
 
@@ -96,7 +103,24 @@ def test_how_far_ahead_is_told_seed_by_seed(tmp_path):
     assert table.rows == [["t", "5", "100", "+30.0 ± 5.0 (2)", "–", "-35.0 (1)"]]
 
 
-def test_runs_that_took_more_transitions_are_not_compared(tmp_path):
-    rows = [run_row("t", "em", 5, 0, 10.0, steps=9000), run_row("t", "auto", 5, 0, 20.0)]
+@pytest.mark.parametrize(("steps", "is_compared"), [(9000, True), (1000, False)])
+def test_nobody_is_behind_who_had_fewer_transitions(tmp_path, steps, is_compared):
+    rows = [run_row("t", "em", 5, 0, 10.0, steps=steps), run_row("t", "auto", 5, 0, 20.0)]
     write_results(tmp_path / "t", rows)
-    assert ahead_table(read_collection(tmp_path)) is None
+    assert (ahead_table(read_collection(tmp_path)) is not None) == is_compared
+
+
+def test_a_single_longer_run_does_not_stand_in_for_many(tmp_path):
+    rows = [run_row("t", "em", 5, seed, 20.0) for seed in range(3)]
+    rows.append(run_row("t", "em", 5, 0, 10.0, steps=9000, digest="longer"))
+    write_results(tmp_path / "t", rows)
+    collection = read_collection(tmp_path)
+    assert collection.one("t", "em", 5).seeds == (0, 1, 2)
+    assert [row[4] for row in welfare_table(collection).rows] == ["2,000", "9,000"]
+
+
+def test_an_optimum_that_is_only_bounded_for_one_seed_is_a_bound(tmp_path):
+    kinds = ("exact", "upper bound")
+    rows = [run_row("t", "em", 5, seed, 20.0, optimum_kind=kind) for seed, kind in enumerate(kinds)]
+    write_results(tmp_path / "t", rows)
+    assert read_collection(tmp_path).cells[0].optimum_kind == "upper bound"

@@ -11,6 +11,7 @@ from pathlib import Path
 from handful.errors import HandfulError
 from handful.reports.study.claims import claims_table
 from handful.reports.study.collection import Collection
+from handful.reports.study.endings import endings_table
 from handful.reports.study.tables import (
     Table,
     ahead_table,
@@ -28,6 +29,7 @@ BLOCKS: Mapping[str, Callable[[Collection], Table | None]] = {
     "ahead": ahead_table,
     "improvement": improvement_table,
     "variants": variants_table,
+    "endings": endings_table,
 }
 
 _WORDS = ("begin", "end")

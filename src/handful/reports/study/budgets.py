@@ -18,6 +18,7 @@ from handful.reports.study.collection import BUDGET, Cell, Collection
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.panels import lay_out, legend_of
 from handful.reports.words import count, number, seed_list, task_title
+from handful.results.folder import weakest_kind
 
 PERCENT_LINE = "optimum, or bound"
 
@@ -95,7 +96,7 @@ def _of_other_users(collection: Collection, task: str) -> list[str]:
 
 
 def best_cells(collection: Collection, task: str) -> list[Cell]:
-    """One cell a method and budget: the one with the most transitions a policy."""
+    """One cell a method and budget: the one with the most seeds."""
     keys = dict.fromkeys((cell.label, cell.policies) for cell in collection.of(task))
     found = [collection.one(task, label, k) for label, k in keys]
     return [cell for cell in found if cell is not None]
@@ -116,7 +117,10 @@ def comparable_cells(collection: Collection, task: str) -> list[Cell]:
 
 def _of_other_seeds(collection: Collection, task: str) -> list[str]:
     """What a panel leaves out: runs with users whom not all methods served."""
-    shown = {(c.label, c.policies): c.seeds for c in comparable_cells(collection, task)}
+    cells = comparable_cells(collection, task)
+    if any(cell.draws_users and cell.seeds != cells[0].seeds for cell in cells):
+        return [f"{task_title(task)}: no seed, and so no users, that all methods have."]
+    shown = {(c.label, c.policies): c.seeds for c in cells}
     left_out: dict[str, set[int]] = {}
     for cell in best_cells(collection, task):
         others = set(cell.seeds) - set(shown.get((cell.label, cell.policies), ()))
@@ -135,8 +139,8 @@ def _welfare_panel(collection: Collection, task: str) -> Panel:
     for cell in sorted(cells, key=lambda cell: len(cell.seeds)):  # the most seeds win
         if cell.optimum is not None:
             optimum[cell.policies] = cell.optimum
-    kinds = [cell.optimum_kind for cell in cells if cell.optimum_kind]
-    return Panel(task, _in_legend_order(collection, rows), optimum, (kinds or ["exact"])[0])
+    kind = weakest_kind(cell.optimum_kind for cell in cells) or "exact"
+    return Panel(task, _in_legend_order(collection, rows), optimum, kind)
 
 
 def _percent_panel(collection: Collection, task: str) -> Panel:

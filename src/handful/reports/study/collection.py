@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from handful.reports.plots.methods import method_rank, split_variant
 from handful.reports.statistics import mean_and_error
 from handful.reports.study.labels import STUDIES_FILE, Suffixes, labelled_runs, read_suffixes
 from handful.reports.words import seed_list, task_title
-from handful.results.folder import COLUMNS, StudyResults, read_studies, schema
+from handful.results.folder import COLUMNS, StudyResults, read_studies, schema, weakest_kind
 from handful.results.frames import import_polars
 from handful.types import NumpyArray
 
@@ -72,6 +73,23 @@ class Cell:
     def draws_users(self) -> bool:
         """Whether each seed has users of its own, as far as their optima tell."""
         return len(self.optima) > 0 and bool(np.ptp(self.optima) > 0)
+
+    def changes_from(self, other: "Cell", measure: str) -> list[float]:
+        """How much more this one has of a measure, seed by seed of those in both.
+
+        Nothing where the measure of one is not known, or a seed has other users in each, as far as
+        their optima tell.
+        """
+        theirs = dict(zip(other.seeds, getattr(other, measure), strict=False))
+        optima = dict(zip(other.seeds, other.optima, strict=False))
+        ours = zip_longest(self.seeds, getattr(self, measure), self.optima, fillvalue=None)
+        return [
+            value - theirs[seed]
+            for seed, value, optimum in ours
+            if value is not None
+            and seed in theirs
+            and (optimum is None or np.isclose(optimum, optima.get(seed, optimum)))
+        ]
 
     def of_seeds(self, seeds: Container[int]) -> "Cell":
         """The same of some of the seeds only."""
@@ -136,7 +154,7 @@ class Collection:
         ]
 
     def one(self, task: str, label: str, policies: int) -> Cell | None:
-        """The cell with the most transitions a policy, and then the most seeds, if there is one.
+        """The cell with the most seeds, and then the most transitions a policy, if there is one.
 
         Only of those with :meth:`usual_users`: budgets are compared for the same number of users.
         """
@@ -192,8 +210,11 @@ class Collection:
 
 
 def most_complete(cells: Iterable[Cell]) -> Cell | None:
-    """The one with the most transitions a policy, and then the most seeds, if there is any."""
-    return max(cells, key=lambda cell: (cell.steps, len(cell.seeds)), default=None)
+    """The one with the most seeds, and then the most transitions a policy, if there is any.
+
+    A single longer run does not stand in for ten.
+    """
+    return max(cells, key=lambda cell: (len(cell.seeds), cell.steps), default=None)
 
 
 def collect(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Collection:
@@ -285,7 +306,7 @@ def _cell(key: tuple, rows: list[dict[str, Any]]) -> Cell:
         welfare=np.array([row["welfare"] for row in rows], dtype=float),
         percent=_known(rows, "percent_of_optimum"),
         optima=_known(rows, "optimum"),
-        optimum_kind=rows[0]["optimum_kind"],
+        optimum_kind=weakest_kind(row["optimum_kind"] for row in rows),
         digests=tuple(row["digest"] for row in rows),
         worst=np.array([row["worst_user_return"] for row in rows], dtype=float),
     )

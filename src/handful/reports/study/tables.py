@@ -42,9 +42,21 @@ def welfare_table(collection: Collection) -> Table:
     return Table(
         "Welfare",
         "Mean ± standard error over training seeds, and the interquartile mean with a 95 % "
-        "bootstrap interval. The last two are in percent of the optimum, or of the upper bound "
-        "where ≤ is written.",
-        ("task", "k", "n", "method", "seeds", "welfare", "IQM", "worst user", "%", "IQM, %"),
+        "bootstrap interval; steps are transitions a policy. The last two are in percent of the "
+        "optimum, or of the upper bound where ≤ is written.",
+        (
+            "task",
+            "k",
+            "n",
+            "method",
+            "steps",
+            "seeds",
+            "welfare",
+            "IQM",
+            "worst user",
+            "%",
+            "IQM, %",
+        ),
         [_welfare_row(cell) for cell in collection.cells],
     )
 
@@ -85,9 +97,9 @@ def ahead_table(collection: Collection) -> Table | None:
     for auto in collection.cells:
         if method_of(auto.label) == "auto" and len(auto.percent):
             cells = collection.of(auto.task, policies=auto.policies)
-            alike = [c for c in cells if c.users == auto.users and c.steps == auto.steps]
-            others = {cell.label: cell for cell in alike}
-            found = [_ahead(auto, others.get(label)) for label in labels]
+            alike = [c for c in cells if c.users == auto.users and c.steps >= auto.steps]
+            others = [most_complete(c for c in alike if c.label == label) for label in labels]
+            found = [_ahead(auto, other) for other in others]
             if any(text != "–" for text in found):
                 rows.append([auto.task, str(auto.policies), f"{auto.users:,}", *found])
     if not rows:
@@ -96,7 +108,7 @@ def ahead_table(collection: Collection) -> Table | None:
         "How far ahead `auto` is",
         "Percent of the best possible that `auto` reaches less what the other does: mean ± "
         "standard error of the differences between runs with the same seed, and so with the same "
-        "users; in brackets how many.",
+        "users; in brackets how many. The others have had as many transitions or more.",
         ("task", "k", "n", *(f"`{label}`" for label in labels)),
         rows,
     )
@@ -128,16 +140,6 @@ def improvement_table(collection: Collection) -> Table | None:
     )
 
 
-def paired(cell: Cell, other: Cell, measure: str) -> list[float]:
-    """How much more one cell has than another of a measure, seed by seed of those in both.
-
-    Nothing where the measure of one is not known.
-    """
-    theirs = dict(zip(other.seeds, getattr(other, measure), strict=False))
-    ours = zip(cell.seeds, getattr(cell, measure), strict=False)
-    return [value - theirs[seed] for seed, value in ours if seed in theirs]
-
-
 def plus_minus(mean: float, stderr: float | None) -> str:
     """``1.23 ± 0.45``; the mean alone where there was one seed."""
     return number(mean) if stderr is None else f"{number(mean)} ± {number(stderr)}"
@@ -163,6 +165,7 @@ def _welfare_row(cell: Cell) -> list[str]:
         str(cell.policies),
         f"{cell.users:,}",
         cell.label,
+        f"{cell.steps / 1e6:g} M" if cell.steps >= 100_000 else f"{cell.steps:,}",
         str(len(cell.seeds)),
         plus_minus(cell.mean, cell.stderr),
         interval(estimate_iqm([cell.welfare])) if has_interval else "–",
@@ -186,7 +189,7 @@ def _percent(cell: Cell | None) -> str:
 
 
 def _ahead(auto: Cell, other: Cell | None) -> str:
-    changes = [] if other is None else paired(auto, other, "percent")
+    changes = [] if other is None else auto.changes_from(other, "percent")
     if not changes:
         return "–"
     mean, stderr = mean_and_error(np.array(changes))

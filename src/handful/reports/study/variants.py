@@ -5,7 +5,7 @@ import numpy as np
 from handful.reports.plots.methods import split_variant
 from handful.reports.statistics import mean_and_error
 from handful.reports.study.collection import Cell, Collection
-from handful.reports.study.tables import Table, paired, percent_of_best, plus_minus
+from handful.reports.study.tables import Table, percent_of_best, plus_minus
 
 
 def variants_table(collection: Collection) -> Table | None:
@@ -42,7 +42,7 @@ def _measured(cell: Cell, as_it_is: Cell | None) -> list[str]:
 
 
 def _difference(cell: Cell, as_it_is: Cell) -> str:
-    changes = paired(cell, as_it_is, "welfare")
+    changes = cell.changes_from(as_it_is, "welfare")
     if not changes:
         return "–"
     mean, stderr = mean_and_error(np.array(changes))

@@ -1,49 +1,68 @@
 """Verdicts on claims.
 
-Differences between means over seeds count from two standard errors of the difference on; below
-that the verdict is "undecided". A mean above a number is above it, as the paper's own statements
-are of means; one that is less than two standard errors below it is undecided.
+Means over seeds are compared by 95 % confidence intervals after Student, as two or three seeds have
+far less to say than their standard error alone suggests. What such an interval does not settle is
+"undecided", and one seed settles nothing.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
 
+from handful.reports.statistics import Estimate, difference_interval, mean_interval
 from handful.reports.study.assignments import Served
 from handful.reports.study.collection import Cell
 
 YES, NO, PARTLY, UNDECIDED = "reproduced", "not reproduced", "partly", "undecided"
 NOT_RUN = "not yet run"
+BY_CONSTRUCTION = "so by construction"
+"""Of what the paper sets instead of measuring."""
 
-ERRORS = 2.0
-"""Standard errors that a difference must have."""
+
+def difference_of(one: Cell, other: Cell) -> Estimate | None:
+    """Of the first cell's welfare less the other's.
+
+    Where seeds draw users, runs are compared seed by seed, if two or more are in both.
+    """
+    changes = np.array(one.changes_from(other, "welfare"))
+    if one.draws_users and other.draws_users and len(changes) > 1:
+        return mean_interval(changes)
+    return difference_interval(one.welfare, other.welfare)
 
 
 def against(cell: Cell, threshold: float) -> str:
     """Whether a mean is above a number."""
-    if cell.mean > threshold:
-        return YES
-    return UNDECIDED if cell.mean + ERRORS * (cell.stderr or 0.0) > threshold else NO
+    return is_above(mean_interval(cell.welfare), threshold)
 
 
 def is_higher(one: Cell, other: Cell) -> str:
-    """Whether one mean is above the other; one seed of either decides nothing."""
-    if one.stderr is None or other.stderr is None:
+    """Whether one mean is above the other."""
+    return is_above(difference_of(one, other), 0.0)
+
+
+def is_alike(one: Cell, other: Cell, margin: float) -> str:
+    """Whether two means differ by no more than a margin."""
+    found = difference_of(one, other)
+    if found is None:
         return UNDECIDED
-    error = ERRORS * float(np.hypot(one.stderr, other.stderr))
-    difference = one.mean - other.mean
-    return YES if difference > error else NO if difference < -error else UNDECIDED
+    if -margin <= found.low and found.high <= margin:
+        return YES
+    return NO if found.low > margin or found.high < -margin else UNDECIDED
 
 
-def is_alike(one: Cell, other: Cell) -> str:
-    """Whether no difference between two means counts; one seed of either decides nothing."""
-    if one.stderr is None or other.stderr is None:
+def is_above(interval: Estimate | None, threshold: float) -> str:
+    """Whether what an interval is of is above a number."""
+    if interval is None:
         return UNDECIDED
-    return YES if is_higher(one, other) == UNDECIDED else NO
+    return YES if interval.low > threshold else NO if interval.high < threshold else UNDECIDED
 
 
-def overall(verdicts: Iterable[str], is_complete: bool = True) -> str:
-    """One verdict of several; what was not run is said, too."""
+def overall(verdicts: Iterable[str], asked: int | None = None) -> str:
+    """One verdict of several.
+
+    Args:
+        asked: how many there would be if everything had been run; how many there are is said then.
+    """
     found = list(verdicts)
     if not found:
         return NOT_RUN
@@ -51,7 +70,9 @@ def overall(verdicts: Iterable[str], is_complete: bool = True) -> str:
         verdict = found[0]
     else:
         verdict = PARTLY if YES in found else UNDECIDED if UNDECIDED in found else NO
-    return verdict if is_complete else f"{verdict}, as far as it was run"
+    if asked in (None, len(found)):
+        return verdict
+    return f"{verdict}, as far as it was run ({len(found)} of {asked})"
 
 
 def explained(one: Served) -> float:
@@ -64,6 +85,12 @@ def explained(one: Served) -> float:
 def largest_share(one: Served) -> float:
     """The largest group's share of all users."""
     return float(np.bincount(one.assignment).max() / len(one.assignment))
+
+
+def slow_outside(one: Served) -> float:
+    """Of the users outside the largest group, the share who want less than most users do."""
+    outside = one.targets[one.assignment != np.bincount(one.assignment).argmax()]
+    return float(np.mean(outside < np.median(one.targets))) if len(outside) else 0.0
 
 
 def fastest_together(one: Served) -> float:

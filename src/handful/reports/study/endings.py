@@ -1,0 +1,56 @@
+"""Welfare as training ended, beside that of the policies that a run hands out.
+
+A run hands out the best policies that it had, chosen on validation episodes. The paper says nothing
+of such a choice, and its authors' code reports the moving average of training when that is over. So
+its claims are held against both.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from handful.reports.plots.methods import PAPER_METHODS
+from handful.reports.statistics import mean_and_error
+from handful.reports.study.collection import Cell, Collection
+from handful.reports.study.tables import Table, plus_minus
+
+
+def as_training_ended(collection: Collection) -> Collection:
+    """The same runs, as far as their curves were kept, with the welfare at the end of each."""
+    cells = (_as_training_ended(collection, cell) for cell in collection.cells)
+    return replace(collection, cells=tuple(cell for cell in cells if cell.seeds))
+
+
+def endings_table(collection: Collection) -> Table | None:
+    """A row a task, budget and method of the paper; None where no curves were kept."""
+    rows = []
+    for cell in collection.cells:
+        ended = _as_training_ended(collection, cell)
+        if cell.label in PAPER_METHODS and ended.seeds:
+            handed_out = cell.of_runs(ended.digests)
+            gains = mean_and_error(np.array(handed_out.changes_from(ended, "welfare")))
+            means = [plus_minus(one.mean, one.stderr) for one in (handed_out, ended)]
+            row = [cell.task, str(cell.policies), f"{cell.users:,}", cell.label]
+            rows.append([*row, str(len(ended.seeds)), *means, plus_minus(*gains)])
+    if not rows:
+        return None
+    return Table(
+        "What choosing the best moment brings",
+        "Welfare of the policies that runs handed out, and the moving average of training when it "
+        "ended: late, with sampled actions, and with users spread over policies as the method "
+        "does. Mean ± standard error over the seeds whose curves were kept.",
+        ("task", "k", "n", "method", "seeds", "handed out", "as training ended", "difference"),
+        rows,
+    )
+
+
+def _as_training_ended(collection: Collection, cell: Cell) -> Cell:
+    ends = {
+        digest: float(rows["welfare"][-1])
+        for digest in cell.digests
+        if len(rows := collection.curves.filter(digest=digest)) > 1
+    }
+    part = cell.of_runs(ends)
+    welfare = np.array([ends[digest] for digest in part.digests])
+    percent = 100 * welfare / part.optima if len(part.percent) else part.percent
+    return replace(part, welfare=welfare, percent=percent)

@@ -1,0 +1,256 @@
+"""How claims are held against runs: what each asks for, in functions that the claims share."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise, product
+
+import numpy as np
+
+from handful.reports.plots.methods import split_variant
+from handful.reports.statistics import difference_interval
+from handful.reports.study.assignments import Served, served_by_target
+from handful.reports.study.collection import BUDGET, Cell, Collection
+from handful.reports.study.tables import plus_minus
+from handful.reports.study.verdicts import (
+    BY_CONSTRUCTION,
+    NO,
+    NOT_RUN,
+    PARTLY,
+    YES,
+    against,
+    explained,
+    is_above,
+    is_alike,
+    is_higher,
+    overall,
+)
+from handful.reports.study.walks import walked_maps
+from handful.reports.words import number, task_title
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What our runs say of a claim: in numbers, and the verdict."""
+
+    numbers: str
+    verdict: str
+
+
+Judge = Callable[[Collection], Finding]
+Measure = Callable[[Served], float]
+
+
+def exceed(task: str, labels: Sequence[str], policies: int, threshold: float) -> Judge:
+    """Whether each method's mean is above a number."""
+
+    def judge(collection: Collection) -> Finding:
+        run = _cells(collection, task, labels, policies)
+        verdicts = [against(cell, threshold) for cell in run]
+        return Finding("; ".join(map(_shown, run)) or "–", overall(verdicts, len(labels)))
+
+    return judge
+
+
+def alike(task: str, labels: Sequence[str], budgets: Sequence[int], margin: float) -> Judge:
+    """Whether any two methods' means differ by no more than a margin, at every budget."""
+
+    def judge(collection: Collection) -> Finding:
+        words, verdicts = [], []
+        for k in budgets:
+            cells = _of_several_seeds(collection, task, labels, k)
+            words += [f"k = {k}: " + "; ".join(map(_shown, cells))] if len(cells) > 1 else []
+            verdicts += [is_alike(*pair, margin) for pair in combinations(cells, 2)]
+        asked = len(budgets) * len(list(combinations(labels, 2)))
+        return Finding(". ".join(words) or "–", overall(verdicts, asked))
+
+    return judge
+
+
+def set_equal(task: str, labels: Sequence[str], policies: int) -> Judge:
+    """What the methods have where the paper sets all of them equal."""
+
+    def judge(collection: Collection) -> Finding:
+        cells = _cells(collection, task, labels, policies)
+        verdict = BY_CONSTRUCTION if cells else NOT_RUN
+        return Finding("; ".join(map(_shown, cells)) or "–", verdict)
+
+    return judge
+
+
+def optimum_is(task: str, policies: int, value: float) -> Judge:
+    """Whether the exact optimum rounds to a number with one decimal."""
+
+    def judge(collection: Collection) -> Finding:
+        for cell in collection.of(task, policies=policies):
+            if cell.optimum is not None and cell.optimum_kind == "exact":
+                verdict = YES if round(cell.optimum, 1) == value else NO
+                return Finding(f"{number(cell.optimum)} (exact)", verdict)
+        return Finding("–", NOT_RUN)
+
+    return judge
+
+
+def divides_the_map(task: str, budgets: Sequence[int]) -> Judge:
+    """Whether each tile is on a walk at every budget, and walks get shorter with it."""
+
+    def judge(collection: Collection) -> Finding:
+        maps = [one for one in walked_maps(collection, task) if one.policies in budgets]
+        if not maps:
+            return Finding("–", NOT_RUN)
+        tiles = len(maps[0].grid.open_tiles)
+        words = "; ".join(
+            f"k = {m.policies}: {len(m.visited)} of {tiles} tiles, {number(m.mean_length)} steps"
+            for m in maps
+        )
+        verdicts = [YES if len(one.visited) == tiles else NO for one in maps]
+        verdicts += [YES if a.mean_length > b.mean_length else NO for a, b in pairwise(maps)]
+        return Finding(words, overall(verdicts, 2 * len(budgets) - 1))
+
+    return judge
+
+
+def flat(task: str, label: str, budgets: Sequence[int], margin: float) -> Judge:
+    """Whether a method's means at all budgets are within so much of each other."""
+
+    def judge(collection: Collection) -> Finding:
+        found = [_of_several_seeds(collection, task, (label,), k) for k in budgets]
+        cells = [cell for cells in found for cell in cells]
+        words = "; ".join(f"k = {c.policies}: {plus_minus(c.mean, c.stderr)}" for c in cells)
+        verdicts = [is_alike(*pair, margin) for pair in combinations(cells, 2)]
+        asked = len(list(combinations(budgets, 2)))
+        return Finding(words or "–", overall(verdicts, asked))
+
+    return judge
+
+
+def serves_all_alike(task: str, label: str) -> Judge:
+    """Whether the one policy for all earns every user the same, in every seed."""
+
+    def judge(collection: Collection) -> Finding:
+        cell = collection.one(task, label, 1)
+        if cell is None:
+            return Finding("–", NOT_RUN)
+        equal = np.isclose(cell.worst, cell.welfare, atol=0.01)
+        words = f"every user earns the same in {equal.sum()} of {len(equal)} seeds"
+        return Finding(words, YES if equal.all() else PARTLY if equal.mean() >= 0.5 else NO)
+
+    return judge
+
+
+def higher(
+    winners: Sequence[str], losers: Sequence[str], tasks: Sequence[str], budgets: Sequence[int]
+) -> Judge:
+    """Whether each of some methods is above each of others, everywhere."""
+    pairs = list(product(winners, losers))
+
+    def judge(collection: Collection) -> Finding:
+        words, verdicts = [], []
+        for task, k in product(tasks, budgets):
+            shown: dict[str, Cell] = {}
+            for names in pairs:
+                cells = _of_several_seeds(collection, task, names, k)
+                if len(cells) == len(names):
+                    verdicts.append(is_higher(*cells))
+                    shown |= dict(zip(names, cells, strict=True))
+            if shown:
+                where = f"k = {k}" if len(tasks) == 1 else f"{task_title(task)}, k = {k}"
+                words.append(f"{where}: " + "; ".join(map(_shown, shown.values())))
+        asked = len(pairs) * len(tasks) * len(budgets)
+        return Finding(". ".join(words) or "–", overall(verdicts, asked))
+
+    return judge
+
+
+def better_than_variants(task: str, method: str, variants: Sequence[str]) -> Judge:
+    """Whether a method as it is ends higher than each of its variants."""
+
+    def judge(collection: Collection) -> Finding:
+        cells = {split_variant(c.label): c for c in collection.variants if c.task == task}
+        as_it_is, verdicts, words = cells.get((method, "")), [], []
+        for variant in variants:
+            other = cells.get((method, variant))
+            if as_it_is is not None and other is not None:
+                verdicts.append(is_higher(as_it_is, other))
+                words.append(f"{variant} {plus_minus(other.mean, other.stderr)}")
+        if as_it_is is not None and words:
+            words.insert(0, f"as it is {plus_minus(as_it_is.mean, as_it_is.stderr)}")
+        return Finding("; ".join(words) or "–", overall(verdicts, len(variants)))
+
+    return judge
+
+
+def groups_within(
+    task: str, labels: Sequence[str], measure: Measure, unit: str, low: float, high: float
+) -> Judge:
+    """Whether a measure of who is served by whom is within limits, run by run, with k = 5."""
+
+    def judge(collection: Collection) -> Finding:
+        measured = _measured(collection, task, labels, measure)
+        verdicts = [
+            YES if low <= value <= high else NO for values in measured.values() for value in values
+        ]
+        is_complete = len(measured) == len(labels)
+        asked = len(verdicts) if is_complete else None
+        verdict = overall(verdicts, asked)
+        return Finding(_listed(measured, unit), verdict)
+
+    return judge
+
+
+def groups_explain_more(
+    labels: Sequence[str], other: str, tasks: Sequence[str], unit: str
+) -> Judge:
+    """Whether methods' groups explain more of the targets' variance than another's, with k = 5."""
+
+    def judge(collection: Collection) -> Finding:
+        words, verdicts = [], []
+        for task in tasks:
+            measured = _measured(collection, task, (*labels, other), explained)
+            if other in measured and len(measured) > 1:
+                where = f"{task_title(task)}: " if len(tasks) > 1 else ""
+                words.append(where + _listed(measured, unit))
+                yardstick = np.array(measured.pop(other))
+                verdicts += [
+                    is_above(difference_interval(np.array(values), yardstick), 0.0)
+                    for values in measured.values()
+                ]
+        return Finding(". ".join(words) or "–", overall(verdicts, len(labels) * len(tasks)))
+
+    return judge
+
+
+def _cells(collection: Collection, task: str, labels: Iterable[str], policies: int) -> list[Cell]:
+    found = (collection.one(task, label, policies) for label in labels)
+    return [cell for cell in found if cell is not None]
+
+
+def _of_several_seeds(
+    collection: Collection, task: str, labels: Iterable[str], policies: int
+) -> list[Cell]:
+    """The methods' cells with two seeds or more: one alone has no error, and decides nothing."""
+    return [c for c in _cells(collection, task, labels, policies) if len(c.seeds) > 1]
+
+
+def _measured(
+    collection: Collection, task: str, labels: Iterable[str], measure: Measure
+) -> dict[str, list[float]]:
+    """By method, the measure of each run with `BUDGET` policies whose users were kept."""
+    found = {
+        cell.label: [measure(one) for one in served_by_target(collection, cell)]
+        for cell in _cells(collection, task, labels, BUDGET)
+    }
+    return {label: values for label, values in found.items() if values}
+
+
+def _listed(measured: dict[str, list[float]], unit: str) -> str:
+    return (
+        "; ".join(
+            f"{label}: {', '.join(map(number, values))} {unit}"
+            for label, values in measured.items()
+        )
+        or "–"
+    )
+
+
+def _shown(cell: Cell) -> str:
+    return f"{cell.label} {plus_minus(cell.mean, cell.stderr)}"
