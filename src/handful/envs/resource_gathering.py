@@ -58,7 +58,7 @@ class ResourceGathering:
         blocked: tiles that cannot be entered.
         time_limit: steps after which an episode is cut.
         observe_time: whether the observation carries the share of the time limit that has passed.
-            The reward depends on it; the paper leaves it out.
+            The reward depends on it; the paper does not say what is observed.
 
     Raises:
         HandfulError: for a grid without tiles, or a start or blocked tile that does not fit it.
