@@ -5,7 +5,7 @@ import pytest
 from handful.reports.study.claims import CLAIMS, MIDDLE, ROBOT_BUDGETS, claims_table
 from handful.reports.study.collection import read_collection
 from handful.reports.study.figures import GRID_TASK, ROBOTS
-from handful.reports.study.verdicts import BY_CONSTRUCTION, NO, NOT_RUN, PARTLY, UNDECIDED, YES
+from handful.reports.study.verdicts import BY_CONSTRUCTION, NO, NOT_RUN, UNDECIDED, YES
 from tests.reports.study.results import curve_rows, run_row, user_rows, write_results
 
 NUMBERS, VERDICT, ENDED = 3, 4, 5
@@ -38,7 +38,7 @@ def grid(welfare, budgets):
 def test_with_one_policy_every_pair_of_methods_is_compared(tmp_path):
     welfare = {"em": [74.0, 74.1], "end-to-end": [74.0, 74.1], "cluster": [80.0, 80.1]}
     write_results(tmp_path / "t", grid(welfare, [1, 25]))
-    assert claim(tmp_path, "With k = 1 ")[VERDICT] == PARTLY
+    assert claim(tmp_path, "With k = 1 ")[VERDICT] == "partly (1 of 3)"
     assert claim(tmp_path, "With k = n ")[VERDICT] == BY_CONSTRUCTION
     assert claim(tmp_path, "The optimum for k = 25")[VERDICT] == YES
 
@@ -53,6 +53,15 @@ def test_thresholds_and_likeness_in_resource_gathering(tmp_path):
     assert claim(tmp_path, "visits every tile")[VERDICT] == NO  # the worst user has 10 less
 
 
+def test_welfare_that_rises_with_the_budget(tmp_path):
+    rows = [row for k in (1, 2, 3, 5, 10, 25) for row in grid({"em": [50 + k, 50.1 + k]}, [k])]
+    rows += [run_row(ROBOTS[0], "em", k, seed, 10.0) for k in (1, 2) for seed in range(2)]
+    write_results(tmp_path / "t", rows)
+    row = claim(tmp_path, "The algorithms scale")
+    assert row[VERDICT] == "partly (5 of 6), as far as it was run (6 of 16)"  # 5 higher, 1 alike
+    assert "Resource gathering, em: 51.05 (1), 52.05 (2), 53.05 (3)" in row[NUMBERS]
+
+
 def test_claims_are_held_against_the_end_of_training_too(tmp_path):
     """End-to-end hands out policies that it had earlier, and has lost them at the end."""
     rows = grid({"em": [91.0, 91.1], "end-to-end": [91.0, 91.1]}, [10])
@@ -63,7 +72,7 @@ def test_claims_are_held_against_the_end_of_training_too(tmp_path):
     ]
     write_results(tmp_path / "t", rows, curves=curves)
     row = claim(tmp_path, "Both exceed 90")
-    assert (row[VERDICT], row[ENDED]) == (YES, PARTLY)
+    assert (row[VERDICT], row[ENDED]) == (YES, "partly (1 of 2)")
     assert claim(tmp_path, "visits every tile")[ENDED] == "–"
 
 
@@ -112,7 +121,8 @@ def lumped(largest):
 
 
 @pytest.mark.parametrize(
-    ("largest", "verdict"), [([60, 70], "reproduced"), ([60, 40], "partly"), ([30, 40], NO)]
+    ("largest", "verdict"),
+    [([60, 70], "reproduced"), ([60, 40], "partly (1 of 2)"), ([30, 40], NO)],
 )
 def test_groups_are_judged_run_by_run(tmp_path, largest, verdict):
     with_groups(tmp_path / "t", {"cluster": [lumped(size) for size in largest]})
@@ -128,7 +138,7 @@ def test_groups_are_held_against_those_of_chance(tmp_path):
     assert row[VERDICT] == UNDECIDED  # of two runs of `random`, one sorts users out by chance
     found["random"] = [mixed] * 2
     with_groups(tmp_path / "other" / "t", found)
-    assert claim(tmp_path / "other", "tend to group")[VERDICT] == PARTLY
+    assert claim(tmp_path / "other", "tend to group")[VERDICT] == "partly (1 of 2)"
 
 
 def test_the_other_robots_groups_are_held_against_clustering(tmp_path):

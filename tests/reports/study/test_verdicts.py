@@ -8,7 +8,6 @@ from handful.reports.study.collection import read_collection
 from handful.reports.study.verdicts import (
     NO,
     NOT_RUN,
-    PARTLY,
     UNDECIDED,
     YES,
     against,
@@ -85,8 +84,8 @@ def test_means_are_alike_within_a_margin(tmp_path):
         ([], NOT_RUN),
         ([YES, YES], YES),
         ([NO], NO),
-        ([YES, NO], PARTLY),
-        ([YES, UNDECIDED], PARTLY),
+        ([YES, NO], "partly (1 of 2)"),
+        ([YES, UNDECIDED, YES], "partly (2 of 3)"),
         ([UNDECIDED, NO], UNDECIDED),
     ],
 )

@@ -78,10 +78,11 @@ class Cell:
         """How much more this one has of a measure, seed by seed of those in both.
 
         Nothing where the measure of one is not known, or a seed has other users in each, as far as
-        their optima tell.
+        their optima tell: those of one budget.
         """
         theirs = dict(zip(other.seeds, getattr(other, measure), strict=False))
-        optima = dict(zip(other.seeds, other.optima, strict=False))
+        of_one_budget = other.optima if other.policies == self.policies else ()
+        optima = dict(zip(other.seeds, of_one_budget, strict=False))
         ours = zip_longest(self.seeds, getattr(self, measure), self.optima, fillvalue=None)
         return [
             value - theirs[seed]

@@ -1,6 +1,6 @@
 """How claims are held against runs: what each asks for, in functions that the claims share."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
 
@@ -15,7 +15,6 @@ from handful.reports.study.verdicts import (
     BY_CONSTRUCTION,
     NO,
     NOT_RUN,
-    PARTLY,
     YES,
     against,
     explained,
@@ -132,7 +131,7 @@ def serves_all_alike(task: str, label: str) -> Judge:
             return Finding("–", NOT_RUN)
         equal = np.isclose(cell.worst, cell.welfare, atol=0.01)
         words = f"every user earns the same in {equal.sum()} of {len(equal)} seeds"
-        return Finding(words, YES if equal.all() else PARTLY if equal.mean() >= 0.5 else NO)
+        return Finding(words, overall(YES if one else NO for one in equal))
 
     return judge
 
@@ -157,6 +156,24 @@ def higher(
                 words.append(f"{where}: " + "; ".join(map(_shown, shown.values())))
         asked = len(pairs) * len(tasks) * len(budgets)
         return Finding(". ".join(words) or "–", overall(verdicts, asked))
+
+    return judge
+
+
+def rises(labels: Sequence[str], budgets: Mapping[str, Sequence[int]]) -> Judge:
+    """Whether methods' means are higher at each budget of a task than at the one before."""
+
+    def judge(collection: Collection) -> Finding:
+        words, verdicts = [], []
+        for (task, ks), label in product(budgets.items(), labels):
+            found = [_of_several_seeds(collection, task, (label,), k) for k in ks]
+            cells = [cell for cells in found for cell in cells]
+            verdicts += [is_higher(more, fewer) for fewer, more in pairwise(cells)]
+            if len(cells) > 1:
+                at = ", ".join(f"{number(cell.mean)} ({cell.policies})" for cell in cells)
+                words.append(f"{task_title(task)}, {label}: {at}")
+        asked = len(labels) * sum(len(ks) - 1 for ks in budgets.values())
+        return Finding("; ".join(words) or "–", overall(verdicts, asked))
 
     return judge
 

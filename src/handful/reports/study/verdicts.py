@@ -58,7 +58,7 @@ def is_above(interval: Estimate | None, threshold: float) -> str:
 
 
 def overall(verdicts: Iterable[str], asked: int | None = None) -> str:
-    """One verdict of several.
+    """One verdict of several; of those that hold in part, how many do.
 
     Args:
         asked: how many there would be if everything had been run; how many there are is said then.
@@ -68,8 +68,10 @@ def overall(verdicts: Iterable[str], asked: int | None = None) -> str:
         return NOT_RUN
     if len(set(found)) == 1:
         verdict = found[0]
+    elif YES in found:
+        verdict = f"{PARTLY} ({found.count(YES)} of {len(found)})"
     else:
-        verdict = PARTLY if YES in found else UNDECIDED if UNDECIDED in found else NO
+        verdict = UNDECIDED if UNDECIDED in found else NO
     if asked in (None, len(found)):
         return verdict
     return f"{verdict}, as far as it was run ({len(found)} of {asked})"
