@@ -85,6 +85,8 @@ class Clustering(AssignmentMethod):
     ) -> Float[Array, ""]:
         """All the way in each of the two stages."""
         starts = self.interventions(num_updates, num_policies)
+        if not starts:  # then to the last digit as other methods
+            return super().progress(update, num_updates, num_policies)
         return place_in_rounds(update, starts, num_updates)[1]
 
 
