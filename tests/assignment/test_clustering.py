@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,6 +46,19 @@ def test_everybody_is_served_by_all_policies_alike_during_pretraining():
 )
 def test_clusters_are_made_when_pretraining_is_over(pretraining, num_updates, expected):
     assert Clustering(pretraining).interventions(num_updates, 2) == (expected,)
+
+
+def test_rates_fall_in_each_of_the_two_stages():
+    def progress(num_policies):
+        method = Clustering(0.4)
+        return [float(method.progress(jnp.array(i), 5, num_policies)) for i in range(5)]
+
+    assert progress(2) == [0.0, 1.0, 0.0, 0.5, 1.0]
+    assert progress(1) == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_policies_of_clusters_have_twice_what_the_universal_one_has():
+    assert Clustering().interventions(732, 5) == (244,)
 
 
 def test_one_policy_needs_no_clusters():

@@ -8,7 +8,7 @@ host's attention before given updates, to start policies anew or from others tha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -188,6 +188,20 @@ class AssignmentMethod(ABC):
         """How far the learner's rates have fallen at an update: from 0 to 1, by default once."""
         del num_policies
         return update / max(num_updates - 1, 1)
+
+
+def place_in_rounds(
+    update: Int[Array, ""], starts: Sequence[int], num_updates: int
+) -> tuple[Int[Array, ""], Float[Array, ""]]:
+    """Which round an update belongs to, and how far in it: 0 at its first, 1 at its last.
+
+    Args:
+        starts: the updates at which rounds begin, ascending; the first round begins at 0.
+    """
+    ends = jnp.array((0, *starts, num_updates))
+    number = jnp.searchsorted(ends, update, side="right") - 1
+    share = (update - ends[number]) / jnp.maximum(ends[number + 1] - ends[number] - 1, 1)
+    return number, share
 
 
 def one_hot_assignment(policy: Int[Array, " N"], num_policies: int) -> Float[Array, "N K"]:

@@ -6,6 +6,7 @@ each group from fresh networks.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +18,10 @@ from handful.assignment.base import (
     Intervention,
     Scene,
     one_hot_assignment,
+    place_in_rounds,
 )
 from handful.errors import HandfulError
-from handful.types import Array, Float, NumpyArray, PRNGKey
+from handful.types import Array, Float, Int, NumpyArray, PRNGKey
 from handful.validation import check_numbers
 
 
@@ -30,13 +32,17 @@ class Clustering(AssignmentMethod):
     Attributes:
         pretraining: the share of the updates that go to the universal policy. Until then every
             policy is trained for everybody, and the first of them is the universal one; the
-            transitions of both stages count against the budget.
+            transitions of both stages count against the budget. By default policies of clusters
+            have twice as many as the universal one.
         num_episodes: of the universal policy, with sampled actions, that users are compared on.
 
-    The state is the assignment [N, K] itself.
+    The learner's rates fall in each of the two stages from the first value to the last, as either
+    is a training of its own. The state is the assignment [N, K] itself.
     """
 
-    pretraining: float = 0.5
+    revision: ClassVar[int] = 1
+
+    pretraining: float = 1 / 3
     num_episodes: int = 20
 
     def __post_init__(self) -> None:
@@ -73,6 +79,15 @@ class Clustering(AssignmentMethod):
         groups = jnp.asarray(kmeans_groups(rewards, num_policies, seed))
         fresh = np.full(num_policies, FRESH)
         return Intervention(one_hot_assignment(groups, num_policies), fresh)
+
+    def progress(
+        self, update: Int[Array, ""], num_updates: int, num_policies: int
+    ) -> Float[Array, ""]:
+        """All the way in each of the two stages."""
+        starts = self.interventions(num_updates, num_policies)
+        if not starts:  # then to the last digit as other methods
+            return super().progress(update, num_updates, num_policies)
+        return place_in_rounds(update, starts, num_updates)[1]
 
 
 def kmeans_groups(rewards: NumpyArray, num_groups: int, seed: int) -> NumpyArray:

@@ -38,6 +38,7 @@ from handful.assignment.base import (
     Intervention,
     Scene,
     one_hot_assignment,
+    place_in_rounds,
 )
 from handful.assignment.choice import choose_policies
 from handful.assignment.em import EMState, ExpectationMaximization, best_of_pool
@@ -196,10 +197,9 @@ class PooledEM(AssignmentMethod):
         self, update: Int[Array, ""], num_updates: int, num_policies: int
     ) -> Float[Array, ""]:
         """All the way in each round, then from :attr:`final_progress` to the end."""
-        ends = jnp.array((0, *self.interventions(num_updates, num_policies), num_updates))
-        number = jnp.searchsorted(ends, update, side="right") - 1
-        share = (update - ends[number]) / jnp.maximum(ends[number + 1] - ends[number] - 1, 1)
-        is_final = (number == len(ends) - 2) & (number > 0)
+        starts = self.interventions(num_updates, num_policies)
+        number, share = place_in_rounds(update, starts, num_updates)
+        is_final = (number == len(starts)) & (number > 0)
         first = jnp.where(is_final, self.final_progress, 0.0)
         return first + (1.0 - first) * share
 
