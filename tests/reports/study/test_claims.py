@@ -161,12 +161,7 @@ def test_the_e_step_is_held_against_its_variants(tmp_path):
     assert row[NUMBERS].startswith("as it is 30.05 ± 0.05; e-step-every-5 20.05")
 
 
-def test_the_table_names_its_columns():
-    table = claims_table(_nothing())
-    assert len(table.header) == len(table.rows[0]) == ENDED + 1
-
-
-def _nothing():
-    from handful.reports.study.collection import collect
-
-    return collect({}, {})
+def test_groups_of_one_method_of_two_are_said_to_be_half(tmp_path):
+    with_groups(tmp_path / "t", {"em": [[i // 20 for i in range(100)]] * 2})
+    verdict = claim(tmp_path, "relatively balanced")[VERDICT]
+    assert verdict == f"{YES}, as far as it was run (2 of 4)"

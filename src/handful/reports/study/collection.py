@@ -171,12 +171,17 @@ class Collection:
 
     def curves_of(self, cell: Cell) -> Iterator[tuple[NumpyArray, NumpyArray, NumpyArray]]:
         """Transitions, seconds and welfare [U] of each run whose curve was kept."""
-        for digest in cell.digests:
-            rows = self.curves.filter(digest=digest)
-            if len(rows) > 1:
-                columns = ("transitions", "seconds", "welfare")
-                one, two, three = (rows[name].to_numpy().astype(float) for name in columns)
-                yield one, two, three
+        found = (self.curve_of(digest) for digest in cell.digests)
+        yield from (curve for curve in found if curve is not None)
+
+    def curve_of(self, digest: str) -> tuple[NumpyArray, NumpyArray, NumpyArray] | None:
+        """The same of one run; None if its curve was not kept."""
+        rows = self.curves.filter(digest=digest)
+        if len(rows) < 2:
+            return None
+        columns = ("transitions", "seconds", "welfare")
+        one, two, three = (rows[name].to_numpy().astype(float) for name in columns)
+        return one, two, three
 
     def users_of(self, cell: Cell) -> "Iterator[pl.DataFrame]":
         """A table of users for each run whose users were kept."""

@@ -45,11 +45,8 @@ def endings_table(collection: Collection) -> Table | None:
 
 
 def _as_training_ended(collection: Collection, cell: Cell) -> Cell:
-    ends = {
-        digest: float(rows["welfare"][-1])
-        for digest in cell.digests
-        if len(rows := collection.curves.filter(digest=digest)) > 1
-    }
+    curves = {digest: collection.curve_of(digest) for digest in cell.digests}
+    ends = {digest: curve[2][-1] for digest, curve in curves.items() if curve is not None}
     part = cell.of_runs(ends)
     welfare = np.array([ends[digest] for digest in part.digests])
     percent = 100 * welfare / part.optima if len(part.percent) else part.percent

@@ -206,10 +206,8 @@ def groups_within(
         verdicts = [
             YES if low <= value <= high else NO for values in measured.values() for value in values
         ]
-        is_complete = len(measured) == len(labels)
-        asked = len(verdicts) if is_complete else None
-        verdict = overall(verdicts, asked)
-        return Finding(_listed(measured, unit), verdict)
+        asked = len(labels) * max(map(len, measured.values()), default=0)  # as many runs of each
+        return Finding(_listed(measured, unit), overall(verdicts, asked))
 
     return judge
 
