@@ -2,9 +2,10 @@
 
 A sweep keeps every core busy with runs of their own, so what counts is the work that a core does
 for a seed: CPU seconds of an update and a seed, which other programs on the machine hardly change.
-The programs take turns, and each number is the median over the turns.
+On a GPU it is the seconds on the wall, and the core only starts what the GPU does. The programs
+take turns, and each number is the median over the turns.
 
-    python benchmarks/bench_seeds.py [--rounds 3] [--json]
+    python benchmarks/bench_seeds.py [--cases paper:1 paper:25] [--seeds 1 10] [--rounds 3] [--json]
 """
 
 import json
@@ -25,13 +26,13 @@ from handful.training.state import init_state  # noqa: E402
 from handful.training.step import Setting, train_step  # noqa: E402
 
 TASK = "resource-gathering"
-CASES = [("paper", 1), ("paper", 2), ("paper", 5), ("fast", 1), ("fast", 5)]
-SEEDS = (1, 2, 4)
-CPU_SECONDS_A_TURN = 2.0
+CASES = ["paper:1", "paper:2", "paper:5", "fast:1", "fast:5"]
+SEEDS = [1, 2, 4]
+SECONDS_A_TURN = 2.0
 
 
 def turn(preset: str, num_policies: int, num_seeds: int):
-    """A function that trains for a while; CPU seconds of an update and a seed."""
+    """A function that trains for a while; seconds of an update and a seed."""
     problem = make(TASK)
     configs = [
         TrainConfig(num_policies=num_policies, seed=seed, ppo=PRESETS[preset])
@@ -49,31 +50,45 @@ def turn(preset: str, num_policies: int, num_seeds: int):
 
     def measure() -> float:
         nonlocal state
-        updates, start = 0, time.process_time()
-        while time.process_time() - start < CPU_SECONDS_A_TURN:
+        clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
+        updates, start = 0, clock()
+        while clock() - start < SECONDS_A_TURN:
             state, metrics = step(state)
             jax.device_get(metrics)
             updates += 1
-        return (time.process_time() - start) / (updates * num_seeds)
+        return (clock() - start) / (updates * num_seeds)
 
     return measure
 
 
 def main() -> None:
-    arguments = parser(__doc__, rounds=3).parse_args()
+    command = parser(__doc__, rounds=3)
+    command.add_argument("--cases", nargs="+", default=CASES, metavar="PRESET:K")
+    command.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="1 must be one")
+    arguments = command.parse_args()
+    device = jax.devices()[0].device_kind
     results = []
-    for preset, num_policies in CASES:
-        turns = {seeds: turn(preset, num_policies, seeds) for seeds in SEEDS}
+    for case in arguments.cases:
+        preset, num_policies = case.split(":")
+        turns = {seeds: turn(preset, int(num_policies), seeds) for seeds in arguments.seeds}
         seconds = take_turns(turns, arguments.rounds)
         median = {seeds: statistics.median(values) for seeds, values in seconds.items()}
-        results.append({"preset": preset, "policies": num_policies, "seconds": median})
+        results.append(
+            {
+                "preset": preset,
+                "policies": int(num_policies),
+                "seconds": median,
+                "device": device,
+            }
+        )
         if not arguments.json:
             cells = ", ".join(
-                f"{seeds} vmapped {1000 * value:.0f} ms ({median[1] / value:.2f} x)"
-                for seeds, value in list(median.items())[1:]
+                f"{seeds} vmapped {1000 * value:.1f} ms ({median[1] / value:.2f} x)"
+                for seeds, value in median.items()
+                if seeds != 1
             )
             print(
-                f"{preset:5} k = {num_policies}: alone {1000 * median[1]:.0f} ms of CPU "
+                f"{device}, {preset:5} k = {num_policies}: alone {1000 * median[1]:.1f} ms "
                 f"an update and seed; {cells}",
                 flush=True,
             )

@@ -63,9 +63,10 @@ def die_at_first(request, is_stopped):
     return Outcome(request, seconds=1.0)
 
 
-def tell_threads(request, is_stopped):
-    """Stands in for training: how many threads numerical libraries would have here."""
-    return Outcome(request, seconds=float(os.environ["OMP_NUM_THREADS"]))
+def tell_shares(request, is_stopped):
+    """Stands in for training: threads of numerical libraries, and whether JAX takes a GPU whole."""
+    names = ("OMP_NUM_THREADS", "XLA_PYTHON_CLIENT_PREALLOCATE")
+    return Outcome(request, error=" ".join(os.environ[name] for name in names))
 
 
 def is_alive(pid):

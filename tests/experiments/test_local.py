@@ -7,7 +7,7 @@ import pytest
 from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.experiments.local import MAX_DEATHS, run_all
-from tests.experiments.helpers import Log, die_at_first, die_of_seed_0, request_of, tell_threads
+from tests.experiments.helpers import Log, die_at_first, die_of_seed_0, request_of, tell_shares
 
 
 def test_a_run_that_kills_its_process_stops_none_of_the_others(tmp_path):
@@ -31,15 +31,18 @@ def test_a_run_goes_on_in_another_process(tmp_path):
     assert log.events.count(("started", 0)) == log.events.count(("started", 1)) == 2
 
 
-def test_libraries_have_no_more_threads_than_a_process_has_cores(tmp_path, monkeypatch):
+def test_processes_leave_room_for_each_other(tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
     requests = [request_of(tmp_path)]
-    (outcome,) = run_all(requests, usable_cores(), Log(), {}, tell_threads)
-    assert outcome.seconds == 1.0
+    (outcome,) = run_all(requests, usable_cores(), Log(), {}, tell_shares)
+    assert outcome.error == "1 false"
     assert "OMP_NUM_THREADS" not in os.environ
+    assert "XLA_PYTHON_CLIENT_PREALLOCATE" not in os.environ
     monkeypatch.setenv("OMP_NUM_THREADS", "3")  # the caller's word stands
-    (outcome,) = run_all(requests, usable_cores(), Log(), {}, tell_threads)
-    assert outcome.seconds == 3.0
+    (outcome,) = run_all(requests, usable_cores(), Log(), {}, tell_shares)
+    assert outcome.error == "3 false"
+    assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
 @pytest.mark.parametrize("config", [None, "", "{}", '{"format": 1}'])

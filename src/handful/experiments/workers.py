@@ -24,6 +24,7 @@ Execute = Callable[[RunRequest, Callable[[], bool]], Outcome]
 """From a run, and what tells whether to stop, to how it ended."""
 
 THREADS = "OMP_NUM_THREADS"
+PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
 
 _stopping = threading.Event()
 """In a worker process: whether it was asked to stop."""
@@ -116,7 +117,7 @@ class Crew:
     def _hire(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._cores, self._execute))
-        with _limit_threads(self._cores):
+        with _sharing_the_machine(self._cores):
             process.start()
         theirs.close()  # so that its death can be heard
         self._workers.append(_Worker(process, ours))
@@ -124,20 +125,22 @@ class Crew:
 
 
 @contextmanager
-def _limit_threads(cores: int) -> Iterator[None]:
-    """Processes started here have no more threads than cores, unless the caller has said how many.
+def _sharing_the_machine(cores: int) -> Iterator[None]:
+    """Processes started here leave room for each other, unless the caller has said otherwise.
 
-    Numerical libraries read this once, while they are imported, which in a new process is before
-    any line of ours. The processes themselves fill the machine.
+    They have no more threads than cores: together they fill the machine. And they take a GPU's
+    memory as they need it: JAX takes three quarters of it at once, and the second process would
+    find none. Both are read once, while libraries are imported, which in a new process is before
+    any line of ours.
     """
-    if THREADS in os.environ:
-        yield
-        return
-    os.environ[THREADS] = str(cores)
+    ours = {THREADS: str(cores), PREALLOCATE: "false"}
+    added = {name: value for name, value in ours.items() if name not in os.environ}
+    os.environ.update(added)
     try:
         yield
     finally:
-        del os.environ[THREADS]
+        for name in added:
+            del os.environ[name]
 
 
 def _cause(exit_code: int | None) -> str:
