@@ -9,9 +9,9 @@ from handful.cli.figures import PAGES as PAGES_WITH_TABLES
 from handful.reports.study.blocks import filled
 from handful.reports.study.board import leaderboard_page, our_rows
 from handful.reports.study.claims import CLAIMS
-from handful.reports.study.collection import read_collection
 from handful.reports.study.figure import stored_identifier
 from handful.reports.study.figures import collected_figures
+from handful.reports.study.reading import read_collection
 from handful.results.folder import read_studies
 from handful.results.leaderboard import OURS, read_leaderboard
 

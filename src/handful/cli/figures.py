@@ -36,8 +36,8 @@ class Figures:
     def run(self) -> None:
         """Read and check everything, then draw and write."""
         from handful.reports.study.blocks import filled_page, has_blocks
-        from handful.reports.study.collection import read_collection
         from handful.reports.study.figures import collected_figures, write_figures
+        from handful.reports.study.reading import read_collection
         from handful.runs import write_text
 
         out = self.out or self.results / "figures"

@@ -4,7 +4,7 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.reports.study.blocks import filled, filled_page, has_blocks
-from handful.reports.study.collection import read_collection
+from handful.reports.study.reading import read_collection
 from tests.reports.study.results import run_row, write_results
 
 

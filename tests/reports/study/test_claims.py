@@ -3,8 +3,8 @@
 import pytest
 
 from handful.reports.study.claims import CLAIMS, MIDDLE, ROBOT_BUDGETS, claims_table
-from handful.reports.study.collection import read_collection
 from handful.reports.study.figures import GRID_TASK, ROBOTS
+from handful.reports.study.reading import read_collection
 from handful.reports.study.verdicts import BY_CONSTRUCTION, NO, NOT_RUN, UNDECIDED, YES
 from tests.reports.study.results import curve_rows, run_row, user_rows, write_results
 

@@ -5,8 +5,8 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.reports.study.budgets import welfare_figure
-from handful.reports.study.collection import read_collection
 from handful.reports.study.labels import STUDIES_FILE
+from handful.reports.study.reading import read_collection
 from tests.reports.study.results import (
     GRID,
     curve_rows,

@@ -14,7 +14,6 @@ from handful.palette import policy_colour
 from handful.reports.plots.methods import method_look
 from handful.reports.plots.speeds import draw_target_histogram
 from handful.reports.study.assignments import assignments_figure
-from handful.reports.study.collection import collect, read_collection
 from handful.reports.study.figure import stored_identifier
 from handful.reports.study.figures import (
     collected_figures,
@@ -22,6 +21,7 @@ from handful.reports.study.figures import (
     paper_figures,
     write_figures,
 )
+from handful.reports.study.reading import collect, read_collection
 from handful.results.folder import read_studies
 from tests.reports.study.results import run_row, small_study, user_rows, write_results
 

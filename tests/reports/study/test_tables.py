@@ -2,7 +2,7 @@
 
 import pytest
 
-from handful.reports.study.collection import read_collection
+from handful.reports.study.reading import read_collection
 from handful.reports.study.tables import (
     ahead_table,
     improvement_table,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from handful.reports.study.collection import read_collection
 from handful.reports.study.labels import STUDIES_FILE
+from handful.reports.study.reading import read_collection
 from handful.reports.study.tables import improvement_table
 from handful.reports.study.variants import variants_table
 from tests.reports.study.results import run_row, write_results

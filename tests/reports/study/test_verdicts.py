@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handful.reports.study.assignments import Served
-from handful.reports.study.collection import read_collection
+from handful.reports.study.reading import read_collection
 from handful.reports.study.verdicts import (
     NO,
     NOT_RUN,

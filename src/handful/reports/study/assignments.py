@@ -1,22 +1,20 @@
-"""The paper's figures 4 and 5 (who is served by whom, by target velocity), and welfare's spread."""
+"""The paper's figures 4 and 5: who is served by whom, by target velocity."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from handful.reports.plots.methods import method_look
 from handful.reports.plots.speeds import draw_target_histogram
 from handful.reports.plots.style import PAPER_COLUMN
-from handful.reports.study.collection import BUDGET, Cell, Collection
+from handful.reports.study.cell import Cell
+from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
-from handful.reports.study.panels import lay_out, legend_of
-from handful.reports.words import number, seed_list, task_title
+from handful.reports.study.paper import BUDGET
+from handful.reports.words import task_title
 from handful.types import NumpyArray
-
-_QUANTILES = np.linspace(0, 1, 101)
 
 
 class Served(NamedTuple):
@@ -65,7 +63,7 @@ def assignments_figure(
     """
     shown: dict[tuple[str, str], Served] = {}
     for task in tasks:
-        runs = [served_by_target(collection, c) for c in collection.of(task, policies=BUDGET)]
+        runs = [served_by_target(collection, c) for c in collection.best(task, policies=BUDGET)]
         shown |= {(one.label, task): one for one in _of_common_seed([r for r in runs if r])}
     if not shown:
         return None
@@ -109,52 +107,6 @@ def with_targets(collection: Collection) -> list[str]:
     ]
 
 
-def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure | None:
-    """Users from worst to best served, a line a method, a panel a task; None without data."""
-    panels: dict[str, dict[str, NumpyArray]] = {}
-    budgets: dict[str, int] = {}
-    missing: list[str] = []
-    unlike: list[str] = []
-    for task in tasks:
-        found = {cell: _quantiles(collection, cell) for cell in collection.of(task)}
-        kept = {cell: lines for cell, lines in found.items() if lines is not None}
-        if kept:
-            budgets[task] = _common_budget(kept)
-            shown = [cell for cell in kept if cell.policies == budgets[task]]
-            panels[task] = {cell.label: kept[cell] for cell in shown}
-            unlike += _with_seeds_of_their_own(collection, shown)
-        missing += collection.sentences_of_lacking(task, "users", budgets.get(task))
-    if not panels:
-        return None
-    worst = "; ".join(
-        f"{task_title(task)}, {label}: worst {number(line[0])}, median {number(line[50])}"
-        for task, lines in panels.items()
-        for label, line in lines.items()
-    )
-    return StudyFigure(
-        "spread",
-        "The spread of users' welfare",
-        "Returns of users from the worst to the best served, averaged over seeds rank by rank; "
-        + "; ".join(f"{task_title(task)} with k = {k}" for task, k in budgets.items())
-        + "."
-        + (f" Not all are of the same seeds, and so users: {'; '.join(unlike)}." if unlike else ""),
-        f"Lines that rise from the worst served user's return to the best's. {worst}.",
-        {task: {n: line.tolist() for n, line in lines.items()} for task, lines in panels.items()},
-        lambda: _spread(panels),
-        missing,
-    )
-
-
-def _with_seeds_of_their_own(collection: Collection, cells: Sequence[Cell]) -> list[str]:
-    """Of which seeds each of a task's methods is shown, where these draw users and differ."""
-    seeds = {cell.label: collection.kept_seeds(cell, "users") for cell in cells}
-    is_alike = all(shown == next(iter(seeds.values())) for shown in seeds.values())
-    if is_alike or not any(cell.draws_users for cell in cells):
-        return []
-    title = task_title(cells[0].task)
-    return [f"{title}, {label}: {seed_list(shown)}" for label, shown in seeds.items()]
-
-
 def _of_common_seed(methods: Sequence[Sequence[Served]]) -> list[Served]:
     """A run of each method: of the seed that most of them have, else the method's lowest."""
     seeds = [run.seed for runs in methods for run in runs]
@@ -165,18 +117,6 @@ def _of_common_seed(methods: Sequence[Sequence[Served]]) -> list[Served]:
 def _sizes(one: Served) -> str:
     sizes = np.bincount(one.assignment, minlength=one.policies)
     return ", ".join(str(size) for size in sorted(sizes, reverse=True))
-
-
-def _quantiles(collection: Collection, cell: Cell) -> NumpyArray | None:
-    """[101] the mean over runs of the quantiles of the users' returns."""
-    runs = [np.quantile(users["return"], _QUANTILES) for users in collection.users_of(cell)]
-    return np.mean(runs, axis=0) if runs else None
-
-
-def _common_budget(cells: Iterable[Cell]) -> int:
-    """The budget with the most methods; of equals the one nearest to `BUDGET`."""
-    budgets = [cell.policies for cell in cells]
-    return max(set(budgets), key=lambda k: (budgets.count(k), -abs(k - BUDGET), k))
 
 
 def _histograms(
@@ -208,21 +148,4 @@ def _histograms(
         axes[lowest, j].tick_params(labelbottom=True)  # where nothing is shown below it too
     figure.supxlabel("target velocity (m/s)", fontsize=7)
     figure.supylabel("users", fontsize=7)
-    return figure
-
-
-def _spread(panels: Mapping[str, Mapping[str, NumpyArray]]) -> Figure:
-    figure, axes = lay_out(len(panels), 2.1 if len(panels) == 1 else 1.35)
-    for axis, (task, lines) in zip(axes, panels.items(), strict=True):
-        for label, line in lines.items():
-            look = method_look(label)
-            dashes = (0, look.dashes)
-            axis.plot(
-                100 * _QUANTILES, line, color=look.colour, linestyle=dashes, lw=1.2, label=label
-            )
-        axis.set_title(task_title(task))
-        axis.set_xlim(0, 100)
-    figure.supxlabel("% of users, from the worst served", fontsize=7)
-    figure.supylabel("return", fontsize=7)
-    legend_of(figure, axes, columns=3)
     return figure

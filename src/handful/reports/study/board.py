@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from handful.reports.statistics import mean_and_error
-from handful.reports.study.collection import Cell, collect
+from handful.reports.study.cell import Cell
+from handful.reports.study.reading import collect
 from handful.reports.study.tables import Table, plus_minus
 from handful.reports.words import count, number
 from handful.results.choices import Choices, changed, choices_of, method_of

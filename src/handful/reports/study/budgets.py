@@ -14,7 +14,8 @@ from handful.reports.plots.budget import (
     starts_at_zero,
 )
 from handful.reports.statistics import mean_and_error
-from handful.reports.study.collection import BUDGET, Cell, Collection
+from handful.reports.study.cell import Cell
+from handful.reports.study.collection import Collection, budget_of_most
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.panels import lay_out, legend_of
 from handful.reports.words import count, number, seed_list, task_title
@@ -95,19 +96,12 @@ def _of_other_users(collection: Collection, task: str) -> list[str]:
     ]
 
 
-def best_cells(collection: Collection, task: str) -> list[Cell]:
-    """One cell a method and budget: the one with the most seeds."""
-    keys = dict.fromkeys((cell.label, cell.policies) for cell in collection.of(task))
-    found = [collection.one(task, label, k) for label, k in keys]
-    return [cell for cell in found if cell is not None]
-
-
 def comparable_cells(collection: Collection, task: str) -> list[Cell]:
     """The best cells; of seeds that all of them have, where seeds have users of their own.
 
     One with a single seed, beside others with more, is not waited for: it is left out.
     """
-    cells = best_cells(collection, task)
+    cells = collection.best(task)
     if not any(cell.draws_users for cell in cells):
         return cells
     cells = [cell for cell in cells if len(cell.seeds) > 1]
@@ -122,7 +116,7 @@ def _of_other_seeds(collection: Collection, task: str) -> list[str]:
         return [f"{task_title(task)}: no seed, and so no users, that all methods have."]
     shown = {(c.label, c.policies): c.seeds for c in cells}
     left_out: dict[str, set[int]] = {}
-    for cell in best_cells(collection, task):
+    for cell in collection.best(task):
         others = set(cell.seeds) - set(shown.get((cell.label, cell.policies), ()))
         left_out.setdefault(cell.label, set()).update(others)
     return [
@@ -145,7 +139,7 @@ def _welfare_panel(collection: Collection, task: str) -> Panel:
 
 def _percent_panel(collection: Collection, task: str) -> Panel:
     rows = []
-    for cell in best_cells(collection, task):
+    for cell in collection.best(task):
         if len(cell.percent):
             mean, stderr = mean_and_error(cell.percent)
             rows.append(WelfareRow(cell.label, cell.policies, mean, stderr or 0.0))
@@ -192,10 +186,7 @@ def _label(axis: Axes, panel: Panel, is_alone: bool) -> None:
 def _alt(what: str, panels: Sequence[Panel]) -> str:
     parts = []
     for panel in panels:
-        most = max(
-            {row.num_policies for row in panel.rows},
-            key=lambda k: (sum(row.num_policies == k for row in panel.rows), -abs(k - BUDGET)),
-        )
+        most = budget_of_most(row.num_policies for row in panel.rows)
         means = ", ".join(
             f"{row.method} {number(row.welfare)}" for row in panel.rows if row.num_policies == most
         )

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from handful.reports.study.collection import Collection
 from handful.reports.study.endings import as_training_ended
-from handful.reports.study.figures import GRID_TASK, ROBOTS
 from handful.reports.study.judges import (
     Judge,
     alike,
@@ -20,20 +19,14 @@ from handful.reports.study.judges import (
     serves_all_alike,
     set_equal,
 )
+from handful.reports.study.paper import CHEETAH, GRID_TASK, MIDDLE, ROBOT_BUDGETS, ROBOTS, WALKED
 from handful.reports.study.tables import Table
 from handful.reports.study.verdicts import fastest_together, largest_share, slow_outside
 
 OURS = ("em", "end-to-end")
-MIDDLE = (2, 3, 5, 10)
-"""Budgets between one policy and one for each of the 25 users, as we ran them."""
-
-ROBOT_BUDGETS = (2, 5, 10, 50)
-"""Those of the paper's robots at which there is something to assign."""
 
 SIMILAR, FLAT = 1.0, 5.0
 """Points of welfare within which means count as similar, and as largely unchanged."""
-
-CHEETAH = ROBOTS[0]
 
 
 @dataclass(frozen=True)
@@ -140,7 +133,7 @@ CLAIMS = (
         "4.1",
         "The policies divide the map: each tile is visited, and walks get shorter (figure 1).",
         "all tiles are, and the mean length falls with k = 1, 2, 3, 5 (EM, one seed)",
-        divides_the_map(GRID_TASK, (1, 2, 3, 5)),
+        divides_the_map(GRID_TASK, WALKED),
     ),
     Claim(
         "4.1",

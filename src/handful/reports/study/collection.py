@@ -1,118 +1,18 @@
 """The runs of several studies together, as the figures and the claims look at them."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import zip_longest
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from handful.errors import HandfulError
-from handful.reports.plots.methods import method_rank, split_variant
-from handful.reports.statistics import mean_and_error
-from handful.reports.study.labels import STUDIES_FILE, Suffixes, labelled_runs, read_suffixes
+from handful.reports.plots.methods import method_rank
+from handful.reports.study.cell import Cell, most_complete
+from handful.reports.study.paper import BUDGET
 from handful.reports.words import seed_list, task_title
-from handful.results.folder import COLUMNS, StudyResults, read_studies, schema, weakest_kind
-from handful.results.frames import import_polars
 from handful.types import NumpyArray
 
 if TYPE_CHECKING:
     import polars as pl
-
-BUDGET = 5
-"""The paper's, at which figures that show one budget show methods if they can."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """The runs of one method on one task with one budget: they differ in their seeds only.
-
-    Attributes:
-        task, label: the method's label is its name, and what its study's settings are called.
-        policies, users, steps: budget k, n, transitions per policy that were asked for.
-        seeds: [R] of the runs.
-        welfare: [R].
-        percent: [R] of the optimum or of the bound; empty where neither is known of every run.
-        optima: [R] the best possible for each run's users; empty where it is not known.
-        optimum_kind: "exact" or "upper bound", or None.
-        digests: [R] of the runs.
-        worst: [R] the lowest return of a user.
-    """
-
-    task: str
-    label: str
-    policies: int
-    users: int
-    steps: int
-    seeds: tuple[int, ...]
-    welfare: NumpyArray
-    percent: NumpyArray
-    optima: NumpyArray
-    optimum_kind: str | None
-    digests: tuple[str, ...]
-    worst: NumpyArray
-
-    @property
-    def mean(self) -> float:
-        """Of welfare over seeds."""
-        return mean_and_error(self.welfare)[0]
-
-    @property
-    def stderr(self) -> float | None:
-        """Of that mean; None for one seed."""
-        return mean_and_error(self.welfare)[1]
-
-    @property
-    def optimum(self) -> float | None:
-        """The best possible, mean over the seeds; None where it is not known."""
-        return float(self.optima.mean()) if len(self.optima) else None
-
-    @property
-    def draws_users(self) -> bool:
-        """Whether each seed has users of its own, as far as their optima tell."""
-        return len(self.optima) > 0 and bool(np.ptp(self.optima) > 0)
-
-    def changes_from(self, other: "Cell", measure: str) -> list[float]:
-        """How much more this one has of a measure, seed by seed of those in both.
-
-        Nothing where the measure of one is not known, or a seed has other users in each, as far as
-        their optima tell: those of one budget.
-        """
-        theirs = dict(zip(other.seeds, getattr(other, measure), strict=False))
-        of_one_budget = other.optima if other.policies == self.policies else ()
-        optima = dict(zip(other.seeds, of_one_budget, strict=False))
-        ours = zip_longest(self.seeds, getattr(self, measure), self.optima, fillvalue=None)
-        return [
-            value - theirs[seed]
-            for seed, value, optimum in ours
-            if value is not None
-            and seed in theirs
-            and (optimum is None or np.isclose(optimum, optima.get(seed, optimum)))
-        ]
-
-    def of_seeds(self, seeds: Container[int]) -> "Cell":
-        """The same of some of the seeds only."""
-        return self._part([i for i, seed in enumerate(self.seeds) if seed in seeds])
-
-    def of_runs(self, digests: Container[str]) -> "Cell":
-        """The same of some of the runs only."""
-        return self._part([i for i, digest in enumerate(self.digests) if digest in digests])
-
-    def _part(self, index: Sequence[int]) -> "Cell":
-        def chosen(values: NumpyArray) -> NumpyArray:
-            return values[index] if len(values) else values
-
-        return replace(
-            self,
-            seeds=tuple(self.seeds[i] for i in index),
-            digests=tuple(self.digests[i] for i in index),
-            welfare=chosen(self.welfare),
-            percent=chosen(self.percent),
-            optima=chosen(self.optima),
-            worst=chosen(self.worst),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +62,12 @@ class Collection:
         users = self.usual_users(task)
         return most_complete(c for c in self.of(task, label, policies) if c.users == users)
 
+    def best(self, task: str, label: str | None = None, policies: int | None = None) -> list[Cell]:
+        """:meth:`one` of each method and budget: a figure has one point or line for it."""
+        keys = dict.fromkeys((cell.label, cell.policies) for cell in self.of(task, label, policies))
+        found = [self.one(task, *key) for key in keys]
+        return [cell for cell in found if cell is not None]
+
     def usual_users(self, task: str) -> int | None:
         """How many users most of a task's runs have; None of a task without runs."""
         runs = Counter[int]()
@@ -198,7 +104,7 @@ class Collection:
 
     def sentences_of_lacking(self, task: str, kind: str, policies: int | None) -> list[str]:
         """Of which runs of a task, with one budget or any, no users (or no curves) were kept."""
-        kept = {cell: self.kept_seeds(cell, kind) for cell in self.of(task, policies=policies)}
+        kept = {cell: self.kept_seeds(cell, kind) for cell in self.best(task, policies=policies)}
         if not any(kept.values()):
             return [f"{task_title(task)}: no {kind} were kept."]
         lacking = {cell: set(cell.seeds) - set(seeds) for cell, seeds in kept.items()}
@@ -215,110 +121,7 @@ class Collection:
         return [walk.select("row", "column").to_numpy().astype(int) for walk in walks]
 
 
-def most_complete(cells: Iterable[Cell]) -> Cell | None:
-    """The one with the most seeds, and then the most transitions a policy, if there is any.
-
-    A single longer run does not stand in for ten.
-    """
-    return max(cells, key=lambda cell: (len(cell.seeds), cell.steps), default=None)
-
-
-def collect(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Collection:
-    """Put studies together; a run that is in two of them counts for the first.
-
-    Args:
-        studies: by name.
-        suffixes: nothing follows the methods' names of a study that is not in it.
-    """
-    return Collection(
-        _cells(studies, suffixes),
-        environments=_environments(studies.values()),
-        variants=_cells(_with_variants(studies), {}),
-        **{kind: _kept(studies.values(), kind) for kind in COLUMNS},
-    )
-
-
-def read_collection(root: Path) -> Collection:
-    """Every study in a folder of results and the folders in it, or those that its list names.
-
-    Raises:
-        HandfulError: if there is no table of runs, or one is damaged.
-    """
-    studies, suffixes = read_studies(root), read_suffixes(root / STUDIES_FILE)
-    if not studies:
-        raise HandfulError(
-            f"There is no table of runs in '{root}' nor in a folder in it: check the path; "
-            f"'handful sweep' writes one."
-        )
-    listed = {name: studies[name] for name in suffixes or studies if name in studies}
-    if not listed:
-        raise HandfulError(
-            f"'{root / STUDIES_FILE}' lists none of the studies beside it: they are "
-            f"{', '.join(studies)}."
-        )
-    # Variants of one method are compared with each other, not with the studies of all methods.
-    return replace(collect(listed, suffixes), variants=_cells(_with_variants(studies), {}))
-
-
-def _environments(studies: Iterable[StudyResults]) -> dict[str, Mapping[str, Any]]:
-    """What each run's manifest says of its environment: the run's own, or else its task's."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for study in studies:
-        manifest = study.manifest or {"environments": {}, "runs": []}
-        for run in manifest["runs"]:
-            environment = run.get("environment") or manifest["environments"].get(run["task"])
-            if environment:
-                found.setdefault(run["digest"], environment)
-    return found
-
-
-def _kept(studies: Iterable[StudyResults], kind: str) -> "pl.DataFrame":
-    """The users, curves or walks of every run, once: of the first study that kept the run's."""
-    pl = import_polars()
-    table = pl.DataFrame(schema=schema(kind))
-    for study in studies:
-        others = getattr(study, kind).join(table, on="digest", how="anti", maintain_order="left")
-        table = pl.concat([table, others])
-    return table
-
-
-def _with_variants(studies: Mapping[str, StudyResults]) -> dict[str, StudyResults]:
-    return {
-        name: study
-        for name, study in studies.items()
-        if any(split_variant(method)[1] for method in study.runs["method"])
-    }
-
-
-def _cells(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> tuple[Cell, ...]:
-    groups: dict[tuple, list[dict[str, Any]]] = {}
-    for row in labelled_runs(studies, suffixes):
-        key = (row["task"], row["policies"], row["label"], row["users"], row["steps"])
-        groups.setdefault(key, []).append(row)
-    ordered = sorted(groups, key=lambda key: (*key[:2], method_rank(key[2]), *key[3:]))
-    return tuple(_cell(key, groups[key]) for key in ordered)
-
-
-def _cell(key: tuple, rows: list[dict[str, Any]]) -> Cell:
-    rows = sorted(rows, key=lambda row: row["seed"])
-    task, policies, label, users, steps = key
-    return Cell(
-        task=task,
-        label=label,
-        policies=policies,
-        users=users,
-        steps=steps,
-        seeds=tuple(row["seed"] for row in rows),
-        welfare=np.array([row["welfare"] for row in rows], dtype=float),
-        percent=_known(rows, "percent_of_optimum"),
-        optima=_known(rows, "optimum"),
-        optimum_kind=weakest_kind(row["optimum_kind"] for row in rows),
-        digests=tuple(row["digest"] for row in rows),
-        worst=np.array([row["worst_user_return"] for row in rows], dtype=float),
-    )
-
-
-def _known(rows: list[dict[str, Any]], name: str) -> NumpyArray:
-    """[R] a column; empty unless every run has it."""
-    values = [row[name] for row in rows]
-    return np.array([] if None in values else values, dtype=float)
+def budget_of_most(budgets: Iterable[int]) -> int:
+    """The one that is there most often; of equals the one nearest to the paper's."""
+    found = list(budgets)
+    return max(set(found), key=lambda k: (found.count(k), -abs(k - BUDGET), k))

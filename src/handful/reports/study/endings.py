@@ -11,7 +11,8 @@ import numpy as np
 
 from handful.reports.plots.methods import PAPER_METHODS
 from handful.reports.statistics import mean_and_error
-from handful.reports.study.collection import Cell, Collection
+from handful.reports.study.cell import Cell
+from handful.reports.study.collection import Collection
 from handful.reports.study.tables import Table, plus_minus
 
 

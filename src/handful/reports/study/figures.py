@@ -3,23 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from handful.reports.study.assignments import (
-    assignments_figure,
-    spread_figure,
-    with_targets,
-)
+from handful.reports.study.assignments import assignments_figure, with_targets
 from handful.reports.study.budgets import percent_figure, welfare_figure
-from handful.reports.study.collection import BUDGET, Collection
+from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
-from handful.reports.study.training import profiles_figure, training_figure
-from handful.reports.study.walks import BUDGETS as PAPER_BUDGETS
+from handful.reports.study.paper import BUDGET, GRID_TASK, ROBOTS, WALKED
+from handful.reports.study.paper import TASKS as PAPER_TASKS
+from handful.reports.study.profiles import profiles_figure
+from handful.reports.study.spread import spread_figure
+from handful.reports.study.training import training_figure
 from handful.reports.study.walks import walkers, walks_figure
 from handful.reports.words import task_title
 from handful.runs import write_text
 
-GRID_TASK = "resource-gathering"
-ROBOTS = ("half-cheetah", "hopper", "walker2d", "ant")
-PAPER_TASKS = (GRID_TASK, *ROBOTS)
 PAGE = "figures.md"
 
 
@@ -75,7 +71,7 @@ def general_figures(collection: Collection) -> tuple[list[StudyFigure], list[str
     walked = collection.of(GRID_TASK, walkers(collection, GRID_TASK))
     asked = sorted({cell.policies for cell in walked})
     if asked:
-        candidates["walks"] = walks_figure(collection, GRID_TASK, asked[: len(PAPER_BUDGETS)])
+        candidates["walks"] = walks_figure(collection, GRID_TASK, asked[: len(WALKED)])
     return _sorted_out(candidates)
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from handful.reports.plots.methods import split_variant
 from handful.reports.statistics import difference_interval
 from handful.reports.study.assignments import Served, served_by_target
-from handful.reports.study.collection import BUDGET, Cell, Collection
+from handful.reports.study.cell import Cell
+from handful.reports.study.collection import Collection
+from handful.reports.study.paper import BUDGET
 from handful.reports.study.tables import plus_minus
 from handful.reports.study.verdicts import (
     BY_CONSTRUCTION,

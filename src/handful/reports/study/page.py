@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from handful.reports.page import image_source, templates
-from handful.reports.study.collection import Collection, collect
+from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.figures import general_figures
+from handful.reports.study.reading import collect
 from handful.reports.study.tables import Table, improvement_table, welfare_table
 from handful.reports.study.variants import variants_table
 from handful.reports.words import count, number, seed_list

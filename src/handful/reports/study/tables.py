@@ -12,7 +12,8 @@ from handful.reports.statistics import (
     estimate_iqm,
     mean_and_error,
 )
-from handful.reports.study.collection import Cell, Collection, most_complete
+from handful.reports.study.cell import Cell, most_complete
+from handful.reports.study.collection import Collection
 from handful.reports.words import number
 
 
@@ -201,7 +202,7 @@ def _improvement_row(collection: Collection, task: str, first: str, other: str) 
     pairs = []
     for k in sorted({cell.policies for cell in collection.of(task, first)}):
         one, two = collection.one(task, first, k), collection.one(task, other, k)
-        if one and two and one.users == two.users and min(len(one.seeds), len(two.seeds)) > 1:
+        if one and two and min(len(one.seeds), len(two.seeds)) > 1:
             pairs.append((one, two))
     if not pairs:
         return None

@@ -4,7 +4,8 @@ import numpy as np
 
 from handful.reports.plots.methods import split_variant
 from handful.reports.statistics import mean_and_error
-from handful.reports.study.collection import Cell, Collection
+from handful.reports.study.cell import Cell
+from handful.reports.study.collection import Collection
 from handful.reports.study.tables import Table, percent_of_best, plus_minus
 
 

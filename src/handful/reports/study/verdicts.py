@@ -11,7 +11,7 @@ import numpy as np
 
 from handful.reports.statistics import Estimate, difference_interval, mean_interval
 from handful.reports.study.assignments import Served
-from handful.reports.study.collection import Cell
+from handful.reports.study.cell import Cell
 
 YES, NO, PARTLY, UNDECIDED = "reproduced", "not reproduced", "partly", "undecided"
 NOT_RUN = "not yet run"

@@ -15,11 +15,9 @@ from handful.reports.plots.style import PAPER_COLUMN, tint
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walks
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
+from handful.reports.study.paper import WALKED
 from handful.reports.words import count, number
 from handful.types import NumpyArray
-
-BUDGETS = (1, 2, 3, 5)
-"""The paper's."""
 
 METHOD = "em"
 
@@ -72,7 +70,7 @@ def walkers(collection: Collection, task: str) -> str:
 def walked_maps(collection: Collection, task: str, label: str = METHOD) -> list[WalkedMap]:
     """For each budget that fits on a map, the run of the lowest seed whose walks were kept."""
     found = []
-    for cell in collection.of(task, label):
+    for cell in collection.best(task, label):
         for digest, seed, welfare in zip(cell.digests, cell.seeds, cell.welfare, strict=True):
             grid = grid_from(collection.environments.get(digest, {}))
             walks = collection.walks_of(digest)
@@ -86,7 +84,7 @@ def walked_maps(collection: Collection, task: str, label: str = METHOD) -> list[
 
 
 def walks_figure(
-    collection: Collection, task: str, budgets: Sequence[int] = BUDGETS
+    collection: Collection, task: str, budgets: Sequence[int] = WALKED
 ) -> StudyFigure | None:
     """The maps of some budgets; None if no walks were kept."""
     label = walkers(collection, task)
