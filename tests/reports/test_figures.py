@@ -220,9 +220,9 @@ def test_when_a_welfare_was_first_reached():
 def test_the_mean_of_courses_lasts_as_long_as_all_of_them():
     slow = Course(np.array([2.0, 4.0]), np.array([2.0, 6.0]))
     quick = Course(np.array([1.0, 3.0]), np.array([4.0, 8.0]))
-    mean = mean_course([slow, quick], points=4)
-    np.testing.assert_allclose(mean.seconds, [0, 1, 2, 3])
-    np.testing.assert_allclose(mean.welfare, [0, 2, 4, 6])  # nothing is earned before the start
+    mean = mean_course([slow, quick], points=3)
+    np.testing.assert_allclose(mean.seconds, [2, 2.5, 3])  # of before, slow has told nothing
+    np.testing.assert_allclose(mean.welfare, [4, 5, 6])
 
 
 def test_a_typical_course_takes_as_long_as_the_median_run():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from handful.reports.study.claims import CLAIMS, MIDDLE, ROBOT_BUDGETS, claims_table
-from handful.reports.study.figures import GRID_TASK, ROBOTS
+from handful.reports.study.claims import CLAIMS, claims_table
+from handful.reports.study.paper import GRID_TASK, MIDDLE, ROBOT_BUDGETS, ROBOTS
 from handful.reports.study.reading import read_collection
 from handful.reports.study.verdicts import BY_CONSTRUCTION, NO, NOT_RUN, UNDECIDED, YES
 from tests.reports.study.results import curve_rows, run_row, user_rows, write_results
@@ -74,6 +74,40 @@ def test_claims_are_held_against_the_end_of_training_too(tmp_path):
     row = claim(tmp_path, "Both exceed 90")
     assert (row[VERDICT], row[ENDED]) == (YES, "partly (1 of 2)")
     assert claim(tmp_path, "visits every tile")[ENDED] == "–"
+
+
+def test_curves_that_were_not_kept_are_no_runs_that_are_missing(tmp_path):
+    rows = grid({"em": [91.0, 91.1], "end-to-end": [91.0, 91.1]}, [10])
+    write_results(tmp_path / "none" / "t", rows)
+    row = claim(tmp_path / "none", "Both exceed 90")
+    assert (row[VERDICT], row[ENDED]) == (YES, "no curves were kept")
+    curves = [one for row in rows[:2] for one in curve_rows(row["digest"], 91.0)]
+    write_results(tmp_path / "some" / "t", rows, curves=curves)
+    ended = claim(tmp_path / "some", "Both exceed 90")[ENDED]
+    assert ended.endswith(", as far as curves were kept (1 of 2)")
+
+
+def test_a_budget_that_is_missing_is_not_bridged(tmp_path):
+    rows = [row for k in (1, 3, 5) for row in grid({"em": [50 + k, 50.1 + k]}, [k])]
+    write_results(tmp_path / "t", rows)
+    assert claim(tmp_path, "The algorithms scale")[VERDICT].endswith("run (1 of 16)")
+
+
+def test_variants_are_compared_at_the_budget_that_the_claim_names(tmp_path):
+    """At another one the method as it is does better, and at none of that length."""
+    names = ("em", "em (e-step-every-5)", "em (e-step-every-20)")
+    rows = [
+        run_row(ROBOTS[0], name, k, seed, welfare + 0.1 * seed, steps=1_000_000)
+        for k, order in ((5, 1), (10, -1))
+        for name, welfare in zip(names, (10.0, 10.0 + 5 * order, 10.0 + 9 * order), strict=True)
+        for seed in range(3)
+    ]
+    # As training ended, each has lost what it was ahead.
+    curves = [one for row in rows for one in curve_rows(row["digest"], 3.0 + 0.1 * row["seed"])]
+    write_results(tmp_path / "t", rows, curves=curves)
+    row = claim(tmp_path, "E-step as often as possible")
+    assert row[NUMBERS].startswith("as it is 10.10 ± 0.06; e-step-every-5 15.10")
+    assert (row[VERDICT], row[ENDED]) == (NO, UNDECIDED)
 
 
 def robots(budgets, missing=()):
@@ -151,7 +185,7 @@ def test_the_other_robots_groups_are_held_against_clustering(tmp_path):
 
 def test_the_e_step_is_held_against_its_variants(tmp_path):
     rows = [
-        run_row(ROBOTS[0], method, 5, seed, value + 0.1 * seed)
+        run_row(ROBOTS[0], method, 5, seed, value + 0.1 * seed, steps=1_000_000)
         for method, value in (("em", 30.0), ("em (e-step-every-5)", 20.0))
         for seed in range(2)
     ]

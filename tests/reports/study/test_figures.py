@@ -23,7 +23,13 @@ from handful.reports.study.figures import (
 )
 from handful.reports.study.reading import collect, read_collection
 from handful.results.folder import read_studies
-from tests.reports.study.results import run_row, small_study, user_rows, write_results
+from tests.reports.study.results import (
+    curve_rows,
+    run_row,
+    small_study,
+    user_rows,
+    write_results,
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +115,27 @@ def test_long_labels_are_not_cut_off_at_the_figures_edge(tmp_path):
     drawn.draw_without_rendering()
     (legend,) = drawn.legends
     assert legend.get_window_extent().x1 <= drawn.bbox.x1
+
+
+def test_a_single_longer_run_stands_in_for_no_other(tmp_path):
+    rows = [
+        run_row("half-cheetah", method, 5, seed, welfare + seed)
+        for method, welfare in (("em", 20.0), ("random", 10.0))
+        for seed in range(3)
+    ]
+    longer = run_row("half-cheetah", "em", 5, 0, 35.0, steps=9000, digest="longer")
+    users = [one for row in (*rows, longer) for one in user_rows(row["digest"], [0, 1])]
+    curves = [one for row in rows for one in curve_rows(row["digest"], row["welfare"])]
+    alone = write_results(tmp_path / "without" / "t", rows, users=users, curves=curves)
+    write_results(tmp_path / "with" / "t", [*rows, longer], users=users, curves=curves)
+    without, beside = (
+        {figure.name: figure for figure in general_figures(read_collection(root))[0]}
+        for root in (alone.parent.parent, tmp_path / "with")
+    )
+    assert {"spread", "training", "profiles"} <= set(without)
+    assert {n: (f.identifier, f.alt, f.missing) for n, f in beside.items()} == {
+        n: (f.identifier, f.alt, f.missing) for n, f in without.items()
+    }
 
 
 def test_methods_are_drawn_for_the_same_users(tmp_path):

@@ -96,6 +96,8 @@ def test_one_verdict_of_several(verdicts, expected):
 def test_how_much_was_run_is_said():
     assert overall([YES], asked=1) == YES
     assert overall([YES, YES], asked=32) == "reproduced, as far as it was run (2 of 32)"
+    assert overall([YES], 2, "as far as we know") == "reproduced, as far as we know (1 of 2)"
+    assert overall([], 2, nothing="not kept") == "not kept"
 
 
 def served(targets, assignment):
@@ -112,4 +114,4 @@ def test_measures_of_groups_by_hand():
     assert fastest_together(served(np.arange(20.0), [0] * 19 + [1])) == 0.5
     # Outside the group of three are users who want 0 and 4; the median is 2.
     assert slow_outside(served([0.0, 1.0, 2.0, 3.0, 4.0], [0, 1, 1, 1, 2])) == 0.5
-    assert slow_outside(served([0.0, 1.0], [0, 0])) == 0.0
+    assert slow_outside(served([0.0, 1.0], [0, 0])) is None

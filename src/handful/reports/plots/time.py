@@ -31,9 +31,10 @@ class Course:
 
 
 def mean_course(runs: Sequence[Course], points: int = 400) -> Course:
-    """The mean of several runs' welfare, for as long as all of them ran."""
-    common = np.linspace(0, min(run.seconds[-1] for run in runs), points)
-    welfare = [np.interp(common, run.seconds, run.welfare, left=0.0) for run in runs]
+    """The mean of several runs' welfare, from when all have any for as long as all of them ran."""
+    begin, end = max(run.seconds[0] for run in runs), min(run.seconds[-1] for run in runs)
+    common = np.linspace(begin, end, points)
+    welfare = [np.interp(common, run.seconds, run.welfare) for run in runs]
     return Course(common, np.mean(welfare, axis=0))
 
 

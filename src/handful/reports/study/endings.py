@@ -5,6 +5,7 @@ of such a choice, and its authors' code reports the moving average of training w
 its claims are held against both.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -18,8 +19,12 @@ from handful.reports.study.tables import Table, plus_minus
 
 def as_training_ended(collection: Collection) -> Collection:
     """The same runs, as far as their curves were kept, with the welfare at the end of each."""
-    cells = (_as_training_ended(collection, cell) for cell in collection.cells)
-    return replace(collection, cells=tuple(cell for cell in cells if cell.seeds))
+
+    def ended(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+        found = (_as_training_ended(collection, cell) for cell in cells)
+        return tuple(cell for cell in found if cell.seeds)
+
+    return replace(collection, cells=ended(collection.cells), variants=ended(collection.variants))
 
 
 def endings_table(collection: Collection) -> Table | None:

@@ -3,20 +3,21 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
+from typing import TypeVar
 
 import numpy as np
 
-from handful.reports.plots.methods import split_variant
 from handful.reports.statistics import difference_interval
 from handful.reports.study.assignments import Served, served_by_target
 from handful.reports.study.cell import Cell
 from handful.reports.study.collection import Collection
 from handful.reports.study.paper import BUDGET
 from handful.reports.study.tables import plus_minus
+from handful.reports.study.variants import varied
 from handful.reports.study.verdicts import (
     BY_CONSTRUCTION,
     NO,
-    NOT_RUN,
+    UNDECIDED,
     YES,
     against,
     explained,
@@ -28,17 +29,38 @@ from handful.reports.study.verdicts import (
 from handful.reports.study.walks import walked_maps
 from handful.reports.words import number, task_title
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Finding:
-    """What our runs say of a claim: in numbers, and the verdict."""
+    """What our runs say of a claim.
+
+    Attributes:
+        numbers: what was compared, in words.
+        verdicts: on each comparison that could be made.
+        asked: how many the claim is about.
+    """
 
     numbers: str
-    verdict: str
+    verdicts: Sequence[str]
+    asked: int
+
+    @property
+    def verdict(self) -> str:
+        """On the claim."""
+        return overall(self.verdicts, self.asked)
+
+    def verdict_by_curves(self, of_all_runs: "Finding") -> str:
+        """The same where comparisons are lacking whose runs are there, but not their curves."""
+        if len(self.verdicts) == len(of_all_runs.verdicts):
+            return self.verdict
+        return overall(
+            self.verdicts, self.asked, "as far as curves were kept", "no curves were kept"
+        )
 
 
 Judge = Callable[[Collection], Finding]
-Measure = Callable[[Served], float]
 
 
 def exceed(task: str, labels: Sequence[str], policies: int, threshold: float) -> Judge:
@@ -47,7 +69,7 @@ def exceed(task: str, labels: Sequence[str], policies: int, threshold: float) ->
     def judge(collection: Collection) -> Finding:
         run = _cells(collection, task, labels, policies)
         verdicts = [against(cell, threshold) for cell in run]
-        return Finding("; ".join(map(_shown, run)) or "–", overall(verdicts, len(labels)))
+        return _finding("; ".join(map(_shown, run)), verdicts, len(labels))
 
     return judge
 
@@ -62,7 +84,7 @@ def alike(task: str, labels: Sequence[str], budgets: Sequence[int], margin: floa
             words += [f"k = {k}: " + "; ".join(map(_shown, cells))] if len(cells) > 1 else []
             verdicts += [is_alike(*pair, margin) for pair in combinations(cells, 2)]
         asked = len(budgets) * len(list(combinations(labels, 2)))
-        return Finding(". ".join(words) or "–", overall(verdicts, asked))
+        return _finding(". ".join(words), verdicts, asked)
 
     return judge
 
@@ -72,8 +94,8 @@ def set_equal(task: str, labels: Sequence[str], policies: int) -> Judge:
 
     def judge(collection: Collection) -> Finding:
         cells = _cells(collection, task, labels, policies)
-        verdict = BY_CONSTRUCTION if cells else NOT_RUN
-        return Finding("; ".join(map(_shown, cells)) or "–", verdict)
+        verdicts = [BY_CONSTRUCTION] if cells else []
+        return _finding("; ".join(map(_shown, cells)), verdicts, 1)
 
     return judge
 
@@ -85,8 +107,8 @@ def optimum_is(task: str, policies: int, value: float) -> Judge:
         for cell in collection.of(task, policies=policies):
             if cell.optimum is not None and cell.optimum_kind == "exact":
                 verdict = YES if round(cell.optimum, 1) == value else NO
-                return Finding(f"{number(cell.optimum)} (exact)", verdict)
-        return Finding("–", NOT_RUN)
+                return _finding(f"{number(cell.optimum)} (exact)", [verdict], 1)
+        return _finding("", [], 1)
 
     return judge
 
@@ -95,17 +117,17 @@ def divides_the_map(task: str, budgets: Sequence[int]) -> Judge:
     """Whether each tile is on a walk at every budget, and walks get shorter with it."""
 
     def judge(collection: Collection) -> Finding:
-        maps = [one for one in walked_maps(collection, task) if one.policies in budgets]
-        if not maps:
-            return Finding("–", NOT_RUN)
-        tiles = len(maps[0].grid.open_tiles)
+        maps = {one.policies: one for one in walked_maps(collection, task)}
+        shown = [maps[k] for k in budgets if k in maps]
+        steps = [(maps[a], maps[b]) for a, b in pairwise(budgets) if a in maps and b in maps]
         words = "; ".join(
-            f"k = {m.policies}: {len(m.visited)} of {tiles} tiles, {number(m.mean_length)} steps"
-            for m in maps
+            f"k = {one.policies}: {len(one.visited)} of {len(one.grid.open_tiles)} tiles, "
+            f"{number(one.mean_length)} steps"
+            for one in shown
         )
-        verdicts = [YES if len(one.visited) == tiles else NO for one in maps]
-        verdicts += [YES if a.mean_length > b.mean_length else NO for a, b in pairwise(maps)]
-        return Finding(words, overall(verdicts, 2 * len(budgets) - 1))
+        verdicts = [YES if len(m.visited) == len(m.grid.open_tiles) else NO for m in shown]
+        verdicts += [YES if more.mean_length < fewer.mean_length else NO for fewer, more in steps]
+        return _finding(words, verdicts, 2 * len(budgets) - 1)
 
     return judge
 
@@ -119,7 +141,7 @@ def flat(task: str, label: str, budgets: Sequence[int], margin: float) -> Judge:
         words = "; ".join(f"k = {c.policies}: {plus_minus(c.mean, c.stderr)}" for c in cells)
         verdicts = [is_alike(*pair, margin) for pair in combinations(cells, 2)]
         asked = len(list(combinations(budgets, 2)))
-        return Finding(words or "–", overall(verdicts, asked))
+        return _finding(words, verdicts, asked)
 
     return judge
 
@@ -130,10 +152,10 @@ def serves_all_alike(task: str, label: str) -> Judge:
     def judge(collection: Collection) -> Finding:
         cell = collection.one(task, label, 1)
         if cell is None:
-            return Finding("–", NOT_RUN)
+            return _finding("", [], 1)
         equal = np.isclose(cell.worst, cell.welfare, atol=0.01)
         words = f"every user earns the same in {equal.sum()} of {len(equal)} seeds"
-        return Finding(words, overall(YES if one else NO for one in equal))
+        return _finding(words, [YES if one else NO for one in equal], len(equal))
 
     return judge
 
@@ -157,7 +179,7 @@ def higher(
                 where = f"k = {k}" if len(tasks) == 1 else f"{task_title(task)}, k = {k}"
                 words.append(f"{where}: " + "; ".join(map(_shown, shown.values())))
         asked = len(pairs) * len(tasks) * len(budgets)
-        return Finding(". ".join(words) or "–", overall(verdicts, asked))
+        return _finding(". ".join(words), verdicts, asked)
 
     return judge
 
@@ -169,47 +191,64 @@ def rises(labels: Sequence[str], budgets: Mapping[str, Sequence[int]]) -> Judge:
         words, verdicts = [], []
         for (task, ks), label in product(budgets.items(), labels):
             found = [_of_several_seeds(collection, task, (label,), k) for k in ks]
+            steps = [(fewer, more) for fewer, more in pairwise(found) if fewer and more]
+            verdicts += [is_higher(*more, *fewer) for fewer, more in steps]
             cells = [cell for cells in found for cell in cells]
-            verdicts += [is_higher(more, fewer) for fewer, more in pairwise(cells)]
             if len(cells) > 1:
                 at = ", ".join(f"{number(cell.mean)} ({cell.policies})" for cell in cells)
                 words.append(f"{task_title(task)}, {label}: {at}")
         asked = len(labels) * sum(len(ks) - 1 for ks in budgets.values())
-        return Finding("; ".join(words) or "–", overall(verdicts, asked))
+        return _finding("; ".join(words), verdicts, asked)
 
     return judge
 
 
-def better_than_variants(task: str, method: str, variants: Sequence[str]) -> Judge:
-    """Whether a method as it is ends higher than each of its variants."""
+def better_than_variants(
+    task: str, method: str, variants: Sequence[str], policies: int, steps: int
+) -> Judge:
+    """Whether a method as it is ends higher than each of its variants, at a budget and length."""
 
     def judge(collection: Collection) -> Finding:
-        cells = {split_variant(c.label): c for c in collection.variants if c.task == task}
-        as_it_is, verdicts, words = cells.get((method, "")), [], []
-        for variant in variants:
-            other = cells.get((method, variant))
-            if as_it_is is not None and other is not None:
-                verdicts.append(is_higher(as_it_is, other))
-                words.append(f"{variant} {plus_minus(other.mean, other.stderr)}")
-        if as_it_is is not None and words:
-            words.insert(0, f"as it is {plus_minus(as_it_is.mean, as_it_is.stderr)}")
-        return Finding("; ".join(words) or "–", overall(verdicts, len(variants)))
+        asked = (task, method, policies, steps)
+        groups = [
+            cells
+            for of, cells in varied(collection).items()
+            if (of.task, of.method, of.policies, of.steps) == asked
+        ]
+        cells = max(groups, key=len, default={})
+        as_it_is = cells.get("")
+        found = {name: cells[name] for name in variants if name in cells}
+        if as_it_is is None or not found:
+            return _finding("", [], len(variants))
+        words = [f"as it is {plus_minus(as_it_is.mean, as_it_is.stderr)}"]
+        words += [f"{name} {plus_minus(one.mean, one.stderr)}" for name, one in found.items()]
+        verdicts = [is_higher(as_it_is, one) for one in found.values()]
+        return _finding("; ".join(words), verdicts, len(variants))
 
     return judge
 
 
 def groups_within(
-    task: str, labels: Sequence[str], measure: Measure, unit: str, low: float, high: float
+    task: str,
+    labels: Sequence[str],
+    measure: Callable[[Served], float | None],
+    unit: str,
+    low: float,
+    high: float,
 ) -> Judge:
-    """Whether a measure of who is served by whom is within limits, run by run, with k = 5."""
+    """Whether a measure of who is served by whom is within limits, run by run, with k = 5.
+
+    A run that has nothing to measure decides nothing.
+    """
+
+    def within(value: float | None) -> str:
+        return UNDECIDED if value is None else YES if low <= value <= high else NO
 
     def judge(collection: Collection) -> Finding:
         measured = _measured(collection, task, labels, measure)
-        verdicts = [
-            YES if low <= value <= high else NO for values in measured.values() for value in values
-        ]
+        verdicts = [within(value) for values in measured.values() for value in values]
         asked = len(labels) * max(map(len, measured.values()), default=0)  # as many runs of each
-        return Finding(_listed(measured, unit), overall(verdicts, asked))
+        return _finding(_listed(measured, unit), verdicts, asked)
 
     return judge
 
@@ -231,7 +270,7 @@ def groups_explain_more(
                     is_above(difference_interval(np.array(values), yardstick), 0.0)
                     for values in measured.values()
                 ]
-        return Finding(". ".join(words) or "–", overall(verdicts, len(labels) * len(tasks)))
+        return _finding(". ".join(words), verdicts, len(labels) * len(tasks))
 
     return judge
 
@@ -249,8 +288,8 @@ def _of_several_seeds(
 
 
 def _measured(
-    collection: Collection, task: str, labels: Iterable[str], measure: Measure
-) -> dict[str, list[float]]:
+    collection: Collection, task: str, labels: Iterable[str], measure: Callable[[Served], T]
+) -> dict[str, list[T]]:
     """By method, the measure of each run with `BUDGET` policies whose users were kept."""
     found = {
         cell.label: [measure(one) for one in served_by_target(collection, cell)]
@@ -259,13 +298,14 @@ def _measured(
     return {label: values for label, values in found.items() if values}
 
 
-def _listed(measured: dict[str, list[float]], unit: str) -> str:
-    return (
-        "; ".join(
-            f"{label}: {', '.join(map(number, values))} {unit}"
-            for label, values in measured.items()
-        )
-        or "–"
+def _finding(words: str, verdicts: Sequence[str], asked: int) -> Finding:
+    return Finding(words or "–", verdicts, asked)
+
+
+def _listed(measured: Mapping[str, Sequence[float | None]], unit: str) -> str:
+    return "; ".join(
+        f"{label}: {', '.join('–' if v is None else number(v) for v in values)} {unit}"
+        for label, values in measured.items()
     )
 
 

@@ -1,5 +1,7 @@
 """What it changes to change one thing: a study's variants beside what they vary."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from handful.reports.plots.methods import split_variant
@@ -9,18 +11,32 @@ from handful.reports.study.collection import Collection
 from handful.reports.study.tables import Table, percent_of_best, plus_minus
 
 
-def variants_table(collection: Collection) -> Table | None:
-    """A row a variant, after the row of the method as it is; None without variants."""
-    groups: dict[tuple, dict[str, Cell]] = {}
+class Varied(NamedTuple):
+    """What is varied: a method on a task, with a budget, users and transitions a policy."""
+
+    task: str
+    policies: int
+    users: int
+    steps: int
+    method: str
+
+
+def varied(collection: Collection) -> dict[Varied, dict[str, Cell]]:
+    """The cells by variant; under "" the method as it is, if it was run."""
+    groups: dict[Varied, dict[str, Cell]] = {}
     for cell in collection.variants:
         method, variant = split_variant(cell.label)
-        key = (cell.task, cell.policies, cell.users, cell.steps, method)
-        groups.setdefault(key, {})[variant] = cell
+        of = Varied(cell.task, cell.policies, cell.users, cell.steps, method)
+        groups.setdefault(of, {})[variant] = cell
+    return {of: cells for of, cells in groups.items() if any(cells)}
+
+
+def variants_table(collection: Collection) -> Table | None:
+    """A row a variant, after the row of the method as it is; None without variants."""
     rows = [
-        [task, str(k), method, variant or "nothing", *_measured(cell, cells.get(""))]
-        for (task, k, _, _, method), cells in groups.items()
-        if any(cells)
-        for variant, cell in sorted(cells.items())
+        [of.task, str(of.policies), of.method, name or "nothing", *_measured(cell, cells.get(""))]
+        for of, cells in varied(collection).items()
+        for name, cell in sorted(cells.items())
     ]
     if not rows:
         return None

@@ -57,15 +57,22 @@ def is_above(interval: Estimate | None, threshold: float) -> str:
     return YES if interval.low > threshold else NO if interval.high < threshold else UNDECIDED
 
 
-def overall(verdicts: Iterable[str], asked: int | None = None) -> str:
+def overall(
+    verdicts: Iterable[str],
+    asked: int | None = None,
+    so_far: str = "as far as it was run",
+    nothing: str = NOT_RUN,
+) -> str:
     """One verdict of several; of those that hold in part, how many do.
 
     Args:
-        asked: how many there would be if everything had been run; how many there are is said then.
+        asked: how many there would be if everything were there; how many there are is said then.
+        so_far: what is said before that.
+        nothing: what is said if there are none.
     """
     found = list(verdicts)
     if not found:
-        return NOT_RUN
+        return nothing
     if len(set(found)) == 1:
         verdict = found[0]
     elif YES in found:
@@ -74,7 +81,7 @@ def overall(verdicts: Iterable[str], asked: int | None = None) -> str:
         verdict = UNDECIDED if UNDECIDED in found else NO
     if asked in (None, len(found)):
         return verdict
-    return f"{verdict}, as far as it was run ({len(found)} of {asked})"
+    return f"{verdict}, {so_far} ({len(found)} of {asked})"
 
 
 def explained(one: Served) -> float:
@@ -89,10 +96,13 @@ def largest_share(one: Served) -> float:
     return float(np.bincount(one.assignment).max() / len(one.assignment))
 
 
-def slow_outside(one: Served) -> float:
-    """Of the users outside the largest group, the share who want less than most users do."""
+def slow_outside(one: Served) -> float | None:
+    """Of the users outside the largest group, the share who want less than most users do.
+
+    None where nobody is outside it.
+    """
     outside = one.targets[one.assignment != np.bincount(one.assignment).argmax()]
-    return float(np.mean(outside < np.median(one.targets))) if len(outside) else 0.0
+    return float(np.mean(outside < np.median(one.targets))) if len(outside) else None
 
 
 def fastest_together(one: Served) -> float:
