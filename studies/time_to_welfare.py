@@ -11,14 +11,17 @@ Each run has one core of a machine with two, while the other one is as busy:
 What is known of runs whose folders are gone stays in `courses.csv`, from which all else is made.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from matplotlib.figure import Figure
 
 from handful.experiments.study_file import read_study
-from handful.reports.figures import write_time_figure
-from handful.reports.plots.time import Course, mean_course
+from handful.reports.picture import WIDTH, single
+from handful.reports.plots.style import legend_above, write_figure
+from handful.reports.plots.time import Course, draw_courses, mean_course
 from handful.runs import RunFolder, write_text
 
 PAPER, FAST = Path("studies/robots.yaml"), Path("studies/robots-fast.yaml")
@@ -79,6 +82,28 @@ def by_settings(courses: pl.DataFrame, task: str, clock: str) -> dict[str, dict[
     return {name: seeds for name, seeds in runs.items() if seeds}
 
 
+def seconds_to(course: Course, level: float) -> float | None:
+    """When welfare first was that high; None if it never was."""
+    reached = course.welfare >= level
+    return float(course.seconds[np.argmax(reached)]) if reached.any() else None
+
+
+def figure_of(runs: dict[str, dict[int, Course]]) -> Figure:
+    """Welfare against wall-clock, a colour a group of runs."""
+    named = {
+        f"{name} (mean of {len(seeds)})" if len(seeds) > 1 else f"{name} (one run)": [
+            *seeds.values()
+        ]
+        for name, seeds in runs.items()
+    }
+    figure, axis = single(WIDTH, 3.6)
+    draw_courses(axis, named, unit=60.0)
+    axis.set_xlabel("minutes of training")
+    axis.set_ylabel("welfare (mean return of a user)")
+    legend_above(figure, columns=4)
+    return figure
+
+
 def table(runs: dict[str, dict[int, Course]], unit: str, scale: float) -> list[str]:
     """When each level was reached: by every seed, and by the mean of the seeds."""
     top = max(course.welfare.max() for seeds in runs.values() for course in seeds.values())
@@ -87,7 +112,7 @@ def table(runs: dict[str, dict[int, Course]], unit: str, scale: float) -> list[s
     lines = [f"| {' | '.join(header)} |", "|" + " --- |" * len(header)]
 
     def reached(course: Course, level: float) -> str:
-        when = course.seconds_to(level)
+        when = seconds_to(course, level)
         return "never" if when is None else f"{when / scale:.1f}"
 
     for level in np.arange(STEP, top, STEP):
@@ -116,7 +141,7 @@ def main() -> None:
         runs = by_settings(courses, task, "seconds")
         counted = by_settings(courses, task, "transitions")
         figures = [OUT / f"{task}.{kind}" for kind in ("svg", "png")]
-        write_time_figure({name: list(seeds.values()) for name, seeds in runs.items()}, *figures)
+        write_figure(partial(figure_of, runs), *figures)
         page += ["", f"## {task}", "", f"![Welfare against time]({task}.png)", ""]
         page += [*table(runs, "minutes", 60), "", *table(counted, "1,000 transitions", 1000)]
     write_text(OUT / "time-to-welfare.md", "\n".join(page) + "\n")

@@ -1,48 +1,44 @@
-"""Figures of a study, from summaries made by hand; the rest is in tests/experiments/test_sweep."""
-
-from pathlib import Path
+"""What a sweep leaves, from tables made by hand; the rest is in tests/experiments/test_sweep."""
 
 import pytest
 
-from handful.cli.sweep_results import SweepResults, best_possible, names_in_figure
+from handful.cli.sweep_results import SweepResults
 from handful.experiments.study import Study
+from handful.reports.study.budgets import welfare_figure
+from handful.reports.study.figure import stored_identifier
+from handful.reports.study.reading import read_collection
 from tests.experiments.helpers import request_of
-
-
-def row(method="em", policies=2, users=4, steps=512, task="t", optimum=90.0):
-    return {
-        "task": task,
-        "method": method,
-        "policies": policies,
-        "users": users,
-        "steps": steps,
-        "welfare": 80.0,
-        "welfare_stderr": None,
-        "optimum": optimum,
-        "optimum_kind": "exact",
-    }
-
-
-def test_a_method_that_is_there_twice_says_with_what():
-    rows = [row(), row(users=1000), row("random"), row(policies=5, users=1000, steps=9000)]
-    assert names_in_figure(rows) == [
-        "em, n = 4, 512 steps",
-        "em, n = 1,000, 512 steps",
-        "random",
-        "em",
-    ]
-
-
-def test_two_numbers_of_users_have_no_best_possible_in_common():
-    rows = [row(), row(users=1000, optimum=70.0), row(policies=5), row(policies=7, optimum=None)]
-    assert best_possible(rows) == {5: 90.0}
+from tests.reports.study.results import run_row, write_results
 
 
 @pytest.mark.parametrize("task", ["gymnasium:gy:mine/My-v0", "t"])
 def test_figures_of_tasks_have_names_of_files(tmp_path, task):
-    study = Study("a", (task, "u"), ("em",), (2,), (0,), 512, tmp_path / "runs", tmp_path)
+    folder = tmp_path / "a"
+    write_results(folder, [run_row(task, "em", 2, 0, 10.0)])
+    study = Study("a", (task, "u"), ("em",), (2,), (0,), 512, tmp_path / "runs", folder)
     requests = [request_of(tmp_path, task=task), request_of(tmp_path, task="u")]
-    written = SweepResults(study, requests, "handful sweep a.yaml").write_figures([row(task=task)])
+    written = SweepResults(study, requests, "handful sweep a.yaml").write_figures()
     name = task.replace(":", "-").replace("/", "-")
-    assert written == [tmp_path / f"a-{name}.svg", tmp_path / f"a-{name}.png"]
-    assert all(Path(path).is_file() for path in written)
+    assert written == [folder / f"a-{name}.svg", folder / f"a-{name}.png"]
+    assert all(path.is_file() for path in written)
+
+
+def test_a_sweeps_figure_is_that_of_its_report(tmp_path):
+    """So methods stand in it for the same users, under the bound of these."""
+    folder = tmp_path / "a"
+    rows = [
+        run_row("t", method, 5, seed, 10.0 + seed, optimum=30.0 + seed)
+        for method, seeds in (("em", 2), ("auto", 4))
+        for seed in range(seeds)
+    ]
+    write_results(folder, rows)
+    study = Study("a", ("t",), ("em", "auto"), (5,), (0, 1, 2, 3), 512, tmp_path / "runs", folder)
+    results = SweepResults(study, [request_of(tmp_path, task="t")], "handful sweep a.yaml")
+    svg, png = results.write_figures()
+    figure = welfare_figure(read_collection(tmp_path), ["t"], "a", "Welfare: T")
+    assert stored_identifier(svg) == stored_identifier(png) == figure.identifier
+
+
+def test_no_table_no_figure(tmp_path):
+    study = Study("a", ("t",), ("em",), (5,), (0,), 512, tmp_path / "runs", tmp_path)
+    assert SweepResults(study, [request_of(tmp_path, task="t")], "x").write_figures() == []

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from handful.envs.resource_gathering import ResourceGathering
 from handful.palette import policy_colour
-from handful.reports.figures import pictures, write_time_figure, write_welfare_figure
+from handful.reports.figures import pictures
 from handful.reports.grid import grid_of, users_are_tiles, walks_of
 from handful.reports.plots.budget import (
     WelfareRow,
@@ -19,10 +19,10 @@ from handful.reports.plots.budget import (
 )
 from handful.reports.plots.curves import Reference, draw_users, draw_welfare
 from handful.reports.plots.served import TableOrder, draw_returns
-from handful.reports.plots.style import policy_dashes
+from handful.reports.plots.style import policy_dashes, write_figure
 from handful.reports.plots.time import (
     Course,
-    draw_welfare_against_time,
+    draw_courses,
     mean_course,
     typical_course,
 )
@@ -145,26 +145,6 @@ def test_users_over_time_stack_up_to_all_users(axis, grid_run):
     assert np.isclose(axis.get_ylim()[1], len(grid_run.users))
 
 
-def test_welfare_against_the_budget(tmp_path):
-    rows = [WelfareRow("em", k, 60.0 + k, 0.5) for k in (1, 3, 10)]
-    rows += [WelfareRow("random", k, 40.0 + k, 1.0) for k in (3, 1)]
-    paths = [tmp_path / name for name in ("a.svg", "b.svg", "c.png")]
-    write_welfare_figure(rows, {1: 74.0, 3: 86.0, 10: 93.0}, *paths[:1])
-    write_welfare_figure(rows, {1: 74.0, 3: 86.0, 10: 93.0}, *paths[1:])
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert paths[2].read_bytes().startswith(b"\x89PNG")
-    write_welfare_figure(rows, {}, tmp_path / "no-optimum.svg")
-
-
-def test_long_names_of_methods_make_the_legend_higher_and_the_figure_no_wider(tmp_path):
-    widths = []
-    for name in ("m", "em with everything that is different spelt out"):
-        rows = [WelfareRow(f"{name} {i}", 5, 30.0, 1.0) for i in range(10)]
-        write_welfare_figure(rows, {}, tmp_path / "figure.png")
-        widths.append(int.from_bytes((tmp_path / "figure.png").read_bytes()[16:20], "big"))
-    assert widths[1] <= 1.02 * widths[0]
-
-
 def test_methods_of_one_budget_stand_apart_above_zero_under_the_bound(axis):
     rows = [WelfareRow("em", 5, 30.0, 1.0), WelfareRow("random", 5, 29.0, 1.0)]
     draw_welfare_against_budget(axis, rows, {5: 40.0}, "upper bound")
@@ -189,11 +169,13 @@ def test_zero_is_shown_where_it_is_near(welfare, expected):
 
 def test_figures_are_svg_without_date_and_leave_the_global_style_alone(tmp_path, grid_run):
     before = dict(mpl.rcParams)
-    write_welfare_figure([WelfareRow("em", 1, 60.0, 0.5)], {}, tmp_path / "figure.svg")
+    first, *_ = pictures(grid_run)
+    write_figure(first.build, tmp_path / "figure.svg", tmp_path / "again.svg")
     assert dict(mpl.rcParams) == before
     text = (tmp_path / "figure.svg").read_text()
     assert ET.fromstring(text).tag.endswith("svg")
     assert "dc:date" not in text
+    assert (tmp_path / "again.svg").read_text() == text
 
 
 def test_numbers():
@@ -208,13 +190,6 @@ def test_counts():
 
 def test_grid_description_is_what_the_environment_writes():
     assert set(GRID) <= {field.name for field in dataclasses.fields(ResourceGathering)}
-
-
-def test_when_a_welfare_was_first_reached():
-    course = Course(np.array([10.0, 20.0, 30.0]), np.array([1.0, 3.0, 2.0]))
-    assert course.seconds_to(1.0) == 10.0
-    assert course.seconds_to(2.0) == 20.0
-    assert course.seconds_to(4.0) is None
 
 
 def test_the_mean_of_courses_lasts_as_long_as_all_of_them():
@@ -236,13 +211,11 @@ def test_a_typical_course_takes_as_long_as_the_median_run():
     np.testing.assert_allclose(typical.welfare, [0, 2.5, 5])
 
 
-def test_welfare_against_time_names_every_group(tmp_path, axis):
+def test_every_run_is_a_thin_line_and_a_group_has_one_name(axis):
     def course(rate):
         return Course(np.linspace(1, 100, 50), rate * np.linspace(0, 1, 50))
 
-    courses = {"paper": [course(1), course(2)], "fast": [course(3)]}
-    write_time_figure(courses, tmp_path / "time.svg", tmp_path / "again.svg")
-    assert (tmp_path / "time.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
-    draw_welfare_against_time(axis, courses)
-    assert axis.get_legend_handles_labels()[1] == ["paper (mean of 2)", "fast (one run)"]
+    draw_courses(axis, {"paper": [course(1), course(2)], "fast": [course(3)]}, unit=2.0)
+    assert axis.get_legend_handles_labels()[1] == ["paper", "fast"]
     assert len(axis.lines) == 4
+    assert max(axis.lines[0].get_xdata()) == 50

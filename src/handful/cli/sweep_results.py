@@ -93,7 +93,7 @@ class SweepResults:
             self.parquet, self.study, self.requests, self.command, self.errors
         )
         self.errors = unreadable | self.errors
-        return [*written, *beside, *self.write_figures(summary)], summary
+        return [*written, *beside, *self.write_figures()], summary
 
     def _reused(self) -> dict[str, dict[str, Any]]:
         from handful.experiments.table import stored_rows
@@ -114,60 +114,24 @@ class SweepResults:
         table = build_table(self.requests, self._reused() | stored_rows(self.parquet))
         return table, [] if table is None else write_table(self.parquet, table, self.command)
 
-    def write_figures(self, summary: Rows) -> list[Path]:
+    def write_figures(self) -> list[Path]:
         """Welfare against the budget, a figure a task that has finished runs."""
         from handful.experiments.study import file_name, offered
-        from handful.reports.figures import WelfareRow, write_welfare_figure
-        from handful.results.folder import weakest_kind
+        from handful.reports.study.budgets import welfare_figure
+        from handful.reports.study.reading import collect
+        from handful.reports.words import task_title
+        from handful.results.folder import read_study_results
 
+        if not self.parquet.is_file():
+            return []
+        collection = collect({self.study.name: read_study_results(self.parquet)}, {})
         written, tasks = [], offered(self.requests)["tasks"]
         for task in tasks:
-            rows = [row for row in summary if row["task"] == task]
-            if not rows:
-                continue
             suffix = f"-{file_name(task)}" if len(tasks) > 1 else ""
             stem = f"{self.study.name}{suffix}"
-            paths = [self.parquet.with_name(f"{stem}.{kind}") for kind in ("svg", "png")]
-            write_welfare_figure(
-                [
-                    # One seed alone has no standard error.
-                    WelfareRow(name, r["policies"], r["welfare"], r["welfare_stderr"] or 0.0)
-                    for name, r in zip(names_in_figure(rows), rows, strict=True)
-                ],
-                best_possible(rows),
-                *paths,
-                optimum_kind=weakest_kind(row["optimum_kind"] for row in rows) or "exact",
-            )
-            written += paths
+            figure = welfare_figure(collection, [task], stem, f"Welfare: {task_title(task)}")
+            if figure is not None:
+                paths = [self.parquet.with_name(f"{stem}.{kind}") for kind in ("svg", "png")]
+                figure.write(*paths)
+                written += paths
         return written
-
-
-def names_in_figure(rows: Rows) -> list[str]:
-    """A method's name for each row of a task's summary.
-
-    A method that has two rows for one budget, which differ in users or in steps, has both behind
-    its name there.
-    """
-
-    def place(row: dict[str, Any]) -> tuple[str, int]:
-        return row["method"], row["policies"]
-
-    places = [place(row) for row in rows]
-    return [
-        f"{row['method']}, n = {row['users']:,}, {row['steps']:,} steps"
-        if places.count(place(row)) > 1
-        else row["method"]
-        for row in rows
-    ]
-
-
-def best_possible(rows: Rows) -> dict[int, float]:
-    """The highest welfare, or a bound, by budget; none for one that has rows of different users."""
-    users: dict[int, set[int]] = {}
-    for row in rows:
-        users.setdefault(row["policies"], set()).add(row["users"])
-    return {
-        row["policies"]: row["optimum"]
-        for row in rows
-        if row["optimum"] is not None and len(users[row["policies"]]) == 1
-    }

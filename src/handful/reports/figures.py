@@ -1,8 +1,6 @@
 """The pictures of a report: which a run has, how each is laid out, and what each shows in words."""
 
-from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +8,6 @@ from matplotlib.figure import Figure
 from handful.palette import policy_colour
 from handful.reports.grid import GridMap, grid_of, users_are_tiles, walks_of
 from handful.reports.picture import WIDTH, Picture, single
-from handful.reports.plots.budget import WelfareRow, draw_welfare_against_budget
 from handful.reports.plots.curves import Reference, draw_entropy, draw_users, draw_welfare
 from handful.reports.plots.maps import draw_map, label_start
 from handful.reports.plots.served import (
@@ -27,9 +24,7 @@ from handful.reports.plots.style import (
     legend_below,
     policy_handle,
     tint,
-    write_figure,
 )
-from handful.reports.plots.time import Course, draw_welfare_against_time
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walk, draw_walks
 from handful.reports.run import Curves, Results, Run
 from handful.reports.speed_figures import by_target, speed_pictures
@@ -55,42 +50,6 @@ def pictures(run: Run) -> list[Picture]:
     if run.curves is not None:
         found += _curve_pictures(run, run.curves)
     return found
-
-
-def write_welfare_figure(
-    rows: Iterable[WelfareRow],
-    optimum: Mapping[int, float],
-    *paths: Path,
-    optimum_kind: str = "exact",
-) -> None:
-    """The figure of a study: welfare against the budget k, in each path's format (SVG, PNG).
-
-    Args:
-        rows: a point a method and k.
-        optimum: the highest welfare possible for each k, or a bound on it; may be empty.
-        paths: where to write it.
-        optimum_kind: "exact" or "upper bound".
-    """
-
-    def build() -> Figure:
-        figure, axis = single(WIDTH, 3.9)
-        draw_welfare_against_budget(axis, rows, optimum, optimum_kind)
-        legend_above(figure, columns=5)
-        return figure
-
-    write_figure(build, *paths)
-
-
-def write_time_figure(courses: Mapping[str, Sequence[Course]], *paths: Path) -> None:
-    """Welfare against wall-clock, a colour a group of runs, in each path's format (SVG, PNG)."""
-
-    def build() -> Figure:
-        figure, axis = single(WIDTH, 3.6)
-        draw_welfare_against_time(axis, courses)
-        legend_above(figure, columns=4)
-        return figure
-
-    write_figure(build, *paths)
 
 
 def _grid_pictures(run: Run, grid: GridMap, results: Results) -> list[Picture]:

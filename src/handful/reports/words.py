@@ -6,7 +6,7 @@ import numpy as np
 
 from handful.words import count
 
-__all__ = ["count", "number", "task_title"]
+__all__ = ["count", "number", "seed_list", "task_title"]
 
 Number = int | float | np.number
 

@@ -24,11 +24,6 @@ class Course:
     seconds: NumpyArray
     welfare: NumpyArray
 
-    def seconds_to(self, level: float) -> float | None:
-        """When welfare first was that high; None if it never was."""
-        reached = self.welfare >= level
-        return float(self.seconds[np.argmax(reached)]) if reached.any() else None
-
 
 def mean_course(runs: Sequence[Course], points: int = 400) -> Course:
     """The mean of several runs' welfare, from when all have any for as long as all of them ran."""
@@ -59,24 +54,6 @@ def typical_course(counted: Sequence[Course], timed: Sequence[Course], points: i
     return Course(np.median(seconds, axis=0), mean.welfare)
 
 
-def draw_welfare_against_time(axis: Axes, courses: Mapping[str, Sequence[Course]]) -> None:
-    """Every run as a thin line, and the mean of each group for as long as all of it ran.
-
-    The means are labelled for a legend, which the figure has room for outside the axis.
-
-    Args:
-        axis: to draw on.
-        courses: runs by the name of their group.
-    """
-    named = {
-        f"{name} (mean of {len(runs)})" if len(runs) > 1 else f"{name} (one run)": runs
-        for name, runs in courses.items()
-    }
-    draw_courses(axis, named, unit=60.0)
-    axis.set_xlabel("minutes of training")
-    axis.set_ylabel("welfare (mean return of a user)")
-
-
 def draw_courses(
     axis: Axes,
     courses: Mapping[str, Sequence[Course]],
@@ -85,10 +62,16 @@ def draw_courses(
     unit: float = 1.0,
     line_width: float = 2.0,
 ) -> None:
-    """The same over any clock, in steps of a unit of it, and without words on the axes.
+    """Every run as a thin line, and the mean of each group for as long as all of it ran.
+
+    The means are labelled for a legend, which the figure has room for outside the axis.
 
     Args:
+        axis: to draw on.
+        courses: runs by the name of their group.
         looks: of the groups; otherwise they have the colours of the palette in turn.
+        unit: of the clock, which the axis counts in.
+        line_width: of the means.
     """
     for i, (name, runs) in enumerate(courses.items()):
         colour, dashes = policy_colour(i), policy_dashes(i)
