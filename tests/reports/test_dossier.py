@@ -103,11 +103,12 @@ def test_command_repeats_every_setting(grid_page):
         "--policies 3",
         "--method em",
         "--method-set warm_up=2",
-        "--seed 7",
-        "--steps 10000",
         "--set learning_rate=0.0003",
-        "--set 'hidden_sizes=[64,64]'",
+        "--set 'hidden_sizes=[64, 64]'",
         "--set share_hidden=true",
+        "--run-set return_mixing=0.05",
+        "--steps 10000",
+        "--seed 7",
         "--out grid-again",
     ]
     assert " \\\n  ".join(lines) in grid_page.text

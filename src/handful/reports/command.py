@@ -1,4 +1,4 @@
-"""The command line that does a run again, from its settings."""
+"""Command lines that do runs again, from their settings."""
 
 import json
 import shlex
@@ -10,32 +10,77 @@ from handful.reports.run import Run
 USERS_FILE = "USERS.csv"
 """What stands for the table that the users came from."""
 
+_NOT_RUN_SET = ("num_policies", "method", "method_settings", "steps", "seed", "ppo", "threads")
+"""Settings that have flags of their own, and the threads, which are as many as the machine has that
+does the run again; all others go into ``--run-set``."""
+
 
 def train_command(run: Run) -> str | None:
     """``handful train ...`` over several lines, or nothing for a problem that has no name.
 
-    Every setting of the learner is written out, so that the command does not depend on what a
-    preset holds in a later version.
+    Every setting is written out, so that the command does not depend on what a preset or a default
+    is in a later version.
     """
     settings = run.settings
     if run.problem["name"] == "custom":
         return None
     parameters = dict(run.problem["parameters"])
     # A table of users is too long for a command line: the config has it, the caller has the file.
-    users = [f"--population {USERS_FILE}"] if parameters.pop("population", None) else []
-    parts = [
-        f"handful train {shlex.quote(run.problem['name'])}",
-        *users,
-        *_pairs("--param", parameters),
-        f"--policies {settings['num_policies']}",
-        f"--method {shlex.quote(settings['method'])}",
-        *_pairs("--method-set", settings["method_settings"]),
-        f"--seed {settings['seed']}",
-        f"--steps {settings['steps']}",
-        *_pairs("--set", settings["ppo"]),
-        f"--out {shlex.quote(run.name + '-again')}",
-    ]
+    population = USERS_FILE if parameters.pop("population", None) else None
+    parts = train_parts(
+        run.problem["name"],
+        settings["num_policies"],
+        settings["method"],
+        settings["steps"],
+        settings["seed"],
+        shlex.quote(f"{run.name}-again"),
+        population=population,
+        parameters=parameters,
+        method_settings=settings["method_settings"],
+        settings=settings["ppo"],
+        run_settings={n: value for n, value in settings.items() if n not in _NOT_RUN_SET},
+    )
     return " \\\n  ".join(parts)
+
+
+def train_parts(
+    task: str,
+    policies: int,
+    method: str,
+    steps: int,
+    seed: int | str,
+    out: str,
+    *,
+    population: str | None = None,
+    preset: str | None = None,
+    parameters: Mapping[str, Any],
+    method_settings: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    run_settings: Mapping[str, Any],
+) -> list[str]:
+    """``handful train TASK``, and every flag with its value.
+
+    Args:
+        seed, out: as the shell reads them, which may have a variable there.
+        population, preset: without one there is no such flag.
+        parameters: of the task.
+        settings: of the learner.
+        run_settings: that belong neither to the learner nor to the method.
+    """
+    return [
+        f"handful train {shlex.quote(task)}",
+        *([f"--population {shlex.quote(population)}"] if population else []),
+        *_pairs("--param", parameters),
+        f"--policies {policies}",
+        f"--method {shlex.quote(method)}",
+        *_pairs("--method-set", method_settings),
+        *([f"--preset {preset}"] if preset else []),
+        *_pairs("--set", settings),
+        *_pairs("--run-set", run_settings),
+        f"--steps {steps}",
+        f"--seed {seed}",
+        f"--out {out}",
+    ]
 
 
 def resume_command(run: Run) -> str:
@@ -44,5 +89,6 @@ def resume_command(run: Run) -> str:
 
 
 def _pairs(flag: str, values: Mapping[str, Any]) -> list[str]:
-    written = {name: json.dumps(value, separators=(",", ":")) for name, value in values.items()}
-    return [f"{flag} {shlex.quote(f'{name}={value}')}" for name, value in written.items()]
+    return [
+        f"{flag} {shlex.quote(f'{name}={json.dumps(value)}')}" for name, value in values.items()
+    ]

@@ -1,12 +1,11 @@
 """Our rows of the leaderboard, from the results tables, and the page that shows all rows."""
 
-import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from handful.reports.command import train_parts
 from handful.reports.statistics import mean_and_error
 from handful.reports.study.cell import Cell
 from handful.reports.study.reading import collect
@@ -133,17 +132,19 @@ def train_commands(choices: Choices, cell: Cell, method: str, named: str) -> str
     seeds, task = " ".join(map(str, cell.seeds)), cell.task
     words = f"{task} {named} k{cell.policies} n{cell.users} {cell.steps}"
     name = re.sub("[^A-Za-z0-9.]+", "-", words)
-    parts = [
-        f"handful train {shlex.quote(task)}",
-        *_pairs("--param", choices.parameters),
-        f"--policies {cell.policies} --method {shlex.quote(method)}",
-        *_pairs("--method-set", choices.method_settings),
-        f"--preset {choices.preset}",
-        *_pairs("--set", choices.settings),
-        *_pairs("--run-set", choices.training),
-        f"--steps {cell.steps} --seed $seed",
-        f"--out runs/{name}-seed$seed",
-    ]
+    parts = train_parts(
+        task,
+        cell.policies,
+        method,
+        cell.steps,
+        "$seed",
+        f"runs/{name}-seed$seed",
+        preset=choices.preset,
+        parameters=choices.parameters,
+        method_settings=choices.method_settings,
+        settings=choices.settings,
+        run_settings=choices.training,
+    )
     return f"for seed in {seeds}; do {' '.join(parts)}; done"
 
 
@@ -204,12 +205,6 @@ def _version(runs: Sequence[Mapping[str, Any]]) -> str | None:
     if not all(run["versions"] for run in runs):
         return None
     return ", ".join(sorted({run["versions"]["handful"] for run in runs})) or None
-
-
-def _pairs(flag: str, values: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{flag} {shlex.quote(f'{name}={json.dumps(value)}')}" for name, value in values.items()
-    ]
 
 
 _INTRODUCTION = """# Leaderboard
