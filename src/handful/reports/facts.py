@@ -47,7 +47,23 @@ _METHODS = {
         "computed beforehand, each policy is led to one of them, and then each user goes to the "
         "policy that serves them best"
     ),
+    "family-em": (
+        "planned expectation–maximisation of a family: the policies are one network but for a few "
+        "numbers of their own, so that each learns from what all of them do; they are led to the "
+        "outcomes that would serve the users best, each only as far as it keeps its footing, and "
+        "then each user goes to the policy that serves them best"
+    ),
+    "elite-em": (
+        "elite expectation–maximisation: the policies act a little at random, the best episodes "
+        "that any of them has played are kept, and each policy is led by one of those that "
+        "together would serve the users best, which it imitates in the end"
+    ),
+    "branching-em": (
+        "branching expectation–maximisation: expectation–maximisation in which, a few times, "
+        "policies that users hardly need become copies of good ones, led to users within reach"
+    ),
 }
+"""By method, a clause; a method without one has its name alone."""
 
 
 class Headline(NamedTuple):

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from handful.errors import HandfulError
 from handful.palette import policy_colour
-from handful.reports.plots.methods import method_look
 from handful.reports.plots.speeds import draw_target_histogram
 from handful.reports.study.assignments import assignments_figure
 from handful.reports.study.figure import stored_identifier
@@ -209,15 +208,6 @@ def test_a_table_alone_is_enough(tmp_path):
     assert [figure.name for figure in figures] == ["welfare"]
     figures[0].build()
     assert len(left_out) == 5
-
-
-def test_methods_are_told_apart_without_colour():
-    names = ["em", "end-to-end", "cluster", "random", "soft-em", "planned-em", "auto"]
-    looks = [method_look(name) for name in names]
-    assert len({look.marker for look in looks}) == len(names)
-    assert len({look.colour for look in looks}) == len(names)
-    assert method_look("em, fast").dashes
-    assert not method_look("em").dashes
 
 
 def test_histograms_are_of_the_seed_that_most_methods_have(tmp_path):

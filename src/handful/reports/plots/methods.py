@@ -26,17 +26,21 @@ _LOOKS = {
     "end-to-end": Look(_ORANGE, "s"),
     "cluster": Look(_GREEN, "^"),
     "random": Look(_GREY, "v"),
-    "fixed": Look(mix(_GREY, "#FFFFFF", 0.4), "X"),
+    "fixed": Look(mix(_GREY, "#FFFFFF", 0.4), "<"),
     "soft-em": Look(_SKY, "P"),
     "pooled-em": Look(mix(_PINK, "#000000", 0.45), "X"),
     "planned-em": Look(_PINK, "D"),
+    "family-em": Look(mix(_RED, "#000000", 0.6), "d"),
+    "elite-em": Look(mix(_BLUE, "#000000", 0.55), "p"),
+    "branching-em": Look(mix(_BLUE, "#FFFFFF", 0.5), ">"),
     "auto": Look(_RED, "*"),
 }
-"""In the order of legends: the paper's methods, then ours."""
+"""In the order of legends: the paper's methods, then ours. There are more methods than hues: the
+last of ours have shades that stay apart from all others also for the colour-blind."""
 
 PAPER_METHODS = ("em", "end-to-end", "cluster", "random")
 
-_OTHER_MARKERS = "hp8<>"
+_OTHER_MARKERS = "h8"
 _SUFFIX_DASHES = ((4.0, 1.0, 1.0, 1.0), (1.0, 0.8), (2.2, 1.1))
 """Of a method whose label says that its settings are others: its words choose among them."""
 
