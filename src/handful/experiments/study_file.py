@@ -8,7 +8,7 @@ from handful.assignment import find_method
 from handful.catalogue import find_task
 from handful.errors import HandfulError
 from handful.experiments.study import Study, telling
-from handful.experiments.yaml_file import meant, read_yaml
+from handful.results.yaml_file import meant, read_yaml
 from handful.training.auto import AUTO
 from handful.training.config import check_run_settings
 from handful.validation import did_you_mean

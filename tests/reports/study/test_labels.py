@@ -1,9 +1,14 @@
 """Runs that are not seeds of one thing have labels of their own."""
 
+import errno
+import sys
+from pathlib import Path
+
 import pytest
 
+from handful.errors import HandfulError
 from handful.reports.plots.methods import method_look, split_variant
-from handful.reports.study.labels import labelled_runs
+from handful.reports.study.labels import STUDIES_FILE, labelled_runs, read_suffixes
 from handful.results.folder import read_studies
 from tests.reports.study.results import run_row, small_manifest, write_results
 
@@ -82,3 +87,40 @@ def test_a_variant_stays_one_of_its_method():
 
 def test_lines_of_one_method_in_two_studies_look_different():
     assert method_look("em, tiny") != method_look("em, tiny2") != method_look("em")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            'a: ""\nb: "fast"\na: "slow"\n',
+            "studies.yaml' has 'a' twice, in line 1 and in line 3: k",
+        ),
+        ('a: {em: "x", em: "y"}\n', "studies.yaml' has 'em' twice"),
+        ('2024: ""\n', "studies.yaml' has a key in line 1 that is no text, 2024: quote it"),
+        ('a: "\n', "studies.yaml' is not valid YAML"),
+        ("a: 3\n", "studies.yaml' must be lines 'study: words after its methods' names'"),
+        ("", "studies.yaml' must be lines"),
+    ],
+)
+def test_a_bad_list_of_studies_is_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / STUDIES_FILE
+    path.write_text(text)
+    with pytest.raises(HandfulError, match=sentence):
+        read_suffixes(path)
+
+
+def test_a_list_of_studies_that_cannot_be_read(tmp_path, monkeypatch):
+    path = tmp_path / STUDIES_FILE
+    path.write_text('a: ""\n')
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(HandfulError, match="Studies need PyYAML and polars: pip install"):
+        read_suffixes(path)
+    monkeypatch.undo()
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(HandfulError, match=r"studies.yaml' cannot be read \(Permission denied\)"):
+        read_suffixes(path)

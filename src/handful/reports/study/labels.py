@@ -12,6 +12,7 @@ from typing import Any
 from handful.errors import HandfulError
 from handful.results.choices import choices_of, own_choices
 from handful.results.folder import StudyResults
+from handful.results.yaml_file import read_yaml
 
 STUDIES_FILE = "studies.yaml"
 """In the folder of all results: which studies belong together, and their methods' suffixes."""
@@ -48,16 +49,11 @@ def read_suffixes(path: Path) -> Suffixes:
     """The list of studies; empty if there is no such file.
 
     Raises:
-        HandfulError: if it is damaged.
+        HandfulError: if it cannot be read or is damaged.
     """
     if not path.is_file():
         return {}
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise HandfulError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}.") from None
+    values = read_yaml(path, f"'{path}'")
     parts = list(values.values()) if isinstance(values, dict) else [None]
     for part in parts:
         words = part.values() if isinstance(part, dict) else [part]

@@ -3,7 +3,7 @@
 import pytest
 
 from handful.errors import HandfulError
-from handful.experiments.yaml_file import meant, read_yaml
+from handful.results.yaml_file import meant, read_yaml
 
 
 def read(tmp_path, text):
