@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from handful.results.labels import with_variant
 from handful.training.config import TrainConfig
 
 CHOICES = ("preset", "settings", "method_settings", "training", "parameters")
@@ -64,7 +65,7 @@ class RunRequest:
     @property
     def label(self) -> str:
         """The method's name in tables and figures; a variant stands there as one of its own."""
-        return f"{self.method} ({self.variant})" if self.variant else self.method
+        return with_variant(self.method, self.variant)
 
     @property
     def method(self) -> str:

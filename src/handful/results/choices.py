@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from handful.results.labels import split_variant
+
 
 class Choices(NamedTuple):
     """The settings of a run, as its part of the study names them.
@@ -52,7 +54,7 @@ def choices_of(manifest: Mapping[str, Any], run: Mapping[str, Any]) -> Choices:
     return Choices(
         preset=asked["preset"],
         settings=asked["settings"],
-        method_settings=asked["method_settings"].get(method_of(run), {}),
+        method_settings=asked["method_settings"].get(run_method(run), {}),
         training=asked["training"],
         parameters=asked["parameters"].get(run["task"], {}),
         variant=asked["variant"],
@@ -61,9 +63,9 @@ def choices_of(manifest: Mapping[str, Any], run: Mapping[str, Any]) -> Choices:
 
 def own_choices(manifest: Mapping[str, Any], run: Mapping[str, Any]) -> Choices:
     """What the study asks for where no group and no variant of it asks for something else."""
-    return choices_of(manifest, {"task": run["task"], "method": method_of(run)})
+    return choices_of(manifest, {"task": run["task"], "method": run_method(run)})
 
 
-def method_of(run: Mapping[str, Any]) -> str:
+def run_method(run: Mapping[str, Any]) -> str:
     """The method's name alone: a manifest has a variant's name behind it."""
-    return run["method"].removesuffix(f" ({run.get('variant')})")
+    return split_variant(run["method"])[0] if run.get("variant") else run["method"]

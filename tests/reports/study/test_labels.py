@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handful.errors import HandfulError
-from handful.reports.plots.methods import method_look, split_variant
+from handful.reports.plots.methods import method_look
 from handful.reports.study.labels import STUDIES_FILE, labelled_runs, read_suffixes
 from handful.results.folder import read_studies
 from tests.reports.study.results import run_row, small_manifest, write_results
@@ -77,12 +77,6 @@ def test_settings_of_other_methods_and_tasks_are_no_difference(tmp_path):
     manifest["runs"][0] |= changes
     write_results(tmp_path / "one", rows, manifest=manifest)
     assert labels(tmp_path) == {"em": ["a0", "a1"]}
-
-
-def test_a_variant_stays_one_of_its_method():
-    assert split_variant("em (slow), a") == ("em, a", "slow")
-    assert split_variant("em, a") == ("em, a", "")
-    assert split_variant("em (slow)") == ("em", "slow")
 
 
 def test_lines_of_one_method_in_two_studies_look_different():

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from handful.palette import HUES, mix, policy_colour
+from handful.results.labels import method_of
 
 
 class Look(NamedTuple):
@@ -43,21 +44,6 @@ PAPER_METHODS = ("em", "end-to-end", "cluster", "random")
 _OTHER_MARKERS = "h8"
 _SUFFIX_DASHES = ((4.0, 1.0, 1.0, 1.0), (1.0, 0.8), (2.2, 1.1))
 """Of a method whose label says that its settings are others: its words choose among them."""
-
-
-def method_of(label: str) -> str:
-    """The method's name in a label such as ``em, fast``."""
-    return label.split(", ")[0]
-
-
-def split_variant(label: str) -> tuple[str, str]:
-    """``em (warm-up-0)`` as its method and the name of what a study varies; "" for nothing.
-
-    What a label has behind the variant stays with the method.
-    """
-    method, _, rest = label.partition(" (")
-    variant, _, suffix = rest.partition(")")
-    return method + suffix, variant
 
 
 def method_rank(label: str) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from handful.reports.study.cell import Cell
 from handful.reports.study.reading import collect
 from handful.reports.study.tables import Table, plus_minus
 from handful.reports.words import count, number
-from handful.results.choices import Choices, changed, choices_of, method_of
+from handful.results.choices import Choices, changed, choices_of, run_method
 from handful.results.folder import StudyResults
 from handful.results.frames import import_polars
 from handful.results.leaderboard import COLUMNS, KEY, OURS, leaderboard_schema
@@ -103,7 +103,7 @@ def _row(
         "percent": percent[0],
         "percent_stderr": percent[1],
         "optimum_kind": cell.optimum_kind if has_percent else None,
-        "command": train_commands(choices, cell, method_of(runs[0]), named),
+        "command": train_commands(choices, cell, run_method(runs[0]), named),
         "version": _version(runs),
         "commit": None,
         "url": None,

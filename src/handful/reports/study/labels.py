@@ -12,6 +12,7 @@ from typing import Any
 from handful.errors import HandfulError
 from handful.results.choices import choices_of, own_choices
 from handful.results.folder import StudyResults
+from handful.results.labels import with_words
 from handful.results.yaml_file import read_yaml
 
 STUDIES_FILE = "studies.yaml"
@@ -78,8 +79,7 @@ def _asked(study: StudyResults) -> dict[str, tuple[str, list[str]]]:
 
 
 def _label(method: str, words: str | Mapping[str, str]) -> str:
-    suffix = words if isinstance(words, str) else words.get(method, "")
-    return ", ".join(part for part in (method, suffix) if part)
+    return with_words(method, words if isinstance(words, str) else words.get(method, ""))
 
 
 def _told_apart(
@@ -107,7 +107,7 @@ def _told_apart(
 
     mixed = {line(row) for group in groups.values() if are_mixed(group) for row in group}
     return [
-        {**row, "label": ", ".join([row["label"], *words(row)])} if line(row) in mixed else row
+        {**row, "label": with_words(row["label"], *words(row))} if line(row) in mixed else row
         for row in rows
     ]
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handful.errors import HandfulError
-from handful.reports.plots.methods import method_rank, split_variant
+from handful.reports.plots.methods import method_rank
 from handful.reports.study.cell import Cell
 from handful.reports.study.collection import Collection
 from handful.reports.study.labels import STUDIES_FILE, Suffixes, labelled_runs, read_suffixes
 from handful.results.folder import COLUMNS, StudyResults, read_studies, schema, weakest_kind
 from handful.results.frames import import_polars
+from handful.results.labels import split_variant
 from handful.types import NumpyArray
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handful.reports.plots.methods import PAPER_METHODS, method_of, split_variant
+from handful.reports.plots.methods import PAPER_METHODS
 from handful.reports.statistics import (
     Estimate,
     estimate_improvement,
@@ -15,6 +15,7 @@ from handful.reports.statistics import (
 from handful.reports.study.cell import Cell, most_complete
 from handful.reports.study.collection import Collection
 from handful.reports.words import number
+from handful.results.labels import method_of, split_variant
 
 
 class Table(NamedTuple):

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handful.reports.plots.methods import split_variant
 from handful.reports.statistics import mean_and_error
 from handful.reports.study.cell import Cell
 from handful.reports.study.collection import Collection
 from handful.reports.study.tables import Table, percent_of_best, plus_minus
+from handful.results.labels import split_variant
 
 
 class Varied(NamedTuple):

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from handful.palette import policy_colour
 from handful.reports.grid import GridMap, grid_from
 from handful.reports.plots.maps import draw_map
-from handful.reports.plots.methods import method_of
 from handful.reports.plots.style import PAPER_COLUMN, tint
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walks
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.paper import WALKED
 from handful.reports.words import count, number
+from handful.results.labels import method_of
 from handful.types import NumpyArray
 
 METHOD = "em"
