@@ -1,11 +1,14 @@
 """``handful report`` of a study: what is wrong with its files is one sentence."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from handful.experiments.study_file import read_study
 from handful.results.folder import manifest_path
-from tests.reports.study.results import run_row, write_results
+from tests.reports.folders import write_grid_run
+from tests.reports.study.results import run_row, small_manifest, write_results
 
 STUDY = """
 tasks: [resource-gathering]
@@ -30,6 +33,29 @@ def parquet(tmp_path):
 def test_the_ending_of_a_studys_file_may_be_in_capitals(call, parquet):
     assert call("report", "results.YAML") == (0, "results/results.html\n", "")
     assert parquet.with_suffix(".html").is_file()
+
+
+def test_a_run_that_failed_in_a_sweep_and_was_resumed_by_hand_is_finished(call, parquet):
+    failed, resumed, *_ = read_study(Path("results.YAML")).runs()
+    write_grid_run(resumed.folder, num_policies=2)
+    runs = [
+        {
+            "digest": request.digest,
+            "task": request.task,
+            "method": request.label,
+            "policies": 2,
+            "seed": request.config.seed,
+            "state": "failed",
+            "error": f"{request.label} broke",
+            "versions": None,
+        }
+        for request in (failed, resumed)
+    ]
+    manifest_path(parquet).write_text(json.dumps(small_manifest([], runs=runs)))
+    assert call("report", "results.YAML")[0] == 0
+    page = parquet.with_suffix(".html").read_text()
+    assert f"{failed.label} broke" in page
+    assert f"{resumed.label} broke" not in page
 
 
 @pytest.mark.parametrize("path", ["results.YAML", "results"])

@@ -7,7 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from handful.experiments.details import POINTS, curve_rows, user_rows, walk_rows, write_details
+from handful.experiments.details import (
+    POINTS,
+    curve_rows,
+    manifest,
+    user_rows,
+    walk_rows,
+    write_details,
+)
 from handful.experiments.study import RunRequest, Study
 from handful.results.folder import COLUMNS, manifest_path, read_beside, schema
 from handful.runs import RunFolder
@@ -127,6 +134,29 @@ def test_a_failure_is_known_until_the_run_is_tried_again(tmp_path):
     assert states() == [("failed", "it broke"), ("unfinished", None)]  # others were run
     write_grid_run(failed.folder)
     assert states() == [("finished", None), ("unfinished", None)]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("config.json", '{"format": 1}'),
+        ("evaluation.json", "{}"),
+        ("metrics.jsonl", '{"update": 1}\n\n\0\n{"update": 3}\n'),
+        ("traces.json", "[5]"),
+    ],
+)
+def test_a_failure_is_known_as_long_as_the_results_cannot_be_read(tmp_path, file, text):
+    failed = request(write_grid_run(tmp_path / "runs" / "grid"))
+    before = {"runs": [{"digest": failed.digest, "error": "it broke"}]}
+    parquet = tmp_path / "results" / "mine.parquet"
+
+    def known():
+        asked = manifest(parquet, study(tmp_path), [failed], "handful sweep x.yaml", before, {})
+        return asked["runs"][0]["state"], asked["runs"][0]["error"]
+
+    assert known() == ("finished", None)
+    (failed.folder / file).write_text(text)
+    assert known() == ("failed", "it broke")
 
 
 def test_what_a_folder_has_no_more_is_kept(tmp_path, robot):

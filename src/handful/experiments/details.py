@@ -13,7 +13,7 @@ import numpy as np
 from handful.errors import HandfulError
 from handful.experiments.damage import telling_damage
 from handful.experiments.study import RunRequest, Study
-from handful.experiments.table import stored_rows
+from handful.experiments.table import run_row, stored_rows
 from handful.results.folder import (
     COLUMNS,
     MANIFEST_FORMAT,
@@ -168,7 +168,7 @@ def manifest(
 
     Args:
         before: the manifest so far, for what is known of runs whose folders are gone, and of those
-            that failed in an earlier sweep.
+            that failed in an earlier sweep, as long as their folders hold no whole results.
         errors: by a run's digest, why it failed just now.
     """
     known = set(stored_rows(parquet))
@@ -178,7 +178,7 @@ def manifest(
     for request in requests:
         folder, config = RunFolder(request.folder), request.config
         old, found = earlier.get(request.digest, {}), _circumstances(folder)
-        error = errors.get(request.digest, None if found else old.get("error"))
+        error = errors.get(request.digest) or _standing_error(old.get("error"), request)
         run = {
             "digest": request.digest,
             "task": request.task,
@@ -220,6 +220,21 @@ def _circumstances(folder: RunFolder) -> dict[str, Any]:
             about = {name: stored[name] for name in ("versions", "machine")}
             return {**about, "environment": stored["problem"]["environment"]}
     return {}
+
+
+def _standing_error(error: str | None, request: RunRequest) -> str | None:
+    """Why a run failed in an earlier sweep, unless its folder holds whole results by now."""
+    folder = RunFolder(request.folder)
+    if error is None or not _circumstances(folder):
+        return error
+    try:
+        run_row(request)
+        with telling_damage(folder):
+            for rows_of, _ in SOURCES.values():
+                rows_of(request)
+    except HandfulError:
+        return error
+    return None
 
 
 def _state(folder: RunFolder, is_known: bool, error: str | None) -> str:
