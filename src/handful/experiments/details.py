@@ -262,7 +262,7 @@ def _merged(
         {"digest": [r.digest for r in requests], "order": range(len(requests))},
         schema={"digest": pl.String, "order": pl.Int64},
     )
-    table = table.join(order, on="digest").sort("order", maintain_order=True)
+    table = table.join(order, on="digest", maintain_order="left").sort("order", maintain_order=True)
     return table.select(*COLUMNS[kind])
 
 
