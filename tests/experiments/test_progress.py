@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from handful.experiments import progress
 from handful.experiments.outcome import Outcome
 from handful.experiments.progress import TAIL, Tracker, last_metrics
 from handful.experiments.stage import StageNote
@@ -86,7 +87,8 @@ def test_the_last_whole_record_is_read_however_long_it_is(sweep):
     assert last_metrics(path) is None
     write_metrics(request, 3, end='\n{"update": 4, "tran')
     assert last_metrics(path)["update"] == 3
-    long = json.dumps({"update": 4, "users": [0.5] * TAIL})
+    record = {"update": 4, "transitions": 256, "welfare": 9.0}
+    long = json.dumps(record | {"users": [0.5] * TAIL})
     with path.open("a") as file:
         file.write("\n" + long + '\n{"upd')
     assert last_metrics(path)["update"] == 4
@@ -94,3 +96,36 @@ def test_the_last_whole_record_is_read_however_long_it_is(sweep):
     assert last_metrics(path) is None
     path.write_text("")
     assert last_metrics(path) is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '{"update": 4}',
+        '{"transitions": 256}',
+        '{"transitions": "256", "welfare": 9.0}',
+        '{"transitions": 256, "welfare": null}',
+        "[4]",
+        "\0\0",
+    ],
+)
+def test_an_odd_line_is_passed_over(sweep, odd):
+    requests, _, tracker = sweep
+    write_metrics(requests[0], 3, end=f"\n{odd}\n")
+    assert tracker.look().transitions == 3 * 128
+    tracker.started(requests[0])
+    assert [(run.share, run.welfare) for run in tracker.look().running] == [(0.3, 8.0)]
+    assert tracker.ended(Outcome(requests[0], "no"))
+    assert tracker.look().transitions == 3 * 128
+
+
+def test_a_look_reads_the_metrics_of_running_runs_only_and_once(sweep, monkeypatch):
+    requests, _, tracker = sweep
+    for request in requests[:2]:
+        write_metrics(request, 4)
+    tracker.started(requests[1])
+    assert tracker.look().transitions == 8 * 128  # the first look reads those that wait, too
+    read = []
+    monkeypatch.setattr(progress, "last_metrics", lambda path: read.append(path) or None)
+    tracker.look()
+    assert read == [requests[1].folder / "metrics.jsonl"]

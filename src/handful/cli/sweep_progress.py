@@ -21,7 +21,7 @@ LINE_EVERY = 30.0
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the run folders: a look reads the end of every running run's
-metrics, and must cost next to nothing beside the runs."""
+metrics, the first one those of all runs, and must cost next to nothing beside the runs."""
 
 
 class SweepProgress:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class Tracker:
         self._clock = clock
         self._waiting = {request.folder: request for request in requests}
         self._running: dict[Path, RunRequest] = {}
+        self._done_before: dict[Path, int] = {}
         self._done = self._failed = 0
         self._total = len(requests)
         self._ended_transitions = 0
@@ -92,7 +93,9 @@ class Tracker:
         self._waiting.pop(request.folder, None)
         self._done += 1
         self._failed += outcome.error is not None
-        transitions = request.transitions if outcome.error is None else transitions_of(request)
+        transitions = request.transitions
+        if outcome.error is not None:
+            transitions = _transitions(request, last_metrics(RunFolder(request.folder).metrics))
         self._ended_transitions += transitions
         if not was_running:  # finished before this sweep: no part of its rate
             self._known_before += transitions
@@ -100,15 +103,31 @@ class Tracker:
 
     def look(self) -> Overview:
         """The sweep now."""
-        done = {folder: transitions_of(request) for folder, request in self._waiting.items()}
-        transitions = self._ended_transitions + sum(done.values())
+        records = {folder: last_metrics(RunFolder(folder).metrics) for folder in self._running}
+        done = sum(self._done_of(request, records) for request in self._waiting.values())
+        transitions = self._ended_transitions + done
         total = self._ended_transitions + sum(r.transitions for r in self._waiting.values())
         rate = self._rate(transitions - self._known_before)
         left = (total - transitions) / rate if rate > 0 else None
-        running = tuple(_running(request) for request in self._running.values())
+        running = tuple(_running(r, records[folder]) for folder, r in self._running.items())
         return Overview(
             self._done, self._failed, self._total, transitions, total, rate, left, running
         )
+
+    def _done_of(
+        self, request: RunRequest, records: Mapping[Path, Mapping[str, Any] | None]
+    ) -> int:
+        """Transitions on record of a run that has not ended.
+
+        Nobody here has touched a run that was not started: its folder is looked into once.
+        """
+        folder = request.folder
+        if folder in records:
+            return _transitions(request, records[folder])
+        if folder not in self._done_before:
+            record = last_metrics(RunFolder(folder).metrics)
+            self._done_before[folder] = _transitions(request, record)
+        return self._done_before[folder]
 
     def _rate(self, transitions: int) -> float:
         now = self._clock()
@@ -119,21 +138,23 @@ class Tracker:
         return max(transitions - before, 0) / (now - start) if now > start else 0.0
 
 
-def _running(request: RunRequest) -> Running:
-    record = last_metrics(RunFolder(request.folder).metrics)
-    share = transitions_of(request, record) / request.transitions
+def _running(request: RunRequest, record: Mapping[str, Any] | None) -> Running:
+    share = _transitions(request, record) / request.transitions
     welfare = None if record is None else record["welfare"]
     return Running(request.folder.name, share, welfare, stage_of(request.folder))
 
 
-def transitions_of(request: RunRequest, record: dict[str, Any] | None = None) -> int:
-    """Transitions of all policies that a run has on record so far."""
-    record = record or last_metrics(RunFolder(request.folder).metrics)
-    return 0 if record is None else int(record["transitions"]) * request.config.num_policies
+def _transitions(request: RunRequest, record: Mapping[str, Any] | None) -> int:
+    """Transitions of all policies, by the last record of a run, if it has any."""
+    return 0 if record is None else record["transitions"] * request.config.num_policies
 
 
 def last_metrics(path: Path) -> dict[str, Any] | None:
-    """The last whole record of a metrics file, or None; read from the end of the file."""
+    """The last whole record of a metrics file, or None; read from the end of the file.
+
+    Lines that do not say what is used here are passed over: what is odd in one run's file must not
+    end the sweep.
+    """
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -145,10 +166,18 @@ def last_metrics(path: Path) -> dict[str, Any] | None:
                         record = json.loads(line)
                     except ValueError:  # cut short, at either end
                         continue
-                    if isinstance(record, dict):
+                    if _is_record(record):
                         return record
                 if length >= size:
                     return None
                 length *= 4
     except OSError:
         return None
+
+
+def _is_record(line: Any) -> bool:
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("transitions"), int)
+        and isinstance(line.get("welfare"), int | float)
+    )
