@@ -122,3 +122,15 @@ def test_what_a_kill_left_beside_the_folder_is_removed(tmp_path):
     attempt(request)
     assert not litter.exists()
     assert neighbour.exists()
+
+
+def test_litter_is_looked_for_in_the_folder_of_that_name_only(tmp_path):
+    """Not in those that its name would match as a pattern."""
+    request = request_of(tmp_path / "runs[1]", height=-1)
+    litter = request.folder.with_name(f".{request.folder.name}-abcd1234")
+    of_others = tmp_path / "runs1" / litter.name
+    for folder in (litter, of_others):
+        folder.mkdir(parents=True)
+    attempt(request)
+    assert not litter.exists()
+    assert of_others.exists()

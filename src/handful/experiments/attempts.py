@@ -146,6 +146,5 @@ class _Reminder(Callback):
 
 def _remove_litter(folder: Path) -> None:
     """What a kill left of a folder that was not in its place yet."""
-    staging = folder.parent / f".{glob.escape(folder.name)}-????????"
-    for left in glob.glob(str(staging)):
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}-????????"):
         shutil.rmtree(left, ignore_errors=True)
