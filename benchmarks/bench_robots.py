@@ -11,7 +11,6 @@ wants older packages: pip install -r benchmarks/requirements.txt there, and --sb
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -189,7 +188,9 @@ def main() -> None:
         for name, measured in samples.items()
     }
     if arguments.json:
-        print(json.dumps({"cores": len(os.sched_getaffinity(0)), "results": results}))
+        from handful.devices import usable_cores
+
+        print(json.dumps({"cores": usable_cores(), "results": results}))
         return
     for group in arguments.only:
         first = results[GROUPS[group][0]]["rate"]

@@ -16,7 +16,6 @@ nothing else runs. The first sweep fills the cache of compiled programs and is n
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -25,6 +24,8 @@ import time
 from pathlib import Path
 
 import yaml
+
+from handful.devices import usable_cores
 
 SWEEP = """
 import json, sys
@@ -76,7 +77,7 @@ def sweep(folder: Path, runs: int, steps: int, workers: int) -> dict[str, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--workers", type=int, default=usable_cores())
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--steps", type=int, default=262_144)
     parser.add_argument("--json", action="store_true")

@@ -1,6 +1,5 @@
 """The command ``handful sweep``."""
 
-import os
 import shlex
 import sys
 from dataclasses import dataclass, replace
@@ -113,9 +112,10 @@ class Sweep:
             from handful.experiments.ray import run_on_ray
 
             return run_on_ray(requests, self.ray, watcher, known)
+        from handful.devices import usable_cores
         from handful.experiments.local import run_all
 
-        return run_all(requests, self.workers or len(os.sched_getaffinity(0)), watcher, known)
+        return run_all(requests, self.workers or usable_cores(), watcher, known)
 
     def _check_choice(self, requests: "list[RunRequest]") -> None:
         from handful.experiments.study import offered
