@@ -50,6 +50,8 @@ def test_means_and_standard_errors_over_seeds():
         ("exact", (89.0, 90.0, 91.0), "| 105.00 ± 2.89 | 80.00 | 90.00 |"),
         ("upper bound", (89.0, 90.0, 91.0), "| 105.00 ± 2.89 | 80.00 | ≤ 90.00 |"),
         ("exact", (None, None, None), "| – | 80.00 | – |"),
+        ("exact", (89.0, None, 91.0), "| – | 80.00 | – |"),
+        ("upper bound", (89.0, None, 91.0), "| – | 80.00 | – |"),
     ],
 )
 def test_a_page_tells_a_bound_from_an_optimum(kind, optima, cells):
@@ -57,6 +59,27 @@ def test_a_page_tells_a_bound_from_an_optimum(kind, optima, cells):
     assert page.startswith("# study\n\nMade by `handful sweep study.yaml`.")
     assert page.rstrip().endswith(cells)
     assert "| t | em | 2 | 1,000 | 3 | 84.00 ± 2.31 |" in page
+
+
+def test_what_is_not_known_of_every_seed_is_no_mean_over_all():
+    row = _summary(optima=(89.0, None, 91.0)).row(0, named=True)
+    assert row["seeds"] == 3
+    assert row["welfare"] == 84.0
+    names = ("percent_of_optimum", "percent_of_optimum_stderr", "optimum", "optimum_kind")
+    assert [row[name] for name in names] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kind"),
+    [
+        (("exact", "exact", "exact"), "exact"),
+        (("exact", "upper bound", "exact"), "upper bound"),
+        (("upper bound", "exact", "zero"), "upper bound"),  # not what the alphabet has last
+    ],
+)
+def test_an_optimum_is_a_bound_if_one_seeds_is(kinds, kind):
+    rows = [{**row, "optimum_kind": one} for row, one in zip(_rows(), kinds, strict=True)]
+    assert summarize(pl.DataFrame(rows))["optimum_kind"].to_list() == [kind]
 
 
 def test_runs_of_other_users_or_steps_are_no_seeds_of_the_same_row():

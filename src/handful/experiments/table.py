@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from handful.errors import HandfulError
 from handful.experiments.damage import telling_damage
 from handful.experiments.study import RunRequest
-from handful.results.folder import check_place, read_runs
+from handful.results.folder import check_place, read_runs, weakest_kind
 from handful.results.frames import import_polars, write_parquet
 from handful.runs import RunFolder, write_text
 
@@ -101,24 +101,36 @@ def _row_of(request: RunRequest, stored: Mapping[str, dict[str, Any]]) -> dict[s
 
 
 def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
-    """Mean and standard error over seeds of runs that are alike in the columns of `GROUP`."""
+    """Mean and standard error over seeds of runs that are alike in the columns of `GROUP`.
+
+    What is not known of every seed is null: a mean of some is no mean of as many as are counted.
+    """
     pl = import_polars()
     count = pl.len().alias("seeds")
-    means = [pl.col(name).mean() for name in MEASURES]
+    means = [_if_complete(name, pl.col(name).mean()) for name in MEASURES]
     errors = [
-        (pl.col(name).std() / pl.col(name).count().sqrt()).alias(f"{name}_stderr")
+        _if_complete(name, pl.col(name).std() / pl.len().sqrt()).alias(f"{name}_stderr")
         for name in MEASURES
     ]
     worst = pl.col("welfare").min().alias("welfare_min")
-    # Seeds that draw users of their own have optima of their own; "upper bound" if one is.
-    optimum = [pl.col("optimum").mean(), pl.col("optimum_kind").max()]
+    # Seeds that draw users of their own have optima of their own.
+    optimum = _if_complete("optimum", pl.col("optimum").mean())
+    kind = pl.col("optimum_kind").map_batches(
+        weakest_kind, return_dtype=pl.String, returns_scalar=True
+    )
     columns = pl.all().exclude("welfare_stderr")
     return (
         table.select(columns)
         .group_by(GROUP, maintain_order=True)
-        .agg(count, *means, *errors, worst, *optimum)
+        .agg(count, *means, *errors, worst, optimum, _if_complete("optimum", kind))
         .sort("task", "policies", "method", "users", "steps")
     )
+
+
+def _if_complete(name: str, value: "pl.Expr") -> "pl.Expr":
+    """A value of runs, where each of them has something in a column."""
+    pl = import_polars()
+    return pl.when(pl.col(name).is_not_null().all()).then(value)
 
 
 def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
