@@ -112,6 +112,14 @@ def test_a_line_that_a_kill_cut_short_spoils_no_other(tmp_path):
     assert [record["event"] for record in attempts.read()] == ["started", "started"]
 
 
+def test_starts_are_counted_whatever_else_is_in_the_file(tmp_path):
+    attempts = Attempts(tmp_path / "runs" / "one")
+    assert attempts.num_starts == 0
+    attempts.path.parent.mkdir(parents=True)
+    attempts.path.write_bytes(b'{"event": "finished"}\n7\n{}\n\xff\n{"event": "started"}\n{"ev')
+    assert attempts.num_starts == 1
+
+
 def test_what_a_kill_left_beside_the_folder_is_removed(tmp_path):
     request = request_of(tmp_path)
     litter = request.folder.with_name(f".{request.folder.name}-abcd1234")

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from handful.errors import HandfulError
+from handful.experiments import ray
 from handful.experiments.attempts import Attempts
 from handful.experiments.ray import _execute, import_ray, run_on_ray
 from handful.runs import RunFolder
@@ -73,6 +74,53 @@ def test_a_sweep_on_a_cluster(tmp_path):
     assert all(events(records) == ["started", "finished"] for records in attempts.values())
     assert len(pl.read_parquet(tmp_path / "results" / "study.parquet")) == 2
     assert list((tmp_path / "runs" / ".attempts").glob(".shared-*")) == []
+
+
+def test_runs_that_wait_for_a_cpu_are_not_told_as_started(tmp_path):
+    requests, log = [request_of(tmp_path, seed, steps=64) for seed in range(3)], Log()
+    with cluster(1) as (address, _):
+        outcomes = run_on_ray(requests, address, log, {})
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+    assert sorted(log.events) == [(kind, s) for kind in ("ended", "started") for s in range(3)]
+    kinds = [kind for kind, _ in log.events]
+    assert kinds.index("ended") < [i for i, kind in enumerate(kinds) if kind == "started"][2]
+
+
+class TestStartsAreTold:
+    """By what processes note of their attempts."""
+
+    @pytest.fixture
+    def started(self, tmp_path, monkeypatch):
+        """Three runs, the first of which an earlier sweep has started; what tells, and a log."""
+        monkeypatch.setattr(ray, "LOOK_EVERY", 0.0)
+        requests, log = [request_of(tmp_path, seed) for seed in range(3)], Log()
+        self.note(requests[0])
+        return requests, ray._Starts(requests, log), log.events
+
+    def note(self, request):
+        with Attempts(request.folder).lock(lambda: False) as write:
+            write("started")
+
+    def test_once_each_and_again_where_a_process_died(self, started):
+        requests, starts, events = started
+        starts.look(requests)
+        assert events == []
+        self.note(requests[0])
+        self.note(requests[1])
+        starts.look(requests)
+        starts.look(requests)
+        assert events == [("started", 0), ("started", 1)]
+        self.note(requests[1])
+        starts.look(requests)
+        assert events[2:] == [("started", 1)]
+
+    def test_before_their_end(self, started):
+        requests, starts, events = started
+        self.note(requests[0])
+        starts.look(requests)
+        for request in requests[:2]:
+            starts.tell_of_end(request)
+        assert events == [("started", 0), ("started", 1)]
 
 
 @pytest.mark.slow

@@ -42,14 +42,21 @@ class Attempts:
         self.path = folder.parent / ".attempts" / f"{folder.name}.jsonl"
 
     def read(self) -> list[dict[str, Any]]:
-        """Every line; one that a kill cut short is left out."""
+        """Every line; one that a kill cut short, or that says of no event, is left out."""
         records = []
-        for line in self.path.read_text().splitlines() if self.path.is_file() else []:
+        for line in self.path.read_bytes().splitlines() if self.path.is_file() else []:
             try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
+                record = json.loads(line)
+            except ValueError:  # no JSON, or no text
                 continue
+            if isinstance(record, dict) and "event" in record:
+                records.append(record)
         return records
+
+    @property
+    def num_starts(self) -> int:
+        """How often a process has begun to work at the run, in this sweep and before."""
+        return sum(record["event"] == "started" for record in self.read())
 
     @contextmanager
     def lock(self, is_stopped: Callable[[], bool]) -> Iterator[Callable[[str], None] | None]:

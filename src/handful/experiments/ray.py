@@ -11,14 +11,15 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from handful.devices import keep_compiled_programs, share_cores, use_cores
 from handful.errors import HandfulError
-from handful.experiments.attempts import attempt
+from handful.experiments.attempts import Attempts, attempt
 from handful.experiments.local import NEWS_EVERY, skip_finished, terminating_raises
 from handful.experiments.outcome import Observer, Outcome, longest_first
 from handful.experiments.requests import RunRequest
@@ -28,6 +29,9 @@ MAX_RETRIES = 5
 
 CONNECT_SECONDS = 5.0
 """That a cluster may take to answer."""
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks at which runs have been started: a file a run, maybe on NFS."""
 
 STOP_SECONDS = 60.0
 """That runs may take to save their states when the sweep is stopped."""
@@ -61,19 +65,22 @@ def run_on_ray(
         terminating_raises(),
         _Marker(unfinished) as marker,
     ):
+        starts = _Starts(unfinished, observer)
         task = ray.remote(num_cpus=1, max_retries=MAX_RETRIES, retry_exceptions=False)(_execute)
         tasks = {}
         for request in longest_first(unfinished, known):
             # Other processes work in other folders; the name of the marker is absolute already.
             there = replace(request, folder=request.folder.absolute())
             tasks[task.options(name=request.folder.name).remote(there, str(marker))] = request
-            observer.started(request)
         try:
             while tasks:
                 ready, _ = ray.wait(list(tasks), num_returns=1, timeout=NEWS_EVERY)
                 for reference in ready:
-                    outcomes.append(_outcome(ray, reference, tasks.pop(reference)))
+                    request = tasks.pop(reference)
+                    outcomes.append(_outcome(ray, reference, request))
+                    starts.tell_of_end(request)
                     observer.ended(outcomes[-1])
+                starts.look(tasks.values())
                 if not ready:
                     observer.waiting()
         except KeyboardInterrupt:
@@ -109,6 +116,39 @@ def _execute(request: RunRequest, marker: str) -> Outcome:
     use_cores(1)
     keep_compiled_programs()
     return attempt(request)
+
+
+class _Starts:
+    """Tells an observer of runs that are worked at, by the notes that their processes make.
+
+    Ray takes all runs at once and does not say which of them wait for a CPU.
+    """
+
+    def __init__(self, requests: Sequence[RunRequest], observer: Observer) -> None:
+        self._observer = observer
+        self._noted = {r.folder: Attempts(r.folder).num_starts for r in requests}
+        self._untold = set(self._noted)
+        self._next_look = time.monotonic()
+
+    def look(self, requests: Iterable[RunRequest]) -> None:
+        """Tell of those of the runs that were started since, if the last look is old enough."""
+        if time.monotonic() < self._next_look:
+            return
+        for request in requests:
+            noted = Attempts(request.folder).num_starts
+            if noted > self._noted[request.folder]:
+                self._noted[request.folder] = noted
+                self._tell(request)
+        self._next_look = time.monotonic() + LOOK_EVERY
+
+    def tell_of_end(self, request: RunRequest) -> None:
+        """A run ended: it was started before, if only between two looks."""
+        if request.folder in self._untold:
+            self._tell(request)
+
+    def _tell(self, request: RunRequest) -> None:
+        self._untold.discard(request.folder)
+        self._observer.started(request)
 
 
 class _Marker:
