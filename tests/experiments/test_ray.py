@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from ray import exceptions
 
 from handful.errors import HandfulError
 from handful.experiments import ray
@@ -27,9 +28,10 @@ UPDATES = 2000
 
 
 @contextlib.contextmanager
-def cluster(nodes):
+def cluster(nodes, **variables):
     """A cluster's address, and what talks to it."""
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    environment |= variables
     command = [sys.executable, "-m", "tests.experiments.ray_cluster", str(nodes)]
     with subprocess.Popen(
         command,
@@ -184,6 +186,45 @@ class TestWhatIsWrongIsSaid:
         monkeypatch.setitem(sys.modules, "ray", None)
         with pytest.raises(HandfulError, match=r"pip install 'handful\[ray\]'"):
             import_ray()
+
+    def test_a_node_without_handful(self, tmp_path):
+        lacking = tmp_path / "lacking" / "handful.py"
+        lacking.parent.mkdir()
+        lacking.write_text("raise ModuleNotFoundError(\"No module named 'handful'\")")
+        with cluster(1, PYTHONPATH=str(lacking.parent)) as (address, _):
+            (outcome,) = run_on_ray([request_of(tmp_path / "runs")], address, Log(), {})
+        node = address.partition(":")[0]
+        assert outcome.error == (
+            f"the node {node} could not execute it (ModuleNotFoundError: No module named "
+            f"'handful'): all nodes of the cluster need the same versions of handful, Ray and "
+            f"Python"
+        )
+
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (
+                exceptions.WorkerCrashedError(),
+                "its node or process was lost 6 times (The worker died unexpectedly while "
+                "executing this task. Check python-core-worker-*.log files for more "
+                "information.); start the sweep again to resume it",
+            ),
+            (
+                exceptions.NodeDiedError("gone"),
+                "its node or process was lost 6 times (gone); start the sweep again to resume it",
+            ),
+            (
+                exceptions.RuntimeEnvSetupError("Traceback:\nno such package"),
+                "Ray could not execute it (RuntimeEnvSetupError: no such package)",
+            ),
+            (
+                exceptions.OutOfMemoryError("It was killed.\nSee the log."),
+                "Ray could not execute it (OutOfMemoryError: It was killed.)",
+            ),
+        ],
+    )
+    def test_what_ray_says(self, error, told):
+        assert ray._told(exceptions, error) == told
 
     def test_a_node_that_does_not_see_the_folder(self, tmp_path):
         outcome = _execute(request_of(tmp_path), str(tmp_path / "marker"))

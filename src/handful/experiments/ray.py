@@ -8,6 +8,7 @@ sweep's own process makes the table from the same folders.
 import contextlib
 import logging
 import os
+import re
 import secrets
 import socket
 import sys
@@ -231,9 +232,25 @@ def _outcome(ray: Any, reference: Any, request: RunRequest) -> Outcome:
     try:
         return replace(ray.get(reference), request=request)
     except ray.exceptions.RayError as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        return Outcome(
-            request,
-            f"its node or process was lost {MAX_RETRIES + 1} times ({reason[0]}); start the sweep "
-            f"again to resume it",
+        return Outcome(request, _told(ray.exceptions, error))
+
+
+def _told(exceptions: Any, error: Exception) -> str:
+    """What Ray says of a run that has no outcome, in one sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    losses = ("LocalRayletDiedError", "NodeDiedError", "ObjectLostError", "WorkerCrashedError")
+    if isinstance(error, tuple(getattr(exceptions, name) for name in losses)):
+        return (
+            f"its node or process was lost {MAX_RETRIES + 1} times ({lines[0]}); start the sweep "
+            f"again to resume it"
         )
+    if isinstance(error, exceptions.RayTaskError):  # a traceback, which names the node
+        node = re.search(r"\bip=([\w.:]+)", lines[0])
+        return (
+            f"the node {node[1] if node else 'that it was given to'} could not execute it "
+            f"({lines[-1].strip()}): all nodes of the cluster need the same versions of handful, "
+            f"Ray and Python"
+        )
+    # What could not be set up is said after the fact that it could not.
+    reason = lines[-1] if isinstance(error, exceptions.RuntimeEnvSetupError) else lines[0]
+    return f"Ray could not execute it ({type(error).__name__}: {reason.strip()})"
