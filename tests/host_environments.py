@@ -35,6 +35,8 @@ class Moved(NamedTuple):
 class Track:
     """A cart on a line: an action in [-1, 1] is its velocity, and episodes end beyond ``edge``.
 
+    Without ``truncates`` it is for the collector to cut them at the time limit.
+
     Observations are (number of the copy's episode modulo 3, age, position), so that a test can see
     which episode an observation belongs to. The outcome is the velocity.
     """
@@ -42,6 +44,7 @@ class Track:
     time_limit: int = 12
     edge: float = 1e9
     bad_value_in_step: int = -1
+    truncates: bool = True
     observation_size: int = 3
     action_space: Box = Box((-1.0,), (1.0,))  # noqa: RUF009
 
@@ -75,7 +78,7 @@ class _Carts:
         velocity = np.array(actions[:, 0], dtype=np.float64)
         self.position += velocity
         terminated = np.abs(self.position) > self.track.edge
-        truncated = self.age >= self.track.time_limit
+        truncated = (self.age >= self.track.time_limit) & self.track.truncates
         self.ended = terminated | truncated
         observation = self._observe()
         if self.steps == self.track.bad_value_in_step:

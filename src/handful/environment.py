@@ -184,7 +184,12 @@ def outcome_shape(environment: Environment | HostEnvironment) -> PyTree:
     """The outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
     if isinstance(environment, HostEnvironment):
         return environment.outcome_shape()
+    return step_shape(environment)[1].outcome
+
+
+def step_shape(environment: Environment) -> tuple[PyTree, TimeStep]:
+    """The state that a step leads to and what it gives, as ``jax.ShapeDtypeStruct`` leaves."""
     key, space = jax.random.key(0), environment.action_space
     state, _ = jax.eval_shape(environment.reset, key)
     action = jnp.zeros(space.size) if isinstance(space, Box) else jnp.zeros((), jnp.int32)
-    return jax.eval_shape(environment.step, key, state, action)[1].outcome
+    return jax.eval_shape(environment.step, key, state, action)

@@ -143,3 +143,12 @@ def test_digest_puts_policies_first_and_keeps_the_rest_as_it_was():
     np.testing.assert_array_equal(transitions.observations, np.moveaxis(batch.observations, 0, 1))
     np.testing.assert_array_equal(transitions.truncated, np.moveaxis(batch.truncated, 0, 1))
     np.testing.assert_array_equal(jax.random.key_data(state.keys), jax.random.key_data(keys))
+
+
+def test_episodes_that_are_cut_for_their_environment_at_its_limit_are_whole():
+    problems = [track_problem(time_limit=12, truncates=truncates) for truncates in (True, False)]
+    (itself,), (cut,) = (collect(problem, num_steps=36) for problem in problems)
+    assert itself.whole.any()
+    ended = itself.truncated
+    np.testing.assert_array_equal(cut.truncated, ended)
+    np.testing.assert_array_equal(cut.whole[ended], itself.whole[ended])

@@ -1,5 +1,6 @@
 """Counts against values by hand, a linear system, and policy iteration on the true arrays."""
 
+import dataclasses
 import itertools
 
 import equinox as eqx
@@ -187,3 +188,19 @@ def test_only_a_learner_that_counts_has_a_model():
     learner, model = count(learner_of(1, 2, 1), batch, 1, 1.0)
     np.testing.assert_array_equal(learner.experience.visits, [[1, 1]])
     assert model is not None
+
+
+def test_policies_that_have_not_changed_differ_in_nothing_from_those_that_acted():
+    """They acted with chance of their own to explore with, which is theirs too."""
+    learner = learner_of(S, A, D)
+    table = jnp.zeros((K, S, A)).at[:, :, 0].set(2.0)
+    actor = eqx.tree_at(lambda a: a.stack.head.weight, learner.actor, table)
+    actor = dataclasses.replace(actor, random_actions=0.3)
+    learner = dataclasses.replace(learner, actor=actor)
+    batch = batch_of([1, 2], [0, 1], np.zeros((2, D)), S)
+    flat = batch.flat()
+    log_probs = actor(flat.observations).log_prob(flat.actions).reshape(batch.log_probs.shape)
+    batch = dataclasses.replace(batch, log_probs=log_probs)
+    metrics = counting._metrics(learner, batch, CONFIG, 1.0)
+    np.testing.assert_allclose(metrics.actor.approx_kl, 0.0, atol=1e-6)
+    np.testing.assert_array_equal(metrics.actor.clip_fraction, 0.0)

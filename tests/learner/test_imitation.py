@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from handful.environment import Discrete
+from handful.environment import Box, Discrete
 from handful.learner.config import PPOConfig
 from handful.learner.imitation import imitate
 from handful.learner.update import init_learner
@@ -49,3 +49,14 @@ def test_only_the_actor_changes():
     after = imitate(start, OBSERVATIONS, TAKEN, jnp.ones((K, L), bool))
     for name in ("critic", "critic_moments", "actor_moments", "normalizer"):
         jax.tree.map(np.testing.assert_array_equal, getattr(after, name), getattr(start, name))
+
+
+def test_a_spread_that_is_not_learnt_stays():
+    config = PPOConfig(hidden_sizes=(16,), share_hidden=False)
+    start = init_learner(jax.random.key(0), config, K, O, Box((-1.0,), (1.0,)), 2, ())
+    taken = jax.random.normal(jax.random.key(2), (K, L, 1))
+    every = jnp.ones((K, L), bool)
+    learnt, kept = (imitate(start, OBSERVATIONS, taken, every, learns) for learns in (True, False))
+    assert not np.array_equal(learnt.actor.log_std, start.actor.log_std)
+    np.testing.assert_array_equal(kept.actor.log_std, start.actor.log_std)
+    assert not np.array_equal(kept.actor.stack.head.weight, start.actor.stack.head.weight)

@@ -1,3 +1,5 @@
+import math
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -87,3 +89,9 @@ def test_take_copies_rows_of_statistics(source):
     for j, origin in enumerate(source):
         np.testing.assert_array_equal(taken.mean[j], normalizer.mean[origin])
         np.testing.assert_array_equal(taken.variance[j], normalizer.variance[origin])
+
+
+def test_observations_that_are_taken_as_they_are_are_not_clipped_either():
+    raw = jnp.array([[[1e3, -40.0, 0.5]], [[11.0, 250.0, -1e6]]])
+    np.testing.assert_array_equal(Normalizer.identity(K, O, clip=math.inf)(raw), raw)
+    assert float(jnp.max(jnp.abs(Normalizer.identity(K, O)(raw)))) == CLIP

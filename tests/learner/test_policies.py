@@ -5,9 +5,11 @@ import pytest
 
 from handful.environment import Box, Discrete
 from handful.errors import HandfulError
+from handful.learner.config import PPOConfig
 from handful.learner.networks import Actor, Layer, NetworkStack
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
+from handful.learner.update import init_learner
 
 MEANS = jnp.array([0.0, 10.0, 0.0])
 KEY = jax.random.key(0)
@@ -75,3 +77,15 @@ def test_observation_of_another_size_is_refused(discrete, shape):
 
 def test_sizes_are_known(discrete):
     assert (discrete.num_policies, discrete.observation_size) == (3, 2)
+
+
+@pytest.mark.parametrize("normalises", [True, False])
+def test_raw_observations_are_clipped_only_where_they_are_normalised(normalises):
+    """The same in JAX and on the host, at the first update too."""
+    config = PPOConfig(normalize_observations=normalises)
+    learner = init_learner(jax.random.key(0), config, 1, 1, Discrete(2), 1, ())
+    policies = Policies(learner.actor, learner.normalizer, Discrete(2))
+    near, far = jnp.full((1, 1, 1), 11.0), jnp.full((1, 1, 1), 25.0)
+    here, there = policies.on_host(), policies
+    assert np.array_equal(here(np.array(near)), here(np.array(far))) == normalises
+    assert np.array_equal(there(near).logits, there(far).logits) == normalises

@@ -69,6 +69,20 @@ def test_the_same_seed_gives_the_same_policies(tmp_path):
         np.testing.assert_array_equal(values, second[name], err_msg=name)
 
 
+def test_overlap_is_one_update_stale_from_the_second_update_on(tmp_path):
+    """The first batch is collected by the first policies either way, and the second one too."""
+
+    def weights(name, updates, overlap):
+        out = tmp_path / name
+        train(out=out, updates=updates, overlap=overlap)
+        return load_file(out / "checkpoint.safetensors")["learner/actor/stack/head/weight"]
+
+    np.testing.assert_array_equal(weights("a", 1, False), weights("b", 1, True))
+    overlapped = weights("c", 3, True)
+    np.testing.assert_array_equal(overlapped, weights("d", 3, True))
+    assert not np.array_equal(overlapped, weights("e", 3, False))
+
+
 def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(tmp_path):
     problem, folder = track_problem(), RunFolder(tmp_path / "run")
     with pytest.raises(TrainingInterrupted):

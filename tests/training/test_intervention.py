@@ -1,5 +1,7 @@
 """Where the policies go on from when a method intervenes."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -77,6 +79,22 @@ def test_after_the_last_round_policies_go_on_from_their_rows_of_the_pool(monkeyp
     assert after.table.seen.all()
     moments = jax.tree.leaves((after.learner.actor_moments, after.learner.critic_moments))
     assert all(not np.asarray(leaf).any() for leaf in moments)
+
+
+def test_pooled_policies_begin_a_discounted_table_anew():
+    """The pool has their returns without discount, by which moments of a run are compared."""
+    problem = problem_of(ContextualBandit(3), np.eye(3))
+    config = config_of(2, "pooled-em", 8, SETTINGS, share_hidden=False)
+    config = dataclasses.replace(config, discounted_table=True)
+    step, state = step_of(problem, config), init_state(problem, config)
+    for update in range(4):
+        if update in config.make_method().interventions(8, 2):
+            state = intervene(problem, config, state)
+        state, _ = step(state)
+    after = intervene(problem, config, state)
+    assert not after.table.seen.any()
+    np.testing.assert_array_equal(after.table.mean, 0.0)
+    assert np.asarray(after.table.undiscounted).any()
 
 
 def test_a_method_sees_outcomes_in_the_unit_of_returns(monkeypatch):

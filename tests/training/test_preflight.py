@@ -40,6 +40,50 @@ def test_observations_of_another_size_are_refused():
         check_shapes(RMDP(WrongSize(), Population.identity(2)))
 
 
+class Odd(ContextualBandit):
+    """Whose steps differ from what is declared, in one thing or another."""
+
+    def step(self, key, state, action):
+        state, step = super().step(key, state, action)
+        return self.change(state, step)
+
+
+class LongAfterAStep(Odd):
+    def change(self, state, step):
+        return state, step._replace(observation=jnp.zeros(3))
+
+
+class NumberForAFlag(Odd):
+    """A flag of 0 or 1 would go through ``~`` as -1 or -2, and spoil what is learnt in silence."""
+
+    def change(self, state, step):
+        return state, step._replace(truncated=step.truncated.astype(jnp.int32))
+
+
+class FlagAFeature(Odd):
+    def change(self, state, step):
+        return state, step._replace(terminated=jnp.broadcast_to(step.terminated, 2))
+
+
+class OtherState(Odd):
+    def change(self, state, step):
+        return state.astype(jnp.float32), step
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        (LongAfterAStep(), r"observation after a step has shape \[3\], but"),
+        (NumberForAFlag(), r"step gives truncated as int32 of shape \[\]: it must be one truth"),
+        (FlagAFeature(), r"step gives terminated as bool of shape \[2\]: it must be one truth"),
+        (OtherState(), r"another kind than its reset: one array float32\[\], not one array int32"),
+    ],
+)
+def test_steps_that_are_not_what_is_declared_are_refused(environment, sentence):
+    with pytest.raises(HandfulError, match=sentence):
+        check_shapes(RMDP(environment, Population.identity(2)))
+
+
 def test_nothing_is_run():
     """Shapes are traced: numbers that are none are for the training loop to find."""
 

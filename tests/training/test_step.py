@@ -1,5 +1,6 @@
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from handful.collect.scan import collect
 from handful.problem import make
-from handful.training.state import init_state
+from handful.training.record import metrics_record
+from handful.training.state import ReturnTable, init_state
 from tests.environments import Countdown, Weather, problem_of, push_problem
 from tests.training.helpers import assert_identical, config_of, step_of, train_tiny
 
@@ -141,3 +143,27 @@ def test_a_discounted_table_holds_discounted_returns_and_the_shortlist_plain_one
         np.testing.assert_allclose(state.table.mean, [[factor, 2 * factor]] * 2, rtol=1e-5)
         # Two users, paid 3 and 6 by every policy.
         assert state.shortlist.best.welfare == pytest.approx(4.5)
+
+
+def test_what_nobody_has_measured_attracts_nobody_where_returns_are_negative():
+    """A table of -50 and of nothing: nothing is not more."""
+    problem = problem_of(Countdown(1000, truncates=True), -np.ones((2, 2)))
+    config = config_of(2, "em", method_settings={"warm_up": 0})
+    state = init_state(problem, config)
+    table = ReturnTable(jnp.array([[30.0, 20.0], [0.0, 0.0]]), jnp.array([True, False]))
+    state = eqx.tree_at(lambda s: s.table, state, table)
+    after, metrics = step_of(problem, config)(state)
+    np.testing.assert_array_equal(after.assignment.served, state.assignment.served)
+    assert float(metrics.welfare) == -50.0
+
+
+def test_moments_of_which_nothing_is_known_are_not_kept_as_good_ones():
+    """Episodes of 100 steps end in the fourth update of 32; until then nothing is worth keeping."""
+    problem = problem_of(Countdown(100, truncates=True), -np.ones((2, 2)))
+    config = config_of(2, "em", updates=8)
+    step, state = step_of(problem, config), init_state(problem, config)
+    for update in range(1, 5):
+        state, metrics = step(state)
+        assert bool(state.shortlist.is_empty) == (update < 4)
+        assert ("best_welfare" in metrics_record(jax.device_get(metrics))) == (update == 4)
+    assert float(state.shortlist.best.welfare) == -300.0

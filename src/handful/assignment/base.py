@@ -38,8 +38,8 @@ class Feedback(NamedTuple):
     """What a method is told before each update.
 
     Attributes:
-        returns: Q [N, K]: the moving average of each user's undiscounted return from each policy
-            (equation 10).
+        returns: Q [N, K]: the moving average of each user's return from each policy (equation 10),
+            without discount unless the run asks for one.
         update: updates done so far.
         num_updates: of the whole run.
         episodes: that the run remembers; None where the method remembers none.

@@ -150,11 +150,16 @@ class HostCollector:
                 next_observations=following,
                 terminated=terminated,
                 truncated=truncated | cut,
-                whole=~cut & (self._later_limits == self._environment.time_limit),
+                whole=self._is_whole(cut),
             )
             self._observations = self._start_again(following, terminated | truncated | cut)
         assert choose.keys is not None
         return choose.keys, record.finish()
+
+    def _is_whole(self, cut: NumpyArray) -> NumpyArray:
+        """Where an episode that ends now was as long as the environment lets it be."""
+        limit = self._environment.time_limit
+        return (~cut | (self._limits == limit)) & (self._later_limits == limit)
 
     def _fold(self, array: NumpyArray) -> NumpyArray:
         """[K * B, ...] to [K, B, ...]."""

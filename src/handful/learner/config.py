@@ -38,16 +38,17 @@ class PPOConfig:
             (:attr:`~handful.learner.networks.Sharing.FAMILY`), and observations are normalised
             alike, whatever ``share_hidden`` says. Critics, who judge one policy each for every
             user, share nothing then, nor do policies the spread of continuous actions.
-        normalize_observations: by each policy's own running mean and variance, or the family's.
+        normalize_observations: by each policy's own running mean and variance, or the family's, and
+            clip them to ten standard deviations; else they are taken as they are.
         max_grad_norm: gradients are scaled down to this norm (times the square root of ``K`` where
             the policies share layers, so that a policy's part does not shrink with the budget).
         adam_epsilon: Adam's epsilon.
         counts: learn from counts of all transitions so far instead of by gradients
             (:mod:`handful.learner.counting`), where observations are numbered. Of the settings
-            above only these then have a meaning: ``discount``, ``num_envs``, ``short_episodes`` and
-            ``batch_size`` are what they are, ``num_epochs`` are steps of policy iteration an
-            update, the entropy coefficient is the temperature of the policies' softmax as a share
-            of the return scale.
+            above only these then have a meaning: ``discount``, ``num_envs``, ``short_episodes``,
+            ``batch_size`` and ``random_actions`` are what they are, ``num_epochs`` are steps of
+            policy iteration an update, the entropy coefficient is the temperature of the policies'
+            softmax as a share of the return scale.
 
     Raises:
         HandfulError: if a number is out of its range or the batch does not divide evenly.

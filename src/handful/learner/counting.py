@@ -205,7 +205,8 @@ def _metrics(
     number = state.critic.head.weight.shape[1]
     look_up = jax.vmap(lambda table, rows: table[rows])
     seen, after = symbols(flat.observations, number), symbols(flat.next_observations, number)
-    distribution = Categorical(look_up(state.actor.stack.head.weight, seen))
+    logits = look_up(state.actor.stack.head.weight, seen)
+    distribution = Categorical(logits).softened(state.actor.random_actions)
     log_ratio = distribution.log_prob(flat.actions) - flat.log_probs
     ratio = jnp.exp(log_ratio)
     table = state.critic.head.weight

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handful.learner.networks import Actor
-from handful.learner.normalize import CLIP, EPSILON, Normalizer
+from handful.learner.normalize import EPSILON, Normalizer
 from handful.types import NumpyArray
 
 
@@ -15,6 +15,7 @@ class HostPolicies:
 
     Attributes:
         mean, scale: [K, 1, O], that normalise observations.
+        clip: what they are clipped to then.
         layers: weight [K, I, H] (or [I, H] where shared) and bias [K, 1, H] (or [H]) of each.
         log_std: [K, A] where actions are continuous.
         random_actions: how probable any action is made, where they are finite
@@ -23,6 +24,7 @@ class HostPolicies:
 
     mean: NumpyArray
     scale: NumpyArray
+    clip: float
     layers: tuple[tuple[NumpyArray, NumpyArray], ...]
     log_std: NumpyArray | None
     random_actions: float = 0.0
@@ -34,6 +36,7 @@ class HostPolicies:
         return cls(
             mean=np.array(normalizer.mean)[:, None],
             scale=1.0 / np.sqrt(np.array(normalizer.variance) + np.float32(EPSILON))[:, None],
+            clip=normalizer.clip,
             layers=tuple(
                 (np.array(layer.weight), np.array(layer.bias))
                 for layer in (*stack.hidden, stack.head)
@@ -44,7 +47,7 @@ class HostPolicies:
 
     def __call__(self, observations: NumpyArray) -> NumpyArray:
         """Raw observations [K, B, O] to logits or means [K, B, A]."""
-        values = np.clip((observations - self.mean) * self.scale, -CLIP, CLIP)
+        values = np.clip((observations - self.mean) * self.scale, -self.clip, self.clip)
         *hidden, (head, offset) = self.layers
         for weight, bias in hidden:
             values = np.tanh(values @ weight + bias)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from handful.learner.networks import Actor
+from handful.learner.networks import Actor, keep_spread
 from handful.learner.update import LearnerState
 from handful.types import Array, Bool, Float
 
@@ -21,6 +21,7 @@ def imitate(
     observations: Float[Array, "K L O"],
     actions: Array,
     is_step: Bool[Array, "K L"],
+    learns_spread: bool = True,
 ) -> LearnerState:
     """Move every policy towards the actions of one episode: a few steps of maximum likelihood.
 
@@ -30,6 +31,7 @@ def imitate(
         observations: raw, one episode for each policy.
         actions: raw, [K, L] or [K, L, A].
         is_step: which steps count; a policy without any stays as it is, unless it shares layers.
+        learns_spread: whether that of continuous actions is learnt.
     """
     seen = state.normalizer(observations)
     weight = is_step / jnp.maximum(jnp.sum(is_step, axis=1, keepdims=True), 1)
@@ -42,7 +44,9 @@ def imitate(
         carry: tuple[Actor, optax.OptState], _: None
     ) -> tuple[tuple[Actor, optax.OptState], None]:
         actor, moments = carry
-        updates, moments = optimizer.update(jax.grad(loss)(actor), moments)
+        gradients = jax.grad(loss)(actor)
+        towards = gradients if learns_spread else keep_spread(gradients)
+        updates, moments = optimizer.update(towards, moments)
         return (jax.tree.map(jnp.add, actor, updates), moments), None
 
     start = (state.actor, optimizer.init(state.actor))

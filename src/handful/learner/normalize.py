@@ -20,23 +20,26 @@ class Normalizer(eqx.Module):
         count: [K] observations seen.
         mean: [K, O].
         variance: [K, O], the population variance; 1 before anything was seen.
+        clip: what normalised observations are clipped to, either way; infinite where observations
+            are taken as they are.
     """
 
     count: Float[Array, " K"]
     mean: Float[Array, "K O"]
     variance: Float[Array, "K O"]
+    clip: float = eqx.field(static=True, default=CLIP)
 
     @classmethod
-    def identity(cls, num_policies: int, observation_size: int) -> "Normalizer":
-        """Statistics that change nothing (but clip)."""
+    def identity(cls, num_policies: int, observation_size: int, clip: float = CLIP) -> "Normalizer":
+        """Statistics that change nothing yet."""
         shape = (num_policies, observation_size)
-        return cls(jnp.zeros(num_policies), jnp.zeros(shape), jnp.ones(shape))
+        return cls(jnp.zeros(num_policies), jnp.zeros(shape), jnp.ones(shape), clip)
 
     def __call__(self, observations: Float[Array, "K M O"]) -> Float[Array, "K M O"]:
         """Standardise raw observations and clip them."""
         scale = jax.lax.rsqrt(self.variance + EPSILON)
         standard = (observations - self.mean[:, None]) * scale[:, None]
-        return jnp.clip(standard, -CLIP, CLIP)
+        return jnp.clip(standard, -self.clip, self.clip)
 
     def update(self, observations: Float[Array, "K M O"], together: bool = False) -> "Normalizer":
         """Take in a batch of raw observations (Chan, Golub & LeVeque 1979).
@@ -55,7 +58,7 @@ class Normalizer(eqx.Module):
         variance = (
             self.variance * (1.0 - share) + batch_variance * share + delta**2 * share * (1 - share)
         )
-        return Normalizer(count, self.mean + delta * share, variance)
+        return Normalizer(count, self.mean + delta * share, variance, self.clip)
 
     def take(self, source: Int[Array, " K"]) -> "Normalizer":
         """Statistics whose row ``j`` is a copy of row ``source[j]``."""

@@ -1,5 +1,6 @@
 """One PPO update of ``K`` actors and ``K`` critics from one batch of transitions."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -31,7 +32,7 @@ from handful.learner.networks import (
     keep_spread,
     take_policies,
 )
-from handful.learner.normalize import Normalizer
+from handful.learner.normalize import CLIP, Normalizer
 from handful.learner.parallel import side_by_side
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
@@ -133,6 +134,7 @@ def init_learner(
         num_symbols,
     )
     init, experience = adam(config).init, None
+    clip = CLIP if config.normalize_observations else math.inf
     if config.counts:
         assert num_symbols is not None
         assert isinstance(action_space, Discrete)
@@ -142,7 +144,7 @@ def init_learner(
         critic=critic,
         actor_moments=(init(actor), init(assignment_parameters)),
         critic_moments=init(critic),
-        normalizer=Normalizer.identity(num_policies, observation_size),
+        normalizer=Normalizer.identity(num_policies, observation_size, clip),
         experience=experience,
     )
 

@@ -8,7 +8,9 @@ import numpy as np
 from handful.errors import HandfulError
 from handful.problem import RMDP
 from handful.runs import RunFolder
+from handful.training.config import TrainConfig
 from handful.training.step import StepMetrics
+from handful.types import NumpyArray
 
 
 @contextmanager
@@ -45,3 +47,41 @@ def check_finite(problem: RMDP, metrics: StepMetrics, update: int) -> None:
             f"Policy {policy}'s loss was not a finite number in update {update}: look for "
             f"NaN in the observations, or lower the learning rate."
         )
+
+
+class EpisodeWatch:
+    """Sees that episodes end by the time limit that their environment declares.
+
+    On the host the collector cuts those that do not. In JAX nobody does: their returns would never
+    be in the return table.
+    """
+
+    def __init__(self, problem: RMDP, config: TrainConfig) -> None:
+        self._limit = problem.environment.time_limit
+        self._num_steps = config.ppo.num_steps
+        self._is_needed = not problem.runs_on_host
+        self.restart()
+
+    def restart(self) -> None:
+        """Every episode starts anew."""
+        self._steps_without_end: NumpyArray | int = 0
+
+    def check(self, finished: NumpyArray) -> None:
+        """Look at an update.
+
+        Args:
+            finished: [K] episodes that each policy finished in it.
+
+        Raises:
+            HandfulError: if a policy has finished none for longer than the time limit.
+        """
+        self._steps_without_end = np.where(
+            finished > 0, 0, self._steps_without_end + self._num_steps
+        )
+        if self._is_needed and (self._steps_without_end >= self._limit).any():
+            policy = int(np.argmax(self._steps_without_end))
+            raise HandfulError(
+                f"Policy {policy} has not come to the end of an episode in "
+                f"{self._steps_without_end[policy]} steps, and the environment's time_limit says "
+                f"that all end within {self._limit}: its step must set truncated by then."
+            )

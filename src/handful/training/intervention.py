@@ -196,9 +196,12 @@ def _placed(
         learner.critic_moments,
         networks.normalizer,
     )
-    plain = None if table.plain is None else pick(pool.returns[rows], table.plain)
-    mean = pick(pool.returns[rows], table.mean)
-    return learner, ReturnTable(mean, is_pooled | table.seen, plain)
+    if table.plain is None:
+        mean = pick(pool.returns[rows], table.mean)
+        return learner, ReturnTable(mean, is_pooled | table.seen)
+    # The pool knows no discounted returns: those begin anew.
+    plain = pick(pool.returns[rows], table.plain)
+    return learner, ReturnTable(table.mean, table.seen, plain)
 
 
 def _spread_out(actor: Actor, fresh: Actor) -> Actor:

@@ -21,7 +21,7 @@ from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
 from handful.training.config import TrainConfig, check_run_settings, make_config
-from handful.training.health import check_finite, telling_what_is_kept
+from handful.training.health import EpisodeWatch, check_finite, telling_what_is_kept
 from handful.training.intervention import finish, intervene
 from handful.training.opening import is_of_todays_method, load_run_state, open_run
 from handful.training.pace import Clock, seconds_before
@@ -156,7 +156,10 @@ def train_with_config(
 def resume(
     path: str | Path, problem: RMDP | None = None, callbacks: Sequence[Callback] = ()
 ) -> TrainResult:
-    """Continue a run from its last checkpoint; it ends as if it had never been stopped.
+    """Continue a run from its last checkpoint.
+
+    It ends as if it had never been stopped. On the host episodes that were running start anew: it
+    ends as well, and not the same.
 
     Args:
         path: the run folder. A finished run is read, not trained further.
@@ -256,6 +259,7 @@ def _updates(
 ) -> tuple[TrainState, float]:
     intervene_at = config.make_method().interventions(config.num_updates, config.num_policies)
     first, saved_at = int(state.update), time.monotonic()
+    episodes = EpisodeWatch(problem, config)
     for update in range(first + 1, config.num_updates + 1):
         transitions = update * config.ppo.batch_size
         if update - 1 in intervene_at:
@@ -264,10 +268,12 @@ def _updates(
             watch = session.watch("validation", transitions - config.ppo.batch_size)
             state = replicate(intervene(problem, config, state, watch), mesh)
             step.restart()
+            episodes.restart()
         with telling_what_is_kept(session.folder):
             state, metrics = step(state)
             metrics = jax.device_get(metrics)
             check_finite(problem, metrics, update)
+            episodes.check(metrics.episodes)
         seconds = clock.tick()
         rate = clock.updates_per_second() * config.ppo.batch_size * config.num_policies
         session.tell(

@@ -2,11 +2,20 @@
 
 import jax
 
-from handful.environment import Box, Discrete, HostEnvironment, num_symbols, outcome_shape
+from handful.environment import (
+    Box,
+    Discrete,
+    Environment,
+    HostEnvironment,
+    num_symbols,
+    outcome_shape,
+    step_shape,
+)
 from handful.errors import HandfulError
 from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
+from handful.types import PyTree
 
 
 def check_normalisation(problem: RMDP, config: TrainConfig) -> None:
@@ -90,19 +99,49 @@ def check_shapes(problem: RMDP) -> None:
     """Trace the environment and the reward features, without running them.
 
     Raises:
-        HandfulError: if observations or features do not have the shape that they declare.
+        HandfulError: if observations or features do not have the shape that they declare, a step
+            leads to another kind of state than a reset, or its flags are no truth values.
     """
     environment = problem.environment
     if not isinstance(environment, HostEnvironment):
-        _, observation = jax.eval_shape(environment.reset, jax.random.key(0))
-        if observation.shape != (environment.observation_size,):
-            raise HandfulError(
-                f"The environment's observations have shape {list(observation.shape)}, but its "
-                f"observation_size says [{environment.observation_size}]."
-            )
+        _check_step(environment)
     features = jax.eval_shape(problem.population.features, outcome_shape(environment))
     if features.shape != (problem.num_features,):
         raise HandfulError(
             f"The population's feature function gives shape {list(features.shape)}, but its "
             f"coefficient table has {problem.num_features} columns, one a feature."
         )
+
+
+def _check_step(environment: Environment) -> None:
+    state, start = jax.eval_shape(environment.reset, jax.random.key(0))
+    following, step = step_shape(environment)
+    shapes = {"first observation": start, "observation after a step": step.observation}
+    for what, observation in shapes.items():
+        if observation.shape != (environment.observation_size,):
+            raise HandfulError(
+                f"The environment's {what} has shape {list(observation.shape)}, but its "
+                f"observation_size says [{environment.observation_size}]."
+            )
+    for name in ("terminated", "truncated"):
+        flag = getattr(step, name)
+        if flag.shape != () or flag.dtype != bool:
+            raise HandfulError(
+                f"The environment's step gives {name} as {flag.dtype} of shape "
+                f"{list(flag.shape)}: it must be one truth value, a bool of shape []."
+            )
+    before, after = _kinds(state), _kinds(following)
+    if before != after:
+        raise HandfulError(
+            f"The environment's step leads to a state of another kind than its reset: {after}, "
+            f"not {before}."
+        )
+
+
+def _kinds(state: PyTree) -> str:
+    """A state's arrays by their places in it, each with its type and shape."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return ", ".join(
+        f"{jax.tree_util.keystr(path) or 'one array'} {leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in leaves
+    )

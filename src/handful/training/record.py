@@ -1,6 +1,7 @@
 """What a run leaves behind besides its checkpoint: settings, tables, one trace a policy."""
 
 import dataclasses
+import math
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -183,10 +184,10 @@ def trace_policies(problem: RMDP, policies: Policies, seed: int) -> list[dict[st
 
 def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
     """An iteration's metrics as plain numbers and lists by policy."""
-    actor = metrics.learner.actor
+    actor, best = metrics.learner.actor, float(metrics.best_welfare)
     return {
         "welfare": float(metrics.welfare),
-        "best_welfare": float(metrics.best_welfare),
+        **({"best_welfare": best} if math.isfinite(best) else {}),
         "learning_rate": float(metrics.learning_rate),
         "entropy_coefficient": float(metrics.entropy_coefficient),
         "users": metrics.users.tolist(),

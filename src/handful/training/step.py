@@ -50,7 +50,7 @@ class StepMetrics(NamedTuple):
     Attributes:
         welfare: of the moving-average returns under the assignment: a noisy, late estimate from
             training with sampled actions; evaluation is apart. Discounted where the table is.
-        best_welfare: of the best policies so far, from one batch of theirs.
+        best_welfare: of the best policies so far, from one batch of theirs; -inf before any.
         users: weight of users on each policy.
         episodes: finished by each policy.
         learning_rate, entropy_coefficient: as used.
@@ -110,7 +110,7 @@ def _learn(
     learner, model = count(state.learner, scaled, problem.environment.time_limit, problem.discount)
     table, latest = _evaluate(state, finished, model, setting)
     coefficients = jnp.asarray(problem.population.coefficients)
-    returns = coefficients @ table.mean.T
+    returns = _wary(coefficients @ table.mean.T, table.seen)
 
     # Remember: the whole episodes of the batch, where the method wants any.
     archive, episodes = _remember(state, transitions, coefficients, setting)
@@ -122,8 +122,12 @@ def _learn(
     utilities = jnp.sum(alpha * returns, axis=1)
     weights = user_weights(utilitarian, utilities)
 
-    # Keep the policies that collected this batch if it shows them to be among the best so far.
+    # Keep the policies if the batch shows them to be among the best so far. (Where batches are
+    # collected ahead, it is of those from before the last update.) What is not known yet is not
+    # worth nothing, which would be much where returns are negative.
     batch_welfare = utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1))
+    is_known = jnp.all(table.seen | ~jnp.any(alpha > 0, axis=0))
+    batch_welfare = jnp.where(is_known | (batch_welfare > 0), batch_welfare, -jnp.inf)
     seen = Snapshot(batch_welfare, latest, state.learner.networks, assignment)
     shortlist = state.shortlist.offer(seen, state.update, _spacing(setting))
 
@@ -136,7 +140,7 @@ def _learn(
         demonstrations = archive.demonstrations(method.demonstrated(assignment))
         learner = jax.lax.cond(
             method.imitates(state.update, config.num_updates),
-            lambda: imitate(learner, *demonstrations),
+            lambda: imitate(learner, *demonstrations, config.ppo.learnable_log_std),
             lambda: learner,
         )
 
@@ -188,6 +192,15 @@ def _evaluate(
         return ReturnTable(latest, seen), latest
     discounted = returns_of(model, actor, model.discount) * scale
     return ReturnTable(discounted, seen, latest), latest
+
+
+def _wary(returns: Float[Array, "N K"], seen: Bool[Array, " K"]) -> Float[Array, "N K"]:
+    """The table of users, in which policies that have finished no episode attract nobody.
+
+    They count as returning nothing, or where that is much, as the worst of those that have.
+    """
+    worst = jnp.min(jnp.where(seen, returns, jnp.inf), axis=1, keepdims=True)
+    return jnp.where(seen, returns, jnp.minimum(returns, worst))
 
 
 def _improve(
