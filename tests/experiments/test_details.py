@@ -61,6 +61,16 @@ def test_users_of_a_robot(robot):
         assert row["policy_velocity"] == pytest.approx(expected)
 
 
+def test_a_velocity_that_was_not_finite_has_no_mean(robot):
+    """Traces hold null for it."""
+    folder = RunFolder(robot.folder)
+    traces = json.loads(folder.traces.read_text())
+    traces[0]["velocity"][1] = None
+    folder.traces.write_text(json.dumps(traces))
+    for row in user_rows(robot):
+        assert (row["policy_velocity"] is None) == (row["policy"] == 0)
+
+
 def test_curves_keep_their_ends(robot):
     rows = curve_rows(robot)
     records = RunFolder(robot.folder).read_metrics()

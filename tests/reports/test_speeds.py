@@ -105,9 +105,10 @@ def test_a_bound_that_does_not_fit_is_left_out(tmp_path, bound):
     assert names(run) >= NAMES
 
 
-def test_traces_without_velocities_draw_none(tmp_path):
+@pytest.mark.parametrize("trace", [{"length": 3}, {"length": 2, "velocity": [1.0, None]}])
+def test_traces_without_finite_velocities_draw_none(tmp_path, trace):
     folder = write_robot_run(tmp_path / "run")
-    (folder / "traces.json").write_text(json.dumps([{"length": 3}] * 5))
+    (folder / "traces.json").write_text(json.dumps([trace] * 5))
     assert "velocities" not in names(read_run(folder))
 
 

@@ -275,6 +275,6 @@ def _mean_velocities(folder: RunFolder, num_policies: int) -> list[float | None]
     found: list[float | None] = [None] * num_policies
     for policy, trace in enumerate(_traces(folder)):
         velocity = trace.get("velocity")
-        if velocity and isinstance(velocity[0], int | float):
+        if velocity and all(isinstance(value, int | float) for value in velocity):
             found[policy] = float(np.mean(velocity))
     return found

@@ -1,4 +1,4 @@
-"""What a run leaves behind besides its checkpoint: settings, tables, one trace a policy."""
+"""What a run leaves behind besides its checkpoint: settings, tables, what it measured."""
 
 import dataclasses
 import math
@@ -9,9 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from handful.collect.episodes import make_player
 from handful.evaluation.gap import Gap
-from handful.evaluation.returns import EVALUATION_STREAM, Evaluation, Measurement
+from handful.evaluation.returns import Evaluation, Measurement
 from handful.exact.optimum import Optimum
 from handful.learner.policies import Policies
 from handful.plain import shown
@@ -19,6 +18,7 @@ from handful.problem import RMDP, described_parameters
 from handful.runs import RunFolder, write_csv, write_json
 from handful.training.config import TrainConfig
 from handful.training.step import StepMetrics
+from handful.training.traces import trace_policies
 from handful.types import NumpyArray
 
 RECORDED_PACKAGES = ("handful", "jax", "jaxlib", "numpy", "equinox", "optax")
@@ -163,23 +163,6 @@ def write_results(
     )
     write_json(folder.traces, trace_policies(problem, policies, record["evaluation_seed"]))
     write_json(folder.evaluation, record)
-
-
-def trace_policies(problem: RMDP, policies: Policies, seed: int) -> list[dict[str, Any]]:
-    """One deterministic episode of each policy: its length and each step's outcome by name."""
-    key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
-    play = make_player(problem, policies.num_policies, 1, trace=True)
-    episodes = play(key, policies, True)
-    outcomes: Any = episodes.outcomes
-    named = outcomes._asdict() if hasattr(outcomes, "_asdict") else {"outcome": outcomes}
-    lengths = np.asarray(episodes.lengths)[0]
-    return [
-        {
-            "length": int(length),
-            **{name: np.asarray(v)[0, k, :length].tolist() for name, v in named.items()},
-        }
-        for k, length in enumerate(lengths)
-    ]
 
 
 def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
