@@ -11,6 +11,7 @@ from handful.problem import RMDP, make
 from handful.runs import RunFolder
 from handful.training.checkpoint import load_state
 from handful.training.config import TrainConfig
+from handful.training.description import check_same_problem
 from handful.training.state import TrainState, init_state
 
 PROBLEM_KEYS = ("name", "parameters")
@@ -20,8 +21,12 @@ PROBLEM_KEYS = ("name", "parameters")
 def open_run(path: str | Path, problem: RMDP | None = None) -> tuple[RunFolder, RMDP, TrainConfig]:
     """A run folder's problem and settings.
 
+    Args:
+        path: the run folder.
+        problem: what the run was trained on, where it has no name to make it by.
+
     Raises:
-        HandfulError: if there is no run there, or it does not fit.
+        HandfulError: if there is no run there, it does not fit, or it is of another problem.
     """
     folder = RunFolder(path)
     stored, config = stored_run(folder)
@@ -33,6 +38,8 @@ def open_run(path: str | Path, problem: RMDP | None = None) -> tuple[RunFolder, 
                 f"Python and pass the problem."
             )
         problem = make(name, **parameters)
+    else:
+        check_same_problem(stored["problem"], problem, path)
     return folder, problem, config
 
 

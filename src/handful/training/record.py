@@ -13,10 +13,10 @@ from handful.evaluation.gap import Gap
 from handful.evaluation.returns import Evaluation, Measurement
 from handful.exact.optimum import Optimum
 from handful.learner.policies import Policies
-from handful.plain import shown
-from handful.problem import RMDP, described_parameters
+from handful.problem import RMDP
 from handful.runs import RunFolder, write_csv, write_json
 from handful.training.config import TrainConfig
+from handful.training.description import describe_problem, described_attributes
 from handful.training.step import StepMetrics
 from handful.training.traces import trace_policies
 from handful.types import NumpyArray
@@ -28,17 +28,7 @@ RECORDED_PACKAGES = ("handful", "jax", "jaxlib", "numpy", "equinox", "optax")
 def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
     """Everything that a stranger needs to do the run again: problem, settings, versions."""
     return {
-        "problem": {
-            "name": problem.name,
-            "parameters": described_parameters(problem.parameters),
-            "environment": _fields(problem.environment),
-            "discount": problem.discount,
-            "return_scale": problem.return_scale,
-            "users": list(problem.population.user_ids),
-            "attributes": _attributes(problem),
-            "num_features": problem.num_features,
-            "feature_names": list(problem.population.feature_names),
-        },
+        "problem": describe_problem(problem),
         "settings": config.to_dict(),
         "method_revision": config.make_method().revision,
         "versions": {
@@ -49,24 +39,6 @@ def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
             "platform": platform.platform(),
             "device": jax.devices()[0].device_kind,
         },
-    }
-
-
-def _fields(environment: Any) -> dict[str, Any]:
-    """A dataclass's fields as JSON holds them; by their ``repr`` where it cannot.
-
-    Nobody makes an environment of them again: they tell a reader of the run folder what it was.
-    """
-    if not dataclasses.is_dataclass(environment):
-        return {}
-    fields = dataclasses.fields(environment)
-    return {field.name: shown(getattr(environment, field.name)) for field in fields}
-
-
-def _attributes(problem: RMDP) -> dict[str, list[Any]]:
-    """What is known of the users besides their names, by name."""
-    return {
-        name: np.asarray(values).tolist() for name, values in problem.population.attributes.items()
     }
 
 
@@ -93,7 +65,7 @@ def evaluation_record(
         "num_episodes": evaluation.num_episodes,
         "evaluation_seed": evaluation.seed,
         "users": list(problem.population.user_ids),
-        "attributes": _attributes(problem),
+        "attributes": described_attributes(problem),
         "assignment": evaluation.assignment.tolist(),
         "returns": deterministic.returns.tolist(),
         "returns_stderr": deterministic.returns_stderr.tolist(),
