@@ -57,3 +57,9 @@ def allow_rank_promotion():
     """For a test that calls code of others which promotes ranks."""
     with jax.numpy_rank_promotion("allow"):
         yield
+
+
+@pytest.fixture
+def as_users_call(monkeypatch):
+    """Arguments of a wrong type get as far as they do for users, without the checks of tests."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -74,16 +74,48 @@ def test_name_can_be_registered_once_only(registry):
         register("mine", "x:z", "")
 
 
-@pytest.mark.parametrize("discount", [0.0, -0.5, 1.01, float("nan")])
+@pytest.mark.parametrize("discount", [0.0, -0.5, 1.01])
 def test_discount_outside_its_range_is_refused(discount):
     with pytest.raises(HandfulError, match="discount must be above 0 and at most 1"):
         RMDP(ContextualBandit(), Population.identity(2), discount=discount)
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("scale", [0.0, -1.0])
 def test_return_scale_must_be_positive(scale):
     with pytest.raises(HandfulError, match="return scale must be positive"):
         RMDP(ContextualBandit(), Population.identity(2), return_scale=scale)
+
+
+@pytest.mark.usefixtures("as_users_call")
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        ({"discount": "0.9"}, "discount must be a number, not '0.9'"),
+        ({"discount": float("nan")}, "discount must be finite, not nan"),
+        ({"return_scale": None}, "return_scale must be a number, not None"),
+        ({"return_scale": float("inf")}, "return_scale must be finite, not inf"),
+    ],
+)
+def test_numbers_of_a_problem_are_finite_numbers(parts, sentence):
+    with pytest.raises(HandfulError, match=f"^{sentence}\\.$"):
+        RMDP(ContextualBandit(), Population.identity(2), **parts)
+
+
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [(0, "at least 1, not 0"), (-3, "at least 1, not -3"), (2.5, "a whole number, not 2.5")],
+)
+def test_time_limit_must_be_a_number_of_steps(limit, sentence):
+    with pytest.raises(HandfulError, match=f"environment's time_limit must be {sentence}"):
+        RMDP(ContextualBandit(time_limit=limit), Population.identity(2))
+
+
+@pytest.mark.usefixtures("as_users_call")
+@pytest.mark.parametrize("num_policies", ["2", None, 1.0, True])
+def test_budget_is_a_whole_number(num_policies):
+    problem = RMDP(ContextualBandit(), Population.identity(2))
+    with pytest.raises(HandfulError, match="num_policies must be a whole number, not"):
+        problem.check_budget(num_policies)
 
 
 @pytest.mark.parametrize(

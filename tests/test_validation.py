@@ -52,6 +52,12 @@ def test_other_values_are_refused_by_name(wrong):
         checked(**wrong)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), np.float32("inf")])
+def test_numbers_that_are_not_finite_are_refused_by_name(value):
+    with pytest.raises(HandfulError, match=rf"^rate must be finite, not {value}\.$"):
+        checked(rate=value)
+
+
 PAIRS = tuple[tuple[int, int], ...]
 
 

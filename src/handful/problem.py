@@ -11,6 +11,7 @@ from handful.parameters import check_parameters, find_object
 from handful.plain import is_json, plain
 from handful.population import Population
 from handful.tables import read_table
+from handful.validation import check_kind, check_numbers
 
 __all__ = [
     "RMDP",
@@ -63,7 +64,8 @@ class RMDP:
         parameters: what :func:`make` was given, so that a run folder can make the problem again.
 
     Raises:
-        HandfulError: for a discount outside (0, 1] or a return scale that is not positive.
+        HandfulError: for a discount outside (0, 1], a return scale that is not positive, or an
+            environment whose time limit is not a number of steps.
     """
 
     environment: Environment | HostEnvironment
@@ -78,10 +80,15 @@ class RMDP:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not 0.0 < self.discount <= 1.0:
             raise HandfulError(f"The discount must be above 0 and at most 1, not {self.discount}.")
         if not self.return_scale > 0.0:
             raise HandfulError(f"The return scale must be positive, not {self.return_scale}.")
+        limit = self.environment.time_limit
+        check_kind("The environment's time_limit", limit, int)
+        if limit < 1:
+            raise HandfulError(f"The environment's time_limit must be at least 1, not {limit}.")
 
     @property
     def num_users(self) -> int:
@@ -124,6 +131,7 @@ class RMDP:
 
     def check_budget(self, num_policies: int) -> None:
         """Raise HandfulError unless 1 <= ``num_policies`` <= N: more policies serve nobody."""
+        check_kind("num_policies", num_policies, int)
         if not 1 <= num_policies <= self.num_users:
             raise HandfulError(
                 f"The number of policies must be between 1 and the number of users "

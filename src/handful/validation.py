@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from os import PathLike
@@ -22,7 +23,8 @@ def check_numbers(settings: Any) -> None:
     """Look at a frozen dataclass's fields of type bool, int and float, and make them just that.
 
     Python would take text or fractions there and fail much later; NumPy's numbers cannot go into
-    JSON. Fields that may be None as well are looked at where they are not.
+    JSON, nor can infinity and NaN, which nothing can be learnt with. Fields that may be None as
+    well are looked at where they are not.
 
     Raises:
         HandfulError: naming the first field that holds something else.
@@ -35,6 +37,8 @@ def check_numbers(settings: Any) -> None:
             continue
         if not _fits(value, kind):
             raise HandfulError(f"{field.name} must be {_said(kind)}, not {value!r}.")
+        if not math.isfinite(value):
+            raise HandfulError(f"{field.name} must be finite, not {value}.")
         object.__setattr__(settings, field.name, kind(value))
 
 

@@ -71,6 +71,12 @@ def test_numbers_out_of_range_are_refused(settings, sentence):
         TrainConfig(**{"num_policies": 2, **settings})
 
 
+@pytest.mark.usefixtures("as_users_call")
+def test_a_method_is_a_name():
+    with pytest.raises(HandfulError, match="method must be text, not 3"):
+        TrainConfig(2, 3)
+
+
 def test_a_method_that_keeps_policies_has_them_share_no_layers():
     problem = problem_of(ContextualBandit(), np.eye(2))
     assert make_config(problem, 2, "em", "paper").ppo.share_hidden

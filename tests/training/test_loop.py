@@ -201,6 +201,7 @@ THREE_FOR_TWO = RMDP(ContextualBandit(), Population.from_function(lambda outcome
         ({"num_policies": 0}, "must be between 1 and .*, not 0"),
         ({"num_policies": -1}, "must be between 1 and .*, not -1"),
         ({"num_policies": 5}, "between 1 and the number of users"),
+        ({"run_settings": {"return_mixing": float("nan")}}, "return_mixing must be finite"),
         ({"method": "magic"}, "no assignment method named 'magic'"),
         ({"method": "fixed"}, "needs an assignment"),
         ({"method": "fixed", "method_settings": {"policy": (0, 1)}}, "policies for 2 users"),
@@ -220,6 +221,21 @@ def test_bad_request_is_refused_in_one_sentence_and_leaves_nothing_behind(
         handful.train(**{**request, **request_}, out=tmp_path / "run", callbacks=[NoNumber()])
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("as_users_call")
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ({"num_policies": "2"}, "num_policies must be a whole number, not '2'"),
+        ({"num_policies": None}, "num_policies must be a whole number, not None"),
+        ({"threads": "2"}, "threads must be a whole number, not '2'"),
+        ({"method": 3}, "method must be text, not 3"),
+    ],
+)
+def test_argument_of_another_type_is_refused_in_one_sentence(argument, sentence):
+    with pytest.raises(HandfulError, match=rf"^{sentence}\.$"):
+        handful.train(**{"problem": small_grid(), "num_policies": 2, **argument})
 
 
 def test_folder_that_exists_is_left_alone(finished):

@@ -14,7 +14,7 @@ from handful.learner.config import PPOConfig, preset
 from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.training.auto import concrete_method
-from handful.validation import check_numbers, check_seed, did_you_mean
+from handful.validation import check_kind, check_numbers, check_seed, did_you_mean
 
 RUN_SETTINGS = ("return_mixing", "discounted_table", "keep_best", "overlap")
 """Of :class:`TrainConfig`, what a caller may choose that belongs neither to the learner nor to a
@@ -61,6 +61,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        check_kind("method", self.method, str)
         object.__setattr__(self, "method_settings", _with_tuples(self.method_settings))
         if self.num_policies < 1:
             raise HandfulError(
@@ -140,7 +141,9 @@ def make_config(
             does not exist, or a value out of range.
     """
     problem.check_budget(num_policies)
+    check_kind("method", method, str)
     threads = others.get("threads")
+    check_kind("threads", threads, int | None)
     if threads is not None and not 1 <= threads <= usable_cores():
         raise HandfulError(
             f"The number of threads must be from 1 to the cores of this machine "
