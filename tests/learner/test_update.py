@@ -14,7 +14,6 @@ from handful.learner.update import (
     LearnerState,
     Rates,
     init_learner,
-    take_learners,
     update,
 )
 from handful.transitions import Transitions
@@ -215,31 +214,3 @@ def test_value_targets_use_the_final_observation_and_not_the_resets(
         )
     )
     np.testing.assert_allclose(loss, 0.5 * np.mean(np.square(targets)), rtol=1e-5)
-
-
-@pytest.mark.parametrize("share_hidden", [True, False], ids=["shared", "separate"])
-def test_copied_policy_takes_moments_and_statistics_along(share_hidden):
-    problem = problem_of(Weather())
-    config = PPOConfig(**{**vars(ONE_STEP), "share_hidden": share_hidden})
-    learner = learner_for(problem, config=config)
-    keys = iter(jax.random.split(jax.random.key(3), 100))
-    learner = jax.tree.map(lambda x: x + jax.random.normal(next(keys), x.shape), learner)
-    copied = take_learners(learner, jnp.array([1, 1]))
-
-    def own_arrays(state):
-        networks = (
-            state.actor.stack,
-            state.critic,
-            state.actor_moments[0].mu.stack,
-            state.actor_moments[0].nu.stack,
-            state.critic_moments.mu,
-            state.critic_moments.nu,
-        )
-        layers = [n.head for n in networks]
-        if not share_hidden:
-            layers += [layer for n in networks for layer in n.hidden]
-        return jax.tree.leaves((layers, state.normalizer))
-
-    for old, new in zip(*map(own_arrays, (learner, copied)), strict=True):
-        np.testing.assert_array_equal(new, old[np.array([1, 1])])
-    assert copied.actor_moments[0].count == learner.actor_moments[0].count

@@ -4,9 +4,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from handful.learner.update import take_learners
+from handful.learner.networks import take_policies
+from handful.learner.update import LearnerState
 from handful.population import Population
 from handful.problem import RMDP
 from handful.training.state import init_state
@@ -50,11 +52,31 @@ def with_users(state, order):
     return relabel(state, TABLES, lambda table: table[order])
 
 
+def with_learners(state, order):
+    """The learner's state with its policies in another order, moments and all."""
+    actor_moments, assignment_moments = state.actor_moments
+    return LearnerState(
+        actor=take_policies(state.actor, order),
+        critic=take_policies(state.critic, order),
+        actor_moments=(with_moments(actor_moments, order), assignment_moments),
+        critic_moments=with_moments(state.critic_moments, order),
+        normalizer=state.normalizer.take(order),
+        experience=state.experience,
+    )
+
+
+def with_moments(moments, order):
+    """Adam's moments of policies in another order; those of shared layers stay."""
+    return optax.ScaleByAdamState(
+        moments.count, take_policies(moments.mu, order), take_policies(moments.nu, order)
+    )
+
+
 def with_policies(state, order):
     """The same run with its policies, their environments and their chance in another order."""
     order = jnp.asarray(order)
     kept = jax.vmap(lambda networks: networks.take(order))(state.shortlist.snapshots.networks)
-    networks = (take_learners(state.learner, order), kept)
+    networks = (with_learners(state.learner, order), kept)
     state = eqx.tree_at(lambda s: (s.learner, s.shortlist.snapshots.networks), state, networks)
     state = relabel(state, ROWS, lambda leaf: leaf[order])
     return relabel(state, TABLES, lambda table: table[:, order])

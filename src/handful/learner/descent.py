@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from handful.learner.config import PPOConfig
-from handful.learner.networks import has_policy_axis, take_policies
-from handful.types import Array, Bool, Float, Int
+from handful.learner.networks import has_policy_axis
+from handful.types import Array, Bool, Float
 
 Parameters = TypeVar("Parameters")
 
@@ -53,12 +53,3 @@ def clip_gradients(gradients: Parameters, max_norm: float) -> Parameters:
         return leaf * factors[0]  # all the same where layers are shared
 
     return jax.tree.map(scaled, gradients, own)
-
-
-def take_moments(moments: optax.OptState, source: Int[Array, " K"]) -> optax.OptState:
-    """Adam's moments of these policies, in this order; those of shared layers stay."""
-    return optax.ScaleByAdamState(
-        count=moments.count,
-        mu=take_policies(moments.mu, source),
-        nu=take_policies(moments.nu, source),
-    )

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from handful.environment import ActionSpace, Discrete
 from handful.learner.advantages import advantage_scale, gae, mix_advantages
 from handful.learner.config import PPOConfig
-from handful.learner.descent import adam, descend, take_moments
+from handful.learner.descent import adam, descend
 from handful.learner.experience import Experience
 from handful.learner.losses import (
     ActorBatch,
@@ -146,19 +146,6 @@ def init_learner(
         critic_moments=init(critic),
         normalizer=Normalizer.identity(num_policies, observation_size, clip),
         experience=experience,
-    )
-
-
-def take_learners(state: LearnerState, source: Int[Array, " K"]) -> LearnerState:
-    """A state whose policy ``j`` is a copy of policy ``source[j]``, moments and all."""
-    actor_moments, assignment_moments = state.actor_moments
-    return LearnerState(
-        actor=take_policies(state.actor, source),
-        critic=take_policies(state.critic, source),
-        actor_moments=(take_moments(actor_moments, source), assignment_moments),
-        critic_moments=take_moments(state.critic_moments, source),
-        normalizer=state.normalizer.take(source),
-        experience=state.experience,
     )
 
 
