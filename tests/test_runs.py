@@ -64,6 +64,22 @@ def test_one_process_at_a_time_trains_into_a_folder(folder):
         assert names_in(folder.path) == ["config.json"]
 
 
+def test_what_a_kill_leaves_of_any_file_of_a_run_is_removed(folder):
+    files = {
+        folder.checkpoint,
+        folder.metrics,
+        folder.assignment,
+        folder.returns,
+        folder.traces,
+        folder.evaluation,
+    }
+    for path in files:
+        path.touch()
+        path.with_name(f".{path.name}.4711").touch()
+    with folder.hold():
+        assert names_in(folder.path) == sorted(["config.json", *(path.name for path in files)])
+
+
 def test_what_is_no_run_folder_is_not_held(tmp_path):
     with pytest.raises(HandfulError, match="is not a run folder"), RunFolder(tmp_path).hold():
         pass

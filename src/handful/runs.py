@@ -104,7 +104,8 @@ class RunFolder:
 
     def _remove_litter(self) -> None:
         """What a kill left of files that were not in their place yet."""
-        for path in (self.checkpoint, self.evaluation, self.metrics):
+        written = (self.assignment, self.returns, self.traces, self.evaluation)
+        for path in (self.checkpoint, self.metrics, *written):
             for left in self.path.glob(f".{path.name}.*"):
                 left.unlink(missing_ok=True)
 
