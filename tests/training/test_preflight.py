@@ -9,7 +9,12 @@ from handful.learner.config import PPOConfig
 from handful.population import Population
 from handful.problem import RMDP, make
 from handful.training.config import TrainConfig, make_config
-from handful.training.preflight import check_counts, check_normalisation, check_shapes
+from handful.training.preflight import (
+    check_counts,
+    check_exploration,
+    check_normalisation,
+    check_shapes,
+)
 from tests.environments import ContextualBandit, Push, problem_of
 
 
@@ -102,6 +107,14 @@ def test_numbered_observations_are_not_normalised():
     ppo = make_config(problem, 1, "em", "paper").ppo
     check_normalisation(problem, TrainConfig(num_policies=1, ppo=ppo))
     check_normalisation(RMDP(ContextualBandit(), Population.identity(2)), config)
+
+
+def test_continuous_actions_are_not_random_besides():
+    config = TrainConfig(num_policies=1, ppo=PPOConfig(random_actions=0.1))
+    with pytest.raises(HandfulError, match=r"random_actions \(.*'em'\) is for finite actions"):
+        check_exploration(problem_of(Push(), np.eye(1)), config)
+    check_exploration(problem_of(Push(), np.eye(1)), TrainConfig(num_policies=1))
+    check_exploration(problem_of(ContextualBandit()), config)
 
 
 TABLES = {"counts": True, "hidden_sizes": (), "share_hidden": False}
