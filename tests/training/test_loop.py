@@ -15,7 +15,7 @@ from handful.runs import RunFolder
 from handful.training import loop
 from handful.training.callbacks import Callback
 from handful.training.opening import load_run_state, open_run
-from tests.environments import ContextualBandit, Fuse, Weather, problem_of
+from tests.environments import ContextualBandit, Countdown, Fuse, Weather, problem_of
 from tests.training.helpers import TINY, arrays_of, assert_identical
 
 UPDATES = 3
@@ -146,10 +146,35 @@ def test_same_seed_gives_the_same_policies_bit_for_bit_and_another_one_does_not(
     assert not all(same)
 
 
-def test_settings_of_the_run_are_kept_and_used():
-    result = run_tiny(small_grid(), run_settings={"return_mixing": 1.0, "keep_best": False})
-    assert result.config.return_mixing == 1.0
-    assert not result.config.keep_best
+def kept_run(problem, folder, **run_settings):
+    """A run's result, and its state after the last update."""
+    result = run_tiny(problem, "random", out=folder, run_settings=run_settings)
+    return result, load_run_state(*open_run(folder, problem))
+
+
+def test_settings_of_the_run_are_kept_and_used(tmp_path):
+    """A batch's 256 episodes earn 1 or 0 each: its mean is whole 256ths, a moving average not."""
+    problem = problem_of(ContextualBandit())
+    settings = {"return_mixing": 1.0, "keep_best": False}
+    result, state = kept_run(problem, tmp_path / "changed", **settings)
+    assert (result.config.return_mixing, result.config.keep_best) == (1.0, False)
+    np.testing.assert_array_equal(state.table.mean * 256 % 1, 0.0)
+    assert state.validated == 0
+    assert_identical(result.policies, state.policies(problem))
+    _, state = kept_run(problem, tmp_path / "defaults")
+    assert np.any(state.table.mean * 256 % 1)
+    assert state.validated > 0
+
+
+def test_a_discounted_table_is_kept_where_the_run_asks_for_it(tmp_path):
+    """Three steps that pay (1, 2) each."""
+    problem = problem_of(Countdown(3, truncates=True), discount=0.5)
+    _, state = kept_run(problem, tmp_path / "run", discounted_table=True)
+    np.testing.assert_allclose(state.table.mean, [[1.75, 3.5]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(state.table.plain, [[3.0, 6.0]] * 2, rtol=1e-6)
+
+
+def test_settings_that_a_run_does_not_have_are_refused():
     with pytest.raises(HandfulError, match=r"no setting 'mixing'"):
         run_tiny(small_grid(), run_settings={"mixing": 1.0})
 
