@@ -37,9 +37,10 @@ def check_numbers(settings: Any) -> None:
             continue
         if not _fits(value, kind):
             raise HandfulError(f"{field.name} must be {_said(kind)}, not {value!r}.")
-        if not math.isfinite(value):
-            raise HandfulError(f"{field.name} must be finite, not {value}.")
-        object.__setattr__(settings, field.name, kind(value))
+        number = kind(value)
+        if kind is float and not math.isfinite(number):
+            raise HandfulError(f"{field.name} must be finite, not {number}.")
+        object.__setattr__(settings, field.name, number)
 
 
 def check_kind(name: str, value: Any, annotation: Any) -> None:
