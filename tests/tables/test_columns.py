@@ -108,6 +108,22 @@ def test_a_bad_table_is_one_sentence(table, sentence):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("missing", ["", None])
+def test_a_missing_number_makes_no_label_of_the_others(missing):
+    table = lines(top_speed=["1", "2", "3"], speeds=["0.1", missing, "0.2"])
+    with pytest.raises(HandfulError, match=r"a column of numbers, 'speeds', that nothing asks"):
+        read_users(table, [SPEED])
+    table = lines(speed=["1", missing, "3"], comfort=["1", "2", "3"])
+    with pytest.raises(HandfulError, match=r"column 'speed' of line 3: these must be finite"):
+        read_users(table, None)
+
+
+@pytest.mark.parametrize("town", [["", ""], [None, None], ["", "x"], [None, "12 a"]])
+def test_what_is_missing_throughout_or_beside_text_is_a_label(town):
+    users = read_users(lines(top_speed=["1", "2"], town=town), [SPEED])
+    assert list(users.labels) == ["town"]
+
+
 def test_ranges_are_said_whole():
     with pytest.raises(HandfulError, match="these must be shares, from 0 to 1"):
         read_users({"share": [0.5, 1.5]}, [Column("share", "shares", 0.0, 1.0)])

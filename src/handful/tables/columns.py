@@ -61,7 +61,8 @@ def read_users(source: Any, columns: Sequence[Column] | None, labels: Sequence[s
 
     A column that is neither asked for nor names the users is a label if it is in ``labels``, is
     called ``group`` or ``label`` (or ``group_...``, ``label_...``), or has an entry that is no
-    number. Any other number would silently count for nothing, so it is an error.
+    number, missing ones aside: a forgotten number makes no label of the others. Any other number
+    would silently count for nothing, so it is an error.
 
     Args:
         source: see :func:`read_table`.
@@ -160,7 +161,11 @@ def _id_column(table: UserTable, found: Mapping[str, str]) -> str | None:
 
 
 def _are_numbers(values: Values) -> bool:
-    return _parse(values) is not None
+    """Whether there are entries, and all are numbers; missing ones are left out."""
+    numbers = _parse(values)
+    if numbers is None or np.isnan(numbers).all():
+        numbers = _parse([value for value in values if _text(value)])
+    return numbers is not None and len(numbers) > 0
 
 
 def _parse(values: Values) -> NumpyArray | None:
