@@ -1,5 +1,6 @@
 """A sound Gymnasium environment, and copies of it with one defect each."""
 
+import multiprocessing
 import time
 
 import gymnasium
@@ -135,6 +136,15 @@ class HashChance(Sound):
         import os
 
         return (os.getpid() % 100) / 1e4
+
+
+class EndsSoonerElsewhere(Sound):
+    """Terminates after other numbers of steps in this process and in others."""
+
+    def step(self, action):
+        observation, reward, _, _, info = super().step(action)
+        steps = 10 if multiprocessing.parent_process() is None else 5
+        return observation, reward, self.age >= steps, False, info
 
 
 class Deaf(Sound):

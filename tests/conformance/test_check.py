@@ -23,6 +23,7 @@ DEFECTS = [
     (planted.RepeatsItself, "fresh-chance", DEFECT),
     (planted.NeedsSeed, "api", DEFECT),
     (planted.HashChance, "process", DEFECT),
+    (planted.EndsSoonerElsewhere, "process", DEFECT),
     (planted.Deaf, "actions-matter", WARNING),
     (planted.NeverEnds, "ends", DEFECT),
     (planted.SecretLimit, "ends", DEFECT),

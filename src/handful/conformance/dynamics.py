@@ -163,9 +163,24 @@ def _parts_in_process(
         for step, action in enumerate(here.actions):
             arrays.actions[0] = action
             processes.step()
-            seen = (arrays.observations[0], arrays.features[0])
-            if not all(
-                map(same, seen, (flattener(here.observations[step + 1]), here.features[step]))
-            ):
+            seen = (
+                arrays.observations[0],
+                arrays.features[0],
+                (bool(arrays.terminated[0]), bool(arrays.truncated[0])),
+            )
+            expected = (
+                flattener(here.observations[step + 1]),
+                here.features[step],
+                _ends(here, step, blueprint.time_limit),
+            )
+            if not all(map(same, seen, expected)):
                 return step + 1
     return None
+
+
+def _ends(here: Episode, step: int, time_limit: int) -> tuple[bool, bool]:
+    """Whether an episode is terminated and truncated in a step, the time limit included."""
+    is_last = step == len(here) - 1
+    terminated = is_last and here.terminated
+    is_cut = step + 1 >= time_limit and not terminated
+    return terminated, is_cut or (is_last and here.truncated)
