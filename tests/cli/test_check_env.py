@@ -1,4 +1,7 @@
 import json
+import sys
+
+import pytest
 
 
 def test_a_sound_environment_passes_with_a_table(call):
@@ -55,8 +58,19 @@ def test_bad_input_is_told_in_one_sentence(call):
         (["CartPole-v1", "--param", "time_limit=long"], "time_limit must be a whole number"),
         (["market", "--param", "months=3"], "as in --param 'options={\"months\": 3}'."),
         (["CartPole-v1", "--param", "features=[]"], "Features are names"),
+        (["market", "--param", 'options={"tast": 1}'], "The task 'market' has no parameter 'tast'"),
+        (["gymnasium"], "The task 'gymnasium' is asked for as gymnasium:ENV-ID."),
     ):
         code, out, err = call("check-env", *arguments)
         assert (code, out) == (2, "")
         assert sentence in err
         assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "gymnasium:CartPole-v1", "market"])
+def test_a_missing_gymnasium_is_no_defect_of_an_environment(call, monkeypatch, env):
+    monkeypatch.delitem(sys.modules, "handful.conformance.adapters", raising=False)
+    monkeypatch.setitem(sys.modules, "gymnasium", None)  # as if it were not installed
+    code, out, err = call("check-env", env)
+    assert (code, out) == (2, "")
+    assert err.endswith("Gymnasium need it: pip install 'handful[gymnasium]'.\n")

@@ -133,5 +133,7 @@ def test_an_environment_that_nobody_knows_is_bad_input():
         handful.check_env("CartPool-v1")
     with pytest.raises(HandfulError, match=r"'nowhere' cannot be imported"):
         handful.check_env("nowhere:Env-v0")
+    with pytest.raises(HandfulError, match="not as int"):
+        handful.check_env(3)
     with pytest.raises(HandfulError, match="time_limit must be"):
         handful.check_env("CartPole-v1", time_limit=0)

@@ -27,7 +27,7 @@ from handful.envs.gym.features import Features, feature_names, find_features
 from handful.envs.gym.probe import own_time_limit
 from handful.envs.gym.problem import find_any_source
 from handful.envs.gym.slice import Blueprint
-from handful.envs.gym.sources import NotFoundError, Source, build
+from handful.envs.gym.sources import NotFoundError, Source, build, import_gymnasium
 from handful.envs.gym.spaces import Flattener, read_action_space
 from handful.errors import HandfulError
 from handful.population import Population
@@ -92,16 +92,15 @@ def check_env(
     """
     if time_limit is not None:
         check_time_limit(time_limit, None, "")
+    import_gymnasium()  # without which nothing can be looked at
     chosen = find_features(features)
-    label = env if isinstance(env, str) else type(env).__name__
+    source, own_limit = _source(env, vectorized, options)
     try:
-        source, own_limit = _source(env, vectorized, options)
-        label = source.label
         subject = _open(source, chosen, names, own_limit, time_limit)
     except NotFoundError:
         raise
     except HandfulError as error:
-        return _result(label, [Defect("made", str(error)).finding], {"made"})
+        return _result(source.label, [Defect("made", str(error)).finding], {"made"})
     findings: list[Finding] = []
     looked_at = {"made"}
     try:
@@ -113,11 +112,15 @@ def check_env(
         looked_at.add(defect.finding.check)
     finally:
         subject.env.close()
-    return _result(label, findings, looked_at, subject)
+    return _result(source.label, findings, looked_at, subject)
 
 
 def _source(env: Any, vectorized: bool, options: Any) -> tuple[Source, int | None]:
-    """What makes copies, and the time limit that is known without one."""
+    """What makes copies, and the time limit that is known without one.
+
+    Raises:
+        HandfulError: if the request makes no sense: no environment is made yet.
+    """
     if isinstance(env, str):
         family, colon, env_id = env.partition(":")
         if colon and family in REGISTRIES:
@@ -127,7 +130,7 @@ def _source(env: Any, vectorized: bool, options: Any) -> tuple[Source, int | Non
     if isinstance(env, Environment | HostEnvironment):
         env = RMDP(env, all_of_outcome(env))
     if isinstance(env, RMDP):
-        # Imported here: it needs Gymnasium, of which nobody may have asked anything before.
+        # Imported here: it needs Gymnasium, without which this module can be imported.
         from handful.conformance.adapters import FromProblem
 
         return FromProblem(env), env.environment.time_limit
