@@ -267,6 +267,14 @@ class UnboundObservations(Sound):
         self.observation_space = spaces.Sequence(spaces.Discrete(3))
 
 
+class SlowStart(Sound):
+    """No defect: it only takes its time."""
+
+    def reset(self, *, seed=None, options=None):
+        time.sleep(0.1)
+        return super().reset(seed=seed)
+
+
 class FailsToStart(Sound):
     def __init__(self):
         raise OSError("no licence for the simulator")

@@ -93,6 +93,13 @@ def test_a_time_limit_that_is_given_mends_its_lack():
     assert not handful.check_env(planted.NeverEnds, time_limit=40).findings
 
 
+def test_an_environment_that_starts_slowly_is_stepped_all_the_same(monkeypatch):
+    monkeypatch.setattr("handful.conformance.check.SECONDS", 0.05)
+    result = handful.check_env(planted.SlowStart)
+    assert result.passed, result.findings
+    assert result.steps == 1
+
+
 def test_nothing_is_said_of_what_could_not_be_looked_at():
     result = handful.check_env(planted.OldStep)
     assert "deterministic" not in result.looked_at
