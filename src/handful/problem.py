@@ -151,7 +151,7 @@ _GIVEN = ("population", "targets", "weights")
 """Parameters that say who the users are, so that none are drawn."""
 
 
-def make(name: str, **parameters: Any) -> RMDP:
+def make(name: str, /, **parameters: Any) -> RMDP:
     """The task of that name; the parameters are the task's own (see ``handful tasks NAME``).
 
     A ``population`` may be all that :func:`handful.tables.read_table` reads.

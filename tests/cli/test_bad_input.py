@@ -45,6 +45,10 @@ TINY = ["--set", "batch_size=64", "--set", "num_envs=8", "--set", "minibatch_siz
             ["optimum", "market", "--policies", "1", "--param", "mnths=3"],
             "(did you mean 'months'?)",
         ),
+        # 'name' is what the functions call the task, the preset and the method.
+        ([*TRAIN, "--param", "name=x"], "no parameter 'name'"),
+        ([*TRAIN, "--set", "name=x"], "no setting named 'name'"),
+        ([*TRAIN, "--method", "em", "--method-set", "name=x"], "has no setting 'name'"),
         (["optimum", "tabular", "--policies", "1"], "needs the parameter 'file'"),
         (["check-env", "market", "--param", "time_limit=abc"], "a whole number, not 'abc'"),
         (["check-env", "market", "--param", "feature=1"], "(did you mean 'features'?); it has: "),

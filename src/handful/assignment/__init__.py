@@ -40,7 +40,7 @@ METHODS: dict[str, type[AssignmentMethod]] = {
 """Every method that ``--method`` knows."""
 
 
-def make_method(name: str, **settings: Any) -> AssignmentMethod:
+def make_method(name: str, /, **settings: Any) -> AssignmentMethod:
     """The method of that name; the settings are the fields of its class.
 
     Raises:

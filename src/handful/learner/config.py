@@ -169,7 +169,7 @@ PRESETS: dict[str, PPOConfig] = {
 what our own methods were measured with."""
 
 
-def preset(name: str, **changes: Any) -> PPOConfig:
+def preset(name: str, /, **changes: Any) -> PPOConfig:
     """A named setting with some of its numbers changed.
 
     Raises:
