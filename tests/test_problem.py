@@ -204,3 +204,33 @@ def test_fixed_users_stay_as_they_are():
 def test_users_cannot_be_both_sampled_and_given(parameters, users, sentence):
     with pytest.raises(HandfulError, match=sentence):
         run_parameters("ant", 0, parameters, users)
+
+
+TABLE = {"target": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize(
+    ("task", "parameters", "sentence"),
+    [
+        ("glide", {"population": TABLE, "targets": [3.0, 3.5]}, "'population' and 'targets' both"),
+        ("glide", {"population": TABLE, "user_ids": ["ann", "bob"]}, "'user_ids' names users who"),
+        ("glide", {"targets": [3.0, 3.5], "users": 2}, "'users' is for users who are sampled"),
+        (
+            "gymnasium:CartPole-v1",
+            {"population": {"reward": [1.0]}, "weights": [[1.0]]},
+            "'population' and 'weights' both",
+        ),
+        ("gymnasium:CartPole-v1", {"weights": [[1.0]], "concentration": 0.5}, "'concentration' is"),
+        ("market", {"population": {"risk_aversion": [3.0]}, "taste": 0.5}, "'taste' is for users"),
+        ("glucose", {"population": TABLE, "population_seed": 1}, "'population_seed' is for users"),
+    ],
+)
+def test_no_task_takes_users_who_are_given_twice(task, parameters, sentence):
+    with pytest.raises(HandfulError, match=sentence):
+        make(task, **parameters)
+
+
+def test_a_source_of_users_that_is_none_is_not_given():
+    assert make("glide", targets=None, users=2).num_users == 2
+    assert make("glide", targets=[3.0, 3.5], user_ids=["ann", "bob"]).num_users == 2
+    assert run_parameters("glide", 7, {"targets": None})["population_seed"] == 7

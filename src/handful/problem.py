@@ -144,7 +144,7 @@ def steps_ahead(discount: float, time_limit: int) -> float:
     return 1.0 / max(1.0 - discount, 1.0 / time_limit)
 
 
-_SAMPLING = ("users", "population_seed")
+_SAMPLING = ("users", "population_seed", "concentration", "taste")
 """Parameters of how users are drawn."""
 
 _GIVEN = ("population", "targets", "weights")
@@ -157,12 +157,14 @@ def make(name: str, /, **parameters: Any) -> RMDP:
     A ``population`` may be all that :func:`handful.tables.read_table` reads.
 
     Raises:
-        HandfulError: if there is no such task, it does not take such parameters, or the population
-            is no such table.
+        HandfulError: if there is no such task, it does not take such parameters, the users are
+            given twice, or the population is no such table.
     """
     task = find_task(name)
     factory = find_object(task.entry_point)
     check_parameters(name, task, parameters)
+    if task.samples_users:
+        _check_users(parameters)
     if "population" in parameters:  # read once: a run keeps the table, not its path
         parameters["population"] = read_table(parameters["population"])
     which = (name.partition(":")[2],) if task.argument else ()
@@ -173,6 +175,34 @@ def make(name: str, /, **parameters: Any) -> RMDP:
             f"The task '{name}' was given parameters that it cannot use: {error}."
         ) from None
     return problem
+
+
+def _check_users(parameters: Mapping[str, Any]) -> None:
+    """Look at the parameters of a task that samples its users: nothing may be passed over.
+
+    Raises:
+        HandfulError: if the users are given twice, or both given and drawn.
+    """
+    given = _given(parameters)
+    if len(given) > 1:
+        raise HandfulError(
+            f"'{given[0]}' and '{given[1]}' both say who the users are: leave out one or the other."
+        )
+    spare = next((sampling for sampling in _SAMPLING if sampling in parameters), None)
+    if given and spare:
+        raise HandfulError(
+            f"'{spare}' is for users who are sampled, but these users are given: leave out one "
+            f"or the other."
+        )
+    if given == ["population"] and "user_ids" in parameters:
+        raise HandfulError(
+            "'user_ids' names users who are given as numbers: those of a population have their "
+            "names in its column 'user'."
+        )
+
+
+def _given(parameters: Mapping[str, Any]) -> list[str]:
+    return [name for name in _GIVEN if parameters.get(name) is not None]
 
 
 def described_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,12 +257,5 @@ def run_parameters(
     given = {**parameters, **users}
     if not task.samples_users:
         return given
-    if any(parameter in given for parameter in _GIVEN):
-        spare = next((sampling for sampling in _SAMPLING if sampling in given), None)
-        if spare:
-            raise HandfulError(
-                f"'{spare}' is for users who are sampled, but these users are given: leave out one "
-                f"or the other."
-            )
-        return given
-    return {"population_seed": seed, **given}
+    _check_users(given)
+    return given if _given(given) else {"population_seed": seed, **given}

@@ -20,6 +20,11 @@ def test_values_are_json_or_else_text():
     assert parse_settings(pairs, "--set") == expected
 
 
+def test_a_name_that_is_there_twice_is_refused():
+    with pytest.raises(HandfulError, match=r"--param gives 'time_limit' twice"):
+        parse_settings(["time-limit=4", "time_limit=5"], "--param")
+
+
 @pytest.mark.parametrize("text", ["policy\n2\n0\n1\n", "group;policy\na;2\nb;0\nc;1\n"])
 def test_without_names_the_rows_are_in_the_populations_order(file, text):
     file.write_text(text)

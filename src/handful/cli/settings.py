@@ -17,7 +17,7 @@ def parse_settings(pairs: Sequence[str], flag: str) -> dict[str, Any]:
     """``["a=1", "b=[2,3]"]`` to ``{"a": 1, "b": (2, 3)}``; values are JSON, else text.
 
     Raises:
-        HandfulError: for a pair without ``=``.
+        HandfulError: for a pair without ``=``, or a name that is there twice.
     """
     settings = {}
     for pair in pairs:
@@ -28,7 +28,10 @@ def parse_settings(pairs: Sequence[str], flag: str) -> dict[str, Any]:
             parsed = json.loads(value)
         except json.JSONDecodeError:
             parsed = value
-        settings[name.replace("-", "_")] = _tuples(parsed)
+        name = name.replace("-", "_")
+        if name in settings:
+            raise HandfulError(f"{flag} gives '{name}' twice: leave one of them out.")
+        settings[name] = _tuples(parsed)
     return settings
 
 
