@@ -12,6 +12,7 @@ from handful.errors import HandfulError
 from handful.evaluation.tabular import exact_returns, tabular_rmdp
 from handful.training.config import make_config
 from handful.training.state import init_state
+from tests.programs import handful as program
 
 # Room 0: stay for 1 (action 0), or go to room 1 (action 1), which pays 5 on the way out.
 TRANSITIONS = np.array([[[0.5, 0.5], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]])
@@ -147,6 +148,8 @@ def test_exact_returns_of_policies_that_see_the_time():
         ({"rewards": np.ones((1, 2)), "features": None, "coefficients": None}, "users, 2, 2"),
         ({"arrival_features": [1, 2]}, r"arrival_features must have shape \[2, 1\]"),
         ({"start": 2}, "from 0 to 1"),
+        ({"start": np.nan}, "The first state must be a number from 0 to 1, not nan"),
+        ({"start": "x"}, "The first state must be a number from 0 to 1, not x"),
         ({"start": [0.5, 0.6]}, "2 probabilities"),
         ({"time_limit": 0}, "time_limit must be a whole number"),
         ({"stop_probability": 1.0}, "below 1"),
@@ -190,9 +193,32 @@ def test_bad_files(tmp_path):
     np.savez(path, transition=TRANSITIONS)
     with pytest.raises(HandfulError, match="did you mean 'transitions'"):
         make_tabular(str(path))
+    np.savez(path, transitions=TRANSITIONS, attributes=["ann"])  # a mapping, which no array is
+    with pytest.raises(HandfulError, match=r"named 'attributes': it may hold .*, user_ids\.$"):
+        make_tabular(str(path))
     np.savez(path, rewards=[1])
     with pytest.raises(HandfulError, match="no array named 'transitions'"):
         make_tabular(str(path))
     np.savez(path, transitions=np.array([{"code": 1}], dtype=object))
     with pytest.raises(HandfulError, match="cannot be read as arrays"):
         make_tabular(str(path))
+
+
+@pytest.mark.parametrize(
+    ("scalar", "sentence"),
+    [
+        ({"time_limit": np.nan}, "time_limit must be a whole number of at least 1, not nan."),
+        ({"stop_probability": [0.1, 0.2]}, "at least 0 and below 1, not an array of shape [2]."),
+        ({"discount": [0.9, 0.99]}, "above 0 and at most 1, not an array of shape [2]."),
+        ({"observe_time": [True, False]}, "observe_time must be true or false, not an array."),
+    ],
+)
+def test_arrays_that_should_be_numbers(tmp_path, scalar, sentence):
+    """As users run it: the type checks of the tests themselves would come first."""
+    arrays = {"transitions": TRANSITIONS, "features": FEATURES, "coefficients": [[1.0]], **scalar}
+    np.savez(tmp_path / "bad.npz", **arrays)
+    command = ("optimum", "tabular", "--param", "file=bad.npz", "--policies", "1")
+    done = program(*command, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("handful: ")
+    assert done.stderr.endswith(f"{sentence}\n")

@@ -1,5 +1,7 @@
 """What the arrays of a tabular problem must be, with messages that say where they are not."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,11 +34,9 @@ def checked_transitions(values: Any) -> NumpyArray:
 def checked_start(values: Any, num_states: int) -> NumpyArray:
     """A distribution [S], from one or from the number of a state."""
     if np.ndim(values) == 0:
-        if isinstance(values, bool) or int(values) != values or not 0 <= values < num_states:
-            raise HandfulError(
-                f"The first state must be a number from 0 to {num_states - 1}, not {values}."
-            )
-        return np.eye(num_states)[int(values)]
+        what = f"The first state must be a number from 0 to {num_states - 1}"
+        state = checked_number(what, values, lambda number: number in range(num_states))
+        return np.eye(num_states)[int(state)]
     start = checked_numbers("start", values)
     if start.shape != (num_states,) or start.min() < 0 or abs(start.sum() - 1.0) > _SUM_TOLERANCE:
         raise HandfulError(
@@ -44,6 +44,22 @@ def checked_start(values: Any, num_states: int) -> NumpyArray:
             f"array of shape {list(start.shape)} that sums to {start.sum():g}."
         )
     return start / start.sum()
+
+
+def checked_number(what: str, value: Any, fits: Callable[[float], bool]) -> float:
+    """A single finite number, from a number or an array without axes; true and false are none.
+
+    Args:
+        what: it must be, as the beginning of a sentence.
+        fits: whether it is that.
+    """
+    if np.ndim(value):
+        raise HandfulError(f"{what}, not an array of shape {list(np.shape(value))}.")
+    number = np.asarray(value).item()
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if not is_number or not math.isfinite(number) or not fits(number):
+        raise HandfulError(f"{what}, not {value}.")
+    return float(number)
 
 
 def checked_numbers(name: str, values: Any) -> NumpyArray:

@@ -12,7 +12,12 @@ from zipfile import BadZipFile
 import jax.numpy as jnp
 import numpy as np
 
-from handful.envs.table_checks import checked_numbers, checked_start, checked_transitions
+from handful.envs.table_checks import (
+    checked_number,
+    checked_numbers,
+    checked_start,
+    checked_transitions,
+)
 from handful.envs.tabular import Move, TabularEnvironment
 from handful.errors import HandfulError
 from handful.population import Population
@@ -102,7 +107,9 @@ def tabular_problem(
     return RMDP(
         environment=environment,
         population=Population(weights, paid, tuple(user_ids), attributes=named),
-        discount=discount,
+        discount=checked_number(
+            "The discount must be above 0 and at most 1", discount, lambda share: 0.0 < share <= 1.0
+        ),
         return_scale=_return_scale(environment, paid, weights),
         learner_settings=partial(_learner_settings, environment.observe_time),
     )
@@ -112,7 +119,8 @@ def make_tabular(file: str) -> RMDP:
     """The problem in an ``.npz`` file.
 
     Args:
-        file: its path; its arrays have the names of :func:`tabular_problem`'s arguments.
+        file: its path; its arrays have the names of :func:`tabular_problem`'s arguments, of which
+            attributes are none.
 
     Raises:
         HandfulError: if the file cannot be read, or holds no problem.
@@ -124,7 +132,7 @@ def make_tabular(file: str) -> RMDP:
         raise HandfulError(
             f"'{file}' cannot be read as arrays ({error}): write it with numpy.savez."
         ) from None
-    known = signature(tabular_problem).parameters
+    known = [name for name in signature(tabular_problem).parameters if name != "attributes"]
     unknown = next((name for name in arrays if name not in known), None)
     if unknown is not None:
         raise HandfulError(
@@ -201,10 +209,8 @@ def _environment(
     observe_time: bool | None,
 ) -> TabularEnvironment:
     """With the time limit that was asked for, or the least that cuts no episode."""
-    if not 0.0 <= stop_probability < 1.0:
-        raise HandfulError(
-            f"stop_probability must be at least 0 and below 1, not {stop_probability}."
-        )
+    what = "stop_probability must be at least 0 and below 1"
+    stop_probability = checked_number(what, stop_probability, lambda chance: 0.0 <= chance < 1.0)
     build = partial(TabularEnvironment, table, start, ends)
     if time_limit is None:
         chances = islice(build(1, stop_probability).chances_to_go_on(), _LONGEST)
@@ -215,9 +221,11 @@ def _environment(
                 f"Some policy may still be in its first episode after {_LONGEST:,} steps: give a "
                 f"time_limit, or a stop_probability."
             )
-    if isinstance(time_limit, bool) or int(time_limit) != time_limit or time_limit < 1:
-        raise HandfulError(f"time_limit must be a whole number of at least 1, not {time_limit}.")
-    environment = build(int(time_limit), float(stop_probability))
+    what = "time_limit must be a whole number of at least 1"
+    steps = checked_number(what, time_limit, lambda steps: steps >= 1 and steps % 1 == 0)
+    environment = build(int(steps), stop_probability)
+    if np.ndim(observe_time):
+        raise HandfulError("observe_time must be true or false, not an array.")
     if observe_time is None:
         observe_time = environment.cut_probability > NEGLIGIBLE
     return build(environment.time_limit, environment.stop_probability, bool(observe_time))
