@@ -129,3 +129,12 @@ def test_many_users_are_judged_for_by_a_sample_and_all_are_served():
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(HandfulError, match=next(iter(settings))):
         make_method("elite-em", **settings)
+
+
+def test_every_round_needs_room_for_elites_of_its_own():
+    """Two elites of the first round stay, so that of four rows two are left for the second."""
+    EliteEM(rounds=2, archive_size=4).init(KEY, 4, 2)
+    with pytest.raises(HandfulError, match=r"archive_size must be at least 4 .*, not 3"):
+        EliteEM(rounds=2, archive_size=3).init(KEY, 4, 2)
+    with pytest.raises(HandfulError, match=r"archive_size must be at least 5 .*, not 3"):
+        EliteEM(rounds=1, archive_size=3).init(KEY, 9, 5)

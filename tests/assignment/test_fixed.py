@@ -29,6 +29,11 @@ def test_assignment_that_does_not_fit_is_refused(policy, sentence):
         Fixed(policy).init(KEY, 3, 2)
 
 
+def test_true_and_false_are_no_policies():
+    with pytest.raises(HandfulError, match="by whole numbers, not True"):
+        Fixed((True, False))
+
+
 @settings(max_examples=25)
 @given(st.sampled_from([(1, 1), (4, 1), (7, 3), (8, 4), (11, 4), (5, 5)]), st.integers(0, 99))
 def test_random_groups_differ_in_size_by_at_most_one(sizes, seed):

@@ -88,6 +88,10 @@ def test_one_sentence_and_exit_code_2(call, tmp_path, arguments, sentence):
             "warm_up must be a whole number, not 'soon'.",
         ),
         (
+            ["--method", "fixed", "--method-set", "policy=3"],
+            "The fixed assignment must be a list of every user's policy, not 3.",
+        ),
+        (
             ["--set", "hidden_sizes=64,64"],
             "hidden_sizes must be a list of widths of at least 1, like [64, 64], not '64,64'.",
         ),

@@ -115,7 +115,18 @@ class EliteEM(AssignmentMethod):
         return self.archive_size
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EliteEMState:
-        """A random, balanced assignment, and no elites."""
+        """A random, balanced assignment, and no elites.
+
+        Raises:
+            HandfulError: if the archive is too small for the elites of all rounds: those of earlier
+                ones stay in it, and a round is led only by ``K`` further episodes of its own.
+        """
+        if self.archive_size < self.rounds * num_policies:
+            raise HandfulError(
+                f"archive_size must be at least {self.rounds * num_policies} (rounds times "
+                f"policies, as each round keeps an episode for each policy), not "
+                f"{self.archive_size}."
+            )
         em = _EM.init(key, num_users, num_policies)
         none = jnp.full((self.rounds, num_policies), -1, jnp.int32)
         return EliteEMState(em, elites=none[0], earlier=none)

@@ -1,5 +1,6 @@
 """Assignments that training does not change: given by the caller, or random."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -20,8 +21,12 @@ class Fixed(AssignmentMethod):
     policy: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.policy, Sequence):
+            raise HandfulError(
+                f"The fixed assignment must be a list of every user's policy, not {self.policy!r}."
+            )
         for policy in self.policy:
-            if not isinstance(policy, int):
+            if isinstance(policy, bool) or not isinstance(policy, int):
                 raise HandfulError(
                     f"The fixed assignment must name policies by whole numbers, not {policy!r}."
                 )
