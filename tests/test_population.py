@@ -155,3 +155,9 @@ def test_parameters_of_a_reward_function():
 def test_feature_names_that_do_not_fit_are_refused(names):
     with pytest.raises(HandfulError, match="2 features, so it needs as many names"):
         Population(np.eye(2), feature_names=names)
+
+
+def test_parameters_are_not_called_like_columns_of_results_but_features_may_be():
+    with pytest.raises(HandfulError, match="a column 'return', as the assignment"):
+        Population.from_parameters({"return": [1.0]}, lambda _, given: given["return"], ["return"])
+    assert Population.from_table({"return": [1.0]}, ["return"]).feature_names == ("return",)

@@ -15,7 +15,7 @@ import numpy as np
 
 from handful.devices import in_full_precision
 from handful.errors import HandfulError
-from handful.tables import Column, Users, read_users
+from handful.tables import Column, Users, check_kept, read_users
 from handful.types import Array, Float, NumpyArray
 
 FeatureFn = Callable[[Any], Float[Array, " D"]]
@@ -176,6 +176,7 @@ class Population:
         """
         columns = [Column(one) if isinstance(one, str) else one for one in parameters]
         users = read_users(table, columns, labels)
+        check_kept(users.table, users.numbers)
         return cls(
             np.eye(users.table.num_users, dtype=np.float32),
             _parametric_rewards(users, reward_fn),

@@ -124,6 +124,14 @@ def test_what_is_missing_throughout_or_beside_text_is_a_label(town):
     assert list(users.labels) == ["town"]
 
 
+@pytest.mark.parametrize("name", ["policy", "Return", "share-0", "share_12"])
+def test_labels_are_not_called_like_columns_of_results(name):
+    with pytest.raises(HandfulError, match=rf"a column '{name}', as .*: rename it, to 'group_"):
+        read_users(lines(**{"top_speed": ["1"], name: ["x"]}), [SPEED])
+    fine = lines(**{"top_speed": ["1"], f"group_{name}": ["x"], "share": ["x"]})
+    assert len(read_users(fine, [SPEED]).labels) == 2
+
+
 def test_ranges_are_said_whole():
     with pytest.raises(HandfulError, match="these must be shares, from 0 to 1"):
         read_users({"share": [0.5, 1.5]}, [Column("share", "shares", 0.0, 1.0)])

@@ -4,7 +4,14 @@
 :func:`read_users` says which columns hold numbers, and checks them.
 """
 
-from handful.tables.columns import Column, Users, find_column, read_names, read_users
+from handful.tables.columns import (
+    Column,
+    Users,
+    check_kept,
+    find_column,
+    read_names,
+    read_users,
+)
 from handful.tables.files import MAX_USERS, UserTable, read_table
 
 __all__ = [
@@ -12,6 +19,7 @@ __all__ = [
     "Column",
     "UserTable",
     "Users",
+    "check_kept",
     "find_column",
     "read_names",
     "read_table",

@@ -1,7 +1,8 @@
 """Which columns of a table hold numbers, which one names the users, and which are labels."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,9 @@ ID_COLUMNS = ("user", "id")
 
 LABEL_NAMES = ("group", "label")
 """A column of this name, or whose name begins with it and ``_``, is a label, numbers or not."""
+
+_IN_RESULTS = re.compile(r"policy|return|share_\d+")
+"""Columns of a run's ``assignment.csv`` besides the users' names and what is known of them."""
 
 _LARGEST = float(np.finfo(np.float32).max)  # what the learner can hold
 
@@ -95,12 +99,27 @@ def read_users(source: Any, columns: Sequence[Column] | None, labels: Sequence[s
     for plain, name in others.items():
         if not is_label[plain] and _are_numbers(table.columns[name]):
             raise _unknown(table, name, [column.name for column in columns])
+    check_kept(table, others.values())
     return Users(
         numbers,
         () if id_column is None else _ids(table, id_column),
         {name: _labels(table.columns[name]) for name in others.values()},
         table,
     )
+
+
+def check_kept(table: UserTable, names: Iterable[str]) -> None:
+    """Look at the names of columns that are kept through to every result.
+
+    Raises:
+        HandfulError: if results have a column of that name themselves.
+    """
+    for name in names:
+        if _IN_RESULTS.fullmatch(_plain(name)):
+            raise HandfulError(
+                f"{table.source} has a column '{name}', as the assignment.csv of every run has "
+                f"one too: rename it, to 'group_{_plain(name)}' for example."
+            )
 
 
 def read_names(table: UserTable) -> tuple[str, ...]:
