@@ -146,6 +146,13 @@ def test_missing_numbers_and_names_of_a_frame():
         read_users(frame, [SPEED])
 
 
+def test_missing_labels_of_a_frame():
+    pandas = pytest.importorskip("pandas")
+    group = pandas.array(["7", None], dtype="string")
+    frame = pandas.DataFrame({"top_speed": [1.0, 2.0], "group": group})
+    assert list(read_users(frame, [SPEED]).labels["group"]) == ["7", ""]
+
+
 def test_no_numbers_at_all():
     with pytest.raises(HandfulError, match="has no column of numbers"):
         read_users(read_table({"user": ["ann"], "town": ["x"]}), None)

@@ -127,6 +127,32 @@ def test_no_file_and_no_table(tmp_path):
         read_table({"a": [1, 2], "b": [1]})
 
 
+@pytest.mark.parametrize("column", [3, "12", {"ann": 1}, {1, 2}, np.array(3.0), np.ones((2, 2))])
+def test_a_column_is_a_list(column):
+    with pytest.raises(HandfulError, match="a list with one entry for each user as column 'speed'"):
+        read_table({"speed": column})
+
+
+@pytest.mark.parametrize(
+    "towns",
+    [[["ann"], ["bob", "cem"]], [{"x": 1}, {"x": 2}], pl.Series([[1, 2], [3, 4]])],
+)
+def test_an_entry_is_a_single_value(tmp_path, towns):
+    frame = pl.DataFrame({"speed": [1, 2], "town": towns})
+    frame.write_parquet(tmp_path / "users.parquet")
+    for source in (frame, {"town": list(towns)}, tmp_path / "users.parquet"):
+        with pytest.raises(HandfulError, match="several values at once in column 'town' of row 1"):
+            read_table(source)
+
+
+def test_a_frame_may_name_each_column_once():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(HandfulError, match="two columns named 'speed': rename one of them"):
+        read_table(pandas.DataFrame([[1, 2], [3, 4]], columns=["speed", "speed"]))
+    with pytest.raises(HandfulError, match="two columns named '1'"):
+        read_table({1: ["a"], "1": ["b"]})
+
+
 @pytest.mark.parametrize("rows", [3, 4])
 def test_there_are_too_many_users_at_some_point(file, monkeypatch, rows):
     monkeypatch.setattr(files, "MAX_USERS", 3)

@@ -251,7 +251,9 @@ def _labels(values: Values) -> NumpyArray:
 
 def _text(value: Any) -> str:
     """A name or label: nothing for a missing one; whole numbers of a DataFrame without a point."""
-    if value is None or value != value or repr(value) in ("<NA>", "NaT"):
+    if value is None or repr(value) in ("<NA>", "NaT"):
+        return ""
+    if isinstance(value, float | np.generic) and value != value:
         return ""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))

@@ -75,15 +75,45 @@ def read_table(source: Any, what: str = "population") -> UserTable:
     if isinstance(source, str | Path):
         return _read_file(Path(source), f"The {what} '{source}'")
     if isinstance(source, Mapping):
-        columns = {str(name): list(values) for name, values in source.items()}
+        named = [(str(name), values) for name, values in source.items()]
     elif hasattr(source, "columns") and hasattr(source, "__getitem__"):
-        columns = {str(name): np.asarray(source[name]) for name in source.columns}
+        named = [(str(name), source[name]) for name in source.columns]
     else:
         raise HandfulError(
             f"A table of users must be the path of a file, a DataFrame or a mapping from names to "
             f"columns, not a {type(source).__name__}."
         )
-    return _checked(columns, UserTable.source)
+    return _checked(_columns(named, UserTable.source), UserTable.source)
+
+
+def _columns(named: Sequence[tuple[str, Any]], source: str) -> dict[str, Values]:
+    names = [name for name, _ in named]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise _named_twice(source, twice)
+    return {name: _column(name, values, source) for name, values in named}
+
+
+def _column(name: str, values: Any, source: str) -> Values:
+    """A copy, if it is a column: an entry for each user, none of which has entries itself."""
+    is_list = isinstance(values, Sequence) or hasattr(values, "__array__")
+    if isinstance(values, str | bytes) or not is_list or getattr(values, "ndim", 1) != 1:
+        shape = getattr(values, "shape", ())
+        kind = f"an array of shape {list(shape)}" if shape else f"a {type(values).__name__}"
+        raise HandfulError(
+            f"{source} must have a list with one entry for each user as column '{name}', and not "
+            f"{kind}."
+        )
+    entries = list(values) if isinstance(values, Sequence) else np.asarray(values)
+    if isinstance(entries, np.ndarray) and entries.dtype.kind != "O" and entries.ndim == 1:
+        return entries  # of numbers: looking at each takes long
+    for row, entry in enumerate(entries, start=1):
+        if hasattr(entry, "__len__") and not isinstance(entry, str | bytes):
+            raise HandfulError(
+                f"{source} has several values at once in column '{name}' of row {row}: every entry "
+                f"must be a number, a name or a label."
+            )
+    return entries
 
 
 def _as_json(value: Any) -> Any:
@@ -118,7 +148,7 @@ def _read_parquet(data: bytes, source: str) -> UserTable:
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise HandfulError(f"{source} cannot be read ({reason}).") from None
-    return _checked({name: frame[name].to_numpy() for name in frame.columns}, source)
+    return _checked(_columns([(name, frame[name]) for name in frame.columns], source), source)
 
 
 def _decode(data: bytes, source: str) -> str:
@@ -214,9 +244,13 @@ def _named(names: list[str], columns: list[list[str]], source: str) -> dict[str,
         if not name:
             raise HandfulError(f"{source} has no name for column {number} in its first line.")
         if name in named:
-            raise HandfulError(f"{source} has two columns named '{name}': rename one of them.")
+            raise _named_twice(source, name)
         named[name] = column
     return named
+
+
+def _named_twice(source: str, name: str) -> HandfulError:
+    return HandfulError(f"{source} has two columns named '{name}': rename one of them.")
 
 
 def _checked(
