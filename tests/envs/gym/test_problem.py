@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import handful
-from handful.envs.gym.highway import sample_drivers
+from handful.envs.gym.highway import FEATURES, sample_drivers
 from handful.envs.gym.users import sample_weights
 from handful.errors import HandfulError
 from handful.runs import RunFolder
@@ -60,6 +60,25 @@ def test_the_return_scale_is_what_random_episodes_return():
 def test_users_must_weigh_every_feature():
     with pytest.raises(HandfulError, match=r"weigh 3 features, .* has 2 \(reward_0, reward_1\)"):
         handful.from_gymnasium(Vectorial, [[1, 2, 3]], time_limit=9)
+
+
+@pytest.mark.parametrize(
+    ("name", "features"),
+    [
+        ("gymnasium:tests.gym_environments:Vectorial", ("reward_0", "reward_1")),
+        ("highway", FEATURES),
+    ],
+)
+def test_users_of_a_task_by_name_weigh_features_by_name(name, features):
+    limit = {"time_limit": 9} if name != "highway" else {"vehicles": 1, "duration": 2}
+    weights = np.eye(len(features)).tolist()
+    user_ids = [f"likes-{feature}" for feature in features]
+    population = handful.make(name, weights=weights, user_ids=user_ids, **limit).population
+    assert population.feature_names == features
+    assert population.user_ids == tuple(user_ids)
+    assert handful.make(name, users=3, **limit).population.feature_names == features
+    with pytest.raises(HandfulError, match=rf"weigh 1 features, .* has {len(features)} \("):
+        handful.make(name, weights=[[1.0]], **limit)
 
 
 def test_dirichlet_users_are_the_seeds_and_near_the_corners_where_asked():

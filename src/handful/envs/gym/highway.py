@@ -14,7 +14,6 @@ import numpy as np
 
 from handful.envs.gym.problem import open_environment, pose
 from handful.errors import HandfulError
-from handful.population import Population
 from handful.problem import RMDP
 from handful.types import NumpyArray
 
@@ -96,10 +95,10 @@ def highway_task(
         registry="highway_env",
     )
     if population is None and weights is None:
-        weights = sample_drivers(users, population_seed).tolist()
-    if population is None:
-        population = Population.from_array(weights, user_ids=tuple(user_ids))
-    problem = pose(environment, population, DISCOUNT, return_scale=None)
+        population = sample_drivers(users, population_seed)
+    elif population is None:
+        population = np.asarray(weights)
+    problem = pose(environment, population, DISCOUNT, return_scale=None, user_ids=user_ids)
     return replace(problem, learner_settings=_learner_settings, method_settings=_method_settings)
 
 

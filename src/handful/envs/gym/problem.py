@@ -100,9 +100,15 @@ def pose(
     population: Any,
     discount: float,
     return_scale: float | None,
+    user_ids: Sequence[str] = (),
 ) -> RMDP:
-    """A problem of an environment and its users, with a return scale of the right size."""
-    users = _population(population, environment)
+    """A problem of an environment and its users, with a return scale of the right size.
+
+    Args:
+        population: as in :func:`from_gymnasium`, and not None.
+        user_ids: the users' names, where the population is an array of weights.
+    """
+    users = _population(population, environment, user_ids)
     if return_scale is None:
         return_scale = _typical_return(environment, users, discount)
     return RMDP(
@@ -133,7 +139,9 @@ def find_any_source(
     return find_source(env, options, registry)
 
 
-def _population(population: Any, environment: GymnasiumEnvironment) -> Population:
+def _population(
+    population: Any, environment: GymnasiumEnvironment, user_ids: Sequence[str]
+) -> Population:
     names = environment.feature_names
     if isinstance(population, Population):
         return population
@@ -144,7 +152,7 @@ def _population(population: Any, environment: GymnasiumEnvironment) -> Populatio
                 f"The users weigh {weights.shape[1]} features, but the environment has "
                 f"{len(names)} ({', '.join(names)}): give one weight for each."
             )
-        return Population(weights, feature_names=names)
+        return Population(weights, user_ids=tuple(user_ids), feature_names=names)
     return Population.from_table(population, names)
 
 

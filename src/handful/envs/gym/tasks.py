@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from handful.envs.gym.problem import DISCOUNT, USERS, open_environment, pose
 from handful.envs.gym.users import sample_weights
 from handful.errors import HandfulError
-from handful.population import Population
 from handful.problem import RMDP
 
 
@@ -89,7 +90,7 @@ def any_task(
     )
     if population is None and weights is None:
         num_features = len(environment.feature_names)
-        weights = sample_weights(users, num_features, population_seed, concentration).tolist()
-    if population is None:
-        population = Population.from_array(weights, user_ids=tuple(user_ids))
-    return pose(environment, population, discount, return_scale)
+        population = sample_weights(users, num_features, population_seed, concentration)
+    elif population is None:
+        population = np.asarray(weights)
+    return pose(environment, population, discount, return_scale, user_ids)
