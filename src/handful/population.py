@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.devices import in_full_precision
+from handful.draws import check_num_users
 from handful.errors import HandfulError
 from handful.tables import Column, Users, check_kept, read_users
 from handful.types import Array, Float, NumpyArray
@@ -106,8 +107,7 @@ class Population:
         user_ids: Sequence[str] = (),
     ) -> "Population":
         """One feature a user: feature ``i`` is user ``i``'s reward."""
-        if num_users < 1:
-            raise HandfulError(f"A population needs at least one user, not {num_users}.")
+        check_num_users(num_users)
         return cls(np.eye(num_users, dtype=np.float32), features, tuple(user_ids))
 
     @classmethod

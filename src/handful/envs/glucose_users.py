@@ -22,6 +22,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from handful.draws import check_draw
 from handful.envs.glucose import (
     DAY_STEPS,
     HIGHEST_READING,
@@ -30,7 +31,6 @@ from handful.envs.glucose import (
     ArtificialPancreas,
     GlucoseOutcome,
 )
-from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP
 from handful.tables import Column, read_users
@@ -129,10 +129,7 @@ def make_glucose(users: int = 100, population_seed: int = 0, population: Any = N
 
 
 def _sample(users: int, seed: int) -> tuple[NumpyArray, NumpyArray]:
-    if users < 1:
-        raise HandfulError(f"A population needs at least one user, not {users}.")
-    if seed < 0:
-        raise HandfulError(f"The population's seed must be 0 or more, not {seed}.")
+    check_draw(users, seed)
     rng = np.random.default_rng(seed)
     (low, high), (calm, afraid) = np.log(TARGETS), np.log(FEARS)
     targets = np.exp(rng.uniform(low, high, users))

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from handful.draws import check_draw
 from handful.envs.tables import tabular_problem
 from handful.errors import HandfulError
 from handful.problem import RMDP
@@ -153,10 +154,7 @@ def sample_users(
     Raises:
         HandfulError: for no users, or a negative seed.
     """
-    if num_users < 1:
-        raise HandfulError(f"A population needs at least one user, not {num_users}.")
-    if seed < 0:
-        raise HandfulError(f"The population's seed must be 0 or more, not {seed}.")
+    check_draw(num_users, seed)
     ends = np.cumsum([group.share for group in GROUPS])
     groups = np.searchsorted(ends, (np.arange(num_users) + 0.5) / num_users)
     medians = np.array([(group.fluid, group.vasopressor) for group in GROUPS])[groups]

@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from handful.draws import check_draw
 from handful.environment import Box, TimeStep
 from handful.errors import HandfulError
 from handful.population import Population
@@ -259,10 +260,7 @@ def make_market(
 
 
 def _sample(users: int, seed: int, taste: float) -> tuple[NumpyArray, NumpyArray]:
-    if users < 1:
-        raise HandfulError(f"A population needs at least one user, not {users}.")
-    if seed < 0:
-        raise HandfulError(f"The population's seed must be 0 or more, not {seed}.")
+    check_draw(users, seed)
     if not 0.0 <= taste <= 1.0:
         raise HandfulError(f"The standard deviation of tastes must be from 0 to 1, not {taste}.")
     rng = np.random.default_rng(seed)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from handful.draws import check_draw
 from handful.envs.gym.problem import open_environment, pose
 from handful.errors import HandfulError
 from handful.problem import RMDP
@@ -35,10 +36,7 @@ def sample_drivers(num_users: int, seed: int) -> NumpyArray:
     Raises:
         HandfulError: for no users or a negative seed.
     """
-    if num_users < 1:
-        raise HandfulError(f"A population needs at least one user, not {num_users}.")
-    if seed < 0:
-        raise HandfulError(f"The population's seed must be 0 or more, not {seed}.")
+    check_draw(num_users, seed)
     rng = np.random.default_rng(seed)
     speed = rng.uniform(size=num_users)
     crash = np.exp(rng.uniform(*np.log(CRASH_COST), size=num_users))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from handful.draws import check_draw
 from handful.errors import HandfulError
 from handful.types import NumpyArray
 
@@ -21,10 +22,7 @@ def sample_weights(
     Raises:
         HandfulError: for no users, a negative seed, or a concentration that is not positive.
     """
-    if num_users < 1:
-        raise HandfulError(f"A population needs at least one user, not {num_users}.")
-    if seed < 0:
-        raise HandfulError(f"The population's seed must be 0 or more, not {seed}.")
+    check_draw(num_users, seed)
     if not 0.0 < concentration < np.inf:
         raise HandfulError(f"The concentration must be positive and finite, not {concentration}.")
     rng = np.random.default_rng(seed)

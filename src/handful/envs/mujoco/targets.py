@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.compression import Compression, compress
+from handful.draws import check_draw
 from handful.envs.mujoco.motion import Motion
 from handful.errors import HandfulError
 from handful.population import Population
@@ -100,10 +101,7 @@ def sample_targets(num_users: int, top_speed: float, seed: int) -> NumpyArray:
     Raises:
         HandfulError: for no users, a top speed that is not positive, or a negative seed.
     """
-    if num_users < 1:
-        raise HandfulError(f"A population needs at least one user, not {num_users}.")
-    if seed < 0:
-        raise HandfulError(f"The population's seed must be 0 or more, not {seed}.")
+    check_draw(num_users, seed)
     _check_top_speed(top_speed)
     return np.random.default_rng(seed).uniform(0.0, top_speed, num_users)
 
