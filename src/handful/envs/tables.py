@@ -224,7 +224,7 @@ def _environment(
     what = "time_limit must be a whole number of at least 1"
     steps = checked_number(what, time_limit, lambda steps: steps >= 1 and steps % 1 == 0)
     environment = build(int(steps), stop_probability)
-    if np.ndim(observe_time):
+    if observe_time is not None and np.ndim(observe_time):
         raise HandfulError("observe_time must be true or false, not an array.")
     if observe_time is None:
         observe_time = environment.cut_probability > NEGLIGIBLE
