@@ -119,8 +119,7 @@ def make_tabular(file: str) -> RMDP:
     """The problem in an ``.npz`` file.
 
     Args:
-        file: its path; its arrays have the names of :func:`tabular_problem`'s arguments, of which
-            attributes are none.
+        file: its path; its arrays have the names of :func:`tabular_problem`'s arguments.
 
     Raises:
         HandfulError: if the file cannot be read, or holds no problem.
@@ -132,6 +131,7 @@ def make_tabular(file: str) -> RMDP:
         raise HandfulError(
             f"'{file}' cannot be read as arrays ({error}): write it with numpy.savez."
         ) from None
+    # An array is no mapping.
     known = [name for name in signature(tabular_problem).parameters if name != "attributes"]
     unknown = next((name for name in arrays if name not in known), None)
     if unknown is not None:
