@@ -131,10 +131,7 @@ def test_settings_out_of_range_are_refused(settings):
         make_method("elite-em", **settings)
 
 
-def test_every_round_needs_room_for_elites_of_its_own():
-    """Two elites of the first round stay, so that of four rows two are left for the second."""
-    EliteEM(rounds=2, archive_size=4).init(KEY, 4, 2)
-    with pytest.raises(HandfulError, match=r"archive_size must be at least 4 .*, not 3"):
-        EliteEM(rounds=2, archive_size=3).init(KEY, 4, 2)
-    with pytest.raises(HandfulError, match=r"archive_size must be at least 5 .*, not 3"):
-        EliteEM(rounds=1, archive_size=3).init(KEY, 9, 5)
+def test_an_archive_has_room_for_an_episode_of_each_policy():
+    EliteEM(archive_size=5).init(KEY, 9, 5)
+    with pytest.raises(HandfulError, match=r"archive_size must be at least 5, .*, not 4"):
+        EliteEM(archive_size=4).init(KEY, 9, 5)

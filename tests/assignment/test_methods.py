@@ -75,7 +75,7 @@ def test_only_end_to_end_has_parameters(name):
         ("fixed", {}, "needs an assignment"),
         ("em", {"warm_up": -1}, "warm_up must be 0 or more"),
         ("cluster", {"pretraining": 1.0}, "above 0 and below 1"),
-        ("cluster", {"pretraining": float("nan")}, "above 0 and below 1"),
+        ("cluster", {"pretraining": float("nan")}, "pretraining must be finite, not nan"),
         ("cluster", {"num_episodes": 0}, "at least 1 episode"),
     ],
 )

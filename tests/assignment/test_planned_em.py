@@ -149,9 +149,17 @@ def test_the_way_is_as_wide_as_asked_for_and_no_narrower_than_its_end():
     assert float(narrowest.first_width) == LAST_WIDTH
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_width_that_is_none(value):
-    with pytest.raises(HandfulError, match="width must be a positive number"):
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (0.0, "width must be a positive number"),
+        (-1.0, "width must be a positive number"),
+        (float("inf"), "width must be finite, not inf"),
+        (float("nan"), "width must be finite, not nan"),
+    ],
+)
+def test_a_width_that_is_none(value, sentence):
+    with pytest.raises(HandfulError, match=sentence):
         make_method("planned-em", width=value)
 
 

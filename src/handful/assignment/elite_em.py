@@ -118,13 +118,11 @@ class EliteEM(AssignmentMethod):
         """A random, balanced assignment, and no elites.
 
         Raises:
-            HandfulError: if the archive is too small for the elites of all rounds: those of earlier
-                ones stay in it, and a round is led only by ``K`` further episodes of its own.
+            HandfulError: if the archive cannot hold an episode for each policy.
         """
-        if self.archive_size < self.rounds * num_policies:
+        if self.archive_size < num_policies:
             raise HandfulError(
-                f"archive_size must be at least {self.rounds * num_policies} (rounds times "
-                f"policies, as each round keeps an episode for each policy), not "
+                f"archive_size must be at least {num_policies}, an episode for each policy, not "
                 f"{self.archive_size}."
             )
         em = _EM.init(key, num_users, num_policies)
