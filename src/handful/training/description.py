@@ -28,7 +28,6 @@ _COMPARED = {
 _ROUNDING = 1e-6
 """Relative; a return scale that was measured may differ by as much from machine to machine."""
 
-
 _SHORT = 60
 """Letters of two values that fit into a sentence."""
 
