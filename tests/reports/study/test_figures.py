@@ -230,6 +230,21 @@ def test_histograms_are_of_the_seed_that_most_methods_have(tmp_path):
     assert labels == ["seed 1", "seed 1", "seed 1", "seed 2"]
 
 
+def test_histograms_tell_what_was_not_run_from_what_was_not_kept(tmp_path):
+    kept = [("hopper", "em"), ("ant", "random"), ("ant", "cluster")]
+    without_users = [("ant", "em"), ("hopper", "random")]
+    rows = [run_row(task, method, 5, 0, 1.0) for task, method in kept + without_users]
+    users = [
+        user for row in rows[: len(kept)] for user in user_rows(row["digest"], [0, 1], [0.5, 1.5])
+    ]
+    write_results(tmp_path / "t", rows, users=users)
+    figure = assignments_figure(read_collection(tmp_path), ["hopper", "ant"], "assignments")
+    assert figure is not None
+    said = [[text.get_text() for text in axis.texts] for axis in figure.build().axes]
+    # Down em, cluster, random; across Hopper and Ant.
+    assert said == [[], ["not kept"], ["not run"], [], ["not kept"], []]
+
+
 def test_histogram_counts_every_user_once():
     axis = Figure().add_subplot()
     targets = np.array([0.1, 0.2, 3.9, 2.0])

@@ -1,6 +1,6 @@
 """The paper's figures 4 and 5: who is served by whom, by target velocity."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +69,8 @@ def assignments_figure(
         return None
     labels = [label for label in collection.labels() if any(key[0] == label for key in shown)]
     with_runs = [task for task in tasks if any(key[1] == task for key in shown)]
+    were_run = {(c.label, task) for task in tasks for c in collection.of(task, policies=BUDGET)}
+    without_users = were_run - shown.keys()
     missing = [
         f"{task_title(task)}, {label}: no users were kept of a run with k = {BUDGET}."
         for task in tasks
@@ -91,8 +93,9 @@ def assignments_figure(
         [
             [task, label, one.seed, one.targets.tolist(), one.assignment.tolist()]
             for (label, task), one in shown.items()
-        ],
-        lambda: _histograms(shown, labels, with_runs),
+        ]
+        + [[task, label, None, [], []] for label, task in sorted(without_users)],
+        lambda: _histograms(shown, labels, with_runs, without_users),
         missing,
     )
 
@@ -120,7 +123,10 @@ def _sizes(one: Served) -> str:
 
 
 def _histograms(
-    shown: Mapping[tuple[str, str], Served], labels: Sequence[str], tasks: Sequence[str]
+    shown: Mapping[tuple[str, str], Served],
+    labels: Sequence[str],
+    tasks: Sequence[str],
+    without_users: Container[tuple[str, str]],
 ) -> Figure:
     height = 0.3 + 0.62 * len(labels)
     figure = Figure(figsize=(PAPER_COLUMN, height), layout="constrained")
@@ -136,7 +142,8 @@ def _histograms(
                 axis.set_title(f"{task_title(task)}\n", loc="right")  # a line above the method's
             if one is None:
                 axis.set_axis_off()  # its titles stay
-                axis.text(0.5, 0.4, "not kept", transform=axis.transAxes, ha="center", fontsize=6)
+                why = "not kept" if (label, task) in without_users else "not run"
+                axis.text(0.5, 0.4, why, transform=axis.transAxes, ha="center", fontsize=6)
                 continue
             if not is_common[task]:
                 axis.set_ylabel(f"seed {one.seed}", fontsize=6)
