@@ -131,7 +131,7 @@ def make_tabular(file: str) -> RMDP:
         raise HandfulError(
             f"'{file}' cannot be read as arrays ({error}): write it with numpy.savez."
         ) from None
-    # An array is no mapping.
+    # `attributes` is a mapping, which an array cannot hold.
     known = [name for name in signature(tabular_problem).parameters if name != "attributes"]
     unknown = next((name for name in arrays if name not in known), None)
     if unknown is not None:

@@ -69,14 +69,14 @@ def assignments_figure(
         return None
     labels = [label for label in collection.labels() if any(key[0] == label for key in shown)]
     with_runs = [task for task in tasks if any(key[1] == task for key in shown)]
-    were_run = {(c.label, task) for task in tasks for c in collection.of(task, policies=BUDGET)}
-    without_users = were_run - shown.keys()
+    runs_of = {task: collection.of(task, policies=BUDGET) for task in tasks}
+    without_users = dict.fromkeys(
+        (c.label, task) for task in tasks for c in runs_of[task] if (c.label, task) not in shown
+    )
     missing = [
         f"{task_title(task)}, {label}: no users were kept of a run with k = {BUDGET}."
-        for task in tasks
-        for label in dict.fromkeys(c.label for c in collection.of(task, policies=BUDGET)) or ["em"]
-        if (label, task) not in shown
-    ]
+        for label, task in without_users
+    ] + [f"{task_title(task)}: no run with k = {BUDGET}." for task in tasks if not runs_of[task]]
     groups = "; ".join(
         f"{task_title(task)}, {label}: groups of {_sizes(one)}"
         for (label, task), one in shown.items()
@@ -94,7 +94,7 @@ def assignments_figure(
             [task, label, one.seed, one.targets.tolist(), one.assignment.tolist()]
             for (label, task), one in shown.items()
         ]
-        + [[task, label, None, [], []] for label, task in sorted(without_users)],
+        + [[task, label, None, [], []] for label, task in without_users],
         lambda: _histograms(shown, labels, with_runs, without_users),
         missing,
     )
