@@ -120,19 +120,24 @@ class TwoRooms:
 
 @dataclass(frozen=True)
 class Push:
-    """One step with a continuous action; the outcome is the action as the environment got it."""
+    """One step with a continuous action; the outcome is the action as the environment got it.
+
+    With a ``spread`` of zero every episode is the same, and so is what a policy earns in it.
+    """
 
     low: tuple[float, ...] = (-1.0,)
     high: tuple[float, ...] = (1.0,)
     time_limit: int = 1
     observation_size: int = 3
+    spread: float = 1.0
 
     @property
     def action_space(self):
         return Box(self.low, self.high)
 
     def reset(self, key: PRNGKey):
-        return Clock(jnp.zeros((), jnp.int32)), jax.random.normal(key, (self.observation_size,))
+        observation = self.spread * jax.random.normal(key, (self.observation_size,))
+        return Clock(jnp.zeros((), jnp.int32)), observation
 
     def step(self, key: PRNGKey, state: Clock, action: Float[Array, " A"]):
         observation = jnp.full(self.observation_size, POISON)
@@ -195,8 +200,8 @@ def problem_of(environment, coefficients=None, discount: float = 0.9, **parts) -
     return RMDP(environment, Population.from_array(coefficients, **parts), discount=discount)
 
 
-def push_problem(targets: tuple[float, ...], **box) -> RMDP:
+def push_problem(targets: tuple[float, ...], **fields) -> RMDP:
     """Users who want the pushes to land near a target each: reward ``1 - (a - target)^2``."""
     goals = jnp.array(targets)
     population = Population.from_function(lambda a: 1.0 - (a - goals) ** 2, len(targets))
-    return RMDP(Push(**box), population, discount=0.9)
+    return RMDP(Push(**fields), population, discount=0.9)
