@@ -110,8 +110,11 @@ def test_missing_run_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('{"format": 1, "se', "damaged"),
-        ('{"format": 2}', "format 2, and this version of handful reads format 1"),
+        ('{"format": 2, "se', "damaged"),
+        ('{"format": 1}', "format 1, which handful 0.1 reads and this version does not"),
+        ('{"format": 3}', "format 3, and this version of handful reads format 2"),
+        ('{"format": "2"}', "config.json' is damaged: it does not say of which format"),
+        ('{"format": true}', "config.json' is damaged: it does not say of which format"),
         ("{}", "config.json' is damaged: it does not say of which format"),
         ("[]", "config.json' is damaged: it does not say of which format"),
         ("\x00\ufffd", "damaged"),

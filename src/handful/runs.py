@@ -18,8 +18,11 @@ from typing import Any
 from handful.errors import HandfulError
 from handful.locks import lock_file
 
-FORMAT = 1
-"""Of the folder's layout; raised when an older version could not read it."""
+FORMAT = 2
+"""The number of the folder's layout; it is raised when an older version could not read it."""
+
+_READERS = {1: "handful 0.1"}
+"""The version of handful that reads each older format."""
 
 
 class RunFolder:
@@ -124,14 +127,20 @@ class RunFolder:
         if not self.config.is_file():
             raise HandfulError(f"'{self.path}' is not a run folder: it has no {self.config.name}.")
         config = read_json(self.config)
-        if not isinstance(config, dict) or "format" not in config:
+        found = config.get("format") if isinstance(config, dict) else None
+        if type(found) is not int:
             raise HandfulError(
                 f"'{self.config}' is damaged: it does not say of which format the run is."
             )
-        if config["format"] != FORMAT:
+        if found in _READERS:
             raise HandfulError(
-                f"'{self.path}' is a run folder of format {config['format']}, and this version of "
-                f"handful reads format {FORMAT}: use the version that wrote it."
+                f"'{self.path}' is a run folder of format {found}, which {_READERS[found]} reads "
+                f"and this version does not: open it with {_READERS[found]}, or train anew."
+            )
+        if found != FORMAT:
+            raise HandfulError(
+                f"'{self.path}' is a run folder of format {found}, and this version of handful "
+                f"reads format {FORMAT}: open it with the version of handful that wrote it."
             )
         return config
 

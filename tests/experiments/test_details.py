@@ -149,7 +149,7 @@ def test_a_failure_is_known_until_the_run_is_tried_again(tmp_path):
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("config.json", '{"format": 1}'),
+        ("config.json", '{"format": 2}'),
         ("evaluation.json", "{}"),
         ("metrics.jsonl", '{"update": 1}\n\n\0\n{"update": 3}\n'),
         ("traces.json", "[5]"),
@@ -209,7 +209,7 @@ def test_a_run_whose_files_are_damaged_is_told_and_the_others_are_kept(tmp_path,
     grid = request(write_grid_run(tmp_path / "runs" / "grid"))
     parquet = tmp_path / "results" / "mine.parquet"
     (grid.folder / "evaluation.json").write_text("{}")
-    (grid.folder / "config.json").write_text('{"format": 1}')
+    (grid.folder / "config.json").write_text('{"format": 2}')
     _, unreadable = write_details(parquet, study(tmp_path), [grid, robot], "handful sweep x.yaml")
     assert list(unreadable) == [grid.digest]
     assert "are damaged" in unreadable[grid.digest]

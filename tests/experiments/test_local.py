@@ -45,7 +45,7 @@ def test_processes_leave_room_for_each_other(tmp_path, monkeypatch):
     assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
-@pytest.mark.parametrize("config", [None, "", "{}", '{"format": 1}'])
+@pytest.mark.parametrize("config", [None, "", "{}", '{"format": 2}'])
 def test_a_damaged_folder_is_one_failed_run(tmp_path, config):
     requests = [request_of(tmp_path, 1), request_of(tmp_path, 2)]
     requests[0].folder.mkdir()

@@ -34,7 +34,7 @@ def write_run(
     """A run whose policy ``i % K`` serves user ``i`` with return ``80 + i % 7``, all others 10."""
     path.mkdir(parents=True)
     config = {
-        "format": 1,
+        "format": 2,
         "problem": {
             "name": name,
             "parameters": {},

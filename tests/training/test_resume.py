@@ -282,7 +282,7 @@ def test_a_finished_run_without_its_checkpoint_is_left_alone(stopped, tmp_path):
     ("old", "new", "sentence"),
     [
         ('"num_policies": 3', '"num_policies": 2', "does not fit the run's settings"),
-        ('"format": 1', '"format": 99', "format 99"),
+        ('"format": 2', '"format": 99', "format 99"),
         ('"settings"', '"setting"', "lacks 'settings'"),
         ('"gae_lambda"', '"lambda"', "another version of handful"),
         ('"resource-gathering"', '"resource-hunting"', "no task named 'resource-hunting'"),
