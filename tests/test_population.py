@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from handful import population as population_module
 from handful.errors import HandfulError
-from handful.population import Population
+from handful.population import Population, in_chunks
 from handful.tables import Column
 
 FLOATS = st.floats(-100, 100, width=32)
@@ -161,3 +162,33 @@ def test_parameters_are_not_called_like_columns_of_results_but_features_may_be()
     with pytest.raises(HandfulError, match="a column 'return', as the assignment"):
         Population.from_parameters({"return": [1.0]}, lambda _, given: given["return"], ["return"])
     assert Population.from_table({"return": [1.0]}, ["return"]).feature_names == ("return",)
+
+
+def test_what_users_get_and_who_serves_them_best_by_hand():
+    # From policy 0 the users get 3, 2, 5, from policy 1 they get 1, 6, 7.
+    population = Population.from_array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    returns = np.array([[3.0, 2.0], [1.0, 6.0]])
+    np.testing.assert_array_equal(population.utilities(returns, np.array([1, 0, 0])), [1, 2, 5])
+    np.testing.assert_array_equal(population.best_policies(returns), [0, 1, 1])
+
+
+@pytest.mark.parametrize("largest", [1, 7, 100])
+def test_users_in_chunks_get_what_they_get_together(monkeypatch, largest):
+    rng = np.random.default_rng(0)
+    population = Population.from_array(rng.normal(size=(11, 3)))
+    returns, policy = rng.normal(size=(4, 3)), rng.integers(4, size=11)
+    together = population.returns(returns)
+    monkeypatch.setattr(population_module, "LARGEST_TABLE", largest)
+    monkeypatch.setattr(population_module, "CHUNK", largest)
+    np.testing.assert_allclose(
+        population.utilities(returns, policy), together[policy, np.arange(11)]
+    )
+    np.testing.assert_array_equal(population.best_policies(returns), together.argmax(axis=0))
+
+
+def test_chunks_hold_every_user_once(monkeypatch):
+    assert list(in_chunks(5, 10)) == [slice(0, 5)]
+    monkeypatch.setattr(population_module, "LARGEST_TABLE", 49)
+    monkeypatch.setattr(population_module, "CHUNK", 20)
+    assert list(in_chunks(5, 10)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert list(in_chunks(2, 30)) == [slice(0, 1), slice(1, 2)]

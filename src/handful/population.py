@@ -6,7 +6,7 @@ functions fits, with ``D = N`` and ``C`` the identity; where preferences are lin
 small and the cost of training does not depend on ``N``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,14 @@ from handful.types import Array, Float, NumpyArray
 
 FeatureFn = Callable[[Any], Float[Array, " D"]]
 ParametricFn = Callable[[Any, Mapping[str, Float[Array, " N"]]], Float[Array, " N"]]
+
+EVERYBODY = slice(None)
+
+LARGEST_TABLE = 2**24
+"""Numbers of a table of users that is computed at once: 128 MiB in double precision."""
+
+CHUNK = 2**20
+"""Numbers at a time of a larger table: so many stay in a processor's cache."""
 
 
 def outcome_is_features(outcome: Float[Array, " D"]) -> Float[Array, " D"]:
@@ -201,9 +209,54 @@ class Population:
             return self.reward_fn(outcome)
         return jnp.asarray(self.coefficients) @ self.features(outcome)
 
-    def returns(self, feature_returns: NumpyArray) -> NumpyArray:
-        """Users' returns [..., N] from returns in features [..., D]: :math:`Q = C \\Phi^T`."""
-        return feature_returns @ self.coefficients.T
+    def returns(self, feature_returns: NumpyArray, users: slice = EVERYBODY) -> NumpyArray:
+        """Users' returns [..., n] from returns in features [..., D]: :math:`Q = C \\Phi^T`.
+
+        Args:
+            feature_returns: what an episode, or the mean one, earned in each feature.
+            users: whose returns; by default those of all ``N`` users.
+        """
+        return feature_returns @ self.coefficients[users].T
+
+    def utilities(self, feature_returns: NumpyArray, policy: NumpyArray) -> NumpyArray:
+        """What each user gets from one policy: [N], without a table of all users and policies.
+
+        Args:
+            feature_returns: the policies' mean returns in features, [K, D].
+            policy: the policy of each user, [N].
+        """
+        return np.concatenate(
+            [
+                self.returns(feature_returns, users)[policy[users], np.arange(len(policy[users]))]
+                for users in in_chunks(self.num_users, len(feature_returns))
+            ]
+        )
+
+    def best_policies(self, feature_returns: NumpyArray) -> NumpyArray:
+        """The policy that serves each user best: int64 [N]; of equals the first.
+
+        Args:
+            feature_returns: the policies' mean returns in features, [K, D].
+        """
+        return np.concatenate(
+            [
+                np.argmax(self.returns(feature_returns, users), axis=0)
+                for users in in_chunks(self.num_users, len(feature_returns))
+            ]
+        )
+
+
+def in_chunks(num_users: int, numbers_per_user: int) -> Iterator[slice]:
+    """Slices of users, so that a table with so many numbers for each of them fits into memory.
+
+    Users of whom all numbers fit into one table are one slice.
+    """
+    if num_users * numbers_per_user <= LARGEST_TABLE:
+        yield slice(0, num_users)
+        return
+    size = max(1, CHUNK // numbers_per_user)
+    for start in range(0, num_users, size):
+        yield slice(start, min(start + size, num_users))
 
 
 def _parametric_rewards(users: Users, reward_fn: ParametricFn) -> FeatureFn:

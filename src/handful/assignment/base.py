@@ -132,6 +132,13 @@ class AssignmentMethod(ABC):
     def weights(self, state: PyTree) -> Float[Array, "N K"]:
         """Each user's distribution over policies; rows sum to 1. Pure and differentiable."""
 
+    def assigned(self, state: PyTree) -> Int[Array, " N"]:
+        """Each user's policy: the likeliest under :meth:`weights`.
+
+        A method whose assignment is hard says it without a table [N, K].
+        """
+        return jnp.argmax(self.weights(state), axis=1)
+
     def training_weights(self, state: PyTree) -> Float[Array, "N K"]:
         """What each policy is trained for; by default whom it serves. Rows need not sum to 1."""
         return self.weights(state)

@@ -56,8 +56,8 @@ def render_run(
                 f"There is no policy {policy}: choose from 0 to {config.num_policies - 1}."
             )
     chosen = load_run_state(folder, problem, config).chosen(config)
-    alpha = np.asarray(config.make_method().weights(chosen.assignment))
-    captions = [_caption(problem, robot, policy, alpha.argmax(axis=1)) for policy in wanted]
+    assigned = np.asarray(config.make_method().assigned(chosen.assignment))
+    captions = [_caption(problem, robot, policy, assigned) for policy in wanted]
     backend = choose_backend()
     target = Path(out) if out is not None else folder.path / "films"
     for caption in captions:

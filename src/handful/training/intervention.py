@@ -80,7 +80,7 @@ def finish(
     assert state.pool is not None
     scene = _scene(problem, config, state, episodes_key)
     decision = config.make_method().finish(method_key, state.assignment, scene)
-    served = np.argmax(np.asarray(config.make_method().weights(decision.state)), axis=1)
+    served = np.asarray(config.make_method().assigned(decision.state))
     utilities = scene.pooled[decision.sources[served], np.arange(problem.num_users)]
     chosen = Snapshot(
         jnp.asarray(utilities.mean(), jnp.float32),

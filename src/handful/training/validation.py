@@ -31,8 +31,8 @@ def validate(
         snapshot = shortlist[row]
         if not jnp.isneginf(snapshot.welfare):  # a short run does not fill the list
             returns, spent = appraise(snapshot.policies(problem), part(watch, row, moments))
-            served = np.argmax(np.asarray(method.weights(snapshot.assignment)), axis=1)
-            utilities = problem.population.returns(returns)[served, np.arange(problem.num_users)]
+            served = np.asarray(method.assigned(snapshot.assignment))
+            utilities = problem.population.utilities(returns, served)
             snapshot = dataclasses.replace(
                 snapshot, welfare=jnp.asarray(utilities.mean()), returns=jnp.asarray(returns)
             )
