@@ -3,6 +3,13 @@
 import subprocess
 import sys
 
+START_OF_A_PROGRAM = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+"""
+"""Signals as a program in a terminal has them, also where tests run in the background."""
+
 
 def handful(*arguments, cwd, check=True):
     """Run the command line in a folder."""

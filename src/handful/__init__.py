@@ -11,10 +11,10 @@ gets which, and say how far from the best possible it ended.
     handful.optimum(problem, num_policies=5).welfare
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it; importing typing costs the command line time
 if TYPE_CHECKING:
+    from typing import Any
+
     from handful.assignment import AssignmentMethod, make_method
     from handful.conformance.check import check_env
     from handful.conformance.findings import Conformance
@@ -108,12 +108,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name when it is first used: `handful --help` need not wait for JAX."""
     if name not in _HOME:
         raise AttributeError(f"module 'handful' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    """What the library exports: not what it is made of."""
+    return [*__all__, "__version__"]

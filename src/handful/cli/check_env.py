@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from handful.catalogue import tasks
-from handful.cli.output import print_json
+from handful.cli.output import escaped, print_json, show
 from handful.cli.settings import parse_settings
 from handful.errors import HandfulError
 from handful.validation import check_kind, did_you_mean
@@ -87,10 +87,13 @@ def _print_table(result: "Conformance") -> None:
     """A line a check, what was found below it, and a summary."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from handful.conformance.findings import CHECKS, DEFECT
 
-    table = Table(title=f"{result.label}", title_justify="left", show_header=False, box=None)
+    table = Table(
+        title=Text(escaped(result.label)), title_justify="left", show_header=False, box=None
+    )
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check, promise in CHECKS.items():
@@ -102,25 +105,19 @@ def _print_table(result: "Conformance") -> None:
             )
         for finding in found:
             style = "bold red" if finding.severity == DEFECT else "yellow"
-            table.add_row(
-                f"[{style}]{finding.severity}[/]", _plain(f"{promise}: {finding.message}")
-            )
+            said = Text(escaped(f"{promise}: {finding.message}", one_line=False))
+            table.add_row(f"[{style}]{finding.severity}[/]", said)
     Console().print(table)
     warnings = len(result.findings) - len(result.defects)
-    print(f"{count(len(result.defects), 'defect')}, {count(warnings, 'warning')}.", end=" ")
+    show(f"{count(len(result.defects), 'defect')}, {count(warnings, 'warning')}.", end=" ")
     if result.feature_names:
         limit = f"time limit {result.time_limit}" if result.time_limit else "no time limit"
-        print(
+        show(
             f"Features: {_some(result.feature_names)}; {limit}; "
             f"{result.steps_per_second:,.0f} steps a second in one process."
         )
     else:
-        print("What is marked '-' could not be looked at.")
-
-
-def _plain(text: str) -> str:
-    """Text without rich's markup."""
-    return text.replace("[", r"\[")
+        show("What is marked '-' could not be looked at.")
 
 
 def _some(names: Sequence[str]) -> str:

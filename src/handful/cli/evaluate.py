@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from handful.cli.output import evaluation_summary, print_json, say
+from handful.cli.output import evaluation_summary, print_json, say, show
 from handful.errors import HandfulError
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
@@ -69,4 +69,4 @@ class Evaluate:
         if self.json:
             print_json(record)
         else:
-            print(evaluation_summary(record, config.num_policies))
+            show(evaluation_summary(record, config.num_policies))

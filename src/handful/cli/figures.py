@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from handful.cli.output import say
+from handful.cli.output import say, show
 from handful.errors import HandfulError
 
 PAGES = (Path("docs/study.md"), Path("README.md"))
@@ -57,6 +57,6 @@ class Figures:
                 written.append(page)
             else:
                 say(f"handful: '{page}' asks for no table, so it stays as it is")
-        print(*written, sep="\n")
+        show(*written)
         for sentence in [*left_out, *(s for figure in figures for s in figure.missing)]:
             say(f"handful: left out: {sentence}")

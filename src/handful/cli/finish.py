@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from handful.cli.output import evaluation_summary, print_json, say
+from handful.cli.output import evaluation_summary, print_json, say, show
 from handful.runs import RunFolder
 
 
@@ -41,8 +41,8 @@ def announce(folder: Path, json: bool) -> None:
     if json:
         print_json(record)
         return
-    print(evaluation_summary(record, len(record["returns"])))
+    show(evaluation_summary(record, len(record["returns"])))
     if can_report:
-        print(f"report: {run.report}")
+        show(f"report: {run.report}")
     else:
-        print("for plots and a report: pip install 'handful[report]' and 'handful report RUN'")
+        show("for plots and a report: pip install 'handful[report]' and 'handful report RUN'")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from handful.cli.output import say
+from handful.cli.output import say, show
 from handful.errors import HandfulError
 from handful.words import count
 
@@ -41,7 +41,7 @@ class LeaderboardCommand:
 
         if self.check is not None:
             rows = len(read_leaderboard(self.check))
-            print(f"{self.check}: {count(rows, 'row')}, all well")
+            show(f"{self.check}: {count(rows, 'row')}, all well")
             return
         file, studies = self.results / FILE, read_studies(self.results)
         if not studies and not file.is_file():
@@ -61,7 +61,7 @@ class LeaderboardCommand:
             table = merged(table, read_added(self.add))
         write_parquet(file, table)
         write_text(self.page, leaderboard_page(table))
-        print(file, self.page, sep="\n")
+        show(file, self.page)
         for sentence in passed_over(studies):
             say(f"handful: left out: {sentence}")
         say(f"handful: {count(len(table), 'row')}")

@@ -1,40 +1,18 @@
-"""``handful``: finds the command, runs it, and turns what went wrong into one sentence."""
+"""``handful``: finds the command, runs it, and turns what went wrong into one sentence.
+
+What takes long to import is imported in :func:`main`, once signals are heard.
+"""
 
 import io
 import os
 import sys
-from typing import Annotated
 
-import tyro
-
-from handful.cli.check_env import CheckEnv
-from handful.cli.evaluate import Evaluate
-from handful.cli.figures import Figures
-from handful.cli.leaderboard import LeaderboardCommand
-from handful.cli.optimum import OptimumCommand
-from handful.cli.render import Render
-from handful.cli.report import Report
-from handful.cli.resume import Resume
-from handful.cli.sweep import Sweep
-from handful.cli.tasks import Tasks
-from handful.cli.train import Train
-from handful.errors import HandfulError
-
-Command = (
-    Annotated[Tasks, tyro.conf.subcommand("tasks")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Resume, tyro.conf.subcommand("resume")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[OptimumCommand, tyro.conf.subcommand("optimum")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[Render, tyro.conf.subcommand("render")]
-    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
-    | Annotated[Figures, tyro.conf.subcommand("figures")]
-    | Annotated[LeaderboardCommand, tyro.conf.subcommand("leaderboard")]
-    | Annotated[CheckEnv, tyro.conf.subcommand("check-env")]
-)
+from handful.cli.stopping import end_if_asked, stops_heard
 
 BAD_INPUT = 2
+
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+"""How XLA's complaint begins."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -42,38 +20,58 @@ def main(arguments: list[str] | None = None) -> None:
 
     Exit codes: 0 done; 1 where an environment was checked and has defects, or a run of a sweep
     failed; 2 bad input, or what cannot be read or written, told in one sentence; 128 + the signal's
-    number where training was asked to stop and saved its state; anything else is a defect of ours.
+    number where the program was asked to stop (training saves its state first); anything else is a
+    defect of ours.
     """
+    with stops_heard():
+        try:
+            _run(sys.argv[1:] if arguments is None else arguments)
+        except BaseException:
+            end_if_asked()
+            raise
+        end_if_asked()
+
+
+def _run(arguments: list[str]) -> None:
+    from handful.cli.output import say, say_error, show
+    from handful.errors import HandfulError
+
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without ± must not cost the result
         sys.stdout.reconfigure(errors="replace")
-    command = tyro.cli(
-        Command,  # type: ignore[arg-type]
-        prog="handful",
-        description="A handful of policies for everyone: train k policies for n users.",
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # for environments of the caller's own, given as module:NAME
     try:
         try:
-            command.run()
+            if arguments[:1] == ["--version"]:
+                from handful import __version__
+
+                show(f"handful {__version__}")
+            else:
+                from handful.cli.commands import read_command
+
+                read_command(arguments).run()
         finally:
             sys.stdout.flush()  # here what cannot be written is told too
     except HandfulError as error:
-        print(f"handful: {error}", file=sys.stderr)
+        say_error(str(error))
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
-        print("handful: stopped.", file=sys.stderr)
+        end_if_asked()
+        say("handful: stopped.")
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output has seen enough
         _discard_output()
     except OSError as error:
-        print(f"handful: {_sentence(error)}", file=sys.stderr)
+        say_error(_sentence(error))
         try:
             sys.stdout.flush()
         except OSError:  # it is the output that cannot be written
             _discard_output()
+        sys.exit(BAD_INPUT)
+    except Exception as error:
+        if not (isinstance(error, MemoryError) or OUT_OF_MEMORY in str(error)):
+            raise
+        say_error("What was asked for does not fit into memory: ask for less of it.")
         sys.exit(BAD_INPUT)
 
 

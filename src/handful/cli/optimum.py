@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from handful.cli.output import print_json
+from handful.cli.output import print_json, show
 from handful.cli.population import chosen_users
 from handful.cli.settings import parse_settings
 from handful.errors import HandfulError
@@ -70,9 +70,9 @@ class OptimumCommand:
             results = [best.to_dict() for best in found]
             print_json(results[0] if len(results) == 1 else results)
         elif len(found) == 1:
-            print(*_lines(found[0]), sep="\n")
+            show(*_lines(found[0]))
         else:
-            print(*_table(found), sep="\n")
+            show(*_table(found))
 
 
 def _table(found: Sequence["Optimum"]) -> list[str]:

@@ -1,20 +1,62 @@
-"""What the commands print: a summary for people, JSON for machines."""
+"""What the commands print: a summary for people, JSON for machines.
+
+Every command prints through this module (the linter keeps it so). Names of columns, users and files
+come from other people, and a terminal obeys control characters: it would move the cursor, change
+its title or hide what stands before them. So they are shown by their codes, as ``\\x1b``.
+"""
 
 import json
+import re
 import sys
 from typing import Any
 
 from handful.words import count
 
+_CONTROLS = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but the tab and the new line
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the direction of what follows
+    "\u2028\u2029"  # more ways to end a line
+    "\ud800-\udfff"  # halves of letters, as in file names that are not UTF-8
+)
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_CONTROL_OR_LINE = re.compile(f"[{_CONTROLS}\n\t]")
+
+
+def has_controls(text: str) -> bool:
+    """Whether there is a character in a text that would not be shown but obeyed."""
+    return _CONTROL_OR_LINE.search(text) is not None
+
+
+def escaped(text: str, one_line: bool = True) -> str:
+    """A text with its control characters by their codes.
+
+    Args:
+        text: to be shown.
+        one_line: whether the ends of lines and tabs are escaped too.
+    """
+    pattern = _CONTROL_OR_LINE if one_line else _CONTROL
+    return pattern.sub(lambda found: ascii(found[0])[1:-1], text)
+
 
 def print_json(values: Any) -> None:
     """One JSON document on standard output, and nothing else there."""
-    print(json.dumps(values, allow_nan=False))
+    text = json.dumps(values, allow_nan=False)  # ASCII, and of the control characters only DEL
+    print(text.replace("\x7f", "\\u007f"))
+
+
+def show(*lines: object, end: str = "\n") -> None:
+    """Results for people or scripts, on standard output: a line each."""
+    print(*(escaped(str(line), one_line=False) for line in lines), sep="\n", end=end)
 
 
 def say(message: str) -> None:
     """News for people, on standard error, where it does not mix with results."""
-    print(message, file=sys.stderr)
+    print(escaped(message, one_line=False), file=sys.stderr)
+
+
+def say_error(sentence: str) -> None:
+    """What went wrong, in one line on standard error."""
+    print(f"handful: {escaped(sentence)}", file=sys.stderr)
 
 
 def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from handful.cli.output import show
+
 
 @dataclass
 class Render:
@@ -44,4 +46,4 @@ class Render:
             size=self.size,
         )
         for film in films:
-            print(film)
+            show(film)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tyro
 
+from handful.cli.output import show
 from handful.errors import HandfulError
 
 STUDY_SUFFIXES = (".yaml", ".yml")
@@ -25,13 +26,13 @@ class Report:
     def run(self) -> None:
         """Write, and say where."""
         if self.path.suffix.lower() in STUDY_SUFFIXES:
-            print(_write_for_study(self.path))
+            show(_write_for_study(self.path))
         elif (self.path / "config.json").is_file() or not self.path.exists():
             from handful.reports.dossier import write_report
 
-            print(write_report(self.path))
+            show(write_report(self.path))
         elif any(self.path.glob("*.parquet")):
-            print(_write_for_results(self.path))
+            show(_write_for_results(self.path))
         else:
             raise HandfulError(
                 f"'{self.path}' is not a run folder (it has no config.json), nor a folder of "

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from handful.cli.output import print_json, say
+from handful.cli.output import print_json, say, show
+from handful.cli.stopping import patiently
 from handful.errors import HandfulError
 
 if TYPE_CHECKING:
@@ -80,13 +81,14 @@ class Sweep:
         results = SweepResults(study, requests, f"handful sweep {shlex.quote(str(self.study))}")
         check_folders(requests)
         known = results.check()
-        try:
-            with SweepProgress(Tracker(chosen)) as progress:
-                outcomes = self._execute(chosen, _Watcher(progress, results), known)
-        except KeyboardInterrupt:
-            results.write()
-            say("handful: stopped; the same command goes on from here.")
-            sys.exit(130)
+        with patiently():  # runs that are stopped save their states, and the table is written
+            try:
+                with SweepProgress(Tracker(chosen)) as progress:
+                    outcomes = self._execute(chosen, _Watcher(progress, results), known)
+            except KeyboardInterrupt:
+                results.write()
+                say("handful: stopped; the same command goes on from here.")
+                sys.exit(130)
         written, summary = results.write()
         errors = results.errors
         outcomes = [replace(o, error=o.error or errors.get(o.request.digest)) for o in outcomes]
@@ -98,7 +100,7 @@ class Sweep:
             runs = [describe(outcome) for outcome in outcomes]
             print_json({"runs": runs, "summary": summary, "files": [str(p) for p in written]})
         else:
-            print(*written, sep="\n")
+            show(*written)
         if failures:
             sys.exit(1)
 

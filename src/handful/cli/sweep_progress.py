@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from handful.cli.output import say
+from handful.cli.output import escaped, say
 
 if TYPE_CHECKING:
     from handful.experiments.outcome import Outcome
@@ -64,7 +64,7 @@ class SweepProgress:
         how = "failed" if outcome.error else "done"
         line = f"{overview.done}/{overview.total} {outcome.request.folder.name} {how}"
         if self._console.is_terminal:
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(Text(escaped(line)), soft_wrap=True)
             self._live.update(picture(overview), refresh=True)
         else:
             say(line)
@@ -107,7 +107,7 @@ def picture(overview: "Overview") -> Group:
     runs = Table.grid(padding=(0, 1))
     for run in overview.running:
         runs.add_row(
-            Text(f"  {run.name}"),
+            Text(f"  {escaped(run.name)}"),
             ProgressBar(total=1.0, completed=run.share, width=20),
             f"{_stage(run)}{_welfare(run)}",
         )

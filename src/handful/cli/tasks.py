@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from handful.catalogue import Task, find_task, tasks
-from handful.cli.output import print_json, say
+from handful.cli.output import print_json, say, show
 from handful.errors import HandfulError
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ class Tasks:
             if self.json:
                 print_json(_as_json(asked, found))
             else:
-                print(*_lines(asked, found), sep="\n")
+                show(*_lines(asked, found))
         elif self.json:
             print_json([_as_json(task, _parameters_if_any(task)) for task in tasks()])
         else:
             width = max(len(task.title) for task in tasks())
             for task in tasks():
-                print(f"{task.title:{width}}  {task.description}")
+                show(f"{task.title:{width}}  {task.description}")
             say("handful: 'handful tasks NAME' lists what a task's --param takes.")
 
 

@@ -117,7 +117,7 @@ class Crew:
     def _hire(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._cores, self._execute))
-        with _sharing_the_machine(self._cores):
+        with _sharing_the_machine(self._cores), _unheard(signal.SIGINT):
             process.start()
         theirs.close()  # so that its death can be heard
         self._workers.append(_Worker(process, ours))
@@ -143,6 +143,19 @@ def _sharing_the_machine(cores: int) -> Iterator[None]:
             del os.environ[name]
 
 
+@contextmanager
+def _unheard(number: signal.Signals) -> Iterator[None]:
+    """Processes started here do not hear the signal before they unblock it.
+
+    Ctrl-C reaches all processes of a terminal, and in the middle of imports it is a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _cause(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"killed by signal {-exit_code}"
@@ -157,6 +170,7 @@ def _work(connection: Connection, cores: int, execute: Execute) -> None:
     # Training hears Ctrl-C and saves; between runs it only means to start no other.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: _stopping.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # see _unheard
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     while not _stopping.is_set():
         try:
