@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run study test test-slow test-gymnax check format bench clean
+.PHONY: help install run study test test-slow test-gymnax bench-ppo check format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -80,6 +80,16 @@ $(GYMNAX)/.installed: pyproject.toml
 test-gymnax: $(GYMNAX)/.installed ## run the tests that need gymnax
 	$(GYMNAX)/bin/python -m pytest -m gymnax tests/envs/test_gymnax.py $(ARGS)
 
+# Stable-Baselines3 brings PyTorch, which is far larger than all the rest.
+SB3 := .venv-sb3
+$(SB3)/.installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv --clear $(SB3)
+	$(SB3)/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt
+	@touch $@
+
+bench-ppo: $(INSTALLED) $(SB3)/.installed ## run what is left of our PPO beside Stable-Baselines3's: two hours on one core
+	$(BIN)/python benchmarks/ppo_beside_sb3.py --sb3-python $(SB3)/bin/python
+
 check: $(INSTALLED) ## lint, format, types, who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -94,5 +104,5 @@ bench: $(INSTALLED) ## run every benchmark
 	@set -e; for benchmark in $(sort $(wildcard benchmarks/bench_*.py)); do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
 
 clean: ## remove all that make made, except the runs
-	rm -rf $(VENV) $(GYMNAX) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(GYMNAX) $(SB3) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
