@@ -170,6 +170,47 @@ class Weather:
         return 100.0 + 5.0 * jax.random.normal(key, (self.observation_size,))
 
 
+class Errand(NamedTuple):
+    """The state of :class:`Errands`."""
+
+    steps: Int[Array, ""]
+    place: Float[Array, ""]
+
+
+@dataclass(frozen=True)
+class Errands:
+    """A walk on a line with nothing in it that a fault could hide behind.
+
+    It pays three features in every step, none of them zero. Its observations are large and of
+    different sizes, so that a normaliser that has seen some changes them. Its episodes last several
+    steps, are walked by the actions, and end both ways: beyond ``edge`` and at the time limit.
+    """
+
+    time_limit: int = 7
+    edge: float = 2.5
+    observation_size: int = 3
+
+    @property
+    def action_space(self):
+        return Discrete(3)
+
+    def reset(self, key: PRNGKey):
+        state = Errand(jnp.zeros((), jnp.int32), jax.random.normal(key, ()))
+        return state, self.observe(state)
+
+    def step(self, key: PRNGKey, state: Errand, action: Int[Array, ""]):
+        walked = action.astype(jnp.float32) - 1.0 + 0.3 * jax.random.normal(key, ())
+        state = Errand(state.steps + 1, state.place + walked)
+        outcome = jnp.stack([1.0 + state.place, 2.5 - state.place, 0.5 + state.place**2])
+        terminated = jnp.abs(state.place) > self.edge
+        truncated = ~terminated & (state.steps >= self.time_limit)
+        return state, TimeStep(self.observe(state), outcome, terminated, truncated)
+
+    def observe(self, state: Errand):
+        steps = state.steps.astype(jnp.float32)
+        return jnp.stack([100.0 + 20.0 * state.place, 5.0 * steps - 30.0, 7.0 + 0.1 * state.place])
+
+
 @dataclass(frozen=True)
 class Fuse:
     """Feature 1 is not a number from step ``length`` of an episode on."""
@@ -198,6 +239,13 @@ def problem_of(environment, coefficients=None, discount: float = 0.9, **parts) -
         size = {ContextualBandit: getattr(environment, "num_arms", 2)}
         coefficients = jnp.eye(size.get(type(environment), 2))
     return RMDP(environment, Population.from_array(coefficients, **parts), discount=discount)
+
+
+def errands_problem(discount: float = 0.9, return_scale: float = 20.0, **fields) -> RMDP:
+    """Four users of :class:`Errands` who want different things, on a scale that is not 1."""
+    wants = jnp.array([[1.0, 0.2, 0.1], [0.1, 1.0, 0.3], [-0.5, 0.4, 1.0], [0.6, -0.3, 0.2]])
+    population = Population.from_array(wants)
+    return RMDP(Errands(**fields), population, discount=discount, return_scale=return_scale)
 
 
 def push_problem(targets: tuple[float, ...], **fields) -> RMDP:

@@ -1,6 +1,6 @@
 """Probe environments on the host, in plain NumPy, whose episodes can be told apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
@@ -55,6 +55,17 @@ class Track:
         return _Carts(self, num_envs, seed)
 
 
+@dataclass(frozen=True)
+class SeededTrack(Track):
+    """A track that remembers with which seeds it was opened."""
+
+    seeds: list[int] = field(default_factory=list, compare=False)
+
+    def open(self, num_envs, seed, num_threads):
+        self.seeds.append(seed)
+        return super().open(num_envs, seed, num_threads)
+
+
 class _Carts:
     def __init__(self, track, num_envs, seed):
         self.track, self.rng = track, np.random.default_rng(seed)
@@ -92,10 +103,10 @@ class _Carts:
         return np.stack([self.episode, self.age, self.position], axis=1)
 
 
-def track_problem(targets=(-0.5, 0.5), **track):
+def track_problem(targets=(-0.5, 0.5), kind=Track, **track):
     """Users who each want the cart to keep a velocity: 1 a step at it, falling by 1 a unit."""
     wanted = jnp.array(targets)
     population = Population.from_function(
         lambda outcome: 1.0 - jnp.abs(wanted - outcome.velocity), len(targets)
     )
-    return RMDP(Track(**track), population, discount=0.9, return_scale=5.0, name="custom")
+    return RMDP(kind(**track), population, discount=0.9, return_scale=5.0, name="custom")

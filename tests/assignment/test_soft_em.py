@@ -49,7 +49,16 @@ def test_the_warm_up_is_waited_for():
     assert not np.allclose(step(method, [[1, 2], [1, 2]], update=10)[1].trained, before.trained)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
-def test_a_temperature_that_is_none(temperature):
-    with pytest.raises(HandfulError, match="temperature"):
+@pytest.mark.parametrize(
+    ("temperature", "sentence"),
+    [
+        (0.0, r"The temperature must be positive, not 0\.0\."),
+        (-1.0, r"The temperature must be positive, not -1\.0\."),
+        (float("nan"), r"temperature must be finite, not nan\."),
+    ],
+)
+def test_a_temperature_that_is_none(temperature, sentence):
+    """The sentence says what is wrong with the number, and not that there is no such setting."""
+    with pytest.raises(HandfulError, match=f"^{sentence}$"):
         make_method("soft-em", temperature=temperature)
+    assert make_method("soft-em", temperature=1e-9).temperature == 1e-9

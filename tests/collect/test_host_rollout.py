@@ -5,7 +5,7 @@ import pytest
 
 from handful.collect.episodes import make_player
 from handful.collect.host_rollout import run_host_episodes
-from tests.host_environments import FixedPolicies, track_problem
+from tests.host_environments import FixedPolicies, SeededTrack, track_problem
 
 # Policy 0 stands still, policy 1 moves by half a unit a step; sampled, both waver.
 policies = FixedPolicies([0.0, 0.5], log_std=-3.0)
@@ -67,3 +67,13 @@ def test_watching_ends_where_every_episode_has_ended():
     leaving = FixedPolicies([0.5, 0.5], log_std=-3.0)
     run_host_episodes(jax.random.key(0), problem, leaving, 2, 4, True, watch=shares.append)
     np.testing.assert_allclose(shares, [1 / 7, 2 / 7, 3 / 7, 1.0])
+
+
+def test_the_environments_chance_follows_the_key():
+    """Else every evaluation, of whatever seed, would be of the same few episodes."""
+    problem = track_problem(time_limit=3, kind=SeededTrack)
+    for key in (0, 1, 0):
+        run_host_episodes(jax.random.key(key), problem, policies, 2, 4, True)
+    first, other, again = problem.environment.seeds
+    assert first == again != other
+    assert 0 <= min(first, other) <= max(first, other) < 2**31

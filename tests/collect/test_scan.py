@@ -126,6 +126,16 @@ def test_all_environments_and_steps_have_chance_of_their_own():
     assert not np.array_equal(actions[0], actions[1])
 
 
+def test_a_new_episode_has_chance_of_its_own_and_not_that_of_the_step_before():
+    """Here a reset and a step draw alike: with one key the new start would be the old end."""
+    _, batch, _ = collect_uniform(problem_of(Weather(time_limit=2)), 12)
+    ends = np.asarray(batch.next_observations[:, 1:-1:2]).reshape(-1, 2)
+    starts = np.asarray(batch.observations[:, 2::2]).reshape(-1, 2)
+    assert batch.truncated[:, 1::2].all()
+    drawn = np.concatenate([ends, starts])
+    assert len(np.unique(drawn, axis=0)) == len(drawn)
+
+
 def test_policy_depends_on_its_own_key_and_not_on_its_label():
     problem = problem_of(Weather())
     keys = keys_of(3)

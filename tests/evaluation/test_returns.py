@@ -1,10 +1,13 @@
+import jax
 import numpy as np
 import pytest
 
 import handful.evaluation.returns as returns_module
+from handful.collect.episodes import make_player
 from handful.collect.scan import collect
 from handful.errors import HandfulError
 from handful.evaluation.returns import evaluate, mean_and_stderr, summarize
+from handful.training.appraisal import VALIDATION_STREAM
 from handful.training.state import init_state
 from tests.environments import ContextualBandit, Weather, problem_of
 from tests.training.helpers import config_of
@@ -111,9 +114,20 @@ def rows(returns):
 
 
 def test_evaluation_never_repeats_the_chance_of_training_with_the_same_seed(weather):
+    """Neither that of the first batch nor that of any key that a run's own first key gives.
+
+    A run splits the key of its seed, and so does an evaluation: but for the constant that it folds
+    into the seed's key, its episodes would have the chance of whatever the run draws by them.
+    """
     trained_on, drawn = weather
-    for returns in drawn["first"]:
-        assert not rows(returns) & rows(trained_on)
+    evaluated = rows(drawn["first"])
+    assert not evaluated & rows(trained_on)
+    problem = problem_of(Weather(time_limit=1))
+    _, _, policies = policies_of(problem)
+    play, key = make_player(problem, 2, 20), jax.random.key(0)
+    validation = jax.random.fold_in(jax.random.fold_in(key, VALIDATION_STREAM), 4)
+    for taken in (key, validation, *(k for n in (2, 3, 4) for k in jax.random.split(key, n))):
+        assert not evaluated & rows(play(taken, policies, False).returns)
 
 
 def test_same_evaluation_seed_gives_the_same_episodes_and_another_one_new_ones(weather):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial import ConvexHull
 
 from handful.exact.coverage import cover
 from handful.exact.enumeration import enumerated_optimum
@@ -45,6 +46,27 @@ def test_users_who_care_more_weigh_more():
     weighed = with_coefficients(rmdp, rmdp.coefficients * np.linspace(0.1, 9, 8)[:, None])
     best = enumerated_optimum(weighed, 2).welfare
     assert cover(weighed, 2).welfare == pytest.approx(best, abs=1e-3)
+
+
+class _MergedHull:
+    """A hull whose lower faces lie under their corners, as those do that Qhull makes of several."""
+
+    def __init__(self, points):
+        hull = ConvexHull(points)
+        self.simplices, self.equations = hull.simplices, hull.equations.copy()
+        heights = np.where(self.equations[:, -2] < 0, 0.2, 0.0)
+        self.equations[:, -1] += heights * self.equations[:, -2]
+
+
+@pytest.mark.parametrize("num_policies", [1, 2, 3])
+def test_a_bound_stays_one_where_faces_are_merged(monkeypatch, num_policies):
+    monkeypatch.setattr("handful.exact.coverage.ConvexHull", _MergedHull)
+    for seed in range(4):
+        rmdp = few_features(seed, 3)
+        best = enumerated_optimum(rmdp, num_policies).welfare
+        found = cover(rmdp, num_policies)
+        assert found.upper_bound >= best - 1e-9
+        assert found.welfare <= best + 1e-9
 
 
 def test_episodes_that_are_cut():

@@ -21,11 +21,17 @@ def test_defaults_are_the_papers():
     assert config.normalize_observations
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_divides_its_batch_evenly(name):
+@pytest.mark.parametrize(
+    ("name", "steps", "minibatches"), [("paper", 64, 32), ("fast", 32, 16)], ids=str
+)
+def test_every_preset_divides_its_batch_evenly(name, steps, minibatches):
+    """By hand: 2048 transitions of 32 or 64 environments, in minibatches of 64 or 128."""
+    assert set(PRESETS) == {"paper", "fast"}
     config = PRESETS[name]
-    assert config.num_steps * config.num_envs == config.batch_size
-    assert config.num_minibatches * config.minibatch_size == config.batch_size
+    assert (config.num_steps, config.num_minibatches) == (steps, minibatches)
+    for field in ("num_envs", "minibatch_size"):
+        with pytest.raises(HandfulError, match=rf"must be a multiple of {field} \(48\)"):
+            preset(name, **{field: 48})
 
 
 def test_preset_can_be_changed_in_part():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,11 +15,13 @@ from handful.learner.policies import Policies
 from handful.learner.update import (
     LearnerState,
     Rates,
+    _epochs,
     init_learner,
+    prepare,
     update,
 )
 from handful.transitions import Transitions
-from tests.environments import ContextualBandit, Weather, problem_of
+from tests.environments import ContextualBandit, Weather, errands_problem, problem_of
 
 CONFIG = PPOConfig(num_envs=8, batch_size=256, minibatch_size=64, num_epochs=2, hidden_sizes=(16,))
 ONE_STEP = PPOConfig(num_envs=8, batch_size=64, minibatch_size=64, num_epochs=1, hidden_sizes=(4,))
@@ -214,3 +218,85 @@ def test_value_targets_use_the_final_observation_and_not_the_resets(
         )
     )
     np.testing.assert_allclose(loss, 0.5 * np.mean(np.square(targets)), rtol=1e-5)
+
+
+def test_every_epoch_passes_over_the_whole_batch_in_an_order_of_its_own():
+    """In minibatches of 64 of 256, three times: each position once an epoch."""
+    config = PPOConfig(num_envs=8, batch_size=256, minibatch_size=64, num_epochs=3)
+
+    def write_down(carry, positions):
+        count, seen = carry
+        return (count + 1, seen.at[count].set(positions[0])), count.astype(jnp.float32)
+
+    seen = jnp.full((100, 64), -1)
+    run = lambda key: _epochs(write_down, (0, seen), jnp.arange(256)[None], key, config)  # noqa: E731
+    (count, seen), mean = jax.jit(run)(jax.random.key(0))
+    assert int(count) == 3 * 4
+    assert float(mean) == np.mean(range(12))
+    epochs = np.asarray(seen[:12]).reshape(3, 256)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), [range(256)] * 3)
+    agree = [np.mean(a == b) for a, b in zip(epochs, (*epochs[1:], np.arange(256)), strict=True)]
+    assert max(agree) < 0.05
+
+
+def test_actors_and_critics_take_every_gradient_step_of_every_epoch():
+    config = PPOConfig(**{**vars(ONE_STEP), "minibatch_size": 16, "num_epochs": 3})
+    problem = errands_problem()
+    learner = learner_for(problem, config=config)
+    transitions = collect_with(problem, learner, config)
+    mix_fn = lambda _: jnp.ones((2, 3))  # noqa: E731
+    after, _, _ = jax.jit(lambda x: run_update(x, transitions, mix_fn=mix_fn, config=config))(
+        learner
+    )
+    (actor, _), critic = after.actor_moments, after.critic_moments
+    assert (int(actor.count), int(critic.count)) == (12, 12)
+
+
+def worn(learner, seed=5):
+    """A learner whose critics are no longer near zero, and whose statistics are of something."""
+    keys = iter(jax.random.split(jax.random.key(seed), 50))
+    shaken = jax.tree.map(
+        lambda leaf: leaf + 0.3 * jax.random.normal(next(keys), leaf.shape), learner.critic
+    )
+    seen = np.array([90.0, -20.0, 6.0]) + np.random.default_rng(seed).normal(0, 15, (2, 40, 3))
+    normalizer = learner.normalizer.update(jnp.asarray(seen, jnp.float32))
+    return dataclasses.replace(learner, critic=shaken, normalizer=normalizer)
+
+
+def test_advantages_and_value_targets_by_their_definition():
+    """In NumPy, with statistics and values that matter, pay in every step and both kinds of end."""
+    problem = errands_problem()
+    learner = worn(learner_for(problem, config=CONFIG))
+    batch = collect_with(problem, learner)
+    actor_batch, critic_batch = jax.jit(lambda s, t: prepare(s, t, CONFIG, 0.9))(learner, batch)
+    assert batch.terminated.any()
+    assert batch.truncated.any()
+
+    mean, variance = learner.normalizer.mean, learner.normalizer.variance
+
+    def standard(observations):
+        flat = np.asarray(observations, np.float64).reshape(2, -1, 3)
+        return np.clip((flat - mean[:, None]) / np.sqrt(variance + 1e-8)[:, None], -10, 10)
+
+    def values(observations):
+        found = learner.critic(jnp.asarray(standard(observations), jnp.float32))
+        return np.asarray(found, np.float64).reshape(*batch.features.shape)
+
+    before, after = values(batch.observations), values(batch.next_observations)
+    assert np.abs(before).mean() > 0.1
+    advantages = np.zeros(batch.features.shape)
+    tail = np.zeros_like(advantages[:, 0])
+    for t in reversed(range(batch.features.shape[1])):
+        goes_on = ~np.asarray(batch.terminated[:, t])[..., None]
+        cut = np.asarray(batch.terminated[:, t] | batch.truncated[:, t])[..., None]
+        delta = np.asarray(batch.features[:, t]) + 0.9 * goes_on * after[:, t] - before[:, t]
+        tail = delta + 0.9 * CONFIG.gae_lambda * ~cut * tail
+        advantages[:, t] = tail
+    close = {"rtol": 2e-4, "atol": 2e-3}
+    np.testing.assert_allclose(actor_batch.observations, standard(batch.observations), **close)
+    np.testing.assert_allclose(critic_batch.observations, standard(batch.observations), **close)
+    np.testing.assert_allclose(actor_batch.advantages, advantages.reshape(2, -1, 3), **close)
+    targets = (advantages + before).reshape(2, -1, 3)
+    np.testing.assert_allclose(critic_batch.targets, targets, **close)
+    np.testing.assert_array_equal(actor_batch.actions, batch.actions.reshape(2, -1))
+    np.testing.assert_array_equal(actor_batch.log_probs, batch.log_probs.reshape(2, -1))

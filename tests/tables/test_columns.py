@@ -137,6 +137,19 @@ def test_ranges_are_said_whole():
         read_users({"share": [0.5, 1.5]}, [Column("share", "shares", 0.0, 1.0)])
 
 
+def test_both_ends_of_a_range_belong_to_it():
+    share = Column("share", "shares", 0.0, 1.0)
+    np.testing.assert_array_equal(
+        read_users({"share": ["0", "1"]}, [share]).numbers["share"], [0, 1]
+    )
+    for outside in (np.nextafter(0.0, -1.0), np.nextafter(1.0, 2.0)):
+        with pytest.raises(HandfulError, match="these must be shares, from 0 to 1"):
+            read_users({"share": [0.5, outside]}, [share])
+    largest = float(np.finfo(np.float32).max)
+    taken = read_users({"top_speed": [0.0, largest]}, [SPEED]).numbers["top_speed"]
+    np.testing.assert_array_equal(taken, [0.0, largest])
+
+
 def test_missing_numbers_and_names_of_a_frame():
     frame = pl.DataFrame({"top_speed": [1.0, None], "user": ["ann", "bob"]})
     with pytest.raises(HandfulError, match="nan in column 'top_speed' of row 2"):

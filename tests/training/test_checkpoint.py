@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,10 +7,12 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from handful.envs.tables import tabular_problem
 from handful.errors import HandfulError
 from handful.training.checkpoint import load_state, save_state
 from handful.training.state import init_state
-from tests.environments import push_problem
+from tests.environments import errands_problem, push_problem
+from tests.host_environments import track_problem
 from tests.training.helpers import arrays_of, assert_identical, config_of, train_tiny
 
 PROBLEM = push_problem((0.5, -0.5))
@@ -136,3 +140,50 @@ def test_any_tree_of_arrays_and_keys_can_be_kept(tmp_path):
     tree = {"a": (jnp.arange(3), jax.random.split(jax.random.key(1), 4)), "b": jnp.array(True)}
     save_state(tmp_path / "tree", tree)
     assert_identical(load_state(tmp_path / "tree", jax.tree.map(lambda leaf: leaf, tree)), tree)
+
+
+def filled(template, seed=0):
+    """A state of these shapes in which no number is zero and hardly two are the same."""
+    generator = np.random.default_rng(seed)
+
+    def fill(leaf):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.split(jax.random.key(seed + 1), leaf.shape)
+        if leaf.dtype == bool:
+            return jnp.ones(leaf.shape, bool)
+        numbers = generator.integers(1, 2**20, leaf.shape)
+        return jnp.asarray(numbers + 0.5 if leaf.dtype == jnp.float32 else numbers, leaf.dtype)
+
+    return jax.tree.map(fill, template)
+
+
+COUNTS = {"counts": True, "share_hidden": False, "hidden_sizes": ()}
+
+
+def table_problem():
+    """Four states, of which two actions lead to any; users who weigh two features."""
+    table = np.full((4, 2, 4), 0.25)
+    return tabular_problem(
+        table, features=np.ones((4, 2, 2)), coefficients=np.eye(2), time_limit=5, observe_time=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("make_problem", "method", "settings", "ppo"),
+    [
+        pytest.param(errands_problem, "em", {}, {"short_episodes": 3}, id="short episodes"),
+        pytest.param(errands_problem, "pooled-em", {}, {"share_hidden": False}, id="a pool"),
+        pytest.param(errands_problem, "elite-em", {"archive_size": 9}, {}, id="an archive"),
+        pytest.param(track_problem, "end-to-end", {}, {}, id="on the host"),
+        pytest.param(table_problem, "em", {}, COUNTS, id="counts"),
+    ],
+)
+def test_every_number_of_a_state_comes_back(tmp_path, make_problem, method, settings, ppo):
+    """None of them is zero, as a lost one would come back."""
+    problem = make_problem()
+    config = config_of(2, method, method_settings=settings, **ppo)
+    config = dataclasses.replace(config, discounted_table=True)
+    shapes = jax.eval_shape(lambda: init_state(problem, config))
+    state = filled(shapes)
+    save_state(tmp_path / "state", state)
+    assert_identical(load_state(tmp_path / "state", shapes), state)

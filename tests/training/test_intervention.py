@@ -167,3 +167,22 @@ def test_who_explores_keeps_the_network_and_gets_back_the_first_spread():
     heads = np.asarray(after.pool.networks.actor.stack.head.weight)
     for head in np.asarray(after.learner.actor.stack.head.weight):
         assert any(np.array_equal(head, kept) for kept in heads)
+
+
+def test_users_are_clustered_by_episodes_with_sampled_actions(monkeypatch):
+    """Nothing but the actions differs between these episodes, which all begin alike."""
+    pytest.importorskip("sklearn")
+    problem = push_problem((0.5, -0.5, 0.0), spread=0.0)
+    config = config_of(2, "cluster", method_settings={"num_episodes": 12})
+    seen = []
+
+    def group(rewards, num_groups, seed):
+        seen.append(rewards)
+        return np.arange(3) % num_groups
+
+    monkeypatch.setattr("handful.assignment.clustering.kmeans_groups", group)
+    state = init_state(problem, config)
+    intervene(problem, config, state)
+    (rewards,) = seen
+    assert rewards.shape == (3, 12)
+    assert len(np.unique(rewards[0])) > 6  # some pushes are as hard as can be

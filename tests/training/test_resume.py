@@ -16,6 +16,7 @@ from handful.errors import HandfulError
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback
 from handful.training.signals import TrainingInterrupted
+from tests.environments import errands_problem
 from tests.training.helpers import TINY
 
 UPDATES = 6
@@ -305,3 +306,33 @@ def test_run_that_is_not_there_is_refused(tmp_path):
 def test_run_without_a_folder_can_be_stopped_too():
     error = stop_at(1, "em", None, signal.SIGINT)
     assert "resume" not in str(error)
+
+
+def test_a_run_stopped_in_the_middle_of_paying_episodes_ends_as_if_it_had_not_been(tmp_path):
+    """Episodes of seven steps, batches of 32: what was earned before the stop is not forgotten.
+
+    Nor how old the episodes are, nor what they earned with discount.
+    """
+    problem = errands_problem()
+
+    def train(out, callbacks=()):
+        handful.train(
+            problem,
+            2,
+            "em",
+            steps=3 * TINY["batch_size"],
+            settings={**TINY, "short_episodes": 3},
+            method_settings={"warm_up": 1},
+            run_settings={"discounted_table": True},
+            out=out,
+            callbacks=callbacks,
+        )
+
+    whole, run = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    train(whole.path)
+    with pytest.raises(TrainingInterrupted):
+        train(run.path, [StopAt(1)])
+    earned = load_file(run.checkpoint)["collector/episode_return"]
+    assert earned.any(axis=-1).mean() > 0.5
+    handful.resume(run.path, problem)
+    assert_same_run(run, whole)

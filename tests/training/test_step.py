@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import dataclass
 
 import equinox as eqx
 import jax
@@ -6,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from handful.assignment import METHODS, AssignmentMethod
 from handful.collect.scan import collect
+from handful.learner.update import Rates, update
 from handful.problem import make
 from handful.training.record import metrics_record
 from handful.training.state import ReturnTable, init_state
-from tests.environments import Countdown, Weather, problem_of, push_problem
+from tests.environments import Countdown, Weather, errands_problem, problem_of, push_problem
 from tests.training.helpers import assert_identical, config_of, step_of, train_tiny
 
 TARGETS = (0.5, -0.5, 0.2)
@@ -162,8 +165,108 @@ def test_moments_of_which_nothing_is_known_are_not_kept_as_good_ones():
     problem = problem_of(Countdown(100, truncates=True), -np.ones((2, 2)))
     config = config_of(2, "em", updates=8)
     step, state = step_of(problem, config), init_state(problem, config)
-    for update in range(1, 5):
+    for done in range(1, 5):
         state, metrics = step(state)
-        assert bool(state.shortlist.is_empty) == (update < 4)
-        assert ("best_welfare" in metrics_record(jax.device_get(metrics))) == (update == 4)
+        assert bool(state.shortlist.is_empty) == (done < 4)
+        assert ("best_welfare" in metrics_record(jax.device_get(metrics))) == (done == 4)
     assert float(state.shortlist.best.welfare) == -300.0
+
+
+@dataclass(frozen=True)
+class Tutored(AssignmentMethod):
+    """Users are served by one policy each, and policies are trained for something else."""
+
+    def init(self, key, num_users, num_policies):
+        return jax.random.uniform(key, (num_users, num_policies))
+
+    def weights(self, state):
+        return jax.nn.one_hot(jnp.arange(len(state)) % state.shape[1], state.shape[1])
+
+    def training_weights(self, state):
+        return state
+
+
+ONE_GRADIENT_STEP = {
+    "minibatch_size": 256,
+    "num_epochs": 1,
+    "learning_rate": 0.01,
+    "final_learning_rate": 0.01,
+}
+
+
+def networks_after(problem, config, state, alpha, metrics):
+    """The policies after an update of every policy for ``alpha`` [N, K], by the learner alone."""
+
+    @jax.jit
+    def learn(state, mix):
+        policies = state.policies(problem)
+        _, transitions, _ = collect(state.collector, problem, policies, config.ppo.num_steps)
+        scaled = eqx.tree_at(
+            lambda batch: batch.features, transitions, transitions.features / problem.return_scale
+        )
+        rates = Rates(metrics.learning_rate, metrics.entropy_coefficient, 0.0)
+        key = jax.random.key(123)  # one minibatch has but one order
+        rest = (rates, config.ppo, problem.discount, None)
+        return update(key, state.learner, scaled, (), lambda _: mix, *rest)[0].networks
+
+    return learn(state, jnp.asarray(alpha).T @ jnp.asarray(problem.population.coefficients))
+
+
+def largest_difference(one, other):
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return max(float(jnp.max(jnp.abs(a - b))) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("tutored", {}), ("soft-em", {"temperature": 0.3}), ("em", {"warm_up": 0})],
+)
+def test_policies_learn_what_they_are_trained_for_and_not_whom_they_serve(
+    monkeypatch, name, settings
+):
+    """The learner divides rewards by the return scale; so its critics say whether that was done."""
+    monkeypatch.setitem(METHODS, "tutored", Tutored)
+    problem = errands_problem()
+    config = config_of(2, name, method_settings=settings, **ONE_GRADIENT_STEP)
+    step, method = step_of(problem, config), config.make_method()
+    state = init_state(problem, config)
+    for _ in range(2):  # so that neither the statistics nor the critics are those of new policies
+        state, _ = step(state)
+    if name == "em":  # everybody is best served by policy 0, and policy 1 is trained for one user
+        returns = jnp.array([[9.0, 9.0, 9.0], [1.0, 1.0, 1.0]])
+        table = ReturnTable(20.0 * returns, jnp.ones(2, bool))
+        state = eqx.tree_at(lambda s: s.table, state, table)
+    after, metrics = step(state)
+    trained = method.training_weights(after.assignment)
+    served = method.weights(after.assignment)
+    assert not np.allclose(trained, served)
+    expected = networks_after(problem, config, state, trained, metrics)
+    assert largest_difference(after.learner.networks, expected) < 2e-4
+    wrong = networks_after(problem, config, state, served, metrics)
+    assert largest_difference(after.learner.networks.actor, wrong.actor) > 2e-3
+
+
+def test_a_kept_moment_has_the_assignment_that_its_welfare_was_measured_with():
+    """The E-step comes before the choice of moments: users who moved in it have moved there too."""
+    problem = problem_of(Countdown(4, truncates=False), np.array([[1.0, 0.0], [0.0, 1.0]]))
+    config = config_of(2, "em", method_settings={"warm_up": 0})
+    state, method = init_state(problem, config), config.make_method()
+    before = np.asarray(method.weights(state.assignment))
+    # Everybody is better off with the policy that they do not have.
+    table = jnp.asarray(1e6 * before[:, ::-1].T)
+    state = eqx.tree_at(lambda s: s.table, state, ReturnTable(table, jnp.ones(2, bool)))
+    after, metrics = step_of(problem, config)(state)
+    best = after.shortlist.best
+    assert float(metrics.best_welfare) == float(best.welfare) > 0.0
+    np.testing.assert_array_equal(method.weights(best.assignment), before[:, ::-1])
+    np.testing.assert_array_equal(method.weights(after.assignment), before[:, ::-1])
+
+
+def test_users_logits_move_at_the_papers_rate():
+    """Adam's first step is one step of its rate, 0.002, whatever the gradient."""
+    problem = errands_problem()
+    config = config_of(2, "end-to-end", **ONE_GRADIENT_STEP)
+    before = init_state(problem, config)
+    after, _ = step_of(problem, config)(before)
+    moved = np.abs(np.asarray(after.assignment) - np.asarray(before.assignment))
+    np.testing.assert_allclose(moved, 0.002, rtol=0.05)
