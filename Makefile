@@ -44,8 +44,8 @@ STUDIES := resource-gathering robots-fast robots-auto robots ablations
 study: $(INSTALLED) ## run what is left of the whole study, then draw its tables and figures: from nothing, days on two cores
 	@set -e; for study in $(STUDIES); do $(BIN)/handful sweep studies/$$study.yaml; done
 	$(BIN)/python studies/attainable.py
-	$(BIN)/handful figures
-	$(BIN)/handful leaderboard
+	$(BIN)/python -m studies.paper.figures
+	$(BIN)/python -m studies.leaderboard
 
 # The tests of `handful render` need OpenGL without a screen, which pip cannot install.
 GL := $(VENV)/.gl

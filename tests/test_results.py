@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from handful.cli.figures import PAGES as PAGES_WITH_TABLES
-from handful.reports.study.blocks import filled
-from handful.reports.study.board import leaderboard_page, our_rows
-from handful.reports.study.claims import CLAIMS
 from handful.reports.study.figure import stored_identifier
-from handful.reports.study.figures import collected_figures
 from handful.reports.study.reading import read_collection
 from handful.results.folder import read_studies
-from handful.results.leaderboard import OURS, read_leaderboard
+from studies.leaderboard.rows import our_rows
+from studies.leaderboard.schema import OURS, read_rows
+from studies.paper.claims import CLAIMS
+from studies.paper.figures import PAGES as PAGES_WITH_TABLES
+from studies.paper.figures import collected_figures
+from studies.paper.pages import filled
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
@@ -50,14 +50,14 @@ def test_figures_are_drawn_from_the_committed_tables(collection, kind):
     figures = {figure.name: figure for figure in collected_figures(collection)[0]}
     stored = {path.stem: stored_identifier(path) for path in FIGURES.glob(f"*.{kind}")}
     expected = {name: figure.identifier for name, figure in figures.items()}
-    assert stored == expected, "run 'handful figures'"
+    assert stored == expected, "run 'python -m studies.paper.figures'"
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_TABLES, ids=lambda page: page.name)
 def test_tables_of_pages_are_those_of_the_data(collection, page):
     text = (ROOT / page).read_text()
     assert "<!-- begin" in text
-    assert filled(text, collection) == text, "run 'handful figures'"
+    assert filled(text, collection) == text, "run 'python -m studies.paper.figures'"
 
 
 def test_the_study_has_every_claim():
@@ -66,14 +66,10 @@ def test_the_study_has_every_claim():
         assert f"| {claim.section} | {claim.text} |" in text
 
 
-def test_the_leaderboard_has_our_results_and_its_page_all_rows():
-    table = read_leaderboard(RESULTS / "leaderboard.parquet")
-    ours = our_rows(read_studies(RESULTS))
-    order = ["task", "policies", "users", "method", "transitions"]
-    stored = table.filter(author=OURS).sort(order)
-    assert stored.equals(ours.sort(order)), "run 'handful leaderboard'"
-    page = (ROOT / "docs" / "leaderboard.md").read_text()
-    assert page == leaderboard_page(table), "run 'handful leaderboard'"
+def test_the_leaderboard_has_our_results():
+    stored = [row for row in read_rows(RESULTS / "leaderboard.csv") if row.author == OURS]
+    ours = sorted(our_rows(read_studies(RESULTS)), key=lambda row: row.order)
+    assert stored == ours, "run 'python -m studies.leaderboard'"
 
 
 def test_committed_tables_are_small():

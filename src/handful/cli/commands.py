@@ -6,8 +6,6 @@ import tyro
 
 from handful.cli.check_env import CheckEnv
 from handful.cli.evaluate import Evaluate
-from handful.cli.figures import Figures
-from handful.cli.leaderboard import LeaderboardCommand
 from handful.cli.optimum import OptimumCommand
 from handful.cli.output import escaped, has_controls
 from handful.cli.render import Render
@@ -27,8 +25,6 @@ Command = (
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
-    | Annotated[Figures, tyro.conf.subcommand("figures")]
-    | Annotated[LeaderboardCommand, tyro.conf.subcommand("leaderboard")]
     | Annotated[CheckEnv, tyro.conf.subcommand("check-env")]
 )
 

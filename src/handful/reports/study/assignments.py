@@ -1,4 +1,4 @@
-"""The paper's figures 4 and 5: who is served by whom, by target velocity."""
+"""Histograms of who is served by whom, where users differ in the velocity that they want."""
 
 from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
@@ -12,7 +12,6 @@ from handful.reports.plots.style import PAPER_COLUMN
 from handful.reports.study.cell import Cell
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
-from handful.reports.study.paper import BUDGET
 from handful.reports.words import task_title
 from handful.types import NumpyArray
 
@@ -55,28 +54,33 @@ def served_by_target(collection: Collection, cell: Cell) -> list[Served]:
 
 
 def assignments_figure(
-    collection: Collection, tasks: Sequence[str], name: str
+    collection: Collection, tasks: Sequence[str], name: str, budget: int
 ) -> StudyFigure | None:
-    """A histogram a method (down) and task (across); None without data.
+    """A histogram for each method (down) and task (across); None without data.
 
-    Of the seed that most methods of a task have, as each seed draws users of its own.
+    The figure shows the seed that most methods of a task have, as each seed draws its own users.
+
+    Args:
+        tasks: the tasks whose users are shown, from left to right.
+        name: the name of the figure's files.
+        budget: the number of policies of the runs that are shown.
     """
     shown: dict[tuple[str, str], Served] = {}
     for task in tasks:
-        runs = [served_by_target(collection, c) for c in collection.best(task, policies=BUDGET)]
+        runs = [served_by_target(collection, c) for c in collection.best(task, policies=budget)]
         shown |= {(one.label, task): one for one in _of_common_seed([r for r in runs if r])}
     if not shown:
         return None
     labels = [label for label in collection.labels() if any(key[0] == label for key in shown)]
     with_runs = [task for task in tasks if any(key[1] == task for key in shown)]
-    runs_of = {task: collection.of(task, policies=BUDGET) for task in tasks}
+    runs_of = {task: collection.of(task, policies=budget) for task in tasks}
     without_users = dict.fromkeys(
         (c.label, task) for task in tasks for c in runs_of[task] if (c.label, task) not in shown
     )
     missing = [
-        f"{task_title(task)}, {label}: no users were kept of a run with k = {BUDGET}."
+        f"{task_title(task)}, {label}: no users were kept of a run with k = {budget}."
         for label, task in without_users
-    ] + [f"{task_title(task)}: no run with k = {BUDGET}." for task in tasks if not runs_of[task]]
+    ] + [f"{task_title(task)}: no run with k = {budget}." for task in tasks if not runs_of[task]]
     groups = "; ".join(
         f"{task_title(task)}, {label}: groups of {_sizes(one)}"
         for (label, task), one in shown.items()
@@ -88,7 +92,7 @@ def assignments_figure(
         name,
         f"Who is served by whom: {', '.join(task_title(task) for task in with_runs)}",
         f"Users by the velocity that they want, in the colour of the policy that serves them; "
-        f"k = {BUDGET}. Each seed has users of its own. {seeds}.",
+        f"k = {budget}. Each seed has users of its own. {seeds}.",
         f"Histograms of target velocities, coloured by policy. {groups}.",
         [
             [task, label, one.seed, one.targets.tolist(), one.assignment.tolist()]

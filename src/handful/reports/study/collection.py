@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from handful.reports.plots.methods import method_rank
 from handful.reports.study.cell import Cell, most_complete
-from handful.reports.study.paper import BUDGET
 from handful.reports.words import seed_list, task_title
 from handful.types import NumpyArray
 
@@ -121,7 +120,11 @@ class Collection:
         return [walk.select("row", "column").to_numpy().astype(int) for walk in walks]
 
 
+PREFERRED_BUDGET = 5
+"""Of budgets that equally many runs have, figures of one budget show the one nearest to this."""
+
+
 def budget_of_most(budgets: Iterable[int]) -> int:
-    """The one that is there most often; of equals the one nearest to the paper's."""
+    """The budget that most runs have; of equals the one nearest to :data:`PREFERRED_BUDGET`."""
     found = list(budgets)
-    return max(set(found), key=lambda k: (found.count(k), -abs(k - BUDGET), k))
+    return max(set(found), key=lambda k: (found.count(k), -abs(k - PREFERRED_BUDGET), k))

@@ -1,104 +1,65 @@
-"""The whole set of figures, and the page that lists them."""
+"""The figures of a study, whatever its tasks are."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from handful.reports.study.assignments import assignments_figure, with_targets
 from handful.reports.study.budgets import percent_figure, welfare_figure
-from handful.reports.study.collection import Collection
+from handful.reports.study.collection import Collection, budget_of_most
 from handful.reports.study.figure import StudyFigure
-from handful.reports.study.paper import BUDGET, GRID_TASK, ROBOTS, WALKED
-from handful.reports.study.paper import TASKS as PAPER_TASKS
 from handful.reports.study.profiles import profiles_figure
 from handful.reports.study.spread import spread_figure
 from handful.reports.study.training import training_figure
-from handful.reports.study.walks import walkers, walks_figure
-from handful.reports.words import task_title
-from handful.runs import write_text
+from handful.reports.study.walks import walked_maps, walkers, walks_figure
 
-PAGE = "figures.md"
+MOST_MAPS = 4
+"""A figure of walks shows at most so many budgets."""
 
 
-def collected_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
-    """The figures of a folder of results, and what is left out of them.
+def study_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
+    """Every figure that a collection of runs has the data for.
 
-    Those of the paper where any of its tasks is there, else those of any study.
+    Returns:
+        The figures, and a sentence for each one that is left out.
     """
-    others = [task for task in collection.tasks if task not in PAPER_TASKS]
-    if others == collection.tasks:
-        return general_figures(collection)
-    figures, left_out = paper_figures(collection)
-    passed_over = [
-        f"{task_title(task)}, which is none of the paper's tasks: 'handful report' draws a study."
-        for task in others
-    ]
-    return figures, [*left_out, *passed_over]
-
-
-def paper_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
-    """The paper's five figures and ours, and what is left out for want of data."""
-    tasks = PAPER_TASKS
-    candidates = {
-        "walks": walks_figure(collection, GRID_TASK),
-        "resource-gathering": welfare_figure(
-            collection, [GRID_TASK], "resource-gathering", "Welfare in Resource Gathering"
-        ),
-        "robots": welfare_figure(collection, ROBOTS, "robots", "Welfare of the robots' users"),
-        "assignments-half-cheetah": assignments_figure(
-            collection, ROBOTS[:1], "assignments-half-cheetah"
-        ),
-        "assignments": assignments_figure(collection, ROBOTS[1:], "assignments"),
-        "percent-of-optimum": percent_figure(collection, tasks),
-        "training": training_figure(collection, tasks),
-        "spread": spread_figure(collection, tasks),
-        "profiles": profiles_figure(collection, tasks),
-    }
-    return _sorted_out(candidates)
-
-
-def general_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
-    """The same of any study, whatever its tasks."""
     tasks = collection.tasks
-    at_budget = [task for task in tasks if collection.of(task, policies=BUDGET)]
+    of_curves, of_users = (_budget(collection, kind) for kind in ("curves", "users"))
+    with_budget = [task for task in tasks if collection.of(task, policies=of_curves)]
     candidates: dict[str, StudyFigure | None] = {
         "welfare": welfare_figure(collection, tasks, "welfare", "Welfare"),
         "percent-of-optimum": percent_figure(collection, tasks),
-        "training": training_figure(collection, at_budget),
+        "training": training_figure(collection, with_budget, of_curves),
         "spread": spread_figure(collection, tasks),
         "profiles": profiles_figure(collection, tasks),
-        "assignments": assignments_figure(collection, with_targets(collection), "assignments"),
+        "assignments": assignments_figure(
+            collection, with_targets(collection), "assignments", of_users
+        ),
     }
-    walked = collection.of(GRID_TASK, walkers(collection, GRID_TASK))
-    asked = sorted({cell.policies for cell in walked})
-    if asked:
-        candidates["walks"] = walks_figure(collection, GRID_TASK, asked[: len(WALKED)])
-    return _sorted_out(candidates)
+    for task in tasks:
+        label = walkers(collection, task)
+        if walked_maps(collection, task, label):
+            budgets = sorted({cell.policies for cell in collection.of(task, label)})
+            candidates["walks"] = walks_figure(collection, task, budgets[:MOST_MAPS])
+            break
+    return sort_out(candidates)
 
 
-def write_figures(
-    figures: Sequence[StudyFigure], left_out: Sequence[str], out: Path, kinds: Sequence[str]
-) -> list[Path]:
-    """Write every figure in each kind (svg, png, pdf), and the page that lists them."""
-    written = []
-    for figure in figures:
-        paths = [out / f"{figure.name}.{kind}" for kind in kinds]
-        figure.write(*paths)
-        written += paths
-    lines = ["# Figures", "", "Made by `handful figures` from the tables beside this folder.", ""]
-    for figure in figures:
-        lines += [f"## {figure.title}", "", f"![{figure.alt}]({figure.name}.svg)", ""]
-        lines += [figure.caption, ""]
-        if figure.missing:
-            lines += ["Not in it:", "", *(f"- {sentence}" for sentence in figure.missing), ""]
-    if left_out:
-        lines += ["## Left out", "", *(f"- {sentence}" for sentence in left_out), ""]
-    write_text(out / PAGE, "\n".join(lines).rstrip() + "\n")
-    return [*written, out / PAGE]
+def _budget(collection: Collection, kind: str) -> int:
+    """The budget that a figure of one budget shows, of those whose curves or users were kept."""
+    kept = [cell.policies for cell in collection.cells if collection.kept_seeds(cell, kind)]
+    return budget_of_most(kept or [cell.policies for cell in collection.cells])
 
 
-def _sorted_out(
-    candidates: dict[str, StudyFigure | None],
+def sort_out(
+    candidates: Mapping[str, StudyFigure | None],
 ) -> tuple[list[StudyFigure], list[str]]:
+    """Part figures that could be drawn from those that had no data.
+
+    Args:
+        candidates: a figure by its name, or None where there are no data for it.
+
+    Returns:
+        The figures, and a sentence for each name without one.
+    """
     found = [figure for figure in candidates.values() if figure is not None]
     left_out = [
         f"`{name}`: nothing that it is drawn from was kept yet."

@@ -10,7 +10,7 @@ from typing import Any
 from handful.reports.page import image_source, templates
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
-from handful.reports.study.figures import general_figures
+from handful.reports.study.figures import study_figures
 from handful.reports.study.reading import collect
 from handful.reports.study.tables import Table, improvement_table, welfare_table
 from handful.reports.study.variants import variants_table
@@ -46,7 +46,7 @@ def write_study_report(parquet: Path, asked: Mapping[str, Any] | None = None) ->
 
 def _page(results: StudyResults, collection: Collection) -> str:
     manifest = results.manifest
-    figures, left_out = general_figures(collection)
+    figures, left_out = study_figures(collection)
     del left_out  # of a study of one's own, not every figure is expected
     cells = collection.cells
     tables = (f(collection) for f in (welfare_table, variants_table, improvement_table))

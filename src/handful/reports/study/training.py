@@ -11,20 +11,26 @@ from handful.reports.plots.time import Course, draw_courses, typical_course
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
 from handful.reports.study.panels import legend_of
-from handful.reports.study.paper import BUDGET
 from handful.reports.words import number, task_title
 
 Clocks = tuple[Mapping[str, Sequence[Course]], Mapping[str, Sequence[Course]]]
 """Courses by label: each run's over transitions, and the typical one over seconds."""
 
 
-def training_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure | None:
-    """A row a task whose curves were kept: over transitions and over minutes; None without."""
+def training_figure(
+    collection: Collection, tasks: Sequence[str], budget: int
+) -> StudyFigure | None:
+    """A row for each task whose curves were kept, over transitions and over minutes; else None.
+
+    Args:
+        tasks: the tasks that are shown, from top to bottom.
+        budget: the number of policies of the runs that are shown.
+    """
     rows: dict[str, Clocks] = {}
     for task in tasks:
         courses = {
             cell.label: list(collection.curves_of(cell))
-            for cell in collection.best(task, policies=BUDGET)
+            for cell in collection.best(task, policies=budget)
         }
         kept = {label: runs for label, runs in courses.items() if runs}
         if kept:
@@ -42,7 +48,7 @@ def training_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure
     return StudyFigure(
         "training",
         "Welfare over training",
-        f"Welfare in training (a moving average with sampled actions), k = {BUDGET}. A run hands "
+        f"Welfare in training (a moving average with sampled actions), k = {budget}. A run hands "
         f"out the best policies that it had, so it may end higher than its line. Left over "
         f"transitions per policy: bold the mean over runs, thin each run. Right the same means "
         f"against the minutes that it took on one core to get there (the median over runs, as how "
@@ -62,7 +68,7 @@ def training_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure
         [
             sentence
             for task in tasks
-            for sentence in collection.sentences_of_lacking(task, "curves", BUDGET)
+            for sentence in collection.sentences_of_lacking(task, "curves", budget)
         ],
     )
 

@@ -1,4 +1,4 @@
-"""The paper's figure 1: the walks of the policies on the map, for several budgets."""
+"""The walks of the policies on a map, for several budgets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ from handful.reports.plots.style import PAPER_COLUMN, tint
 from handful.reports.plots.walks import MAX_OVERLAID, draw_walks
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
-from handful.reports.study.paper import WALKED
-from handful.reports.words import count, number
+from handful.reports.words import count, number, task_title
 from handful.results.labels import method_of
 from handful.types import NumpyArray
 
@@ -62,9 +61,14 @@ class WalkedMap:
 
 
 def walkers(collection: Collection, task: str) -> str:
-    """The label of those whose walks are shown: `METHOD`, alone or with words of its settings."""
+    """The label of the runs whose walks are shown.
+
+    It is the label of `METHOD`, alone or with words of its settings, where a run has it; else the
+    first label of the task.
+    """
     labels = collection.labels(task)
-    return next((label for label in labels if method_of(label) == METHOD), METHOD)
+    first = next(iter(labels), METHOD)
+    return next((label for label in labels if method_of(label) == METHOD), first)
 
 
 def walked_maps(collection: Collection, task: str, label: str = METHOD) -> list[WalkedMap]:
@@ -83,9 +87,7 @@ def walked_maps(collection: Collection, task: str, label: str = METHOD) -> list[
     return found
 
 
-def walks_figure(
-    collection: Collection, task: str, budgets: Sequence[int] = WALKED
-) -> StudyFigure | None:
+def walks_figure(collection: Collection, task: str, budgets: Sequence[int]) -> StudyFigure | None:
     """The maps of some budgets; None if no walks were kept."""
     label = walkers(collection, task)
     maps = [one for one in walked_maps(collection, task, label) if one.policies in budgets]
@@ -102,7 +104,7 @@ def walks_figure(
     )
     return StudyFigure(
         "walks",
-        "The policies' walks in Resource Gathering",
+        f"The policies' walks: {task_title(task)}",
         f"One episode of each policy with its likeliest actions, for {label} with k = "
         f"{', '.join(str(one.policies) for one in maps)} (seed {maps[0].seed}). A tile has the "
         f"colour of the policy that serves its user; {blocked}the framed tile is the start.{dot} "

@@ -2,10 +2,10 @@
 
 import pytest
 
-from handful.reports.study.claims import CLAIMS, claims_table
-from handful.reports.study.paper import GRID_TASK, MIDDLE, ROBOT_BUDGETS, ROBOTS
 from handful.reports.study.reading import read_collection
-from handful.reports.study.verdicts import BY_CONSTRUCTION, NO, NOT_RUN, UNDECIDED, YES
+from studies.paper.claims import CLAIMS, claims_table
+from studies.paper.experiments import GRID_TASK, MIDDLE, ROBOT_BUDGETS, ROBOTS
+from studies.paper.judges import BY_CONSTRUCTION, NO, NOT_RUN, UNDECIDED, YES
 from tests.reports.study.results import curve_rows, run_row, user_rows, write_results
 
 NUMBERS, VERDICT, ENDED = 3, 4, 5

@@ -5,7 +5,7 @@ import pytest
 
 from handful.reports.study.assignments import Served
 from handful.reports.study.reading import read_collection
-from handful.reports.study.verdicts import (
+from studies.paper.judges import (
     NO,
     NOT_RUN,
     UNDECIDED,

@@ -3,8 +3,8 @@
 import pytest
 
 from handful.errors import HandfulError
-from handful.reports.study.blocks import filled, filled_page, has_blocks
 from handful.reports.study.reading import read_collection
+from studies.paper.pages import filled, filled_page, has_blocks
 from tests.reports.study.results import run_row, write_results
 
 

@@ -3,25 +3,27 @@
 from dataclasses import dataclass
 
 from handful.reports.study.collection import Collection
-from handful.reports.study.endings import as_training_ended
-from handful.reports.study.judges import (
+from handful.reports.study.tables import Table
+from studies.paper.endings import as_training_ended
+from studies.paper.experiments import CHEETAH, GRID_TASK, MIDDLE, ROBOT_BUDGETS, ROBOTS, WALKED
+from studies.paper.judges import (
     Judge,
     alike,
     better_than_variants,
     divides_the_map,
     exceed,
+    fastest_together,
     flat,
     groups_explain_more,
     groups_within,
     higher,
+    largest_share,
     optimum_is,
     rises,
     serves_all_alike,
     set_equal,
+    slow_outside,
 )
-from handful.reports.study.paper import CHEETAH, GRID_TASK, MIDDLE, ROBOT_BUDGETS, ROBOTS, WALKED
-from handful.reports.study.tables import Table
-from handful.reports.study.verdicts import fastest_together, largest_share, slow_outside
 
 OURS = ("em", "end-to-end")
 

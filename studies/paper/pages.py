@@ -9,9 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from handful.errors import HandfulError
-from handful.reports.study.claims import claims_table
 from handful.reports.study.collection import Collection
-from handful.reports.study.endings import endings_table
 from handful.reports.study.tables import (
     Table,
     ahead_table,
@@ -21,6 +19,8 @@ from handful.reports.study.tables import (
 )
 from handful.reports.study.variants import variants_table
 from handful.validation import did_you_mean
+from studies.paper.claims import claims_table
+from studies.paper.endings import endings_table
 
 BLOCKS: Mapping[str, Callable[[Collection], Table | None]] = {
     "summary": summary_table,

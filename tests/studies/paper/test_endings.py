@@ -1,7 +1,7 @@
 """What the choice of the best moment brings, from curves made by hand."""
 
-from handful.reports.study.endings import as_training_ended, endings_table
 from handful.reports.study.reading import read_collection
+from studies.paper.endings import as_training_ended, endings_table
 from tests.reports.study.results import curve_rows, run_row, write_results
 
 
