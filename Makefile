@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run study test test-slow test-gymnax bench-ppo check format bench clean
+.PHONY: help install run study test test-slow test-gymnax bench-ppo check docs format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -90,11 +90,15 @@ $(SB3)/.installed: benchmarks/requirements.txt
 bench-ppo: $(INSTALLED) $(SB3)/.installed ## run what is left of our PPO beside Stable-Baselines3's: two hours on one core
 	$(BIN)/python benchmarks/ppo_beside_sb3.py --sb3-python $(SB3)/bin/python
 
-check: $(INSTALLED) ## lint, format, types, who imports whom
+check: $(INSTALLED) ## lint, format, types, who imports whom, the documentation site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+
+docs: $(INSTALLED) ## build the documentation site into site/; any warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: $(INSTALLED) ## mend the format, and the lint that can be mended
 	$(BIN)/ruff check --fix-only --quiet .
