@@ -33,7 +33,7 @@ from studies.paper.pages import filled_page, has_blocks
 INDEX = "figures.md"
 """The page that lists the figures, in their folder."""
 
-PAGES = (Path("docs/study.md"), Path("README.md"))
+PAGES = (Path("docs/study.md"), Path("docs/results.md"), Path("README.md"))
 """The command fills in the tables of these pages unless pages are named, if they ask for any."""
 
 
@@ -48,8 +48,8 @@ class Figures:
     """The folder for the figures; by default 'figures' in the folder of results."""
 
     pages: tuple[Path, ...] | None = None
-    """Pages whose generated tables are filled in; by default docs/study.md and README.md, if they
-    have any."""
+    """Pages whose generated tables are filled in; by default docs/study.md, docs/results.md and
+    README.md, if they have any."""
 
     pdf: bool = False
     """Whether to write PDF files too."""

@@ -21,8 +21,16 @@ from handful.reports.study.variants import variants_table
 from handful.validation import did_you_mean
 from studies.paper.claims import claims_table
 from studies.paper.endings import endings_table
+from studies.paper.experiments import BUDGET
+
+
+def headline_table(collection: Collection) -> Table | None:
+    """The rows of the summary with the paper's usual budget, :data:`BUDGET` policies."""
+    return summary_table(collection, BUDGET)
+
 
 BLOCKS: Mapping[str, Callable[[Collection], Table | None]] = {
+    "headline": headline_table,
     "summary": summary_table,
     "claims": claims_table,
     "welfare": welfare_table,

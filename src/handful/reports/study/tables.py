@@ -63,12 +63,21 @@ def welfare_table(collection: Collection) -> Table:
     )
 
 
-def summary_table(collection: Collection) -> Table | None:
-    """A row a task and budget: the paper's methods with its settings beside `auto`, in percent.
+def summary_table(collection: Collection, budget: int | None = None) -> Table | None:
+    """A row for each task and budget: the paper's methods with its settings beside `auto`.
 
-    None where no row of the collection has an optimum or a bound.
+    Args:
+        collection: the runs.
+        budget: the only number of policies that has rows; by default every one has.
+
+    Returns:
+        The table, in percent; None where no row has an optimum or a bound.
     """
-    budgets = dict.fromkeys((cell.task, cell.policies, cell.users) for cell in collection.cells)
+    budgets = dict.fromkeys(
+        (cell.task, cell.policies, cell.users)
+        for cell in collection.cells
+        if budget in (None, cell.policies)
+    )
     rows = []
     for task, policies, users in budgets:
         cells = [cell for cell in collection.of(task, policies=policies) if cell.users == users]
