@@ -3,16 +3,19 @@
 import dataclasses
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import handful
+from handful.assignment.em import EMState
 from handful.evaluation.returns import EVALUATION_EPISODES, evaluate
 from handful.training.appraisal import HOST_EPISODES
+from handful.training.assigning import Choice
 from handful.training.config import TrainConfig
 from handful.training.state import init_state
-from handful.training.validation import validate
+from handful.training.validation import MOST_TURNS, assign, validate
 from tests.environments import ContextualBandit, problem_of, push_problem
 from tests.host_environments import track_problem
 from tests.training.helpers import assert_identical, config_of, step_of
@@ -78,10 +81,11 @@ def test_environments_on_the_host_play_fewer_and_the_run_says_how_many(tmp_path)
         problem, 2, steps=64, settings=settings, out=tmp_path / "run", method="random"
     )
     record = result.folder / "evaluation.json"
-    assert f'"validation_transitions": {2 * HOST_EPISODES * 8}' in record.read_text()
+    # Two moments and the final assignment.
+    assert f'"validation_transitions": {3 * HOST_EPISODES * 8}' in record.read_text()
 
 
-def test_a_run_without_keep_best_plays_no_validation(monkeypatch):
+def test_a_run_without_keep_best_does_not_choose_among_moments(monkeypatch):
     def refuse(*_):
         raise AssertionError("nothing to choose from")
 
@@ -91,3 +95,71 @@ def test_a_run_without_keep_best_plays_no_validation(monkeypatch):
     assert isinstance(config, TrainConfig)
     result = handful.training.loop.train_with_config(problem, config)
     assert np.isfinite(result.evaluation.welfare)
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_the_handed_out_assignment_comes_from_validation_not_from_the_methods_table(
+    monkeypatch, keep_best
+):
+    """Every user is with their worst policy when training ends; all moments are of that kind."""
+    problem = push_problem((-0.5, 0.0, 0.5), spread=0.0)
+    settings = {"learning_rate": 0.3, "final_learning_rate": 0.3}
+    config = config_of(2, "em", updates=12, method_settings={"warm_up": 0}, **settings)
+    config = dataclasses.replace(config, keep_best=keep_best)
+    step, state = step_of(problem, config), init_state(problem, config)
+    for _ in range(config.num_updates):
+        state, _ = step(state)
+    wrong = jnp.ones_like(state.assignment.served) * jnp.array([1.0, 0.0])
+    wrong = EMState(wrong, wrong)
+    state = dataclasses.replace(state, assignment=wrong)
+    state = eqx.tree_at(
+        lambda s: s.shortlist.snapshots.assignment,
+        state,
+        jax.tree.map(lambda leaf: jnp.repeat(leaf[None], 4, axis=0), wrong),
+    )
+    if keep_best:
+        state = validate(problem, config, state)
+    after = assign(problem, config, state)
+    policies = after.chosen(config).policies(problem)
+    measured = evaluate(problem, policies, after.weights(config)).deterministic
+    np.testing.assert_array_equal(measured.utilities, measured.returns.max(axis=0))
+    assert measured.welfare >= measured.returns.mean(axis=1).max()
+    # As the method left it, where that is asked for.
+    as_trained = dataclasses.replace(config, final_assignment="method")
+    assert after.weights(as_trained).argmax(axis=1).tolist() == [0, 0, 0]
+
+
+def test_a_method_that_keeps_its_rule_is_handed_out_as_it_assigned(trained):
+    problem, config, state = trained
+    after = assign(problem, config, validate(problem, config, state))
+    assert after.is_assigned
+    own = config.make_method().weights(after.chosen(config).assignment)
+    np.testing.assert_array_equal(after.weights(config), own)
+
+
+def test_episodes_for_the_assignment_are_added_until_it_is_settled(trained, monkeypatch):
+    problem, config, state = trained
+    length, played = problem.environment.time_limit, int(state.validated)
+    settled = assign(problem, config, state)  # all episodes go the same way
+    assert int(settled.validated) - played == EVALUATION_EPISODES * length
+    monkeypatch.setattr(Choice, "is_settled", False)
+    share = int(state.update) * config.ppo.batch_size
+    monkeypatch.setattr("handful.training.validation.MOST_OF_RUN", 0.0)
+    once = assign(problem, config, state)
+    assert int(once.validated) - played == EVALUATION_EPISODES * length
+    three = 3.5 * EVALUATION_EPISODES * length / share
+    monkeypatch.setattr("handful.training.validation.MOST_OF_RUN", three)
+    thrice = assign(problem, config, state)
+    assert int(thrice.validated) - played == 3 * EVALUATION_EPISODES * length
+    monkeypatch.setattr("handful.training.validation.MOST_OF_RUN", 1e9)
+    most = assign(problem, config, state)
+    assert int(most.validated) - played == MOST_TURNS * EVALUATION_EPISODES * length
+
+
+def test_one_policy_needs_no_episodes_to_be_assigned():
+    problem = push_problem((-0.5, 0.0, 0.5), spread=0.0)
+    config = config_of(1, "em", updates=1)
+    state = init_state(problem, config)
+    after = assign(problem, config, state)
+    assert after.by_validation.tolist() == [0, 0, 0]
+    assert int(after.validated) == 0

@@ -79,6 +79,42 @@ class Scene(NamedTuple):
 FRESH = -1
 """A source that is no policy: new networks."""
 
+MOST_WARM_UP = 0.5
+"""The share of a run that a warm-up takes at most. Warm-ups are counted in updates, and a short run
+would be over before them."""
+
+
+class WarmUp(NamedTuple):
+    """How long a method waits before it moves anybody.
+
+    Attributes:
+        setting: the name of the method's setting.
+        asked: the updates that the setting asks for.
+        updates: the updates that the run has room for.
+    """
+
+    setting: str
+    asked: int
+    updates: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the run is too short for what was asked."""
+        return self.updates < self.asked
+
+
+def warm_up_within(
+    num_updates: int, setting: str, asked: int, most: float = MOST_WARM_UP
+) -> WarmUp:
+    """A warm-up that leaves the rest of a run, or of a round of it, to what follows.
+
+    Args:
+        num_updates: of the run or the round.
+        setting, asked: as in :class:`WarmUp`.
+        most: the share of the updates that the warm-up takes at most.
+    """
+    return WarmUp(setting, asked, min(asked, int(most * num_updates)))
+
 
 class Intervention(NamedTuple):
     """What a method decides on the host.
@@ -119,6 +155,10 @@ class AssignmentMethod(ABC):
     learner_settings: ClassVar[dict[str, Any]] = {}
     """Settings of the learner that suit the method at any problem."""
 
+    assigns_best: ClassVar[bool] = False
+    """Whether the method's rule is that the policy that serves a user best serves that user. The
+    assignment that is handed out then comes from validation (:mod:`handful.training.assigning`)."""
+
     @property
     def remembers(self) -> int:
         """How many episodes the run is to keep for the method."""
@@ -147,6 +187,11 @@ class AssignmentMethod(ABC):
         """The state for the next update (the E-step); called before every update, compiled."""
         del key, feedback
         return state
+
+    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp | None:
+        """The first warm-up of a run with so many updates; None where the method has none."""
+        del num_updates, num_policies
+        return None
 
     def parameters(self, state: PyTree) -> PyTree:
         """The part of the state that gradients reach; an empty tree where nothing is learnt."""

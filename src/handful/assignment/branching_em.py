@@ -28,6 +28,7 @@ from handful.assignment.base import (
     Feedback,
     Intervention,
     Scene,
+    WarmUp,
     one_hot_assignment,
 )
 from handful.assignment.branches import KEPT, branch_out
@@ -69,7 +70,8 @@ class BranchingEM(AssignmentMethod):
     """EM, and now and then copies of good policies in place of useless ones.
 
     Attributes:
-        warm_up: updates on the first, random assignment before the first E-step.
+        warm_up: updates on the first, random assignment before the first E-step; at most half of
+            the run's.
         branchings: how often policies are given up for copies.
         first, last: the shares of the updates after which that is done for the first and the last
             time; in between at even distances.
@@ -82,6 +84,7 @@ class BranchingEM(AssignmentMethod):
 
     keeps_pool: ClassVar[bool] = True
     needs_outcomes: ClassVar[bool] = True
+    assigns_best: ClassVar[bool] = True
     learner_settings: ClassVar[dict[str, Any]] = {"share_hidden": False}
 
     warm_up: int = 15
@@ -133,6 +136,10 @@ class BranchingEM(AssignmentMethod):
     def training_weights(self, state: BranchingEMState) -> Float[Array, "N K"]:
         """The way's and the plan's, or EM's."""
         return state.em.trained
+
+    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
+        """EM's."""
+        return self._em.warm_up_of(num_updates, num_policies)
 
     def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
         """The branchings; a single policy has no other to become a copy of."""

@@ -31,7 +31,9 @@ from handful.assignment.base import (
     Intervention,
     RememberedEpisodes,
     Scene,
+    WarmUp,
     one_hot_assignment,
+    warm_up_within,
 )
 from handful.assignment.choice import greedy_choice, swap, total_gain
 from handful.assignment.em import EMState, ExpectationMaximization, greedy
@@ -75,13 +77,15 @@ class EliteEM(AssignmentMethod):
             A run too short for them is a single round.
         exploring: the share of the updates that goes to the rounds. After them elites are chosen
             among the episodes of all.
-        settling: updates of plain EM in each round, in which policies learn to do anything at all.
+        settling: updates of plain EM in each round, in which policies learn to do anything at all;
+            at most half of the round's.
         landing: updates after the rounds in which policies imitate the elites of all of them.
         imitating: the share of the run, its last, in which policies imitate their elites.
         temperature: of what policies are trained for (:class:`~handful.assignment.soft_em.SoftEM`).
         archive_size: episodes that are remembered.
     """
 
+    assigns_best: ClassVar[bool] = True
     learner_settings: ClassVar[dict[str, Any]] = {
         "random_actions": 0.06,
         "entropy_coefficient": 0.003,
@@ -137,6 +141,13 @@ class EliteEM(AssignmentMethod):
         """EM's, or the users of the elites, softly."""
         return state.em.trained
 
+    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
+        """The updates of plain EM at the beginning of each round."""
+        del num_policies
+        starts = self._round_starts(num_updates)
+        length = starts[1] if len(starts) > 1 else num_updates
+        return warm_up_within(length, "settling", self.settling)
+
     def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
         """The beginning of every round but the first."""
         del num_policies
@@ -159,7 +170,8 @@ class EliteEM(AssignmentMethod):
         may_lead = episodes.is_filled & ((after_rounds >= 0) | (episodes.born >= start))
         since = feedback.update - start
         is_led = state.elites[0] >= 0
-        can_lead = (since >= self.settling) & (jnp.sum(may_lead) >= len(state.elites))
+        settled = self.warm_up_of(feedback.num_updates, len(state.elites)).updates
+        can_lead = (since >= settled) & (jnp.sum(may_lead) >= len(state.elites))
         is_due = can_lead & (~is_led | (after_rounds % ELECT_EVERY == 0))
         return jax.lax.switch(
             jnp.where(is_due, 2, is_led.astype(int)),

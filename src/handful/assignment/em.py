@@ -1,7 +1,7 @@
 """EM-like learning with hard assignment (paper, section 3.3, equations 10 and 11)."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,10 @@ import jax.numpy as jnp
 from handful.assignment.base import (
     AssignmentMethod,
     Feedback,
+    WarmUp,
     balanced_assignment,
     one_hot_assignment,
+    warm_up_within,
 )
 from handful.assignment.choice import choose_policies
 from handful.errors import HandfulError
@@ -40,7 +42,8 @@ class ExpectationMaximization(AssignmentMethod):
     """Every user goes to the policy that has served them best (equation 11), before every update.
 
     Attributes:
-        warm_up: updates on the first, random assignment before the first E-step.
+        warm_up: updates on the first, random assignment before the first E-step; at most half of
+            the run's (:data:`~handful.assignment.base.MOST_WARM_UP`).
         e_step_every: updates from one E-step to the next; in between everybody stays.
 
     Three things that equation 11 leaves open:
@@ -53,6 +56,8 @@ class ExpectationMaximization(AssignmentMethod):
       them best, until the revived one is better.
     * Before the first E-step the users are dealt out at random and evenly.
     """
+
+    assigns_best: ClassVar[bool] = True
 
     warm_up: int = 15
     _: KW_ONLY
@@ -86,15 +91,21 @@ class ExpectationMaximization(AssignmentMethod):
         chosen = greedy(feedback.returns, jnp.argmax(state.served, axis=1))
         served = one_hot_assignment(chosen, num_policies)
         revived = one_hot_assignment(revive(chosen, feedback.returns), num_policies)
-        is_due = self.is_due(feedback.update)
+        is_due = self.is_due(feedback)
         return EMState(
             served=jnp.where(is_due, served, state.served),
             trained=jnp.where(is_due, jnp.maximum(served, revived), state.trained),
         )
 
-    def is_due(self, update: Int[Array, ""]) -> Bool[Array, ""]:
-        """Whether there is an E-step before the next update, after ``update`` of them."""
-        since = update - self.warm_up
+    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
+        """The updates before the first E-step."""
+        del num_policies
+        return warm_up_within(num_updates, "warm_up", self.warm_up)
+
+    def is_due(self, feedback: Feedback) -> Bool[Array, ""]:
+        """Whether there is an E-step before the next update."""
+        warm_up = warm_up_within(feedback.num_updates, "warm_up", self.warm_up).updates
+        since = feedback.update - warm_up
         return (since >= 0) & (since % self.e_step_every == 0)
 
 

@@ -93,6 +93,7 @@ class PlannedEM(AssignmentMethod):
     """
 
     needs_outcomes: ClassVar[bool] = True
+    assigns_best: ClassVar[bool] = True
 
     leading: float = 0.1
     holding: float = 0.4

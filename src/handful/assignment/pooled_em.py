@@ -24,6 +24,7 @@ are worth is known from validation episodes, and the run hands out the best ``k`
 M-steps the same idea is :func:`handful.exact.em.pooled_em`.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -37,8 +38,10 @@ from handful.assignment.base import (
     Feedback,
     Intervention,
     Scene,
+    WarmUp,
     one_hot_assignment,
     place_in_rounds,
+    warm_up_within,
 )
 from handful.assignment.choice import choose_policies
 from handful.assignment.em import EMState, ExpectationMaximization, best_of_pool
@@ -49,6 +52,11 @@ from handful.validation import check_numbers, check_shares
 
 NEVER = 2**30
 """An update that no run comes to."""
+
+
+MOST_OF_ROUND = 0.8
+"""The share of a round that its warm-up takes at most. A round's policies are judged in the pool
+anew, so that a few E-steps are enough."""
 
 
 class PooledEMState(NamedTuple):
@@ -83,12 +91,14 @@ class PooledEM(AssignmentMethod):
         solo: whether policies of fresh rounds are each trained for a single user.
         temperature: of the soft E-step (:class:`~handful.assignment.soft_em.SoftEM`); 0 for a hard
             one.
-        warm_up: updates of each fresh round on its random assignment.
+        warm_up: updates of each fresh round on its random assignment; at most
+            :data:`MOST_OF_ROUND` of them.
         final_progress: where the learner's rates go on from after the last choice: 0 as at the
             start of a run, 1 as at its end. In each round they fall all the way.
     """
 
     revision: ClassVar[int] = 1
+    assigns_best: ClassVar[bool] = True
     keeps_pool: ClassVar[bool] = True
     learner_settings: ClassVar[dict[str, Any]] = {"share_hidden": False}
 
@@ -116,9 +126,10 @@ class PooledEM(AssignmentMethod):
 
     @property
     def _em(self) -> ExpectationMaximization:
+        """Of one round, once its warm-up is over."""
         if self.temperature == 0.0:
-            return ExpectationMaximization(self.warm_up)
-        return SoftEM(self.warm_up, self.temperature)
+            return ExpectationMaximization(warm_up=0)
+        return SoftEM(warm_up=0, temperature=self.temperature)
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PooledEMState:
         """A random, balanced assignment."""
@@ -149,8 +160,18 @@ class PooledEM(AssignmentMethod):
 
     def reassign(self, key: PRNGKey, state: PooledEMState, feedback: Feedback) -> PooledEMState:
         """EM's E-step, once the round's warm-up is over."""
-        since = feedback.update - state.first_e_step + self.warm_up
+        num_updates, num_policies = feedback.num_updates, state.em.served.shape[1]
+        cut = self.warm_up - self.warm_up_of(num_updates, num_policies).updates
+        since = feedback.update - (state.first_e_step - cut)
         return state._replace(em=self._em.reassign(key, state.em, feedback._replace(update=since)))
+
+    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
+        """The updates before the first E-step of each fresh round."""
+        ends = self.interventions(num_updates, num_policies)
+        if not ends:  # the run is too short for rounds
+            return warm_up_within(num_updates, "warm_up", self.warm_up)
+        shortest = min(end - start for start, end in itertools.pairwise((0, *ends)))
+        return warm_up_within(shortest, "warm_up", self.warm_up, MOST_OF_ROUND)
 
     def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
         """The end of every round; a run too short for all of them has fewer."""

@@ -27,7 +27,7 @@ class SoftEM(ExpectationMaximization):
     """Users train the policies in proportion to how well these serve them.
 
     Attributes:
-        warm_up: updates on a random, hard assignment first.
+        warm_up: updates on a random, hard assignment first; at most half of the run's.
         temperature: as a share of the highest return that any user gets from any policy: users
             are shared among policies whose returns differ by no more than about that.
     """
@@ -45,7 +45,7 @@ class SoftEM(ExpectationMaximization):
         del key
         chosen = greedy(feedback.returns, jnp.argmax(state.served, axis=1))
         soft = responsibilities(feedback.returns, self.temperature)
-        is_due = self.is_due(feedback.update)
+        is_due = self.is_due(feedback)
         served = one_hot_assignment(chosen, state.served.shape[1])
         return EMState(
             served=jnp.where(is_due, served, state.served),

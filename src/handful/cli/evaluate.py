@@ -46,13 +46,12 @@ class Evaluate:
         update = int(state.update)
         if update < config.num_updates:
             say(f"handful: the run is not finished: update {update} of {config.num_updates}.")
-        chosen = state.chosen(config)
         try:
             with ProgressBar() as bar:
                 evaluation = evaluate(
                     problem,
-                    chosen.policies(problem),
-                    config.make_method().weights(chosen.assignment),
+                    state.chosen(config).policies(problem),
+                    state.weights(config),
                     seed=config.seed if self.seed is None else self.seed,
                     num_episodes=self.episodes,
                     watch=lambda share: bar.on_episodes(EpisodesReport("evaluation", share)),

@@ -64,7 +64,8 @@ class Train:
     """A setting of the method, NAME=VALUE (--method-set warm_up=0); may be repeated."""
 
     run_set: Pairs = ()
-    """Another setting of the run, NAME=VALUE: return_mixing, discounted_table, keep_best."""
+    """Another setting of the run, NAME=VALUE: return_mixing, discounted_table, keep_best,
+    final_assignment."""
 
     threads: int | None = None
     """That step environments outside JAX; by default one a core."""

@@ -55,6 +55,8 @@ class RunRequest:
         ):
             if group[name] == before:
                 del group[name]
+        if not self.config.assigns_by_validation:  # then nothing is other than before
+            del settings["final_assignment"]
         revision = self.config.make_method().revision
         if revision:
             settings["revision"] = revision

@@ -55,8 +55,8 @@ def render_run(
             raise HandfulError(
                 f"There is no policy {policy}: choose from 0 to {config.num_policies - 1}."
             )
-    chosen = load_run_state(folder, problem, config).chosen(config)
-    assigned = np.asarray(config.make_method().assigned(chosen.assignment))
+    state = load_run_state(folder, problem, config)
+    chosen, assigned = state.chosen(config), np.asarray(state.assigned(config))
     captions = [_caption(problem, robot, policy, assigned) for policy in wanted]
     backend = choose_backend()
     target = Path(out) if out is not None else folder.path / "films"

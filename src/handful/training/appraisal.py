@@ -25,6 +25,10 @@ from handful.types import Array, NumpyArray
 VALIDATION_STREAM = 0x7A11D
 """Folded into the run's key: neither training nor evaluation plays these episodes."""
 
+ASSIGNMENT_STREAM = 0xA5519
+"""Folded into the run's key for the episodes that the final assignment comes from: they had no part
+in the choice of the policies either."""
+
 HOST_EPISODES = 20
 """Of each policy on the host, where stepping takes long. In JAX compiling does: there as many are
 played as in evaluation, by the same program."""
@@ -35,10 +39,12 @@ class Worth(NamedTuple):
 
     Attributes:
         returns: of their likeliest actions, in features and the environment's units, [K, D].
+        episodes: the same of an even number of episodes, [E, K, D]; of a model the returns twice.
         steps: transitions a policy that it took to find out.
     """
 
     returns: NumpyArray
+    episodes: NumpyArray
     steps: int
 
 
@@ -51,19 +57,26 @@ class Appraiser(Protocol):
         ...
 
 
-def make_appraiser(problem: RMDP, config: TrainConfig, state: TrainState) -> Appraiser:
-    """What appraises ``K`` policies at a time; at one moment of a run all by the same means."""
+def make_appraiser(
+    problem: RMDP, config: TrainConfig, state: TrainState, stream: int = VALIDATION_STREAM
+) -> Appraiser:
+    """What appraises ``K`` policies at a time; at one moment of a run all by the same means.
+
+    Args:
+        stream: of the episodes' chance.
+    """
     if state.learner.experience is not None:
         return _by_counts(problem, state.learner)
     num_episodes = HOST_EPISODES if problem.runs_on_host else EVALUATION_EPISODES
     play = make_player(problem, config.num_policies, num_episodes)
-    key = jax.random.fold_in(jax.random.key(config.seed), VALIDATION_STREAM)
+    key = jax.random.fold_in(jax.random.key(config.seed), stream)
     key = jax.random.fold_in(key, state.update)
 
     def by_episodes(policies: Policies, watch: Watch = unwatched) -> Worth:
         episodes = play(key, policies, True, watch)
         steps = int(np.sum(episodes.lengths)) // config.num_policies
-        return Worth(np.mean(np.asarray(episodes.returns), axis=0), steps)
+        returns = np.asarray(episodes.returns)
+        return Worth(np.mean(returns, axis=0), returns, steps)
 
     return by_episodes
 
@@ -77,8 +90,8 @@ def _by_counts(problem: RMDP, learner: LearnerState) -> Appraiser:
         return returns_of(estimate(experience, horizon, discount), actor)
 
     def by_counts(policies: Policies, watch: Watch = unwatched) -> Worth:
-        found = returns(learner.experience, policies.actor)
+        found = np.asarray(returns(learner.experience, policies.actor)) * problem.return_scale
         watch(1.0)
-        return Worth(np.asarray(found) * problem.return_scale, 0)
+        return Worth(found, np.stack([found, found]), 0)
 
     return by_counts

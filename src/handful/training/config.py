@@ -16,9 +16,17 @@ from handful.problem import RMDP
 from handful.training.auto import concrete_method
 from handful.validation import check_kind, check_numbers, check_seed, did_you_mean
 
-RUN_SETTINGS = ("return_mixing", "discounted_table", "keep_best", "overlap")
+RUN_SETTINGS = ("return_mixing", "discounted_table", "keep_best", "final_assignment", "overlap")
 """Of :class:`TrainConfig`, what a caller may choose that belongs neither to the learner nor to a
 method."""
+
+BY_VALIDATION = "validation"
+"""Of ``final_assignment``: as validation episodes say."""
+
+AS_TRAINED = "method"
+"""Of ``final_assignment``: as the method left it."""
+
+FINAL_ASSIGNMENTS = (BY_VALIDATION, AS_TRAINED)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,11 @@ class TrainConfig:
         discounted_table: keep the return table, by which methods assign users, in returns with the
             problem's discount; the policies that are handed out are chosen by undiscounted ones.
         keep_best: hand out the policies that did best in training instead of the last ones.
+        final_assignment: where the assignment that is handed out comes from, for methods whose
+            rule is that each user has the policy that serves them best: ``validation`` for
+            validation episodes of the policies that are handed out
+            (:mod:`handful.training.assigning`), ``method`` for what the method left. Other methods
+            keep their own rule with either.
         threads: that step environments on the host; by default one a core. A run that comes from a
             machine with more cores is stepped by as many as there are.
         overlap: collect the next batch on the host while this one is learnt from, by policies that
@@ -54,6 +67,7 @@ class TrainConfig:
     seed: int = 0
     return_mixing: float = 0.05
     keep_best: bool = True
+    final_assignment: str = BY_VALIDATION
     threads: int | None = None
     overlap: bool = False
     discounted_table: bool = False
@@ -77,6 +91,11 @@ class TrainConfig:
             raise HandfulError(
                 f"return_mixing must be above 0 and at most 1, not {self.return_mixing}."
             )
+        if self.final_assignment not in FINAL_ASSIGNMENTS:
+            raise HandfulError(
+                f"final_assignment must be {' or '.join(FINAL_ASSIGNMENTS)}, not "
+                f"{self.final_assignment!r}."
+            )
         if self.threads is not None and self.threads < 1:
             raise HandfulError(f"The number of threads must be 1 or more, not {self.threads}.")
         if self.make_method().keeps_pool and self.ppo.sharing is not Sharing.NOTHING:
@@ -93,6 +112,11 @@ class TrainConfig:
     def num_updates(self) -> int:
         """Batches that fit into the steps."""
         return self.steps // self.ppo.batch_size
+
+    @property
+    def assigns_by_validation(self) -> bool:
+        """Whether the assignment that is handed out comes from validation."""
+        return self.final_assignment == BY_VALIDATION and self.make_method().assigns_best
 
     def make_method(self) -> AssignmentMethod:
         """The assignment method itself."""

@@ -20,7 +20,7 @@ from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
-from handful.training.config import TrainConfig, check_run_settings, make_config
+from handful.training.config import BY_VALIDATION, TrainConfig, check_run_settings, make_config
 from handful.training.health import EpisodeWatch, check_finite, telling_what_is_kept
 from handful.training.intervention import finish, intervene
 from handful.training.opening import is_of_todays_method, load_run_state, open_run
@@ -41,6 +41,7 @@ from handful.training.record import (
 from handful.training.session import Session, open_session
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
+from handful.training.validation import assign
 from handful.types import NumpyArray
 
 CHECKPOINT_EVERY = 30.0
@@ -56,7 +57,7 @@ class TrainResult:
         config: the run's settings.
         policies: the ``K`` policies; ``policies.act(observation, policy=2)``.
         assignment: [N] each user's policy.
-        alpha: [N, K] each user's distribution over policies, as the method left it.
+        alpha: [N, K] each user's distribution over policies, as it is handed out.
         evaluation: on fresh episodes.
         folder: where the run was kept, if anywhere.
     """
@@ -207,9 +208,11 @@ def _run(
         if config.keep_best and not state.shortlist.is_validated:
             state = finish(learnt, config, state, session.watch("validation", transitions))
             session.save(state)
-        chosen = state.chosen(config)
-        policies = chosen.policies(problem)
-        alpha = np.asarray(config.make_method().weights(chosen.assignment))
+        if config.final_assignment == BY_VALIDATION and not state.is_assigned:
+            state = assign(learnt, config, state, session.watch("validation", transitions))
+            session.save(state)
+        policies = state.chosen(config).policies(problem)
+        alpha = np.asarray(state.weights(config))
         evaluation = evaluate(
             problem,
             policies,

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from handful.assignment.base import one_hot_assignment
 from handful.collect.archive import EpisodeArchive
 from handful.collect.host import HostCollectorState, init_host_collector
 from handful.collect.returns import FinishedEpisodes
@@ -81,6 +82,7 @@ class TrainState(eqx.Module):
             known of their running episodes.
         table: the return table.
         assignment: the assignment method's state.
+        by_validation: each user's policy as validation would assign them; -1 before it has.
         shortlist: the best moments so far, by their training episodes; where a method intervenes,
             since it last did.
         validated: transitions per policy that validation has played.
@@ -95,6 +97,7 @@ class TrainState(eqx.Module):
     collector: CollectorState | HostCollectorState
     table: ReturnTable
     assignment: PyTree
+    by_validation: Int[Array, " N"]
     shortlist: Shortlist
     validated: Int[Array, ""]
     pool: Pool | None
@@ -117,6 +120,23 @@ class TrainState(eqx.Module):
         if config.keep_best and not self.shortlist.is_empty:
             return self.shortlist.best
         return self.present(jnp.nan)
+
+    @property
+    def is_assigned(self) -> Bool[Array, ""]:
+        """Whether validation has said who it would assign to whom."""
+        return self.by_validation[0] >= 0
+
+    def weights(self, config: TrainConfig) -> Float[Array, "N K"]:
+        """Each user's distribution over the policies that are handed out."""
+        if config.assigns_by_validation and self.is_assigned:
+            return one_hot_assignment(self.by_validation, config.num_policies)
+        return config.make_method().weights(self.chosen(config).assignment)
+
+    def assigned(self, config: TrainConfig) -> Int[Array, " N"]:
+        """Each user's policy of those that are handed out."""
+        if config.assigns_by_validation and self.is_assigned:
+            return self.by_validation
+        return config.make_method().assigned(self.chosen(config).assignment)
 
 
 def init_state(problem: RMDP, config: TrainConfig) -> TrainState:
@@ -148,6 +168,7 @@ def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
         collector=collector,
         table=table,
         assignment=assignment,
+        by_validation=jnp.full(problem.num_users, -1, jnp.int32),
         shortlist=shortlist,
         validated=jnp.zeros((), jnp.int32),
         pool=pool,

@@ -163,6 +163,7 @@ def _learn(
         collector,
         table,
         assignment,
+        state.by_validation,
         shortlist,
         state.validated,
         state.pool,
