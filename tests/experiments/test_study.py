@@ -127,8 +127,22 @@ def test_names_of_tasks_are_no_folders_in_folders(study_file, monkeypatch):
 
 def test_digests_stay_as_they_were_before_there_was_more_to_choose(study_file):
     """Tables that exist know their runs by them."""
-    run = read_study(study_file(policies=[3], methods=["em"])).runs()[0]
+    as_before = {"final_assignment": "method"}
+    run = read_study(study_file(policies=[3], methods=["em"], training=as_before)).runs()[0]
     assert run.digest == "79b0ed0f859ee588"
+
+
+def test_a_digest_says_where_the_assignment_comes_from_unless_the_method_keeps_its_rule(study_file):
+    asked = {"policies": [3], "methods": ["em", "random"]}
+    by_validation = read_study(study_file(**asked)).runs()
+    as_trained = read_study(study_file(**asked, training={"final_assignment": "method"})).runs()
+    is_same = [
+        one.digest == other.digest for one, other in zip(by_validation, as_trained, strict=True)
+    ]
+    assert {run.method: same for run, same in zip(by_validation, is_same, strict=True)} == {
+        "em": False,
+        "random": True,
+    }
 
 
 def test_a_method_that_changed_has_other_digests(study_file, monkeypatch):

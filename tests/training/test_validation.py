@@ -109,8 +109,8 @@ def test_the_handed_out_assignment_comes_from_validation_not_from_the_methods_ta
     step, state = step_of(problem, config), init_state(problem, config)
     for _ in range(config.num_updates):
         state, _ = step(state)
-    wrong = jnp.ones_like(state.assignment.served) * jnp.array([1.0, 0.0])
-    wrong = EMState(wrong, wrong)
+    everybody_on_the_first = jax.nn.one_hot(jnp.zeros(3, int), 2)
+    wrong = EMState(everybody_on_the_first, everybody_on_the_first)
     state = dataclasses.replace(state, assignment=wrong)
     state = eqx.tree_at(
         lambda s: s.shortlist.snapshots.assignment,
