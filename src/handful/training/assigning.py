@@ -16,7 +16,7 @@ Users are looked at in chunks, and all that is kept of an assignment is what its
 policies are worth to their users together: so a million users cost no more memory than a thousand.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,6 @@ from handful.types import NumpyArray
 
 TIE = 1e-9
 """Returns that differ by less than this share of the largest are equal: sums are rounded."""
-
-Rule = Literal["best", "method", "one"]
 
 
 class Choice(NamedTuple):
@@ -44,7 +42,7 @@ class Choice(NamedTuple):
     """
 
     policy: NumpyArray
-    rule: Rule
+    rule: str
     welfare: float
     held_out: float
     one: float
@@ -82,17 +80,17 @@ def choose_assignment(population: Population, episodes: NumpyArray, current: Num
     one = int(np.argmax(mean @ everybody))
 
     # Welfare episode by episode, on the half that had no part in the choice.
-    held: dict[Rule, NumpyArray] = {"best": np.zeros(0), "method": np.zeros(0), "one": np.zeros(0)}
+    held: dict[str, NumpyArray] = {"best": np.zeros(0), "method": np.zeros(0), "one": np.zeros(0)}
     for chosen_by, measured_by in ((0, 1), (1, 0)):
         alone = int(np.argmax(views[chosen_by] @ everybody))
-        measured = {
+        measured: dict[str, NumpyArray] = {
             "best": _welfare(mixes[chosen_by], halves[measured_by]),
             "method": _welfare(own, halves[measured_by]),
             "one": halves[measured_by][:, alone] @ everybody,
         }
         held = {rule: np.concatenate([held[rule], measured[rule]]) for rule in held}
-    means: dict[Rule, float] = {rule: float(values.mean()) for rule, values in held.items()}
-    welfare: dict[Rule, float] = {
+    means: dict[str, float] = {rule: float(values.mean()) for rule, values in held.items()}
+    welfare: dict[str, float] = {
         "best": float(np.sum(mixes[2] * mean)),
         "method": float(np.sum(own * mean)),
         "one": float(mean[one] @ everybody),
@@ -100,7 +98,7 @@ def choose_assignment(population: Population, episodes: NumpyArray, current: Num
     rounding = TIE * max(abs(value) for value in (*means.values(), *welfare.values()))
     allowed = [rule for rule in means if welfare[rule] >= welfare["one"] - rounding]
     rule = max(allowed, key=lambda rule: means[rule] + (rounding if rule == "best" else 0.0))
-    policies: dict[Rule, NumpyArray] = {
+    policies: dict[str, NumpyArray] = {
         "best": best,
         "method": np.asarray(current, np.int32),
         "one": np.full(len(current), one, np.int32),
