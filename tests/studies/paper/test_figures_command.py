@@ -53,7 +53,7 @@ def refused(capsys, *arguments):
         (
             b"<!-- begin summary -->\n<!-- end summary -->\n<!-- begin toc --><!-- end toc -->",
             [],
-            "The page 'README.md' asks for the table 'toc'; there are summary,",
+            "The page 'README.md' asks for the table 'toc'; there are headline, summary,",
         ),
         (b"<!-- begin summary -->\n", [], "The page 'README.md' has blocks that begin"),
         (
