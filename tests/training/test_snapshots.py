@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,6 +88,22 @@ def test_a_run_hands_out_the_best_or_on_request_the_latest(run):
     assert_identical(state.chosen(config).networks, state.shortlist.best.networks)
     latest = state.chosen(dataclasses.replace(config, keep_best=False))
     assert_identical(latest.networks, state.learner.networks)
+
+
+def test_policies_that_are_handed_out_take_no_random_actions():
+    """Half of all actions are drawn from all alike while such a policy trains, and none later."""
+    problem = problem_of(ContextualBandit(3), np.eye(3))
+    state = init_state(problem, config_of(2, random_actions=0.5))
+    sure = eqx.tree_at(lambda s: s.learner.actor.stack.head.bias, state, replace_fn=_favour_first)
+    observations = jnp.zeros((2, 1, 3))
+    training = jax.nn.softmax(sure.policies(problem)(observations).logits)
+    np.testing.assert_allclose(training[..., 0], 2 / 3, rtol=1e-3)
+    handed_out = sure.present(0.0).policies(problem)
+    np.testing.assert_allclose(jax.nn.softmax(handed_out(observations).logits)[..., 0], 1.0)
+
+
+def _favour_first(biases):
+    return biases + 50.0 * jax.nn.one_hot(0, biases.shape[-1])[None, None]
 
 
 def test_before_the_first_update_there_is_only_the_latest(run):

@@ -9,9 +9,11 @@ import pytest
 
 from handful.assignment import METHODS, AssignmentMethod
 from handful.collect.scan import collect
+from handful.envs.tables import tabular_problem
 from handful.learner.update import Rates, update
 from handful.problem import make
 from handful.training.record import metrics_record
+from handful.training.snapshots import Shortlist
 from handful.training.state import ReturnTable, init_state
 from tests.environments import Countdown, Weather, errands_problem, problem_of, push_problem
 from tests.training.helpers import assert_identical, config_of, step_of, train_tiny
@@ -58,7 +60,8 @@ def test_normaliser_holds_the_raw_observations_of_all_batches():
 @pytest.fixture(scope="module")
 def grid_run():
     problem = make("resource-gathering", height=2, width=2, time_limit=6)
-    config = config_of(2, "em", updates=5, method_settings={"warm_up": 2})
+    entropy = {"entropy_coefficient": 0.05, "final_entropy_coefficient": 0.001}
+    config = config_of(2, "em", updates=5, method_settings={"warm_up": 2}, **entropy)
     step, states = step_of(problem, config), [init_state(problem, config)]
     metrics = []
     for _ in range(config.num_updates):
@@ -107,6 +110,8 @@ def test_rates_fall_linearly_from_the_first_update_to_the_last(grid_run):
     first, last = config.ppo.learning_rate, config.ppo.final_learning_rate
     expected = np.linspace(first, last, config.num_updates)
     np.testing.assert_allclose([told.learning_rate for told in metrics], expected, rtol=1e-5)
+    entropy = np.linspace(0.05, 0.001, config.num_updates)
+    np.testing.assert_allclose([told.entropy_coefficient for told in metrics], entropy, rtol=1e-5)
 
 
 def test_policies_of_a_state_act_with_its_statistics():
@@ -244,6 +249,75 @@ def test_policies_learn_what_they_are_trained_for_and_not_whom_they_serve(
     assert largest_difference(after.learner.networks, expected) < 2e-4
     wrong = networks_after(problem, config, state, served, metrics)
     assert largest_difference(after.learner.networks.actor, wrong.actor) > 2e-3
+
+
+def test_with_one_policy_all_four_of_the_papers_methods_end_alike():
+    """There is nothing to assign: what they train is one policy for everybody, by the same chance.
+
+    Only rounding differs: each is a program of its own, and end-to-end mixes in every minibatch.
+    """
+    problem = errands_problem()
+    ends = {
+        name: train_tiny(problem, config_of(1, name, updates=3))[0]
+        for name in ("em", "end-to-end", "cluster", "random")
+    }
+    for name, state in ends.items():
+        method = config_of(1, name).make_method()
+        np.testing.assert_array_equal(method.weights(state.assignment), np.ones((4, 1)))
+        for part in ("learner", "table", "collector"):
+            one, other = (getattr(s, part) for s in (state, ends["random"]))
+            pairs = zip(*(jax.tree.leaves(_without_logits(x)) for x in (one, other)), strict=True)
+            for mine, theirs in pairs:
+                if not jnp.issubdtype(mine.dtype, jax.dtypes.prng_key):
+                    np.testing.assert_allclose(mine, theirs, rtol=2e-4, atol=2e-4)
+
+
+def _without_logits(part):
+    """A part of a state, less the moments of the users' logits, which only end-to-end has."""
+    if not hasattr(part, "actor_moments"):
+        return part
+    return dataclasses.replace(part, actor_moments=part.actor_moments[0])
+
+
+def test_counted_policies_are_planned_for_what_they_are_trained_for(monkeypatch):
+    """One action pays feature 0 and the other feature 1, and ends the episode.
+
+    Each policy serves one user and is trained for the other.
+    """
+    monkeypatch.setitem(METHODS, "tutored", Tutored)
+    problem = tabular_problem(
+        np.zeros((1, 2, 1)), features=np.eye(2)[None], coefficients=np.eye(2), time_limit=2
+    )
+    config = config_of(2, "tutored", counts=True, share_hidden=False, hidden_sizes=())
+    state = init_state(problem, config)
+    other = jnp.array([[0.0, 1.0], [1.0, 0.0]])
+    np.testing.assert_array_equal(config.make_method().weights(other), np.eye(2))
+    state = dataclasses.replace(state, assignment=other)
+    after, _ = step_of(problem, config)(state)
+    policies = after.policies(problem)
+    _, observation = problem.environment.reset(jax.random.key(0))
+    assert [int(policies.act(observation, k)) for k in range(2)] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("updates", "time_limit", "apart"), [(20, 7, 1), (20, 100, 4), (200, 7, 4), (200, 300, 10)]
+)
+def test_kept_moments_are_an_episode_and_a_fiftieth_of_the_run_apart(
+    monkeypatch, updates, time_limit, apart
+):
+    """By hand, with batches of 32 steps: two moments that close share one place."""
+    spacings = []
+    offer = Shortlist.offer
+
+    def listen(self, snapshot, update, spacing):
+        spacings.append(spacing)
+        return offer(self, snapshot, update, spacing)
+
+    monkeypatch.setattr(Shortlist, "offer", listen)
+    problem = errands_problem(time_limit=time_limit)
+    config = config_of(2, updates=updates)
+    jax.eval_shape(step_of(problem, config), init_state(problem, config))
+    assert spacings == [apart]
 
 
 def test_a_kept_moment_has_the_assignment_that_its_welfare_was_measured_with():

@@ -38,3 +38,26 @@ def test_environments_follow_the_seed_of_the_run_and_the_update_that_it_goes_on_
     assert len(set(seeds)) == 4
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert seed_of(1, 1) == seeds[3]
+
+
+def test_only_episodes_that_start_anew_have_earned_nothing(monkeypatch, as_users_call):
+    """A checkpoint knows what lost episodes had earned, and the environments do not."""
+    given = []
+
+    def learn(state, *_):
+        given.append(state.collector.episode_return)
+        return state, None
+
+    monkeypatch.setattr("handful.training.stepper._compile", lambda *_: learn)
+    problem, config = track_problem(), config_of(2)
+    state = init_state(problem, config)
+    earned = dataclasses.replace(
+        state.collector, episode_return=jnp.ones_like(state.collector.episode_return)
+    )
+    state = dataclasses.replace(state, collector=earned)
+    with open_stepper(problem, config, None) as step:
+        step(state)
+        step(state)
+        step.restart()
+        step(state)
+    assert [float(jnp.max(earned)) for earned in given] == [0.0, 1.0, 0.0]

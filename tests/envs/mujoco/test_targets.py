@@ -151,3 +151,14 @@ def test_a_table_in_another_unit_is_told_apart_by_its_fastest_users():
         users_with_speeds(4.0, 1000, population={"target": [1.0, 12.0]})
     given = users_with_speeds(4.0, 1000, targets=[12.0])  # the caller's care
     assert given.attributes["target"].tolist() == [12.0]
+
+
+def test_nobodys_best_speed_moves_far_under_compression():
+    """Of 1,000 users nobody's moves by more than 0.012 m/s, where rewards reach 0.2 m/s."""
+    targets = sample_targets(1000, 4.0, seed=0)
+    population = speed_seekers(targets, 4.0, 1000)
+    velocities = np.arange(-0.05, 4.05, 0.0005)
+    features = jax.jit(jax.vmap(population.features))(Motion(jnp.asarray(velocities, jnp.float32)))
+    assert features.shape[1] < 100  # they are compressed
+    best = velocities[(population.coefficients @ np.asarray(features).T).argmax(axis=1)]
+    assert 0.0 < np.abs(best - targets).max() <= 0.012
