@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run study test test-slow test-gymnax bench-ppo check docs format bench clean
+.PHONY: help install run study test test-slow test-gymnax bench-ppo mutants check docs format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -90,6 +90,10 @@ $(SB3)/.installed: benchmarks/requirements.txt
 bench-ppo: $(INSTALLED) $(SB3)/.installed ## run what is left of our PPO beside Stable-Baselines3's: two hours on one core
 	$(BIN)/python benchmarks/ppo_beside_sb3.py --sb3-python $(SB3)/bin/python
 
+# What is known already is not tried again: a run that was killed goes on, and ARGS=--again forgets all.
+mutants: $(INSTALLED) ## put small faults into the sources, one at a time, and see that tests notice: an hour on two cores
+	$(BIN)/python tools/mutants.py --jobs $(WORKERS) $(ARGS)
+
 check: $(INSTALLED) ## lint, format, types, who imports whom, the documentation site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -109,4 +113,4 @@ bench: $(INSTALLED) ## run every benchmark
 
 clean: ## remove all that make made, except the runs
 	rm -rf $(VENV) $(GYMNAX) $(SB3) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
