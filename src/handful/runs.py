@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from handful.controls import shell_line
 from handful.errors import HandfulError
 from handful.locks import lock_file
 
@@ -60,7 +61,7 @@ class RunFolder:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise HandfulError(
                 f"'{self.path}' exists already: choose another folder with --out, or continue the "
-                f"run in it with 'handful resume {self.path}'."
+                f"run in it with '{shell_line('handful', 'resume', self.path)}'."
             )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +155,7 @@ class RunFolder:
             self.read_config()
             raise HandfulError(
                 f"The run in '{self.path}' is not finished: continue it with "
-                f"'handful resume {self.path}'."
+                f"'{shell_line('handful', 'resume', self.path)}'."
             )
         evaluation = read_json(self.evaluation)
         if not isinstance(evaluation, dict):

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import handful
-from handful.cli.output import escaped, has_controls, print_json, say, say_error, show
+from handful.cli.output import print_json, say, say_error, show
 from handful.cli.tasks import Tasks
+from handful.controls import escaped, has_controls
 from handful.errors import HandfulError
 
 RED = "\x1b[31m"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from handful.catalogue import tasks
-from handful.cli.output import escaped, print_json, show
+from handful.cli.output import print_json, show
 from handful.cli.settings import parse_settings
+from handful.controls import escaped
 from handful.errors import HandfulError
 from handful.validation import check_kind, did_you_mean
 from handful.words import count

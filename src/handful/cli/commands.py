@@ -7,13 +7,13 @@ import tyro
 from handful.cli.check_env import CheckEnv
 from handful.cli.evaluate import Evaluate
 from handful.cli.optimum import OptimumCommand
-from handful.cli.output import escaped, has_controls
 from handful.cli.render import Render
 from handful.cli.report import Report
 from handful.cli.resume import Resume
 from handful.cli.sweep import Sweep
 from handful.cli.tasks import Tasks
 from handful.cli.train import Train
+from handful.controls import escaped, has_controls
 from handful.errors import HandfulError
 
 Command = (

@@ -6,36 +6,11 @@ its title or hide what stands before them. So they are shown by their codes, as 
 """
 
 import json
-import re
 import sys
 from typing import Any
 
+from handful.controls import escaped
 from handful.words import count
-
-_CONTROLS = (
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but the tab and the new line
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the direction of what follows
-    "\u2028\u2029"  # more ways to end a line
-    "\ud800-\udfff"  # halves of letters, as in file names that are not UTF-8
-)
-_CONTROL = re.compile(f"[{_CONTROLS}]")
-_CONTROL_OR_LINE = re.compile(f"[{_CONTROLS}\n\t]")
-
-
-def has_controls(text: str) -> bool:
-    """Whether there is a character in a text that would not be shown but obeyed."""
-    return _CONTROL_OR_LINE.search(text) is not None
-
-
-def escaped(text: str, one_line: bool = True) -> str:
-    """A text with its control characters by their codes.
-
-    Args:
-        text: to be shown.
-        one_line: whether the ends of lines and tabs are escaped too.
-    """
-    pattern = _CONTROL_OR_LINE if one_line else _CONTROL
-    return pattern.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def print_json(values: Any) -> None:

@@ -1,12 +1,12 @@
 """The command ``handful report``."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
 from handful.cli.output import show
+from handful.controls import shell_line
 from handful.errors import HandfulError
 
 STUDY_SUFFIXES = (".yaml", ".yml")
@@ -62,11 +62,11 @@ def _write_for_study(path: Path) -> Path:
 
     study = read_study(path)
     parquet = study.results / f"{study.name}.parquet"
+    command = shell_line("handful", "sweep", path)
     if not parquet.is_file():
         raise HandfulError(
-            f"The study '{path}' has no table at '{parquet}': run 'handful sweep {path}' first."
+            f"The study '{path}' has no table at '{parquet}': run '{command}' first."
         )
-    command = f"handful sweep {shlex.quote(str(path))}"
     before = read_manifest(parquet) or {}
     asked = manifest(parquet, study, study.runs(), command, before, errors={})
     return write_study_report(parquet, asked)

@@ -1,6 +1,5 @@
 """The command ``handful sweep``."""
 
-import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import tyro
 
 from handful.cli.output import print_json, say, show
 from handful.cli.stopping import patiently
+from handful.controls import shell_line
 from handful.errors import HandfulError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Sweep:
         requests = study.runs()
         self._check_choice(requests)
         chosen = [request for request in requests if self._wants(request)]
-        results = SweepResults(study, requests, f"handful sweep {shlex.quote(str(self.study))}")
+        results = SweepResults(study, requests, shell_line("handful", "sweep", self.study))
         check_folders(requests)
         known = results.check()
         with patiently():  # runs that are stopped save their states, and the table is written

@@ -9,7 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from handful.cli.output import escaped, say
+from handful.cli.output import say
+from handful.controls import escaped
 
 if TYPE_CHECKING:
     from handful.experiments.outcome import Outcome

@@ -1,10 +1,10 @@
 """Command lines that do runs again, from their settings."""
 
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from handful.controls import shell_line, shell_word
 from handful.reports.run import Run
 
 USERS_FILE = "USERS.csv"
@@ -32,8 +32,8 @@ def train_command(run: Run) -> str | None:
         settings["num_policies"],
         settings["method"],
         settings["steps"],
-        settings["seed"],
-        shlex.quote(f"{run.name}-again"),
+        shell_word(settings["seed"]),
+        _folder(f"{run.name}-again"),
         population=population,
         parameters=parameters,
         method_settings=settings["method_settings"],
@@ -45,10 +45,10 @@ def train_command(run: Run) -> str | None:
 
 def train_parts(
     task: str,
-    policies: int,
+    policies: object,
     method: str,
-    steps: int,
-    seed: int | str,
+    steps: object,
+    seed: str,
     out: str,
     *,
     population: str | None = None,
@@ -58,26 +58,30 @@ def train_parts(
     settings: Mapping[str, Any],
     run_settings: Mapping[str, Any],
 ) -> list[str]:
-    """``handful train TASK``, and every flag with its value.
+    """``handful train TASK``, and every flag with its value, quoted for the shell.
+
+    Nothing here has been checked: the settings of a run come from its folder, which anybody may
+    have written.
 
     Args:
-        seed, out: as the shell reads them, which may have a variable there.
+        seed, out: as the shell reads them: these alone are not quoted, as the shell may have a
+            variable there.
         population, preset: without one there is no such flag.
         parameters: of the task.
         settings: of the learner.
         run_settings: that belong neither to the learner nor to the method.
     """
     return [
-        f"handful train {shlex.quote(task)}",
-        *([f"--population {shlex.quote(population)}"] if population else []),
+        shell_line("handful", "train", task),
+        *([shell_line("--population", population)] if population else []),
         *_pairs("--param", parameters),
-        f"--policies {policies}",
-        f"--method {shlex.quote(method)}",
+        shell_line("--policies", policies),
+        shell_line("--method", method),
         *_pairs("--method-set", method_settings),
-        *([f"--preset {preset}"] if preset else []),
+        *([shell_line("--preset", preset)] if preset else []),
         *_pairs("--set", settings),
         *_pairs("--run-set", run_settings),
-        f"--steps {steps}",
+        shell_line("--steps", steps),
         f"--seed {seed}",
         f"--out {out}",
     ]
@@ -85,10 +89,13 @@ def train_parts(
 
 def resume_command(run: Run) -> str:
     """What continues the run, from the folder above its own."""
-    return f"handful resume {shlex.quote(run.name)}"
+    return f"handful resume {_folder(run.name)}"
 
 
 def _pairs(flag: str, values: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{flag} {shlex.quote(f'{name}={json.dumps(value)}')}" for name, value in values.items()
-    ]
+    return [shell_line(flag, f"{name}={json.dumps(value)}") for name, value in values.items()]
+
+
+def _folder(name: str) -> str:
+    """A folder's name as a word of a command that does not take it for an option."""
+    return shell_word(f"./{name}" if name.startswith("-") else name)

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from handful.collect.watching import Watch
+from handful.controls import shell_line
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, EpisodesReport, Report
 from handful.training.checkpoint import save_state
@@ -44,7 +45,7 @@ class Session:
         """
         message = f"Stopped after {transitions:,} transitions per policy"
         if self.folder is not None:
-            message += f"; continue with: handful resume {self.folder.path}"
+            message += f"; continue with: {shell_line('handful', 'resume', self.folder.path)}"
         return TrainingInterrupted(message + ".", signal_number)
 
     def watch(self, purpose: str, transitions: int) -> Watch:
