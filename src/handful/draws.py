@@ -1,13 +1,17 @@
 """What users are drawn by: how many there are to be, and a seed."""
 
 from handful.errors import HandfulError
+from handful.validation import check_range
+
+MOST_USERS = 10_000_000
+"""Each has a name, which takes some hundred bytes."""
 
 
 def check_draw(num_users: int, seed: int) -> None:
     """Look at what a task draws its users by.
 
     Raises:
-        HandfulError: for no users or a negative seed.
+        HandfulError: for no users or too many, or a negative seed.
     """
     check_num_users(num_users)
     if seed < 0:
@@ -18,7 +22,8 @@ def check_num_users(num_users: int) -> None:
     """Look at how many users there are to be.
 
     Raises:
-        HandfulError: for none.
+        HandfulError: for none, or for more than have a place in memory.
     """
     if num_users < 1:
         raise HandfulError(f"A population needs at least one user, not {num_users}.")
+    check_range("The number of users", num_users, 1, MOST_USERS)

@@ -11,7 +11,7 @@ from handful.parameters import check_parameters, find_object
 from handful.plain import is_json, plain
 from handful.population import Population
 from handful.tables import read_table
-from handful.validation import check_kind, check_numbers
+from handful.validation import check_kind, check_numbers, check_range
 
 __all__ = [
     "RMDP",
@@ -89,6 +89,7 @@ class RMDP:
         check_kind("The environment's time_limit", limit, int)
         if limit < 1:
             raise HandfulError(f"The environment's time_limit must be at least 1, not {limit}.")
+        check_range("The environment's time_limit", limit, 1, 2**31 - 1)  # steps are counted so
 
     @property
     def num_users(self) -> int:

@@ -12,6 +12,18 @@ from typing import Any, Union, get_args, get_origin
 
 from handful.errors import HandfulError
 
+LARGEST = 2**53
+"""Of whole numbers: up to here every program that reads JSON has them exactly."""
+
+FLOAT32_MAX = 3.4e38
+"""About the largest number in single precision, in which everything is learnt."""
+
+DEEPEST = 32
+"""How deep lists and mappings may be nested in settings."""
+
+_LONGEST = 100
+"""Letters of a value that a sentence shows."""
+
 _KINDS: dict[type, tuple[type, str]] = {
     bool: (bool, "true or false"),
     int: (numbers.Integral, "a whole number"),
@@ -36,10 +48,13 @@ def check_numbers(settings: Any) -> None:
         if kind is None or (value is None and NoneType in kinds):
             continue
         if not _fits(value, kind):
-            raise HandfulError(f"{field.name} must be {_said(kind)}, not {value!r}.")
+            raise HandfulError(f"{field.name} must be {_said(kind)}, not {brief(value)}.")
+        _check_magnitude(field.name, value)
         number = kind(value)
         if kind is float and not math.isfinite(number):
             raise HandfulError(f"{field.name} must be finite, not {number}.")
+        if kind is float and abs(number) > FLOAT32_MAX:
+            raise HandfulError(f"{field.name} must be at most {FLOAT32_MAX:g}, not {number}.")
         object.__setattr__(settings, field.name, number)
 
 
@@ -56,7 +71,68 @@ def check_kind(name: str, value: Any, annotation: Any) -> None:
     if len(options) != 1 or (value is None and len(_options(annotation)) > 1):
         return
     if not _fits(value, options[0]):
-        raise HandfulError(f"{name} must be {_said(options[0])}, not {value!r}.")
+        raise HandfulError(f"{name} must be {_said(options[0])}, not {brief(value)}.")
+    _check_magnitude(name, value)
+
+
+def check_range(name: str, value: int, least: int, most: int) -> None:
+    """Look at a whole number that has to lie between two others.
+
+    Raises:
+        HandfulError: if it does not.
+    """
+    if not least <= value <= most:
+        raise HandfulError(f"{name} must be from {least:,} to {most:,}, not {brief(value)}.")
+
+
+def check_plain(value: Any, what: str) -> None:
+    """Look at settings that come from text, before anything walks through them or opens files.
+
+    Args:
+        value: as JSON or YAML give it.
+        what: the value is, to begin the sentence with.
+
+    Raises:
+        HandfulError: if lists and mappings are nested deeper than :data:`DEEPEST`, or there is a
+            text with the character NUL, which no system takes as part of a name.
+    """
+    level = [value]
+    for _ in range(DEEPEST):
+        if any(isinstance(one, str) and "\0" in one for one in level):
+            raise HandfulError(f"{what} has a text with the character NUL (\\0): leave it out.")
+        level = [entry for one in level for entry in _entries(one)]
+        if not level:
+            return
+    raise HandfulError(f"{what} has lists or mappings nested more than {DEEPEST} deep.")
+
+
+def _entries(value: Any) -> Iterable[Any]:
+    """What is in a list or a mapping, keys too; nothing for anything else."""
+    if isinstance(value, Mapping):
+        return [*value.keys(), *value.values()]
+    return value if isinstance(value, list | tuple) else ()
+
+
+def brief(value: Any) -> str:
+    """A value as Python shows it, shortened to what a sentence can hold."""
+    try:
+        shown = repr(value)
+    except ValueError:  # a number of so many digits that Python does not write it out
+        return "a number of thousands of digits"
+    if len(shown) <= _LONGEST:
+        return shown
+    return f"{shown[: _LONGEST // 2]}... ({len(shown):,} letters)"
+
+
+def _check_magnitude(name: str, value: Any) -> None:
+    """Raise HandfulError for a whole number that no computer counts to, also one in a list."""
+    if isinstance(value, list | tuple):
+        for entry in value:
+            _check_magnitude(name, entry)
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise HandfulError(
+            f"{name} must be between -{LARGEST:,} and {LARGEST:,}, not {brief(value)}."
+        )
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
@@ -129,7 +205,7 @@ def check_seed(seed: int) -> None:
         HandfulError: if it does not fit into 32 bits, or is negative.
     """
     if not 0 <= seed < 2**32:
-        raise HandfulError(f"The seed must be between 0 and 2^32 - 1, not {seed}.")
+        raise HandfulError(f"The seed must be between 0 and 2^32 - 1, not {brief(seed)}.")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

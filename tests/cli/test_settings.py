@@ -1,5 +1,7 @@
 """``NAME=VALUE`` arguments, and assignments from files, made by hand."""
 
+import random
+
 import polars as pl
 import pytest
 
@@ -82,3 +84,53 @@ def test_what_is_wrong_with_an_assignment_is_one_sentence(file, text, sentence):
 def test_a_missing_assignment_is_called_one(file):
     with pytest.raises(HandfulError, match=r"^The assignment '.*' cannot be read \(No such file"):
         read_assignment(file, USERS)
+
+
+PIECES = (
+    *'[]{}:,"\\0123456789eE+-.ntfula \t\n\x1b\x00=_é',
+    *(
+        "null",
+        "true",
+        "NaN",
+        "Infinity",
+        "1e400",
+        "9" * 5000,
+        '"a"',
+        "[" * 40,
+        "[" * 3000,
+        "{" * 40,
+    ),
+    *('{"a":', '"\\ud800"', '"\\u0000"', "]" * 40, "a=", "[1,", "[[1],[1,2]]"),
+)
+
+
+def depth(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()
+    return 1 + max(map(depth, inner), default=0)
+
+
+def test_fuzzed_settings():
+    """Settings, or one sentence: whatever is written behind --set."""
+    chance, understood = random.Random(32), 0
+    for _ in range(3000):
+        pairs = ["".join(chance.choices(PIECES, k=chance.randrange(8))) for _ in range(2)]
+        pairs = [f"a{i}={pair}" if chance.random() < 0.9 else pair for i, pair in enumerate(pairs)]
+        try:
+            settings = parse_settings(pairs, "--set")
+        except HandfulError as error:
+            said = str(error)
+        else:
+            understood, said = understood + 1, ""
+            assert all(depth(value) <= 33 for value in settings.values())
+        assert len(said) < 300
+    assert understood > 1000
+
+
+@pytest.mark.parametrize("deep", [31, 32, 33, 500, 100_000])
+def test_lists_may_be_nested_so_deep(deep):
+    pair = f"a={'[' * deep}{']' * deep}"
+    if deep <= 32:
+        assert depth(parse_settings([pair], "--set")["a"]) == deep
+    else:
+        with pytest.raises(HandfulError, match="--set a has lists or mappings nested"):
+            parse_settings([pair], "--set")

@@ -7,6 +7,7 @@ import pytest
 
 from handful.assignment.em import ExpectationMaximization
 from handful.catalogue import Task
+from handful.errors import HandfulError
 from handful.experiments.study_file import read_study
 from tests.speeds import cruise_registered
 
@@ -167,3 +168,21 @@ def test_every_study_that_is_shipped_can_be_run(path):
         math.prod(len(part.get(name, getattr(study, name))) for name in lists) for part in parts
     )
     assert len({run.digest for run in runs}) == len({run.folder for run in runs}) == expected
+
+
+@pytest.mark.parametrize("length", [150, 245])
+def test_names_that_no_file_system_takes_are_refused_at_the_start(study_file, length):
+    name = "v" * length
+    asked = read_study(study_file(variants={name: {"policies": [2]}}))
+    if length == 150:
+        assert any(name in request.folder.name for request in asked.runs())
+    else:
+        with pytest.raises(HandfulError, match="run's folder would be longer than 200 bytes"):
+            asked.runs()
+
+
+def test_a_study_whose_files_would_have_too_long_names_is_refused_at_the_start(study_file):
+    path = study_file()
+    path = path.rename(path.with_name(f"{'s' * 190}.yaml"))
+    with pytest.raises(HandfulError, match="name of a file would be longer than 200 bytes"):
+        read_study(path).runs()

@@ -56,3 +56,22 @@ def test_what_is_there_twice_but_not_in_itself_is_well(tmp_path):
 )
 def test_numbers_as_people_write_them(value, end):
     assert meant(value) == end
+
+
+def test_aliases_of_aliases_are_refused_before_they_fill_the_memory(tmp_path):
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
+    file = tmp_path / "a.yaml"
+    file.write_text("\n".join(lines))
+    with pytest.raises(HandfulError, match="has more than 100,000 values, its aliases"):
+        read_yaml(file, "The study 'a.yaml'")
+
+
+@pytest.mark.parametrize(
+    "value", ["!!timestamp x", "!!int x", "!!float x", "!!binary é", "!!bool x"]
+)
+def test_a_tag_that_its_text_does_not_keep(tmp_path, value):
+    file = tmp_path / "a.yaml"
+    file.write_text(f"a: {value}", encoding="utf-8")
+    with pytest.raises(HandfulError, match=r"The study 'a\.yaml' is not valid YAML: "):
+        read_yaml(file, "The study 'a.yaml'")

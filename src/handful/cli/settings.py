@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handful.errors import HandfulError
-from handful.validation import did_you_mean
+from handful.validation import brief, check_plain, did_you_mean
 from handful.words import count
 
 if TYPE_CHECKING:
     from handful.tables import UserTable
+
+
+LONGEST_NAME = 50
+"""Letters of a setting's name that a sentence about its value repeats."""
 
 
 def parse_settings(pairs: Sequence[str], flag: str) -> dict[str, Any]:
@@ -23,16 +27,38 @@ def parse_settings(pairs: Sequence[str], flag: str) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise HandfulError(f"{flag} takes NAME=VALUE, not '{pair}'.")
-        try:
-            parsed = json.loads(value)
-        except json.JSONDecodeError:
-            parsed = value
+            raise HandfulError(f"{flag} takes NAME=VALUE, not {brief(pair)}.")
         name = name.replace("-", "_")
         if name in settings:
-            raise HandfulError(f"{flag} gives '{name}' twice: leave one of them out.")
-        settings[name] = _tuples(parsed)
+            raise HandfulError(f"{flag} gives {brief(name)} twice: leave one of them out.")
+        settings[name] = _tuples(_value(value, f"{flag} {name[:LONGEST_NAME]}"))
     return settings
+
+
+def _value(text: str, what: str) -> Any:
+    """JSON, else the text itself.
+
+    Raises:
+        HandfulError: for JSON that Python cannot hold, or of which a part would be lost.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise HandfulError(f"{what} gives {brief(twice)} twice: leave one of them out.")
+        return dict(pairs)
+
+    try:
+        value = json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError:
+        return text
+    except RecursionError:
+        raise HandfulError(f"{what} has lists or mappings nested too deeply.") from None
+    except ValueError:
+        raise HandfulError(f"{what} is a number of too many digits: give a smaller one.") from None
+    check_plain(value, what)
+    return value
 
 
 def read_assignment(path: Path, user_ids: Sequence[str]) -> tuple[int, ...]:

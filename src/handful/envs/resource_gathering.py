@@ -21,7 +21,7 @@ from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP
 from handful.types import Array, Bool, Float, Int, PRNGKey
-from handful.validation import check_numbers
+from handful.validation import check_numbers, check_range
 
 FULL_REWARD = 100.0
 """What a visited tile would earn its user if the tour took no time."""
@@ -45,6 +45,10 @@ class TourOutcome(NamedTuple):
     visited: Bool[Array, " cells"]
     steps: Int[Array, ""]
     home: Bool[Array, ""]
+
+
+MOST_TILES = 10_000
+"""Each is a user with a reward feature of their own."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class ResourceGathering:
         check_numbers(self)
         if self.height < 1 or self.width < 1:
             raise HandfulError(f"A grid needs at least one tile, not {self.height} x {self.width}.")
+        check_range("The number of tiles", self.height * self.width, 1, MOST_TILES)
         if self.time_limit < 1:
             raise HandfulError(f"The time limit must be at least 1 step, not {self.time_limit}.")
         start = tuple(self.start or (self.height - 1, self.width // 2))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,10 @@ from handful.experiments.alike import SeedsAlike
 from handful.experiments.requests import CHOICES, RunRequest
 from handful.problem import RMDP, described_parameters, make, run_parameters
 from handful.training.config import make_config
+from handful.validation import brief
+
+LONGEST_NAME = 200
+"""Bytes of the name of a run's folder, or of a study's file with a task's name behind it."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ class Study:
         for task in self.tasks:
             with telling(f"{where}, task '{task}'"):
                 made[task] = self._problem(task)
+            _check_length(f"{self.name}-{file_name(task)}.parquet", f"{where}, the name of a file")
         requests = []
         for seed, task, num_policies, method in itertools.product(
             self.seeds, self.tasks, self.policies, self.methods
@@ -146,6 +152,7 @@ class Study:
                 )
             run = f"{task}-{method}-k{num_policies}-seed{seed}"
             folder = self.out / file_name(f"{run}-{variant}" if variant else run)
+            _check_length(folder.name, f"{where}, the name of a run's folder")
             chosen = {name: getattr(self, name) for name in CHOICES}
             request = RunRequest(task, parameters[seed], config, folder, variant, method, chosen)
             requests.append((request, problem.num_users))
@@ -181,6 +188,20 @@ def _merged(study: Study, changes: Mapping[str, Any]) -> dict[str, Any]:
             name: {**ours.get(name, {}), **theirs.get(name, {})} for name in {**ours, **theirs}
         }
     return merged
+
+
+def _check_length(name: str, what: str) -> None:
+    """Look at the name of a file or folder before anything runs whose results it is for.
+
+    Raises:
+        HandfulError: if file systems, which take 255 bytes, may refuse it with what is put before
+            and behind it while it is written.
+    """
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise HandfulError(
+            f"{what} would be longer than {LONGEST_NAME} bytes ({brief(name)}): shorten the names "
+            f"of the study, the task or the variant."
+        )
 
 
 def file_name(name: str) -> str:

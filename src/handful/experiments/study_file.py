@@ -11,7 +11,7 @@ from handful.experiments.study import Study, telling
 from handful.results.yaml_file import meant, read_yaml
 from handful.training.auto import AUTO
 from handful.training.config import check_run_settings
-from handful.validation import did_you_mean
+from handful.validation import brief, did_you_mean
 
 LISTS = ("tasks", "methods", "policies", "seeds")
 REQUIRED = (*LISTS, "steps", "out", "results")
@@ -60,7 +60,9 @@ def read_study(path: Path) -> Study:
     values["reuse"] = tuple(Path(table) for table in reuse)
     for key in ("out", "results"):
         if not values[key] or not isinstance(values[key], str):
-            raise HandfulError(f"{where}, '{key}' must be a folder's name, not {values[key]!r}.")
+            raise HandfulError(
+                f"{where}, '{key}' must be a folder's name, not {brief(values[key])}."
+            )
         values[key] = Path(values[key])
     return Study(name=path.stem, file=path, **values)
 
@@ -76,19 +78,23 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
                 raise HandfulError(f"{where}, '{key}' is empty: give at least one.")
             checked[key] = tuple(values[key])
     for key in ("tasks", "methods"):
-        odd = next((value for value in checked.get(key, ()) if not isinstance(value, str)), None)
-        if odd is not None:
+        odd = [value for value in checked.get(key, ()) if not isinstance(value, str)]
+        if odd and odd[0] is None:
+            raise HandfulError(f"{where}, '{key}' has an empty entry: give it a name, or drop it.")
+        if odd:
             raise HandfulError(
-                f"{where}, '{key}' must be names, not {odd!r}: quote it if it is one."
+                f"{where}, '{key}' must be names, not {brief(odd[0])}: quote it if it is one."
             )
     if not isinstance(values.get("preset", ""), str):
-        raise HandfulError(f"{where}, 'preset' must be a name, not {values['preset']!r}.")
+        raise HandfulError(f"{where}, 'preset' must be a name, not {brief(values['preset'])}.")
     for key in ("policies", "seeds", "steps"):
         numbers = [values[key]] if key == "steps" and key in values else checked.get(key, ())
         odd = [value for value in numbers if type(value) is not int]
         if odd:
             kind = "a whole number" if key == "steps" else "whole numbers"
-            raise HandfulError(f"{where}, '{key}' must be {kind}, not {odd[0]!r}{meant(odd[0])}.")
+            raise HandfulError(
+                f"{where}, '{key}' must be {kind}, not {brief(odd[0])}{meant(odd[0])}."
+            )
     for key in MAPPINGS:
         if not isinstance(values.get(key, {}), dict):
             raise HandfulError(f"{where}, '{key}' must hold 'name: value' pairs.")
@@ -130,7 +136,7 @@ def _checked_name(name: str, where: str) -> str:
     """A variant's name: part of folders' names."""
     if not name.replace("-", "").replace("_", "").isalnum():
         raise HandfulError(
-            f"{where}, {name!r} is no name for a variant: use letters, digits, - and _."
+            f"{where}, {brief(name)} is no name for a variant: use letters, digits, - and _."
         )
     return name
 

@@ -2,11 +2,20 @@
 
 import dataclasses
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from handful.errors import HandfulError
 from handful.learner.networks import Sharing
-from handful.validation import check_numbers
+from handful.validation import brief, check_numbers, check_range
+
+MOST_TRANSITIONS = 2**27
+"""Of a batch: each takes some hundred bytes a policy."""
+
+MOST_WEIGHTS = 2**28
+"""Between a network's hidden layers: a gigabyte."""
+
+MOST_LAYERS = 100
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,7 @@ class PPOConfig:
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
         for name in ("num_envs", "batch_size", "minibatch_size", "num_epochs"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+            check_range(name, getattr(self, name), 1, MOST_TRANSITIONS)
         for name in ("learning_rate", "max_grad_norm", "adam_epsilon", "clip_range"):
             _require(getattr(self, name) > 0, name, "positive", getattr(self, name))
         for name in (
@@ -100,6 +110,7 @@ class PPOConfig:
         if self.short_episodes is not None:
             short = self.short_episodes
             _require(short >= 1, "short_episodes", "at least 1, or None", short)
+            check_range("short_episodes", short, 1, 2**31 - 1)
             if self.num_envs < 2:
                 raise HandfulError(
                     "short_episodes is for half of the environments: give num_envs at least 2."
@@ -151,7 +162,14 @@ def _check_sizes(sizes: Any) -> None:
     is_list = isinstance(sizes, list | tuple)
     if not is_list or not all(type(size) is int and size >= 1 for size in sizes):
         raise HandfulError(
-            f"hidden_sizes must be a list of widths of at least 1, like [64, 64], not {sizes!r}."
+            f"hidden_sizes must be a list of widths of at least 1, like [64, 64], not "
+            f"{brief(sizes)}."
+        )
+    weights = sum(one * other for one, other in pairwise(sizes)) + sum(sizes)
+    if weights > MOST_WEIGHTS or len(sizes) > MOST_LAYERS:
+        raise HandfulError(
+            f"hidden_sizes must be at most {MOST_LAYERS} layers with {MOST_WEIGHTS:,} weights "
+            f"among them, not {brief(sizes)}."
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
+from handful.validation import check_plain
 
 TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"
@@ -15,6 +16,10 @@ POWER_OF_TEN = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
 
 LONGEST = 1e15
 """From here on a whole number is better written as a power of ten."""
+
+
+MOST_NODES = 100_000
+"""A file with few lines can stand for more values than there is memory, by aliases of aliases."""
 
 
 def read_yaml(path: Path, what: str) -> Any:
@@ -39,13 +44,17 @@ def read_yaml(path: Path, what: str) -> Any:
     except UnicodeDecodeError as error:
         raise HandfulError(f"{what} is not valid YAML: it is no text in UTF-8 ({error}).") from None
     try:
-        _check(yaml.compose(text, Loader=yaml.SafeLoader), what, [], set())
-        return yaml.safe_load(text)
+        _check(yaml.compose(text, Loader=yaml.SafeLoader), what, [], {})
+        values = yaml.safe_load(text)
+    except HandfulError:
+        raise
     except RecursionError:
         raise HandfulError(f"{what} has lists or mappings nested too deeply.") from None
-    except (yaml.YAMLError, ValueError) as error:  # no YAML; a date that there is not
-        where = " ".join(str(error).split())
+    except Exception as error:  # a tag may promise a date or a number that its text is not
+        where = " ".join(str(error).split()) or "a value is not what its tag says"
         raise HandfulError(f"{what} is not valid YAML: {where}.") from None
+    check_plain(values, what)
+    return values
 
 
 def meant(value: Any) -> str:
@@ -67,26 +76,36 @@ def meant(value: Any) -> str:
     return f": write {whole}{digits}e{sign or '+'}{exponent}"
 
 
-def _check(node: Any, what: str, within: list[Any], seen: set[int]) -> None:
+def _check(node: Any, what: str, within: list[Any], sizes: dict[int, int]) -> int:
     """Look at a node and all that is in it, which may be there twice, but not in itself.
 
     Args:
+        node: of the file, or None for an empty one.
+        what: the file is.
         within: the nodes around it, from the outermost.
-        seen: ids of nodes that were looked at.
+        sizes: of the nodes that were looked at, by their ids.
+
+    Returns:
+        how many nodes there are once every alias has been written out.
     """
     if any(node is outer for outer in within):
         line = node.start_mark.line + 1
         raise HandfulError(f"{what} has a mapping or list in line {line} that contains itself.")
-    if node is None or id(node) in seen:
-        return
-    seen.add(id(node))
-    if node.id == "mapping":
-        _check_keys(node, what)
-        inner = [value for _, value in node.value]
-    else:
-        inner = node.value if node.id == "sequence" else []
-    for part in inner:
-        _check(part, what, [*within, node], seen)
+    if node is None:
+        return 0
+    if id(node) not in sizes:
+        if node.id == "mapping":
+            _check_keys(node, what)
+            inner = [value for _, value in node.value]
+        else:
+            inner = node.value if node.id == "sequence" else []
+        size = 1 + sum(_check(part, what, [*within, node], sizes) for part in inner)
+        if size > MOST_NODES:
+            raise HandfulError(
+                f"{what} has more than {MOST_NODES:,} values, its aliases (like *name) written out."
+            )
+        sizes[id(node)] = size
+    return sizes[id(node)]
 
 
 def _check_keys(node: Any, what: str) -> None:

@@ -14,7 +14,7 @@ from handful.learner.config import PPOConfig, preset
 from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.training.auto import concrete_method
-from handful.validation import check_kind, check_numbers, check_seed, did_you_mean
+from handful.validation import check_kind, check_numbers, check_range, check_seed, did_you_mean
 
 RUN_SETTINGS = ("return_mixing", "discounted_table", "keep_best", "final_assignment", "overlap")
 """Of :class:`TrainConfig`, what a caller may choose that belongs neither to the learner nor to a
@@ -86,6 +86,7 @@ class TrainConfig:
                 f"The number of steps (transitions per policy) must be at least one batch "
                 f"({self.ppo.batch_size}), not {self.steps}."
             )
+        check_range("The number of updates (steps / batch_size)", self.num_updates, 1, 2**31 - 1)
         check_seed(self.seed)
         if not 0 < self.return_mixing <= 1:
             raise HandfulError(

@@ -148,7 +148,7 @@ def train_with_config(
     with folder.hold():
         try:
             return _run(problem, config, None, folder, callbacks)
-        except HandfulError:
+        except BaseException:
             if not folder.checkpoint.exists():
                 folder.remove()  # it failed before there was anything to keep
             raise

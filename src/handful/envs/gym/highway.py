@@ -95,7 +95,7 @@ def highway_task(
     if population is None and weights is None:
         population = sample_drivers(users, population_seed)
     elif population is None:
-        population = np.asarray(weights)
+        population = weights
     problem = pose(environment, population, DISCOUNT, return_scale=None, user_ids=user_ids)
     return replace(problem, learner_settings=_learner_settings, method_settings=_method_settings)
 

@@ -13,6 +13,7 @@ from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP, steps_ahead
 from handful.types import NumpyArray
+from handful.words import count
 
 DISCOUNT = 0.99
 
@@ -146,7 +147,13 @@ def _population(
     if isinstance(population, Population):
         return population
     if isinstance(population, Sequence | np.ndarray) and not isinstance(population, str):
-        weights = np.asarray(population)
+        try:
+            weights = np.asarray(population)
+        except ValueError:  # rows of different lengths
+            raise HandfulError(
+                f"The users' weights must be a table, with one row a user and one weight for each "
+                f"of the environment's {count(len(names), 'feature')} ({', '.join(names)})."
+            ) from None
         if weights.ndim == 2 and weights.shape[1] != len(names):
             raise HandfulError(
                 f"The users weigh {weights.shape[1]} features, but the environment has "

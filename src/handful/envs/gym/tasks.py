@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from handful.envs.gym.problem import DISCOUNT, USERS, open_environment, pose
 from handful.envs.gym.users import sample_weights
 from handful.errors import HandfulError
@@ -92,5 +90,5 @@ def any_task(
         num_features = len(environment.feature_names)
         population = sample_weights(users, num_features, population_seed, concentration)
     elif population is None:
-        population = np.asarray(weights)
+        population = weights
     return pose(environment, population, discount, return_scale, user_ids)
