@@ -1,11 +1,16 @@
+from dataclasses import dataclass
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from handful.collect.scan import collect, init_collector
+from handful.environment import Box, TimeStep
 from handful.learner.distributions import Categorical, Gaussian
 from handful.problem import make
+from handful.types import Array, Float, Int, PRNGKey
 from tests.environments import POISON, ContextualBandit, Push, TwoRooms, Weather, problem_of
 
 NUM_ENVS = 4
@@ -134,6 +139,60 @@ def test_a_new_episode_has_chance_of_its_own_and_not_that_of_the_step_before():
     assert batch.truncated[:, 1::2].all()
     drawn = np.concatenate([ends, starts])
     assert len(np.unique(drawn, axis=0)) == len(drawn)
+
+
+def pieces(key):
+    """A key as four numbers that single precision holds exactly."""
+    words = jax.random.key_data(key).astype(jnp.uint32)
+    return jnp.concatenate([words >> 16, words & 0xFFFF]).astype(jnp.float32)
+
+
+class TellKey(eqx.Module):
+    """A policy's distribution whose sample says by which key it was drawn."""
+
+    observations: Array
+
+    def sample(self, key):
+        return jnp.broadcast_to(pieces(key), self.observations.shape)
+
+    def mode(self):
+        return jnp.zeros_like(self.observations)
+
+    def log_prob(self, action):
+        return jnp.zeros(action.shape[:-1])
+
+
+@dataclass(frozen=True)
+class TellKeys:
+    """What is seen at a start, and what is earned and seen after a step, is the key itself."""
+
+    time_limit: int = 3
+    observation_size: int = 4
+    action_space: Box = Box((0.0,) * 4, (65536.0,) * 4)  # noqa: RUF009
+
+    def reset(self, key: PRNGKey):
+        return jnp.zeros((), jnp.int32), pieces(key)
+
+    def step(self, key: PRNGKey, state: Int[Array, ""], action: Float[Array, " A"]):
+        told, over = pieces(key), state + 1 >= self.time_limit
+        return state + 1, TimeStep(told, told, jnp.zeros((), bool), over)
+
+
+def test_no_two_draws_share_a_key():
+    """Neither actions, steps nor starts, of whichever policy, environment or batch."""
+    problem = problem_of(TellKeys(), np.eye(4))
+    state = init_collector(keys_of(2), problem, NUM_ENVS)
+    drawn = [np.asarray(state.observations).reshape(-1, 4)]
+    for _ in range(2):
+        state, batch, _ = collect(state, problem, TellKey, 6)
+        drawn.append(np.asarray(batch.actions[:, :, 0]).reshape(-1, 4))  # one key for all copies
+        drawn.append(np.asarray(batch.features).reshape(-1, 4))
+        ended = np.asarray(batch.truncated)
+        starts = np.concatenate([batch.observations[:, 1:], state.observations[:, None]], axis=1)
+        drawn.append(starts[ended])
+        assert ended.sum() == 2 * 2 * NUM_ENVS
+    everything = np.concatenate(drawn)
+    assert len(np.unique(everything, axis=0)) == len(everything)
 
 
 def test_policy_depends_on_its_own_key_and_not_on_its_label():

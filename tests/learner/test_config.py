@@ -78,6 +78,27 @@ def test_numbers_out_of_range_are_refused(changes, sentence):
         preset("paper", **changes)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gae_lambda": 0.0},
+        {"gae_lambda": 1.0},
+        {"discount": 1.0},
+        {"entropy_coefficient": 0.0},
+        {"final_entropy_coefficient": 0.0},
+        {"final_learning_rate": 0.0},
+        {"random_actions": 0.0},
+        {"num_epochs": 1},
+        {"batch_size": 64, "minibatch_size": 64, "num_envs": 64},
+        {"short_episodes": 1, "num_envs": 2},
+    ],
+    ids=str,
+)
+def test_numbers_at_the_end_of_their_range_are_taken(changes):
+    config = preset("paper", **changes)
+    assert {name: getattr(config, name) for name in changes} == changes
+
+
 def test_unknown_preset_is_refused():
     with pytest.raises(HandfulError, match=r"no preset named 'quick'.*paper.*fast"):
         preset("quick")

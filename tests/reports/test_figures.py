@@ -167,15 +167,28 @@ def test_zero_is_shown_where_it_is_near(welfare, expected):
     assert starts_at_zero(rows) == expected
 
 
-def test_figures_are_svg_without_date_and_leave_the_global_style_alone(tmp_path, grid_run):
-    before = dict(mpl.rcParams)
+def test_figures_are_svg_without_date_and_leave_the_global_style_alone(
+    tmp_path, grid_run, monkeypatch
+):
+    """Drawn twice, a year apart, they are the same files; and so is a PDF."""
     first, *_ = pictures(grid_run)
-    write_figure(first.build, tmp_path / "figure.svg", tmp_path / "again.svg")
-    assert dict(mpl.rcParams) == before
-    text = (tmp_path / "figure.svg").read_text()
-    assert ET.fromstring(text).tag.endswith("svg")
-    assert "dc:date" not in text
-    assert (tmp_path / "again.svg").read_text() == text
+    written = {".svg": [], ".pdf": [], ".png": []}
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever style an earlier figure may have left behind
+        before = dict(mpl.rcParams)
+        for year in (0, 1):
+            monkeypatch.setenv("SOURCE_DATE_EPOCH", str(1_700_000_000 + year * 31_536_000))
+            paths = [tmp_path / f"{year}{suffix}" for suffix in written]
+            write_figure(first.build, *paths)
+            for path in paths:
+                written[path.suffix].append(path.read_bytes())
+        assert dict(mpl.rcParams) == before
+    for suffix, (one, later) in written.items():
+        assert one == later, suffix
+    svg, pdf = written[".svg"][0].decode(), written[".pdf"][0]
+    assert ET.fromstring(svg).tag.endswith("svg")
+    assert "dc:date" not in svg
+    assert b"CreationDate" not in pdf
 
 
 def test_numbers():

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from handful.evaluation.returns import EVALUATION_STREAM
-from handful.training.appraisal import make_appraiser
+from handful.training.appraisal import ASSIGNMENT_STREAM, VALIDATION_STREAM, make_appraiser
 from handful.training.state import init_state
+from handful.training.validation import MOST_TURNS
 from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import config_of
 
@@ -49,3 +50,10 @@ def test_validation_has_chance_of_its_own_and_none_in_its_actions(played):
     assert played(3, 4) == calls
     assert played(3, 5) != calls
     assert played(4, 4) != calls
+
+
+def test_what_is_played_for_one_purpose_is_not_played_for_another():
+    """Moments, assignment (in several turns) and evaluation each have a stream of their own."""
+    turns = [ASSIGNMENT_STREAM + turn for turn in range(MOST_TURNS)]
+    streams = [EVALUATION_STREAM, VALIDATION_STREAM, *turns]
+    assert len(set(streams)) == len(streams)

@@ -288,6 +288,7 @@ def test_counted_policies_are_planned_for_what_they_are_trained_for(monkeypatch)
     problem = tabular_problem(
         np.zeros((1, 2, 1)), features=np.eye(2)[None], coefficients=np.eye(2), time_limit=2
     )
+    problem = dataclasses.replace(problem, return_scale=4.0)
     config = config_of(2, "tutored", counts=True, share_hidden=False, hidden_sizes=())
     state = init_state(problem, config)
     other = jnp.array([[0.0, 1.0], [1.0, 0.0]])
@@ -297,6 +298,9 @@ def test_counted_policies_are_planned_for_what_they_are_trained_for(monkeypatch)
     policies = after.policies(problem)
     _, observation = problem.environment.reset(jax.random.key(0))
     assert [int(policies.act(observation, k)) for k in range(2)] == [1, 0]
+    # The table is in the environment's units, whatever the learner's scale.
+    again, _ = step_of(problem, config)(after)
+    np.testing.assert_allclose(again.table.mean, [[0.0, 1.0], [1.0, 0.0]], atol=0.05)
 
 
 @pytest.mark.parametrize(
