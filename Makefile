@@ -9,6 +9,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INSTALLED_LIGHT := $(VENV)/.installed-light
 FIRST_RUN := runs/first
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -22,17 +23,31 @@ help: ## list the targets
 
 install: $(INSTALLED) ## make .venv: handful (editable), every extra and the development tools, all pinned
 
-$(INSTALLED): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || \
-	  { echo "There is no $(PYTHON) here: name a Python 3.11 or newer with 'make PYTHON=...'." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "handful needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1): name another with 'make PYTHON=...'." >&2; exit 1; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@echo "Installing handful and what it needs into $(VENV) (a minute or two the first time)."
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+# What both installations begin with: a Python that is new enough, and a virtual environment with pip.
+define make-venv
+@command -v $(PYTHON) >/dev/null || \
+  { echo "There is no $(PYTHON) here: name a Python 3.11 or newer with 'make PYTHON=...'." >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+  { echo "handful needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1): name another with 'make PYTHON=...'." >&2; exit 1; }
+@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+endef
+
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+
+# A first run needs the core and the report alone; the rest comes on top, into the same environment.
+$(INSTALLED_LIGHT): pyproject.toml constraints.txt
+	$(make-venv)
+	@echo "Installing handful and what a first run needs into $(VENV) (half a minute the first time)."
+	@$(PIP_INSTALL) '.[report]'
 	@touch $@
 
-run: $(INSTALLED) ## train five policies for 25 users and write a report: a minute and a half
+$(INSTALLED): pyproject.toml constraints.txt
+	$(make-venv)
+	@echo "Installing handful, every extra and the tools into $(VENV) (some minutes the first time)."
+	@$(PIP_INSTALL) '.[all,dev]'
+	@touch $(INSTALLED_LIGHT) $@
+
+run: $(INSTALLED_LIGHT) ## train five policies for 25 users and write a report: a minute and a half
 	rm -rf $(FIRST_RUN)
 	$(BIN)/handful train resource-gathering --policies 5 --preset fast --seed 1 --steps 1000000 --out $(FIRST_RUN)
 	@test -f $(FIRST_RUN)/report.html || $(BIN)/handful report $(FIRST_RUN)

@@ -62,7 +62,29 @@ def test_its_script_beats_the_best_single_policy(tmp_path):
     examples = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     (later,) = (example for example in examples if "handful.resume" in example)
     (tmp_path / "later.py").write_text(later)
-    riders = "user,speed,comfort,scenery\nfast,1,0,0\nalso-fast,1,0,0\nidle,0,0,1\n"
-    (tmp_path / "new_riders.csv").write_text(riders)
     fast, also_fast, idle = re.findall(r"\d+", printed_by("later.py", tmp_path))[:3]
     assert fast == also_fast != idle
+
+
+def test_its_later_lines_read_files_that_are_there(tmp_path, monkeypatch):
+    """Every file that the page names is among the examples, and its lines run as they stand."""
+    import handful
+
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    for name in re.findall(r'"(\w+\.csv)"', text):
+        assert (EXAMPLES / name).is_file(), name
+    for file in EXAMPLES.glob("*.*"):
+        shutil.copy(file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    short = {"steps": 512, "settings": {"batch_size": 256, "num_envs": 8, "num_epochs": 1}}
+    kind = {"features": ["speed", "comfort", "scenery"], "time_limit": 8, "processes": 1}
+    problem = handful.from_gymnasium("courier:Courier", "courier_users.csv", **kind)
+    trained = handful.train(problem, num_policies=3, method="em", out="runs/couriers", **short)
+    examples = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (later,) = (example for example in examples if "handful.resume" in example)
+    names = {}
+    exec(later, names)
+    assert names["new"].population.user_ids == ("rider-201", "rider-202", "rider-203")
+    assert names["evaluation"].assignment.shape == (3,)
+    assert names["policies"].num_policies == trained.policies.num_policies

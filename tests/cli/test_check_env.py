@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+from handful.installing import install_command
+
 
 def test_a_sound_environment_passes_with_a_table(call):
     code, out, err = call("check-env", "gymnasium:FrozenLake-v1")
@@ -73,4 +75,4 @@ def test_a_missing_gymnasium_is_no_defect_of_an_environment(call, monkeypatch, e
     monkeypatch.setitem(sys.modules, "gymnasium", None)  # as if it were not installed
     code, out, err = call("check-env", env)
     assert (code, out) == (2, "")
-    assert err.endswith("Gymnasium need it: pip install 'handful[gymnasium]'.\n")
+    assert err.endswith(f"Gymnasium need it: {install_command('gymnasium')}.\n")

@@ -1,5 +1,6 @@
 """The adapter, on an environment with gymnax's interface, and on gymnax where it is installed."""
 
+import re
 import sys
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import handful
 from handful.environment import Environment
 from handful.envs.gymnax import GymnaxEnvironment, gymnax_environment
 from handful.errors import HandfulError
+from handful.installing import install_command
 
 KEY = jax.random.key(0)
 
@@ -119,7 +121,9 @@ def test_what_does_not_fit_is_one_clear_sentence(monkeypatch, space, limit, sent
 
 def test_without_gymnax_its_name_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnax", None)
-    with pytest.raises(HandfulError, match=r"needs gymnax .*pip install 'handful\[gymnax\]'"):
+    with pytest.raises(
+        HandfulError, match=f"needs gymnax .*{re.escape(install_command('gymnax'))}"
+    ):
         gymnax_environment("CartPole-v1")
 
 

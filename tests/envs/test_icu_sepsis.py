@@ -1,5 +1,6 @@
 """ICU-Sepsis: the package's own environment beside ours, and the users."""
 
+import re
 import warnings
 
 import jax
@@ -12,6 +13,7 @@ from handful.envs import icu_sepsis
 from handful.envs.icu_sepsis import DEATH, GROUPS, SURVIVAL, load_arrays, sample_users
 from handful.errors import HandfulError
 from handful.evaluation.tabular import tabular_rmdp
+from handful.installing import install_command
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +181,7 @@ def test_bad_parameters(parameters, sentence):
 def test_without_the_package(monkeypatch):
     load_arrays.cache_clear()
     monkeypatch.setattr(icu_sepsis, "find_spec", lambda name: None)
-    with pytest.raises(HandfulError, match=r"pip install 'handful\[sepsis\]'"):
+    with pytest.raises(HandfulError, match=re.escape(install_command("sepsis"))):
         handful.make("icu-sepsis")
 
 

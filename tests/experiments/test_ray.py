@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from handful.errors import HandfulError
 from handful.experiments import ray
 from handful.experiments.attempts import Attempts
 from handful.experiments.ray import _execute, import_ray, run_on_ray
+from handful.installing import install_command
 from handful.runs import RunFolder
 from tests.experiments.helpers import STUDY, Log, is_alive, request_of
 
@@ -184,7 +186,7 @@ class TestWhatIsWrongIsSaid:
 
     def test_ray_is_missing(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "ray", None)
-        with pytest.raises(HandfulError, match=r"pip install 'handful\[ray\]'"):
+        with pytest.raises(HandfulError, match=re.escape(install_command("ray"))):
             import_ray()
 
     def test_a_node_without_handful(self, tmp_path):

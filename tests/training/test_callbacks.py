@@ -1,9 +1,11 @@
 import json
+import re
 import sys
 
 import pytest
 
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, EpisodesReport, MetricsFile, TensorBoard
 from tests.training.helpers import report
@@ -93,5 +95,5 @@ def test_tensorboard_writes_a_file(folder):
 
 def test_missing_tensorboard_says_how_to_get_it(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(HandfulError, match=r"pip install 'handful\[tensorboard\]'"):
+    with pytest.raises(HandfulError, match=re.escape(install_command("tensorboard"))):
         TensorBoard(folder)

@@ -21,6 +21,7 @@ from handful.assignment.base import (
     place_in_rounds,
 )
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.types import Array, Float, Int, NumpyArray, PRNGKey
 from handful.validation import check_numbers
 
@@ -103,7 +104,7 @@ def kmeans_groups(rewards: NumpyArray, num_groups: int, seed: int) -> NumpyArray
         from sklearn.cluster import KMeans
     except ImportError:
         raise HandfulError(
-            "The method 'cluster' needs scikit-learn: pip install 'handful[cluster]'."
+            f"The method 'cluster' needs scikit-learn: {install_command('cluster')}."
         ) from None
     num_groups = min(num_groups, len(np.unique(rewards, axis=0)))
     kmeans = KMeans(n_clusters=num_groups, n_init=10, random_state=seed)

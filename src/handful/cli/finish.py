@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from handful.cli.output import evaluation_summary, print_json, say, show
+from handful.controls import shell_line
+from handful.installing import install_command
 from handful.runs import RunFolder
 
 
@@ -45,4 +47,7 @@ def announce(folder: Path, json: bool) -> None:
     if can_report:
         show(f"report: {run.report}")
     else:
-        show("for plots and a report: pip install 'handful[report]' and 'handful report RUN'")
+        show(
+            f"for plots and a report: {install_command('report')}, then "
+            f"{shell_line('handful', 'report', folder)}"
+        )

@@ -19,6 +19,7 @@ import numpy as np
 
 from handful.environment import Box, Discrete, TimeStep
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.types import Array, Float, PRNGKey
 
 
@@ -130,7 +131,7 @@ def gymnax_environment(name: str, **settings: Any) -> GymnaxEnvironment:
         gymnax: Any = importlib.import_module("gymnax")
     except ModuleNotFoundError as error:
         raise HandfulError(
-            f"The environment '{name}' needs gymnax ({error}): pip install 'handful[gymnax]'."
+            f"The environment '{name}' needs gymnax ({error}): {install_command('gymnax')}."
         ) from None
     try:
         return GymnaxEnvironment(*gymnax.make(name, **settings))

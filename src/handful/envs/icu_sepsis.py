@@ -31,6 +31,7 @@ import numpy as np
 from handful.draws import check_draw
 from handful.envs.tables import tabular_problem
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.problem import RMDP
 from handful.tables import Column, read_users
 from handful.types import NumpyArray
@@ -176,7 +177,7 @@ def load_arrays() -> Mapping[str, NumpyArray]:
     if package is None or not package.submodule_search_locations:
         raise HandfulError(
             "The task 'icu-sepsis' needs the package that it is named after: "
-            "pip install 'handful[sepsis]'."
+            f"{install_command('sepsis')}."
         )
     assets = Path(package.submodule_search_locations[0]) / "envs" / "assets"
     try:

@@ -24,6 +24,7 @@ from handful.experiments.attempts import Attempts, attempt
 from handful.experiments.local import NEWS_EVERY, skip_finished, terminating_raises
 from handful.experiments.outcome import Observer, Outcome, longest_first
 from handful.experiments.requests import RunRequest
+from handful.installing import install_command
 
 MAX_RETRIES = 5
 """Nodes or processes that may be lost under a run before it counts as failed."""
@@ -101,7 +102,7 @@ def import_ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise HandfulError("--ray needs Ray: pip install 'handful[ray]'.") from None
+        raise HandfulError(f"--ray needs Ray: {install_command('ray')}.") from None
     return ray
 
 

@@ -4,6 +4,7 @@ Whoever needs a film imports it when it is asked for, and hears at once what is 
 """
 
 from handful.errors import HandfulError
+from handful.installing import install_command
 
 try:
     import gymnasium  # noqa: F401
@@ -13,5 +14,5 @@ try:
 except ImportError as error:
     raise HandfulError(
         f"A film needs Gymnasium with MuJoCo, Pillow and imageio-ffmpeg, and there is no "
-        f"{error.name} here: pip install 'handful[render]'."
+        f"{error.name} here: {install_command('render')}."
     ) from None

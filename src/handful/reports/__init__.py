@@ -5,11 +5,12 @@ it when it is asked for, and hears at once what is missing.
 """
 
 from handful.errors import HandfulError
+from handful.installing import install_command
 
 try:
     import jinja2  # noqa: F401
     import matplotlib as mpl  # noqa: F401
 except ImportError:
     raise HandfulError(
-        "A report needs matplotlib and jinja2: pip install 'handful[report]'."
+        f"A report needs matplotlib and jinja2: {install_command('report')}."
     ) from None

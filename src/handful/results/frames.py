@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.runs import write_atomically
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ def import_polars() -> Any:
     try:
         import polars as pl
     except ImportError:
-        raise HandfulError(
-            "Studies need PyYAML and polars: pip install 'handful[sweep]'."
-        ) from None
+        raise HandfulError(f"Studies need PyYAML and polars: {install_command('sweep')}.") from None
     return pl
 
 

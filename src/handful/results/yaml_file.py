@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.validation import check_plain
 
 TEXT = "tag:yaml.org,2002:str"
@@ -34,9 +35,7 @@ def read_yaml(path: Path, what: str) -> Any:
     try:
         import yaml
     except ImportError:
-        raise HandfulError(
-            "Studies need PyYAML and polars: pip install 'handful[sweep]'."
-        ) from None
+        raise HandfulError(f"Studies need PyYAML and polars: {install_command('sweep')}.") from None
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

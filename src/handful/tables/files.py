@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.types import NumpyArray
 
 MAX_USERS = 1_000_000
@@ -140,7 +141,7 @@ def _read_parquet(data: bytes, source: str) -> UserTable:
         import polars as pl
     except ModuleNotFoundError:
         raise HandfulError(
-            f"{source} is a Parquet file, and reading it needs polars: pip install 'handful[sweep]'"
+            f"{source} is a Parquet file, and reading it needs polars: {install_command('sweep')}"
             f", or give a CSV."
         ) from None
     try:

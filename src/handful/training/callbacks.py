@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.runs import RunFolder, write_text
 
 
@@ -106,7 +107,7 @@ class TensorBoard(Callback):
             from tensorboardX import SummaryWriter
         except ImportError:
             raise HandfulError(
-                "TensorBoard files need tensorboardX: pip install 'handful[tensorboard]'."
+                f"TensorBoard files need tensorboardX: {install_command('tensorboard')}."
             ) from None
         self._open = partial(SummaryWriter, str(folder.tensorboard), flush_secs=30)
         self._writer: Any = None

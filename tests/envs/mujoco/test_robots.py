@@ -1,5 +1,6 @@
 """Parity with Gymnasium, step for step from the same states and actions."""
 
+import re
 import sys
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 
 from handful.envs.mujoco.robots import ANT, HALF_CHEETAH, HOPPER, WALKER2D
 from handful.errors import HandfulError
+from handful.installing import install_command
 
 ROBOTS = {robot.name: robot for robot in (HALF_CHEETAH, ANT, HOPPER, WALKER2D)}
 HIDDEN_POSITIONS = {"half-cheetah": 1, "ant": 2, "hopper": 1, "walker2d": 1}
@@ -207,7 +209,7 @@ def test_gymnasium_stands_in_where_envpool_is_not_installed(monkeypatch):
 )
 def test_what_is_missing_is_said(monkeypatch, backend, missing):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(HandfulError, match=r"pip install 'handful\[mujoco\]'"):
+    with pytest.raises(HandfulError, match=re.escape(install_command("mujoco"))):
         replace(HOPPER, backend=backend).open(num_envs=1, seed=0, num_threads=1)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from handful.draws import check_draw
 from handful.envs.gym.problem import open_environment, pose
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.problem import RMDP
 from handful.types import NumpyArray
 
@@ -79,7 +80,7 @@ def highway_task(
         import highway_env  # noqa: F401
     except ImportError:
         raise HandfulError(
-            "The task 'highway' needs highway-env: pip install 'handful[highway]'."
+            f"The task 'highway' needs highway-env: {install_command('highway')}."
         ) from None
     for name, value in (("vehicles", vehicles), ("duration", duration)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from handful.errors import HandfulError
+from handful.installing import install_command
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would greet on standard output
 
@@ -165,7 +166,7 @@ def import_gymnasium() -> Any:
         import gymnasium
     except ImportError:
         raise HandfulError(
-            "Environments of Gymnasium need it: pip install 'handful[gymnasium]'."
+            f"Environments of Gymnasium need it: {install_command('gymnasium')}."
         ) from None
     return gymnasium
 

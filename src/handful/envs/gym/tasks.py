@@ -7,6 +7,7 @@ from typing import Any
 from handful.envs.gym.problem import DISCOUNT, USERS, open_environment, pose
 from handful.envs.gym.users import sample_weights
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.problem import RMDP
 
 
@@ -26,7 +27,7 @@ def make_mo_gymnasium(env_id: str, **parameters: Any) -> RMDP:
         import mo_gymnasium  # noqa: F401
     except ImportError:
         raise HandfulError(
-            "The task 'mo-gymnasium' needs MO-Gymnasium: pip install 'handful[mo-gymnasium]'."
+            f"The task 'mo-gymnasium' needs MO-Gymnasium: {install_command('mo-gymnasium')}."
         ) from None
     problem = any_task(env_id, **{"registry": "mo_gymnasium", **parameters})
     return replace(problem, name=f"mo-gymnasium:{env_id}", parameters=parameters)

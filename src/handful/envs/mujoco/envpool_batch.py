@@ -8,6 +8,7 @@ import numpy as np
 from handful.environment import HostStep
 from handful.envs.mujoco.motion import Motion
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.types import NumpyArray
 
 
@@ -30,7 +31,7 @@ class EnvPoolBatch:
             import envpool
         except ImportError:
             raise HandfulError(
-                "The backend 'envpool' needs EnvPool: pip install 'handful[mujoco]', or choose the "
+                f"The backend 'envpool' needs EnvPool: {install_command('mujoco')}, or choose the "
                 "backend 'gymnasium'."
             ) from None
         self._env: Any = envpool.make_gymnasium(

@@ -8,6 +8,7 @@ from handful.environment import HostStep
 from handful.envs.mujoco.motion import Motion
 from handful.envs.mujoco.quiet import without_remarks
 from handful.errors import HandfulError
+from handful.installing import install_command
 from handful.types import NumpyArray
 
 
@@ -21,7 +22,7 @@ class GymnasiumBatch:
             from gymnasium.vector import AutoresetMode
         except ImportError:
             raise HandfulError(
-                "The robots need EnvPool, or Gymnasium with MuJoCo: pip install 'handful[mujoco]'."
+                f"The robots need EnvPool, or Gymnasium with MuJoCo: {install_command('mujoco')}."
             ) from None
         self._num_envs = num_envs
         with without_remarks():
