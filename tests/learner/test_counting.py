@@ -181,6 +181,15 @@ def test_a_cut_episode_counts_what_would_have_followed():
     np.testing.assert_allclose(metrics.critic_loss, 0.0, atol=1e-5)
 
 
+def test_an_episode_that_ended_counts_nothing_that_would_have_followed():
+    """The same action, but the episode ends with it: it is worth the 1 that it pays and no more."""
+    batch = batch_of([0], [0], [[1.0]], 1, terminated=True)
+    learner, model = count(learner_of(1, 1, 1, 1), batch, 10, 0.5)
+    learner, metrics = improve(learner, model, batch, jnp.ones((1, 1)), rates(0.1), CONFIG)
+    np.testing.assert_allclose(learner.critic.head.weight, 1.0)
+    np.testing.assert_allclose(metrics.critic_loss, 0.0, atol=1e-5)
+
+
 def test_only_a_learner_that_counts_has_a_model():
     batch = batch_of([0, 0], [0, 1], [[1.0], [0.5]], 1)
     plain = eqx.tree_at(lambda s: s.experience, learner_of(1, 2, 1), None)
