@@ -130,12 +130,12 @@ class Results:
         """The result of a fault that has not changed since."""
         return self._known.get(fault.digest())
 
-    def add(self, fault: Fault, result: str, seconds: float) -> None:
-        """Write a result down. What is broken is tried again."""
+    def add(self, digest: str, fault: Fault, result: str, seconds: float) -> None:
+        """Write down the result of what had this digest. What is broken is tried again."""
         if result == BROKEN:
             return
-        entry = {"name": fault.name, "digest": fault.digest(), "result": result}
-        self._known[entry["digest"]] = result
+        entry = {"name": fault.name, "digest": digest, "result": result}
+        self._known[digest] = result
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
             file.write(json.dumps({**entry, "seconds": round(seconds, 1)}) + "\n")
@@ -242,6 +242,7 @@ def _try_all(faults: Sequence[Fault], results: Results, jobs: int) -> int:
     Folder by folder of tests: those without a fault come first, and a process for each folder needs
     no more memory than the suite.
     """
+    digests = {fault.name: fault.digest() for fault in faults}  # of what is copied now
     copies: queue.Queue[Copy] = queue.Queue()
     for number in range(jobs):
         copies.put(Copy(WORK / f"copy-{number}"))
@@ -253,7 +254,7 @@ def _try_all(faults: Sequence[Fault], results: Results, jobs: int) -> int:
         finally:
             copies.put(copy)
         seconds = time.monotonic() - started
-        results.add(fault, result, seconds)
+        results.add(digests[fault.name], fault, result, seconds)
         print(f"{result:8} {seconds:4.0f} s  {fault.file}: {fault.name}", flush=True)
 
     folders = sorted({fault.folder for fault in faults})
