@@ -18,6 +18,7 @@ from handful.draws import check_num_users
 from handful.errors import HandfulError
 from handful.tables import Column, Users, check_kept, read_users
 from handful.types import Array, Float, NumpyArray
+from handful.words import count
 
 FeatureFn = Callable[[Any], Float[Array, " D"]]
 ParametricFn = Callable[[Any, Mapping[str, Float[Array, " N"]]], Float[Array, " N"]]
@@ -29,6 +30,10 @@ LARGEST_TABLE = 2**24
 
 CHUNK = 2**20
 """Numbers at a time of a larger table: so many stay in a processor's cache."""
+
+
+FEW = 8
+"""Features that are named where a population is shown."""
 
 
 def outcome_is_features(outcome: Float[Array, " D"]) -> Float[Array, " D"]:
@@ -191,6 +196,13 @@ class Population:
             users.user_ids,
             attributes={**users.numbers, **users.labels},
         )
+
+    def __repr__(self) -> str:
+        """How many users and features there are; what each user wants is private."""
+        features = count(self.num_features, "feature")
+        if 0 < len(self.feature_names) <= FEW:
+            features += f": {', '.join(self.feature_names)}"
+        return f"Population({count(self.num_users, 'user')}, {features})"
 
     @property
     def num_users(self) -> int:

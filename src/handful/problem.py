@@ -11,10 +11,11 @@ from handful.parameters import check_parameters, find_object
 from handful.plain import is_json, plain
 from handful.population import Population
 from handful.tables import read_table
-from handful.validation import check_kind, check_numbers, check_range
+from handful.validation import brief, check_kind, check_numbers, check_range
 
 __all__ = [
     "RMDP",
+    "check_problem",
     "described_parameters",
     "make",
     "no_method_settings",
@@ -81,6 +82,7 @@ class RMDP:
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        _check_parts(self.environment, self.population)
         if not 0.0 < self.discount <= 1.0:
             raise HandfulError(f"The discount must be above 0 and at most 1, not {self.discount}.")
         if not self.return_scale > 0.0:
@@ -90,6 +92,13 @@ class RMDP:
         if limit < 1:
             raise HandfulError(f"The environment's time_limit must be at least 1, not {limit}.")
         check_range("The environment's time_limit", limit, 1, 2**31 - 1)  # steps are counted so
+
+    def __repr__(self) -> str:
+        """What the problem is, without its users."""
+        return (
+            f"RMDP({self.name!r}, {type(self.environment).__name__}, {self.population!r}, "
+            f"discount {self.discount:g})"
+        )
 
     @property
     def num_users(self) -> int:
@@ -138,6 +147,60 @@ class RMDP:
                 f"The number of policies must be between 1 and the number of users "
                 f"({self.num_users}), not {num_policies}."
             )
+
+
+def check_problem(value: Any, asked: str) -> None:
+    """Look whether a caller gave a problem, and not a part of one.
+
+    Args:
+        value: that was given for the problem.
+        asked: the function that was called, to begin the sentence with.
+
+    Raises:
+        HandfulError: if it is something else; the sentence says how to make a problem of it.
+    """
+    if isinstance(value, RMDP):
+        return
+    if isinstance(value, str):
+        how = f"make it of the task's name: handful.make({brief(value)})"
+    elif isinstance(value, Environment | HostEnvironment):
+        how = "add its users: handful.RMDP(environment, population)"
+    elif callable(getattr(value, "reset", None)) and callable(getattr(value, "step", None)):
+        how = (
+            "of an environment with the Gymnasium API and its users make one with "
+            "handful.from_gymnasium(environment, users)"
+        )
+    elif isinstance(value, Population):
+        how = "add their environment: handful.RMDP(environment, population)"
+    else:
+        how = "make one with handful.make, handful.from_gymnasium or handful.RMDP"
+    raise HandfulError(
+        f"{asked} takes a problem, which is an environment with its users, and was given "
+        f"{_kind(value)}: {how}."
+    )
+
+
+def _check_parts(environment: Any, population: Any) -> None:
+    """Raise HandfulError unless a problem's parts are what they must be."""
+    if not isinstance(environment, Environment | HostEnvironment):
+        raise HandfulError(
+            f"RMDP takes an environment in JAX or a HostEnvironment, not "
+            f"{_kind(environment)}: of an environment with the Gymnasium API "
+            f"make a problem with handful.from_gymnasium(environment, users)."
+        )
+    if not isinstance(population, Population):
+        raise HandfulError(
+            f"RMDP takes a Population, not {_kind(population)}: make one of "
+            f"weights with handful.Population.from_array, or of a table with "
+            f"handful.Population.from_table."
+        )
+
+
+def _kind(value: Any) -> str:
+    """What a value is, for a sentence."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return f"an object of the class {type(value).__name__}"
 
 
 def steps_ahead(discount: float, time_limit: int) -> float:

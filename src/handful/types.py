@@ -15,15 +15,45 @@ letter    axis
 ========  =========================================================
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-__all__ = ["Array", "Bool", "Float", "Int", "Key", "NumpyArray", "PRNGKey", "PyTree"]
+__all__ = [
+    "Array",
+    "Bool",
+    "Float",
+    "Int",
+    "Key",
+    "MethodName",
+    "NumpyArray",
+    "PRNGKey",
+    "PresetName",
+    "PyTree",
+]
 
 PRNGKey = Key[Array, ""]
 """One JAX random key (``jax.random.key``)."""
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 """An array on the host."""
+
+MethodName = Literal[
+    "auto",
+    "em",
+    "end-to-end",
+    "cluster",
+    "random",
+    "fixed",
+    "soft-em",
+    "pooled-em",
+    "planned-em",
+    "family-em",
+    "elite-em",
+    "branching-em",
+]
+"""The assignment methods, for editors and type checkers."""
+
+PresetName = Literal["paper", "fast"]
+"""The learner's presets."""

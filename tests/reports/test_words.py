@@ -27,7 +27,14 @@ def test_lists_of_seeds_are_short(seeds, said):
 
 
 @pytest.mark.parametrize(
-    ("name", "title"), [("half-cheetah", "Half cheetah"), ("custom", "Custom problem")]
+    ("name", "title"),
+    [
+        ("half-cheetah", "Half cheetah"),
+        ("custom", "Custom problem"),
+        ("gymnasium:my_module:My-Env_2-v0", "gymnasium:my_module:My-Env_2-v0"),
+        ("their_own-task", "their_own-task"),
+        ("iPod", "iPod"),
+    ],
 )
 def test_titles_of_tasks(name, title):
     assert task_title(name) == title

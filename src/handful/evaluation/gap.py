@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from handful.errors import HandfulError
 from handful.evaluation.solvers import find_solver
 from handful.exact.optimum import Optimum
-from handful.problem import RMDP
+from handful.problem import RMDP, check_problem
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ def optimum(problem: RMDP, num_policies: int) -> Optimum:
         HandfulError: if the budget does not fit the population, or nothing is known of a problem
             of this kind.
     """
+    check_problem(problem, "optimum")
     problem.check_budget(num_policies)
     solver = find_solver(problem)
     if solver is None:

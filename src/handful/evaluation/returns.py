@@ -10,9 +10,10 @@ from handful.collect.episodes import make_player
 from handful.collect.watching import Watch, part, unwatched
 from handful.errors import HandfulError
 from handful.learner.policies import Policies
-from handful.problem import RMDP
+from handful.problem import RMDP, check_problem
 from handful.types import NumpyArray
 from handful.validation import check_seed
+from handful.words import count
 
 EVALUATION_EPISODES = 100
 """Of each policy and each kind of action selection, unless asked otherwise."""
@@ -55,6 +56,10 @@ class Measurement:
     utilities: NumpyArray
     worst_episodes: NumpyArray
 
+    def __repr__(self) -> str:
+        """The welfare, without what single users get."""
+        return f"Measurement(welfare {self.welfare:.2f} ± {self.welfare_stderr:.2f})"
+
     @property
     def worst_user(self) -> int:
         """The user with the lowest mean return."""
@@ -78,6 +83,15 @@ class Evaluation:
     seed: int
     deterministic: Measurement
     stochastic: Measurement
+
+    def __repr__(self) -> str:
+        """The welfare and what it was measured by, without what single users get."""
+        return (
+            f"Evaluation(welfare {self.welfare:.2f} ± {self.welfare_stderr:.2f}, "
+            f"{count(len(self.assignment), 'user')}, "
+            f"{count(len(self.deterministic.lengths), 'policy')}, "
+            f"{count(self.num_episodes, 'episode')} a policy, seed {self.seed})"
+        )
 
     @property
     def welfare(self) -> float:
@@ -114,6 +128,8 @@ def evaluate(
     Raises:
         HandfulError: if the number of episodes does not allow that, or the seed is out of range.
     """
+    check_problem(problem, "evaluate")
+    _check_policies(policies)
     check_seed(seed)
     if num_episodes < 4 or num_episodes % 2:
         raise HandfulError(
@@ -172,3 +188,20 @@ def mean_and_stderr(samples: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
 def _best_by_half(returns: NumpyArray) -> NumpyArray:
     """[N] each user's best policy by the first half of the episodes [E, K, N]."""
     return np.argmax(np.mean(returns[: len(returns) // 2], axis=0), axis=0)
+
+
+def _check_policies(policies: Any) -> None:
+    """Raise HandfulError unless policies are handful's own."""
+    if isinstance(policies, Policies):
+        return
+    if isinstance(getattr(policies, "policies", None), Policies):
+        how = "give its policies: result.policies"
+    else:
+        how = (
+            "give those of a result (result.policies) or of a run folder "
+            "(handful.resume(path).policies); of other agents handful cannot play all at once"
+        )
+    name = type(policies).__name__
+    raise HandfulError(
+        f"evaluate takes handful's Policies, not an object of the class {name}: {how}."
+    )

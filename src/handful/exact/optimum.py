@@ -38,6 +38,11 @@ class Optimum:
     unit: str = ""
     attained: float | None = None
 
+    def __repr__(self) -> str:
+        """The welfare and what it is, without what single users get."""
+        policies, users = self.num_policies, len(self.assignment)
+        return f"Optimum({self.kind}: welfare {self.welfare:.4f}, k = {policies}, n = {users})"
+
     def to_dict(self) -> dict[str, Any]:
         """The same fields with lists for arrays and tuples, ready for JSON."""
         return {

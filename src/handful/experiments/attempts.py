@@ -123,7 +123,7 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
     callbacks = [_Reminder(is_stopped), StageNote(request.folder)]
     try:
         if request.folder.is_dir():
-            resume(request.folder, callbacks=callbacks)
+            resume(request.folder, callbacks=callbacks, progress=False)
         else:
             problem = make(request.task, **request.parameters)
             train_with_config(problem, request.config, request.folder, callbacks)

@@ -13,6 +13,7 @@ from handful.learner.host_policies import HostPolicies
 from handful.learner.networks import Actor, take_policies
 from handful.learner.normalize import Normalizer
 from handful.types import Array, Float, Int, NumpyArray, PRNGKey
+from handful.words import count
 
 
 class Policies(eqx.Module):
@@ -27,6 +28,13 @@ class Policies(eqx.Module):
     actor: Actor
     normalizer: Normalizer
     action_space: ActionSpace = eqx.field(static=True)
+
+    def __repr__(self) -> str:
+        """How many there are, what they see and what they do; not their weights."""
+        return (
+            f"Policies({count(self.num_policies, 'policy')}, observations "
+            f"[{self.observation_size}], actions {_shown(self.action_space)})"
+        )
 
     @property
     def num_policies(self) -> int:
@@ -79,3 +87,8 @@ class Policies(eqx.Module):
         mine = jax.tree.map(lambda leaf: leaf[policy, 0], distribution)
         action = mine.mode() if key is None else mine.sample(key)
         return self.action_space.clip(action) if isinstance(self.action_space, Box) else action
+
+
+def _shown(space: ActionSpace) -> str:
+    """``[6]`` numbers, or ``0 to 3``."""
+    return f"[{len(space.low)}]" if isinstance(space, Box) else f"0 to {space.num_actions - 1}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from handful.catalogue import tasks
 from handful.words import count
 
 __all__ = ["count", "number", "seed_list", "task_title"]
@@ -27,6 +28,10 @@ def seed_list(seeds: Iterable[int]) -> str:
 
 
 def task_title(name: str) -> str:
-    """``resource-gathering`` to ``Resource gathering``."""
-    words = name.replace("-", " ").replace("_", " ").strip()
-    return "Custom problem" if name == "custom" else words[:1].upper() + words[1:]
+    """A task's name as a title: ours in words, as ``Resource gathering``, others as written."""
+    if name == "custom":
+        return "Custom problem"
+    if name not in {task.name for task in tasks() if task.entry_point.startswith("handful.")}:
+        return name
+    words = name.replace("-", " ")
+    return words[:1].upper() + words[1:]

@@ -15,6 +15,7 @@ from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.training.auto import concrete_method
 from handful.validation import check_kind, check_numbers, check_range, check_seed, did_you_mean
+from handful.words import count
 
 RUN_SETTINGS = ("return_mixing", "discounted_table", "keep_best", "final_assignment", "overlap")
 """Of :class:`TrainConfig`, what a caller may choose that belongs neither to the learner nor to a
@@ -104,6 +105,13 @@ class TrainConfig:
                 f"The method '{self.method}' keeps policies to go on from later, so they must not "
                 f"share layers: set share_hidden and family to false."
             )
+
+    def __repr__(self) -> str:
+        """What the run is, without the learner's numbers and the assignment of single users."""
+        return (
+            f"TrainConfig({count(self.num_policies, 'policy')}, method {self.method!r}, "
+            f"{count(self.steps, 'step')}, seed {self.seed})"
+        )
 
     def __hash__(self) -> int:
         """So that compiled functions may have it for a static argument; settings are a mapping."""

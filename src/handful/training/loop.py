@@ -17,7 +17,7 @@ from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
 from handful.learner.parallel import core_mesh, replicate
 from handful.learner.policies import Policies
-from handful.problem import RMDP
+from handful.problem import RMDP, check_problem
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
 from handful.training.config import BY_VALIDATION, TrainConfig, check_run_settings, make_config
@@ -32,6 +32,7 @@ from handful.training.preflight import (
     check_normalisation,
     check_shapes,
 )
+from handful.training.progress_bar import with_progress
 from handful.training.record import (
     describe_run,
     evaluation_record,
@@ -42,7 +43,7 @@ from handful.training.session import Session, open_session
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
 from handful.training.validation import assign
-from handful.types import NumpyArray
+from handful.types import MethodName, NumpyArray, PresetName
 
 CHECKPOINT_EVERY = 30.0
 """Seconds of training that a kill can cost at most."""
@@ -70,15 +71,23 @@ class TrainResult:
     evaluation: Evaluation
     folder: Path | None
 
+    def __repr__(self) -> str:
+        """How good the result is and where it is kept; single users and weights stay private."""
+        kept = "not kept" if self.folder is None else f"kept in {str(self.folder)!r}"
+        return (
+            f"TrainResult(problem {self.problem.name!r}, method {self.config.method!r}, "
+            f"{self.policies!r}, {self.evaluation!r}, {kept})"
+        )
+
 
 def train(
     problem: RMDP,
     num_policies: int,
-    method: str = "auto",
+    method: MethodName | str = "auto",
     *,
     steps: int = 1_000_000,
     seed: int = 0,
-    preset: str = "paper",
+    preset: PresetName | str = "paper",
     settings: dict[str, Any] | None = None,
     method_settings: dict[str, Any] | None = None,
     run_settings: dict[str, Any] | None = None,
@@ -86,6 +95,7 @@ def train(
     overlap: bool = False,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
 ) -> TrainResult:
     """Train ``num_policies`` policies for a population and decide who gets which.
 
@@ -107,11 +117,16 @@ def train(
             from (:class:`~handful.training.stepper.HostStepper`).
         out: a new folder to keep the run in; without one nothing is written.
         callbacks: told after every update.
+        progress: True shows how far training is on standard error, as a bar on a terminal and
+            elsewhere as a line every ten seconds; False shows nothing; None, the default, shows it
+            unless ``callbacks`` hold a :class:`~handful.training.progress_bar.ProgressBar` already.
 
     Raises:
         HandfulError: for anything in the request or the problem that the caller can mend.
         TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
     """
+    check_problem(problem, "train")
+    callbacks = with_progress(callbacks, progress)
     check_run_settings(run_settings or {}, "run_settings")
     config = make_config(
         problem,
@@ -155,7 +170,10 @@ def train_with_config(
 
 
 def resume(
-    path: str | Path, problem: RMDP | None = None, callbacks: Sequence[Callback] = ()
+    path: str | Path,
+    problem: RMDP | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
 ) -> TrainResult:
     """Continue a run from its last checkpoint.
 
@@ -165,12 +183,17 @@ def resume(
     Args:
         path: the run folder. A finished run is read, not trained further.
         problem: needed only where the run's problem has no name to make it by.
+        callbacks: told after every update.
+        progress: as in :func:`train`.
 
     Raises:
         HandfulError: if there is no run there, another process is training it, it does not fit, or
             its method has been changed since it was begun.
         TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
     """
+    if problem is not None:
+        check_problem(problem, "resume")
+    callbacks = with_progress(callbacks, progress)
     folder = RunFolder(path)
     # Nothing is written into a finished run, which may be where nobody can write.
     with nullcontext() if folder.is_finished else folder.hold():

@@ -1,12 +1,47 @@
 """Progress for people: a bar on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from handful.errors import HandfulError
 from handful.training.callbacks import Callback, EpisodesReport, Report
+from handful.validation import brief, check_kind
+
+
+def with_progress(callbacks: Sequence[Callback], progress: bool | None) -> list[Callback]:
+    """The callbacks of a run, and a :class:`ProgressBar` where one is wanted.
+
+    Args:
+        callbacks: what the caller gave.
+        progress: True for a bar, False for none, None for one unless it is among the callbacks.
+
+    Raises:
+        HandfulError: if the callbacks are no list of callbacks, or progress is no truth value.
+    """
+    check_kind("progress", progress, bool | None)
+    if isinstance(callbacks, Callback):
+        raise HandfulError(
+            f"callbacks must be a list: write callbacks=[{type(callbacks).__name__}(...)]."
+        )
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        raise HandfulError(f"callbacks must be a list of callbacks, not {brief(callbacks)}.")
+    for callback in callbacks:
+        if isinstance(callback, type):
+            raise HandfulError(
+                f"callbacks holds the class {callback.__name__}: make an object of it, as in "
+                f"[{callback.__name__}()]."
+            )
+        if not isinstance(callback, Callback):
+            raise HandfulError(
+                f"callbacks must be objects of classes made from handful.Callback, not "
+                f"{brief(callback)}."
+            )
+    has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
+    wanted = not has_bar if progress is None else progress and not has_bar
+    return [*callbacks, ProgressBar()] if wanted else list(callbacks)
 
 
 class ProgressBar(Callback):

@@ -1,5 +1,6 @@
 """What all figures look like, and how they are saved: the same data give the same bytes."""
 
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -96,6 +97,16 @@ def policy_handle(policy: int, label: str | None = None) -> Line2D:
         linewidth=2.6,
         label=f"policy {policy}" if label is None else label,
     )
+
+
+TITLE_LETTERS = 40
+"""Of a line of a panel's title."""
+
+
+def set_title(axis: Axes, text: str, **how: Any) -> None:
+    """A panel's title in as many lines as it takes, so that a long name stays on the page."""
+    lines = textwrap.wrap(text, TITLE_LETTERS, break_on_hyphens=False)
+    axis.set_title("\n".join(lines), **how)
 
 
 def legend_below(

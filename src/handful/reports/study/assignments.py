@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from handful.reports.plots.speeds import draw_target_histogram
-from handful.reports.plots.style import PAPER_COLUMN
+from handful.reports.plots.style import PAPER_COLUMN, set_title
 from handful.reports.study.cell import Cell
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
@@ -141,7 +141,7 @@ def _histograms(
         for j, task in enumerate(tasks):
             axis, one = axes[i, j], shown.get((label, task))
             if j == 0:
-                axis.set_title(label)
+                set_title(axis, label)
             if i == 0:
                 axis.set_title(f"{task_title(task)}\n", loc="right")  # a line above the method's
             if one is None:

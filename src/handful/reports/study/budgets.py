@@ -13,6 +13,7 @@ from handful.reports.plots.budget import (
     draw_welfare_against_budget,
     starts_at_zero,
 )
+from handful.reports.plots.style import set_title
 from handful.reports.statistics import mean_and_error
 from handful.reports.study.cell import Cell
 from handful.reports.study.collection import Collection, budget_of_most
@@ -180,7 +181,7 @@ def _label(axis: Axes, panel: Panel, is_alone: bool) -> None:
             lowest = min(row.welfare - row.stderr for row in panel.rows)
             axis.set_ylim(bottom=min(lowest - 0.08 * (100 - lowest), 90))
     if not is_alone:
-        axis.set_title(task_title(panel.task))
+        set_title(axis, task_title(panel.task))
 
 
 def _alt(what: str, panels: Sequence[Panel]) -> str:

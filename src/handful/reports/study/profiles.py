@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from handful.reports.plots.methods import method_look
+from handful.reports.plots.style import set_title
 from handful.reports.statistics import estimate_profile
 from handful.reports.study.cell import Cell
 from handful.reports.study.collection import Collection, budget_of_most
@@ -67,7 +68,7 @@ def _profiles(
         lowest = min(_THRESHOLDS[(share < 1).argmax()] for share, _, _ in lines.values())
         axis.set_xlim(max(0, lowest - 8), 100)
         axis.set_ylim(-0.03, 1.03)
-        axis.set_title(task_title(task))
+        set_title(axis, task_title(task))
     figure.supxlabel("% of the optimum", fontsize=7)
     figure.supylabel("share of seeds above it", fontsize=7)
     legend_of(figure, axes, columns=3)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from handful.reports.plots.methods import method_look
+from handful.reports.plots.style import set_title
 from handful.reports.study.cell import Cell
 from handful.reports.study.collection import Collection, budget_of_most
 from handful.reports.study.figure import StudyFigure
@@ -77,7 +78,7 @@ def _spread(panels: Mapping[str, Mapping[str, NumpyArray]]) -> Figure:
             axis.plot(
                 100 * _QUANTILES, line, color=look.colour, linestyle=dashes, lw=1.2, label=label
             )
-        axis.set_title(task_title(task))
+        set_title(axis, task_title(task))
         axis.set_xlim(0, 100)
     figure.supxlabel("% of users, from the worst served", fontsize=7)
     figure.supylabel("return", fontsize=7)

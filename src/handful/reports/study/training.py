@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from handful.reports.plots.methods import method_look
-from handful.reports.plots.style import PAPER_COLUMN
+from handful.reports.plots.style import PAPER_COLUMN, set_title
 from handful.reports.plots.time import Course, draw_courses, typical_course
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
@@ -83,7 +83,7 @@ def _training(rows: Mapping[str, Clocks]) -> Figure:
         for axis, courses, unit in zip(pair, clocks, (1e6, 60.0), strict=True):
             draw_courses(axis, courses, looks, unit=unit, line_width=1.1)
             axis.locator_params(axis="x", nbins=3)
-        pair[0].set_title(task_title(task))
+        set_title(pair[0], task_title(task))
         labels |= dict.fromkeys(looks)
     axes[-1, 0].set_xlabel("million transitions per policy")
     axes[-1, 1].set_xlabel("minutes")
