@@ -53,6 +53,16 @@ def test_one_feature_less_is_not_enough():
     assert np.sqrt(np.mean((table - short) ** 2, axis=1)).max() > 0.01
 
 
+def test_the_tolerance_holds_between_the_points_of_the_grid_too():
+    """Twelve features are enough at 61 points, and not in the middles between them."""
+    rewards, tolerance = bumps(np.linspace(0, 1, 20), 0.1), 0.01
+    compression = compress(rewards, 20, -1.0, 2.0, 61, tolerance)
+    between = np.linspace(-1.0, 2.0, 121)
+    error = decompressed(compression, between) - rewards(slice(None), between)
+    assert np.sqrt(np.mean(error**2, axis=1)).max() <= tolerance
+    assert compression.coefficients.shape[1] > 12
+
+
 def test_equal_users_need_one_feature():
     compression = compress(bumps(np.full(50, 0.5), 0.2), 50, -1.0, 2.0, 301, 0.01)
     assert compression.coefficients.shape == (50, 1)

@@ -38,6 +38,16 @@ def test_the_best_episodes_that_there_are_lead_and_users_go_to_theirs():
     np.testing.assert_allclose(METHOD.training_weights(state), METHOD.weights(state), atol=1e-6)
 
 
+def test_led_policies_are_trained_for_users_by_how_well_their_elites_serve_them():
+    """With a wide temperature, half of the highest return: 9 / 4.5 against 0, by a softmax."""
+    method = EliteEM(rounds=2, exploring=0.5, settling=30, temperature=0.5)
+    state = after(30, method=method)
+    np.testing.assert_array_equal(np.max(method.weights(state), axis=1), 1.0)
+    share = 1 / (1 + np.exp(-2.0))
+    trained = np.sort(method.training_weights(state), axis=1)
+    np.testing.assert_allclose(trained, [[1 - share, share]] * 4, rtol=1e-5)
+
+
 def test_until_policies_have_settled_it_is_em():
     state = after(29)
     assert state.elites.tolist() == [-1, -1]

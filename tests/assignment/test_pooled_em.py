@@ -149,6 +149,16 @@ def test_in_a_solo_round_every_policy_is_trained_for_one_user_and_nobody_moves()
     assert not np.array_equal(state.em.trained, decision.state.em.trained)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_in_a_solo_round_no_two_policies_are_trained_for_the_same_user(seed):
+    """With as many policies as users everybody has one: drawn with replacement, hardly ever."""
+    method = PooledEM(rounds=3, solo=True)
+    state = method.init(jax.random.key(seed), 5, 5)
+    trained = np.asarray(method.training_weights(state))
+    np.testing.assert_array_equal(trained.sum(axis=0), 1)
+    np.testing.assert_array_equal(trained.sum(axis=1), 1)
+
+
 def test_after_solo_rounds_em_moves_users_at_once():
     method = PooledEM(rounds=2, solo=True)
     pooled = [[5, 5, 0, 0], [1, 1, 1, 1], [0, 0, 6, 0], [0, 0, 5, 5]]

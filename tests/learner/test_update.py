@@ -7,8 +7,10 @@ import pytest
 
 from handful.collect.scan import collect, init_collector
 from handful.environment import Discrete
+from handful.learner.advantages import advantage_scale, mix_advantages
 from handful.learner.config import PPOConfig
 from handful.learner.descent import adam
+from handful.learner.losses import actor_loss
 from handful.learner.networks import Layer, NetworkStack, Sharing, init_actor
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
@@ -166,6 +168,28 @@ def test_assignment_parameters_move_by_their_own_rate():
         transitions
     )
     np.testing.assert_allclose(np.abs(moved - logits), RATES.assignment_learning_rate, rtol=0.05)
+
+
+def test_assignment_parameters_move_down_the_actors_loss():
+    """By Adam's first step each entry moves by its rate, against the sign of its gradient."""
+    problem = errands_problem()
+    logits = jnp.array([[0.3, 0.0], [0.0, 0.1], [-0.2, 0.4], [0.5, -0.5]])
+    learner = worn(learner_for(problem, logits, ONE_STEP))
+    transitions = collect_with(problem, learner, ONE_STEP)
+    wants = problem.population.coefficients
+    mix_fn = lambda p: jax.nn.softmax(p, axis=1).T @ wants  # noqa: E731
+
+    @jax.jit
+    def gradient_and_step(learner, transitions):
+        batch, _ = prepare(learner, transitions, ONE_STEP, 0.9)
+        scale = advantage_scale(mix_advantages(batch.advantages, mix_fn(logits)))
+        loss = lambda p: actor_loss((learner.actor, p), batch, mix_fn, scale, 0.2, 0.0)[0]  # noqa: E731
+        after = run_update(learner, transitions, logits, mix_fn, config=ONE_STEP)[1]
+        return jax.grad(loss)(logits), after - logits
+
+    gradient, moved = gradient_and_step(learner, transitions)
+    assert np.abs(gradient).min() > 1e-4
+    np.testing.assert_allclose(moved, -0.002 * np.sign(gradient), rtol=0.05)
 
 
 @pytest.fixture(scope="module")
