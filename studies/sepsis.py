@@ -93,7 +93,13 @@ def run_learner(learner: Learner) -> None:
             problem = handful.make("icu-sepsis", population_seed=seed, inadmissible=RULE)
             start = time.perf_counter()
             result = handful.train(
-                problem, k, learner.method, steps=steps, seed=seed, preset=learner.preset
+                problem,
+                k,
+                learner.method,
+                steps=steps,
+                seed=seed,
+                preset=learner.preset,
+                run_settings={"final_assignment": "method"},  # as the committed rows have it
             )
             seconds = time.perf_counter() - start
             returns = handful.exact_returns(problem, result.policies)

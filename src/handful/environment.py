@@ -151,6 +151,19 @@ class HostBatch(Protocol):
 
 
 @runtime_checkable
+class HasRequirements(Protocol):
+    """An environment that needs packages which are imported when it is opened."""
+
+    def check_installed(self) -> None:
+        """Look whether they are there.
+
+        Raises:
+            HandfulError: naming what is missing, and how to install it.
+        """
+        ...
+
+
+@runtime_checkable
 class HostEnvironment(Interface, Protocol):
     """An environment that runs outside JAX. Implementations are immutable and hashable."""
 

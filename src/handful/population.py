@@ -221,12 +221,14 @@ class Population:
             return self.reward_fn(outcome)
         return jnp.asarray(self.coefficients) @ self.features(outcome)
 
-    def returns(self, feature_returns: NumpyArray, users: slice = EVERYBODY) -> NumpyArray:
+    def returns(
+        self, feature_returns: NumpyArray, users: slice | NumpyArray = EVERYBODY
+    ) -> NumpyArray:
         """Users' returns [..., n] from returns in features [..., D]: :math:`Q = C \\Phi^T`.
 
         Args:
             feature_returns: what an episode, or the mean one, earned in each feature.
-            users: whose returns; by default those of all ``N`` users.
+            users: whose returns, as a slice or as positions [n]; by default all users'.
         """
         return feature_returns @ self.coefficients[users].T
 
@@ -256,6 +258,23 @@ class Population:
                 for users in in_chunks(self.num_users, len(feature_returns))
             ]
         )
+
+    def mix(self, policy: NumpyArray, num_policies: int) -> NumpyArray:
+        """What each feature of each policy is worth to the mean user under an assignment: [K, D].
+
+        The welfare of an episode of each policy is the sum of this, times its returns in features.
+
+        Args:
+            policy: the policy of each user, [N].
+            num_policies: ``K``.
+        """
+        total = np.zeros((num_policies, self.num_features))
+        for users in in_chunks(self.num_users, self.num_features):
+            columns = self.coefficients[users].T
+            total += np.stack(
+                [np.bincount(policy[users], c, num_policies) for c in columns], axis=1
+            )
+        return total / self.num_users
 
 
 def in_chunks(num_users: int, numbers_per_user: int) -> Iterator[slice]:

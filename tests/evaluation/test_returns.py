@@ -1,11 +1,17 @@
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import handful.evaluation.returns as returns_module
+from handful import population as population_module
 from handful.collect.episodes import make_player
 from handful.collect.scan import collect
 from handful.errors import HandfulError
+from handful.evaluation import played as played_module
+from handful.evaluation.played import PaidReturns, ReturnTable
 from handful.evaluation.returns import evaluate, mean_and_stderr, summarize
 from handful.training.appraisal import VALIDATION_STREAM
 from handful.training.state import init_state
@@ -27,7 +33,7 @@ ALPHA = np.array([[0.9, 0.1], [0.75, 0.25], [0.25, 0.75]])
 
 @pytest.fixture(scope="module")
 def measured():
-    return summarize(RETURNS, LENGTHS, ALPHA)
+    return summarize(ReturnTable(RETURNS), LENGTHS, ALPHA.argmax(axis=1), ALPHA)
 
 
 def test_returns_are_means_over_episodes_with_their_standard_errors(measured):
@@ -52,7 +58,7 @@ def test_soft_welfare_weighs_every_policy_by_the_users_distribution(measured):
 
 
 def test_soft_welfare_of_a_hard_assignment_is_its_welfare():
-    measured = summarize(RETURNS, LENGTHS, np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))
+    measured = summarize(ReturnTable(RETURNS), LENGTHS, np.array([0, 1, 1]))
     assert measured.soft_welfare == pytest.approx(measured.welfare)
 
 
@@ -103,7 +109,11 @@ def weather():
     with pytest.MonkeyPatch.context() as patch:
         for name, seed in (("first", 0), ("again", 0), ("other", 1)):
             kept = drawn.setdefault(name, [])
-            spy = lambda *given, kept=kept: kept.append(given[0]) or summarize(*given)  # noqa: E731
+
+            def spy(*given, kept=kept):
+                kept.append(given[0].of(slice(None)))
+                return summarize(*given)
+
             patch.setattr(returns_module, "summarize", spy)
             evaluate(problem, policies, np.eye(2), seed=seed, num_episodes=20)
     return np.asarray(batch.features).reshape(-1, 2), drawn
@@ -173,3 +183,55 @@ def test_who_watches_is_told_of_both_kinds_of_action_selection():
     problem, shares = problem_of(ContextualBandit()), []
     evaluate(problem, policies_of(problem)[2], np.eye(2), num_episodes=4, watch=shares.append)
     assert shares == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("chunk", [1, 8, 20])
+def test_users_in_chunks_are_measured_as_together(monkeypatch, measured, chunk):
+    monkeypatch.setattr(population_module, "LARGEST_TABLE", chunk)
+    monkeypatch.setattr(population_module, "CHUNK", chunk)
+    parted = summarize(ReturnTable(RETURNS), LENGTHS, ALPHA.argmax(axis=1), ALPHA)
+    for name in ("welfare", "welfare_stderr", "soft_welfare", "reassigned_welfare"):
+        assert getattr(parted, name) == pytest.approx(getattr(measured, name))
+    for name in ("returns", "returns_stderr", "utilities", "worst_episodes", "reassigned"):
+        np.testing.assert_allclose(getattr(parted, name), getattr(measured, name))
+
+
+def test_an_assignment_and_its_one_hot_table_are_measured_alike():
+    problem = problem_of(ContextualBandit())
+    policies = policies_of(problem)[2]
+    by_policy = evaluate(problem, policies, np.array([1, 0]), num_episodes=20)
+    by_table = evaluate(problem, policies, np.eye(2)[[1, 0]], num_episodes=20)
+    assert by_policy.welfare == by_table.welfare == by_policy.deterministic.soft_welfare
+    np.testing.assert_array_equal(by_policy.assignment, by_table.assignment)
+
+
+@pytest.mark.parametrize(
+    "alpha", [np.array([0, 2]), np.array([0]), np.eye(3), np.array([0.0, 1.0]), ["a", "b"]]
+)
+def test_an_assignment_that_does_not_fit_is_refused(alpha):
+    problem = problem_of(ContextualBandit())
+    with pytest.raises(HandfulError, match="alpha must give each of the 2 users the number of"):
+        evaluate(problem, policies_of(problem)[2], alpha, num_episodes=4)
+
+
+def test_exact_rewards_of_many_users_are_paid_in_chunks(monkeypatch):
+    """Users who are paid by a function of the outcome: all at once, or two at a time."""
+    exact = dataclasses.replace(
+        problem_of(Weather(time_limit=3)).population,
+        coefficients=np.ones((5, 2), np.float32),
+        user_ids=(),
+        reward_fn=lambda outcome: jnp.arange(5.0) * outcome[0] ** 2 + outcome[1],
+    )
+    problem = dataclasses.replace(problem_of(Weather(time_limit=3)), population=exact)
+    policies = policies_of(problem)[2]
+    together = evaluate(problem, policies, np.arange(5) % 2, num_episodes=4)
+    monkeypatch.setattr(population_module, "CHUNK", 16)
+    for module in (population_module, played_module):
+        monkeypatch.setattr(module, "LARGEST_TABLE", 16)
+    parted = evaluate(problem, policies, np.arange(5) % 2, num_episodes=4)
+    assert type(parted.deterministic.played) is PaidReturns
+    for kind in ("deterministic", "stochastic"):
+        one, other = getattr(together, kind), getattr(parted, kind)
+        assert len(np.unique(np.round(one.utilities, 3))) == 5
+        np.testing.assert_allclose(other.returns, one.returns, rtol=1e-5)
+        np.testing.assert_allclose(other.worst_episodes, one.worst_episodes, rtol=1e-5)

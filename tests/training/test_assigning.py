@@ -66,7 +66,7 @@ def test_users_are_looked_at_in_portions(monkeypatch):
     episodes, current = rng.normal(size=(6, 4, 3)), rng.integers(0, 4, 11)
     at_once = choose_assignment(population, episodes, current)
     monkeypatch.setattr("handful.population.LARGEST_TABLE", 1)
-    monkeypatch.setattr("handful.population.CHUNK", 4 * 12)  # 12 numbers a user, 3 in the mix
+    monkeypatch.setattr("handful.population.CHUNK", 4 * 12)  # 4 users at a time, in the mix 16
     in_portions = choose_assignment(population, episodes, current)
     assert at_once.policy.tolist() == in_portions.policy.tolist()
     assert at_once[1] == in_portions[1]

@@ -1,10 +1,17 @@
+import importlib.util
+import re
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import handful
 from handful.envs.tables import tabular_problem
 from handful.errors import HandfulError
+from handful.experiments.requests import RunRequest, check_what_is_needed
+from handful.installing import install_command
 from handful.learner.config import PPOConfig
 from handful.population import Population
 from handful.problem import RMDP, make
@@ -12,10 +19,12 @@ from handful.training.config import TrainConfig, make_config
 from handful.training.preflight import (
     check_counts,
     check_exploration,
+    check_installed,
     check_normalisation,
     check_shapes,
 )
 from tests.environments import ContextualBandit, Push, problem_of
+from tests.training.helpers import TINY, config_of
 
 
 @pytest.mark.parametrize(
@@ -150,3 +159,58 @@ def test_tables_that_are_too_large_to_count_are_refused(monkeypatch):
 def test_without_counts_nothing_is_asked():
     config = TrainConfig(1, "end-to-end", ppo=PPOConfig())
     check_counts(make("resource-gathering", height=2, width=2), config)
+
+
+def without(monkeypatch, *missing):
+    """Packages that are not installed, as far as anybody can see without importing them."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name in missing else find(name)
+    )
+
+
+def test_clusters_need_scikit_learn_before_the_first_step(monkeypatch, tmp_path):
+    without(monkeypatch, "sklearn")
+    problem = problem_of(ContextualBandit(3), np.eye(3))
+    message = f"'cluster' needs scikit-learn: {install_command('cluster')}"
+    with pytest.raises(HandfulError, match=re.escape(message)):
+        handful.train(problem, 2, "cluster", steps=256, settings=TINY, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_single_policy_needs_no_clusters(monkeypatch):
+    without(monkeypatch, "sklearn")
+    problem = problem_of(ContextualBandit(3), np.eye(3))
+    check_installed(problem, config_of(1, "cluster"))
+    check_installed(problem, config_of(2, "random"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "missing", "message"),
+    [
+        ("auto", ("envpool", "gymnasium"), "need EnvPool, or Gymnasium with MuJoCo"),
+        ("auto", ("envpool", "mujoco"), "need EnvPool, or Gymnasium with MuJoCo"),
+        ("gymnasium", ("mujoco",), "need EnvPool, or Gymnasium with MuJoCo"),
+        ("envpool", ("envpool",), "'envpool' needs EnvPool"),
+    ],
+)
+def test_robots_need_an_engine_before_the_first_step(monkeypatch, backend, missing, message):
+    without(monkeypatch, *missing)
+    problem = make("half-cheetah", users=3, backend=backend)
+    with pytest.raises(HandfulError, match=message):
+        check_installed(problem, config_of(2, "random"))
+
+
+def test_one_engine_is_enough(monkeypatch):
+    without(monkeypatch, "envpool")
+    monkeypatch.setattr("handful.envs.mujoco.gymnasium_batch.is_installed", lambda: True)
+    check_installed(make("half-cheetah", users=3), config_of(2, "random"))
+
+
+def test_a_sweep_looks_for_what_its_runs_will_need(monkeypatch):
+    config = config_of(2, "cluster")
+    request = RunRequest("glide", {}, config, Path("run"))
+    check_what_is_needed([request])
+    without(monkeypatch, "sklearn")
+    with pytest.raises(HandfulError, match="needs scikit-learn"):
+        check_what_is_needed([request])

@@ -188,6 +188,14 @@ class AssignmentMethod(ABC):
         del key, feedback
         return state
 
+    def check_installed(self, num_updates: int, num_policies: int) -> None:
+        """Look whether everything is installed that the method will need in such a run.
+
+        Raises:
+            HandfulError: naming what is missing, and how to install it.
+        """
+        del num_updates, num_policies
+
     def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp | None:
         """The first warm-up of a run with so many updates; None where the method has none."""
         del num_updates, num_policies

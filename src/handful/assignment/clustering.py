@@ -5,6 +5,7 @@ sample its trajectories, group users by K-means on their rewards along them, and
 each group from fresh networks.
 """
 
+import importlib.util
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -72,6 +73,12 @@ class Clustering(AssignmentMethod):
             return ()
         return (min(round(self.pretraining * num_updates), num_updates - 1),)
 
+    def check_installed(self, num_updates: int, num_policies: int) -> None:
+        """Clusters are found by scikit-learn, after a third of the run."""
+        is_there = importlib.util.find_spec("sklearn") is not None
+        if not is_there and self.interventions(num_updates, num_policies):
+            raise missing()
+
     def intervene(self, key: PRNGKey, state: Float[Array, "N K"], scene: Scene) -> Intervention:
         """Group the users and start a fresh policy for each group."""
         num_policies = state.shape[1]
@@ -103,9 +110,12 @@ def kmeans_groups(rewards: NumpyArray, num_groups: int, seed: int) -> NumpyArray
     try:
         from sklearn.cluster import KMeans
     except ImportError:
-        raise HandfulError(
-            f"The method 'cluster' needs scikit-learn: {install_command('cluster')}."
-        ) from None
+        raise missing() from None
     num_groups = min(num_groups, len(np.unique(rewards, axis=0)))
     kmeans = KMeans(n_clusters=num_groups, n_init=10, random_state=seed)
     return kmeans.fit_predict(rewards.astype(np.float64))
+
+
+def missing() -> HandfulError:
+    """What is said where scikit-learn is not installed."""
+    return HandfulError(f"The method 'cluster' needs scikit-learn: {install_command('cluster')}.")

@@ -21,6 +21,11 @@ def run_training(start: Callable[[Sequence[Any]], object], folder: Path, tensorb
 
     use_cores()
     keep_compiled_programs()
+    if not can_report():
+        say(
+            "handful: there will be no report of this run, as matplotlib or jinja2 is missing: "
+            f"{install_command('report')}."
+        )
     callbacks: list[Callback] = [ProgressBar()]
     if tensorboard and importlib.util.find_spec("tensorboardX"):
         callbacks.append(TensorBoard(RunFolder(folder)))
@@ -31,12 +36,16 @@ def run_training(start: Callable[[Sequence[Any]], object], folder: Path, tensorb
         sys.exit(128 + stop.signal_number)
 
 
+def can_report() -> bool:
+    """Whether everything is installed that a report needs."""
+    return all(importlib.util.find_spec(name) is not None for name in ("matplotlib", "jinja2"))
+
+
 def announce(folder: Path, json: bool) -> None:
     """Write the report, and print how the run ended and where to look."""
     run = RunFolder(folder)
     record = run.read_evaluation()
-    can_report = importlib.util.find_spec("matplotlib") and importlib.util.find_spec("jinja2")
-    if can_report:
+    if can_report():
         from handful.reports.dossier import write_report
 
         write_report(folder)
@@ -44,7 +53,7 @@ def announce(folder: Path, json: bool) -> None:
         print_json(record)
         return
     show(evaluation_summary(record, len(record["returns"])))
-    if can_report:
+    if can_report():
         show(f"report: {run.report}")
     else:
         show(

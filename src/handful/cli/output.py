@@ -50,6 +50,8 @@ def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:
         f"reassigned by other episodes {record['reassigned_welfare']:.2f}, "
         f"worst served {record['worst_user']} with {record['worst_user_return']:.2f}"
     )
+    for finding in record.get("findings", []):
+        lines.append(f"note: {finding['message']} {finding['advice']}")
     return "\n".join(lines)
 
 

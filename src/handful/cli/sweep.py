@@ -68,6 +68,7 @@ class Sweep:
         from handful.experiments.local import check_folders
         from handful.experiments.outcome import describe
         from handful.experiments.progress import Tracker
+        from handful.experiments.requests import check_what_is_needed
         from handful.experiments.study_file import read_study
 
         if self.workers is not None and self.workers < 1:
@@ -78,6 +79,7 @@ class Sweep:
         requests = study.runs()
         self._check_choice(requests)
         chosen = [request for request in requests if self._wants(request)]
+        check_what_is_needed(chosen)
         results = SweepResults(study, requests, shell_line("handful", "sweep", self.study))
         check_folders(requests)
         known = results.check()

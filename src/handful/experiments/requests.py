@@ -2,16 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from handful.results.frames import import_polars
 from handful.results.labels import with_variant
 from handful.training.config import TrainConfig
 
 CHOICES = ("preset", "settings", "method_settings", "training", "parameters")
 """Of a study, in which its groups may differ, and which a run's command names."""
+
+
+def check_what_is_needed(requests: "Iterable[RunRequest]") -> None:
+    """Look before a sweep whether everything is installed that it will need at its end.
+
+    Raises:
+        HandfulError: naming what is missing, and how to install it.
+    """
+    import_polars()
+    for request in requests:
+        config = request.config
+        config.make_method().check_installed(config.num_updates, config.num_policies)
 
 
 @dataclass(frozen=True)

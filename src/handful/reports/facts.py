@@ -22,8 +22,8 @@ MAX_GROUPS = 30
 
 _METHODS = {
     "em": (
-        "expectation–maximisation: again and again each user goes to the policy that has served "
-        "them best so far, and each policy learns for the users it has"
+        "expectation–maximisation, whose rule is that each user goes to the policy that has served "
+        "them best so far, and that each policy learns for the users it has"
     ),
     "end-to-end": (
         "end to end: who is served by whom is learnt by gradient, together with the policies"
@@ -64,6 +64,35 @@ _METHODS = {
     ),
 }
 """By method, a clause; a method without one has its name alone."""
+
+
+_ALTERNATIVES = {
+    "as_trained": "as the method left it",
+    "by_validation": "as validation would assign",
+    "one_policy": "one policy for everybody",
+    "reassigned": "everybody's best policy",
+}
+"""Other assignments of the same policies, by their names in ``evaluation.json``."""
+
+NEVER_MOVED = "never-moved"
+"""The kind of the finding that a method whose rule is to move users moved nobody."""
+
+
+class FindingRow(NamedTuple):
+    """What should be said of a run, and what to do."""
+
+    kind: str
+    message: str
+    advice: str
+
+
+class AlternativeRow(NamedTuple):
+    """Another assignment of the same policies, on the same episodes."""
+
+    assignment: str
+    welfare: str
+    gain: str
+    users: str
 
 
 class Headline(NamedTuple):
@@ -122,8 +151,36 @@ class UserRow(NamedTuple):
 
 
 def method_words(run: Run) -> str | None:
-    """What the method does, in one clause."""
-    return _METHODS.get(run.settings["method"])
+    """What the method does, in one clause, and what of it did not happen in this run."""
+    if run.num_policies == 1:
+        return "with a single policy, which is trained for all users together"
+    words = _METHODS.get(run.settings["method"])
+    if words and NEVER_MOVED in [finding.kind for finding in findings(run.results)]:
+        return f"{words}; in this run training never moved anybody"
+    return words
+
+
+def findings(results: Results | None) -> list[FindingRow]:
+    """What should be said of a run at the top of its page."""
+    if results is None:
+        return []
+    found = results.record.get("findings", [])
+    return [FindingRow(one["kind"], one["message"], one["advice"]) for one in found]
+
+
+def alternative_rows(results: Results) -> list[AlternativeRow]:
+    """The assignment that is handed out beside others of the same policies."""
+    found = results.record.get("alternatives", {})
+    return [
+        AlternativeRow(
+            _ALTERNATIVES[name],
+            number(one["welfare"]),
+            f"{number(one['gain'])} ± {number(one['gain_stderr'])}",
+            f"{one['users_moved']:,}",
+        )
+        for name, one in found.items()
+        if name in _ALTERNATIVES
+    ]
 
 
 def headline(results: Results) -> Headline:

@@ -75,8 +75,9 @@ def choose_assignment(population: Population, episodes: NumpyArray, current: Num
     mean = episodes.mean(axis=0)
     everybody = population.coefficients.mean(axis=0, dtype=np.float64)
     views = np.stack([halves[0].mean(axis=0), halves[1].mean(axis=0), mean])
-    best, mixes = _best(population, views, current)
-    own = _mix(population, current, len(mean))
+    best = _best(population, views, current)
+    mixes = [population.mix(policy, len(mean)) for policy in best]
+    own = population.mix(current, len(mean))
     one = int(np.argmax(mean @ everybody))
 
     # Welfare episode by episode, on the half that had no part in the choice.
@@ -99,7 +100,7 @@ def choose_assignment(population: Population, episodes: NumpyArray, current: Num
     allowed = [rule for rule in means if welfare[rule] >= welfare["one"] - rounding]
     rule = max(allowed, key=lambda rule: means[rule] + (rounding if rule == "best" else 0.0))
     policies: dict[str, NumpyArray] = {
-        "best": best,
+        "best": best[-1],
         "method": np.asarray(current, np.int32),
         "one": np.full(len(current), one, np.int32),
     }
@@ -117,43 +118,20 @@ def choose_assignment(population: Population, episodes: NumpyArray, current: Num
     )
 
 
-def _best(
-    population: Population, views: NumpyArray, current: NumpyArray
-) -> tuple[NumpyArray, NumpyArray]:
-    """Each user's best policy by each of ``V`` views of the policies' returns [V, K, D].
-
-    Returns:
-        the policies [N] by the last view, and the mix [V, K, D] of each.
-    """
+def _best(population: Population, views: NumpyArray, current: NumpyArray) -> list[NumpyArray]:
+    """Each user's best policy [N] by each of ``V`` views of the policies' returns [V, K, D]."""
     num_views, num_policies, _ = views.shape
-    best = np.zeros(len(current), np.int32)
-    mixes = np.zeros(views.shape)
+    best = [np.zeros(len(current), np.int32) for _ in range(num_views)]
     for users in in_chunks(len(current), num_views * num_policies):
         coefficients = population.coefficients[users].astype(np.float64)
-        earned = np.einsum("nd,vkd->vnk", coefficients, views, optimize=True)
         rows, stays = np.arange(len(coefficients)), current[users]
-        for view in range(num_views):
-            policy = np.argmax(earned[view], axis=1)
-            highest, present = earned[view][rows, policy], earned[view][rows, stays]
+        for view, returns in enumerate(views):
+            earned = coefficients @ returns.T
+            policy = np.argmax(earned, axis=1)
+            highest, present = earned[rows, policy], earned[rows, stays]
             is_better = highest - present > TIE * np.maximum(abs(highest), abs(present))
-            policy = np.where(is_better, policy, stays)
-            mixes[view] += _sums(coefficients, policy, num_policies)
-        best[users] = policy
-    return best, mixes / len(current)
-
-
-def _mix(population: Population, policy: NumpyArray, num_policies: int) -> NumpyArray:
-    """What each feature of each policy is worth to the mean user: [K, D]."""
-    total = np.zeros((num_policies, population.num_features))
-    for users in in_chunks(len(policy), population.num_features):
-        total += _sums(population.coefficients[users], policy[users], num_policies)
-    return total / len(policy)
-
-
-def _sums(coefficients: NumpyArray, policy: NumpyArray, num_policies: int) -> NumpyArray:
-    """The coefficients of each policy's users added up, [K, D]."""
-    columns = [np.bincount(policy, column, num_policies) for column in coefficients.T]
-    return np.stack(columns, axis=1)
+            best[view][users] = np.where(is_better, policy, stays)
+    return best
 
 
 def _welfare(mix: NumpyArray, episodes: NumpyArray) -> NumpyArray:

@@ -21,13 +21,17 @@ from handful.problem import RMDP, check_problem
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report
 from handful.training.config import BY_VALIDATION, TrainConfig, check_run_settings, make_config
+from handful.training.ending import judge
+from handful.training.findings import Finding
 from handful.training.health import EpisodeWatch, check_finite, telling_what_is_kept
+from handful.training.history import History
 from handful.training.intervention import finish, intervene
 from handful.training.opening import is_of_todays_method, load_run_state, open_run
 from handful.training.pace import Clock, seconds_before
 from handful.training.preflight import (
     check_counts,
     check_exploration,
+    check_installed,
     check_method,
     check_normalisation,
     check_shapes,
@@ -61,6 +65,8 @@ class TrainResult:
         alpha: [N, K] each user's distribution over policies, as it is handed out.
         evaluation: on fresh episodes.
         folder: where the run was kept, if anywhere.
+        findings: what should be said of the run: policies that serve nobody, a result below one
+            policy for everybody, and the like, each with what to do.
     """
 
     problem: RMDP
@@ -70,6 +76,7 @@ class TrainResult:
     alpha: NumpyArray
     evaluation: Evaluation
     folder: Path | None
+    findings: tuple[Finding, ...] = ()
 
     def __repr__(self) -> str:
         """How good the result is and where it is kept; single users and weights stay private."""
@@ -154,6 +161,7 @@ def train_with_config(
     check_shapes(problem)
     check_normalisation(problem, config)
     check_method(problem, config)
+    check_installed(problem, config)
     check_exploration(problem, config)
     check_counts(problem, config)
     if out is None:
@@ -222,8 +230,10 @@ def _run(
     seconds = seconds_before(folder, done)
     learnt = problem.with_discount(config.ppo.discount)
     is_trained = done == config.num_updates
+    history = History(folder, done)
     if folder is not None and not is_trained:
         callbacks = [MetricsFile(folder, done), *callbacks]
+    callbacks = [history, *callbacks]
     with open_session(folder, callbacks) as session:
         if state is None or not is_trained:
             state, seconds = _train(learnt, config, state, session, seconds)
@@ -236,14 +246,16 @@ def _run(
             session.save(state)
         policies = state.chosen(config).policies(problem)
         alpha = np.asarray(state.weights(config))
+        watch = session.watch("evaluation", transitions)
         evaluation = evaluate(
             problem,
             policies,
             alpha,
             seed=config.seed,
             num_episodes=EVALUATION_EPISODES,
-            watch=session.watch("evaluation", transitions),
+            watch=watch,
         )
+        judgement = judge(learnt, config, state, policies, evaluation, history, watch)
     if folder is not None and not folder.is_finished:
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {
@@ -251,10 +263,21 @@ def _run(
             "validation_transitions": int(state.validated),
             "seconds": seconds,
         }
-        record = evaluation_record(problem, evaluation, gap, training)
+        record = {
+            **evaluation_record(problem, evaluation, gap, training),
+            **judgement.record(),
+        }
         write_results(folder, problem, policies, alpha, record)
-    path = None if folder is None else folder.path
-    return TrainResult(problem, config, policies, evaluation.assignment, alpha, evaluation, path)
+    return TrainResult(
+        problem=problem,
+        config=config,
+        policies=policies,
+        assignment=evaluation.assignment,
+        alpha=alpha,
+        evaluation=evaluation,
+        folder=None if folder is None else folder.path,
+        findings=tuple(judgement.findings),
+    )
 
 
 def _train(

@@ -6,6 +6,7 @@ from handful.environment import (
     Box,
     Discrete,
     Environment,
+    HasRequirements,
     HostEnvironment,
     num_symbols,
     outcome_shape,
@@ -43,6 +44,18 @@ def check_method(problem: RMDP, config: TrainConfig) -> None:
             f"problem '{problem.name}' names none: give its RMDP constant_outcomes, or choose "
             f"another method."
         )
+
+
+def check_installed(problem: RMDP, config: TrainConfig) -> None:
+    """Whatever the run will need later is looked for before its first step.
+
+    Raises:
+        HandfulError: if a package is missing that the method or the environment needs.
+    """
+    config.make_method().check_installed(config.num_updates, config.num_policies)
+    environment = problem.environment
+    if isinstance(environment, HasRequirements):
+        environment.check_installed()
 
 
 def check_exploration(problem: RMDP, config: TrainConfig) -> None:

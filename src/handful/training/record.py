@@ -90,10 +90,11 @@ def _bound_record(optimum: Optimum) -> dict[str, Any]:
 
 
 def _measurement_record(measurement: Measurement) -> dict[str, Any]:
-    fields = dataclasses.asdict(measurement)
+    names = [field.name for field in dataclasses.fields(measurement) if field.name != "played"]
+    values = {name: getattr(measurement, name) for name in ("returns", "returns_stderr", *names)}
     return {
         name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in fields.items()
+        for name, value in values.items()
     }
 
 
@@ -146,6 +147,7 @@ def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
         "learning_rate": float(metrics.learning_rate),
         "entropy_coefficient": float(metrics.entropy_coefficient),
         "users": metrics.users.tolist(),
+        "moved": float(metrics.moved),
         "episodes": metrics.episodes.tolist(),
         "entropy": actor.entropy.tolist(),
         "approx_kl": actor.approx_kl.tolist(),

@@ -52,6 +52,7 @@ class StepMetrics(NamedTuple):
             training with sampled actions; evaluation is apart. Discounted where the table is.
         best_welfare: of the best policies so far, from one batch of theirs; -inf before any.
         users: weight of users on each policy.
+        moved: the share of users whose policy the update changed.
         episodes: finished by each policy.
         learning_rate, entropy_coefficient: as used.
         learner: entropies, losses and the like.
@@ -62,6 +63,7 @@ class StepMetrics(NamedTuple):
     welfare: Float[Array, ""]
     best_welfare: Float[Array, ""]
     users: Float[Array, " K"]
+    moved: Float[Array, ""]
     episodes: Int[Array, " K"]
     learning_rate: Float[Array, ""]
     entropy_coefficient: Float[Array, ""]
@@ -148,6 +150,7 @@ def _learn(
         welfare=utilitarian(utilities),
         best_welfare=jnp.max(shortlist.snapshots.welfare),
         users=jnp.sum(alpha, axis=0),
+        moved=jnp.mean(method.assigned(assignment) != method.assigned(state.assignment)),
         episodes=finished.count,
         learning_rate=rates.learning_rate,
         entropy_coefficient=rates.entropy_coefficient,

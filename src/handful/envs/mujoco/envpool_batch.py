@@ -17,6 +17,14 @@ def is_installed() -> bool:
     return importlib.util.find_spec("envpool") is not None
 
 
+def missing() -> HandfulError:
+    """What is said where EnvPool is not installed."""
+    return HandfulError(
+        f"The backend 'envpool' needs EnvPool: {install_command('mujoco')}, or choose the backend "
+        f"'gymnasium'."
+    )
+
+
 class EnvPoolBatch:
     """A :class:`~handful.environment.HostBatch` of EnvPool's.
 
@@ -30,10 +38,7 @@ class EnvPoolBatch:
         try:
             import envpool
         except ImportError:
-            raise HandfulError(
-                f"The backend 'envpool' needs EnvPool: {install_command('mujoco')}, or choose the "
-                "backend 'gymnasium'."
-            ) from None
+            raise missing() from None
         self._env: Any = envpool.make_gymnasium(
             task, num_envs=num_envs, num_threads=min(num_threads, num_envs), seed=seed, **options
         )

@@ -1,5 +1,6 @@
 """Robots through Gymnasium's vector API, in this process: for machines without EnvPool."""
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,18 @@ from handful.installing import install_command
 from handful.types import NumpyArray
 
 
+def is_installed() -> bool:
+    """Whether Gymnasium and MuJoCo are there."""
+    return all(importlib.util.find_spec(name) is not None for name in ("gymnasium", "mujoco"))
+
+
+def missing() -> HandfulError:
+    """What is said where no engine for the robots is installed."""
+    return HandfulError(
+        f"The robots need EnvPool, or Gymnasium with MuJoCo: {install_command('mujoco')}."
+    )
+
+
 class GymnasiumBatch:
     """A :class:`~handful.environment.HostBatch` of Gymnasium's, which never resets by itself."""
 
@@ -21,9 +34,7 @@ class GymnasiumBatch:
             import mujoco  # noqa: F401
             from gymnasium.vector import AutoresetMode
         except ImportError:
-            raise HandfulError(
-                f"The robots need EnvPool, or Gymnasium with MuJoCo: {install_command('mujoco')}."
-            ) from None
+            raise missing() from None
         self._num_envs = num_envs
         with without_remarks():
             self._env: Any = gymnasium.make_vec(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from handful.environment import Box, HostBatch
+from handful.envs.mujoco import envpool_batch, gymnasium_batch
 from handful.envs.mujoco.motion import Motion
 from handful.errors import HandfulError
 
@@ -61,6 +62,23 @@ class Robot:
         number: Any = jax.ShapeDtypeStruct((), jnp.float32)
         return Motion(number)
 
+    @property
+    def _chosen_backend(self) -> str:
+        """What ``auto`` stands for here."""
+        if self.backend != "auto":
+            return self.backend
+        return "envpool" if envpool_batch.is_installed() else "gymnasium"
+
+    def check_installed(self) -> None:
+        """Look for the backend, without starting it.
+
+        Raises:
+            HandfulError: as in :meth:`open`.
+        """
+        backend = envpool_batch if self._chosen_backend == "envpool" else gymnasium_batch
+        if not backend.is_installed():
+            raise backend.missing()
+
     def open(self, num_envs: int, seed: int, num_threads: int) -> HostBatch:
         """``num_envs`` robots that step side by side.
 
@@ -68,13 +86,7 @@ class Robot:
             HandfulError: if neither EnvPool nor Gymnasium with MuJoCo is installed, or the backend
                 that was asked for is not.
         """
-        # Imported here: each backend is an extra of its own.
-        from handful.envs.mujoco import envpool_batch, gymnasium_batch
-
-        backend = self.backend
-        if backend == "auto":
-            backend = "envpool" if envpool_batch.is_installed() else "gymnasium"
-        if backend == "envpool":
+        if self._chosen_backend == "envpool":
             options = dict(self.envpool_options)
             return envpool_batch.EnvPoolBatch(
                 self.gymnasium_id, num_envs, seed, num_threads, options

@@ -1,0 +1,197 @@
+"""What every user earned in every evaluation episode, for some of the users at a time.
+
+A table of all episodes, policies and users has 5,000,000,000 numbers for 100 episodes, 50 policies
+and a million users. Nobody needs all of it at once: where rewards are linear it follows from the
+returns in features, and where they are not, from the outcomes that the episodes led to.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.collect.episodes import make_player
+from handful.collect.watching import Watch, unwatched
+from handful.devices import in_full_precision
+from handful.population import LARGEST_TABLE, FeatureFn, Population, in_chunks
+from handful.problem import RMDP
+from handful.types import Array, Float, Int, NumpyArray, PRNGKey, PyTree
+
+Selection = slice | NumpyArray
+"""Some of the users: a slice of them, or their positions [n]."""
+
+
+class Played(ABC):
+    """The returns of ``N`` users from ``E`` episodes of each of ``K`` policies.
+
+    They are undiscounted and in the environment's units.
+    """
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """``E``, ``K`` and ``N``."""
+
+    @abstractmethod
+    def of(self, users: Selection) -> NumpyArray:
+        """The returns of some of the users: float64 [E, K, n]."""
+
+    def chunks(self) -> Iterator[tuple[slice, NumpyArray]]:
+        """All users, so many at a time that their returns [E, K, n] fit into memory."""
+        num_episodes, num_policies, num_users = self.shape
+        for users in in_chunks(num_users, num_episodes * num_policies):
+            yield users, self.of(users)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureReturns(Played):
+    """Returns of users whose rewards are linear in features.
+
+    Attributes:
+        features: float64 [E, K, D], the episodes' returns in features.
+        population: the users.
+    """
+
+    features: NumpyArray
+    population: Population
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``E``, ``K`` and ``N``."""
+        num_episodes, num_policies, _ = self.features.shape
+        return num_episodes, num_policies, self.population.num_users
+
+    def of(self, users: Selection) -> NumpyArray:
+        """The returns of some of the users: float64 [E, K, n]."""
+        return self.population.returns(self.features, users)
+
+
+@dataclass(frozen=True, eq=False)
+class ReturnTable(Played):
+    """Returns that are all known.
+
+    Attributes:
+        table: float64 [E, K, N].
+    """
+
+    table: NumpyArray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``E``, ``K`` and ``N``."""
+        num_episodes, num_policies, num_users = self.table.shape
+        return num_episodes, num_policies, num_users
+
+    def of(self, users: Selection) -> NumpyArray:
+        """The returns of some of the users: float64 [E, K, n]."""
+        return self.table[:, :, users]
+
+
+@dataclass(frozen=True, eq=False)
+class PaidReturns(Played):
+    """Returns of many users whose rewards are not linear in the features.
+
+    Attributes:
+        outcomes: of every step, with the axes [E, K, T] in each array.
+        lengths: [E, K] of the episodes, in steps.
+        pay: from an outcome to the users' rewards [N].
+        num_users: ``N``.
+    """
+
+    outcomes: PyTree
+    lengths: NumpyArray
+    pay: FeatureFn
+    num_users: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``E``, ``K`` and ``N``."""
+        num_episodes, num_policies = self.lengths.shape
+        return num_episodes, num_policies, self.num_users
+
+    def of(self, users: Selection) -> NumpyArray:
+        """The returns of some of the users: float64 [E, K, n]."""
+        chosen = np.arange(self.num_users)[users]
+        # A smaller last chunk would need a program of its own: it repeats a user instead.
+        filled = np.pad(chosen, (0, -len(chosen) % self._usual_size), mode="edge")
+        paid = _paid(self.pay, self.outcomes, jnp.asarray(self.lengths), jnp.asarray(filled))
+        return np.asarray(paid, dtype=np.float64)[:, :, : len(chosen)]
+
+    @property
+    def _usual_size(self) -> int:
+        num_episodes, num_policies, num_users = self.shape
+        first = next(iter(in_chunks(num_users, num_episodes * num_policies)))
+        return first.stop - first.start
+
+
+@partial(jax.jit, static_argnums=0)
+@in_full_precision
+def _paid(
+    pay: FeatureFn, outcomes: PyTree, lengths: Int[Array, "E K"], users: Int[Array, " n"]
+) -> Float[Array, "E K n"]:
+    """What some users earn, one episode and step after the other."""
+
+    def episode(played: tuple[PyTree, Int[Array, " K"]]) -> Float[Array, "K n"]:
+        outcomes, lengths = played
+
+        def add(total: Array, step: tuple[PyTree, Int[Array, ""]]) -> tuple[Array, None]:
+            outcome, time = step
+            paid = jax.vmap(lambda one: pay(one)[users])(outcome)
+            return total + jnp.where((time < lengths)[:, None], paid, 0.0), None
+
+        by_step = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), outcomes)
+        num_steps = len(jax.tree.leaves(by_step)[0])
+        start = jnp.zeros((len(lengths), len(users)))
+        return jax.lax.scan(add, start, (by_step, jnp.arange(num_steps)))[0]
+
+    return jax.lax.map(episode, (outcomes, lengths))
+
+
+class EpisodePlayer:
+    """Plays episodes of policies, compiled once for all its calls, and says what all users earned.
+
+    Args:
+        problem: what is played.
+        num_policies: ``K``.
+        num_episodes: of each policy.
+    """
+
+    def __init__(self, problem: RMDP, num_policies: int, num_episodes: int) -> None:
+        self._population = population = problem.population
+        num_returns = num_episodes * num_policies * population.num_users
+        self._pays_all = population.reward_fn is not None and num_returns <= LARGEST_TABLE
+        options: dict[str, Any] = {}  # none where validation has played by the same program
+        if self._pays_all:
+            options["pay"] = population.reward_fn
+        elif population.reward_fn is not None:
+            options["trace"] = True
+        self._play = make_player(problem, num_policies, num_episodes, **options)
+
+    def __call__(
+        self, key: PRNGKey, policies: Any, deterministic: bool, watch: Watch = unwatched
+    ) -> tuple[Played, NumpyArray]:
+        """The returns, and the episodes' lengths in steps [E, K].
+
+        Args:
+            key: of the episodes' chance.
+            policies: whose episodes.
+            deterministic: whether they take their likeliest actions; else they sample.
+            watch: is told how far the episodes are.
+        """
+        episodes = self._play(key, policies, deterministic, watch)
+        lengths, population = np.asarray(episodes.lengths), self._population
+        if population.reward_fn is not None and not self._pays_all:
+            assert episodes.outcomes is not None
+            played = PaidReturns(
+                episodes.outcomes, lengths, population.reward_fn, population.num_users
+            )
+            return played, lengths
+        returns = np.asarray(episodes.returns, dtype=np.float64)
+        if self._pays_all:
+            return ReturnTable(returns), lengths
+        return FeatureReturns(returns, population), lengths

@@ -1,0 +1,95 @@
+"""What is known of a run when it ends, besides its evaluation: alternatives, and findings."""
+
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from handful.collect.watching import Watch, unwatched
+from handful.evaluation.alternatives import Alternative, compare_assignments
+from handful.evaluation.constants import ConstantActions, play_constants
+from handful.evaluation.returns import Evaluation
+from handful.learner.policies import Policies
+from handful.problem import RMDP
+from handful.training.config import AS_TRAINED, BY_VALIDATION, TrainConfig
+from handful.training.findings import Ending, Finding, find
+from handful.training.history import History
+from handful.training.state import TrainState
+
+
+class Judgement(NamedTuple):
+    """What is known of a run besides its evaluation.
+
+    Attributes:
+        assigned_by: where the assignment that is handed out comes from: ``validation``, or
+            ``method`` for the method's own rule.
+        alternatives: the same policies otherwise assigned, on the same episodes, by name:
+            ``as_trained`` by the method, ``by_validation`` where that was asked, ``one_policy`` for
+            everybody, and ``reassigned`` to everybody's best.
+        constants: what constant actions are worth.
+        findings: what should be said of the run.
+    """
+
+    assigned_by: str
+    alternatives: dict[str, Alternative]
+    constants: ConstantActions
+    findings: list[Finding]
+
+    def record(self) -> dict[str, Any]:
+        """As ``evaluation.json`` holds it."""
+        best = self.constants.best
+        return {
+            "assigned_by": self.assigned_by,
+            "alternatives": {name: asdict(one) for name, one in self.alternatives.items()},
+            "constant_actions": {
+                "best": self.constants.names[best],
+                "welfare": float(self.constants.welfare[best]),
+                "welfare_stderr": float(self.constants.welfare_stderr[best]),
+                "transitions": self.constants.transitions,
+            },
+            "findings": [finding.record() for finding in self.findings],
+        }
+
+
+def judge(
+    problem: RMDP,
+    config: TrainConfig,
+    state: TrainState,
+    policies: Policies,
+    evaluation: Evaluation,
+    history: History,
+    watch: Watch = unwatched,
+) -> Judgement:
+    """Look at a run that was trained, validated and evaluated.
+
+    Args:
+        problem: that was trained on.
+        config: the run's settings.
+        state: at its end.
+        policies: that are handed out.
+        evaluation: of them.
+        history: what training said.
+        watch: is told how far the episodes of constant actions are.
+    """
+    method, assignment = config.make_method(), evaluation.assignment
+    others = {"as_trained": np.asarray(method.assigned(state.chosen(config).assignment))}
+    if state.is_assigned:
+        others["by_validation"] = np.asarray(state.by_validation)
+    alternatives = compare_assignments(evaluation.deterministic, assignment, others)
+    constants = play_constants(problem, policies, config.seed, watch)
+    interventions = method.interventions(config.num_updates, config.num_policies)
+    ending = Ending(
+        method=config.method,
+        assigns_best=method.assigns_best,
+        users_per_policy=np.bincount(assignment, minlength=config.num_policies),
+        welfare=evaluation.welfare,
+        welfare_stderr=evaluation.welfare_stderr,
+        alternatives=alternatives,
+        constants=constants,
+        history=history.moments,
+        warm_up=method.warm_up_of(config.num_updates, config.num_policies),
+        starts_at_random=method.assigns_best and not interventions,
+    )
+    by_validation = config.assigns_by_validation and bool(state.is_assigned)
+    assigned_by = BY_VALIDATION if by_validation else AS_TRAINED
+    return Judgement(assigned_by, alternatives, constants, find(ending))
