@@ -9,6 +9,7 @@ from handful.collect.archive import EpisodeArchive
 from handful.collect.scan import collect, init_collector
 from handful.learner.distributions import Categorical
 from handful.problem import make
+from tests.environments import errands_problem
 
 K, B, T, LIMIT = 2, 4, 12, 5
 NOTHING = jnp.array([-1])
@@ -135,3 +136,28 @@ def test_demonstrations_are_the_rows_asked_for(stream):
     np.testing.assert_array_equal(demonstrations.observations[0], archive.observations[2])
     assert int(demonstrations.is_step[0].sum()) == int(archive.lengths[2])
     assert not demonstrations.is_step[1].any()
+
+
+def test_an_episode_that_was_cut_before_its_time_limit_is_no_whole_one():
+    """Half of the environments cut episodes of seven steps after three: only falls count there."""
+    problem, limit, short = errands_problem(), 7, 3
+    state = init_collector(jax.random.split(jax.random.key(1), K), problem, B, False, short)
+    uniform = lambda seen: Categorical(jnp.zeros((*seen.shape[:2], 3)))  # noqa: E731
+    _, batch, _ = jax.jit(lambda s: collect(s, problem, uniform, 28, short))(state)
+    archive = EpisodeArchive.empty(problem, K, B, 28, 100)
+    archive = archive.add(batch, jnp.asarray(0), limit, total, NOTHING)
+    ends = np.asarray(batch.terminated | batch.truncated)
+    expected = []
+    for policy, env in np.ndindex(K, B):
+        start = 0
+        for end in np.flatnonzero(ends[policy, :, env]) + 1:
+            if batch.terminated[policy, end - 1, env] or end - start == limit:
+                expected.append(np.asarray(batch.features[policy, start:end, env]).sum(axis=0))
+            start = end
+    cut = np.asarray(batch.truncated)[:, :, : B // 2]
+    assert cut.sum() > 10
+    kept = np.asarray(archive.returns)[np.asarray(archive.is_filled)]
+    assert len(kept) == len(expected) > 5
+    np.testing.assert_allclose(
+        np.sort(kept.sum(axis=1)), np.sort(np.sum(expected, axis=1)), rtol=1e-5
+    )

@@ -142,6 +142,31 @@ def test_an_unproven_choice_is_an_error(monkeypatch):
         choose(values, 3)
 
 
+def a_table(seed):
+    return np.random.default_rng(seed).integers(0, 4, (7, 6)).astype(float)
+
+
+@pytest.mark.parametrize("seed", [5, 19, 87])
+def test_one_unit_more_than_a_quick_choice_is_found(seed):
+    """Tables where greed and swaps end one unit of all users' total below the best."""
+    values = a_table(seed)
+    best = best_welfare(values, 3)
+    assert choose_greedily(values, 3).welfare == pytest.approx(best - 1 / 6)
+    assert choose(values, 3).welfare == pytest.approx(best)
+
+
+@pytest.mark.parametrize("seed", [16, 31])
+def test_swaps_mend_what_greed_got_wrong(seed):
+    """Tables where the row that adds most at first is not among the best three."""
+    values = a_table(seed)
+    rows, served = [], np.zeros(6)
+    for _ in range(3):
+        rows.append(int(np.maximum(values, served).sum(axis=1).argmax()))
+        served = np.maximum(served, values[rows[-1]])
+    assert served.mean() < best_welfare(values, 3)
+    assert choose_greedily(values, 3).welfare == pytest.approx(best_welfare(values, 3))
+
+
 def test_a_greedy_choice_is_no_better_than_the_best():
     rng = np.random.default_rng(0)
     for _ in range(20):

@@ -1,5 +1,6 @@
 """Tabular r-MDPs: hand-computed values, and every policy tried."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -29,6 +30,14 @@ def test_returns_by_hand():
     np.testing.assert_allclose(rmdp.returns(np.array([0, 0])), [2, 0])
     np.testing.assert_allclose(rmdp.returns(np.array([1, 0])), [1, 2])  # 1, then 2 a step
     np.testing.assert_allclose(rmdp.returns(np.array([1, 1])), [4 / 3, 4 / 3])  # to and fro
+
+
+def test_returns_of_episodes_that_are_cut_by_hand():
+    """Three steps: 1 + 1/2 + 1/4 for who stays, and 1, then 2 / 2 + 2 / 4 for who goes."""
+    rmdp = dataclasses.replace(two_rooms(), horizon=3)
+    np.testing.assert_allclose(rmdp.returns(np.array([0, 0])), [1.75, 0])
+    np.testing.assert_allclose(rmdp.returns(np.array([1, 0])), [1, 1.5])
+    np.testing.assert_allclose(rmdp.returns(np.array([[0, 0], [1, 0], [0, 0]])), [1.5, 0.5])
 
 
 def test_the_best_policy_of_each_user_and_of_both():
