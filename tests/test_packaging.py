@@ -120,3 +120,19 @@ def test_make_help_lists_every_target():
     (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert re.findall(r"^  make (\S+)", shown.stdout, re.MULTILINE) == phony.split()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_a_first_run_installs_the_core_and_the_report_alone(tmp_path):
+    """Which makes a quarter of the whole; tests and checks add the rest."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    planned = {}
+    for target in ("run", "check"):
+        command = ["make", "--dry-run", f"PYTHON={sys.executable}", target]
+        planned[target] = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+    assert "--constraint constraints.txt --editable '.[report]'" in planned["run"]
+    assert "dev]" not in planned["run"]
+    assert "--constraint constraints.txt --editable '.[all,dev]'" in planned["check"]
