@@ -192,3 +192,11 @@ def test_chunks_hold_every_user_once(monkeypatch):
     monkeypatch.setattr(population_module, "CHUNK", 20)
     assert list(in_chunks(5, 10)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
     assert list(in_chunks(2, 30)) == [slice(0, 1), slice(1, 2)]
+
+
+@pytest.mark.parametrize("number", [20_001, 10**6, 10**30])
+def test_more_users_than_a_table_of_features_holds_are_refused(number):
+    with pytest.raises(HandfulError, match=r"The number of users( with a feature each)? must be"):
+        Population.identity(number)
+    with pytest.raises(HandfulError, match=r"The number of users( with a feature each)? must be"):
+        Population.from_function(lambda outcome: outcome, number)

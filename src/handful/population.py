@@ -18,6 +18,7 @@ from handful.draws import check_num_users
 from handful.errors import HandfulError
 from handful.tables import Column, Users, check_kept, read_users
 from handful.types import Array, Float, NumpyArray
+from handful.validation import check_range
 from handful.words import count
 
 FeatureFn = Callable[[Any], Float[Array, " D"]]
@@ -27,6 +28,9 @@ EVERYBODY = slice(None)
 
 LARGEST_TABLE = 2**24
 """Numbers of a table of users that is computed at once: 128 MiB in double precision."""
+
+MOST_FEATURES = 20_000
+"""Users who each have a reward feature: their table of coefficients takes 1.6 GB."""
 
 CHUNK = 2**20
 """Numbers at a time of a larger table: so many stay in a processor's cache."""
@@ -119,8 +123,13 @@ class Population:
         features: FeatureFn = outcome_is_features,
         user_ids: Sequence[str] = (),
     ) -> "Population":
-        """One feature a user: feature ``i`` is user ``i``'s reward."""
+        """One feature a user: feature ``i`` is user ``i``'s reward.
+
+        Raises:
+            HandfulError: for no users, or more than :data:`MOST_FEATURES`.
+        """
         check_num_users(num_users)
+        check_range("The number of users with a feature each", num_users, 1, MOST_FEATURES)
         return cls(np.eye(num_users, dtype=np.float32), features, tuple(user_ids))
 
     @classmethod

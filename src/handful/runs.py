@@ -31,7 +31,8 @@ class RunFolder:
 
     ``config.json`` (settings, problem, versions), ``metrics.jsonl`` (a line an update),
     ``checkpoint.safetensors`` (the latest state), and once the run is done ``evaluation.json``,
-    ``assignment.csv``, ``returns.csv``, ``traces.json``, ``plots/`` and ``report.html``.
+    ``users.safetensors`` (what every user gets), ``assignment.csv``, ``returns.csv`` of smaller
+    runs, ``traces.json``, ``plots/`` and ``report.html``.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -42,6 +43,7 @@ class RunFolder:
         self.evaluation = self.path / "evaluation.json"
         self.assignment = self.path / "assignment.csv"
         self.returns = self.path / "returns.csv"
+        self.users = self.path / "users.safetensors"
         self.traces = self.path / "traces.json"
         self.plots = self.path / "plots"
         self.report = self.path / "report.html"
@@ -108,7 +110,7 @@ class RunFolder:
 
     def _remove_litter(self) -> None:
         """What a kill left of files that were not in their place yet."""
-        written = (self.assignment, self.returns, self.traces, self.evaluation)
+        written = (self.users, self.assignment, self.returns, self.traces, self.evaluation)
         for path in (self.checkpoint, self.metrics, *written):
             for left in self.path.glob(f".{path.name}.*"):
                 left.unlink(missing_ok=True)

@@ -42,7 +42,7 @@ def test_a_round_starts_with_fresh_policies_and_another_deal():
     waiting = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(54), NUM_UPDATES))
     np.testing.assert_array_equal(waiting.em.served, decision.state.em.served)
     moved = method.reassign(KEY, decision.state, Feedback(returns, jnp.asarray(55), NUM_UPDATES))
-    np.testing.assert_array_equal(moved.em.served, [[0.0, 1.0]] * 6)
+    np.testing.assert_array_equal(moved.em.served, [1] * 6)
 
 
 def test_after_the_last_round_em_goes_on_from_the_best_of_the_pool():

@@ -77,3 +77,27 @@ def test_the_environments_chance_follows_the_key():
     first, other, again = problem.environment.seeds
     assert first == again != other
     assert 0 <= min(first, other) <= max(first, other) < 2**31
+
+
+def test_memory_follows_the_steps_played_and_not_the_time_limit(monkeypatch):
+    """Episodes of four steps, of which a hundred million were allowed: 1.6 GB for each policy."""
+    monkeypatch.setattr("handful.collect.host_rollout.BLOCK_STEPS", 3)
+    leaving = FixedPolicies([0.5, 0.5], log_std=-3.0)
+    for trace in (False, True):
+        problem = track_problem(targets=(0.0, 0.5), time_limit=100_000_000, edge=1.8)
+        episodes = run_host_episodes(jax.random.key(0), problem, leaving, 2, 4, True, trace=trace)
+        np.testing.assert_array_equal(episodes.lengths, 4)
+        np.testing.assert_allclose(episodes.returns, [[[2.0, 4.0]] * 2] * 4, rtol=1e-6)
+        if trace:
+            assert episodes.features.shape == (4, 2, 4, 2)
+            np.testing.assert_allclose(episodes.outcomes.velocity, 0.5)
+
+
+def test_blocks_of_steps_add_up_to_the_whole_episode(monkeypatch):
+    problem = track_problem(time_limit=7)
+    whole = run_host_episodes(jax.random.key(0), problem, policies, 2, 4, False, trace=True)
+    for steps in (1, 2, 7):
+        monkeypatch.setattr("handful.collect.host_rollout.BLOCK_STEPS", steps)
+        parted = run_host_episodes(jax.random.key(0), problem, policies, 2, 4, False, trace=True)
+        for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(parted), strict=True):
+            np.testing.assert_array_equal(one, other)

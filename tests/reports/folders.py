@@ -98,6 +98,8 @@ def evaluation_record(users: list[str], num_policies: int) -> dict[str, Any]:
         "reassigned_welfare_stderr": 0.25,
         "utilities": utilities.tolist(),
         "worst_episodes": (utilities - 5).tolist(),
+        "worst_user_return": float(utilities.min()),
+        "worst_episode": float(utilities.min() - 5),
     }
     return {
         "welfare": measured["welfare"],
@@ -112,6 +114,9 @@ def evaluation_record(users: list[str], num_policies: int) -> dict[str, Any]:
         "worst_user_return": float(utilities.min()),
         "num_episodes": 100,
         "evaluation_seed": 7,
+        "num_users": num_users,
+        "num_policies": num_policies,
+        "users_per_policy": np.bincount(assignment, minlength=num_policies).tolist(),
         "users": users,
         "assignment": assignment.tolist(),
         "returns": measured["returns"],

@@ -101,7 +101,7 @@ def robot_evaluation(
     """``evaluation.json`` with the bound of constant velocities, here evenly spaced ones."""
     num_policies, num_users = returns.shape
     record = evaluation_record(users, num_policies)
-    del record["users"]  # `write_run` knows them
+    del record["users"], record["num_policies"]  # `write_run` knows them
     utilities = returns[assignment, np.arange(num_users)]
     constants = (np.arange(num_policies) + 0.5) * TOP_SPEED / num_policies
     gaps = np.abs(targets - constants[:, None]).min(axis=0)
@@ -114,6 +114,8 @@ def robot_evaluation(
         "reassigned_welfare": welfare,
         "utilities": utilities.tolist(),
         "worst_episodes": (0.95 * utilities).tolist(),
+        "worst_user_return": float(utilities.min()),
+        "worst_episode": float(0.95 * utilities.min()),
     }
     worst = int(utilities.argmin())
     return record | {

@@ -86,6 +86,7 @@ def test_run_folder_holds_everything_and_names_versions(finished):
         "assignment.csv",
         "returns.csv",
         "traces.json",
+        "users.safetensors",
     }
     config = folder.read_config()
     assert config["settings"]["seed"] == 3

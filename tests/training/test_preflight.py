@@ -22,6 +22,7 @@ from handful.training.preflight import (
     check_installed,
     check_normalisation,
     check_shapes,
+    check_sizes,
 )
 from tests.environments import ContextualBandit, Push, problem_of
 from tests.training.helpers import TINY, config_of
@@ -214,3 +215,16 @@ def test_a_sweep_looks_for_what_its_runs_will_need(monkeypatch):
     without(monkeypatch, "sklearn")
     with pytest.raises(HandfulError, match="needs scikit-learn"):
         check_what_is_needed([request])
+
+
+@pytest.mark.parametrize("sizes", [(10**4, 10**4), (12_000, 12_000)])
+def test_networks_that_no_memory_holds_are_refused(sizes):
+    problem = make("market", users=5)
+    config = make_config(problem, 2, "em", "fast", {"hidden_sizes": sizes})
+    with pytest.raises(HandfulError, match=r"weights for 3 reward features .* smaller hidden_size"):
+        check_sizes(problem, config)
+
+
+def test_many_policies_of_usual_networks_fit():
+    problem = make("market", users=5000)
+    check_sizes(problem, make_config(problem, 5000, "em", "fast", {"hidden_sizes": (64, 64)}))

@@ -109,8 +109,7 @@ def test_the_handed_out_assignment_comes_from_validation_not_from_the_methods_ta
     step, state = step_of(problem, config), init_state(problem, config)
     for _ in range(config.num_updates):
         state, _ = step(state)
-    everybody_on_the_first = jax.nn.one_hot(jnp.zeros(3, int), 2)
-    wrong = EMState(everybody_on_the_first, everybody_on_the_first)
+    wrong = EMState.of(jnp.zeros(3, jnp.int32), 2)  # everybody on the first
     state = dataclasses.replace(state, assignment=wrong)
     state = eqx.tree_at(
         lambda s: s.shortlist.snapshots.assignment,
@@ -121,20 +120,20 @@ def test_the_handed_out_assignment_comes_from_validation_not_from_the_methods_ta
         state = validate(problem, config, state)
     after = assign(problem, config, state)
     policies = after.chosen(config).policies(problem)
-    measured = evaluate(problem, policies, after.weights(config)).deterministic
+    measured = evaluate(problem, policies, after.handed_out(config)).deterministic
     np.testing.assert_array_equal(measured.utilities, measured.returns.max(axis=0))
     assert measured.welfare >= measured.returns.mean(axis=1).max()
     # As the method left it, where that is asked for.
     as_trained = dataclasses.replace(config, final_assignment="method")
-    assert after.weights(as_trained).argmax(axis=1).tolist() == [0, 0, 0]
+    assert after.handed_out(as_trained).tolist() == [0, 0, 0]
 
 
 def test_a_method_that_keeps_its_rule_is_handed_out_as_it_assigned(trained):
     problem, config, state = trained
     after = assign(problem, config, validate(problem, config, state))
     assert after.is_assigned
-    own = config.make_method().weights(after.chosen(config).assignment)
-    np.testing.assert_array_equal(after.weights(config), own)
+    own = config.make_method().handed_out(after.chosen(config).assignment)
+    np.testing.assert_array_equal(after.handed_out(config), own)
 
 
 def test_episodes_for_the_assignment_are_added_until_it_is_settled(trained, monkeypatch):

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from handful.assignment.ledger import GroupFeedback, Ledger
 from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey, PyTree
 
 
@@ -145,6 +146,13 @@ class AssignmentMethod(ABC):
     """Counts the changes of what the method does, defaults included, since runs of it were kept:
     results of an earlier revision are not taken for its own."""
 
+    is_hard: ClassVar[bool] = True
+    """Whether every user has exactly one policy, so that :meth:`weights` has one-hot rows."""
+
+    takes_turns: ClassVar[bool] = False
+    """Whether a large population can be assigned by :meth:`take_turn`, in which no table of all
+    users and policies is made."""
+
     keeps_pool: ClassVar[bool] = False
     """Whether the best policies before each intervention are kept, to go on from later. Policies
     that share layers cannot be: each needs all of its networks for itself."""
@@ -179,6 +187,17 @@ class AssignmentMethod(ABC):
         """
         return jnp.argmax(self.weights(state), axis=1)
 
+    def groups(self, state: PyTree) -> Int[Array, " N"]:
+        """Each user's policy, or -1 where all policies serve a user alike.
+
+        Only methods that take turns are asked.
+        """
+        return self.assigned(state)
+
+    def handed_out(self, state: PyTree) -> Int[Array, " N"] | Float[Array, "N K"]:
+        """Who is served by whom: each user's policy, or where that is soft, :meth:`weights`."""
+        return self.assigned(state) if self.is_hard else self.weights(state)
+
     def training_weights(self, state: PyTree) -> Float[Array, "N K"]:
         """What each policy is trained for; by default whom it serves. Rows need not sum to 1."""
         return self.weights(state)
@@ -199,6 +218,24 @@ class AssignmentMethod(ABC):
     def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp | None:
         """The first warm-up of a run with so many updates; None where the method has none."""
         del num_updates, num_policies
+        return None
+
+    def take_turn(
+        self, state: PyTree, ledger: Ledger, feedback: GroupFeedback
+    ) -> tuple[PyTree, Ledger]:
+        """:meth:`reassign` of a large population: some of the users, and the groups after that.
+
+        By default nobody moves.
+        """
+        del feedback
+        return state, ledger
+
+    def revived(self, state: PyTree) -> Int[Array, " K"] | None:
+        """The user whom each policy is trained for besides whom it serves, or -1; None for no such.
+
+        Only methods that take turns are asked.
+        """
+        del state
         return None
 
     def parameters(self, state: PyTree) -> PyTree:

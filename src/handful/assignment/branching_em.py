@@ -117,10 +117,10 @@ class BranchingEM(AssignmentMethod):
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> BranchingEMState:
         """A random, balanced assignment."""
-        em = self._em.init(key, num_users, num_policies)
+        em = self._em.init(key, num_users, num_policies).with_table()
         return BranchingEMState(
             em,
-            planned=em.served,
+            planned=em.weights,
             is_led=jnp.zeros(num_policies, bool),
             distance=jnp.zeros((num_users, num_policies)),
             first_width=jnp.ones(num_policies),
@@ -131,11 +131,15 @@ class BranchingEM(AssignmentMethod):
 
     def weights(self, state: BranchingEMState) -> Float[Array, "N K"]:
         """One-hot rows."""
+        return state.em.weights
+
+    def assigned(self, state: BranchingEMState) -> Int[Array, " N"]:
+        """Each user's policy."""
         return state.em.served
 
     def training_weights(self, state: BranchingEMState) -> Float[Array, "N K"]:
         """The way's and the plan's, or EM's."""
-        return state.em.trained
+        return state.em.training_weights
 
     def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
         """EM's."""
@@ -152,20 +156,21 @@ class BranchingEM(AssignmentMethod):
     def intervene(self, key: PRNGKey, state: BranchingEMState, scene: Scene) -> Intervention:
         """Go on from the best of the pool, with copies in place of the least useful of them."""
         del key
-        num_policies = state.em.served.shape[1]
+        num_policies = state.em.num_policies
         chosen, _ = choose_policies(scene.pooled, num_policies)
         space = OutcomeSpace.of(scene.payoffs)
         branches = branch_out(scene.pooled[chosen], space, self.reach, self.margin)
-        served = one_hot_assignment(jnp.asarray(branches.policy), num_policies)
+        policy = jnp.asarray(branches.policy, jnp.int32)
         # Who was chosen for nobody, as there was nothing better, still learns from somebody.
-        revived = revive(jnp.asarray(branches.policy), jnp.asarray(branches.hoped.T))
-        planned = jnp.maximum(served, one_hot_assignment(revived, num_policies))
+        sizes = jnp.sum(one_hot_assignment(policy, num_policies), axis=0)
+        em = EMState(policy, revive(policy, jnp.asarray(branches.hoped.T), sizes)).with_table()
+        planned = em.training_weights
         is_led = branches.outcome != KEPT
         from_goals = space.distances(np.where(is_led, branches.outcome, branches.start))
         way = from_goals[np.arange(num_policies), branches.start]
         until = self._next_branching(scene, num_policies) - scene.update
         new_state = BranchingEMState(
-            EMState(served, trained=planned),
+            em,
             planned=planned,
             is_led=jnp.asarray(is_led),
             distance=jnp.asarray(from_goals[:, space.best].T, jnp.float32),
@@ -184,7 +189,7 @@ class BranchingEM(AssignmentMethod):
     def finish(self, key: PRNGKey, state: BranchingEMState, scene: Scene) -> Intervention:
         """The best of all policies that there were."""
         del key
-        sources, em = best_of_pool(scene.pooled, state.em.served.shape[1])
+        sources, em = best_of_pool(scene.pooled, state.em.num_policies)
         return Intervention(state._replace(em=em), sources)
 
     def reassign(
@@ -196,4 +201,6 @@ class BranchingEM(AssignmentMethod):
         leading = on_the_way(state.share, state.distance, state.first_width, progress)
         planned = jnp.where(state.is_led[None], leading, state.planned)
         is_led = feedback.update < state.until
-        return state._replace(em=EMState(em.served, jnp.where(is_led, planned, em.trained)))
+        return state._replace(
+            em=em._replace(trained=jnp.where(is_led, planned, em.training_weights))
+        )

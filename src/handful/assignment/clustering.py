@@ -15,12 +15,11 @@ import numpy as np
 
 from handful.assignment.base import (
     FRESH,
-    AssignmentMethod,
     Intervention,
     Scene,
-    one_hot_assignment,
     place_in_rounds,
 )
+from handful.assignment.fixed import Dealt, Unchanging
 from handful.errors import HandfulError
 from handful.installing import install_command
 from handful.types import Array, Float, Int, NumpyArray, PRNGKey
@@ -28,7 +27,7 @@ from handful.validation import check_numbers
 
 
 @dataclass(frozen=True)
-class Clustering(AssignmentMethod):
+class Clustering(Unchanging):
     """Universal policy, K-means on users' reward trajectories, a policy a cluster.
 
     Attributes:
@@ -39,10 +38,11 @@ class Clustering(AssignmentMethod):
         num_episodes: of the universal policy, with sampled actions, that users are compared on.
 
     The learner's rates fall in each of the two stages from the first value to the last, as either
-    is a training of its own. The state is the assignment [N, K] itself.
+    is a training of its own.
     """
 
     revision: ClassVar[int] = 1
+    is_hard: ClassVar[bool] = False
 
     pretraining: float = 1 / 3
     num_episodes: int = 20
@@ -58,14 +58,14 @@ class Clustering(AssignmentMethod):
                 f"Clustering needs at least 1 episode to compare users on, not {self.num_episodes}."
             )
 
-    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Float[Array, "N K"]:
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Dealt:
         """Every policy serves everybody."""
         del key
-        return jnp.full((num_users, num_policies), 1.0 / num_policies)
+        return Dealt.of(jnp.full(num_users, -1), num_policies)
 
-    def weights(self, state: Float[Array, "N K"]) -> Float[Array, "N K"]:
-        """Even at first, one-hot by cluster later."""
-        return state
+    def handed_out(self, state: Dealt) -> Int[Array, " N"] | Float[Array, "N K"]:
+        """Even shares at first, a policy each by cluster later."""
+        return self.weights(state) if bool(jnp.any(state.policy < 0)) else self.assigned(state)
 
     def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
         """When the pre-training is over; never for one policy, which is universal already."""
@@ -79,14 +79,14 @@ class Clustering(AssignmentMethod):
         if not is_there and self.interventions(num_updates, num_policies):
             raise missing()
 
-    def intervene(self, key: PRNGKey, state: Float[Array, "N K"], scene: Scene) -> Intervention:
+    def intervene(self, key: PRNGKey, state: Dealt, scene: Scene) -> Intervention:
         """Group the users and start a fresh policy for each group."""
-        num_policies = state.shape[1]
+        num_policies = len(state.sizes)
         seed = int(jax.random.randint(key, (), 0, np.iinfo(np.int32).max))
         rewards = scene.trajectories(0, self.num_episodes)
         groups = jnp.asarray(kmeans_groups(rewards, num_policies, seed))
         fresh = np.full(num_policies, FRESH)
-        return Intervention(one_hot_assignment(groups, num_policies), fresh)
+        return Intervention(Dealt.of(groups, num_policies), fresh)
 
     def progress(
         self, update: Int[Array, ""], num_updates: int, num_policies: int

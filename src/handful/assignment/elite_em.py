@@ -32,7 +32,6 @@ from handful.assignment.base import (
     RememberedEpisodes,
     Scene,
     WarmUp,
-    one_hot_assignment,
     warm_up_within,
 )
 from handful.assignment.choice import greedy_choice, swap, total_gain
@@ -129,17 +128,21 @@ class EliteEM(AssignmentMethod):
                 f"archive_size must be at least {num_policies}, an episode for each policy, not "
                 f"{self.archive_size}."
             )
-        em = _EM.init(key, num_users, num_policies)
+        em = _EM.init(key, num_users, num_policies).with_table()
         none = jnp.full((self.rounds, num_policies), -1, jnp.int32)
         return EliteEMState(em, elites=none[0], earlier=none)
 
     def weights(self, state: EliteEMState) -> Float[Array, "N K"]:
         """One-hot rows."""
+        return state.em.weights
+
+    def assigned(self, state: EliteEMState) -> Int[Array, " N"]:
+        """Each user's policy."""
         return state.em.served
 
     def training_weights(self, state: EliteEMState) -> Float[Array, "N K"]:
         """EM's, or the users of the elites, softly."""
-        return state.em.trained
+        return state.em.training_weights
 
     def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
         """The updates of plain EM at the beginning of each round."""
@@ -156,7 +159,7 @@ class EliteEM(AssignmentMethod):
     def intervene(self, key: PRNGKey, state: EliteEMState, scene: Scene) -> Intervention:
         """Begin a round; the elites of the last one stay remembered."""
         number = self._round_starts(scene.num_updates).index(scene.update)
-        fresh = self.init(key, *state.em.served.shape)
+        fresh = self.init(key, len(state.em.served), state.em.num_policies)
         earlier = state.earlier.at[number - 1].set(state.elites)
         return Intervention(fresh._replace(earlier=earlier), np.full(len(state.elites), FRESH))
 
@@ -240,10 +243,11 @@ class EliteEM(AssignmentMethod):
         )
         elites = _elect(key, earned, may_lead, state.elites, state.earlier, present)
         by_elite = episodes.coefficients @ episodes.returns[elites].T
-        chosen = greedy(by_elite, jnp.argmax(state.em.served, axis=1))
-        served = one_hot_assignment(chosen, len(elites))
+        chosen = greedy(by_elite, state.em.served)
         trained = responsibilities(by_elite, self.temperature)
-        return state._replace(em=EMState(served, trained), elites=elites)
+        # Whoever has an elite is trained for its users: nobody is revived.
+        em = EMState.of(chosen, len(elites))._replace(trained=trained)
+        return state._replace(em=em, elites=elites)
 
 
 def _drawn(num_users: int) -> np.ndarray:

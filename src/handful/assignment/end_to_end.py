@@ -18,6 +18,7 @@ class EndToEnd(AssignmentMethod):
     """
 
     learning_rate: ClassVar[float] = 0.002
+    is_hard: ClassVar[bool] = False
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Float[Array, "N K"]:
         """Standard normal logits."""

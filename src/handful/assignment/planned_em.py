@@ -109,10 +109,10 @@ class PlannedEM(AssignmentMethod):
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PlannedEMState:
         """A random, balanced assignment, until the plan is made."""
-        em = _EM.init(key, num_users, num_policies)
+        em = _EM.init(key, num_users, num_policies).with_table()
         return PlannedEMState(
             em,
-            policy=jnp.argmax(em.served, axis=1),
+            policy=em.served,
             distance=jnp.zeros((num_users, num_policies)),
             share=jnp.ones(num_users),
             floor=jnp.zeros(num_users),
@@ -125,11 +125,15 @@ class PlannedEM(AssignmentMethod):
 
     def weights(self, state: PlannedEMState) -> Float[Array, "N K"]:
         """One-hot rows."""
+        return state.em.weights
+
+    def assigned(self, state: PlannedEMState) -> Int[Array, " N"]:
+        """Each user's policy."""
         return state.em.served
 
     def training_weights(self, state: PlannedEMState) -> Float[Array, "N K"]:
         """The way's, the plan's or EM's."""
-        return state.em.trained
+        return state.em.training_weights
 
     def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
         """Before the first update."""
@@ -141,10 +145,10 @@ class PlannedEM(AssignmentMethod):
         del key
         num_policies = state.distance.shape[1]
         plan = plan_outcomes(scene.payoffs, num_policies, self.caution)
-        served = one_hot_assignment(jnp.asarray(plan.policy), num_policies)
+        em = EMState.of(jnp.asarray(plan.policy, jnp.int32), num_policies).with_table()
         first_width = max(self.width * plan.distance.max(), LAST_WIDTH)
         new_state = PlannedEMState(
-            EMState(served, trained=served),
+            em,
             policy=jnp.asarray(plan.policy, jnp.int32),
             distance=jnp.asarray(plan.distance, jnp.float32),
             share=jnp.asarray(plan.share, jnp.float32),
@@ -166,8 +170,8 @@ class PlannedEM(AssignmentMethod):
         leading = on_the_way(state.share, state.distance, state.first_width, progress)
         planned = one_hot_assignment(state.policy, state.distance.shape[1])
         planned = jnp.where(state.steps < state.arrival, leading, planned)
-        trained = jnp.where(feedback.update < state.release, planned, em.trained)
-        return state._replace(em=EMState(em.served, trained), steps=self._steps(state, feedback))
+        trained = jnp.where(feedback.update < state.release, planned, em.training_weights)
+        return state._replace(em=em._replace(trained=trained), steps=self._steps(state, feedback))
 
     def _steps(self, state: PlannedEMState, feedback: Feedback) -> Int[Array, " K"]:
         """A step on or back, by how much each policy keeps up, whatever that is.

@@ -144,7 +144,7 @@ class PooledEM(AssignmentMethod):
 
     def _fresh(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
         """What a fresh round starts with."""
-        em = self._em.init(key, num_users, num_policies)
+        em = self._em.init(key, num_users, num_policies).with_table()
         if not self.solo:
             return em
         alone = jax.random.choice(key, num_users, (num_policies,), replace=False)
@@ -154,13 +154,17 @@ class PooledEM(AssignmentMethod):
         """One-hot rows."""
         return self._em.weights(state.em)
 
+    def assigned(self, state: PooledEMState) -> Int[Array, " N"]:
+        """Each user's policy."""
+        return state.em.served
+
     def training_weights(self, state: PooledEMState) -> Float[Array, "N K"]:
         """EM's, times how much each user counts."""
         return self._em.training_weights(state.em) * state.importance[:, None]
 
     def reassign(self, key: PRNGKey, state: PooledEMState, feedback: Feedback) -> PooledEMState:
         """EM's E-step, once the round's warm-up is over."""
-        num_updates, num_policies = feedback.num_updates, state.em.served.shape[1]
+        num_updates, num_policies = feedback.num_updates, state.em.num_policies
         cut = self.warm_up - self.warm_up_of(num_updates, num_policies).updates
         since = feedback.update - (state.first_e_step - cut)
         return state._replace(em=self._em.reassign(key, state.em, feedback._replace(update=since)))
@@ -183,7 +187,7 @@ class PooledEM(AssignmentMethod):
 
     def intervene(self, key: PRNGKey, state: PooledEMState, scene: Scene) -> Intervention:
         """Start another round, or after the last one go on from the best of the pool."""
-        num_users, num_policies = state.em.served.shape
+        num_users, num_policies = len(state.em.served), state.em.num_policies
         chosen, _ = choose_policies(scene.pooled, num_policies)
         welfare = scene.pooled[chosen].max(axis=0).mean()
         gains = state.gains.at[state.is_frontier.astype(int)].set(welfare - state.pool_welfare)
@@ -211,7 +215,7 @@ class PooledEM(AssignmentMethod):
     def finish(self, key: PRNGKey, state: PooledEMState, scene: Scene) -> Intervention:
         """The best of all rounds and of what followed them."""
         del key
-        sources, em = best_of_pool(scene.pooled, state.em.served.shape[1])
+        sources, em = best_of_pool(scene.pooled, state.em.num_policies)
         return Intervention(state._replace(em=em), sources)
 
     def progress(

@@ -12,11 +12,12 @@ Users are served by the best policy, as in EM.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from handful.assignment.base import Feedback, one_hot_assignment
+from handful.assignment.base import Feedback
 from handful.assignment.em import EMState, ExpectationMaximization, greedy
 from handful.errors import HandfulError
 from handful.types import Array, Float, PRNGKey
@@ -32,6 +33,8 @@ class SoftEM(ExpectationMaximization):
             are shared among policies whose returns differ by no more than about that.
     """
 
+    takes_turns: ClassVar[bool] = False
+
     warm_up: int = 0
     temperature: float = 0.02
 
@@ -40,16 +43,19 @@ class SoftEM(ExpectationMaximization):
         if not self.temperature > 0.0:
             raise HandfulError(f"The temperature must be positive, not {self.temperature}.")
 
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
+        """A random, balanced assignment."""
+        return super().init(key, num_users, num_policies).with_table()
+
     def reassign(self, key: PRNGKey, state: EMState, feedback: Feedback) -> EMState:
         """The soft E-step, once the warm-up is over."""
         del key
-        chosen = greedy(feedback.returns, jnp.argmax(state.served, axis=1))
+        chosen = greedy(feedback.returns, state.served)
         soft = responsibilities(feedback.returns, self.temperature)
         is_due = self.is_due(feedback)
-        served = one_hot_assignment(chosen, state.served.shape[1])
-        return EMState(
-            served=jnp.where(is_due, served, state.served),
-            trained=jnp.where(is_due, soft, state.trained),
+        return state._replace(
+            served=jnp.where(is_due, chosen, state.served),
+            trained=jnp.where(is_due, soft, state.training_weights),
         )
 
 

@@ -51,7 +51,7 @@ class Evaluate:
                 evaluation = evaluate(
                     problem,
                     state.chosen(config).policies(problem),
-                    state.weights(config),
+                    state.handed_out(config),
                     seed=config.seed if self.seed is None else self.seed,
                     num_episodes=self.episodes,
                     watch=lambda share: bar.on_episodes(EpisodesReport("evaluation", share)),

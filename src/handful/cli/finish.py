@@ -52,7 +52,7 @@ def announce(folder: Path, json: bool) -> None:
     if json:
         print_json(record)
         return
-    show(evaluation_summary(record, len(record["returns"])))
+    show(evaluation_summary(record, record["num_policies"]))
     if can_report():
         show(f"report: {run.report}")
     else:

@@ -38,7 +38,7 @@ def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:
     """An evaluation in a few lines."""
     lines = [
         f"welfare {record['welfare']:.2f} ± {record['welfare_stderr']:.2f} "
-        f"({count(num_policies, 'policy')}, {count(len(record['users']), 'user')}, "
+        f"({count(num_policies, 'policy')}, {count(record['num_users'], 'user')}, "
         f"{count(record['num_episodes'], 'evaluation episode')} a policy)"
     ]
     if record["optimum"] is not None:

@@ -99,9 +99,14 @@ def _fresh(
 
 
 def user_rows(request: RunRequest) -> Rows:
-    """A row a user: what they want, who serves them and how well."""
+    """A row a user: what they want, who serves them and how well.
+
+    A run with very many users lists none in its evaluation, and has no rows here.
+    """
     folder = RunFolder(request.folder)
     record, problem = folder.read_evaluation(), folder.read_config()["problem"]
+    if "users" not in record:
+        return []
     targets = problem.get("attributes", {}).get("target") or [None] * len(record["users"])
     velocities = _mean_velocities(folder, request.config.num_policies)
     served = zip(

@@ -48,7 +48,7 @@ def _row(request: RunRequest, record: Mapping[str, Any]) -> dict[str, Any]:
         "task": request.task,
         "method": config.method,
         "policies": config.num_policies,
-        "users": len(record["users"]),
+        "users": record["num_users"],
         "seed": config.seed,
         "steps": config.steps,
         "transitions": record["transitions"],

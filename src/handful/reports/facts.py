@@ -221,8 +221,8 @@ def _measurement(name: str, measured: Mapping[str, Any]) -> MeasurementRow:
         with_error("welfare"),
         number(measured["soft_welfare"]),
         with_error("reassigned_welfare"),
-        number(min(measured["utilities"])),
-        number(min(measured["worst_episodes"])),
+        number(measured["worst_user_return"]),
+        number(measured["worst_episode"]),
     )
 
 
@@ -266,15 +266,17 @@ def group_rows(run: Run, results: Results) -> dict[str, list[GroupRow]]:
 
 
 def user_rows(run: Run, results: Results, speeds: Speeds | None, limit: int) -> list[UserRow]:
-    """The ``limit`` users with the lowest mean return, lowest first."""
+    """The ``limit`` users with the lowest mean return, lowest first, as far as they are shown."""
     order = np.argsort(results.utilities, kind="stable")[:limit]
+    order = order[np.isin(order, results.shown)]
     return [_user(run, results, speeds, int(user)) for user in order]
 
 
 def _user(run: Run, results: Results, speeds: Speeds | None, user: int) -> UserRow:
     policy = int(results.assignment[user])
-    best = int(np.argmax(results.returns[:, user]))
-    gains = results.returns[best, user] > results.returns[policy, user]
+    returns = results.returns_of(user)
+    best = int(np.argmax(returns))
+    gains = returns[best] > returns[policy]
     return UserRow(
         run.users[user],
         tuple(values[user] for values in run.labels.values()),
@@ -283,7 +285,7 @@ def _user(run: Run, results: Results, speeds: Speeds | None, user: int) -> UserR
         policy_colour(policy),
         number(results.utilities[user]),
         number(results.worst_episodes[user]),
-        f"policy {best}: {number(results.returns[best, user])}" if gains else "–",
+        f"policy {best}: {number(returns[best])}" if gains else "–",
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from handful.arrays import read_arrays
 from handful.errors import HandfulError
 from handful.runs import RunFolder, read_json
 from handful.types import NumpyArray
@@ -38,7 +40,9 @@ class Results:
     Attributes:
         record: all of ``evaluation.json``.
         assignment: [N] each user's policy.
-        returns: [K, N].
+        shown: [S] users whose returns from all policies are known, ascending: everybody, or of very
+            many the worst served and some others.
+        returns: [K, S].
         lengths: [K] mean steps an episode.
         utilities: [N] each user's mean return from the policy they are assigned to.
         worst_episodes: [N] each user's lowest return from it.
@@ -46,6 +50,7 @@ class Results:
 
     record: Mapping[str, Any]
     assignment: NumpyArray
+    shown: NumpyArray
     returns: NumpyArray
     lengths: NumpyArray
     utilities: NumpyArray
@@ -55,6 +60,10 @@ class Results:
     def users_per_policy(self) -> NumpyArray:
         """[K]."""
         return np.bincount(self.assignment, minlength=len(self.returns))
+
+    def returns_of(self, user: int) -> NumpyArray:
+        """What each policy earns a user who is shown: [K]."""
+        return self.returns[:, np.searchsorted(self.shown, user)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +96,7 @@ class Run:
         """The training settings."""
         return self.config["settings"]
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, list[str]]:
         """What the users' table said of them in words, by column: [N] each."""
         found = self.problem.get("attributes", {})
@@ -119,7 +128,9 @@ def read_run(path: str | Path) -> Run:
     if folder.is_finished:
         record = folder.read_evaluation()
         shape = (num_policies, len(users))
-        results = _checked(folder.evaluation, lambda: _results(record, shape))
+        arrays = {} if "users" in record else read_arrays(folder.users)
+        source = folder.users if arrays else folder.evaluation
+        results = _checked(source, lambda: _results(record, arrays, shape))
         traces = read_json(folder.traces) if folder.traces.is_file() else []
     return Run(folder.path.resolve().name, config, users, curves, results, traces)
 
@@ -165,17 +176,34 @@ def _curves(metrics: Sequence[Mapping[str, Any]], num_policies: int) -> Curves:
     )
 
 
-def _results(record: Mapping[str, Any], shape: tuple[int, int]) -> Results:
+def _results(
+    record: Mapping[str, Any], arrays: Mapping[str, NumpyArray], shape: tuple[int, int]
+) -> Results:
+    """The results of a record that lists every user, or of arrays where it does not."""
     num_policies, num_users = shape
     measured = record["deterministic"]
-    assignment = np.array(record["assignment"], dtype=int).reshape(num_users)
+    if "users" in record:
+        found = {
+            "assignment": record["assignment"],
+            "shown.users": range(num_users),
+            "shown.returns": measured["returns"],
+            "deterministic.utilities": measured["utilities"],
+            "deterministic.worst_episodes": measured["worst_episodes"],
+        }
+    else:
+        found = arrays
+    assignment = np.array(found["assignment"], dtype=int).reshape(num_users)
     if assignment.min() < 0 or assignment.max() >= num_policies:
         raise ValueError(f"an assignment to policies other than 0 to {num_policies - 1}")
+    shown = np.array(found["shown.users"], dtype=int)
+    if shown.min() < 0 or shown.max() >= num_users:
+        raise ValueError(f"users other than 0 to {num_users - 1}")
     return Results(
         record,
         assignment,
-        np.array(measured["returns"], dtype=float).reshape(shape),
+        shown,
+        np.array(found["shown.returns"], dtype=float).reshape(num_policies, len(shown)),
         np.array(measured["lengths"], dtype=float).reshape(num_policies),
-        np.array(measured["utilities"], dtype=float).reshape(num_users),
-        np.array(measured["worst_episodes"], dtype=float).reshape(num_users),
+        np.array(found["deterministic.utilities"], dtype=float).reshape(num_users),
+        np.array(found["deterministic.worst_episodes"], dtype=float).reshape(num_users),
     )

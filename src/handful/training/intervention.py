@@ -18,7 +18,7 @@ from handful.problem import RMDP
 from handful.training.appraisal import make_appraiser
 from handful.training.config import TrainConfig
 from handful.training.snapshots import Pool, Pooled, Shortlist, Snapshot
-from handful.training.state import ReturnTable, TrainState, init_policies
+from handful.training.state import ReturnTable, TrainState, init_policies, open_ledger
 from handful.training.validation import validate
 from handful.types import NumpyArray, PRNGKey
 
@@ -61,6 +61,9 @@ def intervene(
         table=table,
         assignment=assignment,
         shortlist=shortlist,
+        ledger=open_ledger(
+            method, assignment, problem.population.coefficients, config.num_policies
+        ),
     )
 
 

@@ -35,6 +35,7 @@ from handful.training.preflight import (
     check_method,
     check_normalisation,
     check_shapes,
+    check_sizes,
 )
 from handful.training.progress_bar import with_progress
 from handful.training.record import (
@@ -62,7 +63,8 @@ class TrainResult:
         config: the run's settings.
         policies: the ``K`` policies; ``policies.act(observation, policy=2)``.
         assignment: [N] each user's policy.
-        alpha: [N, K] each user's distribution over policies, as it is handed out.
+        shares: [N, K] each user's distribution over policies as it is handed out; None where
+            every user has exactly one policy.
         evaluation: on fresh episodes.
         folder: where the run was kept, if anywhere.
         findings: what should be said of the run: policies that serve nobody, a result below one
@@ -73,10 +75,17 @@ class TrainResult:
     config: TrainConfig
     policies: Policies
     assignment: NumpyArray
-    alpha: NumpyArray
+    shares: NumpyArray | None
     evaluation: Evaluation
     folder: Path | None
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def alpha(self) -> NumpyArray:
+        """[N, K] each user's distribution over policies, as the method left it."""
+        if self.shares is not None:
+            return self.shares
+        return np.eye(self.config.num_policies, dtype=np.float32)[self.assignment]
 
     def __repr__(self) -> str:
         """How good the result is and where it is kept; single users and weights stay private."""
@@ -162,6 +171,7 @@ def train_with_config(
     check_normalisation(problem, config)
     check_method(problem, config)
     check_installed(problem, config)
+    check_sizes(problem, config)
     check_exploration(problem, config)
     check_counts(problem, config)
     if out is None:
@@ -245,7 +255,7 @@ def _run(
             state = assign(learnt, config, state, session.watch("validation", transitions))
             session.save(state)
         policies = state.chosen(config).policies(problem)
-        alpha = np.asarray(state.weights(config))
+        alpha = np.asarray(state.handed_out(config))
         watch = session.watch("evaluation", transitions)
         evaluation = evaluate(
             problem,
@@ -256,6 +266,7 @@ def _run(
             watch=watch,
         )
         judgement = judge(learnt, config, state, policies, evaluation, history, watch)
+    shares = alpha if alpha.ndim == 2 else None
     if folder is not None and not folder.is_finished:
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {
@@ -267,13 +278,13 @@ def _run(
             **evaluation_record(problem, evaluation, gap, training),
             **judgement.record(),
         }
-        write_results(folder, problem, policies, alpha, record)
+        write_results(folder, problem, policies, evaluation, shares, record)
     return TrainResult(
         problem=problem,
         config=config,
         policies=policies,
         assignment=evaluation.assignment,
-        alpha=alpha,
+        shares=shares,
         evaluation=evaluation,
         folder=None if folder is None else folder.path,
         findings=tuple(judgement.findings),

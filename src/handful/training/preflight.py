@@ -1,5 +1,7 @@
 """Looks at a problem before anything is written or trained."""
 
+from itertools import pairwise
+
 import jax
 
 from handful.environment import (
@@ -17,6 +19,8 @@ from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.types import PyTree
+from handful.validation import brief
+from handful.words import count
 
 
 def check_normalisation(problem: RMDP, config: TrainConfig) -> None:
@@ -56,6 +60,34 @@ def check_installed(problem: RMDP, config: TrainConfig) -> None:
     environment = problem.environment
     if isinstance(environment, HasRequirements):
         environment.check_installed()
+
+
+MOST_WEIGHTS = 2**28
+"""Numbers in the networks of all policies: 1 GB, of which optimisers and the shortlist keep several
+times as much."""
+
+
+def check_sizes(problem: RMDP, config: TrainConfig) -> None:
+    """Networks that no memory holds are refused before anything is made.
+
+    Raises:
+        HandfulError: if the policies' networks would have too many weights.
+    """
+    environment = problem.environment
+    outputs = problem.num_features
+    space = environment.action_space
+    actions = space.size if isinstance(space, Box) else space.num_actions
+    widths = (num_symbols(environment) or environment.observation_size, *config.ppo.hidden_sizes)
+    hidden = sum(width * following for width, following in pairwise(widths))
+    weights = 2 * hidden + widths[-1] * (outputs + actions)
+    if weights * config.num_policies > MOST_WEIGHTS:
+        raise HandfulError(
+            f"The networks of {count(config.num_policies, 'policy')} would have "
+            f"{brief(weights * config.num_policies)} weights for "
+            f"{count(outputs, 'reward feature')} and hidden_sizes of "
+            f"{[brief(size) for size in config.ppo.hidden_sizes]}, and at most "
+            f"{MOST_WEIGHTS:,} fit: give smaller hidden_sizes, fewer policies or fewer features."
+        )
 
 
 def check_exploration(problem: RMDP, config: TrainConfig) -> None:

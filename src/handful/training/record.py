@@ -1,8 +1,8 @@
 """What a run leaves behind besides its checkpoint: settings, tables, what it measured."""
 
-import dataclasses
 import math
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -10,16 +10,26 @@ import jax
 import numpy as np
 
 from handful.evaluation.gap import Gap
-from handful.evaluation.returns import Evaluation, Measurement
+from handful.evaluation.played import FeatureReturns
+from handful.evaluation.returns import Evaluation, Measurement, mean_and_stderr
 from handful.exact.optimum import Optimum
 from handful.learner.policies import Policies
+from handful.population import in_chunks
 from handful.problem import RMDP
 from handful.runs import RunFolder, write_csv, write_json
 from handful.training.config import TrainConfig
 from handful.training.description import describe_problem, described_attributes
+from handful.training.kept import BY_USER, KINDS, SCALARS, write_users
 from handful.training.step import StepMetrics
 from handful.training.traces import trace_policies
 from handful.types import NumpyArray
+
+MOST_LISTED = 100_000
+"""Numbers that ``evaluation.json`` holds of the users and policies, and ``returns.csv`` rows a kind
+of actions. Of larger runs ``users.safetensors`` holds what every user gets."""
+
+ROW_NUMBERS = 64
+"""About as many numbers as a row of ``assignment.csv`` takes in memory."""
 
 RECORDED_PACKAGES = ("handful", "jax", "jaxlib", "numpy", "equinox", "optax")
 """Those whose version can change a result."""
@@ -50,13 +60,15 @@ def evaluation_record(
     The top level is the deterministic measurement under the learned assignment.
     """
     deterministic = evaluation.deterministic
+    num_policies = deterministic.played.shape[1]
+    lists_users = _lists_users(problem, num_policies)
     return {
         "welfare": evaluation.welfare,
         "welfare_stderr": evaluation.welfare_stderr,
         "optimum": None if gap is None else gap.optimum.welfare,
         "optimum_kind": None if gap is None else gap.optimum.kind,
         "percent_of_optimum": None if gap is None else gap.percent,
-        "bound": None if gap is None else _bound_record(gap.optimum),
+        "bound": None if gap is None else _bound_record(gap.optimum, lists_users),
         "soft_welfare": deterministic.soft_welfare,
         "reassigned_welfare": deterministic.reassigned_welfare,
         "reassigned_welfare_stderr": deterministic.reassigned_welfare_stderr,
@@ -64,78 +76,132 @@ def evaluation_record(
         "worst_user_return": float(deterministic.utilities.min()),
         "num_episodes": evaluation.num_episodes,
         "evaluation_seed": evaluation.seed,
-        "users": list(problem.population.user_ids),
-        "attributes": described_attributes(problem),
-        "assignment": evaluation.assignment.tolist(),
-        "returns": deterministic.returns.tolist(),
-        "returns_stderr": deterministic.returns_stderr.tolist(),
-        "deterministic": _measurement_record(deterministic),
-        "stochastic": _measurement_record(evaluation.stochastic),
+        "num_users": problem.num_users,
+        "num_policies": num_policies,
+        "users_per_policy": np.bincount(evaluation.assignment, minlength=num_policies).tolist(),
+        **(_users_record(problem, evaluation) if lists_users else {}),
+        "deterministic": _measurement_record(deterministic, lists_users),
+        "stochastic": _measurement_record(evaluation.stochastic, lists_users),
         **training,
     }
 
 
-def _bound_record(optimum: Optimum) -> dict[str, Any]:
-    """What each user would get from the best possible choice, and why none is better."""
-    users = np.arange(len(optimum.assignment))
-    record = {
+def _lists_users(problem: RMDP, num_policies: int) -> bool:
+    return problem.num_users * num_policies <= MOST_LISTED
+
+
+def _users_record(problem: RMDP, evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "users": list(problem.population.user_ids),
+        "attributes": described_attributes(problem),
+        "assignment": evaluation.assignment.tolist(),
+        "returns": evaluation.deterministic.returns.tolist(),
+        "returns_stderr": evaluation.deterministic.returns_stderr.tolist(),
+    }
+
+
+def _bound_record(optimum: Optimum, lists_users: bool) -> dict[str, Any]:
+    """Why nothing is better than the best possible choice, and what each user gets from it."""
+    record: dict[str, Any] = {
         "kind": optimum.kind,
         "welfare": optimum.welfare,
         "explanation": optimum.explanation,
-        "utilities": optimum.returns[optimum.assignment, users].tolist(),
     }
+    if lists_users:
+        users = np.arange(len(optimum.assignment))
+        record["utilities"] = optimum.returns[optimum.assignment, users].tolist()
     if optimum.unit == "m/s":
         record["velocities"] = [float(part[0]) for part in optimum.certificate]
     return record
 
 
-def _measurement_record(measurement: Measurement) -> dict[str, Any]:
-    names = [field.name for field in dataclasses.fields(measurement) if field.name != "played"]
-    values = {name: getattr(measurement, name) for name in ("returns", "returns_stderr", *names)}
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in values.items()
-    }
+def _measurement_record(measurement: Measurement, lists_users: bool) -> dict[str, Any]:
+    """A measurement as JSON: Phi where rewards are linear, and a few users one by one."""
+    record: dict[str, Any] = {"lengths": measurement.lengths.tolist()}
+    record |= {name: getattr(measurement, name) for name in SCALARS}
+    record["worst_user_return"] = float(measurement.utilities.min())
+    record["worst_episode"] = float(measurement.worst_episodes.min())
+    played = measurement.played
+    if isinstance(played, FeatureReturns) and played.features[0].size <= MOST_LISTED:
+        mean, stderr = mean_and_stderr(played.features)
+        record |= {"feature_returns": mean.tolist(), "feature_returns_stderr": stderr.tolist()}
+    if lists_users:
+        names = (*BY_USER, "returns", "returns_stderr")
+        record |= {name: getattr(measurement, name).tolist() for name in names}
+    return record
 
 
 def write_results(
-    folder: RunFolder, problem: RMDP, policies: Policies, alpha: NumpyArray, record: dict[str, Any]
+    folder: RunFolder,
+    problem: RMDP,
+    policies: Policies,
+    evaluation: Evaluation,
+    shares: NumpyArray | None,
+    record: dict[str, Any],
 ) -> None:
-    """Tables and traces first, the evaluation last: its file says that the run is finished."""
-    users, attributes = problem.population.user_ids, problem.population.attributes
-    utilities = record["deterministic"]["utilities"]
+    """Tables and traces first, the evaluation last: its file says that the run is finished.
+
+    Args:
+        folder: of the run.
+        problem: that it was trained on.
+        policies: that it hands out.
+        evaluation: of these.
+        shares: [N, K] each user's distribution over policies, where it is not one-hot.
+        record: :func:`evaluation_record` of it.
+    """
+    num_policies = policies.num_policies
+    lists_users = _lists_users(problem, num_policies)
+    write_users(folder, evaluation, shares)
+    has_shares = lists_users or shares is not None
     write_csv(
         folder.assignment,
-        ["user", *attributes, "policy", "return", *[f"share_{k}" for k in range(alpha.shape[1])]],
         [
-            [
-                user,
-                *[values[i] for values in attributes.values()],
-                record["assignment"][i],
-                utilities[i],
-                *alpha[i].tolist(),
-            ]
-            for i, user in enumerate(users)
+            "user",
+            *problem.population.attributes,
+            "policy",
+            "return",
+            *([f"share_{k}" for k in range(num_policies)] if has_shares else []),
         ],
+        _assignment_rows(problem, evaluation, shares, num_policies if has_shares else 0),
     )
-    write_csv(
-        folder.returns,
-        ["user", "policy", "actions", "return", "stderr"],
-        [
-            [
-                user,
-                k,
-                actions,
-                record[actions]["returns"][k][i],
-                record[actions]["returns_stderr"][k][i],
-            ]
-            for actions in ("deterministic", "stochastic")
-            for k in range(policies.num_policies)
-            for i, user in enumerate(users)
-        ],
-    )
-    write_json(folder.traces, trace_policies(problem, policies, record["evaluation_seed"]))
+    if lists_users:
+        write_csv(
+            folder.returns,
+            ["user", "policy", "actions", "return", "stderr"],
+            _return_rows(problem, evaluation),
+        )
+    write_json(folder.traces, trace_policies(problem, policies, evaluation.seed))
     write_json(folder.evaluation, record)
+
+
+def _assignment_rows(
+    problem: RMDP, evaluation: Evaluation, shares: NumpyArray | None, num_shares: int
+) -> Iterator[list[Any]]:
+    """A row for each user, made when it is written: a million rows at once take gigabytes."""
+    population, utilities = problem.population, evaluation.deterministic.utilities
+    for users in in_chunks(population.num_users, ROW_NUMBERS):
+        policies = evaluation.assignment[users]
+        columns = [
+            population.user_ids[users],
+            *[np.asarray(values[users]).tolist() for values in population.attributes.values()],
+            policies.tolist(),
+            utilities[users].tolist(),
+        ]
+        if num_shares:
+            given = np.eye(num_shares)[policies] if shares is None else shares[users]
+            columns += given.T.tolist()
+        yield from map(list, zip(*columns, strict=True))
+
+
+def _return_rows(problem: RMDP, evaluation: Evaluation) -> Iterator[list[Any]]:
+    """A row for each kind of actions, policy and user."""
+    for actions in KINDS:
+        measured: Measurement = getattr(evaluation, actions)
+        means, errors = measured.returns.tolist(), measured.returns_stderr.tolist()
+        for policy, (of_policy, of_error) in enumerate(zip(means, errors, strict=True)):
+            for row in zip(problem.population.user_ids, of_policy, of_error, strict=True):
+                user, mean, stderr = row
+                yield [user, policy, actions, mean, stderr]
 
 
 def metrics_record(metrics: StepMetrics) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Everything that changes during training, as one pytree: what a checkpoint holds."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from handful.assignment.base import one_hot_assignment
+from handful.assignment import AssignmentMethod
+from handful.assignment.ledger import BLOCK, Ledger
 from handful.collect.archive import EpisodeArchive
 from handful.collect.host import HostCollectorState, init_host_collector
 from handful.collect.returns import FinishedEpisodes
@@ -89,6 +91,7 @@ class TrainState(eqx.Module):
         pool: the shortlisted policies from before each intervention, of methods that go on from
             them.
         archive: remembered episodes, of methods that remember any.
+        ledger: who is served by each policy in sums, where the users are many.
     """
 
     key: PRNGKey
@@ -102,6 +105,7 @@ class TrainState(eqx.Module):
     validated: Int[Array, ""]
     pool: Pool | None
     archive: EpisodeArchive | None
+    ledger: Ledger | None = None
 
     def policies(self, problem: RMDP) -> Policies:
         """The policies as they are now."""
@@ -126,11 +130,11 @@ class TrainState(eqx.Module):
         """Whether validation has said who it would assign to whom."""
         return self.by_validation[0] >= 0
 
-    def weights(self, config: TrainConfig) -> Float[Array, "N K"]:
-        """Each user's distribution over the policies that are handed out."""
+    def handed_out(self, config: TrainConfig) -> Int[Array, " N"] | Float[Array, "N K"]:
+        """Each user's policy of those that are handed out, or how they share them."""
         if config.assigns_by_validation and self.is_assigned:
-            return one_hot_assignment(self.by_validation, config.num_policies)
-        return config.make_method().weights(self.chosen(config).assignment)
+            return self.by_validation
+        return config.make_method().handed_out(self.chosen(config).assignment)
 
     def assigned(self, config: TrainConfig) -> Int[Array, " N"]:
         """Each user's policy of those that are handed out."""
@@ -173,7 +177,19 @@ def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
         validated=jnp.zeros((), jnp.int32),
         pool=pool,
         archive=archive,
+        ledger=open_ledger(
+            method, assignment, problem.population.coefficients, config.num_policies
+        ),
     )
+
+
+def open_ledger(
+    method: AssignmentMethod, assignment: PyTree, coefficients: Any, num_policies: int
+) -> Ledger | None:
+    """The sums of an assignment, where the users are many and the method takes turns; else None."""
+    if len(coefficients) <= BLOCK or not method.takes_turns:
+        return None
+    return Ledger.of(method.groups(assignment), jnp.asarray(coefficients), num_policies)
 
 
 def init_policies(

@@ -7,22 +7,22 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from handful.assignment import AssignmentMethod, Feedback, RememberedEpisodes
+from handful.assignment import AssignmentMethod, RememberedEpisodes
 from handful.collect.archive import EpisodeArchive
 from handful.collect.host import HostCollectorState, HostExperience, digest
 from handful.collect.returns import FinishedEpisodes
 from handful.collect.scan import CollectorState, collect
 from handful.devices import in_full_precision
-from handful.learner.counting import Model, count, improve, mean_mix, returns_of
+from handful.learner.counting import Model, count, improve, returns_of
 from handful.learner.imitation import imitate
 from handful.learner.update import LearnerState, Rates, UpdateMetrics, update
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
 from handful.training.snapshots import Snapshot
+from handful.training.standing import Standing, reassign_all, reassign_some
 from handful.training.state import ReturnTable, TrainState
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, Key, PRNGKey, PyTree
-from handful.welfare import user_weights, utilitarian
 
 
 @dataclass(frozen=True)
@@ -112,31 +112,48 @@ def _learn(
     learner, model = count(state.learner, scaled, problem.environment.time_limit, problem.discount)
     table, latest = _evaluate(state, finished, model, setting)
     coefficients = jnp.asarray(problem.population.coefficients)
-    returns = _wary(coefficients @ table.mean.T, table.seen)
 
     # Remember: the whole episodes of the batch, where the method wants any.
     archive, episodes = _remember(state, transitions, coefficients, setting)
 
     # Reassign: the E-step, or whatever the method does instead (equation 11).
-    feedback = Feedback(returns, state.update, config.num_updates, episodes)
-    assignment = method.reassign(assignment_key, state.assignment, feedback)
-    alpha = method.weights(assignment)
-    utilities = jnp.sum(alpha * returns, axis=1)
-    weights = user_weights(utilitarian, utilities)
+    if state.ledger is None:
+        standing = reassign_all(
+            assignment_key,
+            method,
+            state.assignment,
+            coefficients,
+            table,
+            latest,
+            state.update,
+            config.num_updates,
+            episodes,
+        )
+    else:
+        standing = reassign_some(
+            method,
+            state.assignment,
+            state.ledger,
+            coefficients,
+            table,
+            latest,
+            state.update,
+            config.num_updates,
+        )
 
     # Keep the policies if the batch shows them to be among the best so far. (Where batches are
     # collected ahead, it is of those from before the last update.) What is not known yet is not
     # worth nothing, which would be much where returns are negative.
-    batch_welfare = utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1))
-    is_known = jnp.all(table.seen | ~jnp.any(alpha > 0, axis=0))
+    batch_welfare = standing.batch_welfare
+    is_known = jnp.all(table.seen | ~standing.is_served)
     batch_welfare = jnp.where(is_known | (batch_welfare > 0), batch_welfare, -jnp.inf)
-    seen = Snapshot(batch_welfare, latest, state.learner.networks, assignment)
+    seen = Snapshot(batch_welfare, latest, state.learner.networks, standing.assignment)
     shortlist = state.shortlist.offer(seen, state.update, _spacing(setting))
 
     # Improve: the M-step, one update of every policy for the users it serves.
     rates = _rates(state.update, setting)
     learner, assignment, learner_metrics = _improve(
-        update_key, learner, assignment, weights, scaled, model, rates, setting
+        update_key, learner, standing, scaled, model, rates, setting
     )
     if archive is not None:
         demonstrations = archive.demonstrations(method.demonstrated(assignment))
@@ -147,10 +164,10 @@ def _learn(
         )
 
     metrics = StepMetrics(
-        welfare=utilitarian(utilities),
+        welfare=standing.welfare,
         best_welfare=jnp.max(shortlist.snapshots.welfare),
-        users=jnp.sum(alpha, axis=0),
-        moved=jnp.mean(method.assigned(assignment) != method.assigned(state.assignment)),
+        users=standing.users,
+        moved=jnp.mean(method.assigned(standing.assignment) != method.assigned(state.assignment)),
         episodes=finished.count,
         learning_rate=rates.learning_rate,
         entropy_coefficient=rates.entropy_coefficient,
@@ -171,6 +188,7 @@ def _learn(
         state.validated,
         state.pool,
         archive,
+        standing.ledger,
     )
     return new_state, metrics
 
@@ -198,20 +216,10 @@ def _evaluate(
     return ReturnTable(discounted, seen, latest), latest
 
 
-def _wary(returns: Float[Array, "N K"], seen: Bool[Array, " K"]) -> Float[Array, "N K"]:
-    """The table of users, in which policies that have finished no episode attract nobody.
-
-    They count as returning nothing, or where that is much, as the worst of those that have.
-    """
-    worst = jnp.min(jnp.where(seen, returns, jnp.inf), axis=1, keepdims=True)
-    return jnp.where(seen, returns, jnp.minimum(returns, worst))
-
-
 def _improve(
     key: PRNGKey,
     learner: LearnerState,
-    assignment: PyTree,
-    weights: Float[Array, " N"],
+    standing: Standing,
     scaled: Transitions,
     model: Model | None,
     rates: Rates,
@@ -219,21 +227,22 @@ def _improve(
 ) -> tuple[LearnerState, PyTree, UpdateMetrics]:
     """The learner after an update, by gradients or by counts, and the method's state with it."""
     problem, config, method = setting.problem, setting.config, setting.method
-    coefficients = jnp.asarray(problem.population.coefficients)
-
+    assignment = standing.assignment
+    parameters = method.parameters(assignment)
     if model is not None:
-        trained = method.training_weights(assignment) * weights[:, None]
-        mix = mean_mix(trained, coefficients)
+        mix = standing.mix_fn(parameters) / jnp.maximum(standing.trained, 1e-6)[:, None]
         learner, metrics = improve(learner, model, scaled, mix, rates, config.ppo)
         return learner, assignment, metrics
-
-    def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
-        who = method.training_weights(method.with_parameters(assignment, parameters))
-        return (who * weights[:, None]).T @ coefficients
-
-    parameters = method.parameters(assignment)
     learner, parameters, metrics = update(
-        key, learner, scaled, parameters, mix_fn, rates, config.ppo, problem.discount, setting.mesh
+        key,
+        learner,
+        scaled,
+        parameters,
+        standing.mix_fn,
+        rates,
+        config.ppo,
+        problem.discount,
+        setting.mesh,
     )
     return learner, method.with_parameters(assignment, parameters), metrics
 

@@ -25,6 +25,9 @@ MAX_ROOMY_ROWS = 25
 _MAX_VECTOR_DOTS = 2000
 """Dots that an SVG draws as shapes; more become one picture."""
 
+_MAX_DOTS = 10_000
+"""Dots of a picture."""
+
 
 def draw_tile_returns(
     axis: Axes, tiles: Sequence[Tile], results: Results, tile_points: float
@@ -70,9 +73,10 @@ class TableOrder:
         return cls(range(len(results.returns)), -results.utilities)
 
     def users(self, results: Results) -> NumpyArray:
-        """[N] all users from left to right: by policy, then by rank."""
+        """[S] the users that are shown from left to right: by policy, then by rank."""
         row = np.argsort(self.policies)
-        return np.lexsort((self.rank, row[results.assignment]))
+        shown = results.shown
+        return shown[np.lexsort((self.rank[shown], row[results.assignment[shown]]))]
 
 
 def draw_returns(
@@ -81,15 +85,17 @@ def draw_returns(
     """Every user's return from every policy; who has which is framed."""
     columns, rows = order.users(results), list(order.policies)
     num_policies, num_users = results.returns.shape
+    places = np.searchsorted(results.shown, columns)
+    sizes = np.bincount(results.assignment[columns], minlength=num_policies)
     image = axis.imshow(
-        results.returns[rows][:, columns],
+        results.returns[rows][:, places],
         cmap="cividis",
         aspect="auto",
         interpolation="nearest",
     )
     is_dense = num_policies > MAX_ROOMY_ROWS
     begin = 0
-    for row, size in enumerate(results.users_per_policy[rows]):
+    for row, size in enumerate(sizes[rows]):
         if size:
             axis.add_patch(
                 Rectangle(
@@ -110,7 +116,8 @@ def draw_returns(
         names = [_short(users[int(user)]) for user in columns]
         axis.set_xticks(range(num_users), names, rotation=90, fontsize=8)
     else:
-        axis.set_xlabel(f"{num_users:,} users, by the policy that serves them")
+        of_all = "" if num_users == len(users) else f" of {len(users):,}"
+        axis.set_xlabel(f"{num_users:,}{of_all} users, by the policy that serves them")
         axis.set_xticks([])
     axis.tick_params(length=0)
     axis.grid(False)
@@ -120,11 +127,14 @@ def draw_returns(
 def draw_utilities(axis: Axes, results: Results) -> None:
     """The spread of welfare: every user's return from their policy, from worst to best."""
     order = np.lexsort((results.assignment, results.utilities))
-    sorted_utilities, served_by = results.utilities[order], results.assignment[order]
     num_users = len(order)
+    # More dots than pixels would show nothing more: of many users every so many-th is drawn.
+    ranks = np.unique(np.linspace(0, num_users - 1, min(num_users, _MAX_DOTS)).astype(int))
+    sorted_utilities = results.utilities[order][ranks]
+    served_by = results.assignment[order][ranks]
     colours = np.array([policy_colour(policy) for policy in range(len(results.returns))])
     axis.scatter(
-        np.arange(1, num_users + 1),
+        ranks + 1,
         sorted_utilities,
         c=colours[served_by].tolist(),
         s=34 if num_users <= 100 else 10,

@@ -102,10 +102,11 @@ def draw_returns_by_target(
             label=f"{bound.name}: its constant velocities",
         )
     colours = np.array([policy_colour(policy) for policy in range(len(results.returns))])
+    shown = results.shown
     axis.scatter(
-        speeds.targets,
-        results.utilities,
-        c=colours[results.assignment].tolist(),
+        speeds.targets[shown],
+        results.utilities[shown],
+        c=colours[results.assignment[shown]].tolist(),
         s=11 if is_dense else 26,
         linewidths=0,
         zorder=3,

@@ -1,0 +1,172 @@
+"""E-steps of many users: some of them at a time, and sums by policy for all of them.
+
+What policies are trained for needs no table of users and policies: the mix of a hard assignment is
+the sum of the coefficients of each policy's users, and the welfare follows from it. Here both are
+kept for each of several *blocks* of users. An E-step looks at some of the blocks and replaces their
+sums, which is incremental EM (Neal and Hinton, 1998, "A view of the EM algorithm that justifies
+incremental, sparse, and other variants"). After :data:`ROUND` updates everybody has been looked at.
+That is sooner than the return table forgets, of which a batch replaces a twentieth.
+
+A population of no more than :data:`BLOCK` users is assigned all at once, and keeps no ledger.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from handful.types import Array, Bool, Float, Int
+
+BLOCK = 16_384
+"""Users in a block, at most: the returns of so many from 50 policies stay in a cache."""
+
+ROUND = 8
+"""Updates after which every user has been reassigned."""
+
+
+class Ledger(eqx.Module):
+    """Who is served by each policy, summed by blocks. User ``i`` is in block ``i % B``.
+
+    So every block is like the whole population, in whatever order its users stand.
+
+    Attributes:
+        users: how many of a block's users each policy serves.
+        coefficients: what their coefficients sum up to.
+    """
+
+    users: Float[Array, "B K"]
+    coefficients: Float[Array, "B K D"]
+
+    @classmethod
+    def of(
+        cls, served: Int[Array, " N"], coefficients: Float[Array, "N D"], num_policies: int
+    ) -> "Ledger":
+        """The sums of an assignment. A user of policy -1 is served by all policies alike."""
+        num_blocks = -(-len(served) // BLOCK)
+        empty = cls(
+            jnp.zeros((num_blocks, num_policies)),
+            jnp.zeros((num_blocks, num_policies, coefficients.shape[1])),
+        )
+
+        def add(block: Int[Array, ""], ledger: "Ledger") -> "Ledger":
+            users, is_user = ledger.users_of(block, len(served))
+            policy, rows = (
+                jnp.take(values, users, axis=0, mode="clip") for values in (served, coefficients)
+            )
+            return ledger.replaced(block, policy, rows, is_user)
+
+        return jax.lax.fori_loop(0, num_blocks, add, empty)
+
+    @property
+    def num_blocks(self) -> int:
+        """``B``."""
+        return self.users.shape[0]
+
+    @property
+    def total_users(self) -> Float[Array, " K"]:
+        """How many users each policy serves."""
+        return jnp.sum(self.users, axis=0)
+
+    @property
+    def total_coefficients(self) -> Float[Array, "K D"]:
+        """What the coefficients of each policy's users sum up to."""
+        return jnp.sum(self.coefficients, axis=0)
+
+    def users_of(
+        self, block: Int[Array, ""], num_users: int
+    ) -> tuple[Int[Array, " S"], Bool[Array, " S"]]:
+        """The users of a block, and which of them there are: the last place may be one too many."""
+        size = -(-num_users // self.num_blocks)
+        users = block + self.num_blocks * jnp.arange(size)
+        return users, users < num_users
+
+    def replaced(
+        self,
+        block: Int[Array, ""],
+        policy: Int[Array, " S"],
+        coefficients: Float[Array, "S D"],
+        is_user: Bool[Array, " S"],
+    ) -> "Ledger":
+        """The ledger with a block's users served by these policies."""
+        num_policies = self.users.shape[1]
+        shares = jax.nn.one_hot(policy, num_policies)
+        shares = jnp.where(policy[:, None] < 0, 1.0 / num_policies, shares)
+        shares = jnp.where(is_user[:, None], shares, 0.0)
+        return Ledger(
+            self.users.at[block].set(jnp.sum(shares, axis=0)),
+            self.coefficients.at[block].set(shares.T @ coefficients),
+        )
+
+
+class GroupFeedback(NamedTuple):
+    """What a method is told before each update of a large population.
+
+    Attributes:
+        mean: Phi, the moving average of the policies' returns in features.
+        seen: whether each policy has finished an episode.
+        coefficients: C, that turn features into what users earn.
+        update: updates done so far.
+        num_updates: of the whole run.
+    """
+
+    mean: Float[Array, "K D"]
+    seen: Bool[Array, " K"]
+    coefficients: Float[Array, "N D"]
+    update: Int[Array, ""]
+    num_updates: int
+
+    def rows(self, users: Int[Array, " n"]) -> Float[Array, "n D"]:
+        """The coefficients of some of the users; places after the last user have the last one's."""
+        return jnp.take(self.coefficients, users, axis=0, mode="clip")
+
+    def returns_of(self, users: Int[Array, " n"]) -> Float[Array, "n K"]:
+        """What some of the users choose by (:func:`wary`)."""
+        return wary(self.rows(users) @ self.mean.T, self.seen)
+
+
+def wary(returns: Float[Array, "N K"], seen: Bool[Array, " K"]) -> Float[Array, "N K"]:
+    """Users' returns, in which policies that have finished no episode attract nobody.
+
+    They count as returning nothing, or where that is much, as the worst of those that have.
+    """
+    worst = jnp.min(jnp.where(seen, returns, jnp.inf), axis=1, keepdims=True)
+    return jnp.where(seen, returns, jnp.minimum(returns, worst))
+
+
+Choose = Callable[[Array, Array], Array]
+"""From returns [n, K] and present policies [n] to new policies [n]."""
+
+
+def take_turn(
+    served: Int[Array, " N"],
+    ledger: Ledger,
+    feedback: GroupFeedback,
+    first: Int[Array, ""],
+    number: Int[Array, ""],
+    choose: Choose,
+) -> tuple[Int[Array, " N"], Ledger]:
+    """Reassign the users of some blocks.
+
+    Args:
+        served: the policy of each user.
+        ledger: of these.
+        feedback: what policies are worth.
+        first: block that is looked at.
+        number: of blocks, one after the other; after the last comes the first.
+        choose: the rule.
+    """
+
+    def look(
+        index: Int[Array, ""], carry: tuple[Int[Array, " N"], Ledger]
+    ) -> tuple[Int[Array, " N"], Ledger]:
+        served, ledger = carry
+        block = (first + index) % ledger.num_blocks
+        users, is_user = ledger.users_of(block, len(served))
+        present = jnp.take(served, users, mode="clip")
+        policy = choose(feedback.returns_of(users), present)
+        served = served.at[users].set(policy, mode="drop")
+        return served, ledger.replaced(block, policy, feedback.rows(users), is_user)
+
+    return jax.lax.fori_loop(0, number, look, (served, ledger))

@@ -1,0 +1,138 @@
+"""What a finished run keeps of its evaluation besides ``evaluation.json``, and reading it back.
+
+The file ``users.safetensors`` holds what is known of each user, and the returns of every evaluation
+episode in features, from which what any policy earns any user follows. So nothing is played again,
+and no table of all users and policies is stored.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from handful.arrays import read_arrays, write_arrays
+from handful.environment import outcome_shape
+from handful.errors import HandfulError
+from handful.evaluation.played import FeatureReturns, PaidReturns, Played, ReturnTable
+from handful.evaluation.returns import Evaluation, Measurement
+from handful.problem import RMDP
+from handful.runs import RunFolder
+from handful.types import NumpyArray
+
+KINDS = ("deterministic", "stochastic")
+"""The measurements of an evaluation, as its attributes and ``evaluation.json`` call them."""
+
+BY_USER = ("utilities", "worst_episodes", "reassigned")
+"""Of a measurement, the arrays with an entry for each user."""
+
+SCALARS = (
+    "welfare",
+    "welfare_stderr",
+    "soft_welfare",
+    "reassigned_welfare",
+    "reassigned_welfare_stderr",
+)
+"""Of a measurement, the numbers."""
+
+SHOWN = 1000
+"""Users whose returns from all policies a report shows: so many of the worst served, and as many
+from the worst to the best served."""
+
+
+def write_users(folder: RunFolder, evaluation: Evaluation, shares: NumpyArray | None) -> None:
+    """Keep what an evaluation says of the users.
+
+    Args:
+        folder: of the run.
+        evaluation: of the policies that the run hands out.
+        shares: [N, K] each user's distribution over policies, where it is not one-hot.
+    """
+    arrays: dict[str, NumpyArray] = {"assignment": evaluation.assignment.astype(np.int32)}
+    if shares is not None:
+        arrays["shares"] = shares.astype(np.float32)
+    for kind in KINDS:
+        measured: Measurement = getattr(evaluation, kind)
+        found = {name: getattr(measured, name) for name in BY_USER} | _stored(measured.played)
+        arrays |= {f"{kind}.{name}": values for name, values in found.items()}
+    shown = _shown(evaluation.deterministic.utilities)
+    returns = np.mean(evaluation.deterministic.played.of(shown), axis=0)
+    arrays |= {"shown.users": shown, "shown.returns": returns}
+    write_arrays(folder.users, arrays)
+
+
+def read_evaluation(
+    folder: RunFolder, record: Mapping[str, Any], problem: RMDP
+) -> tuple[Evaluation, NumpyArray | None]:
+    """The evaluation of a finished run as it was measured, and the users' shares where kept.
+
+    Nothing is played.
+
+    Args:
+        folder: of the run.
+        record: what its ``evaluation.json`` holds.
+        problem: that the run was trained on.
+
+    Raises:
+        HandfulError: if a file is damaged or does not fit the problem.
+    """
+    arrays = read_arrays(folder.users)
+    try:
+        measurements = [_measurement(record[kind], arrays, kind, problem) for kind in KINDS]
+        assignment = arrays["assignment"].astype(np.int64).reshape(problem.num_users)
+        evaluation = Evaluation(
+            assignment, record["num_episodes"], record["evaluation_seed"], *measurements
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise HandfulError(
+            f"'{folder.users}' is damaged or does not fit '{folder.evaluation}' "
+            f"({type(error).__name__}: {error})."
+        ) from None
+    return evaluation, arrays.get("shares")
+
+
+def _measurement(
+    record: Mapping[str, Any], arrays: Mapping[str, NumpyArray], kind: str, problem: RMDP
+) -> Measurement:
+    utilities, worst, reassigned = (
+        arrays[f"{kind}.{name}"].reshape(problem.num_users) for name in BY_USER
+    )
+    return Measurement(
+        lengths=np.array(record["lengths"], dtype=np.float64),
+        **{name: float(record[name]) for name in SCALARS},
+        utilities=utilities,
+        worst_episodes=worst,
+        reassigned=reassigned,
+        played=_played(arrays, kind, problem),
+    )
+
+
+def _stored(played: Played) -> dict[str, NumpyArray]:
+    """Returns as they are stored: in single precision, as JAX computed them."""
+    if isinstance(played, FeatureReturns):
+        return {"features": played.features.astype(np.float32)}
+    if isinstance(played, ReturnTable):
+        return {"returns": played.table.astype(np.float32)}
+    assert isinstance(played, PaidReturns)
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(played.outcomes)]
+    return {"lengths": played.lengths} | {f"outcomes.{i}": leaf for i, leaf in enumerate(leaves)}
+
+
+def _played(arrays: Mapping[str, NumpyArray], kind: str, problem: RMDP) -> Played:
+    population = problem.population
+    if population.reward_fn is None:
+        return FeatureReturns(arrays[f"{kind}.features"].astype(np.float64), population)
+    if f"{kind}.returns" in arrays:
+        return ReturnTable(arrays[f"{kind}.returns"].astype(np.float64))
+    structure = jax.tree.structure(outcome_shape(problem.environment))
+    leaves = [arrays[f"{kind}.outcomes.{i}"] for i in range(structure.num_leaves)]
+    lengths = arrays[f"{kind}.lengths"]
+    outcomes = jax.tree.unflatten(structure, leaves)
+    return PaidReturns(outcomes, lengths, population.reward_fn, population.num_users)
+
+
+def _shown(utilities: NumpyArray) -> NumpyArray:
+    """Users to show: the worst served, and others evenly from the worst to the best served."""
+    order = np.argsort(utilities, kind="stable")
+    evenly = np.linspace(0, len(order) - 1, SHOWN).astype(int)
+    return np.unique(np.concatenate([order[:SHOWN], order[evenly]]))
