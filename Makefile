@@ -103,7 +103,7 @@ $(SB3)/.installed: benchmarks/requirements.txt
 	@touch $@
 
 bench-ppo: $(INSTALLED) $(SB3)/.installed ## run what is left of our PPO beside Stable-Baselines3's: two hours on one core
-	$(BIN)/python benchmarks/ppo_beside_sb3.py --sb3-python $(SB3)/bin/python
+	$(BIN)/python benchmarks/ppo_beside_sb3.py --sb3-python $(SB3)/bin/python --page docs/results.md
 
 # What is known already is not tried again: a run that was killed goes on, and ARGS=--again forgets all.
 mutants: $(INSTALLED) ## put small faults into the sources, one at a time, and see that tests notice: an hour on two cores

@@ -6,7 +6,7 @@ with the first seed, then with the next. A run that has ended is a row of the ta
 is not run again; so the same command goes on where it was stopped. Nothing was tuned for this.
 
     make bench-ppo
-    python benchmarks/ppo_beside_sb3.py --summary
+    python benchmarks/ppo_beside_sb3.py --summary --page docs/results.md
 
 Stable-Baselines3 has a virtual environment of its own, whose Python `--sb3-python` names; the
 first command makes it.
@@ -14,6 +14,7 @@ first command makes it.
 
 import argparse
 import csv
+import itertools
 import json
 import statistics
 import subprocess
@@ -74,7 +75,6 @@ def train_handful(robot: str, seed: int, steps: int, episodes: int) -> dict[str,
         The columns of the table that are measured.
     """
     import handful
-    from handful.training.callbacks import Report
 
     handful.use_cores(1)
 
@@ -85,7 +85,7 @@ def train_handful(robot: str, seed: int, steps: int, episodes: int) -> dict[str,
             self.found: list[tuple[float, float]] = []
             self.last = 0.0
 
-        def on_update(self, report: Report) -> None:
+        def on_update(self, report: Any) -> None:
             self.last = time.process_time()
             if report.metrics["episodes"][0]:
                 share = report.update / report.num_updates
@@ -325,8 +325,17 @@ def summary(rows: Sequence[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def with_table(text: str, table: str) -> str:
+    """A page with this table in place of the one that has the same heading."""
+    lines = text.splitlines()
+    start = lines.index(table.splitlines()[0])
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    end = start + len(list(rows))
+    return "\n".join([*lines[:start], table, *lines[end:]]) + "\n"
+
+
 def main() -> None:
-    """Run what is missing and print what there is."""
+    """Run what is missing, print what there is, and put it into the page."""
     command = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -337,7 +346,8 @@ def main() -> None:
     command.add_argument("--steps", type=int, default=STEPS)
     command.add_argument("--episodes", type=int, default=EPISODES, help="of each evaluation")
     command.add_argument("--sb3-python", default=sys.executable)
-    command.add_argument("--summary", action="store_true", help="run nothing, print the table")
+    command.add_argument("--page", type=Path, help="whose table of returns is made anew")
+    command.add_argument("--summary", action="store_true", help="run nothing")
     command.add_argument("--one", help=argparse.SUPPRESS)
     arguments = command.parse_args()
     if arguments.one:
@@ -345,7 +355,11 @@ def main() -> None:
         return
     if not arguments.summary:
         run_all(arguments)
-    print(summary(read_rows(arguments.out)))
+    table = summary(read_rows(arguments.out))
+    print(table)
+    if arguments.page:
+        page = with_table(arguments.page.read_text(encoding="utf-8"), table)
+        arguments.page.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,13 @@ def test_returns_of_training_are_averaged_within_each_tenth(beside_sb3):
     assert beside_sb3.tenths(found) == {"training_1": 2.0, "training_2": 8.0, "training_10": 5.0}
 
 
+def test_a_pages_table_is_made_anew_and_all_else_stays(beside_sb3):
+    table = beside_sb3.summary([row_of("Hopper-v5", "handful", 0, 7.0)])
+    before = "# Page\n\n| a |\n\n" + table + "\n| more |\n\nwords\n\n| b |\n"
+    longer = table + "\n| new |"
+    assert beside_sb3.with_table(before, longer) == before.replace("| more |", "| new |")
+
+
 def test_the_page_shows_the_committed_runs(beside_sb3):
     rows = beside_sb3.read_rows(ROOT / "results" / "ppo" / "runs.csv")
     assert rows
