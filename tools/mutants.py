@@ -37,6 +37,7 @@ COPIED = ("src", "tests", "docs", "examples", "studies", "pyproject.toml", "CHAN
 """Parts of the project that the tests need."""
 
 CAUGHT, SURVIVED, HUNG, BROKEN = "caught", "survived", "hung", "broken"
+UNKNOWN = "not known"  # broken, or changed while it was tried
 PATIENCE = 900.0
 """Seconds after which tests count as hung; a fault that makes them hang is noticed."""
 
@@ -273,7 +274,7 @@ def _try_all(faults: Sequence[Fault], results: Results, jobs: int) -> int:
 
 
 def _report(faults: Sequence[Fault], results: Results) -> int:
-    found = [(fault, results.of(fault) or BROKEN) for fault in faults]
+    found = [(fault, results.of(fault) or UNKNOWN) for fault in faults]
     counted = {kind: sum(result == kind for _, result in found) for kind in (CAUGHT, HUNG)}
     missed = [(fault, result) for fault, result in found if result not in counted]
     print(f"{sum(counted.values())} of {len(faults)} faults are caught.")

@@ -15,12 +15,13 @@ def sure(returns, num_episodes=4):
     return np.repeat(np.array(returns, float)[None], num_episodes, axis=0)
 
 
-def test_users_are_moved_to_the_policy_that_serves_them_best():
+@pytest.mark.parametrize("present", [0, 1])
+def test_users_are_moved_to_the_policy_that_serves_them_best(present):
     population = Population.identity(4)
     episodes = sure([[5, 0, 0, 1], [0, 7, 3, 1]])
-    choice = choose_assignment(population, episodes, np.array([1, 0, 0, 0]))
+    choice = choose_assignment(population, episodes, np.array([1, 0, 0, present]))
     # The last user is served alike by both and stays.
-    assert choice.policy.tolist() == [0, 1, 1, 0]
+    assert choice.policy.tolist() == [0, 1, 1, present]
     assert choice.rule == "best"
     assert choice.welfare == choice.held_out == (5 + 7 + 3 + 1) / 4
     assert choice.one == (0 + 7 + 3 + 1) / 4
