@@ -156,7 +156,7 @@ def kept_run(problem, folder, **run_settings):
 def test_settings_of_the_run_are_kept_and_used(tmp_path):
     """A batch's 256 episodes earn 1 or 0 each: its mean is whole 256ths, a moving average not."""
     problem = problem_of(ContextualBandit())
-    settings = {"return_mixing": 1.0, "keep_best": False}
+    settings = {"return_mixing": 1.0, "keep_best": False, "final_assignment": "method"}
     result, state = kept_run(problem, tmp_path / "changed", **settings)
     assert (result.config.return_mixing, result.config.keep_best) == (1.0, False)
     np.testing.assert_array_equal(state.table.mean * 256 % 1, 0.0)
