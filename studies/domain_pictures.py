@@ -18,7 +18,7 @@ from handful.evaluation.gap import optimum
 from handful.palette import policy_colour
 from handful.reports.plots.style import FAINT, INK, MUTED, legend_above, write_figure
 from handful.runs import RunFolder
-from handful.training.opening import load_run_state, open_run
+from handful.training.opening import handed_out, open_run
 
 IMAGES = Path("docs/images")
 SEED = 0
@@ -74,9 +74,9 @@ def market_figure() -> Figure:
 def glucose_figure() -> Figure:
     """A day under each of three programs, and who has which."""
     folder, problem, config = open_run(f"runs/glucose/glucose-em-k3-seed{SEED}")
-    chosen = load_run_state(folder, problem, config).chosen(config)
+    policies = handed_out(folder, problem, config).policies
     play = make_player(problem, config.num_policies, DAYS, trace=True)
-    episodes = play(jax.random.key(12345), chosen.policies(problem), True)
+    episodes = play(jax.random.key(12345), policies, True)
     glucose = np.asarray(episodes.outcomes.glucose)  # [days, K, steps]
     assignment = np.array(RunFolder(folder.path).read_evaluation()["assignment"])
     users = problem.population.attributes

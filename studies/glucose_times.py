@@ -12,7 +12,7 @@ import numpy as np
 from handful.collect.episodes import make_player
 from handful.experiments.study_file import read_study
 from handful.runs import RunFolder
-from handful.training.opening import load_run_state, open_run
+from handful.training.opening import handed_out, open_run
 
 DAYS = 300
 """Of wearers, all different, that every program is tried on."""
@@ -26,9 +26,9 @@ def main() -> None:
         if not RunFolder(request.folder).is_finished:
             continue
         folder, problem, config = open_run(request.folder)
-        chosen = load_run_state(folder, problem, config).chosen(config)
+        policies = handed_out(folder, problem, config).policies
         play = make_player(problem, config.num_policies, DAYS, trace=True)
-        episodes = play(jax.random.key(12345), chosen.policies(problem), True)
+        episodes = play(jax.random.key(12345), policies, True)
         glucose = np.asarray(episodes.outcomes.glucose)  # [days, K, steps]
         assignment = np.array(folder.read_evaluation()["assignment"])
         users = np.bincount(assignment, minlength=config.num_policies)

@@ -136,9 +136,9 @@ def test_run_is_finished_once_its_evaluation_is_there(folder):
     assert not folder.is_finished
     with pytest.raises(HandfulError, match="not finished"):
         folder.read_evaluation()
-    write_json(folder.evaluation, {"welfare": 90.0})
+    folder.write_evaluation({"welfare": 90.0})
     assert folder.is_finished
-    assert folder.read_evaluation() == {"welfare": 90.0}
+    assert folder.read_evaluation()["welfare"] == 90.0
 
 
 def test_metrics_of_a_run_without_any_are_empty(folder):

@@ -29,6 +29,10 @@ class Task:
             or classes that take them, as ``"package.module:name"``: all that they have by name, or,
             of those with a ``*``, what follows it (the task itself fills in the rest). They are
             imported when somebody asks what the task takes (:mod:`handful.parameters`).
+        consent: of a task that may import or call what its argument or its parameters name,
+            ``"package.module:function"``; the function takes the argument and the parameters and
+            returns why making the task of these needs its user's consent, or None where it does
+            not. Files that may be a stranger's (run folders, studies) are held against it.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Task:
     samples_users: bool = False
     argument: str = ""
     takes: tuple[str, ...] = ()
+    consent: str = ""
 
     @property
     def title(self) -> str:
@@ -122,6 +127,7 @@ TASKS = (
         samples_users=True,
         argument="ENV-ID",
         takes=_ANY,
+        consent="handful.envs.gym.trust:why_consent",
     ),
     Task(
         "mo-gymnasium",
@@ -130,6 +136,7 @@ TASKS = (
         samples_users=True,
         argument="ENV-ID",
         takes=_ANY,
+        consent="handful.envs.gym.trust:why_consent_of_many_rewards",
     ),
     Task(
         "highway",
@@ -151,6 +158,7 @@ def register(
     samples_users: bool = False,
     argument: str = "",
     takes: Sequence[str] = (),
+    consent: str = "",
 ) -> None:
     """Give a problem a name, for :func:`handful.make` and the command line; see :class:`Task`.
 
@@ -159,7 +167,9 @@ def register(
     """
     if name in _TASKS:
         raise HandfulError(f"A task named '{name}' is registered already: choose another name.")
-    _TASKS[name] = Task(name, entry_point, description, samples_users, argument, tuple(takes))
+    _TASKS[name] = Task(
+        name, entry_point, description, samples_users, argument, tuple(takes), consent
+    )
 
 
 def tasks() -> tuple[Task, ...]:

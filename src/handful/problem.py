@@ -18,6 +18,7 @@ __all__ = [
     "check_problem",
     "described_parameters",
     "make",
+    "make_stored",
     "no_method_settings",
     "no_settings",
     "register",
@@ -61,6 +62,8 @@ class RMDP:
             grid over their range: [M, ...] in each array, from where policies begin. Methods may
             aim at them (:mod:`handful.assignment.planned_em`). None where there are no such
             outcomes.
+        scale_is_measured: whether the return scale was measured by playing. Measured again it may
+            be another number, so a run keeps the one that it began with.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
         parameters: what :func:`make` was given, so that a run folder can make the problem again.
 
@@ -77,6 +80,7 @@ class RMDP:
     method_settings: Callable[[str, str], Mapping[str, Any]] = no_method_settings
     suited_method: str | None = None
     constant_outcomes: Callable[[], Any] | None = None
+    scale_is_measured: bool = False
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -239,6 +243,54 @@ def make(name: str, /, **parameters: Any) -> RMDP:
             f"The task '{name}' was given parameters that it cannot use: {error}."
         ) from None
     return problem
+
+
+_DAMAGE = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What a task raises of parameters that nobody but a damaged file would give it."""
+
+
+def make_stored(name: str, parameters: Mapping[str, Any], source: str, trust: bool) -> RMDP:
+    """The task that a file names, of the parameters that the file holds.
+
+    The file may be a stranger's. So a task that is made of it may not import or call what the file
+    names, unless the caller trusts the file.
+
+    Args:
+        name: the task's.
+        parameters: of the task.
+        source: what sentences call the file.
+        trust: whether the caller trusts the file.
+
+    Raises:
+        HandfulError: if the task needs the caller's consent, or cannot be made.
+    """
+    if not trust:
+        check_consent(name, parameters, source)
+    try:
+        return make(name, **parameters)
+    except _DAMAGE as error:
+        raise HandfulError(
+            f"{source} asks for the task '{name}' with parameters that it cannot be made of "
+            f"({type(error).__name__}: {error})."
+        ) from None
+
+
+def check_consent(name: str, parameters: Mapping[str, Any], source: str) -> None:
+    """Look whether a task can be made of what a file holds without running what the file names.
+
+    Raises:
+        HandfulError: if making it needs the caller's consent; the sentence says how to give it.
+    """
+    task = find_task(name)
+    if not task.consent:
+        return
+    reason = find_object(task.consent)(name.partition(":")[2], parameters)
+    if reason is not None:
+        raise HandfulError(
+            f"{source} asks for the task '{name}', and {reason}: that would run code which the "
+            f"file chooses. If you trust the file and that code, say so with --trust (in Python: "
+            f"trust=True), or open it from Python with a problem of your own."
+        )
 
 
 def _check_users(parameters: Mapping[str, Any]) -> None:

@@ -3,11 +3,17 @@
 Readers of run folders (reports, sweeps, the command line) need nothing else of the library. Every
 file is replaced in one step, except the metrics, which grow line by line; a last line that a kill
 cut short is dropped when they are read.
+
+The results of a run are bound to each other. ``evaluation.json``, which is written last, names the
+digests of the settings, of every other file of the results, and of itself, and whoever reads it
+checks them: so a file that was edited, copied from another run or left out is told in one sentence.
 """
 
 import csv
 import json
+import math
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from handful.controls import shell_line
+from handful.digests import digest_of_file, digest_of_json
 from handful.errors import HandfulError
 from handful.locks import lock_file
 
@@ -30,9 +37,10 @@ class RunFolder:
     """The paths of a run and the ways to read them.
 
     ``config.json`` (settings, problem, versions), ``metrics.jsonl`` (a line an update),
-    ``checkpoint.safetensors`` (the latest state), and once the run is done ``evaluation.json``,
-    ``users.safetensors`` (what every user gets), ``assignment.csv``, ``returns.csv`` of smaller
-    runs, ``traces.json``, ``plots/`` and ``report.html``.
+    ``checkpoint.safetensors`` (the latest state of training), and once the run is done
+    ``policies.safetensors`` (the policies that are handed out), ``users.safetensors`` (what every
+    user gets), ``assignment.csv``, ``returns.csv`` of smaller runs, ``traces.json``,
+    ``evaluation.json``, ``plots/`` and ``report.html``.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -40,6 +48,7 @@ class RunFolder:
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.jsonl"
         self.checkpoint = self.path / "checkpoint.safetensors"
+        self.policies = self.path / "policies.safetensors"
         self.evaluation = self.path / "evaluation.json"
         self.assignment = self.path / "assignment.csv"
         self.returns = self.path / "returns.csv"
@@ -48,6 +57,25 @@ class RunFolder:
         self.plots = self.path / "plots"
         self.report = self.path / "report.html"
         self.tensorboard = self.path / "tensorboard"
+        self._was_there = False  # before the run was made in it
+        self._held: os.stat_result | None = None
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """The files that the evaluation is bound to; a run may lack some of them."""
+        return (
+            self.policies,
+            self.users,
+            self.assignment,
+            self.returns,
+            self.traces,
+            self.metrics,
+        )
+
+    @property
+    def _resume(self) -> str:
+        """The command that continues the run."""
+        return shell_line("handful", "resume", self.path)
 
     @property
     def is_finished(self) -> bool:
@@ -57,24 +85,25 @@ class RunFolder:
     def create(self, config: Mapping[str, Any]) -> None:
         """Make the folder with its settings in it, all or nothing.
 
+        An empty folder that is there already is used as it is, also where it is the working folder,
+        a volume of its own, or reached by a link.
+
         Raises:
             HandfulError: if something is there already or the place cannot be written to.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        place = self.path.resolve()  # of a link, what it leads to
+        if place.exists() and (not place.is_dir() or any(_entries(place))):
             raise HandfulError(
                 f"'{self.path}' exists already: choose another folder with --out, or continue the "
-                f"run in it with '{shell_line('handful', 'resume', self.path)}'."
+                f"run in it with '{self._resume}'."
             )
+        content = {"format": FORMAT, **config}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
-            try:
-                write_json(staging / self.config.name, {"format": FORMAT, **config})
-                staging.chmod(0o755)
-                os.replace(staging, self.path)
-            except BaseException:
-                shutil.rmtree(staging, ignore_errors=True)
-                raise
+            if place.exists():
+                self._was_there = True
+                write_json(self.config, content)
+            else:
+                _make_folder(place, self.config.name, content)
         except OSError as error:
             raise HandfulError(
                 f"The run folder '{self.path}' cannot be made ({error.strerror})."
@@ -106,18 +135,72 @@ class RunFolder:
                     f"or stop it first."
                 )
             self._remove_litter()
-            yield
+            self._held = os.fstat(file.fileno())
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def check_in_place(self) -> None:
+        """Look whether the folder that this process holds is still where it was.
+
+        Raises:
+            HandfulError: if it was moved, renamed or removed meanwhile; another folder may be in
+                its place.
+        """
+        if self._held is None:
+            return
+        try:
+            found = self.config.stat()
+        except OSError:
+            found = None
+        if found is None or not os.path.samestat(found, self._held):
+            raise HandfulError(
+                f"The run folder '{self.path}' was moved or removed while the run was trained: the "
+                f"run can be continued from its last checkpoint with 'handful resume' and the "
+                f"folder's new place."
+            )
 
     def _remove_litter(self) -> None:
         """What a kill left of files that were not in their place yet."""
-        written = (self.users, self.assignment, self.returns, self.traces, self.evaluation)
-        for path in (self.checkpoint, self.metrics, *written):
+        for path in (self.checkpoint, self.evaluation, *self.results):
             for left in self.path.glob(f".{path.name}.*"):
                 left.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete the folder and everything in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Delete the folder and everything in it; of a folder that was there before, its content.
+
+        Nothing is deleted where the folder was moved away meanwhile.
+        """
+        try:
+            self.check_in_place()
+        except HandfulError:
+            return
+        if not self._was_there:
+            shutil.rmtree(self.path, ignore_errors=True)
+            return
+        for entry in _entries(self.path):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
+    def subfolder(self, path: Path) -> Path:
+        """A folder of files that are made from the run, made where it is not there yet.
+
+        Args:
+            path: of a folder in this one, such as :attr:`plots`.
+
+        Raises:
+            HandfulError: if a link is there, by which files elsewhere would be written.
+        """
+        if path.is_symlink():
+            raise HandfulError(
+                f"'{path}' is a link, and what is made from a run is written into the run's folder "
+                f"only: remove the link."
+            )
+        path.mkdir(exist_ok=True)
+        return path
 
     def read_config(self) -> dict[str, Any]:
         """The run's settings.
@@ -147,32 +230,106 @@ class RunFolder:
             )
         return config
 
+    def write_evaluation(self, record: Mapping[str, Any]) -> None:
+        """Write what was measured of the run, bound to the other files: this finishes the run.
+
+        Args:
+            record: as JSON; the files in :attr:`results` are written already.
+        """
+        record = {
+            **record,
+            "run": digest_of_json(self.read_config()),
+            "files": {path.name: digest_of_file(path) for path in self.results if path.is_file()},
+        }
+        record = json.loads(json.dumps(record))  # as it will be read
+        write_json(self.evaluation, {**record, "digest": digest_of_json(record)})
+
     def read_evaluation(self) -> dict[str, Any]:
-        """The stored evaluation.
+        """The stored evaluation, once all that it is bound to was checked.
 
         Raises:
-            HandfulError: if the run is not finished, or the file is damaged.
+            HandfulError: if the run is not finished, or a file was changed, is missing, or is of
+                another run.
         """
+        config = self.read_config()
         if not self.is_finished:
-            self.read_config()
             raise HandfulError(
-                f"The run in '{self.path}' is not finished: continue it with "
-                f"'{shell_line('handful', 'resume', self.path)}'."
+                f"The run in '{self.path}' is not finished: continue it with '{self._resume}'."
             )
         evaluation = read_json(self.evaluation)
         if not isinstance(evaluation, dict):
             raise HandfulError(
                 f"'{self.evaluation}' is damaged: it does not hold what was measured of the run."
             )
+        rest = {name: value for name, value in evaluation.items() if name != "digest"}
+        if evaluation.get("digest") != digest_of_json(rest):
+            raise HandfulError(
+                f"'{self.evaluation}' was changed after the run was evaluated: put it back as it "
+                f"was, or remove it, and '{self._resume}' evaluates the run again."
+            )
+        if evaluation["run"] != digest_of_json(config):
+            raise self._foreign_settings("evaluated")
+        self._check_files(evaluation["files"])
         return evaluation
+
+    def _foreign_settings(self, done: str) -> HandfulError:
+        return HandfulError(
+            f"'{self.config}' is not as it was when the run was {done}: it was edited, or belongs "
+            f"to another run. Put the file back as it was; other settings are another run, which "
+            f"'handful train' starts."
+        )
+
+    def check_settings(self, digest: str | None) -> None:
+        """Look whether the settings are those that a file of the run is about.
+
+        Args:
+            digest: of the settings, as the checkpoint names it.
+
+        Raises:
+            HandfulError: if the settings are others.
+        """
+        if digest != digest_of_json(self.read_config()):
+            raise self._foreign_settings("trained")
+
+    def _check_files(self, digests: Mapping[str, str]) -> None:
+        """Look whether the files of the results are those that the evaluation is about."""
+        for path in self.results:
+            digest = digests.get(path.name)
+            is_there = path.is_file()
+            if digest is None or (path == self.metrics and not is_there):
+                continue  # a run has no curves where its metrics are removed
+            if not is_there:
+                what = "is missing, and the evaluation of the run is bound to it"
+            elif digest_of_file(path) != digest:
+                what = (
+                    "is not the file that the evaluation of the run is bound to: it was changed, "
+                    "or is of another run"
+                )
+            else:
+                continue
+            raise HandfulError(
+                f"'{path}' {what}. Put the right file back, or remove {self.evaluation.name}, and "
+                f"'{self._resume}' makes the results again from the checkpoint."
+            )
+
+    def short_name(self) -> str:
+        """What each line of the metrics calls the run: a part of the digest of its settings."""
+        return digest_of_json(self.read_config())[:16]
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """One record an update, in order; a last line cut short by a kill is left out.
 
         Raises:
             HandfulError: if another line is damaged: what follows it would seem never to have been.
+                Also if a line is of another run.
         """
-        lines = list(self._metrics_lines())
+        lines, run = list(self._metrics_lines()), self.short_name()
+        foreign = next((number for number, record in lines if _is_foreign(record, run)), None)
+        if foreign is not None:
+            raise HandfulError(
+                f"'{self.metrics}' is of another run in line {foreign}: put the run's own file "
+                f"back, or remove this one, and the run has no learning curves."
+            )
         damaged = next((number for number, record in lines[:-1] if record is None), None)
         if damaged is not None:
             raise HandfulError(
@@ -187,8 +344,13 @@ class RunFolder:
         The run itself is in its checkpoint, so a damaged line must not keep it from going on: what
         that line said is lost, and no more.
         """
+        run = self.short_name()
         records = (record for _, record in self._metrics_lines() if record is not None)
-        return [record for record in records if record["update"] <= last_update]
+        return [
+            record
+            for record in records
+            if record["update"] <= last_update and not _is_foreign(record, run)
+        ]
 
     def _metrics_lines(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """Each line's number from 1, and its record; None where it is damaged. Blanks are none."""
@@ -199,20 +361,57 @@ class RunFolder:
                 yield number, _metrics_record(line)
 
 
+def _is_foreign(record: Mapping[str, Any] | None, run: str) -> bool:
+    """Whether a record of the metrics says that it is of another run than the one of this name."""
+    return record is not None and record.get("run", run) != run
+
+
 def _metrics_record(line: bytes) -> dict[str, Any] | None:
     """What a line of the metrics says; None if it does not say of which update."""
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except ValueError:  # no JSON, or no text
         return None
     is_record = isinstance(record, dict) and isinstance(record.get("update"), int)
     return record if is_record else None
 
 
+def _entries(folder: Path) -> Iterator[Path]:
+    """What is in a folder, but for what the file system of a whole volume keeps there."""
+    return (entry for entry in folder.iterdir() if entry.name != "lost+found")
+
+
+def _make_folder(place: Path, name: str, content: Mapping[str, Any]) -> None:
+    """A new folder with one JSON file in it, in one step."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        write_json(staging / name, content)
+        staging.chmod(0o777 & ~_umask())
+        os.replace(staging, place)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _umask() -> int:
+    """The permissions that new files of this process do not get."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Let ``write`` fill a temporary file beside ``path``, then put it in its place.
+
+    The temporary file is new and has a name that nobody can guess, so that no link which somebody
+    left in the folder is followed. The folder must be there: one that was moved away is not made
+    again.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    temporary = _new_file(path)
     try:
         write(temporary)
         with temporary.open("rb") as file:
@@ -220,6 +419,13 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _new_file(path: Path) -> Path:
+    """An empty file beside ``path`` that was not there before; who may read it, the umask says."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return temporary
 
 
 def check_writable(folder: Path) -> None:
@@ -257,11 +463,50 @@ def read_json(path: Path) -> Any:
         HandfulError: if it is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except OSError as error:
         raise HandfulError(f"'{path}' cannot be read ({error.strerror}).") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise HandfulError(f"'{path}' is damaged: it is not valid JSON ({error}).") from None
+
+
+def parse_json(text: bytes) -> Any:
+    """Values from JSON as :func:`write_json` writes it.
+
+    Raises:
+        ValueError: if it is no JSON in UTF-8, is nested too deeply, or holds a number that no file
+            of ours does: NaN, an infinite one, or a whole one of more than 64 bits.
+    """
+    try:
+        return json.loads(
+            text.decode("utf-8"),
+            parse_constant=_no_number,
+            parse_int=_whole_number,
+            parse_float=_finite_number,
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+_DIGITS = 19
+"""The most digits of a whole number of 64 bits."""
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _whole_number(text: str) -> int:
+    if len(text.removeprefix("-")) > _DIGITS:
+        raise ValueError(f"{text[:_DIGITS]}... is too large a number")
+    return int(text)
+
+
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:_DIGITS]} is too large a number")
+    return number
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -211,7 +211,7 @@ def test_a_folder_in_use_is_left_alone(call, run_folder):
         (lambda run: (run / "config.json").write_text("[]"), "config.json' is damaged: it does"),
         (lambda run: edit(run, format=99), "of format 99"),
         (lambda run: edit(run, settings={"ppo": {}}), "another version"),
-        (lambda run: (run / "checkpoint.safetensors").write_bytes(b"torn"), "cannot be read"),
+        (lambda run: (run / "policies.safetensors").write_bytes(b"torn"), "is not the file that"),
     ],
 )
 def test_a_damaged_run_folder_is_told_from_a_good_one(call, run_folder, command, damage, sentence):
@@ -222,13 +222,14 @@ def test_a_damaged_run_folder_is_told_from_a_good_one(call, run_folder, command,
     assert len(errors.strip().splitlines()) == 1
 
 
-def test_a_finished_run_without_its_checkpoint_was_not_stopped(call, run_folder):
-    (run_folder / "checkpoint.safetensors").unlink()
+def test_a_finished_run_without_its_policies_was_not_stopped(call, run_folder):
+    (run_folder / "policies.safetensors").unlink()
     code, _, errors = call("evaluate", run_folder)
     assert code == 2
     assert errors == (
-        f"handful: The run in '{run_folder}' is finished, but its policies are gone: they were in "
-        f"checkpoint.safetensors, so put that file back, or train anew.\n"
+        f"handful: '{run_folder / 'policies.safetensors'}' is missing, and the evaluation of the "
+        f"run is bound to it. Put the right file back, or remove evaluation.json, and 'handful "
+        f"resume {run_folder}' makes the results again from the checkpoint.\n"
     )
 
 

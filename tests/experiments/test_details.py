@@ -22,6 +22,7 @@ from handful.training.config import TrainConfig
 from tests.reports.folders import LOOP, write_grid_run
 from tests.reports.robot_folders import write_robot_run
 from tests.reports.study.results import run_row
+from tests.sealing import seal
 
 
 def request(folder, task="resource-gathering", num_policies=3, seed=0):
@@ -67,6 +68,7 @@ def test_a_velocity_that_was_not_finite_has_no_mean(robot):
     traces = json.loads(folder.traces.read_text())
     traces[0]["velocity"][1] = None
     folder.traces.write_text(json.dumps(traces))
+    seal(folder.path)
     for row in user_rows(robot):
         assert (row["policy_velocity"] is None) == (row["policy"] == 0)
 
@@ -175,7 +177,7 @@ def test_what_a_folder_has_no_more_is_kept(tmp_path, robot):
     write_details(parquet, study(tmp_path), requests, "handful sweep mine.yaml")
     before = {kind: read_beside(parquet, kind) for kind in COLUMNS}
     RunFolder(grid.folder).metrics.unlink()
-    RunFolder(robot.folder).metrics.write_text("")
+    RunFolder(robot.folder).metrics.unlink()
     for each in requests:
         RunFolder(each.folder).traces.unlink()
     _, unreadable = write_details(parquet, study(tmp_path), requests, "handful sweep mine.yaml")
@@ -191,6 +193,7 @@ def test_a_run_on_another_map_has_it_beside_it(tmp_path):
     config = json.loads(RunFolder(other.folder).config.read_text())
     config["problem"]["environment"]["blocked"] = [[0, 0]]
     RunFolder(other.folder).config.write_text(json.dumps(config))
+    seal(other.folder)
     parquet = tmp_path / "results" / "mine.parquet"
 
     def maps():

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from handful.digests import digest_of_json
 from handful.problem import make
 from handful.runs import RunFolder
 from handful.training.checkpoint import save_state
@@ -18,4 +19,5 @@ def write_untrained_run(
     folder = RunFolder(path)
     folder.create(describe_run(problem, config))
     if has_checkpoint:
-        save_state(folder.checkpoint, init_state(problem, config))
+        about = {"run": digest_of_json(folder.read_config())}
+        save_state(folder.checkpoint, init_state(problem, config), about)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.sealing import seal
+
 LOOP = [[1, 1], [0, 1], [0, 0], [1, 0], [2, 0], [2, 1]]
 """A closed walk on the 3 x 3 grid, from the middle of its bottom row."""
 
@@ -75,7 +77,7 @@ def write_run(
     if finished:
         record = evaluation_record(users, num_policies) | evaluation
         (path / "traces.json").write_text(json.dumps(traces or []))
-        (path / "evaluation.json").write_text(json.dumps(record))
+        seal(path, record)
     return path
 
 

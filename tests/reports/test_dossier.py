@@ -10,6 +10,7 @@ from handful.errors import HandfulError
 from handful.reports.dossier import write_report
 from tests.reports.folders import write_grid_run, write_run
 from tests.reports.robot_folders import write_robot_run
+from tests.sealing import seal
 
 VOID = {"img", "meta", "br", "hr", "link", "input"}
 
@@ -177,7 +178,7 @@ def test_soft_and_reassigned_welfare_are_shown_where_they_differ(tmp_path, grid_
     folder = write_grid_run(tmp_path / "run")
     record = json.loads((folder / "evaluation.json").read_text())
     record["deterministic"] |= {"soft_welfare": 71.5, "reassigned_welfare": 82.5}
-    (folder / "evaluation.json").write_text(json.dumps(record))
+    seal(folder, record)
     page = report(folder)
     for phrase in ("soft assignment", "71.50", "best reassignment", "82.50 ± 0.25"):
         assert phrase in page.text
@@ -263,6 +264,7 @@ def test_damaged_file_is_named(tmp_path, file, damage):
     content = json.loads((folder / file).read_text())
     damage(content)
     (folder / file).write_text(json.dumps(content))
+    seal(folder)
     with pytest.raises(HandfulError, match=f"{file}' is damaged"):
         write_report(folder)
     assert not (folder / "report.html").exists()
@@ -271,5 +273,6 @@ def test_damaged_file_is_named(tmp_path, file, damage):
 def test_damaged_metrics(tmp_path):
     folder = write_grid_run(tmp_path / "run")
     (folder / "metrics.jsonl").write_text('{"update": 1, "transitions": 2048}\n')
+    seal(folder)
     with pytest.raises(HandfulError, match=r"metrics.jsonl' is damaged"):
         write_report(folder)

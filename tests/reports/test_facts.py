@@ -9,6 +9,7 @@ from handful.reports.dossier import write_report
 from handful.reports.facts import alternative_rows, method_words
 from handful.reports.run import read_run
 from tests.reports.folders import write_run
+from tests.sealing import seal
 
 
 def run_of(method, path, num_policies=2, **evaluation):
@@ -16,6 +17,7 @@ def run_of(method, path, num_policies=2, **evaluation):
     config = json.loads((folder / "config.json").read_text())
     config["settings"]["method"] = method
     (folder / "config.json").write_text(json.dumps(config))
+    seal(folder)
     return folder
 
 

@@ -21,6 +21,7 @@ from handful.reports.speed_figures import by_target, served_words
 from handful.reports.speeds import bound_of, speeds_of, velocities_of
 from tests.reports.folders import write_grid_run, write_run
 from tests.reports.robot_folders import STEPS, TOP_SPEED, write_robot_run
+from tests.sealing import seal
 
 NAMES = {"targets", "returns_by_target", "velocities"}
 
@@ -109,6 +110,7 @@ def test_a_bound_that_does_not_fit_is_left_out(tmp_path, bound):
 def test_traces_without_finite_velocities_draw_none(tmp_path, trace):
     folder = write_robot_run(tmp_path / "run")
     (folder / "traces.json").write_text(json.dumps([trace] * 5))
+    seal(folder)
     assert "velocities" not in names(read_run(folder))
 
 

@@ -30,6 +30,7 @@ def test_metrics_are_a_line_of_json_an_update_written_at_once(folder):
         first = folder.metrics.read_text()
         metrics.on_update(report(2))
     assert json.loads(first) == {
+        "run": folder.short_name(),
         "update": 1,
         "transitions": 256,
         "seconds": 0.123,

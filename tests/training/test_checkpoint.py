@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from handful.envs.tables import tabular_problem
 from handful.errors import HandfulError
+from handful.tensors import write_tensors
 from handful.training.checkpoint import load_state, save_state
 from handful.training.state import init_state
 from tests.environments import errands_problem, push_problem
@@ -77,11 +78,10 @@ def test_only_the_newest_checkpoint_is_left(saved):
 def test_old_checkpoint_stays_when_saving_fails(saved, monkeypatch, kind):
     before = saved.read_bytes()
 
-    def fail(arrays, path):
-        path.write_bytes(before[: len(before) // 2])
+    def fail(arrays, about):
         raise kind("No space left on device")
 
-    monkeypatch.setattr("handful.training.checkpoint.save_file", fail)
+    monkeypatch.setattr("handful.tensors.save", fail)
     with pytest.raises(OSError, match="No space"):
         save_state(saved, template())
     assert saved.read_bytes() == before
@@ -125,7 +125,7 @@ def test_damaged_checkpoint_is_refused(saved, damage):
 def test_checkpoint_with_other_arrays_is_refused(saved, change):
     arrays = load_file(saved)
     change(arrays)
-    save_file(arrays, saved)
+    write_tensors(saved, arrays, {})
     with pytest.raises(HandfulError, match="does not fit the run's settings"):
         load_state(saved, template())
 

@@ -29,6 +29,19 @@ Command = (
 )
 
 
+OWN_CODE = (Train, Sweep, CheckEnv, OptimumCommand, Tasks)
+"""Commands whose arguments are the caller's own word for what they make."""
+
+
+def runs_own_code(command: Any) -> bool:
+    """Whether a command may import modules of the working folder.
+
+    Commands that open run folders or only read may not, unless the caller trusts what they open:
+    somebody may stand in a stranger's folder when they look at the run in it.
+    """
+    return isinstance(command, OWN_CODE) or getattr(command, "trust", False)
+
+
 def read_command(arguments: list[str]) -> Any:
     """The command that the arguments ask for, ready to run.
 

@@ -25,6 +25,9 @@ class Evaluate:
     seed: int | None = None
     """Of the evaluation episodes; by default the run's own evaluation seed."""
 
+    trust: bool = False
+    """Let the folder choose code to run, as its environment may need: only of those you trust."""
+
     json: bool = False
     """Print JSON instead."""
 
@@ -36,22 +39,22 @@ class Evaluate:
         from handful.evaluation.gap import measure_gap
         from handful.evaluation.returns import evaluate
         from handful.training.callbacks import EpisodesReport
-        from handful.training.opening import load_run_state, open_run
+        from handful.training.opening import handed_out, open_run
         from handful.training.progress_bar import ProgressBar
         from handful.training.record import evaluation_record
 
         keep_compiled_programs()
-        folder, problem, config = open_run(self.run_folder)
-        state = load_run_state(folder, problem, config)
-        update = int(state.update)
+        folder, problem, config = open_run(self.run_folder, trust=self.trust)
+        found = handed_out(folder, problem, config)
+        update = found.update
         if update < config.num_updates:
             say(f"handful: the run is not finished: update {update} of {config.num_updates}.")
         try:
             with ProgressBar() as bar:
                 evaluation = evaluate(
                     problem,
-                    state.chosen(config).policies(problem),
-                    state.handed_out(config),
+                    found.policies,
+                    found.alpha,
                     seed=config.seed if self.seed is None else self.seed,
                     num_episodes=self.episodes,
                     watch=lambda share: bar.on_episodes(EpisodesReport("evaluation", share)),
@@ -64,7 +67,7 @@ class Evaluate:
             ) from None
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {"transitions": update * config.ppo.batch_size}
-        record = evaluation_record(problem, evaluation, gap, training)
+        record = evaluation_record(problem, found.policies, evaluation, gap, training)
         if self.json:
             print_json(record)
         else:

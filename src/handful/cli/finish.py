@@ -2,7 +2,9 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def run_training(start: Callable[[Sequence[Any]], object], folder: Path, tensorb
     if tensorboard and importlib.util.find_spec("tensorboardX"):
         callbacks.append(TensorBoard(RunFolder(folder)))
     try:
-        start(callbacks)
+        with telling_warnings():
+            start(callbacks)
     except TrainingInterrupted as stop:
         say(f"handful: {stop}")
         sys.exit(128 + stop.signal_number)
@@ -41,19 +44,54 @@ def can_report() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("matplotlib", "jinja2"))
 
 
-def announce(folder: Path, json: bool) -> None:
-    """Write the report, and print how the run ended and where to look."""
+@contextmanager
+def telling_warnings() -> Iterator[None]:
+    """While entered, what the library warns of is said as other news is."""
+    from handful.errors import HandfulWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", HandfulWarning)
+        usual = warnings.showwarning
+
+        def show_warning(message: Any, category: Any, *where: Any) -> None:
+            if issubclass(category, HandfulWarning):
+                say(f"handful: {message}")
+            else:
+                usual(message, category, *where)
+
+        warnings.showwarning = show_warning
+        yield
+
+
+def announce(folder: Path, json: bool, is_new: bool = True) -> None:
+    """Write the report, and print how the run ended and where to look.
+
+    Args:
+        folder: of the run.
+        json: whether to print the evaluation as JSON.
+        is_new: whether the run ended just now. One that had ended before may be where nobody can
+            write: that is said, and its results are printed all the same.
+
+    Raises:
+        OSError: if the report of a run that ended just now cannot be written.
+    """
     run = RunFolder(folder)
-    record = run.read_evaluation()
-    if can_report():
+    record, has_report = run.read_evaluation(), can_report()
+    if has_report:
         from handful.reports.dossier import write_report
 
-        write_report(folder)
+        try:
+            write_report(folder)
+        except OSError as error:
+            if is_new:
+                raise
+            say(f"handful: the report was not written anew ({error.strerror}).")
+            has_report = run.report.is_file()
     if json:
         print_json(record)
         return
     show(evaluation_summary(record, record["num_policies"]))
-    if can_report():
+    if has_report:
         show(f"report: {run.report}")
     else:
         show(

@@ -38,8 +38,6 @@ def _run(arguments: list[str]) -> None:
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without ± must not cost the result
         sys.stdout.reconfigure(errors="replace")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # for environments of the caller's own, given as module:NAME
     try:
         try:
             if arguments[:1] == ["--version"]:
@@ -47,9 +45,12 @@ def _run(arguments: list[str]) -> None:
 
                 show(f"handful {__version__}")
             else:
-                from handful.cli.commands import read_command
+                from handful.cli.commands import read_command, runs_own_code
 
-                read_command(arguments).run()
+                command = read_command(arguments)
+                if runs_own_code(command):
+                    _import_from_here()
+                command.run()
         finally:
             sys.stdout.flush()  # here what cannot be written is told too
     except HandfulError as error:
@@ -73,6 +74,12 @@ def _run(arguments: list[str]) -> None:
             raise
         say_error("What was asked for does not fit into memory: ask for less of it.")
         sys.exit(BAD_INPUT)
+
+
+def _import_from_here() -> None:
+    """Find environments of the caller's own, given as module:NAME, in the working folder."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def _sentence(error: OSError) -> str:

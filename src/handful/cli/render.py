@@ -31,6 +31,9 @@ class Render:
     size: int = 480
     """Width in pixels, a multiple of 8; the height is three quarters of it."""
 
+    trust: bool = False
+    """Let the folder choose code to run, as its environment may need: only of those you trust."""
+
     def run(self) -> None:
         """Film, and say where each is."""
         from handful.devices import keep_compiled_programs
@@ -44,6 +47,7 @@ class Render:
             kind=self.format,
             seconds=self.seconds,
             size=self.size,
+            trust=self.trust,
         )
         for film in films:
             show(film)

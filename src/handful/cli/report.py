@@ -23,10 +23,13 @@ class Report:
     path: tyro.conf.Positional[Path]
     """A run's folder, a study's YAML file, or a folder of results."""
 
+    trust: bool = False
+    """Let a study choose code to run, as its environments may need: only of those you trust."""
+
     def run(self) -> None:
         """Write, and say where."""
         if self.path.suffix.lower() in STUDY_SUFFIXES:
-            show(_write_for_study(self.path))
+            show(_write_for_study(self.path, self.trust))
         elif (self.path / "config.json").is_file() or not self.path.exists():
             from handful.reports.dossier import write_report
 
@@ -54,7 +57,7 @@ def _write_for_results(folder: Path) -> Path:
     return write_study_report(tables[0])
 
 
-def _write_for_study(path: Path) -> Path:
+def _write_for_study(path: Path, trust: bool) -> Path:
     from handful.experiments.details import manifest
     from handful.experiments.study_file import read_study
     from handful.reports.study.page import write_study_report
@@ -68,5 +71,5 @@ def _write_for_study(path: Path) -> Path:
             f"The study '{path}' has no table at '{parquet}': run '{command}' first."
         )
     before = read_manifest(parquet) or {}
-    asked = manifest(parquet, study, study.runs(), command, before, errors={})
+    asked = manifest(parquet, study, study.runs(trust), command, before, errors={})
     return write_study_report(parquet, asked)

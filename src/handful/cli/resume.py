@@ -18,16 +18,21 @@ class Resume:
     tensorboard: bool = True
     """Write TensorBoard files beside metrics.jsonl, where tensorboardX is installed."""
 
+    trust: bool = False
+    """Let the folder choose code to run, as its environment may need: only of those you trust."""
+
     json: bool = False
     """Print the evaluation as JSON."""
 
     def run(self) -> None:
         """Train what is left, then say how it went."""
+        from handful.runs import RunFolder
         from handful.training.loop import resume
 
+        is_new = not RunFolder(self.run_folder).is_finished
         run_training(
-            lambda callbacks: resume(self.run_folder, callbacks=callbacks),
+            lambda callbacks: resume(self.run_folder, callbacks=callbacks, trust=self.trust),
             self.run_folder,
             self.tensorboard,
         )
-        announce(self.run_folder, self.json)
+        announce(self.run_folder, self.json, is_new)

@@ -145,7 +145,7 @@ def make_tabular(file: str) -> RMDP:
     if "user_ids" in given:
         given["user_ids"] = tuple(map(str, given["user_ids"]))
     problem = tabular_problem(**given)
-    return replace(problem, name="tabular", parameters={"file": str(Path(file).resolve())})
+    return replace(problem, name="tabular", parameters={"file": Path(file).resolve()})
 
 
 def _payment(

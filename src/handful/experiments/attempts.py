@@ -122,10 +122,10 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
     _remove_litter(request.folder)
     callbacks = [_Reminder(is_stopped), StageNote(request.folder)]
     try:
+        problem = make(request.task, **request.parameters)
         if request.folder.is_dir():
-            resume(request.folder, callbacks=callbacks, progress=False)
+            resume(request.folder, problem, callbacks, progress=False)
         else:
-            problem = make(request.task, **request.parameters)
             train_with_config(problem, request.config, request.folder, callbacks)
     except TrainingInterrupted as stop:
         return str(stop)

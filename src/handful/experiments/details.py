@@ -68,6 +68,7 @@ def write_details(
             written.append(sibling(parquet, kind))
     before, path = read_manifest(parquet) or {}, manifest_path(parquet)
     errors = {**unreadable, **(errors or {})}
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, manifest(parquet, study, requests, command, before, errors))
     return [*written, path], unreadable
 
@@ -90,6 +91,7 @@ def _fresh(
         if folder.is_finished and is_there:
             try:
                 with telling_damage(folder):
+                    folder.read_evaluation()  # whatever file the rows come from, it is checked
                     rows = rows_of(request)
             except HandfulError as error:
                 unreadable[digest] = str(error)
@@ -235,6 +237,7 @@ def _standing_error(error: str | None, request: RunRequest) -> str | None:
     try:
         run_row(request)
         with telling_damage(folder):
+            folder.read_evaluation()
             for rows_of, _ in SOURCES.values():
                 rows_of(request)
     except HandfulError:

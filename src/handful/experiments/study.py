@@ -12,7 +12,13 @@ from typing import Any
 from handful.errors import HandfulError
 from handful.experiments.alike import SeedsAlike
 from handful.experiments.requests import CHOICES, RunRequest
-from handful.problem import RMDP, described_parameters, make, run_parameters
+from handful.problem import (
+    RMDP,
+    check_consent,
+    described_parameters,
+    make,
+    run_parameters,
+)
 from handful.training.config import make_config
 from handful.validation import brief
 
@@ -65,11 +71,15 @@ class Study:
         """What sentences call it."""
         return f"study '{self.file or self.name}'"
 
-    def runs(self) -> list[RunRequest]:
+    def runs(self, trust: bool = True) -> list[RunRequest]:
         """Every run, checked: the first seed of everything first, so that tables fill evenly.
 
         A task that samples its users draws them anew for every seed, but always as many. A run
         that several parts of the study ask for is there once, where it is asked for first.
+
+        Args:
+            trust: whether the study may choose code to run, as the environments of its tasks may
+                need. Who asks for its runs trusts it; who only reads its results may not.
 
         Raises:
             HandfulError: if a task, method, budget or setting does not exist or does not fit, two
@@ -79,7 +89,7 @@ class Study:
         ranked = []
         for title, variant, changes in self._parts():
             part = dataclasses.replace(self, **_merged(self, changes))
-            runs = part._own_runs(variant, f"In the {self.title}{title}")
+            runs = part._own_runs(variant, f"In the {self.title}{title}", trust)
             ranked += [(part.seeds.index(run.config.seed), run, users) for run, users in runs]
         chosen: dict[str, RunRequest] = {}
         folders: set[Path] = set()
@@ -121,16 +131,18 @@ class Study:
                 f"not ask for: change something in it, or leave it out."
             )
 
-    def _own_runs(self, variant: str, where: str) -> list[tuple[RunRequest, int]]:
+    def _own_runs(self, variant: str, where: str, trust: bool) -> list[tuple[RunRequest, int]]:
         """The runs of the study or a part of it, its groups and variants apart, and their users.
 
         Args:
+            variant: the part's name, or nothing.
             where: a sentence about the part begins with.
+            trust: whether the study may choose code to run.
         """
         made = {}
         for task in self.tasks:
             with telling(f"{where}, task '{task}'"):
-                made[task] = self._problem(task)
+                made[task] = self._problem(task, trust)
             _check_length(f"{self.name}-{file_name(task)}.parquet", f"{where}, the name of a file")
         requests = []
         for seed, task, num_policies, method in itertools.product(
@@ -158,14 +170,17 @@ class Study:
             requests.append((request, problem.num_users))
         return requests
 
-    def _problem(self, task: str) -> tuple[RMDP, dict[int, dict[str, Any]]]:
+    def _problem(self, task: str, trust: bool) -> tuple[RMDP, dict[int, dict[str, Any]]]:
         """A task as its first seed has it, and its parameters by seed."""
         given = self.parameters.get(task, {})
         # Users from a file are read here: a run is known by who they are, not by the file's name.
         parameters = {
             seed: described_parameters(run_parameters(task, seed, given)) for seed in self.seeds
         }
-        return make(task, **parameters[self.seeds[0]]), parameters
+        first = parameters[self.seeds[0]]
+        if not trust:
+            check_consent(task, first, "It")
+        return make(task, **first), parameters
 
 
 @contextmanager

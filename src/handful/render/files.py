@@ -23,6 +23,7 @@ _QUALITY = "24"
 def write_film(film: Film, path: Path, kind: FilmFormat) -> None:
     """Write a film, all or nothing."""
     write = {"gif": _write_gif, "mp4": _write_mp4}[kind]
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda temporary: write(film, temporary))
 
 

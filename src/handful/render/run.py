@@ -12,7 +12,7 @@ from handful.render.caption import Caption
 from handful.render.files import FilmFormat, write_film
 from handful.render.film import shoot
 from handful.render.screen import choose_backend
-from handful.training.opening import load_run_state, open_run
+from handful.training.opening import handed_out, open_run
 from handful.types import NumpyArray
 
 SIZES = range(160, 1921, 8)
@@ -27,6 +27,7 @@ def render_run(
     kind: FilmFormat = "gif",
     seconds: float = 8.0,
     size: int = 480,
+    trust: bool = False,
 ) -> Iterator[Path]:
     """Write a film a policy, and hand out each path when it is there.
 
@@ -37,12 +38,13 @@ def render_run(
         kind: "gif" or "mp4".
         seconds: of the robot's time; an episode may end before.
         size: the width in pixels; the height is three quarters of it.
+        trust: whether the run's folder may choose code to run (:func:`handful.resume`).
 
     Raises:
         HandfulError: if there is no run of a robot, no such policy, or nothing to draw with.
     """
     _check(kind, seconds, size)
-    folder, problem, config = open_run(path)
+    folder, problem, config = open_run(path, trust=trust)
     robot = problem.environment
     if not isinstance(robot, Robot):
         raise HandfulError(
@@ -55,15 +57,14 @@ def render_run(
             raise HandfulError(
                 f"There is no policy {policy}: choose from 0 to {config.num_policies - 1}."
             )
-    state = load_run_state(folder, problem, config)
-    chosen, assigned = state.chosen(config), np.asarray(state.assigned(config))
-    captions = [_caption(problem, robot, policy, assigned) for policy in wanted]
+    found = handed_out(folder, problem, config)
+    captions = [_caption(problem, robot, policy, found.assignment) for policy in wanted]
     backend = choose_backend()
-    target = Path(out) if out is not None else folder.path / "films"
+    target = Path(out) if out is not None else folder.subfolder(folder.path / "films")
     for caption in captions:
         film = shoot(
             robot,
-            chosen.policies(problem),
+            found.policies,
             caption,
             seconds=seconds,
             width=size,

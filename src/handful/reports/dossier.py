@@ -35,7 +35,7 @@ def write_report(path: str | Path) -> Path:
 
 def _embed(folder: RunFolder, picture: Picture) -> dict[str, str]:
     """Write a picture to the folder's plots, and hand it out as a page can hold it."""
-    svg = folder.plots / f"{picture.name}.svg"
+    svg = folder.subfolder(folder.plots) / f"{picture.name}.svg"
     png = [svg.with_suffix(".png")] if picture.name == _ALSO_AS_PNG else []
     write_figure(picture.build, svg, *png)
     return {"title": picture.title, "alt": picture.alt, "source": image_source(svg)}

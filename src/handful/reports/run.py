@@ -8,12 +8,40 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from handful.arrays import read_arrays
 from handful.errors import HandfulError
 from handful.runs import RunFolder, read_json
+from handful.stored import ANYTHING, FLAG, NUMBER, TEXT, WHOLE, Shape, check_config, check_stored
+from handful.tensors import read_about, read_tensors
 from handful.types import NumpyArray
 
 Part = TypeVar("Part")
+
+_MEASUREMENT: Shape = {
+    "welfare": NUMBER,
+    "welfare_stderr": NUMBER,
+    "soft_welfare": NUMBER,
+    "reassigned_welfare": NUMBER,
+    "reassigned_welfare_stderr": NUMBER,
+    "worst_user_return": NUMBER,
+    "worst_episode": NUMBER,
+    "lengths": [NUMBER],
+}
+
+RECORD: Shape = {
+    "welfare": NUMBER,
+    "welfare_stderr": NUMBER,
+    "optimum": (NUMBER, None),
+    "optimum_kind": (TEXT, None),
+    "percent_of_optimum": (NUMBER, None),
+    "num_episodes": WHOLE,
+    "evaluation_seed": WHOLE,
+    "deterministic": _MEASUREMENT,
+    "stochastic": _MEASUREMENT,
+}
+"""Of ``evaluation.json``, what a report uses."""
+
+TRACES: Shape = [{"length": WHOLE, ...: (NUMBER, FLAG, TEXT, [ANYTHING])}]
+"""Of ``traces.json``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +131,9 @@ class Run:
         return {
             name: values
             for name, values in found.items()
-            if len(values) == len(self.users) and all(isinstance(value, str) for value in values)
+            if isinstance(values, list)
+            and len(values) == len(self.users)
+            and all(isinstance(value, str) for value in values)
         }
 
     @property
@@ -120,18 +150,25 @@ def read_run(path: str | Path) -> Run:
     """
     folder = RunFolder(path)
     config = folder.read_config()
-    users = _checked(folder.config, lambda: _check_config(config))
+    check_config(config, folder.config)
+    users = tuple(config["problem"]["users"])
+    record = None
+    if folder.is_finished:
+        record = folder.read_evaluation()
+    elif folder.checkpoint.is_file():
+        folder.check_settings(read_about(folder.checkpoint, "The checkpoint").get("run"))
     num_policies = config["settings"]["num_policies"]
     metrics = folder.read_metrics()
     curves = _checked(folder.metrics, lambda: _curves(metrics, num_policies)) if metrics else None
     results, traces = None, []
-    if folder.is_finished:
-        record = folder.read_evaluation()
+    if record is not None:
         shape = (num_policies, len(users))
-        arrays = {} if "users" in record else read_arrays(folder.users)
+        check_stored(record, RECORD, folder.evaluation)
+        arrays = {} if "users" in record else read_tensors(folder.users, "The file")[0]
         source = folder.users if arrays else folder.evaluation
         results = _checked(source, lambda: _results(record, arrays, shape))
         traces = read_json(folder.traces) if folder.traces.is_file() else []
+        check_stored(traces, TRACES, folder.traces)
     return Run(folder.path.resolve().name, config, users, curves, results, traces)
 
 
@@ -139,26 +176,11 @@ def _checked(path: Path, read: Callable[[], Part]) -> Part:
     """What ``read`` gives; anything missing or misshapen is the file's fault, and is said so."""
     try:
         return read()
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise HandfulError(
             f"'{path}' is damaged or of another version of handful "
             f"({type(error).__name__}: {error})."
         ) from None
-
-
-def _check_config(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The users, once all that a report relies on is seen to be there."""
-    problem, settings = config["problem"], config["settings"]
-    for part, names in (
-        (config, ("versions", "machine")),
-        (problem, ("name", "parameters", "environment", "discount", "num_features")),
-        (settings, ("method", "method_settings", "steps", "seed", "ppo")),
-    ):
-        for name in names:
-            part[name]
-    if not 1 <= settings["num_policies"] <= len(problem["users"]):
-        raise ValueError(f"{settings['num_policies']} policies for {len(problem['users'])} users")
-    return tuple(str(user) for user in problem["users"])
 
 
 def _curves(metrics: Sequence[Mapping[str, Any]], num_policies: int) -> Curves:

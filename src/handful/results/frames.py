@@ -61,4 +61,5 @@ def write_parquet(path: Path, table: "pl.DataFrame") -> None:
         except pl.exceptions.ComputeError as error:  # a full disk, for which others have an OSError
             raise OSError(errno.EIO, " ".join(str(error).split()), str(path)) from None
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, write)

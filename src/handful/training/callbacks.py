@@ -73,6 +73,7 @@ class MetricsFile(Callback):
 
     def __init__(self, folder: RunFolder, first_update: int) -> None:
         self._path: Path = folder.metrics
+        self._run = folder.short_name()
         kept = folder.salvage_metrics(first_update)
         write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
         self._file = self._path.open("a", encoding="utf-8")
@@ -83,6 +84,7 @@ class MetricsFile(Callback):
     def on_update(self, report: Report) -> None:
         """Append and flush: a kill loses nothing that was seen."""
         record = {
+            "run": self._run,
             "update": report.update,
             "transitions": report.transitions,
             "seconds": round(report.seconds, 3),
@@ -109,6 +111,7 @@ class TensorBoard(Callback):
             raise HandfulError(
                 f"TensorBoard files need tensorboardX: {install_command('tensorboard')}."
             ) from None
+        self._folder = folder
         self._open = partial(SummaryWriter, str(folder.tensorboard), flush_secs=30)
         self._writer: Any = None
 
@@ -119,6 +122,7 @@ class TensorBoard(Callback):
     def on_update(self, report: Report) -> None:
         """Write every metric against transitions per policy."""
         if self._writer is None:  # points that a resumed run repeats are hidden
+            self._folder.subfolder(self._folder.tensorboard)
             self._writer = self._open(purge_step=report.transitions)
         for name, value in report.metrics.items():
             if isinstance(value, Sequence):

@@ -3,43 +3,43 @@
 Compared with Orbax: this state is a few megabytes on one host, so asynchronous, sharded,
 multi-file checkpoints buy nothing; one file with named arrays is read by any tool, can run no
 code, and is replaced in one step, so that a kill at any moment leaves the old one or the new one.
+
+A checkpoint is the state of training. The policies that a run hands out are in a file of their own
+(:mod:`handful.learner.policies_file`).
 """
 
-import errno
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from handful.errors import HandfulError
-from handful.runs import write_atomically
+from handful.tensors import read_tensors, write_tensors
 from handful.types import Array, NumpyArray
 
 
-def save_state(path: Path, state: Any) -> None:
+def save_state(path: Path, state: Any, about: Mapping[str, str] | None = None) -> None:
     """Write a pytree of arrays and JAX keys; the old file stays until the new one is whole.
+
+    Args:
+        path: of the file.
+        state: the pytree.
+        about: what the file's metadata is to say of the state, by name.
 
     Raises:
         OSError: if it cannot be written.
     """
-
-    def save(temporary: Path) -> None:
-        try:
-            save_file({name: _to_host(leaf) for name, leaf in _named_leaves(state)}, temporary)
-        except SafetensorError as error:  # a full disk, for which others have an OSError
-            raise OSError(errno.EIO, str(error), str(path)) from None
-
-    write_atomically(path, save)
+    write_tensors(path, {n: _to_host(leaf) for n, leaf in _named_leaves(state)}, about or {})
 
 
 def load_state(path: Path, template: Any) -> Any:
     """Read a state back.
 
     Args:
+        path: of the file.
         template: a state of the same structure, or only its shapes (``jax.eval_shape``): what the
             run's settings would start from.
 
@@ -51,10 +51,7 @@ def load_state(path: Path, template: Any) -> Any:
             f"There is no checkpoint at '{path}': the run was stopped before its first one, so "
             f"train anew."
         )
-    try:
-        arrays = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise HandfulError(f"The checkpoint '{path}' cannot be read ({error}).") from None
+    arrays, _ = read_tensors(path, "The checkpoint")
     leaves, misfit = [], None
     for name, leaf in _named_leaves(template):
         expected = jax.eval_shape(_stored, leaf)

@@ -11,13 +11,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from handful.arrays import read_arrays, write_arrays
 from handful.environment import outcome_shape
 from handful.errors import HandfulError
 from handful.evaluation.played import FeatureReturns, PaidReturns, Played, ReturnTable
 from handful.evaluation.returns import Evaluation, Measurement
 from handful.problem import RMDP
 from handful.runs import RunFolder
+from handful.tensors import read_tensors, write_tensors
+from handful.training.findings import Finding
 from handful.types import NumpyArray
 
 KINDS = ("deterministic", "stochastic")
@@ -58,7 +59,7 @@ def write_users(folder: RunFolder, evaluation: Evaluation, shares: NumpyArray | 
     shown = _shown(evaluation.deterministic.utilities)
     returns = np.mean(evaluation.deterministic.played.of(shown), axis=0)
     arrays |= {"shown.users": shown, "shown.returns": returns}
-    write_arrays(folder.users, arrays)
+    write_tensors(folder.users, arrays, {})
 
 
 def read_evaluation(
@@ -76,7 +77,7 @@ def read_evaluation(
     Raises:
         HandfulError: if a file is damaged or does not fit the problem.
     """
-    arrays = read_arrays(folder.users)
+    arrays, _ = read_tensors(folder.users, "The file")
     try:
         measurements = [_measurement(record[kind], arrays, kind, problem) for kind in KINDS]
         assignment = arrays["assignment"].astype(np.int64).reshape(problem.num_users)
@@ -89,6 +90,25 @@ def read_evaluation(
             f"({type(error).__name__}: {error})."
         ) from None
     return evaluation, arrays.get("shares")
+
+
+def read_findings(folder: RunFolder, record: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """What a finished run told at its end.
+
+    Args:
+        folder: of the run.
+        record: what its ``evaluation.json`` holds.
+
+    Raises:
+        HandfulError: if the findings are damaged.
+    """
+    try:
+        return tuple(Finding(**finding) for finding in record["findings"])
+    except (KeyError, TypeError) as error:
+        raise HandfulError(
+            f"'{folder.evaluation}' is damaged or of another version of handful "
+            f"({type(error).__name__}: {error})."
+        ) from None
 
 
 def _measurement(

@@ -1,9 +1,9 @@
 """The host loop: runs steps, tells callbacks, saves, and hands out the result."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from handful.errors import HandfulError
+from handful.errors import HandfulError, HandfulWarning
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
 from handful.learner.parallel import core_mesh, replicate
@@ -26,7 +26,13 @@ from handful.training.findings import Finding
 from handful.training.health import EpisodeWatch, check_finite, telling_what_is_kept
 from handful.training.history import History
 from handful.training.intervention import finish, intervene
-from handful.training.opening import is_of_todays_method, load_run_state, open_run
+from handful.training.kept import read_evaluation, read_findings
+from handful.training.opening import (
+    handed_out,
+    is_of_todays_method,
+    load_run_state,
+    open_run,
+)
 from handful.training.pace import Clock, seconds_before
 from handful.training.preflight import (
     check_counts,
@@ -38,6 +44,7 @@ from handful.training.preflight import (
     check_sizes,
 )
 from handful.training.progress_bar import with_progress
+from handful.training.provenance import changed_versions, versions
 from handful.training.record import (
     describe_run,
     evaluation_record,
@@ -192,6 +199,8 @@ def resume(
     problem: RMDP | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
+    *,
+    trust: bool = False,
 ) -> TrainResult:
     """Continue a run from its last checkpoint.
 
@@ -199,33 +208,64 @@ def resume(
     ends as well, and not the same.
 
     Args:
-        path: the run folder. A finished run is read, not trained further.
+        path: the run folder. A finished run is read: nothing is trained, and nothing played.
         problem: needed only where the run's problem has no name to make it by.
         callbacks: told after every update.
         progress: as in :func:`train`.
+        trust: whether the problem may be made by running code that the folder names, as
+            ``gymnasium:module:Thing`` does. A folder of a stranger can name any code.
 
     Raises:
-        HandfulError: if there is no run there, another process is training it, it does not fit, or
-            its method has been changed since it was begun.
+        HandfulError: if there is no run there, another process is training it, a file of it was
+            changed, it does not fit, its method has been changed since it was begun, or its problem
+            cannot be made without trust.
         TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
     """
     if problem is not None:
         check_problem(problem, "resume")
     callbacks = with_progress(callbacks, progress)
     folder = RunFolder(path)
-    # Nothing is written into a finished run, which may be where nobody can write.
-    with nullcontext() if folder.is_finished else folder.hold():
-        folder, problem, config = open_run(path, problem)
-        if not (folder.is_finished or is_of_todays_method(folder.read_config(), config)):
+    if folder.is_finished:
+        return _read(path, problem, trust)
+    with folder.hold():
+        _, problem, config = open_run(path, problem, trust)
+        stored = folder.read_config()
+        if not is_of_todays_method(stored, config):
             raise HandfulError(
                 f"The run in '{path}' was begun with another revision of '{config.method}' and "
                 f"would end as neither: go on with the version of handful that began it, or train "
                 f"anew."
             )
+        changed = changed_versions(stored["versions"], versions())
+        if changed:
+            warnings.warn(
+                HandfulWarning(
+                    f"The run in '{path}' was begun with {', '.join(changed)}: it may end "
+                    f"otherwise than it would have, and its evaluation names all versions."
+                ),
+                stacklevel=2,
+            )
         state = None  # stopped before its first checkpoint
-        if folder.checkpoint.is_file() or folder.is_finished:
+        if folder.checkpoint.is_file():
             state = load_run_state(folder, problem, config)
         return _run(problem, config, state, folder, callbacks)
+
+
+def _read(path: str | Path, problem: RMDP | None, trust: bool) -> TrainResult:
+    """A finished run as it ended."""
+    folder, problem, config = open_run(path, problem, trust)
+    record = folder.read_evaluation()
+    evaluation, shares = read_evaluation(folder, record, problem)
+    return TrainResult(
+        problem=problem,
+        config=config,
+        policies=handed_out(folder, problem, config).policies,
+        assignment=evaluation.assignment,
+        shares=shares,
+        evaluation=evaluation,
+        folder=folder.path,
+        findings=read_findings(folder, record),
+    )
 
 
 def _run(
@@ -244,7 +284,7 @@ def _run(
     if folder is not None and not is_trained:
         callbacks = [MetricsFile(folder, done), *callbacks]
     callbacks = [history, *callbacks]
-    with open_session(folder, callbacks) as session:
+    with open_session(folder, callbacks, problem) as session:
         if state is None or not is_trained:
             state, seconds = _train(learnt, config, state, session, seconds)
         transitions = int(state.update) * config.ppo.batch_size
@@ -267,7 +307,7 @@ def _run(
         )
         judgement = judge(learnt, config, state, policies, evaluation, history, watch)
     shares = alpha if alpha.ndim == 2 else None
-    if folder is not None and not folder.is_finished:
+    if folder is not None:
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {
             "transitions": transitions,
@@ -275,7 +315,7 @@ def _run(
             "seconds": seconds,
         }
         record = {
-            **evaluation_record(problem, evaluation, gap, training),
+            **evaluation_record(problem, policies, evaluation, gap, training),
             **judgement.record(),
         }
         write_results(folder, problem, policies, evaluation, shares, record)

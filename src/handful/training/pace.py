@@ -33,4 +33,5 @@ def seconds_before(folder: RunFolder | None, update: int) -> float:
     """Training time of the updates that a run continues from."""
     if folder is None:
         return 0.0
-    return max((record["seconds"] for record in folder.salvage_metrics(update)), default=0.0)
+    spent = (record.get("seconds") for record in folder.salvage_metrics(update))
+    return max((float(one) for one in spent if isinstance(one, int | float)), default=0.0)

@@ -1,25 +1,31 @@
 """What a run leaves behind besides its checkpoint: settings, tables, what it measured."""
 
+import json
 import math
-import platform
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
 
-import jax
 import numpy as np
 
+from handful.digests import digest_of_arrays
 from handful.evaluation.gap import Gap
 from handful.evaluation.played import FeatureReturns
 from handful.evaluation.returns import Evaluation, Measurement, mean_and_stderr
 from handful.exact.optimum import Optimum
 from handful.learner.policies import Policies
+from handful.learner.policies_file import digest_of_policies, save_policies
 from handful.population import in_chunks
 from handful.problem import RMDP
 from handful.runs import RunFolder, write_csv, write_json
+from handful.tensors import read_about
 from handful.training.config import TrainConfig
-from handful.training.description import describe_problem, described_attributes
+from handful.training.description import (
+    describe_problem,
+    described_attributes,
+    digest_of_population,
+)
 from handful.training.kept import BY_USER, KINDS, SCALARS, write_users
+from handful.training.provenance import described_simulator, machine, now, versions
 from handful.training.step import StepMetrics
 from handful.training.traces import trace_policies
 from handful.types import NumpyArray
@@ -31,38 +37,40 @@ of actions. Of larger runs ``users.safetensors`` holds what every user gets."""
 ROW_NUMBERS = 64
 """About as many numbers as a row of ``assignment.csv`` takes in memory."""
 
-RECORDED_PACKAGES = ("handful", "jax", "jaxlib", "numpy", "equinox", "optax")
-"""Those whose version can change a result."""
-
 
 def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
-    """Everything that a stranger needs to do the run again: problem, settings, versions."""
+    """Everything that a stranger needs to do the run again: problem, settings, versions, date."""
     return {
-        "problem": describe_problem(problem),
+        "problem": {**describe_problem(problem), "simulator": described_simulator(problem)},
         "settings": config.to_dict(),
         "method_revision": config.make_method().revision,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in RECORDED_PACKAGES},
-        },
-        "machine": {
-            "platform": platform.platform(),
-            "device": jax.devices()[0].device_kind,
-        },
+        "versions": versions(),
+        "machine": machine(),
+        "started": now(),
     }
 
 
 def evaluation_record(
-    problem: RMDP, evaluation: Evaluation, gap: Gap | None, training: dict[str, Any]
+    problem: RMDP,
+    policies: Policies,
+    evaluation: Evaluation,
+    gap: Gap | None,
+    training: dict[str, Any],
 ) -> dict[str, Any]:
     """An evaluation as JSON; ``handful evaluate --json`` prints the same.
 
-    The top level is the deterministic measurement under the learned assignment.
+    The top level is the deterministic measurement under the learned assignment. ``about`` names the
+    digests of the policies, the assignment and the users that all of it is about.
     """
     deterministic = evaluation.deterministic
     num_policies = deterministic.played.shape[1]
     lists_users = _lists_users(problem, num_policies)
     return {
+        "about": {
+            "policies": digest_of_policies(policies),
+            "assignment": digest_of_arrays({"assignment": evaluation.assignment.astype("<i8")}),
+            "population": digest_of_population(problem.population),
+        },
         "welfare": evaluation.welfare,
         "welfare_stderr": evaluation.welfare_stderr,
         "optimum": None if gap is None else gap.optimum.welfare,
@@ -139,7 +147,7 @@ def write_results(
     shares: NumpyArray | None,
     record: dict[str, Any],
 ) -> None:
-    """Tables and traces first, the evaluation last: its file says that the run is finished.
+    """Policies, tables and traces first, the evaluation last: by its file the run is finished.
 
     Args:
         folder: of the run.
@@ -148,7 +156,14 @@ def write_results(
         evaluation: of these.
         shares: [N, K] each user's distribution over policies, where it is not one-hot.
         record: :func:`evaluation_record` of it.
+
+    Raises:
+        HandfulError: if the folder was moved away while the run was trained.
+        OSError: if a file cannot be written.
     """
+    folder.check_in_place()
+    about = read_about(folder.checkpoint, "The checkpoint")
+    save_policies(folder.policies, policies, about["run"])
     num_policies = policies.num_policies
     lists_users = _lists_users(problem, num_policies)
     write_users(folder, evaluation, shares)
@@ -171,7 +186,8 @@ def write_results(
             _return_rows(problem, evaluation),
         )
     write_json(folder.traces, trace_policies(problem, policies, evaluation.seed))
-    write_json(folder.evaluation, record)
+    made = {"evaluated": now(), "sessions": json.loads(about["sessions"])}
+    folder.write_evaluation({**record, **made})
 
 
 def _assignment_rows(

@@ -1,14 +1,20 @@
 """What goes on around a run's steps: who is told, who may stop it, and where it is kept."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from handful.collect.watching import Watch
-from handful.controls import shell_line
+from handful.digests import digest_of_json
+from handful.problem import RMDP
 from handful.runs import RunFolder
+from handful.tensors import read_about
 from handful.training.callbacks import Callback, EpisodesReport, Report
 from handful.training.checkpoint import save_state
+from handful.training.opening import CHECKPOINT, resume_advice
+from handful.training.provenance import session as this_session
 from handful.training.signals import StopRequest, TrainingInterrupted
 from handful.training.state import TrainState
 
@@ -21,11 +27,16 @@ class Session:
         folder: where the run is kept, if anywhere.
         callbacks: entered.
         stop: heard, and obeyed where nothing is lost by it.
+        advice: how a run that was stopped is continued, for a sentence.
+        about: what the checkpoint says of the run: the digest of its settings, and the processes
+            that worked at it.
     """
 
     folder: RunFolder | None
     callbacks: Sequence[Callback]
     stop: StopRequest
+    advice: str = ""
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def tell(self, report: Report) -> None:
         """Tell the callbacks of an update."""
@@ -33,9 +44,15 @@ class Session:
             callback.on_update(report)
 
     def save(self, state: TrainState) -> None:
-        """Keep the state, if the run is kept."""
+        """Keep the state, if the run is kept.
+
+        Raises:
+            HandfulError: if the run's folder was moved away.
+            OSError: if the state cannot be written.
+        """
         if self.folder is not None:
-            save_state(self.folder.checkpoint, state)
+            self.folder.check_in_place()
+            save_state(self.folder.checkpoint, state, self.about)
 
     def interrupted(self, transitions: int, signal_number: int) -> TrainingInterrupted:
         """What to raise on a signal, once the state is saved.
@@ -45,7 +62,7 @@ class Session:
         """
         message = f"Stopped after {transitions:,} transitions per policy"
         if self.folder is not None:
-            message += f"; continue with: {shell_line('handful', 'resume', self.folder.path)}"
+            message += f"; {self.advice}"
         return TrainingInterrupted(message + ".", signal_number)
 
     def watch(self, purpose: str, transitions: int) -> Watch:
@@ -69,9 +86,26 @@ class Session:
 
 
 @contextmanager
-def open_session(folder: RunFolder | None, callbacks: Sequence[Callback]) -> Iterator[Session]:
+def open_session(
+    folder: RunFolder | None, callbacks: Sequence[Callback], problem: RMDP
+) -> Iterator[Session]:
     """Enter the callbacks and hear signals, for as long as it lasts."""
     with ExitStack() as stack:
         for callback in callbacks:
             stack.enter_context(callback)
-        yield Session(folder, callbacks, stack.enter_context(StopRequest()))
+        stop = stack.enter_context(StopRequest())
+        if folder is None:
+            yield Session(folder, callbacks, stop)
+        else:
+            advice = resume_advice(folder, problem)
+            yield Session(folder, callbacks, stop, advice, _about(folder))
+
+
+def _about(folder: RunFolder) -> dict[str, str]:
+    """What the checkpoints of this process say of the run."""
+    sessions: list[Any] = []
+    if folder.checkpoint.is_file():
+        sessions = json.loads(read_about(folder.checkpoint, CHECKPOINT).get("sessions", "[]"))
+    sessions.append(this_session())
+    run = digest_of_json(folder.read_config())
+    return {"run": run, "sessions": json.dumps(sessions)}

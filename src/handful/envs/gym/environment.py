@@ -74,6 +74,11 @@ class GymnasiumEnvironment:
         """What a few random episodes showed."""
         return self._probe
 
+    @property
+    def simulator_module(self) -> str:
+        """The module that the environment's class is from."""
+        return self._probe.module
+
     def outcome_shape(self) -> PyTree:
         """The features [D] of a step."""
         return jax.ShapeDtypeStruct((len(self.feature_names),), jnp.float32)

@@ -30,6 +30,7 @@ class Probe:
         seconds_per_step: resets included.
         episode_features: [E, D] sums over each episode, the last one cut short.
         lengths: [E] steps of each.
+        module: that the environment's class is from.
     """
 
     actions: Choices | Interval
@@ -39,6 +40,7 @@ class Probe:
     seconds_per_step: float
     episode_features: NDArray[Any]
     lengths: NDArray[Any]
+    module: str = ""
 
 
 def probe(source: Source, features: Features, given_names: Sequence[str]) -> Probe:
@@ -63,6 +65,7 @@ def probe(source: Source, features: Features, given_names: Sequence[str]) -> Pro
             seconds / lengths.sum(),
             np.array([np.sum(episode, axis=0) for episode in episodes]),
             lengths,
+            type(env.unwrapped).__module__,
         )
     finally:
         env.close()

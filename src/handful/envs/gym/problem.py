@@ -7,6 +7,7 @@ import numpy as np
 
 from handful.envs.gym.environment import GymnasiumEnvironment
 from handful.envs.gym.features import find_features
+from handful.envs.gym.named import with_name
 from handful.envs.gym.sources import Source, find_source, import_gymnasium
 from handful.envs.gym.users import sample_weights
 from handful.errors import HandfulError
@@ -68,7 +69,18 @@ def from_gymnasium(
     )
     if population is None:
         population = sample_weights(USERS, len(environment.feature_names), seed=0)
-    return pose(environment, population, discount, return_scale)
+    problem = pose(environment, population, discount, return_scale)
+    arguments = {
+        "features": features,
+        "feature_names": feature_names,
+        "discount": discount,
+        "time_limit": time_limit,
+        "return_scale": return_scale,
+        "processes": processes,
+        "options": options,
+    }
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return with_name(problem, env, {n: value for n, value in given.items() if value != ()})
 
 
 def open_environment(
@@ -110,6 +122,7 @@ def pose(
         user_ids: the users' names, where the population is an array of weights.
     """
     users = _population(population, environment, user_ids)
+    is_measured = return_scale is None
     if return_scale is None:
         return_scale = _typical_return(environment, users, discount)
     return RMDP(
@@ -118,6 +131,7 @@ def pose(
         discount=discount,
         return_scale=return_scale,
         learner_settings=_learner_settings,
+        scale_is_measured=is_measured,
     )
 
 

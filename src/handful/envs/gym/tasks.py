@@ -23,14 +23,23 @@ def make_mo_gymnasium(env_id: str, **parameters: Any) -> RMDP:
     Raises:
         HandfulError: if MO-Gymnasium is not installed.
     """
+    import_mo_gymnasium()
+    problem = any_task(env_id, **{"registry": "mo_gymnasium", **parameters})
+    return replace(problem, name=f"mo-gymnasium:{env_id}", parameters=parameters)
+
+
+def import_mo_gymnasium() -> None:
+    """Import MO-Gymnasium, which registers its environments.
+
+    Raises:
+        HandfulError: if it is not installed.
+    """
     try:
         import mo_gymnasium  # noqa: F401
     except ImportError:
         raise HandfulError(
             f"The task 'mo-gymnasium' needs MO-Gymnasium: {install_command('mo-gymnasium')}."
         ) from None
-    problem = any_task(env_id, **{"registry": "mo_gymnasium", **parameters})
-    return replace(problem, name=f"mo-gymnasium:{env_id}", parameters=parameters)
 
 
 def any_task(

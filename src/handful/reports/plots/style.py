@@ -188,6 +188,7 @@ def write_figure(
         figure = build()
         paper = {"bbox_inches": "tight", "pad_inches": 0.06} if is_tight else {}
         for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
             kind = path.suffix.removeprefix(".")
             write_atomically(
                 path,
