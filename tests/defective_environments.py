@@ -1,6 +1,7 @@
 """A sound Gymnasium environment, and copies of it with one defect each."""
 
 import multiprocessing
+import sys
 import time
 
 import gymnasium
@@ -273,6 +274,75 @@ class SlowStart(Sound):
     def reset(self, *, seed=None, options=None):
         time.sleep(0.1)
         return super().reset(seed=seed)
+
+
+class Clock(Sound):
+    """Observes the seconds since 1970."""
+
+    def __init__(self):
+        super().__init__()
+        self.observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+
+    def observe(self):
+        return np.array([self.position, 1.7e9 + self.age])
+
+
+class CoarseClock(Clock):
+    """The same, in float32 already: the clock stands still."""
+
+    def __init__(self):
+        super().__init__()
+        self.observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+
+    def observe(self):
+        return super().observe().astype(np.float32)
+
+
+class WideObservations(Sound):
+    def __init__(self):
+        super().__init__()
+        self.observation_space = spaces.Box(-1e6, 1e6, (2,), np.float32)
+
+    def observe(self):
+        return super().observe() * np.float32(50)
+
+
+class WideActions(Sound):
+    """Takes orders up to 3,200, where 20 are right."""
+
+    def __init__(self):
+        super().__init__()
+        self.action_space = spaces.Box(0.0, 3200.0, (1,), np.float32)
+
+    def step(self, action):
+        self.order = float(action[0])
+        return super().step(int(self.order > 20))
+
+    def reward(self, action):
+        return -abs(self.order - 20)
+
+
+class UnboundedActions(WideActions):
+    def __init__(self):
+        super().__init__()
+        self.action_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+
+    def step(self, action):
+        return super().step(action * 100)
+
+
+class Quits(Sound):
+    """Ends the program in its fourth step."""
+
+    def step(self, action):
+        if self.age == 3:
+            sys.exit(0)
+        return super().step(action)
+
+
+class NoReward(Sound):
+    def reward(self, action):
+        return None
 
 
 class FailsToStart(Sound):

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from handful.backend import computing
 from handful.catalogue import find_task, register, tasks
 from handful.environment import Environment, HostEnvironment
 from handful.errors import HandfulError
+from handful.foreign import in_same_directory
 from handful.parameters import check_parameters, find_object
 from handful.plain import is_json, plain
 from handful.population import Population
@@ -219,6 +221,8 @@ _GIVEN = ("population", "targets", "weights")
 """Parameters that say who the users are, so that none are drawn."""
 
 
+@computing
+@in_same_directory
 def make(name: str, /, **parameters: Any) -> RMDP:
     """The task of that name; the parameters are the task's own (see ``handful tasks NAME``).
 

@@ -38,6 +38,13 @@ DEFECTS = [
     (planted.GrowingReward, "reward", DEFECT),
     (planted.BreaksOnRight, "errors", DEFECT),
     (planted.TextActions, "made", DEFECT),
+    (planted.Clock, "observation-digits", DEFECT),
+    (planted.CoarseClock, "observation-digits", WARNING),
+    (planted.WideObservations, "observation-range", WARNING),
+    (planted.WideActions, "action-range", WARNING),
+    (planted.UnboundedActions, "action-range", WARNING),
+    (planted.Quits, "errors", DEFECT),
+    (planted.NoReward, "reward", DEFECT),
     (planted.UnboundObservations, "made", DEFECT),
     (planted.FailsToStart, "made", DEFECT),
 ]
@@ -81,6 +88,32 @@ def test_a_sound_environment_has_nothing_to_mend(env):
     assert not result.findings
     assert set(result.looked_at) == set(CHECKS)
     assert result.feature_names == ("reward",)
+
+
+def test_ranges_that_are_asked_for_leave_nothing_to_mend():
+    narrow = handful.check_env(planted.WideActions, action_range=[0, 40])
+    assert not narrow.findings, narrow.findings
+    shifted = handful.check_env(planted.Clock, observation_offset={"1": 1.7e9})
+    assert not shifted.findings, shifted.findings
+
+
+def test_wide_actions_are_told_with_what_a_part_of_the_range_does():
+    (finding,) = handful.check_env(planted.WideActions).findings
+    assert "0 to 3,200" in finding.message
+    assert "(0 to 32) make the feature 'reward'" in finding.message
+    assert "action_range=[LOW, HIGH]" in finding.message
+
+
+def gain_and_reward(observation, action, next_observation, reward, info):
+    return [next_observation[0] - observation[0], reward]
+
+
+def test_features_of_a_function_are_named_as_in_training():
+    result = handful.check_env(
+        planted.Sound, features=gain_and_reward, feature_names=["gain", "position"]
+    )
+    assert result.passed
+    assert result.feature_names == ("gain", "position")
 
 
 def test_what_only_this_process_can_make_is_told():

@@ -6,7 +6,7 @@ import pytest
 from handful.environment import Box, Discrete
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig
-from handful.learner.networks import Actor, Layer, NetworkStack
+from handful.learner.networks import Actor, Layer, NetworkStack, Sharing
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
 from handful.learner.update import init_learner
@@ -69,9 +69,9 @@ def test_policy_that_does_not_exist_is_refused(discrete, policy):
         discrete.act(jnp.zeros(2), policy=policy)
 
 
-@pytest.mark.parametrize("shape", [(3,), (1, 2), ()])
+@pytest.mark.parametrize("shape", [(3,), (2, 1), ()])
 def test_observation_of_another_size_is_refused(discrete, shape):
-    with pytest.raises(HandfulError, match=r"observation has shape \[2\], not"):
+    with pytest.raises(HandfulError, match=r"observation has shape \[2\], and a batch of them"):
         discrete.act(jnp.zeros(shape), policy=0)
 
 
@@ -89,3 +89,62 @@ def test_raw_observations_are_clipped_only_where_they_are_normalised(normalises)
     here, there = policies.on_host(), policies
     assert np.array_equal(here(np.array(near)), here(np.array(far))) == normalises
     assert np.array_equal(there(near).logits, there(far).logits) == normalises
+
+
+def test_batches_and_a_policy_for_each_observation(discrete, continuous):
+    batch = np.array([[[0.2, 0.1], [8.0, 9.0]], [[1.0, 0.0], [0.0, 1.0]]])
+    actions = discrete.act(batch, policy=0)
+    np.testing.assert_array_equal(actions, [[0, 1], [0, 1]])
+    moves = continuous.act(batch, policy=2)
+    assert moves.shape == (2, 2, 2)
+    np.testing.assert_allclose(moves[0, 0], [0.6, 0.3], rtol=1e-6)
+    each = continuous.act(batch[0], policy=np.array([2, 0]))
+    np.testing.assert_allclose(each, [[0.6, 0.3], [1.0, 1.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("policy", [1.0, "0", [0, 1, 2], [[0]], None])
+def test_what_is_no_policy(discrete, policy, as_users_call):
+    with pytest.raises(HandfulError, match="A policy is a whole number, or one for each"):
+        discrete.act(np.zeros((2, 2)), policy=policy)
+
+
+def test_chance_of_numpy_is_the_same_distribution(continuous, discrete):
+    rng = np.random.default_rng(0)
+    means = np.full((20_000, 2), 0.1)
+    moves = linear_policies(Box((-9.0, -9.0), (9.0, 9.0)), jnp.full((3, 2), -1.0)).act(
+        means, policy=0, rng=rng
+    )
+    np.testing.assert_allclose(moves.mean(axis=0), 0.1, atol=0.01)
+    np.testing.assert_allclose(moves.std(axis=0), np.exp(-1.0), rtol=0.03)
+    assert np.abs(continuous.act(np.full((50, 2), 5.0), policy=0, rng=rng)).max() <= 1.0
+    drawn = discrete.act(np.tile([0.0, 1.0], (20_000, 1)), policy=0, rng=rng)
+    assert drawn.mean() == pytest.approx(1 / (1 + np.exp(-1.0)), abs=0.015)
+
+
+@pytest.mark.parametrize("space", [Discrete(3), Box((-1.0,) * 3, (1.0,) * 3)])
+@pytest.mark.parametrize("symbols", [None, 5])
+@pytest.mark.parametrize("sharing", list(Sharing))
+def test_one_policy_alone_computes_what_all_do_together(space, symbols, sharing):
+    size = 1 if symbols else 4
+    shared = {"share_hidden": sharing is Sharing.HIDDEN, "family": sharing is Sharing.FAMILY}
+    config = PPOConfig(hidden_sizes=(8, 8), normalize_observations=not symbols, **shared)
+    learner = init_learner(KEY, config, 3, size, space, 2, None, symbols)
+    policies = Policies(learner.actor, learner.normalizer, space)
+    if symbols:
+        seen = np.arange(5, dtype=np.float32)[:, None] / symbols
+    else:
+        seen = np.random.default_rng(0).normal(size=(5, size)).astype(np.float32)
+    together = policies(jnp.broadcast_to(seen, (3, 5, size))).mode()
+    for policy in range(3):
+        expected = np.asarray(together[policy])
+        if isinstance(space, Box):
+            expected = expected.clip(-1, 1)
+        np.testing.assert_allclose(policies.act(seen, policy), expected, atol=1e-5)
+
+
+def test_the_environments_own_observations_are_read(discrete):
+    reads = Policies(
+        discrete.actor, discrete.normalizer, discrete.action_space, lambda seen: seen["where"]
+    )
+    assert reads.act({"where": np.array([8.0, 9.0])}, policy=0) == 1
+    assert reads.take(jnp.array([1])).act({"where": np.array([8.0, 9.0])}, policy=0) == 0

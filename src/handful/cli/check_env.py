@@ -24,9 +24,11 @@ SHOWN = 8
 
 PARAMETERS: dict[str, Any] = {
     "features": str | Sequence[str],
-    "names": Sequence[str],
+    "feature_names": Sequence[str],
     "time_limit": int | None,
     "options": Mapping[str, Any] | None,
+    "action_range": Sequence[Any],
+    "observation_offset": Mapping[str, float] | Sequence[float],
 }
 """What --param takes, of the arguments of check_env."""
 
@@ -42,7 +44,8 @@ class CheckEnv:
     """gymnasium:ENV-ID, mo-gymnasium:ENV-ID, module:NAME of a class of yours, or a task's name."""
 
     param: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """features, names, time_limit or options, as NAME=VALUE (--param time_limit=200)."""
+    """features, feature_names, time_limit, options, action_range or observation_offset, as
+    NAME=VALUE (--param time_limit=200)."""
 
     json: bool = False
     """Print JSON instead."""

@@ -6,6 +6,7 @@ What takes long to import is imported in :func:`main`, once signals are heard.
 import io
 import os
 import sys
+from contextlib import nullcontext
 
 from handful.cli.stopping import end_if_asked, stops_heard
 
@@ -45,12 +46,14 @@ def _run(arguments: list[str]) -> None:
 
                 show(f"handful {__version__}")
             else:
+                from handful.cli.channel import results_alone
                 from handful.cli.commands import read_command, runs_own_code
 
                 command = read_command(arguments)
                 if runs_own_code(command):
                     _import_from_here()
-                command.run()
+                with results_alone() if getattr(command, "json", False) else nullcontext():
+                    command.run()
         finally:
             sys.stdout.flush()  # here what cannot be written is told too
     except HandfulError as error:
@@ -71,6 +74,7 @@ def _run(arguments: list[str]) -> None:
         sys.exit(BAD_INPUT)
     except Exception as error:
         if not (isinstance(error, MemoryError) or OUT_OF_MEMORY in str(error)):
+            _tell_of_backend()
             raise
         say_error("What was asked for does not fit into memory: ask for less of it.")
         sys.exit(BAD_INPUT)
@@ -80,6 +84,22 @@ def _import_from_here() -> None:
     """Find environments of the caller's own, given as module:NAME, in the working folder."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
+
+
+def _tell_of_backend() -> None:
+    """Exit if what went wrong is that JAX has no device to compute on."""
+    from handful.cli.output import say_error
+    from handful.errors import HandfulError
+
+    if "jax" not in sys.modules:
+        return
+    from handful.backend import check_backend
+
+    try:
+        check_backend()
+    except HandfulError as error:
+        say_error(str(error))
+        sys.exit(BAD_INPUT)
 
 
 def _sentence(error: OSError) -> str:

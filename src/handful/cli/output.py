@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any
 
+from handful.cli.channel import write_result
 from handful.controls import escaped
 from handful.words import count
 
@@ -16,7 +17,7 @@ from handful.words import count
 def print_json(values: Any) -> None:
     """One JSON document on standard output, and nothing else there."""
     text = json.dumps(values, allow_nan=False)  # ASCII, and of the control characters only DEL
-    print(text.replace("\x7f", "\\u007f"))
+    write_result(text.replace("\x7f", "\\u007f") + "\n")
 
 
 def show(*lines: object, end: str = "\n") -> None:

@@ -15,11 +15,15 @@ import numpy as np
 from handful.collect.acting import Chooser, HostPolicies
 from handful.collect.limits import episode_limits
 from handful.collect.returns import Discounted, FinishedEpisodes, Running, advance
+from handful.digits import find_coarse_entry, find_lost_digits
 from handful.environment import HostEnvironment
 from handful.errors import HandfulError
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Key, NumpyArray, PyTree
+
+LOOKED_AT = 200
+"""Observations that are looked at before they become float32: the first of a collector's."""
 
 
 class HostCollectorState(eqx.Module):
@@ -105,6 +109,7 @@ class HostCollector:
     ) -> None:
         self._environment = environment
         self._shape = (num_policies, num_envs)
+        self._first_seen: list[NumpyArray] | None = []
         limits = episode_limits(environment.time_limit, num_envs, short_episodes)
         self._later_limits = np.broadcast_to(limits, self._shape)
         self._batch = environment.open(num_policies * num_envs, seed, num_threads)
@@ -137,6 +142,7 @@ class HostCollector:
         for step in range(num_steps):
             raw, actions, log_probs = choose(self._observations)
             taken = self._batch.step(actions.reshape(-1, *actions.shape[2:]))
+            self._watch_digits(taken.observation)
             following = self._fold(taken.observation).astype(np.float32)
             self._ages += 1
             terminated, truncated = self._fold(taken.terminated), self._fold(taken.truncated)
@@ -155,6 +161,27 @@ class HostCollector:
             self._observations = self._start_again(following, terminated | truncated | cut)
         assert choose.keys is not None
         return choose.keys, record.finish()
+
+    def _watch_digits(self, observations: NumpyArray) -> None:
+        """Look at the first observations [M, O] before they become float32.
+
+        Raises:
+            HandfulError: if an entry loses there what tells its values apart.
+        """
+        if self._first_seen is None:
+            return
+        self._first_seen.append(np.array(observations))
+        if len(self._first_seen) * len(observations) < LOOKED_AT:
+            return
+        seen, self._first_seen = np.concatenate(self._first_seen), None
+        lost = find_lost_digits(seen) or find_coarse_entry(
+            seen.min(axis=0), seen.max(axis=0), constant=False
+        )
+        if lost is not None:
+            raise HandfulError(
+                f"{lost}: let the environment subtract a number near them in double precision, "
+                f"before it returns its observations."
+            )
 
     def _is_whole(self, cut: NumpyArray) -> NumpyArray:
         """Where an episode that ends now was as long as the environment lets it be."""

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from handful.backend import computing
 from handful.conformance.dynamics import (
     check_actions,
     check_chance,
@@ -21,15 +22,18 @@ from handful.conformance.features import check_features
 from handful.conformance.findings import CHECKS, DEFECT, Conformance, Defect, Finding
 from handful.conformance.observations import check_observations
 from handful.conformance.play import Episode, Player
+from handful.conformance.ranges import check_action_range
 from handful.environment import Environment, HostEnvironment, outcome_shape
 from handful.envs.gym.environment import check_time_limit
-from handful.envs.gym.features import Features, feature_names, find_features
+from handful.envs.gym.features import Features, find_features
+from handful.envs.gym.features import feature_names as name_features
 from handful.envs.gym.probe import own_time_limit
 from handful.envs.gym.problem import find_any_source
 from handful.envs.gym.slice import Blueprint
-from handful.envs.gym.sources import NotFoundError, Source, build, import_gymnasium
-from handful.envs.gym.spaces import Flattener, read_action_space
+from handful.envs.gym.sources import NotFoundError, Source, build, close, import_gymnasium
+from handful.envs.gym.spaces import ActionRange, Flattener, ObservationOffset, read_action_space
 from handful.errors import HandfulError
+from handful.foreign import in_same_directory
 from handful.population import Population
 from handful.problem import RMDP, make, tasks
 
@@ -58,6 +62,8 @@ class _Subject:
     flattener: Flattener
     own_limit: int | None
     given_limit: int | None
+    action_range: ActionRange
+    observation_offset: ObservationOffset
     episodes: list[Episode] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -67,14 +73,18 @@ class _Subject:
         return min(limits) if limits else None
 
 
+@computing
+@in_same_directory
 def check_env(
     env: Any,
     *,
     features: Any = None,
-    names: Sequence[str] = (),
+    feature_names: Sequence[str] = (),
     time_limit: int | None = None,
     vectorized: bool = False,
     options: dict[str, Any] | None = None,
+    action_range: ActionRange = None,
+    observation_offset: ObservationOffset = None,
 ) -> Conformance:
     """Whether an environment keeps the promises that training relies on, and what to mend.
 
@@ -84,7 +94,6 @@ def check_env(
         env: as in :func:`handful.from_gymnasium`, whose other arguments mean the same here; or a
             task's name, a problem (:class:`~handful.problem.RMDP`), or an environment of the
             library's own kinds.
-        names: of the features of a function.
 
     Raises:
         HandfulError: for a request that makes no sense. What is wrong with the environment is in
@@ -96,7 +105,9 @@ def check_env(
     chosen = find_features(features)
     source, own_limit = _source(env, vectorized, options)
     try:
-        subject = _open(source, chosen, names, own_limit, time_limit)
+        subject = _open(
+            source, chosen, feature_names, own_limit, time_limit, action_range, observation_offset
+        )
     except NotFoundError:
         raise
     except HandfulError as error:
@@ -111,7 +122,7 @@ def check_env(
         findings.append(defect.finding)
         looked_at.add(defect.finding.check)
     finally:
-        subject.env.close()
+        close(subject.env)
     return _result(source.label, findings, looked_at, subject)
 
 
@@ -154,18 +165,31 @@ def _open(
     names: Sequence[str],
     own_limit: int | None,
     given_limit: int | None,
+    action_range: ActionRange,
+    observation_offset: ObservationOffset,
 ) -> _Subject:
     env = build(source)
     try:
-        player = Player(read_action_space(env.action_space), features)
-        flattener = Flattener(env.observation_space)
+        player = Player(read_action_space(env.action_space, action_range), features)
+        flattener = Flattener(env.observation_space, observation_offset)
         own_limit = own_limit or own_time_limit(env)
     except AttributeError as error:
         raise HandfulError(f"The environment lacks something that each has: {error}.") from None
     except HandfulError:
-        env.close()
+        close(env)
         raise
-    return _Subject(source, features, names, env, player, flattener, own_limit, given_limit)
+    return _Subject(
+        source,
+        features,
+        names,
+        env,
+        player,
+        flattener,
+        own_limit,
+        given_limit,
+        action_range,
+        observation_offset,
+    )
 
 
 def _stages(subject: _Subject, findings: list[Finding]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -181,6 +205,8 @@ def _stages(subject: _Subject, findings: list[Finding]) -> Iterator[tuple[tuple[
             "observation-type",
             "observation-bounds",
             "finite-observations",
+            "observation-digits",
+            "observation-range",
             "reused-observations",
         ),
         lambda: check_observations(
@@ -208,6 +234,10 @@ def _stages(subject: _Subject, findings: list[Finding]) -> Iterator[tuple[tuple[
     most = subject.limit or STEPS
     player, env = subject.player, subject.env
     yield ("errors", "actions-matter"), lambda: check_actions(player, env, most)
+    yield (
+        ("action-range",),
+        lambda: check_action_range(player, env, subject.names, most),
+    )
     yield ("fresh-chance",), lambda: check_chance(player, env)
     yield (
         (
@@ -219,7 +249,9 @@ def _stages(subject: _Subject, findings: list[Finding]) -> Iterator[tuple[tuple[
     )
     if any(found.severity == DEFECT for found in findings):
         return  # what another process showed would be the same over again
-    blueprint = Blueprint(subject.source, subject.features, most)
+    blueprint = Blueprint(
+        subject.source, subject.features, most, subject.action_range, subject.observation_offset
+    )
     yield ("process",), lambda: check_process(blueprint, player, env, subject.flattener)
 
 
@@ -236,7 +268,7 @@ def _play(subject: _Subject) -> list[Finding]:
     subject.seconds = time.monotonic() - start
     first = subject.episodes[0].first
     assert first is not None
-    subject.names = feature_names(subject.features, first, subject.names)
+    subject.names = name_features(subject.features, first, subject.names)
     return []
 
 

@@ -10,6 +10,7 @@ from handful.conformance.findings import DEFECT, WARNING, Finding
 from handful.conformance.play import Episode, Player, first_difference, same
 from handful.envs.gym.processes import Processes, why_not_sent
 from handful.envs.gym.slice import Arrays, Blueprint
+from handful.envs.gym.sources import close
 from handful.envs.gym.spaces import Choices, Flattener
 from handful.errors import HandfulError
 
@@ -33,9 +34,9 @@ def check_repeats(
         try:
             elsewhere = player.play(other_copy, SEED, None, limit, first.actions)
         finally:
-            other_copy.close()
+            close(other_copy)
     finally:
-        fresh.close()
+        close(fresh)
     used = player.play(env, SEED, None, limit, first.actions)
     used_again = player.play(env, SEED, None, limit, first.actions)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from handful.conformance.findings import DEFECT, WARNING, Finding
 from handful.conformance.play import Episode
+from handful.conformance.ranges import check_digits, check_observation_range
 from handful.envs.gym.spaces import Flattener
 from handful.errors import HandfulError
 
@@ -28,6 +29,10 @@ def check_observations(
             "copies are kept, but elsewhere it does: return self.observation.copy().",
         )
     yield from found.values()
+    if not {"observation-shape", "finite-observations"} & found.keys():
+        seen = np.array([flattener.exactly(one) for e in episodes for one in e.observations])
+        yield from check_digits(seen)
+        yield from check_observation_range(space, seen)
 
 
 def _look_at(space: Any, flattener: Flattener, observation: Any, when: str) -> Iterator[Finding]:

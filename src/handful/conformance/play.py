@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.conformance.findings import Defect
-from handful.envs.gym.features import Features, Transition, as_numbers, keep
+from handful.envs.gym.features import Features, Transition, as_numbers, keep, keep_step
 from handful.envs.gym.probe import random_action
 from handful.envs.gym.sources import failure
 from handful.envs.gym.spaces import Choices, Interval
@@ -96,12 +96,12 @@ class Player:
 
     def _step(self, env: Any, episode: Episode, action: Any, given: Any) -> Any:
         taken = self.actions.decode(action)
-        before = episode.observations[-1]
+        kept, before = keep(taken), episode.observations[-1]
         following, reward, terminated, truncated, info = checked_step(env, taken)
         is_array = isinstance(given, np.ndarray)
         episode.reused |= (is_array and following is given) or not same(given, before)
-        seen = Transition(before, taken, keep(following), reward, info)
-        episode.first = episode.first or seen
+        seen = Transition(before, kept, keep(following), reward, info)
+        episode.first = episode.first or keep_step(seen)
         try:
             numbers = np.array(self.features(seen))
         except HandfulError as error:
@@ -129,7 +129,7 @@ def checked_reset(env: Any, seed: int | None) -> Any:
     how = "with a seed" if seed is not None else "without a seed"
     try:
         result = env.reset(seed=seed)
-    except Exception as error:
+    except BaseException as error:
         message = f"{failure(f'reset() {how}', error)}"
         raise Defect("api", f"{message} Its signature is reset(seed=None, options=None).") from None
     if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Mapping):
@@ -148,7 +148,7 @@ def checked_step(env: Any, action: Any) -> tuple[Any, Any, Any, Any, Mapping[str
     """
     try:
         result = env.step(action)
-    except Exception as error:
+    except BaseException as error:
         raise Defect("errors", f"{failure(f'step({action!r})', error)}") from None
     if not isinstance(result, tuple) or len(result) != 5:
         raise Defect(

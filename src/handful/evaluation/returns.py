@@ -7,9 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from handful.backend import computing
 from handful.collect.watching import Watch, part, unwatched
 from handful.errors import HandfulError
+from handful.evaluation.fit import check_fit
 from handful.evaluation.played import EpisodePlayer, Played
+from handful.foreign import in_same_directory
 from handful.learner.policies import Policies
 from handful.problem import RMDP, check_problem
 from handful.types import NumpyArray
@@ -120,6 +123,8 @@ class Evaluation:
         return self.deterministic.welfare_stderr
 
 
+@computing
+@in_same_directory
 def evaluate(
     problem: RMDP,
     policies: Policies,
@@ -142,11 +147,12 @@ def evaluate(
         watch: is told how far the episodes are.
 
     Raises:
-        HandfulError: if the number of episodes does not allow that, the seed is out of range, or
-            alpha does not fit the users and policies.
+        HandfulError: if the policies are not for this problem, the number of episodes does not
+            allow that, the seed is out of range, or alpha does not fit the users and policies.
     """
     check_problem(problem, "evaluate")
     _check_policies(policies)
+    check_fit(problem, policies)
     check_seed(seed)
     if num_episodes < 4 or num_episodes % 2:
         raise HandfulError(

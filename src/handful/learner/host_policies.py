@@ -54,10 +54,10 @@ class HostPolicies:
         outputs = values @ head + offset
         if self.log_std is not None or self.random_actions == 0.0:
             return outputs
-        return _softened(outputs, self.random_actions)
+        return softened(outputs, self.random_actions)
 
 
-def _softened(logits: NumpyArray, random_share: float) -> NumpyArray:
+def softened(logits: NumpyArray, random_share: float) -> NumpyArray:
     """:meth:`~handful.learner.distributions.Categorical.softened` in NumPy."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=-1, keepdims=True)

@@ -3,14 +3,16 @@
 Whoever needs a film imports it when it is asked for, and hears at once what is missing.
 """
 
+from handful.envs.mujoco.loading import import_mujoco
 from handful.errors import HandfulError
 from handful.installing import install_command
 
 try:
     import gymnasium  # noqa: F401
     import imageio_ffmpeg  # noqa: F401
-    import mujoco  # noqa: F401
     import PIL  # noqa: F401
+
+    import_mujoco()
 except ImportError as error:
     raise HandfulError(
         f"A film needs Gymnasium with MuJoCo, Pillow and imageio-ffmpeg, and there is no "

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from handful.digits import find_coarse_entry
 from handful.errors import HandfulError
 from handful.problem import RMDP
 from handful.runs import RunFolder
@@ -46,6 +47,27 @@ def check_finite(problem: RMDP, metrics: StepMetrics, update: int) -> None:
         raise HandfulError(
             f"Policy {policy}'s loss was not a finite number in update {update}: look for "
             f"NaN in the observations, or lower the learning rate."
+        )
+
+
+def check_digits(problem: RMDP, metrics: StepMetrics) -> None:
+    """Look for observations of an environment in JAX whose news is lost in float32.
+
+    Environments on the host are looked at before their numbers become float32.
+
+    Raises:
+        HandfulError: naming the entry and how to mend it.
+    """
+    if problem.runs_on_host:
+        return
+    coarse = find_coarse_entry(
+        metrics.lowest_observation, metrics.highest_observation, constant=True
+    )
+    if coarse is not None:
+        raise HandfulError(
+            f"{coarse}: let the environment subtract the start of a clock or a counter while it is "
+            f"a whole number, divide a large quantity by its usual size, and leave out what never "
+            f"varies."
         )
 
 

@@ -12,9 +12,11 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from handful.backend import computing
 from handful.errors import HandfulError, HandfulWarning
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
+from handful.foreign import in_same_directory
 from handful.learner.parallel import core_mesh, replicate
 from handful.learner.policies import Policies
 from handful.problem import RMDP, check_problem
@@ -23,7 +25,7 @@ from handful.training.callbacks import Callback, MetricsFile, Report
 from handful.training.config import BY_VALIDATION, TrainConfig, check_run_settings, make_config
 from handful.training.ending import judge
 from handful.training.findings import Finding
-from handful.training.health import EpisodeWatch, check_finite, telling_what_is_kept
+from handful.training.health import EpisodeWatch, check_digits, check_finite, telling_what_is_kept
 from handful.training.history import History
 from handful.training.intervention import finish, intervene
 from handful.training.kept import read_evaluation, read_findings
@@ -166,6 +168,8 @@ def train(
     return train_with_config(problem, config, out, callbacks)
 
 
+@computing
+@in_same_directory
 def train_with_config(
     problem: RMDP,
     config: TrainConfig,
@@ -173,6 +177,8 @@ def train_with_config(
     callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
     """:func:`train` with its settings put together already."""
+    # The path is made absolute before anything of the environment's runs: it may call os.chdir.
+    folder = None if out is None else RunFolder(out)
     problem.check_budget(config.num_policies)
     check_shapes(problem)
     check_normalisation(problem, config)
@@ -181,9 +187,8 @@ def train_with_config(
     check_sizes(problem, config)
     check_exploration(problem, config)
     check_counts(problem, config)
-    if out is None:
+    if folder is None:
         return _run(problem, config, None, None, callbacks)
-    folder = RunFolder(out)
     folder.create(describe_run(problem, config))
     with folder.hold():
         try:
@@ -194,6 +199,8 @@ def train_with_config(
             raise
 
 
+@computing
+@in_same_directory
 def resume(
     path: str | Path,
     problem: RMDP | None = None,
@@ -373,6 +380,8 @@ def _updates(
             state, metrics = step(state)
             metrics = jax.device_get(metrics)
             check_finite(problem, metrics, update)
+            if update == first + 1:
+                check_digits(problem, metrics)
             episodes.check(metrics.episodes)
         seconds = clock.tick()
         rate = clock.updates_per_second() * config.ppo.batch_size * config.num_policies

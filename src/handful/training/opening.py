@@ -13,9 +13,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from handful.backend import computing
 from handful.controls import shell_line
 from handful.errors import HandfulError
-from handful.learner.policies import Policies
+from handful.learner.policies import Policies, reader_of
 from handful.learner.policies_file import load_policies
 from handful.problem import RMDP, check_consent, described_parameters, make_stored
 from handful.runs import RunFolder
@@ -138,6 +139,7 @@ def is_of_todays_method(stored: Mapping[str, Any], config: TrainConfig) -> bool:
     return stored.get("method_revision", 0) == config.make_method().revision
 
 
+@computing
 def load_run_state(folder: RunFolder, problem: RMDP, config: TrainConfig) -> TrainState:
     """A run's state at its latest checkpoint.
 
@@ -162,8 +164,8 @@ def handed_out(folder: RunFolder, problem: RMDP, config: TrainConfig) -> HandedO
         state = load_run_state(folder, problem, config)
         policies, alpha = state.chosen(config).policies(problem), state.handed_out(config)
         return HandedOut(policies, np.asarray(alpha), int(state.update))
-    policies = load_policies(folder.policies)
     environment = problem.environment
+    policies = dataclasses.replace(load_policies(folder.policies), reader=reader_of(environment))
     there = (policies.num_policies, policies.observation_size, policies.action_space)
     here = (config.num_policies, environment.observation_size, environment.action_space)
     if there != here:

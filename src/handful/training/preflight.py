@@ -148,6 +148,12 @@ def check_shapes(problem: RMDP) -> None:
             leads to another kind of state than a reset, or its flags are no truth values.
     """
     environment = problem.environment
+    if environment.observation_size < 1:
+        raise HandfulError(
+            f"The environment's observation_size must be at least 1, not "
+            f"{environment.observation_size}: where there is nothing to observe, give one entry "
+            f"that is always 0."
+        )
     if not isinstance(environment, HostEnvironment):
         _check_step(environment)
     features = jax.eval_shape(problem.population.features, outcome_shape(environment))

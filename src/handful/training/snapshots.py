@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from handful.learner.policies import Policies
+from handful.learner.policies import Policies, reader_of
 from handful.learner.update import Networks
 from handful.problem import RMDP
 from handful.types import Array, Bool, Float, Int, PyTree
@@ -36,7 +36,8 @@ class Snapshot(eqx.Module):
     def policies(self, problem: RMDP) -> Policies:
         """The policies, ready to act; chance that was there to explore with is gone."""
         actor, normalizer = self.networks.actor.without_random_actions(), self.networks.normalizer
-        return Policies(actor, normalizer, problem.environment.action_space)
+        reader = reader_of(problem.environment)
+        return Policies(actor, normalizer, problem.environment.action_space, reader)
 
 
 class Shortlist(eqx.Module):

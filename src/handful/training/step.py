@@ -56,6 +56,8 @@ class StepMetrics(NamedTuple):
         episodes: finished by each policy.
         learning_rate, entropy_coefficient: as used.
         learner: entropies, losses and the like.
+        lowest_observation, highest_observation: each entry's smallest and largest value in the
+            batch, in the environment's units.
         finite_features: whether each reward feature was a finite number throughout the batch.
         finite_policies: whether each policy's losses were.
     """
@@ -68,6 +70,8 @@ class StepMetrics(NamedTuple):
     learning_rate: Float[Array, ""]
     entropy_coefficient: Float[Array, ""]
     learner: UpdateMetrics
+    lowest_observation: Float[Array, " O"]
+    highest_observation: Float[Array, " O"]
     finite_features: Bool[Array, " D"]
     finite_policies: Bool[Array, " K"]
 
@@ -172,6 +176,8 @@ def _learn(
         learning_rate=rates.learning_rate,
         entropy_coefficient=rates.entropy_coefficient,
         learner=learner_metrics,
+        lowest_observation=jnp.min(transitions.observations, axis=(0, 1, 2)),
+        highest_observation=jnp.max(transitions.observations, axis=(0, 1, 2)),
         finite_features=jnp.all(jnp.isfinite(transitions.features), axis=(0, 1, 2)),
         finite_policies=jnp.isfinite(learner_metrics.critic_loss)
         & jnp.isfinite(learner_metrics.actor.entropy),

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from handful.backend import computing
 from handful.collect.acting import HostPolicies
 from handful.collect.host import HostCollector, HostCollectorState, HostExperience
 from handful.devices import usable_cores
@@ -46,6 +47,7 @@ class Stepper(Protocol):
         ...
 
 
+@computing
 def open_stepper(problem: RMDP, config: TrainConfig, mesh: Mesh | None) -> Stepper:
     """Compile what an update needs, and open the environments where they are on the host.
 
@@ -132,6 +134,7 @@ class HostStepper:
             self._ahead = self._pool.submit(self._collect, policies, keys)
         return self._learn(state, *replicate((keys, batch), self._mesh))
 
+    @computing
     def _collect(self, policies: HostPolicies, keys: Keys) -> tuple[Keys, HostExperience]:
         assert self._collector is not None
         return self._collector.collect(policies, keys, self._config.ppo.num_steps)

@@ -99,3 +99,35 @@ def test_an_observation_of_another_shape_is_refused():
         Flattener(spaces.Dict({"a": spaces.Discrete(2)}))({"b": 1})
     with pytest.raises(HandfulError, match="no fixed length"):
         Flattener(spaces.Sequence(spaces.Discrete(2)))
+
+
+def test_a_part_of_a_box_is_seen_from_minus_one_to_one():
+    space = spaces.Box(np.float32([0, -5]), np.float32([3200, 5]), dtype=np.float32)
+    actions = read_action_space(space, [[0, 40], None])
+    assert (actions.low, actions.high) == ((-1.0, -1.0), (1.0, 1.0))
+    np.testing.assert_allclose(actions.decode([-1.0, -1.0]), [0.0, -5.0])
+    np.testing.assert_allclose(actions.decode([1.0, 1.0]), [40.0, 5.0])
+    np.testing.assert_allclose(actions.decode([9.0, 0.0]), [40.0, 0.0])
+    whole = read_action_space(spaces.Box(0.0, 3200.0, (2, 2)), [0, 40])
+    np.testing.assert_allclose(whole.decode(np.zeros(4)), np.full((2, 2), 20.0))
+
+
+def test_a_part_of_whole_numbers_and_of_unbounded_ones():
+    assert read_action_space(spaces.Box(0, 3200, (1,), np.int64), [10, 12]).count == 3
+    unbounded = read_action_space(spaces.Box(-np.inf, np.inf, (1,)), [-2, 6])
+    np.testing.assert_allclose(unbounded.decode([0.0]), [2.0])
+
+
+@pytest.mark.parametrize(
+    ("space", "action_range", "sentence"),
+    [
+        (spaces.Discrete(3), [0, 1], "narrows actions that are a Box"),
+        (spaces.Box(0.0, 1.0, (1,)), [0, 2], "asks for 0 to 2 in entry 0 .* takes 0 to 1 there"),
+        (spaces.Box(0.0, 1.0, (1,)), [1, 0], "a lower and a higher number"),
+        (spaces.Box(0.0, 1.0, (2,)), [[0, 1]], "for each of its 2 entries"),
+        (spaces.Box(0.0, 1.0, (2,)), ["a", "b"], "for each of its 2 entries"),
+    ],
+)
+def test_parts_that_do_not_fit(space, action_range, sentence):
+    with pytest.raises(HandfulError, match=sentence):
+        read_action_space(space, action_range)

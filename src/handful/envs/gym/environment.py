@@ -14,7 +14,7 @@ from handful.envs.gym.probe import Probe, probe
 from handful.envs.gym.processes import comes_from_script, why_not_sent
 from handful.envs.gym.slice import Arrays, Blueprint
 from handful.envs.gym.sources import Source
-from handful.envs.gym.spaces import Choices
+from handful.envs.gym.spaces import ActionRange, Choices, ObservationOffset
 from handful.errors import HandfulError
 from handful.types import NumpyArray, PyTree
 
@@ -37,6 +37,8 @@ class GymnasiumEnvironment:
             be sent to them without running the caller's script again.
         make_vector: makes a vector environment of so many copies, which steps them instead of
             processes of ours; ``source`` then makes single ones of the same kind.
+        action_range: the part of a box of actions that policies use; None for all of it.
+        observation_offset: what is subtracted from observations before they become float32.
 
     Attributes:
         observation_size: ``O``, of flattened observations.
@@ -57,17 +59,21 @@ class GymnasiumEnvironment:
         time_limit: int | None = None,
         processes: int | None = None,
         make_vector: Callable[[int], Any] | None = None,
+        action_range: ActionRange = None,
+        observation_offset: ObservationOffset = None,
     ) -> None:
         if processes is not None and processes < 1:
             raise HandfulError(f"processes must be 1 or more, not {processes}.")
-        self._probe = probe(source, features, feature_names)
+        self._probe = probe(source, features, feature_names, action_range, observation_offset)
         self._processes, self._make_vector = processes, make_vector
         self.label = source.label
         self.observation_size = self._probe.flattener.size
         self.action_space = policy_space(self._probe)
         self.feature_names = self._probe.feature_names
         self.time_limit = check_time_limit(time_limit, self._probe.time_limit, source.label)
-        self._blueprint = Blueprint(source, features, self.time_limit)
+        self._blueprint = Blueprint(
+            source, features, self.time_limit, action_range, observation_offset
+        )
 
     @property
     def probe(self) -> Probe:
@@ -93,12 +99,7 @@ class GymnasiumEnvironment:
             from handful.envs.gym.vector import VectorBatch
 
             return VectorBatch(
-                self._make_vector,
-                self._blueprint.features,
-                len(self.feature_names),
-                num_envs,
-                seed,
-                self.time_limit,
+                self._make_vector, self._blueprint, len(self.feature_names), num_envs, seed
             )
         processes = self._processes or self._worthwhile(num_envs, num_threads)
         return GymnasiumBatch(self._blueprint, self._arrays(num_envs), seed, processes)
@@ -106,6 +107,18 @@ class GymnasiumEnvironment:
     def flatten(self, observation: Any) -> NumpyArray:
         """The vector [O] that policies act on, from an observation of the environment's."""
         return self._probe.flattener(observation)
+
+    def read_observation(self, observation: Any) -> NumpyArray:
+        """Vectors [..., O] that policies act on, from one or many of its observations.
+
+        Args:
+            observation: one as the environment gives it, a list of such, a batch of arrays
+                [..., *shape], or vectors [..., O] of :meth:`flatten`.
+
+        Raises:
+            HandfulError: if it does not fit the observation space.
+        """
+        return self._probe.flattener.many(observation)
 
     def decode(self, action: Any) -> Any:
         """The action that the environment takes, from a policy's."""

@@ -4,12 +4,15 @@ import copy
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import HandfulError
+from handful.foreign import failure
 
 REWARD = "reward"
 """The name of the environment's own reward among features."""
@@ -107,11 +110,9 @@ class FunctionFeatures:
             values = function(
                 step.observation, step.action, step.next_observation, step.reward, step.info
             )
-        except Exception as error:
+        except BaseException as error:
             name = getattr(function, "__name__", "features")
-            raise HandfulError(
-                f"The feature function '{name}' failed with {type(error).__name__}: {error}."
-            ) from None
+            raise failure(f"The feature function '{name}' failed", error) from None
         return as_numbers("feature function's result", values)
 
 
@@ -200,14 +201,20 @@ def entry_names(info: Any, prefix: str = "") -> list[str]:
 
 
 def as_numbers(what: str, value: Any) -> NDArray[Any]:
-    """A number or a list of them as float64 [D].
+    """A number or a list of them as float64 [D], in memory of its own.
+
+    Environments may write to their arrays again, so nothing of theirs is kept.
 
     Raises:
-        HandfulError: if it is something else.
+        HandfulError: if it is something else: text, None (which NumPy would take for NaN), dates.
     """
     try:
-        numbers = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        given = np.asarray(value)
+        is_numeric = given.dtype.kind in "biuf" or (
+            given.dtype.kind == "O" and all(isinstance(one, Real | Decimal) for one in given.flat)
+        )
+        numbers = np.array(given, dtype=np.float64) if is_numeric else None
+    except (TypeError, ValueError, OverflowError):
         numbers = None
     if numbers is None or numbers.ndim > 1 or not numbers.size:
         raise HandfulError(f"The {what} must be a number or a list of numbers, not {value!r}.")
@@ -228,6 +235,27 @@ def keep(observation: Any) -> Any:
     return observation.copy() if isinstance(observation, np.ndarray) else copy.deepcopy(observation)
 
 
+def keep_step(step: Transition) -> Transition:
+    """A copy of a step with everything in it."""
+    return Transition(
+        keep(step.observation),
+        keep(step.action),
+        keep(step.next_observation),
+        copy.deepcopy(step.reward),
+        _keep_info(step.info),
+    )
+
+
+def _keep_info(info: Any) -> Any:
+    """A copy of an info, in which what cannot be copied (a simulator's handle) is the same."""
+    if isinstance(info, Mapping):
+        return {name: _keep_info(value) for name, value in info.items()}
+    try:
+        return copy.deepcopy(info)
+    except Exception:
+        return info
+
+
 def load(name: str) -> Any:
     """What ``module:name`` stands for.
 
@@ -237,5 +265,5 @@ def load(name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise HandfulError(f"'{name}' cannot be imported ({error}).") from None
+    except BaseException as error:
+        raise failure(f"'{name}' cannot be imported: it failed", error) from None

@@ -1,5 +1,6 @@
 """A first look at an environment: its spaces, its features, its pace, and what episodes earn."""
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.envs.gym.features import Features, Transition, check_count, feature_names, keep
-from handful.envs.gym.sources import Source, build, failure
-from handful.envs.gym.spaces import Choices, Flattener, Interval, read_action_space
+from handful.digits import LostDigits, find_lost_digits
+from handful.envs.gym.features import (
+    Features,
+    Transition,
+    check_count,
+    feature_names,
+    keep,
+    keep_step,
+)
+from handful.envs.gym.sources import Source, build, close, failure
+from handful.envs.gym.spaces import (
+    ActionRange,
+    Choices,
+    Flattener,
+    Interval,
+    ObservationOffset,
+    read_action_space,
+)
+from handful.errors import HandfulError
 
 STEPS = 100
 """Random steps: few, as environments may be slow, and always as many, as results depend on them."""
@@ -43,19 +60,29 @@ class Probe:
     module: str = ""
 
 
-def probe(source: Source, features: Features, given_names: Sequence[str]) -> Probe:
+def probe(
+    source: Source,
+    features: Features,
+    given_names: Sequence[str],
+    action_range: ActionRange = None,
+    observation_offset: ObservationOffset = None,
+) -> Probe:
     """Act at random in one copy, always the same way.
 
     Raises:
-        HandfulError: if the environment cannot be made, fails, or does not fit.
+        HandfulError: if the environment cannot be made, fails, or does not fit; or if observations
+            lose their news when they become float32.
     """
     env = build(source)
     try:
-        actions = read_action_space(env.action_space)
-        flattener = Flattener(env.observation_space)
+        actions = read_action_space(env.action_space, action_range)
+        flattener = Flattener(env.observation_space, observation_offset)
         start = time.perf_counter()
-        first, episodes = _random_episodes(env, actions, flattener, features)
+        first, episodes, observations = _random_episodes(env, actions, flattener, features)
         seconds = time.perf_counter() - start
+        lost = find_lost_digits(observations)
+        if lost is not None:
+            raise HandfulError(f"{lost}: {offset_hint(lost)}.")
         lengths = np.array([len(episode) for episode in episodes])
         return Probe(
             actions,
@@ -68,7 +95,7 @@ def probe(source: Source, features: Features, given_names: Sequence[str]) -> Pro
             type(env.unwrapped).__module__,
         )
     finally:
-        env.close()
+        close(env)
 
 
 def own_time_limit(env: Any) -> int | None:
@@ -94,31 +121,41 @@ def random_action(
 
 def _random_episodes(
     env: Any, actions: Choices | Interval, flattener: Flattener, features: Features
-) -> tuple[Transition, list[list[NDArray[Any]]]]:
-    """The first transition, and the features of every step of every episode."""
+) -> tuple[Transition, list[list[NDArray[Any]]], NDArray[Any]]:
+    """The first transition, the features of every step of every episode, all observations."""
     rng = np.random.default_rng(SEED)
-    first, episodes = None, []
+    first, episodes, observations = None, [], []
     steps, seed = 0, SEED
     while steps < STEPS:
         try:
             observation, _ = env.reset(seed=seed)
-        except Exception as error:
+        except BaseException as error:
             raise failure("reset()", error) from None
         seed = None
-        flattener(observation)
+        observations.append(np.array(flattener.exactly(observation)))
         episode, ended = [], False
         while not ended and steps < STEPS:
             before, action = keep(observation), actions.decode(random_action(actions, rng))
+            taken = keep(action)
             try:
                 observation, reward, terminated, truncated, info = env.step(action)
-            except Exception as error:
+            except BaseException as error:
                 raise failure("step()", error) from None
-            flattener(observation)
-            seen = Transition(before, action, observation, reward, info)
-            first = first or seen
+            observations.append(np.array(flattener.exactly(observation)))
+            seen = Transition(before, taken, observation, reward, info)
+            first = first or keep_step(seen)
             episode.append(features(seen))
             check_count(episode[-1], (episodes[0] if episodes else episode)[0].size)
             steps, ended = steps + 1, bool(terminated or truncated)
         episodes.append(episode)
     assert first is not None
-    return first, episodes
+    return first, episodes, np.array(observations)
+
+
+def offset_hint(lost: LostDigits) -> str:
+    """How to mend observations that lose their digits."""
+    value = json.dumps({str(lost.entry): lost.middle})
+    return (
+        f"subtract a number near them in double precision, with observation_offset={value} (on the "
+        f"command line, --param 'observation_offset={value}') or in the environment"
+    )

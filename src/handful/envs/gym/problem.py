@@ -9,8 +9,10 @@ from handful.envs.gym.environment import GymnasiumEnvironment
 from handful.envs.gym.features import find_features
 from handful.envs.gym.named import with_name
 from handful.envs.gym.sources import Source, find_source, import_gymnasium
+from handful.envs.gym.spaces import ActionRange, ObservationOffset
 from handful.envs.gym.users import sample_weights
 from handful.errors import HandfulError
+from handful.foreign import in_same_directory
 from handful.population import Population
 from handful.problem import RMDP, steps_ahead
 from handful.types import NumpyArray
@@ -34,6 +36,8 @@ def from_gymnasium(
     processes: int | None = None,
     vectorized: bool = False,
     options: Mapping[str, Any] | None = None,
+    action_range: ActionRange = None,
+    observation_offset: ObservationOffset = None,
 ) -> RMDP:
     """A problem from any Gymnasium or MO-Gymnasium environment.
 
@@ -60,12 +64,28 @@ def from_gymnasium(
             environment is slow enough for it to pay.
         vectorized: whether ``env`` is a function of the number of copies.
         options: keyword arguments of an environment that is given by name.
+        action_range: the part of a ``Box`` of actions that policies use: ``[low, high]`` for all
+            entries of an action, or a list with one such pair (or None, for the whole range) for
+            each. Policies see it as -1 to 1. Give it where the environment takes far more than
+            makes sense: policies begin in the middle of the range.
+        observation_offset: what is subtracted from observations, in double precision, before they
+            become float32: by the index of an entry in the flattened observation, as
+            ``{"0": 1.7e9}``, or a list of numbers [O]. Give it where values are large and vary
+            little, as seconds since 1970 do.
 
     Raises:
         HandfulError: if something does not fit, in one sentence.
     """
     environment = open_environment(
-        env, features, feature_names, time_limit, processes, vectorized, options
+        env,
+        features,
+        feature_names,
+        time_limit,
+        processes,
+        vectorized,
+        options,
+        action_range=action_range,
+        observation_offset=observation_offset,
     )
     if population is None:
         population = sample_weights(USERS, len(environment.feature_names), seed=0)
@@ -83,6 +103,7 @@ def from_gymnasium(
     return with_name(problem, env, {n: value for n, value in given.items() if value != ()})
 
 
+@in_same_directory
 def open_environment(
     env: Any,
     features: Any = None,
@@ -92,6 +113,8 @@ def open_environment(
     vectorized: bool = False,
     options: Mapping[str, Any] | None = None,
     registry: str = "",
+    action_range: ActionRange = None,
+    observation_offset: ObservationOffset = None,
 ) -> GymnasiumEnvironment:
     """The environment of :func:`from_gymnasium`, whose arguments these are.
 
@@ -105,6 +128,8 @@ def open_environment(
         time_limit,
         processes,
         env if vectorized else None,
+        action_range,
+        observation_offset,
     )
 
 
@@ -174,7 +199,17 @@ def _population(
                 f"{len(names)} ({', '.join(names)}): give one weight for each."
             )
         return Population(weights, user_ids=tuple(user_ids), feature_names=names)
-    return Population.from_table(population, names)
+    try:
+        return Population.from_table(population, names)
+    except HandfulError as error:
+        are_numbered = names == tuple(f"feature_{index}" for index in range(len(names)))
+        if are_numbered and "feature_" in str(error):
+            raise HandfulError(
+                f"{str(error).rstrip('.')}; the features of a function are called feature_0, "
+                f"feature_1 and so on where feature_names does not name them, and the table's "
+                f"columns must be called like them."
+            ) from None
+        raise
 
 
 def _typical_return(

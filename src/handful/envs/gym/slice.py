@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from handful.envs.gym.features import Features, Transition, check_count, keep
-from handful.envs.gym.sources import Source, build, failure
-from handful.envs.gym.spaces import Flattener, read_action_space
+from handful.envs.gym.sources import Source, build, close, failure
+from handful.envs.gym.spaces import ActionRange, Flattener, ObservationOffset, read_action_space
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,15 @@ class Blueprint:
         source: of the copies.
         features: of their steps.
         time_limit: steps after which an episode is cut, where it has not ended before.
+        action_range: the part of a box of actions that policies use.
+        observation_offset: what is subtracted from observations before they become float32.
     """
 
     source: Source
     features: Features
     time_limit: int
+    action_range: ActionRange = None
+    observation_offset: ObservationOffset = None
 
 
 class Arrays(NamedTuple):
@@ -66,8 +70,8 @@ class Slice:
         self._blueprint, self._arrays = blueprint, arrays
         self._seeds: list[int | None] = list(seeds)
         self._envs = [build(blueprint.source) for _ in seeds]
-        self._actions = read_action_space(self._envs[0].action_space)
-        self._flatten = Flattener(self._envs[0].observation_space)
+        self._actions = read_action_space(self._envs[0].action_space, blueprint.action_range)
+        self._flatten = Flattener(self._envs[0].observation_space, blueprint.observation_offset)
         self._ages = [0] * len(self._envs)
         self._last: list[Any] = [None] * len(self._envs)
 
@@ -77,7 +81,7 @@ class Slice:
             seed, self._seeds[index] = self._seeds[index], None
             try:
                 observation, _ = self._envs[index].reset(seed=seed)
-            except Exception as error:
+            except BaseException as error:
                 raise failure("reset()", error) from None
             self._ages[index] = 0
             self._see(index, observation)
@@ -87,11 +91,14 @@ class Slice:
         arrays, blueprint = self._arrays, self._blueprint
         for index, env in enumerate(self._envs):
             action = self._actions.decode(arrays.actions[index])
+            taken = keep(action) if blueprint.features.needs_observation else action
             try:
                 observation, reward, terminated, truncated, info = env.step(action)
-            except Exception as error:
+            except BaseException as error:
                 raise failure("step()", error) from None
-            seen = Transition(self._last[index], action, observation, reward, info)
+            before = self._last[index]
+            self._see(index, observation)  # first, as a feature function may write to it
+            seen = Transition(before, taken, observation, reward, info)
             features = blueprint.features(seen)
             check_count(features, len(arrays.features[index]))
             arrays.features[index] = features
@@ -99,12 +106,11 @@ class Slice:
             is_over = self._ages[index] >= blueprint.time_limit
             arrays.terminated[index] = terminated
             arrays.truncated[index] = truncated or (is_over and not terminated)
-            self._see(index, observation)
 
     def close(self) -> None:
         """Close the copies."""
         for env in self._envs:
-            env.close()
+            close(env)
 
     def _see(self, index: int, observation: Any) -> None:
         self._arrays.observations[index] = self._flatten(observation)

@@ -2,14 +2,19 @@
 
 import copy
 import importlib
+import importlib.util
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from handful.envs.mujoco.loading import drawing_hint
 from handful.errors import HandfulError
+from handful.foreign import failure as foreign_failure
+from handful.foreign import pass_on_stop, told
 from handful.installing import install_command
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would greet on standard output
@@ -101,9 +106,10 @@ class CopyOf:
         """A deep copy."""
         try:
             return copy.deepcopy(self.environment)
-        except Exception as error:
+        except BaseException as error:
+            pass_on_stop(error)
             raise HandfulError(
-                f"The environment cannot be copied ({_told(error)}): give a function that makes "
+                f"The environment cannot be copied ({told(error)}): give a function that makes "
                 f"one instead of an object."
             ) from None
 
@@ -142,18 +148,37 @@ def build(source: Source) -> Any:
     except HandfulError:
         raise
     except gymnasium.error.UnregisteredEnv as error:
-        raise NotFoundError(f"Gymnasium: {_one_line(error)}") from None
+        hint = _registry_hint(source.label)
+        raise NotFoundError(f"Gymnasium: {_one_line(error).rstrip('.')}{hint}.") from None
     except gymnasium.error.Error as error:
         raise HandfulError(f"Gymnasium cannot make '{source.label}': {_one_line(error)}") from None
-    except Exception as error:
-        raise HandfulError(
-            f"Making the environment '{source.label}' failed with {_told(error)}."
-        ) from None
+    except BaseException as error:
+        sentence = foreign_failure(f"Making the environment '{source.label}' failed", error)
+        if _comes_from_drawing(error):
+            sentence = HandfulError(f"{str(sentence).rstrip('.')}{drawing_hint()}.")
+        raise sentence from None
     if not isinstance(env, gymnasium.Env):
         raise HandfulError(
             f"'{source.label}' made a {type(env).__name__}, which is no gymnasium.Env."
         )
     return env
+
+
+def _comes_from_drawing(error: BaseException) -> bool:
+    """Whether an error was raised while MuJoCo or OpenGL looked for a way to draw."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return any(os.sep + part in file for file in files for part in ("mujoco", "OpenGL"))
+
+
+def _registry_hint(env_id: str) -> str:
+    """What to write where an environment's name is not known, as its module was not imported."""
+    namespace, slash, _ = env_id.rpartition("/")
+    if ":" in env_id:
+        return ""
+    if slash and importlib.util.find_spec(namespace.partition(".")[0]) is not None:
+        return f"; if the module '{namespace}' registers it, write '{namespace}:{env_id}'"
+    module = namespace or "MODULE"
+    return f"; if a module registers it, write the module first, as '{module}:{env_id}'"
 
 
 def import_gymnasium() -> Any:
@@ -184,19 +209,24 @@ def _import(module: str) -> None:
 
 
 def failure(doing: str, error: BaseException) -> HandfulError:
-    """An exception from within an environment, as one sentence that says where it came from."""
-    return HandfulError(f"The environment failed in {doing} with {_told(error)}.")
+    """An exception from within an environment, as one sentence that says where it came from.
+
+    Raises:
+        KeyboardInterrupt: the error itself, where Ctrl-C raised it and not the environment.
+    """
+    return foreign_failure(f"The environment failed in {doing}", error)
 
 
-def _told(error: BaseException) -> str:
-    """``ZeroDivisionError: division by zero (shuttle.py, line 30)``."""
-    trace, place = error.__traceback__, ""
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        place = f" ({os.path.basename(code.co_filename)}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    message = _one_line(error)
-    return f"{type(error).__name__}{f': {message}' if message else ''}{place}"
+def close(env: Any) -> None:
+    """Close an environment.
+
+    What goes wrong in it is not passed on: all steps are taken by then, and no result depends on
+    it.
+    """
+    try:
+        env.close()
+    except BaseException as error:
+        pass_on_stop(error)
 
 
 def _one_line(error: BaseException) -> str:

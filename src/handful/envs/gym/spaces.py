@@ -3,12 +3,15 @@
 Observations of any space that Gymnasium can flatten become vectors [O]: arrays in row-major order,
 choices one-hot, dictionaries and tuples part after part.
 
+Observations without any entry become one entry that is always 0, so that policies have an input.
+
 Actions are either one of finitely many (``Discrete``, ``MultiDiscrete``, ``MultiBinary`` and
 boxes of whole numbers: every combination is an action of its own) or a vector (``Box``). Policies
 see every bounded entry of a box as -1 to 1, whatever its unit; unbounded entries, also those with
-one bound, are left as they are.
+one bound, are left as they are. A narrower range of a box's actions may be asked for.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import HandfulError
+from handful.words import count
 
 MAX_CHOICES = 1024
 """Combinations of a finite action space; a policy has an output for each."""
+
+
+ActionRange = Sequence[Any] | None
+"""The part of a box that policies use: ``[low, high]`` for all entries, or a pair for each."""
+
+ObservationOffset = Mapping[Any, float] | Sequence[float] | None
+"""What is subtracted from observations: by entry, or a number for each entry."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +87,20 @@ class Interval:
         return values.astype(self.dtype).reshape(self.shape)
 
 
-def read_action_space(space: Any) -> Choices | Interval:
+def read_action_space(space: Any, action_range: ActionRange = None) -> Choices | Interval:
     """How a policy's actions become the environment's.
 
+    Args:
+        action_range: the part of a box that policies use; None for all of it.
+
     Raises:
-        HandfulError: for a space that policies cannot act in, saying why.
+        HandfulError: for a space that policies cannot act in, saying why, or a range that does not
+            fit the space.
     """
     from gymnasium import spaces
 
+    if action_range is not None:
+        space = _narrowed(space, action_range)
     if isinstance(space, spaces.Discrete):
         return _choices((int(space.n),), (int(space.start),), (), space.dtype)
     if isinstance(space, spaces.MultiDiscrete):
@@ -107,6 +124,45 @@ def read_action_space(space: Any) -> Choices | Interval:
         )
     low, high = space.low.ravel().astype(np.int64), space.high.ravel().astype(np.int64)
     return _choices(high - low + 1, low, space.shape, space.dtype)
+
+
+def _narrowed(space: Any, action_range: Sequence[Any]) -> Any:
+    """The part of a box that policies are to use."""
+    from gymnasium import spaces
+
+    if not isinstance(space, spaces.Box):
+        raise HandfulError(
+            f"action_range narrows actions that are a Box, and those of this environment are "
+            f"{type(space).__name__}: leave it out."
+        )
+    low, high = (np.ravel(bound).astype(np.float64) for bound in (space.low, space.high))
+    pairs = [action_range] * low.size if _is_pair(action_range) else list(action_range)
+    if len(pairs) != low.size or not all(pair is None or _is_pair(pair) for pair in pairs):
+        raise HandfulError(
+            f"action_range must be [LOW, HIGH] for all entries of an action, or a list with one "
+            f"[LOW, HIGH] (or null, for the whole range) for each of its "
+            f"{count(low.size, 'entry')}, not {list(action_range)!r}."
+        )
+    for entry, pair in enumerate(pairs):
+        if pair is None:
+            continue
+        if not (low[entry] <= pair[0] < pair[1] <= high[entry]):
+            raise HandfulError(
+                f"action_range asks for {pair[0]:g} to {pair[1]:g} in entry {entry} of an action, "
+                f"and the environment takes {low[entry]:g} to {high[entry]:g} there: give a lower "
+                f"and a higher number within that range."
+            )
+        low[entry], high[entry] = pair
+    low, high = (bound.reshape(space.shape).astype(space.dtype) for bound in (low, high))
+    low, high = np.maximum(low, space.low), np.minimum(high, space.high)  # casting may round
+    return spaces.Box(low, high, dtype=space.dtype.type)
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether a value is two finite numbers."""
+    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or len(value) != 2:
+        return False
+    return all(isinstance(one, int | float | np.number) and np.isfinite(one) for one in value)
 
 
 def _choices(sizes: Any, starts: Any, shape: Any, dtype: Any) -> Choices:
@@ -151,11 +207,20 @@ def _interval(space: Any) -> Interval:
 class Flattener:
     """An observation space as vectors [O].
 
+    Args:
+        space: of the environment's observations.
+        offset: subtracted from entries in double precision, before they become float32: by an
+            entry's index in the vector, from 0, or one number for each entry. None for none.
+
+    Attributes:
+        size: ``O``; 1 where observations have no entry at all.
+
     Raises:
-        HandfulError: for a space whose observations have no fixed length.
+        HandfulError: for a space whose observations have no fixed length, or an offset that does
+            not fit.
     """
 
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: Any, offset: ObservationOffset = None) -> None:
         from gymnasium import spaces
 
         if not space.is_np_flattenable:
@@ -165,20 +230,75 @@ class Flattener:
             )
         self._space, self._flatten = space, spaces.flatten
         self._is_box = isinstance(space, spaces.Box)
-        self.size = int(spaces.flatdim(space))
+        self._num_entries = int(spaces.flatdim(space))
+        self.size = max(self._num_entries, 1)
+        self._offset = None if offset is None else _offsets(offset, self._num_entries)
 
     def __call__(self, observation: Any) -> NDArray[Any]:
-        """The vector [O] of an observation; perhaps a view of it.
+        """The vector [O] of an observation, in float32; perhaps a view of it.
 
         Raises:
             HandfulError: if it does not have the shape that the space declares.
         """
+        return self._vector(observation, np.float32)
+
+    def exactly(self, observation: Any) -> NDArray[Any]:
+        """The vector [O] in float64, with the digits that float32 may not have.
+
+        Raises:
+            HandfulError: as a call does.
+        """
+        return self._vector(observation, np.float64)
+
+    def many(self, observation: Any) -> NDArray[Any]:
+        """Vectors [..., O] in float32, of one observation or of many.
+
+        Args:
+            observation: one of the space, a list of such, arrays of a box [..., *shape], or vectors
+                [..., O] that were flattened already. Where an offset is to be subtracted, vectors
+                in float32 have been through that, and others have not.
+
+        Raises:
+            HandfulError: if it does not fit the space.
+        """
+        from gymnasium import spaces
+
+        if isinstance(observation, Mapping | tuple) and not self._is_box:
+            return self(observation)
+        has_parts = isinstance(self._space, spaces.Dict | spaces.Tuple)
+        if has_parts and isinstance(observation, list) and observation:
+            return np.stack([self.many(one) for one in observation])
+        given = np.asarray(observation)
+        if self._num_entries == 0:
+            return np.zeros((*given.shape[:-1], 1), np.float32)
+        if given.dtype.kind not in "biuf":
+            return self(observation)
+        is_vector = given.ndim > 0 and given.shape[-1] == self.size
+        if isinstance(self._space, spaces.Discrete) and given.dtype.kind in "iu":
+            rows = [self(one) for one in given.reshape(-1)]
+            return np.reshape(rows, (*given.shape, self.size))
+        shape = self._space.shape
+        if self._is_box and shape and given.shape[given.ndim - len(shape) :] == shape:
+            if len(shape) > 1 or not is_vector:
+                given = given.reshape(*given.shape[: given.ndim - len(shape)], self.size)
+        elif not is_vector:
+            return self(observation)
+        if self._offset is not None and given.dtype != np.float32:
+            given = given.astype(np.float64) - self._offset
+        return given.astype(np.float32)
+
+    def _vector(self, observation: Any, dtype: Any) -> NDArray[Any]:
         try:
-            if self._is_box:
+            if self._num_entries == 0:
+                vector = np.zeros(1)
+            elif self._is_box:
                 vector = np.asarray(observation).reshape(-1)
             else:
                 vector = self._flatten(self._space, observation)
-            vector = np.asarray(vector, dtype=np.float32)
+            if self._offset is not None:
+                vector = np.asarray(vector, dtype=np.float64) - self._offset
+            with np.errstate(over="ignore"):  # what is too large for float32 is told as infinite
+                vector = np.asarray(vector, dtype=dtype)
         except (TypeError, ValueError, KeyError, IndexError, AssertionError) as error:
             raise HandfulError(
                 f"The environment returned an observation that does not fit its observation space "
@@ -190,3 +310,27 @@ class Flattener:
                 f"but its observation space is {self._space}."
             )
         return vector
+
+
+def _offsets(offset: Any, num_entries: int) -> NDArray[Any]:
+    """[O] what is subtracted from each entry."""
+    wrong = HandfulError(
+        f'observation_offset must give finite numbers by entry, as in {{"0": 1.7e9}} with entries '
+        f"from 0 to {num_entries - 1}, or a list of {num_entries} numbers, not {offset!r}."
+    )
+    offsets = np.zeros(num_entries)
+    try:
+        if isinstance(offset, Mapping):
+            for entry, number in offset.items():
+                if not 0 <= int(entry) < num_entries:
+                    raise wrong
+                offsets[int(entry)] = float(number)
+        else:
+            offsets[...] = np.asarray(offset, dtype=np.float64)
+            if np.shape(offset) != (num_entries,):
+                raise wrong
+    except (TypeError, ValueError):
+        raise wrong from None
+    if not np.isfinite(offsets).all():
+        raise wrong
+    return offsets

@@ -59,6 +59,8 @@ def any_task(
     return_scale: float | None = None,
     processes: int | None = None,
     options: Mapping[str, Any] | None = None,
+    action_range: Sequence[Any] | None = None,
+    observation_offset: Mapping[str, float] | Sequence[float] | None = None,
 ) -> RMDP:
     """An environment by name, and users of its features.
 
@@ -83,6 +85,11 @@ def any_task(
         return_scale: what a good episode returns to a user; by default what random ones return.
         processes: that step the environment; by default one a core, if it is slow enough.
         options: keyword arguments of the environment.
+        action_range: the part of a Box of actions that policies use, where the environment takes
+            far more than makes sense: [LOW, HIGH] for all entries of an action, or one such pair
+            for each.
+        observation_offset: what is subtracted from observations before they become float32, by
+            entry, as {"0": 1.7e9}, where values are large and vary little.
 
     Raises:
         HandfulError: if something does not fit, in one sentence.
@@ -95,6 +102,8 @@ def any_task(
         processes,
         options=options,
         registry=registry,
+        action_range=action_range,
+        observation_offset=observation_offset,
     )
     if population is None and weights is None:
         num_features = len(environment.feature_names)

@@ -18,9 +18,10 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from handful.environment import HostStep
-from handful.envs.gym.features import Features, Transition, check_count, keep
+from handful.envs.gym.features import Transition, check_count, keep
 from handful.envs.gym.probe import random_action
-from handful.envs.gym.sources import Factory, Source, failure
+from handful.envs.gym.slice import Blueprint
+from handful.envs.gym.sources import Factory, Source, close, failure
 from handful.envs.gym.spaces import Flattener, read_action_space
 from handful.errors import HandfulError
 from handful.types import NumpyArray
@@ -34,11 +35,10 @@ class VectorBatch:
 
     Args:
         make: the vector environment.
-        features: of a step.
+        blueprint: of the copies, but for their source.
         num_features: ``D``.
         num_envs: ``M``.
         seed: of all copies; Gymnasium gives copy ``i`` the seed plus ``i``.
-        time_limit: steps after which an episode is cut.
 
     Raises:
         HandfulError: if it cannot be made or cannot reset single copies; and from its methods, if
@@ -48,23 +48,23 @@ class VectorBatch:
     def __init__(
         self,
         make: MakeVector,
-        features: Features,
+        blueprint: Blueprint,
         num_features: int,
         num_envs: int,
         seed: int,
-        time_limit: int,
     ) -> None:
         self._env = make_vector(make, num_envs)
-        self._features, self._num_features, self._limit = features, num_features, time_limit
-        self._actions = read_action_space(self._env.single_action_space)
-        self._flatten = Flattener(self._env.single_observation_space)
+        self._features, self._num_features = blueprint.features, num_features
+        self._limit = blueprint.time_limit
+        self._actions = read_action_space(self._env.single_action_space, blueprint.action_range)
+        self._flatten = Flattener(self._env.single_observation_space, blueprint.observation_offset)
         self._ages = np.zeros(num_envs, dtype=np.int64)
         self._last: list[Any] = [None] * num_envs
         try:
             self._check_mask(num_envs)
             self._restart(seed=seed)
         except BaseException:
-            self._env.close()
+            close(self._env)
             raise
         self._is_fresh = np.ones(num_envs, dtype=bool)  # not stepped since it was seeded
 
@@ -89,7 +89,7 @@ class VectorBatch:
             observations, rewards, terminated, truncated, infos = self._env.step(
                 batch_actions(self._env.single_action_space, taken)
             )
-        except Exception as error:
+        except BaseException as error:
             raise failure("step()", error) from None
         terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
         rows = self._rows(observations)
@@ -111,12 +111,12 @@ class VectorBatch:
 
     def close(self) -> None:
         """Close the environments."""
-        self._env.close()
+        close(self._env)
 
     def _restart(self, **how: Any) -> list[Any]:
         try:
             observations, _ = self._env.reset(**how)
-        except Exception as error:
+        except BaseException as error:
             raise failure("reset()", error) from None
         rows = self._rows(observations)
         if "seed" in how:
@@ -154,7 +154,7 @@ def make_vector(make: MakeVector, num_envs: int) -> Any:
     """
     try:
         env = make(num_envs)
-    except Exception as error:
+    except BaseException as error:
         raise failure("making it", error) from None
     if not isinstance(env, VectorEnv) or env.num_envs != num_envs:
         found = f"one of {env.num_envs}" if isinstance(env, VectorEnv) else type(env).__name__
@@ -212,7 +212,7 @@ class OneOfVector(gymnasium.Env[Any, Any]):
 
     def close(self) -> None:
         """Close the vector environment."""
-        self._env.close()
+        close(self._env)
 
     def _row(self, observations: Any) -> Any:
         return keep(next(iter(iterate(self._env.observation_space, observations))))

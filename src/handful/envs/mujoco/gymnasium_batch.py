@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from handful.environment import HostStep
+from handful.envs.mujoco.loading import import_mujoco
 from handful.envs.mujoco.motion import Motion
 from handful.envs.mujoco.quiet import without_remarks
 from handful.errors import HandfulError
@@ -31,8 +32,9 @@ class GymnasiumBatch:
     def __init__(self, task: str, num_envs: int, seed: int, options: dict[str, Any]) -> None:
         try:
             import gymnasium
-            import mujoco  # noqa: F401
             from gymnasium.vector import AutoresetMode
+
+            import_mujoco()
         except ImportError:
             raise missing() from None
         self._num_envs = num_envs

@@ -4,12 +4,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from handful.envs.mujoco.loading import import_mujoco
+
 
 @contextmanager
 def without_remarks() -> Iterator[None]:
     """Within it, Gymnasium warns of nothing and MuJoCo writes no file into the current folder."""
-    import mujoco
-
+    mujoco = import_mujoco()
     mujoco.set_mju_user_warning(lambda message: None)
     try:
         with warnings.catch_warnings():
