@@ -45,7 +45,10 @@ def test_users_who_care_more_weigh_more():
     rmdp = few_features(7, 3)
     weighed = with_coefficients(rmdp, rmdp.coefficients * np.linspace(0.1, 9, 8)[:, None])
     best = enumerated_optimum(weighed, 2).welfare
-    assert cover(weighed, 2).welfare == pytest.approx(best, abs=1e-3)
+    found = cover(weighed, 2)
+    assert found.welfare == pytest.approx(best, abs=1e-3)
+    assert found.is_proven
+    assert best - 1e-6 <= found.upper_bound <= best + 1e-3
 
 
 class _MergedHull:
