@@ -112,3 +112,16 @@ def test_relabelling_policies_relabels_the_choice():
     relabelled = choose_assignment(population, episodes[:, order], np.argsort(order)[current])
     assert choice.policy.tolist() == order[relabelled.policy].tolist()
     np.testing.assert_allclose(choice[2:], relabelled[2:])
+
+
+@pytest.mark.parametrize(("noise", "rule"), [(0.0, "best"), (1.0, "best"), (40.0, "one")])
+def test_several_policies_are_handed_out_where_it_is_shown_that_they_pay(noise, rule):
+    """One user gains 2 by a second policy, in episodes that are better and worse in turns."""
+    chance = noise * np.array([1.0, 1.0, -1.0, -1.0] * 3)  # the same in both halves
+    episodes = np.zeros((12, 2, 2))
+    episodes[:, 0] = [3.0, 0.0]
+    episodes[:, 1, 1] = 2.0 + chance
+    choice = choose_assignment(Population.identity(2), episodes, np.array([0, 0]))
+    assert (choice.rule, choice.policy.tolist()) == (rule, [0, 1] if rule == "best" else [0, 0])
+    assert choice.gain == (1.0 if rule == "best" else 0.0)
+    assert choice.gain_stderr == pytest.approx(noise / 2 * np.sqrt(1 / 11))

@@ -19,7 +19,7 @@ class Alternative:
     """An assignment beside the one that is handed out, on the same episodes.
 
     Attributes:
-        welfare: of it.
+        welfare: of it: the welfare as handed out, and the gain.
         gain: by how much that is above the welfare as handed out, on the same episodes.
         gain_stderr: of the gain, over episodes.
         users_moved: users who have another policy in it.
@@ -58,20 +58,21 @@ def compare_assignments(
     one = int(np.argmax(alone[:half].mean(axis=0)))
     named = {**others, "reassigned": reassigned}
     own, *totals = _by_episode(played, [assignment, *named.values()])
+    welfare = float(own.mean())
     found = {
-        name: _alternative(total, own, int(np.sum(policy != assignment)))
+        name: _alternative(total, own, int(np.sum(policy != assignment)), welfare)
         for (name, policy), total in zip(others.items(), totals[:-1], strict=True)
     }
     moved = int(np.sum(assignment != one))
-    found["one_policy"] = _alternative(alone[half:, one], own[half:], moved)
+    found["one_policy"] = _alternative(alone[half:, one], own[half:], moved, welfare)
     moved = int(np.sum(reassigned != assignment))
-    found["reassigned"] = _alternative(totals[-1][half:], own[half:], moved)
+    found["reassigned"] = _alternative(totals[-1][half:], own[half:], moved, welfare)
     return found
 
 
-def _alternative(total: NumpyArray, own: NumpyArray, moved: int) -> Alternative:
+def _alternative(total: NumpyArray, own: NumpyArray, moved: int, handed_out: float) -> Alternative:
     gain, stderr = mean_and_stderr(total - own)
-    return Alternative(float(total.mean()), float(gain), float(stderr), moved)
+    return Alternative(handed_out + float(gain), float(gain), float(stderr), moved)
 
 
 def _alone(played: Played) -> NumpyArray:

@@ -9,8 +9,9 @@ no part in them:
 * *method*: the assignment that the method left, which no validation episode had a part in;
 * *one*: everybody has the policy that is best for all together, chosen and measured by halves too.
 
-The best of the three is made anew of all the episodes. On these it is never worse than the best
-single policy for everybody.
+The best of the three is made anew of all the episodes. It is *one* where the others are not shown
+to pay: where their gain over it is less than its standard error. On all the episodes it is never
+worse than the best single policy for everybody.
 
 Users are looked at in chunks, and all that is kept of an assignment is what its
 policies are worth to their users together: so a million users cost no more memory than a thousand.
@@ -104,7 +105,9 @@ def choose_assignment(population: Population, episodes: NumpyArray, current: Num
         "method": np.asarray(current, np.int32),
         "one": np.full(len(current), one, np.int32),
     }
-    difference = held[rule] - held["one"]
+    gain, gain_stderr = _mean_and_stderr(held[rule] - held["one"])
+    if gain + rounding < gain_stderr:  # it is not shown that several policies pay
+        rule, gain = "one", 0.0
     in_sample = np.mean([np.sum(mixes[half] * views[half]) for half in (0, 1)])
     return Choice(
         policy=policies[rule],
@@ -112,8 +115,8 @@ def choose_assignment(population: Population, episodes: NumpyArray, current: Num
         welfare=welfare[rule],
         held_out=means[rule],
         one=welfare["one"],
-        gain=float(difference.mean()),
-        gain_stderr=float(difference.std(ddof=1) / np.sqrt(len(difference))),
+        gain=gain,
+        gain_stderr=gain_stderr,
         luck=float(in_sample) - means["best"],
     )
 
@@ -137,3 +140,7 @@ def _best(population: Population, views: NumpyArray, current: NumpyArray) -> lis
 def _welfare(mix: NumpyArray, episodes: NumpyArray) -> NumpyArray:
     """Of every episode, [E], with the mix [K, D] of an assignment."""
     return np.einsum("kd,ekd->e", mix, episodes)
+
+
+def _mean_and_stderr(samples: NumpyArray) -> tuple[float, float]:
+    return float(samples.mean()), float(samples.std(ddof=1) / np.sqrt(len(samples)))
