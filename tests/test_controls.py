@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.controls import has_controls, shell_line, shell_word
+from handful.controls import first_control, has_controls, shell_line, shell_word
 
 BASH = shutil.which("bash")
 
@@ -46,3 +46,19 @@ def test_no_word_reaches_the_terminal_or_ends_the_line(text):
 
 def test_plain_words_and_numbers_stay_as_they_are():
     assert shell_line("handful", "train", "a/b-c", 5) == "handful train a/b-c 5"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "page"),
+    [
+        ("ab", None, None),
+        ("Zoë 山田\u3000太郎 \u200d 😀", None, None),
+        ("a\tb\nc", "\\t", None),
+        ("a\rb", "\\r", "\\r"),
+        ("a\0\x1b", "\\x00", "\\x00"),
+        ("\ud800", "\\ud800", "\\ud800"),
+    ],
+)
+def test_the_first_control_character(text, line, page):
+    assert first_control(text) == line
+    assert first_control(text, one_line=False) == page

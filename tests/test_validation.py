@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Optional
 
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
@@ -16,6 +19,7 @@ from handful.validation import (
     check_seed,
     check_shares,
     did_you_mean,
+    number_array,
 )
 
 
@@ -135,3 +139,42 @@ def test_a_seed_has_32_bits_and_no_sign(seed):
 def test_only_close_names_are_suggested():
     assert did_you_mean("clutser", ["em", "cluster"]) == " (did you mean 'cluster'?)"
     assert did_you_mean("xyz", ["em", "cluster"]) == ""
+    many = ["cluster", *map(str, range(10_000))]
+    assert did_you_mean("clutser", many) == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([[1, 2.5]], [[1.0, 2.5]]),
+        ([True, False], [True, False]),
+        ([1, None, Decimal("2.5"), Fraction(1, 4)], [1.0, np.nan, 2.5, 0.25]),
+        (jnp.asarray([0.5], jnp.bfloat16), [0.5]),
+    ],
+)
+def test_numbers_become_an_array(values, expected):
+    np.testing.assert_array_equal(number_array(values), np.array(expected))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["1"],
+        ["1_5"],
+        [1, "2"],
+        [1j],
+        np.array(["2026-01-02"], "datetime64[D]"),
+        np.array([5], "timedelta64[s]"),
+        np.array([(1, 2)], "i4,i4"),
+        [b"1"],
+        [object()],
+    ],
+)
+def test_what_numpy_would_make_a_number_of_is_none(values):
+    with pytest.raises(TypeError):
+        number_array(values)
+
+
+def test_lists_of_other_lengths_are_no_array():
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        number_array([[1], [1, 2]])

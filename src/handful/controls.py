@@ -22,6 +22,17 @@ def has_controls(text: str) -> bool:
     return _CONTROL_OR_LINE.search(text) is not None
 
 
+def first_control(text: str, one_line: bool = True) -> str | None:
+    """The first character of a text that would be obeyed, by its code; None if there is none.
+
+    Args:
+        text: to be looked at.
+        one_line: whether the ends of lines and tabs count too.
+    """
+    found = (_CONTROL_OR_LINE if one_line else _CONTROL).search(text)
+    return None if found is None else ascii(found[0])[1:-1]
+
+
 def escaped(text: str, one_line: bool = True) -> str:
     """A text with its control characters by their codes.
 

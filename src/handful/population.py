@@ -16,9 +16,9 @@ import numpy as np
 from handful.devices import in_full_precision
 from handful.draws import check_num_users
 from handful.errors import HandfulError
-from handful.tables import Column, Users, check_kept, read_users
+from handful.tables import Column, Users, check_kept, read_users, user_attributes, user_names
 from handful.types import Array, Float, NumpyArray
-from handful.validation import check_range
+from handful.validation import check_range, number_array
 from handful.words import count
 
 FeatureFn = Callable[[Any], Float[Array, " D"]]
@@ -52,12 +52,14 @@ class Population:
     Attributes:
         coefficients: float32 [N, D], each user's weight on each feature.
         features: from the outcome of one step to the feature vector [D]; written in ``jax.numpy``.
-        user_ids: [N] distinct labels, kept through to every result.
+        user_ids: [N] distinct names, kept through to every result. Whole numbers and other single
+            values may be given, and become text; ``user-0``, ``user-1``, ... if none are given.
         reward_fn: the users' rewards [N] exactly, from the outcome of one step, where the features
             only come close to them (a population compressed for training); None where they are
             exact. Evaluation pays by it.
         attributes: what else is known of the users, by name: [N] values each (a target, a group);
-            kept through to every result too.
+            kept through to every result too. Finite numbers stay; dates and the like become
+            text, and what is not known becomes ``""``.
         feature_names: [D] distinct names of the features, where they have any.
 
     Raises:
@@ -67,28 +69,20 @@ class Population:
 
     coefficients: NumpyArray
     features: FeatureFn = outcome_is_features
-    user_ids: tuple[str, ...] = ()
+    user_ids: Any = ()
     reward_fn: FeatureFn | None = None
-    attributes: Mapping[str, NumpyArray] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
     feature_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         coefficients = _finite_table(self.coefficients)
-        user_ids = self.user_ids or tuple(f"user-{i}" for i in range(len(coefficients)))
+        user_ids = user_names(self.user_ids) or tuple(f"user-{i}" for i in range(len(coefficients)))
         if len(user_ids) != len(coefficients):
             raise HandfulError(
                 f"The population has {len(coefficients)} users but {len(user_ids)} user ids: "
                 f"give one id for each row of the coefficient table."
             )
-        if len(set(user_ids)) != len(user_ids):
-            repeated = next(u for u in user_ids if user_ids.count(u) > 1)
-            raise HandfulError(f"User ids must be distinct, but '{repeated}' occurs twice.")
-        for name, values in self.attributes.items():
-            if np.shape(values) != (len(coefficients),):
-                raise HandfulError(
-                    f"The attribute '{name}' has shape {list(np.shape(values))}: give one value "
-                    f"for each of the {len(coefficients)} users."
-                )
+        attributes = user_attributes(self.attributes, len(coefficients))
         names = tuple(self.feature_names)
         if names and (len(names) != coefficients.shape[1] or len(set(names)) != len(names)):
             raise HandfulError(
@@ -97,17 +91,18 @@ class Population:
             )
         object.__setattr__(self, "feature_names", names)
         object.__setattr__(self, "coefficients", coefficients)
-        object.__setattr__(self, "user_ids", tuple(user_ids))
+        object.__setattr__(self, "user_ids", user_ids)
+        object.__setattr__(self, "attributes", attributes)
 
     @classmethod
     def from_array(
         cls,
         coefficients: Any,
         features: FeatureFn = outcome_is_features,
-        user_ids: Sequence[str] = (),
+        user_ids: Any = (),
     ) -> "Population":
         """Linear preferences: a table [N, D] of each user's weight on each feature."""
-        return cls(np.asarray(coefficients), features, tuple(user_ids))
+        return cls(np.asarray(coefficients), features, user_ids)
 
     @classmethod
     def from_function(
@@ -121,7 +116,7 @@ class Population:
         cls,
         num_users: int,
         features: FeatureFn = outcome_is_features,
-        user_ids: Sequence[str] = (),
+        user_ids: Any = (),
     ) -> "Population":
         """One feature a user: feature ``i`` is user ``i``'s reward.
 
@@ -130,7 +125,7 @@ class Population:
         """
         check_num_users(num_users)
         check_range("The number of users with a feature each", num_users, 1, MOST_FEATURES)
-        return cls(np.eye(num_users, dtype=np.float32), features, tuple(user_ids))
+        return cls(np.eye(num_users, dtype=np.float32), features, user_ids)
 
     @classmethod
     def from_table(
@@ -310,8 +305,8 @@ def _parametric_rewards(users: Users, reward_fn: ParametricFn) -> FeatureFn:
 
 def _finite_table(values: Any) -> NumpyArray:
     try:
-        table = np.asarray(values, dtype=np.float32)
-    except (TypeError, ValueError):
+        table = np.asarray(number_array(values), dtype=np.float32)
+    except (TypeError, ValueError, OverflowError):
         raise HandfulError(
             "The coefficient table must hold numbers only, one row a user and one column a feature."
         ) from None

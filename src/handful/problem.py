@@ -12,7 +12,7 @@ from handful.foreign import in_same_directory
 from handful.parameters import check_parameters, find_object
 from handful.plain import is_json, plain
 from handful.population import Population
-from handful.tables import read_table
+from handful.tables import read_table, user_names
 from handful.validation import brief, check_kind, check_numbers, check_range
 
 __all__ = [
@@ -239,6 +239,8 @@ def make(name: str, /, **parameters: Any) -> RMDP:
         _check_users(parameters)
     if "population" in parameters:  # read once: a run keeps the table, not its path
         parameters["population"] = read_table(parameters["population"])
+    if "user_ids" in parameters:
+        parameters["user_ids"] = user_names(parameters["user_ids"])
     which = (name.partition(":")[2],) if task.argument else ()
     try:
         problem = factory(*which, **parameters)

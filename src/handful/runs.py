@@ -9,7 +9,6 @@ digests of the settings, of every other file of the results, and of itself, and 
 checks them: so a file that was edited, copied from another run or left out is told in one sentence.
 """
 
-import csv
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from handful.cells import csv_line
 from handful.controls import shell_line
 from handful.digests import digest_of_file, digest_of_json
 from handful.errors import HandfulError
@@ -510,13 +510,15 @@ def _finite_number(text: str) -> float:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table with a header line."""
+    """Write a table with a header line, every cell of which is harmless in a spreadsheet.
+
+    :func:`handful.tables.read_table` reads every text back as it was (:mod:`handful.cells`).
+    """
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
+            file.write(csv_line(header))
+            file.writelines(map(csv_line, rows))
 
     write_atomically(path, write)
 

@@ -6,11 +6,15 @@ import json
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence, Sized
+from decimal import Decimal
 from os import PathLike
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
+import numpy as np
+
 from handful.errors import HandfulError
+from handful.types import NumpyArray
 
 LARGEST = 2**53
 """Of whole numbers: up to here every program that reads JSON has them exactly."""
@@ -23,6 +27,9 @@ DEEPEST = 32
 
 _LONGEST = 100
 """Letters of a value that a sentence shows."""
+
+_MOST_COMPARED = 10_000
+"""Names among which a close one is looked for."""
 
 _KINDS: dict[type, tuple[type, str]] = {
     bool: (bool, "true or false"),
@@ -186,6 +193,35 @@ def _example(kind: Any) -> Any:
     return {bool: True, float: 0.5, str: "name"}.get(kind, 1)
 
 
+def number_array(values: Any) -> NumpyArray:
+    """Values as an array, of which each is a number: nothing that NumPy would make one of.
+
+    NumPy takes text such as ``1_5`` for a number, a date for the time since 1970, and a complex
+    number for its real part.
+
+    Args:
+        values: an array, or lists of lists.
+
+    Returns:
+        the array, with its own type of whole numbers, floats or booleans. None becomes NaN.
+
+    Raises:
+        TypeError: if an entry is no number.
+        ValueError: if the lists have other lengths than each other.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind in "biuf":
+        return array
+    if array.dtype.kind == "O":
+        kinds = set(map(type, array.ravel()))
+        if all(kind is NoneType or issubclass(kind, numbers.Real | Decimal) for kind in kinds):
+            return array.astype(np.float64)
+    # JAX has types of its own for short floats, which NumPy takes for bytes without a meaning.
+    if array.dtype.kind == "V" and array.dtype.names is None and hasattr(values, "devices"):
+        return array.astype(np.float32)
+    raise TypeError("an entry is no number")
+
+
 def check_shares(settings: Any, *names: str) -> None:
     """Look at fields that are a part of something: from none of it to all.
 
@@ -209,6 +245,10 @@ def check_seed(seed: int) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` where something known is close to an unknown name, else ``''``."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    """`` (did you mean 'x'?)`` where something known is close to an unknown name, else ``''``.
+
+    Among more than `_MOST_COMPARED` known names nothing is looked for, as that would take minutes.
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1) if len(names) <= _MOST_COMPARED else []
     return f" (did you mean '{close[0]}'?)" if close else ""

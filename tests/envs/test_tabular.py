@@ -140,6 +140,8 @@ def test_exact_returns_of_policies_that_see_the_time():
         ({"transitions": np.ones((2, 2))}, r"shape \[states, actions, states\]"),
         ({"transitions": TRANSITIONS * 0.9}, "action 0 in state 0 .* sum to 0.9"),
         ({"transitions": "rooms"}, "transitions must be an array of numbers"),
+        ({"coefficients": [["1_5"]]}, "coefficients must be an array of numbers"),
+        ({"coefficients": [[1j]]}, "coefficients must be an array of numbers"),
         ({"features": np.full((2, 2, 1), np.nan)}, r"no finite number, at \[0, 0, 0\]"),
         ({"features": np.ones((2, 3, 1))}, r"features must have shape \[2, 2, features\]"),
         ({"coefficients": np.ones((4, 2))}, r"coefficients must have shape \[users, 1\]"),

@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from handful.errors import HandfulError
-from handful.tables import files
-from handful.tables.files import read_table
+from handful.tables import csv_text, read_table, table
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ PLAIN = {"user": ["ann", "bob"], "speed": ["1.5", "2"]}
     ids=["plain", "windows", "untidy", "semicolons", "tabs", "spare", "late", "utf-16"],
 )
 def test_people_save_the_same_table_in_many_ways(file, content):
-    assert read_table(file(content)).columns == PLAIN
+    assert read_table(file(content)).to_dict() == PLAIN
 
 
 def test_rows_are_found_by_their_line(file):
@@ -49,9 +48,14 @@ def test_rows_are_found_by_their_line(file):
     assert read_table({"a": [1, 2]}).where(1) == "row 2"
 
 
-def test_a_point_is_a_point_and_only_numbers_lose_their_comma(file):
-    table = read_table(file("a;b\n-1,25;no,5\n1,5,5;2.5\n"))
-    assert table.columns == {"a": ["-1.25", "1,5,5"], "b": ["no,5", "2.5"]}
+def test_only_columns_of_numbers_lose_their_comma(file):
+    table = read_table(file("a;b;user;group\n-1,25;no,5;1,5;2,5\n1,5E-02;2,5;1.5;\n"))
+    assert table.to_dict() == {
+        "a": ["-1.25", "1.5E-02"],
+        "b": ["no,5", "2,5"],
+        "user": ["1,5", "1.5"],
+        "group": ["2,5", ""],
+    }
 
 
 class Frame:
@@ -155,8 +159,8 @@ def test_a_frame_may_name_each_column_once():
 
 @pytest.mark.parametrize("rows", [3, 4])
 def test_there_are_too_many_users_at_some_point(file, monkeypatch, rows):
-    monkeypatch.setattr(files, "MAX_USERS", 3)
-    monkeypatch.setattr(files, "_CHUNK", 2)
+    monkeypatch.setattr(table, "MAX_USERS", 3)
+    monkeypatch.setattr(csv_text, "_CHUNK", 2)
     path = file("speed\n" + "1\n" * rows)
     columns = {"speed": [1.0] * rows}
     if rows == 3:
@@ -175,3 +179,34 @@ def test_a_million_rows(file):
     assert table.num_users == 1_000_000
     assert table.columns["speed"][-1] == "999999"
     assert table.where(999_999) == "line 1000001"
+
+
+def test_the_index_of_a_frame_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"user": ["ann", "bob"], "clinic": ["n", "s"], "speed": [1.0, 2.0]})
+    expected = {"user": ["ann", "bob"], "clinic": ["n", "s"], "speed": [1.0, 2.0]}
+    for index in ("user", ["user", "clinic"]):
+        assert read_table(frame.set_index(index)).to_dict() == expected
+    assert read_table(frame.iloc[1:]).to_dict() == {
+        name: values[1:] for name, values in expected.items()
+    }
+    with pytest.raises(HandfulError, match=r"an index without a name.*rename_axis\('user'\)"):
+        read_table(frame.rename(index=str))
+    with pytest.raises(HandfulError, match="two columns named 'user'"):
+        read_table(frame.set_index("user", drop=False))
+
+
+class Arrow:
+    """A table of Arrow, whose ``columns`` are the columns themselves."""
+
+    column_names = ("user", "speed")
+    columns = (np.array(["ann"], object), np.array([1.5]))
+
+    def __getitem__(self, name):
+        return self.columns[self.column_names.index(name)]
+
+
+def test_other_frames(tmp_path):
+    assert read_table(Arrow()).to_dict() == {"user": ["ann"], "speed": [1.5]}
+    with pytest.raises(HandfulError, match=r"call collect\(\) on the LazyFrame first"):
+        read_table(pl.LazyFrame({"speed": [1.0]}))

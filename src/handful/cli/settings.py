@@ -1,6 +1,7 @@
 """``NAME=VALUE`` arguments, and assignments from a file."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from handful.words import count
 
 if TYPE_CHECKING:
     from handful.tables import UserTable
+
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 LONGEST_NAME = 50
@@ -103,17 +106,18 @@ def read_assignment(path: Path, user_ids: Sequence[str]) -> tuple[int, ...]:
 
 def _policies(table: "UserTable") -> tuple[int, ...]:
     from handful.tables import find_column
+    from handful.tables.entries import text_of
 
     column = find_column(table, "policy")
     policies = []
     for row, entry in enumerate(table.columns[column]):
-        try:
-            policies.append(int(str(entry)))
-        except ValueError:
+        text = text_of(entry)
+        if _WHOLE_NUMBER.fullmatch(text) is None:
             raise HandfulError(
                 f"{table.source} has '{entry}' in column '{column}' of {table.where(row)}: "
                 f"policies are whole numbers from 0."
-            ) from None
+            )
+        policies.append(int(text))
     return tuple(policies)
 
 

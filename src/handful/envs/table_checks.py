@@ -8,6 +8,7 @@ import numpy as np
 
 from handful.errors import HandfulError
 from handful.types import NumpyArray
+from handful.validation import number_array
 
 _SUM_TOLERANCE = 1e-6  # of a row of probabilities, as files may hold single precision
 
@@ -65,8 +66,8 @@ def checked_number(what: str, value: Any, fits: Callable[[float], bool]) -> floa
 def checked_numbers(name: str, values: Any) -> NumpyArray:
     """A copy in double precision, all of it finite."""
     try:
-        table = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+        table = np.array(number_array(values), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise HandfulError(f"The {name} must be an array of numbers.") from None
     if not np.isfinite(table).all():
         place = np.argwhere(~np.isfinite(table))[0].tolist()

@@ -1,13 +1,12 @@
 """Problems given as arrays: how a table of probabilities and rewards becomes an r-MDP."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import signature
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +21,7 @@ from handful.envs.tabular import Move, TabularEnvironment
 from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP
+from handful.tables import read_arrays
 from handful.types import Array, Float, NumpyArray
 from handful.validation import did_you_mean
 
@@ -66,7 +66,7 @@ def tabular_problem(
     stop_probability: float = 0.0,
     observe_time: bool | None = None,
     discount: float = 1.0,
-    user_ids: Sequence[str] = (),
+    user_ids: Any = (),
     attributes: Mapping[str, Any] | None = None,
 ) -> RMDP:
     """A problem given as arrays: train on it like any other, and solve it exactly.
@@ -90,7 +90,7 @@ def tabular_problem(
         observe_time: whether policies see how much of the time limit has passed; by default where
             the limit cuts episodes, as what is best then depends on it.
         discount: of the learner; for long episodes below 1.
-        user_ids: [N] distinct labels.
+        user_ids: [N] distinct names, as :class:`handful.Population` takes them.
         attributes: what else is known of the users, by name, [N] values each.
 
     Raises:
@@ -103,10 +103,9 @@ def tabular_problem(
     environment = _environment(
         table, checked_start(start, len(table)), ends, time_limit, stop_probability, observe_time
     )
-    named = {name: np.asarray(values) for name, values in (attributes or {}).items()}
     return RMDP(
         environment=environment,
-        population=Population(weights, paid, tuple(user_ids), attributes=named),
+        population=Population(weights, paid, user_ids, attributes=attributes or {}),
         discount=checked_number(
             "The discount must be above 0 and at most 1", discount, lambda share: 0.0 < share <= 1.0
         ),
@@ -124,13 +123,7 @@ def make_tabular(file: str) -> RMDP:
     Raises:
         HandfulError: if the file cannot be read, or holds no problem.
     """
-    try:
-        with np.load(Path(file), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, BadZipFile, AttributeError) as error:
-        raise HandfulError(
-            f"'{file}' cannot be read as arrays ({error}): write it with numpy.savez."
-        ) from None
+    arrays = read_arrays(Path(file), f"'{file}'")
     # `attributes` is a mapping, which an array cannot hold.
     known = [name for name in signature(tabular_problem).parameters if name != "attributes"]
     unknown = next((name for name in arrays if name not in known), None)
@@ -141,9 +134,11 @@ def make_tabular(file: str) -> RMDP:
         )
     if "transitions" not in arrays:
         raise HandfulError(f"'{file}' has no array named 'transitions' [S, A, S].")
-    given = {name: values.item() if values.ndim == 0 else values for name, values in arrays.items()}
+    given: dict[str, Any] = {
+        name: values.item() if values.ndim == 0 else values for name, values in arrays.items()
+    }
     if "user_ids" in given:
-        given["user_ids"] = tuple(map(str, given["user_ids"]))
+        given["user_ids"] = tuple(np.atleast_1d(given["user_ids"]))
     problem = tabular_problem(**given)
     return replace(problem, name="tabular", parameters={"file": Path(file).resolve()})
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from handful.errors import HandfulError
 from handful.installing import install_command
 from handful.runs import write_atomically
+from handful.tables.parquet import read_frame
+from handful.tables.regular import read_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,19 +34,11 @@ def read_parquet(path: Path) -> "pl.DataFrame":
     """A Parquet file as a table.
 
     Raises:
-        HandfulError: if it is missing or no Parquet file.
+        HandfulError: if it is missing, damaged, too large or no Parquet file.
     """
-    pl = import_polars()
-    try:
-        return pl.read_parquet(path, glob=False)  # a folder's name may have a [ in it
-    except OSError as error:
-        raise HandfulError(f"'{path}' cannot be read ({error.strerror or error}).") from None
-    except pl.exceptions.PolarsError as error:
-        reason = " ".join(str(error).split())  # polars writes several lines
-        raise HandfulError(
-            f"'{path}' is no Parquet file that can be read ({reason}): move it away, or put "
-            f"a sound one in its place."
-        ) from None
+    import_polars()
+    source = f"'{path}'"
+    return read_frame(read_whole(path, source), source)
 
 
 def write_parquet(path: Path, table: "pl.DataFrame") -> None:

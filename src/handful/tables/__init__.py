@@ -1,9 +1,10 @@
-"""Users from tables: one row a user, in a CSV or Parquet file or in a DataFrame.
+"""Users from tables: one row a user, in a CSV or Parquet file or in a DataFrame. Arrays from files.
 
 :func:`read_table` takes what there is to read and keeps every column as it stands;
 :func:`read_users` says which columns hold numbers, and checks them.
 """
 
+from handful.tables.arrays import read_arrays
 from handful.tables.columns import (
     Column,
     Users,
@@ -12,7 +13,9 @@ from handful.tables.columns import (
     read_names,
     read_users,
 )
-from handful.tables.files import MAX_USERS, UserTable, read_table
+from handful.tables.files import read_table
+from handful.tables.identity import user_attributes, user_names
+from handful.tables.table import MAX_USERS, UserTable
 
 __all__ = [
     "MAX_USERS",
@@ -21,7 +24,10 @@ __all__ = [
     "Users",
     "check_kept",
     "find_column",
+    "read_arrays",
     "read_names",
     "read_table",
     "read_users",
+    "user_attributes",
+    "user_names",
 ]

@@ -1,7 +1,5 @@
 """Which columns of a table hold numbers, which one names the users, and which are labels."""
 
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +7,18 @@ from typing import Any
 import numpy as np
 
 from handful.errors import HandfulError
-from handful.tables.files import UserTable, Values, read_table
+from handful.tables.entries import check_texts, text_of
+from handful.tables.files import read_table
+from handful.tables.names import ID_COLUMNS, is_label_name, is_result_name
+from handful.tables.names import plain_name as _plain
+from handful.tables.numbers import advice, are_numbers, numbers_of
+from handful.tables.table import UserTable
 from handful.types import NumpyArray
 from handful.validation import did_you_mean
 
-ID_COLUMNS = ("user", "id")
-"""Names of the column that names the users; a table may have one of them."""
-
-LABEL_NAMES = ("group", "label")
-"""A column of this name, or whose name begins with it and ``_``, is a label, numbers or not."""
-
-_IN_RESULTS = re.compile(r"policy|return|share_\d+")
-"""Columns of a run's ``assignment.csv`` besides the users' names and what is known of them."""
-
 _LARGEST = float(np.finfo(np.float32).max)  # what the learner can hold
+
+_LONGEST_SHOWN = 80  # characters of an entry in a sentence
 
 
 @dataclass(frozen=True)
@@ -81,29 +77,29 @@ def read_users(source: Any, columns: Sequence[Column] | None, labels: Sequence[s
     id_column = _id_column(table, found)
     wanted = {_plain(name) for name in labels}
     apart = {_plain(id_column)} if id_column else set()
-    is_label = {
-        plain: plain in wanted or plain.startswith(tuple(f"{name}_" for name in LABEL_NAMES))
-        for plain in found
-    } | dict.fromkeys(LABEL_NAMES, True)
+    is_label = {plain: plain in wanted or is_label_name(plain) for plain in found}
     if columns is None:
         columns = [
             Column(name)
             for plain, name in found.items()
-            if plain not in apart and not is_label[plain] and _are_numbers(table.columns[name])
+            if plain not in apart
+            and not is_label[plain]
+            and are_numbers(table.columns[name], table.decimal_comma)
         ]
         if not columns:
             raise HandfulError(f"{table.source} has no column of numbers.")
     numbers = {column.name: _numbers(table, found, column) for column in columns}
+    _check_decimals(table, [found[plain] for plain in map(_plain, numbers) if plain in found])
     apart |= {_plain(column.name) for column in columns}
     others = {plain: name for plain, name in found.items() if plain not in apart}
     for plain, name in others.items():
-        if not is_label[plain] and _are_numbers(table.columns[name]):
+        if not is_label[plain] and are_numbers(table.columns[name], table.decimal_comma):
             raise _unknown(table, name, [column.name for column in columns])
     check_kept(table, others.values())
     return Users(
         numbers,
         () if id_column is None else _ids(table, id_column),
-        {name: _labels(table.columns[name]) for name in others.values()},
+        {name: _labels(table, name) for name in others.values()},
         table,
     )
 
@@ -115,7 +111,7 @@ def check_kept(table: UserTable, names: Iterable[str]) -> None:
         HandfulError: if results have a column of that name themselves.
     """
     for name in names:
-        if _IN_RESULTS.fullmatch(_plain(name)):
+        if is_result_name(name):
             raise HandfulError(
                 f"{table.source} has a column '{name}', as the assignment.csv of every run has "
                 f"one too: rename it, to 'group_{_plain(name)}' for example."
@@ -152,10 +148,6 @@ def _no_column(table: UserTable, name: str) -> HandfulError:
     )
 
 
-def _plain(name: str) -> str:
-    return "_".join(name.strip().casefold().replace("-", " ").replace("_", " ").split())
-
-
 def _by_plain_name(table: UserTable) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in table.columns:
@@ -179,29 +171,6 @@ def _id_column(table: UserTable, found: Mapping[str, str]) -> str | None:
     return present[0] if present else None
 
 
-def _are_numbers(values: Values) -> bool:
-    """Whether there are entries, and all are numbers; missing ones are left out."""
-    numbers = _parse(values)
-    if numbers is None or np.isnan(numbers).all():
-        numbers = _parse([value for value in values if _text(value)])
-    return numbers is not None and len(numbers) > 0
-
-
-def _parse(values: Values) -> NumpyArray | None:
-    """Float64 [N], or None if an entry is no number (missing numbers of a DataFrame are NaN)."""
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
 def _numbers(table: UserTable, found: Mapping[str, str], column: Column) -> NumpyArray:
     name = found.get(_plain(column.name))
     if name is None:
@@ -209,18 +178,46 @@ def _numbers(table: UserTable, found: Mapping[str, str], column: Column) -> Nump
             return np.full(table.num_users, column.default)
         raise _no_column(table, column.name)
     values = table.columns[name]
-    numbers = _parse(values)
-    if numbers is None:
-        numbers = np.array([_number(value) for value in values])
+    numbers = numbers_of(values, table.decimal_comma)
     wrong = np.flatnonzero(~((numbers >= column.low) & (numbers <= column.high)))
     if len(wrong):
         row = int(wrong[0])
-        entry = values[row].item() if isinstance(values[row], np.generic) else values[row]
+        entry = values[row]
+        how = advice(entry.strip(), table.decimal_comma) if isinstance(entry, str) else ""
         raise HandfulError(
-            f"{table.source} has {entry!r} in column '{name}' of {table.where(row)}: "
-            f"{_range(column)}."
+            f"{table.source} has {_shown(entry)} in column '{name}' of {table.where(row)}: "
+            f"{_range(column)}{how}."
         )
     return numbers
+
+
+def _shown(entry: Any) -> str:
+    """An entry as a sentence names it."""
+    if entry is None:
+        return "nothing"
+    shown = repr(entry.item() if isinstance(entry, np.generic) else entry)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}... (cut here)"
+
+
+def _check_decimals(table: UserTable, columns: Iterable[str]) -> None:
+    """Look at how a table writes its numbers, where decimals may stand behind a comma.
+
+    Beside ``0,5`` the number ``1.234`` may be a thousand or one: its writer has to say.
+
+    Raises:
+        HandfulError: if some have a comma and some a point.
+    """
+    first: dict[str, str] = {}
+    for name in columns if table.decimal_comma else ():
+        for row, value in enumerate(table.columns[name]):
+            for mark in ",.":
+                if mark in value and mark not in first:
+                    first[mark] = f"'{value}' in column '{name}' of {table.where(row)}"
+    if len(first) == 2:
+        raise HandfulError(
+            f"{table.source} has {first[',']} and {first['.']}: write all decimals behind a comma "
+            f"or all behind a point, and no separator of thousands."
+        )
 
 
 def _range(column: Column) -> str:
@@ -234,7 +231,7 @@ def _range(column: Column) -> str:
 def _ids(table: UserTable, column: str) -> tuple[str, ...]:
     first: dict[str, int] = {}
     for row, value in enumerate(table.columns[column]):
-        name = _text(value)
+        name = text_of(value)
         if not name or name in first:
             wrong = f"{name!r} again, as in {table.where(first[name])}," if name else "nothing"
             raise HandfulError(
@@ -242,22 +239,22 @@ def _ids(table: UserTable, column: str) -> tuple[str, ...]:
                 f"user needs a name of their own."
             )
         first[name] = row
-    return tuple(first)
+    names = tuple(first)
+    _check_texts(table, column, names, breaks=False)
+    return names
 
 
-def _labels(values: Values) -> NumpyArray:
-    return np.array([_text(value) for value in values], dtype=object)
+def _labels(table: UserTable, column: str) -> NumpyArray:
+    texts = [text_of(value) for value in table.columns[column]]
+    _check_texts(table, column, texts, breaks=True)
+    return np.array(texts, dtype=object)
 
 
-def _text(value: Any) -> str:
-    """A name or label: nothing for a missing one; whole numbers of a DataFrame without a point."""
-    if value is None or repr(value) in ("<NA>", "NaT"):
-        return ""
-    if isinstance(value, float | np.generic) and value != value:
-        return ""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip()
+def _check_texts(table: UserTable, column: str, texts: Sequence[str], breaks: bool) -> None:
+    def said(row: int, text: str) -> str:
+        return f"{table.source} has {text!r} in column '{column}' of {table.where(row)}, with"
+
+    check_texts(texts, said, breaks)
 
 
 def _unknown(table: UserTable, name: str, known: Sequence[str]) -> HandfulError:

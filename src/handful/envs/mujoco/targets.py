@@ -20,6 +20,7 @@ from handful.errors import HandfulError
 from handful.population import Population
 from handful.tables import Column, read_users
 from handful.types import Array, Float, NumpyArray
+from handful.validation import number_array
 
 FULL_RETURN = 100.0
 """What a whole episode at exactly the target velocity is worth."""
@@ -222,8 +223,8 @@ def _check_top_speed(top_speed: float) -> None:
 
 def _check_targets(values: Any, user_ids: Sequence[str]) -> NumpyArray:
     try:
-        targets = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+        targets = np.array(number_array(values), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise HandfulError("The users' target velocities must all be numbers.") from None
     if targets.ndim != 1 or not len(targets):
         raise HandfulError(
