@@ -68,7 +68,7 @@ def test_entries_by_hand(value, plain):
         (np.ones(2), "several values at once"),
         (object(), "an object of type object"),
         (len, "an object of type builtin_function_or_method"),
-        (10**5000, "a number of too many digits"),
+        pytest.param(10**5000, "a number of too many digits", id="digits"),
     ],
 )
 def test_what_is_no_single_value_is_refused(value, what):
