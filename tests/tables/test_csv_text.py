@@ -44,6 +44,7 @@ def test_blanks_line_breaks_and_delimiters_are_met_halfway(read, text):
         ("user;speed, m/s;x, y, z\nann;1;2\n", ";"),
         ("user,speed;fast\nann,1\n", ","),
         ("speed\n1\n", ","),
+        ("user;speed, m/s\nann;1,5\n", ";"),
         ("user\tspeed, m/s\nann\t1,5\n", "\t"),
         ('user,"a;b;c\nd;e"\nann,1\n', ","),
         ('user,5" pipe; 6" pipe; 7"\nann,1\n', ","),

@@ -64,15 +64,17 @@ def guess_delimiter(text: str) -> str:
     """What parts the columns: a comma, a semicolon or a tab.
 
     It is the one that the following lines have as often as the line of names, and then the one that
-    this line has most of. What stands in quotation marks does not count.
+    this line has most of, and then rather a tab than a semicolon, and that than a comma, which
+    numbers and names may have in them. What stands in quotation marks does not count.
     """
     sample = _QUOTED.sub('""', text[:_SAMPLE])
     lines = [line for line in re.split(r"\r\n|\r|\n", sample) if line.strip()]
     header, others = "".join(lines[:1]), lines[1 : 1 + _SAMPLED_LINES]
 
-    def fitness(delimiter: str) -> tuple[bool, int]:
-        times = header.count(delimiter)
-        return times > 0 and all(line.count(delimiter) == times for line in others), times
+    def fitness(delimiter: str) -> tuple[bool, int, int]:
+        times, rank = header.count(delimiter), _DELIMITERS.index(delimiter)
+        fits = times > 0 and all(line.count(delimiter) == times for line in others)
+        return fits, times, rank if times else -rank  # a comma where there is a single column
 
     return max(_DELIMITERS, key=fitness)
 

@@ -7,7 +7,7 @@ Python takes for a number: ``1_5``, ``Infinity``, ``nan``, full-width digits.
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,12 @@ def numbers_of(values: Values, decimal_comma: bool = False) -> NumpyArray:
     return np.array([_number(value, decimal_comma) for value in values], dtype=np.float64)
 
 
-def _all_at_once(texts: Iterable[str], decimal_comma: bool) -> NumpyArray | None:
+def _all_at_once(texts: Values, decimal_comma: bool) -> NumpyArray | None:
     """The numbers if all texts are some; None if it takes a closer look. This is the fast way."""
     joined = "\n".join(texts)
     if decimal_comma:
         joined = joined.replace(",", ".")
-    if _OTHER_CHARACTERS.search(joined):
+    if _OTHER_CHARACTERS.search(joined) or joined.count("\n") != len(texts) - 1:
         return None
     try:
         return np.array(joined.split("\n"), dtype=np.float64)
