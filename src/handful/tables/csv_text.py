@@ -166,13 +166,9 @@ def _no_partner(text: str, start: int, line: int, source: str) -> HandfulError:
 
 def _append(columns: list[list[str]], rows: list[list[str]]) -> None:
     for column, cells in zip(columns, zip(*rows, strict=True), strict=False):
-        column.extend([_entry(cell) for cell in cells])
+        entries = [cell.strip() for cell in cells]
+        column.extend([unprotect(text) if text[:1] == "'" else text for text in entries])
     rows.clear()
-
-
-def _entry(cell: str) -> str:
-    stripped = cell.strip()
-    return unprotect(stripped) if stripped[:1] == "'" else stripped
 
 
 def _named(names: list[str], columns: list[list[str]], source: str) -> dict[str, list[str]]:
