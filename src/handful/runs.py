@@ -177,7 +177,7 @@ class RunFolder:
         except HandfulError:
             return
         if not self._was_there:
-            shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self.path.resolve(), ignore_errors=True)  # of a link, what it leads to
             return
         for entry in _entries(self.path):
             if entry.is_dir() and not entry.is_symlink():

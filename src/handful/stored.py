@@ -15,8 +15,9 @@ NUMBER, WHOLE, TEXT, FLAG, ANYTHING = "number", "whole number", "text", "truth v
 
 Shape = Any
 """What values there are: the kind of a single value; a list with the shape of its entries; a
-mapping with a shape for each name that must be there, or under ``...`` for every name that is; a
-tuple of shapes, one of which the value has; None for nothing."""
+mapping with a shape for each name that must be there, or that may be there where the name ends with
+a question mark, or under ``...`` for every name that is; a tuple of shapes, one of which the value
+has; None for nothing."""
 
 _SHOWN = 40
 """Letters of a value in a sentence."""
@@ -30,6 +31,7 @@ CONFIG: Shape = {
         "return_scale": NUMBER,
         "users": [TEXT],
         "num_features": WHOLE,
+        "attributes?": {...: ANYTHING},
     },
     "settings": {
         "num_policies": WHOLE,
@@ -57,7 +59,6 @@ def check_config(config: Mapping[str, Any], path: Path) -> None:
     """
     check_stored(config, CONFIG, path)
     users = len(config["problem"]["users"])
-    check_stored(config["problem"].get("attributes", {}), {...: ANYTHING}, path, "attributes")
     if not 1 <= config["settings"]["num_policies"] <= users:
         raise _damaged(
             path, f"it has {config['settings']['num_policies']} policies for {users} users"
@@ -100,10 +101,12 @@ def _check_mapping(value: Any, shape: Mapping[Any, Shape], path: Path, place: st
         if name is ...:
             for key, entry in value.items():
                 check_stored(entry, inner, path, _below(place, key))
-        elif name not in value:
+            continue
+        plain = name.removesuffix("?")
+        if plain in value:
+            check_stored(value[plain], inner, path, _below(place, plain))
+        elif plain == name:
             raise _damaged(path, f"it lacks '{_below(place, name)}'")
-        else:
-            check_stored(value[name], inner, path, _below(place, name))
 
 
 def _below(place: str, name: str) -> str:

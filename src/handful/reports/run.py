@@ -35,6 +35,15 @@ RECORD: Shape = {
     "percent_of_optimum": (NUMBER, None),
     "num_episodes": WHOLE,
     "evaluation_seed": WHOLE,
+    "transitions": NUMBER,
+    "seconds": NUMBER,
+    "worst_user": TEXT,
+    "worst_user_return": NUMBER,
+    "assigned_by?": (TEXT, None),
+    "alternatives?": {
+        ...: {"welfare": NUMBER, "gain": NUMBER, "gain_stderr": NUMBER, "users_moved": WHOLE}
+    },
+    "findings?": [{"kind": TEXT, "message": TEXT, "advice": TEXT}],
     "deterministic": _MEASUREMENT,
     "stochastic": _MEASUREMENT,
 }
