@@ -181,7 +181,8 @@ def test_what_a_folder_has_no_more_is_kept(tmp_path, robot):
     for each in requests:
         RunFolder(each.folder).traces.unlink()
     _, unreadable = write_details(parquet, study(tmp_path), requests, "handful sweep mine.yaml")
-    assert unreadable == {}
+    assert set(unreadable) == {robot.digest}  # of which no walks were stored
+    assert "traces.json' is missing" in unreadable[robot.digest]
     for kind, rows in before.items():
         assert read_beside(parquet, kind).equals(rows), kind
 

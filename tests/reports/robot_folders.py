@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.reports.folders import evaluation_record, write_run
+from tests.sealing import seal
 
 TOP_SPEED = 4.0
 STEPS = 1000
@@ -74,6 +75,8 @@ def write_robot_run(
     )
     if updates > 4:
         write_long_metrics(path / "metrics.jsonl", updates, evaluation, num_policies)
+    if finished:
+        seal(path)
     return path
 
 

@@ -64,6 +64,7 @@ def test_metrics_are_plain_finite_numbers_by_policy(finished):
     _, folder, recorder = finished
     for report, record in zip(recorder.reports, folder.read_metrics(), strict=True):
         assert record == {
+            "run": folder.short_name(),
             "update": report.update,
             "transitions": report.transitions,
             "seconds": round(report.seconds, 3),
@@ -82,6 +83,7 @@ def test_run_folder_holds_everything_and_names_versions(finished):
         "config.json",
         "metrics.jsonl",
         "checkpoint.safetensors",
+        "policies.safetensors",
         "evaluation.json",
         "assignment.csv",
         "returns.csv",
