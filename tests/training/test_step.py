@@ -293,13 +293,16 @@ def test_counted_policies_are_planned_for_what_they_are_trained_for(monkeypatch)
     state = init_state(problem, config)
     other = jnp.array([[0.0, 1.0], [1.0, 0.0]])
     np.testing.assert_array_equal(config.make_method().weights(other), np.eye(2))
-    state = dataclasses.replace(state, assignment=other)
-    after, _ = step_of(problem, config)(state)
+    step = step_of(problem, config)
+    after, _ = step(dataclasses.replace(state, assignment=other))
+    # The temperature is of what a mean user earns: with twice the weight it is the same.
+    doubled, _ = step(dataclasses.replace(state, assignment=2.0 * other))
+    assert largest_difference(doubled.learner.networks, after.learner.networks) < 1e-4
     policies = after.policies(problem)
     _, observation = problem.environment.reset(jax.random.key(0))
     assert [int(policies.act(observation, k)) for k in range(2)] == [1, 0]
     # The table is in the environment's units, whatever the learner's scale.
-    again, _ = step_of(problem, config)(after)
+    again, _ = step(after)
     np.testing.assert_allclose(again.table.mean, [[0.0, 1.0], [1.0, 0.0]], atol=0.05)
 
 
