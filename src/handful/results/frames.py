@@ -9,6 +9,7 @@ from handful.installing import install_command
 from handful.runs import write_atomically
 from handful.tables.parquet import read_frame
 from handful.tables.regular import read_whole
+from handful.tables.thrift import Damaged
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,7 +39,13 @@ def read_parquet(path: Path) -> "pl.DataFrame":
     """
     import_polars()
     source = f"'{path}'"
-    return read_frame(read_whole(path, source), source)
+    try:
+        return read_frame(read_whole(path, source), source)
+    except Damaged as error:
+        raise HandfulError(
+            f"{source} is no Parquet file that can be read ({error}): move it away, or put "
+            f"a sound one in its place."
+        ) from None
 
 
 def write_parquet(path: Path, table: "pl.DataFrame") -> None:

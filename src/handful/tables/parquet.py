@@ -45,12 +45,21 @@ def read_columns(data: bytes, source: str) -> dict[str, Values]:
             f"{source} is a Parquet file, and reading it needs polars: {install_command('sweep')}"
             f", or give a CSV."
         )
-    frame = read_frame(data, source, MAX_USERS)
+    try:
+        return _columns(read_frame(data, source, MAX_USERS), source)
+    except Damaged as error:
+        raise HandfulError(
+            f"{source} cannot be read ({error}): it is damaged, or holds what polars does not "
+            f"read; put another file in its place."
+        ) from None
+
+
+def _columns(frame: "pl.DataFrame", source: str) -> dict[str, Values]:
     names = [name for name in frame.columns if not _UNNAMED_INDEX.fullmatch(name)]
     # An index of pandas that has no name; whole numbers count rows, as in a DataFrame of pandas.
     if any(not frame[name].dtype.is_integer() for name in set(frame.columns) - set(names)):
         raise unnamed_index(source)
-    with _damage_told(source):
+    with _damage_told():
         return {name: column_entries(name, frame[name], source) for name in names}
 
 
@@ -63,17 +72,17 @@ def read_frame(data: bytes, source: str, max_rows: int | None = None) -> "pl.Dat
         max_rows: more are refused; None for no such limit.
 
     Raises:
-        HandfulError: if the file is damaged, or has too many rows, or more than `MAX_BYTES` in it.
+        Damaged: if the file is damaged, or holds what polars does not read: with what is wrong.
+        HandfulError: if it has too many rows, or more than `MAX_BYTES` in it.
     """
     import polars as pl
 
-    with _damage_told(source):
-        sizes = parquet_sizes(data)
+    sizes = parquet_sizes(data)
     if max_rows is not None and sizes.rows > max_rows:
         raise too_many(source, f"row {max_rows + 1}")
     if sizes.bytes_unpacked > MAX_BYTES:
         raise too_large(source, sizes.bytes_unpacked)
-    with _damage_told(source):
+    with _damage_told():
         frame = pl.read_parquet(io.BytesIO(data))
         text = sum(_text_bytes(frame[name]) for name in frame.columns)
     if text > MAX_BYTES:  # a text that repeats is stored once
@@ -92,27 +101,16 @@ def _text_bytes(column: "pl.Series") -> int:
 
 
 @contextmanager
-def _damage_told(source: str) -> Iterator[None]:
-    """While entered, whatever polars says of a damaged file becomes one sentence."""
+def _damage_told() -> Iterator[None]:
+    """While entered, whatever polars says of a damaged file becomes one error."""
     from polars.exceptions import PanicException, PolarsError
 
     try:
         with _reports_of_panics_held_back():
             yield
-    except Damaged as error:
-        raise _damaged(source, str(error)) from None
-    except HandfulError:
-        raise
     # A PanicException is no Exception. Dates far away and text in no encoding raise the last three.
     except (OSError, PolarsError, PanicException, ValueError, OverflowError, MemoryError) as error:
-        raise _damaged(source, " ".join(str(error).split())[:200]) from None
-
-
-def _damaged(source: str, reason: str) -> HandfulError:
-    return HandfulError(
-        f"{source} cannot be read ({reason}): it is damaged, or holds what polars does not read; "
-        f"put another file in its place."
-    )
+        raise Damaged(" ".join(str(error).split())[:200]) from None
 
 
 @contextmanager
