@@ -25,10 +25,10 @@ from matplotlib.figure import Figure
 import handful
 from handful.envs.mujoco.targets import FULL_RETURN, REACH
 from handful.exact.facility import choose
+from handful.files import write_text
 from handful.reports.plots.style import INK, STAND_OUT, write_figure
 from handful.reports.statistics import mean_and_error
 from handful.reports.study.tables import plus_minus
-from handful.runs import write_text
 
 ROOT = Path("results")
 OUT = ROOT / "attainable"

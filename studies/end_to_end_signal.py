@@ -21,9 +21,9 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
 from handful.collect.scan import collect  # noqa: E402
+from handful.files import write_text  # noqa: E402
 from handful.learner.update import prepare  # noqa: E402
 from handful.problem import make  # noqa: E402
-from handful.runs import write_text  # noqa: E402
 from handful.training.config import TrainConfig, make_config  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
 from handful.training.step import Setting, train_step  # noqa: E402

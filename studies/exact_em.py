@@ -14,7 +14,7 @@ import numpy as np
 from handful.exact.em import annealed_em, elite_em, exact_em, pooled_em
 from handful.exact.enumeration import enumerated_optimum
 from handful.exact.random import random_rmdp
-from handful.runs import write_text
+from handful.files import write_text
 
 NUM_PROBLEMS = 300
 BUDGETS = (1, 2, 3, 4)

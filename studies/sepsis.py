@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 import handful
 from handful.evaluation.tabular import tabular_rmdp
 from handful.exact.em import exact_em
+from handful.files import write_text
 from handful.palette import policy_colour
-from handful.runs import write_text
 
 SEEDS = (0, 1, 2)
 BUDGETS = (1, 2, 3, 5)

@@ -19,10 +19,11 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from handful.experiments.study_file import read_study
+from handful.files import write_text
 from handful.reports.picture import WIDTH, single
 from handful.reports.plots.style import legend_above, write_figure
 from handful.reports.plots.time import Course, draw_courses, mean_course
-from handful.runs import RunFolder, write_text
+from handful.runs import RunFolder
 
 PAPER, FAST = Path("studies/robots.yaml"), Path("studies/robots-fast.yaml")
 STUDIES = {"paper": (PAPER, "em"), "fast": (FAST, "em"), "fast, planned": (FAST, "planned-em")}

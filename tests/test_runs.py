@@ -3,14 +3,8 @@ import json
 import pytest
 
 from handful.errors import HandfulError
-from handful.runs import (
-    RunFolder,
-    read_json,
-    write_atomically,
-    write_csv,
-    write_json,
-    write_text,
-)
+from handful.files import read_json, write_atomically, write_csv, write_json, write_text
+from handful.runs import RunFolder
 
 
 @pytest.fixture

@@ -10,21 +10,17 @@ checks them: so a file that was edited, copied from another run or left out is t
 """
 
 import json
-import math
 import os
-import secrets
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from handful.cells import csv_line
 from handful.controls import shell_line
 from handful.digests import digest_of_file, digest_of_json
 from handful.errors import HandfulError
-from handful.locks import lock_file
+from handful.files import lock_file, make_folder, parse_json, read_json, write_json
 
 FORMAT = 2
 """The number of the folder's layout; it is raised when an older version could not read it."""
@@ -103,7 +99,7 @@ class RunFolder:
                 self._was_there = True
                 write_json(self.config, content)
             else:
-                _make_folder(place, self.config.name, content)
+                make_folder(place, self.config.name, content)
         except OSError as error:
             raise HandfulError(
                 f"The run folder '{self.path}' cannot be made ({error.strerror})."
@@ -379,149 +375,3 @@ def _metrics_record(line: bytes) -> dict[str, Any] | None:
 def _entries(folder: Path) -> Iterator[Path]:
     """What is in a folder, but for what the file system of a whole volume keeps there."""
     return (entry for entry in folder.iterdir() if entry.name != "lost+found")
-
-
-def _make_folder(place: Path, name: str, content: Mapping[str, Any]) -> None:
-    """A new folder with one JSON file in it, in one step."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    try:
-        write_json(staging / name, content)
-        staging.chmod(0o777 & ~_umask())
-        os.replace(staging, place)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-
-
-def _umask() -> int:
-    """The permissions that new files of this process do not get."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place.
-
-    The temporary file is new and has a name that nobody can guess, so that no link which somebody
-    left in the folder is followed. The folder must be there: one that was moved away is not made
-    again.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    temporary = _new_file(path)
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _new_file(path: Path) -> Path:
-    """An empty file beside ``path`` that was not there before; who may read it, the umask says."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    return temporary
-
-
-def check_writable(folder: Path) -> None:
-    """Make a folder where there is none, and try whether files can be written into it.
-
-    Raises:
-        HandfulError: if they cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
-        raise HandfulError(
-            f"The folder '{folder}' cannot be written to ({reason}): choose another one, or see "
-            f"who may write there."
-        ) from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole text file, all or nothing."""
-    write_atomically(path, lambda temporary: _write_utf8(temporary, text))
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write JSON that any tool reads: no NaN, no infinity."""
-    write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read JSON.
-
-    Raises:
-        HandfulError: if it is missing or damaged.
-    """
-    try:
-        return parse_json(path.read_bytes())
-    except OSError as error:
-        raise HandfulError(f"'{path}' cannot be read ({error.strerror}).") from None
-    except ValueError as error:
-        raise HandfulError(f"'{path}' is damaged: it is not valid JSON ({error}).") from None
-
-
-def parse_json(text: bytes) -> Any:
-    """Values from JSON as :func:`write_json` writes it.
-
-    Raises:
-        ValueError: if it is no JSON in UTF-8, is nested too deeply, or holds a number that no file
-            of ours does: NaN, an infinite one, or a whole one of more than 64 bits.
-    """
-    try:
-        return json.loads(
-            text.decode("utf-8"),
-            parse_constant=_no_number,
-            parse_int=_whole_number,
-            parse_float=_finite_number,
-        )
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-_DIGITS = 19
-"""The most digits of a whole number of 64 bits."""
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
-
-
-def _whole_number(text: str) -> int:
-    if len(text.removeprefix("-")) > _DIGITS:
-        raise ValueError(f"{text[:_DIGITS]}... is too large a number")
-    return int(text)
-
-
-def _finite_number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:_DIGITS]} is too large a number")
-    return number
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table with a header line, every cell of which is harmless in a spreadsheet.
-
-    :func:`handful.tables.read_table` reads every text back as it was (:mod:`handful.cells`).
-    """
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            file.write(csv_line(header))
-            file.writelines(map(csv_line, rows))
-
-    write_atomically(path, write)
-
-
-def _write_utf8(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from safetensors.numpy import save
 
 from handful.digests import digest_of_arrays, digest_of_json
 from handful.errors import HandfulError
-from handful.runs import write_atomically
+from handful.files import write_atomically
 from handful.types import NumpyArray
 
 _DIGEST = "sha256"

@@ -17,7 +17,7 @@ from pydantic import (
 
 from handful.catalogue import find_task
 from handful.errors import HandfulError
-from handful.runs import write_text
+from handful.files import write_text
 
 OURS = "handful"
 """The author of the rows that are made from this library's own results."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import tyro
 
 from handful.errors import HandfulError
+from handful.files import write_text
 from handful.reports.study.assignments import assignments_figure
 from handful.reports.study.budgets import percent_figure, welfare_figure
 from handful.reports.study.collection import Collection
@@ -25,7 +26,6 @@ from handful.reports.study.spread import spread_figure
 from handful.reports.study.training import training_figure
 from handful.reports.study.walks import walks_figure
 from handful.reports.words import task_title
-from handful.runs import write_text
 from studies.command import run
 from studies.paper.experiments import BUDGET, GRID_TASK, ROBOTS, TASKS, WALKED
 from studies.paper.pages import filled_page, has_blocks

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from handful.cli.settings import read_assignment
 from handful.controls import first_control
 from handful.errors import HandfulError
-from handful.runs import write_csv
+from handful.files import write_csv
 from handful.tables import read_users, user_names
 
 ODD = st.text(alphabet="'=+-@,;\"\t\r\n |1.aé\u00a0\u2028", max_size=6)

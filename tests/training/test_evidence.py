@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 import handful
 from handful.digests import digest_of_json
 from handful.errors import HandfulError, HandfulWarning
+from handful.files import parse_json, write_json
 from handful.learner.policies_file import load_policies
 from handful.reports.dossier import write_report
-from handful.runs import RunFolder, parse_json, write_json
+from handful.runs import RunFolder
 from handful.tensors import read_about, read_tensors, write_tensors
 from handful.training import provenance
 from handful.training.opening import handed_out, open_run

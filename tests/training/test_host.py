@@ -10,7 +10,8 @@ from safetensors.numpy import load_file
 import handful
 from handful.devices import usable_cores
 from handful.errors import HandfulError
-from handful.runs import RunFolder, read_json, write_json
+from handful.files import read_json, write_json
+from handful.runs import RunFolder
 from handful.training.callbacks import Callback
 from handful.training.signals import TrainingInterrupted
 from tests.host_environments import track_problem

@@ -8,9 +8,10 @@ import pytest
 
 import handful
 from handful.environment import Discrete, TimeStep
+from handful.files import read_json
 from handful.population import Population
 from handful.problem import RMDP
-from handful.runs import RunFolder, read_json
+from handful.runs import RunFolder
 from tests.environments import NEVER, Clock
 from tests.training.helpers import TINY
 

@@ -55,8 +55,8 @@ class SweepResults:
         """
         from handful.experiments.kept import check_nothing_is_lost
         from handful.experiments.table import stored_rows
+        from handful.files import check_writable
         from handful.results.folder import check_place, read_manifest
-        from handful.runs import check_writable
 
         reused, own = self._reused(), stored_rows(self.parquet)
         check_nothing_is_lost(self.parquet, own, reused, self.requests, self.study.out)

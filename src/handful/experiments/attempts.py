@@ -22,7 +22,7 @@ from handful.errors import HandfulError
 from handful.experiments.outcome import Outcome
 from handful.experiments.requests import RunRequest
 from handful.experiments.stage import StageNote
-from handful.locks import lock_file
+from handful.files import lock_file
 from handful.problem import make
 from handful.runs import RunFolder
 from handful.training.callbacks import Callback, EpisodesReport, Report

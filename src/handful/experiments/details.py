@@ -14,6 +14,7 @@ from handful.errors import HandfulError
 from handful.experiments.damage import telling_damage
 from handful.experiments.study import RunRequest, Study
 from handful.experiments.table import run_row, stored_rows
+from handful.files import read_json, write_json
 from handful.results.folder import (
     COLUMNS,
     MANIFEST_FORMAT,
@@ -24,7 +25,7 @@ from handful.results.folder import (
     sibling,
 )
 from handful.results.frames import import_polars, write_parquet
-from handful.runs import RunFolder, read_json, write_json
+from handful.runs import RunFolder
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,8 +14,9 @@ from handful.experiments.outcome import Observer, Outcome, longest_first
 from handful.experiments.requests import RunRequest
 from handful.experiments.table import run_row
 from handful.experiments.workers import Crew, Death, Execute
+from handful.files import check_writable
 from handful.problem import described_parameters
-from handful.runs import RunFolder, check_writable
+from handful.runs import RunFolder
 from handful.training.opening import is_of_todays_method, stored_run
 
 MAX_DEATHS = 3

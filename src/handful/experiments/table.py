@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from handful.errors import HandfulError
 from handful.experiments.damage import telling_damage
 from handful.experiments.study import RunRequest
+from handful.files import write_text
 from handful.results.folder import check_place, read_runs, weakest_kind
 from handful.results.frames import import_polars, write_parquet
-from handful.runs import RunFolder, write_text
+from handful.runs import RunFolder
 
 if TYPE_CHECKING:
     import polars as pl

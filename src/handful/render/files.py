@@ -8,8 +8,8 @@ import numpy as np
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
+from handful.files import write_atomically
 from handful.render.film import Film
-from handful.runs import write_atomically
 
 FilmFormat = Literal["gif", "mp4"]
 

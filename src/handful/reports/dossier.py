@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from handful.files import write_text
 from handful.reports import facts
 from handful.reports.command import resume_command, train_command
 from handful.reports.figures import pictures
@@ -12,7 +13,7 @@ from handful.reports.plots.style import write_figure
 from handful.reports.run import Run, read_run
 from handful.reports.speeds import bound_of, speeds_of
 from handful.reports.words import count, number, task_title
-from handful.runs import RunFolder, write_text
+from handful.runs import RunFolder
 
 _ALSO_AS_PNG = "walks"
 """The picture that people paste elsewhere."""

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from handful.errors import HandfulError
-from handful.runs import RunFolder, read_json
+from handful.files import read_json
+from handful.runs import RunFolder
 from handful.stored import ANYTHING, FLAG, NUMBER, TEXT, WHOLE, Shape, check_config, check_stored
 from handful.tensors import read_about, read_tensors
 from handful.types import NumpyArray

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handful.errors import HandfulError
+from handful.files import read_json
 from handful.results.frames import import_polars, read_parquet
-from handful.runs import read_json
 
 if TYPE_CHECKING:
     import polars as pl

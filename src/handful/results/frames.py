@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handful.errors import HandfulError
+from handful.files import write_atomically
 from handful.installing import install_command
-from handful.runs import write_atomically
 from handful.tables.parquet import read_frame
 from handful.tables.regular import read_whole
 from handful.tables.thrift import Damaged

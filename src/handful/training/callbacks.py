@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from handful.errors import HandfulError
+from handful.files import write_text
 from handful.installing import install_command
-from handful.runs import RunFolder, write_text
+from handful.runs import RunFolder
 
 
 @dataclass(frozen=True)

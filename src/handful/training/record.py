@@ -12,11 +12,12 @@ from handful.evaluation.gap import Gap
 from handful.evaluation.played import FeatureReturns
 from handful.evaluation.returns import Evaluation, Measurement, mean_and_stderr
 from handful.exact.optimum import Optimum
+from handful.files import write_csv, write_json
 from handful.learner.policies import Policies
 from handful.learner.policies_file import digest_of_policies, save_policies
 from handful.population import in_chunks
 from handful.problem import RMDP
-from handful.runs import RunFolder, write_csv, write_json
+from handful.runs import RunFolder
 from handful.tensors import read_about
 from handful.training.config import TrainConfig
 from handful.training.description import (

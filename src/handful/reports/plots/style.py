@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
+from handful.files import write_atomically
 from handful.palette import HUES, mix, policy_colour
-from handful.runs import write_atomically
 
 INK = "#222222"
 MUTED = "#595959"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from handful.files import write_text
 from handful.reports.page import image_source, templates
 from handful.reports.study.collection import Collection
 from handful.reports.study.figure import StudyFigure
@@ -17,7 +18,6 @@ from handful.reports.study.variants import variants_table
 from handful.reports.words import count, number, seed_list
 from handful.results.choices import choices_of, own_choices
 from handful.results.folder import StudyResults, read_study_results
-from handful.runs import write_text
 
 _VERSION_NAMES = ("handful", "python", "jax", "jaxlib", "numpy", "equinox", "optax")
 

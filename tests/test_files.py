@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from handful import locks
-from handful.locks import lock_file
+from handful.files import lock_file
 
 
 def test_one_at_a_time_and_whoever_closes_the_file_frees_it(tmp_path):
