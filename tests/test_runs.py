@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -203,3 +204,20 @@ def test_csv_quotes_what_needs_it(tmp_path):
     write_csv(tmp_path / "x.csv", ["user", "return"], [['a "b", c', 1.5], ["d", 2]])
     text = (tmp_path / "x.csv").read_text()
     assert text == 'user,return\n"a ""b"", c",1.5\nd,2\n'
+
+
+@pytest.mark.parametrize("place", [".", "link", "dangling"])
+def test_an_empty_folder_that_is_there_is_used_as_it_is(tmp_path, monkeypatch, place):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "empty/lost+found").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work")
+    Path("link" if place == "link" else "../link").symlink_to(tmp_path / "empty")
+    if place == "dangling":
+        Path("dangling").symlink_to(tmp_path / "new")
+    folder = RunFolder(place)
+    folder.create({"settings": {}})
+    assert folder.read_config()["settings"] == {}
+    if place != ".":
+        assert Path(place).is_symlink()
+    folder.remove()
+    assert not folder.config.exists()

@@ -216,7 +216,7 @@ def test_a_run_whose_files_are_damaged_is_told_and_the_others_are_kept(tmp_path,
     (grid.folder / "config.json").write_text('{"format": 2}')
     _, unreadable = write_details(parquet, study(tmp_path), [grid, robot], "handful sweep x.yaml")
     assert list(unreadable) == [grid.digest]
-    assert "are damaged" in unreadable[grid.digest]
+    assert "was changed after the run was evaluated" in unreadable[grid.digest]
     runs = json.loads(manifest_path(parquet).read_text())["runs"]
     assert [run["state"] for run in runs] == ["failed", "finished"]
     assert runs[0]["error"] == unreadable[grid.digest]

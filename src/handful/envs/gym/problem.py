@@ -76,6 +76,10 @@ def from_gymnasium(
     Raises:
         HandfulError: if something does not fit, in one sentence.
     """
+    apart = ("env", "population", "vectorized")
+    # All others, so that none can be forgotten; those at their defaults need not be kept.
+    given = {n: v for n, v in locals().items() if n not in (*apart, "apart")}
+    given = {n: v for n, v in given.items() if v is not None and not _is_empty(v)}
     environment = open_environment(
         env,
         features,
@@ -90,17 +94,11 @@ def from_gymnasium(
     if population is None:
         population = sample_weights(USERS, len(environment.feature_names), seed=0)
     problem = pose(environment, population, discount, return_scale)
-    arguments = {
-        "features": features,
-        "feature_names": feature_names,
-        "discount": discount,
-        "time_limit": time_limit,
-        "return_scale": return_scale,
-        "processes": processes,
-        "options": options,
-    }
-    given = {name: value for name, value in arguments.items() if value is not None}
-    return with_name(problem, env, {n: value for n, value in given.items() if value != ()})
+    return with_name(problem, env, given)
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, Sequence | Mapping) and not value
 
 
 @in_same_directory
