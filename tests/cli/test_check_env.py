@@ -54,9 +54,9 @@ def test_bad_input_is_told_in_one_sentence(call):
         (["nowhere:Env-v0"], "'nowhere' cannot be imported"),
         (
             ["CartPole-v1", "--param", "colour=3"],
-            "no parameter 'colour'; it has: features, names, ",
+            "no parameter 'colour'; it has: features, feature_names, ",
         ),
-        (["CartPole-v1", "--param", "name=a"], "(did you mean 'names'?)"),
+        (["CartPole-v1", "--param", "feature_name=a"], "(did you mean 'feature_names'?)"),
         (["CartPole-v1", "--param", "time_limit=long"], "time_limit must be a whole number"),
         (["market", "--param", "months=3"], "as in --param 'options={\"months\": 3}'."),
         (["CartPole-v1", "--param", "features=[]"], "Features are names"),

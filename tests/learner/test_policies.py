@@ -142,6 +142,14 @@ def test_one_policy_alone_computes_what_all_do_together(space, symbols, sharing)
         np.testing.assert_allclose(policies.act(seen, policy), expected, atol=1e-5)
 
 
+def test_policies_act_within_a_compiled_program_too(continuous):
+    observation = jnp.array([0.25, 2.0])
+    here = jax.jit(lambda policies, seen: policies.act(seen, policy=0))(continuous, observation)
+    closed = jax.jit(lambda seen: continuous.act(seen, policy=0))(observation)
+    np.testing.assert_allclose(here, [0.25, 1.0])
+    np.testing.assert_allclose(closed, [0.25, 1.0])
+
+
 def test_the_environments_own_observations_are_read(discrete):
     reads = Policies(
         discrete.actor, discrete.normalizer, discrete.action_space, lambda seen: seen["where"]
