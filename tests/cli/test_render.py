@@ -27,7 +27,7 @@ def test_it_films_and_says_where(runs):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere"], "There is no run folder at 'nowhere'"),
+        (["nowhere"], "There is no run folder at"),
         (["grid"], "The run in 'grid' is of 'resource-gathering'"),
         (["walker", "--policy", "2"], "There is no policy 2"),
         (["walker", "--size", "7"], "not 7"),

@@ -9,9 +9,11 @@ from safetensors.numpy import load_file
 
 import handful
 from handful.devices import usable_cores
+from handful.digests import digest_of_json
 from handful.errors import HandfulError
 from handful.files import read_json, write_json
 from handful.runs import RunFolder
+from handful.tensors import read_tensors, write_tensors
 from handful.training.callbacks import Callback
 from handful.training.signals import TrainingInterrupted
 from tests.host_environments import track_problem
@@ -133,6 +135,8 @@ def test_a_run_of_a_machine_with_more_cores_goes_on_here(tmp_path):
     config = read_json(folder.config)
     config["settings"]["threads"] = usable_cores() + 6
     write_json(folder.config, config)
+    arrays, about = read_tensors(folder.checkpoint, "The checkpoint")
+    write_tensors(folder.checkpoint, arrays, {**about, "run": digest_of_json(config)})
     assert handful.resume(folder.path, track_problem()).config.threads == usable_cores() + 6
 
 
