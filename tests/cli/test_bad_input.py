@@ -1,5 +1,6 @@
 """Bad input: one clear sentence, exit code 2, no traceback, nothing left behind."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -245,6 +246,17 @@ def test_a_finished_run_without_its_policies_was_not_stopped(call, run_folder):
         f"run is bound to it. Put the right file back, or remove evaluation.json, and 'handful "
         f"resume {run_folder}' makes the results again from the checkpoint.\n"
     )
+
+
+def test_a_finished_run_can_be_read_where_nobody_can_write(call, run_folder, monkeypatch):
+    def refuse(folder):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("handful.reports.dossier.write_report", refuse)
+    code, output, errors = call("resume", run_folder)
+    assert code == 0
+    assert output.startswith("welfare ")
+    assert errors == "handful: the report was not written anew (Read-only file system).\n"
 
 
 def test_a_run_is_not_resumed_while_another_process_trains_it(call, run_folder):
