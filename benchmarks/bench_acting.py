@@ -1,4 +1,4 @@
-"""How many single observations, and how many in batches, policies act on in a second.
+"""On how many observations policies act in a second, one at a time and in batches.
 
     python benchmarks/bench_acting.py
 
@@ -52,11 +52,12 @@ def main():
         for _ in range(TURNS):
             for name, call in ways.items():
                 rates[name].append(rate(call))
+        rates["act, 1,000 in a batch"] = [1000 * calls for calls in rates["act, 1,000 in a batch"]]
         base = np.median(rates["in JAX, one"])
         for name, found in rates.items():
             times = np.median(found) / base
             print(
-                f"{type(space).__name__:9}{name:24}{np.median(found):10,.0f} calls/s {times:8.1f}x"
+                f"{type(space).__name__:9}{name:24}{np.median(found):9,.0f} actions/s {times:8.1f}x"
             )
 
 

@@ -50,6 +50,27 @@ def told(error: BaseException) -> str:
 
 
 @contextmanager
+def exits_told(what: str) -> Iterator[None]:
+    """While entered, code of others that ends the program is told in one sentence.
+
+    Its other exceptions are passed on as they are, with the traceback that its author needs.
+
+    Args:
+        what: the beginning of the sentence, as ``The environment failed in step()``.
+
+    Raises:
+        HandfulError: instead of ``SystemExit``, a ``KeyboardInterrupt`` that no signal raised, and
+            whatever else is no ``Exception``.
+    """
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        raise failure(what, error) from None
+
+
+@contextmanager
 def same_directory() -> Iterator[None]:
     """Come back to the present working directory at the end, whatever the code inside does to it.
 

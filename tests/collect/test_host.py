@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from handful.collect.host import HostCollector, digest, init_host_collector
+from handful.collect.host_rollout import run_host_episodes
 from handful.errors import HandfulError
 from tests.host_environments import FixedPolicies, track_problem
 
@@ -152,3 +153,70 @@ def test_episodes_that_are_cut_for_their_environment_at_its_limit_are_whole():
     ended = itself.truncated
     np.testing.assert_array_equal(cut.truncated, ended)
     np.testing.assert_array_equal(cut.whole[ended], itself.whole[ended])
+
+
+class Faulty:
+    """Carts that fail in one of their functions."""
+
+    def __init__(self, carts, where, error):
+        self.carts, self.where, self.error = carts, where, error
+
+    def __getattr__(self, name):
+        if name == self.where:
+            raise self.error
+        return getattr(self.carts, name)
+
+
+def faulty_problem(monkeypatch, where, error):
+    problem = track_problem(time_limit=5)
+    opened = type(problem.environment).open
+    monkeypatch.setattr(
+        type(problem.environment),
+        "open",
+        lambda self, *how: Faulty(opened(self, *how), where, error),
+    )
+    return problem
+
+
+@pytest.mark.parametrize("where", ["reset", "step"])
+def test_a_batch_that_ends_the_program_is_told_in_one_sentence(monkeypatch, where):
+    problem = faulty_problem(monkeypatch, where, SystemExit(0))
+    with pytest.raises(HandfulError, match=f"failed in {where}.. with SystemExit: 0"):
+        collect(problem, num_steps=8)
+    with pytest.raises(HandfulError, match=f"failed in {where}.. with SystemExit: 0"):
+        run_host_episodes(jax.random.key(0), problem, POLICIES, K, 4, True)
+
+
+def test_other_exceptions_of_a_batch_keep_their_traceback(monkeypatch):
+    with pytest.raises(ZeroDivisionError):
+        collect(faulty_problem(monkeypatch, "step", ZeroDivisionError()), num_steps=8)
+
+
+class InSeconds:
+    """Carts that observe the seconds since 1970 where others observe their age."""
+
+    def __init__(self, carts):
+        self.carts = carts
+
+    def reset(self, which):
+        return self.shifted(self.carts.reset(which))
+
+    def step(self, actions):
+        taken = self.carts.step(actions)
+        return taken._replace(observation=self.shifted(taken.observation))
+
+    def close(self):
+        self.carts.close()
+
+    def shifted(self, observations):
+        return observations + np.array([0.0, 1.7e9, 0.0])
+
+
+def test_a_batch_whose_clock_stands_still_in_float32_is_told(monkeypatch):
+    problem = track_problem(time_limit=200)
+    opened = type(problem.environment).open
+    monkeypatch.setattr(
+        type(problem.environment), "open", lambda self, *how: InSeconds(opened(self, *how))
+    )
+    with pytest.raises(HandfulError, match=r"Entry 1 of the observations .* in double precision"):
+        collect(problem, num_steps=100)

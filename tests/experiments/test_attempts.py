@@ -1,7 +1,9 @@
 """Who may work at a run, and what is known of it afterwards."""
 
+import dataclasses
 import threading
 import time
+from pathlib import Path
 
 from handful.experiments.attempts import Attempts, attempt
 from handful.runs import RunFolder
@@ -26,6 +28,19 @@ def test_a_run_is_trained_once_and_then_left_alone(tmp_path):
     assert attempt(request).error is None
     assert RunFolder(request.folder).metrics.stat().st_mtime_ns == before
     assert events(request) == ["started", "finished"]
+
+
+def test_an_environment_that_leaves_the_working_directory_moves_nothing(tmp_path, monkeypatch):
+    away = tmp_path / "away"
+    away.mkdir()
+    monkeypatch.chdir(tmp_path)
+    task = "gymnasium:tests.gym_environments:Wanders"
+    request = request_of("runs", task=task, time_limit=7, options={"place": str(away)})
+    request = dataclasses.replace(request, folder=Path("runs") / "wanders")
+    assert attempt(request).error is None
+    assert RunFolder(tmp_path / "runs" / "wanders").is_finished
+    assert (tmp_path / "runs" / ".attempts" / "wanders.jsonl").is_file()
+    assert not list(away.iterdir())
 
 
 def test_what_goes_wrong_is_told(tmp_path):

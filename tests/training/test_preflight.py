@@ -50,6 +50,34 @@ class WrongSize(ContextualBandit):
     observation_size = 5
 
 
+class Quits(ContextualBandit):
+    """Whose step ends the program."""
+
+    def step(self, key, state, action):
+        raise SystemExit(0)
+
+
+def quitting_features(outcome):
+    raise KeyboardInterrupt
+
+
+def test_code_that_ends_the_program_is_told_in_one_sentence():
+    with pytest.raises(HandfulError, match="failed in reset.. or step.. with SystemExit: 0"):
+        check_shapes(RMDP(Quits(), Population.identity(2)))
+    population = Population.from_function(quitting_features, 2)
+    with pytest.raises(HandfulError, match="feature function failed with KeyboardInterrupt"):
+        check_shapes(RMDP(ContextualBandit(), population))
+
+
+class NothingToSee(ContextualBandit):
+    observation_size = 0
+
+
+def test_observations_without_entries_are_refused():
+    with pytest.raises(HandfulError, match="observation_size must be at least 1, not 0"):
+        check_shapes(RMDP(NothingToSee(), Population.identity(2)))
+
+
 def test_observations_of_another_size_are_refused():
     with pytest.raises(HandfulError, match=r"shape \[2\], but its observation_size says \[5\]"):
         check_shapes(RMDP(WrongSize(), Population.identity(2)))

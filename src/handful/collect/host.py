@@ -18,6 +18,7 @@ from handful.collect.returns import Discounted, FinishedEpisodes, Running, advan
 from handful.digits import find_coarse_entry, find_lost_digits
 from handful.environment import HostEnvironment
 from handful.errors import HandfulError
+from handful.foreign import exits_told
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Key, NumpyArray, PyTree
@@ -112,7 +113,8 @@ class HostCollector:
         self._first_seen: list[NumpyArray] | None = []
         limits = episode_limits(environment.time_limit, num_envs, short_episodes)
         self._later_limits = np.broadcast_to(limits, self._shape)
-        self._batch = environment.open(num_policies * num_envs, seed, num_threads)
+        with exits_told("The environment failed in open()"):
+            self._batch = environment.open(num_policies * num_envs, seed, num_threads)
         self._observations = self._reset_all()
 
     def __enter__(self) -> "HostCollector":
@@ -141,7 +143,8 @@ class HostCollector:
         choose = Chooser(policies, space, keys, self._shape, num_steps)
         for step in range(num_steps):
             raw, actions, log_probs = choose(self._observations)
-            taken = self._batch.step(actions.reshape(-1, *actions.shape[2:]))
+            with exits_told("The environment failed in step()"):
+                taken = self._batch.step(actions.reshape(-1, *actions.shape[2:]))
             self._watch_digits(taken.observation)
             following = self._fold(taken.observation).astype(np.float32)
             self._ages += 1
@@ -196,7 +199,7 @@ class HostCollector:
         """The observations to act on next: those of new episodes where one has ended."""
         if not ended.any():
             return observations
-        started = self._batch.reset(np.flatnonzero(ended))
+        started = self._reset(np.flatnonzero(ended))
         self._ages[ended] = 0
         self._limits[ended] = self._later_limits[ended]
         observations = observations.copy()
@@ -208,7 +211,11 @@ class HostCollector:
         self._ages = np.zeros(self._shape, dtype=np.int64)
         self._limits = -(-self._later_limits * np.arange(1, num_envs + 1) // num_envs)
         everything = np.arange(num_policies * num_envs)
-        return self._fold(self._batch.reset(everything)).astype(np.float32)
+        return self._fold(self._reset(everything)).astype(np.float32)
+
+    def _reset(self, which: NumpyArray) -> NumpyArray:
+        with exits_told("The environment failed in reset()"):
+            return self._batch.reset(which)
 
 
 class _Record:

@@ -13,6 +13,7 @@ from handful.collect.rollout import Episodes
 from handful.collect.watching import Watch, part, unwatched
 from handful.devices import in_full_precision, usable_cores
 from handful.environment import HostBatch, HostEnvironment
+from handful.foreign import exits_told
 from handful.population import FeatureFn
 from handful.problem import RMDP
 from handful.types import Array, Bool, Float, NumpyArray, PRNGKey, PyTree
@@ -48,7 +49,8 @@ def run_host_episodes(
     pay = pay or problem.population.features
     at_once = _divisor(num_episodes, MAX_ENVS // num_policies)
     seed = int(jax.random.bits(jax.random.fold_in(key, 1)) >> 1)  # engines take 31 bits
-    batch = environment.open(num_policies * at_once, seed, usable_cores())
+    with exits_told("The environment failed in open()"):
+        batch = environment.open(num_policies * at_once, seed, usable_cores())
     rounds, traces = [], []
     try:
         keys = None if deterministic else jax.random.split(key, num_policies)
@@ -105,7 +107,7 @@ def _play(
     limit = environment.time_limit
     size = min(limit, BLOCK_STEPS)
     running = np.ones(shape, dtype=bool)
-    observations = fold(batch.reset(np.arange(running.size))).astype(np.float32)
+    observations = fold(_reset(batch, np.arange(running.size))).astype(np.float32)
     outcomes, going_on = empty_outcomes(environment, (size, *shape)), np.zeros((size, *shape), bool)
     for step in range(limit):
         place = step % size
@@ -114,7 +116,8 @@ def _play(
             outcomes = empty_outcomes(environment, (size, *shape))
             going_on = np.zeros((size, *shape), dtype=bool)
         actions = choose(observations).actions
-        taken = batch.step(actions.reshape(-1, *actions.shape[2:]))
+        with exits_told("The environment failed in step()"):
+            taken = batch.step(actions.reshape(-1, *actions.shape[2:]))
         put(outcomes, place, jax.tree.map(fold, taken.outcome))
         going_on[place] = running
         ended = fold(taken.terminated | taken.truncated)
@@ -124,8 +127,13 @@ def _play(
             break
         observations = fold(taken.observation).astype(np.float32)
         if ended.any():  # what has ended goes on, as nothing else can be done with it, unseen
-            observations[ended] = batch.reset(np.flatnonzero(ended))
+            observations[ended] = _reset(batch, np.flatnonzero(ended))
     yield outcomes, going_on
+
+
+def _reset(batch: HostBatch, which: NumpyArray) -> NumpyArray:
+    with exits_told("The environment failed in reset()"):
+        return batch.reset(which)
 
 
 def _divisor(number: int, at_most: int) -> int:

@@ -39,7 +39,8 @@ class Attempts:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder.parent / ".attempts" / f"{folder.name}.jsonl"
+        path = folder.parent / ".attempts" / f"{folder.name}.jsonl"
+        self.path = path.absolute()  # an environment may change the working directory
 
     def read(self) -> list[dict[str, Any]]:
         """Every line; one that a kill cut short, or that says of no event, is left out."""

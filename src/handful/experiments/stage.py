@@ -20,7 +20,7 @@ class StageNote(Callback):
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path, self._clock = path_of(folder), clock
+        self._path, self._clock = path_of(folder).absolute(), clock
         self._noted = clock() - EVERY
         self._is_there = False
 

@@ -15,6 +15,7 @@ from handful.environment import (
     step_shape,
 )
 from handful.errors import HandfulError
+from handful.foreign import exits_told
 from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
@@ -155,8 +156,10 @@ def check_shapes(problem: RMDP) -> None:
             f"that is always 0."
         )
     if not isinstance(environment, HostEnvironment):
-        _check_step(environment)
-    features = jax.eval_shape(problem.population.features, outcome_shape(environment))
+        with exits_told("The environment failed in reset() or step()"):
+            _check_step(environment)
+    with exits_told("The population's feature function failed"):
+        features = jax.eval_shape(problem.population.features, outcome_shape(environment))
     if features.shape != (problem.num_features,):
         raise HandfulError(
             f"The population's feature function gives shape {list(features.shape)}, but its "

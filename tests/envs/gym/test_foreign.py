@@ -168,7 +168,7 @@ def test_observations_are_read_alone_and_in_batches():
     ("name", "sentence"),
     [
         ("nowhere/Thing-v0", "write the module first, as 'nowhere:nowhere/Thing-v0'"),
-        ("tests/Thing-v0", "if the module 'tests' registers it, write 'tests:tests/Thing-v0'"),
+        ("tests/Thing-v0", "If the module 'tests' registers it, write 'tests:tests/Thing-v0'"),
         ("Thing-v0", "as 'MODULE:Thing-v0'"),
     ],
 )

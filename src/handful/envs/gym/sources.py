@@ -149,7 +149,7 @@ def build(source: Source) -> Any:
         raise
     except gymnasium.error.UnregisteredEnv as error:
         hint = _registry_hint(source.label)
-        raise NotFoundError(f"Gymnasium: {_one_line(error).rstrip('.')}{hint}.") from None
+        raise NotFoundError(f"Gymnasium: {_one_line(error)}{hint}") from None
     except gymnasium.error.Error as error:
         raise HandfulError(f"Gymnasium cannot make '{source.label}': {_one_line(error)}") from None
     except BaseException as error:
@@ -176,9 +176,9 @@ def _registry_hint(env_id: str) -> str:
     if ":" in env_id:
         return ""
     if slash and importlib.util.find_spec(namespace.partition(".")[0]) is not None:
-        return f"; if the module '{namespace}' registers it, write '{namespace}:{env_id}'"
+        return f" If the module '{namespace}' registers it, write '{namespace}:{env_id}'."
     module = namespace or "MODULE"
-    return f"; if a module registers it, write the module first, as '{module}:{env_id}'"
+    return f" If a module registers it, write the module first, as '{module}:{env_id}'."
 
 
 def import_gymnasium() -> Any:
