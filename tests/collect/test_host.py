@@ -161,10 +161,20 @@ class Faulty:
     def __init__(self, carts, where, error):
         self.carts, self.where, self.error = carts, where, error
 
-    def __getattr__(self, name):
-        if name == self.where:
+    def reset(self, which):
+        self.fail("reset")
+        return self.carts.reset(which)
+
+    def step(self, actions):
+        self.fail("step")
+        return self.carts.step(actions)
+
+    def close(self):
+        self.carts.close()
+
+    def fail(self, place):
+        if place == self.where:
             raise self.error
-        return getattr(self.carts, name)
 
 
 def faulty_problem(monkeypatch, where, error):

@@ -62,7 +62,7 @@ def quitting_features(outcome):
 
 
 def test_code_that_ends_the_program_is_told_in_one_sentence():
-    with pytest.raises(HandfulError, match="failed in reset.. or step.. with SystemExit: 0"):
+    with pytest.raises(HandfulError, match=r"failed in reset.. or step.. with SystemExit: 0"):
         check_shapes(RMDP(Quits(), Population.identity(2)))
     population = Population.from_function(quitting_features, 2)
     with pytest.raises(HandfulError, match="feature function failed with KeyboardInterrupt"):

@@ -30,7 +30,7 @@ def run_training(start: Callable[[Sequence[Any]], object], folder: Path, tensorb
         )
     callbacks: list[Callback] = [ProgressBar()]
     if tensorboard and importlib.util.find_spec("tensorboardX"):
-        callbacks.append(TensorBoard(RunFolder(folder)))
+        callbacks.append(TensorBoard(RunFolder(folder.absolute())))
     try:
         with telling_warnings():
             start(callbacks)

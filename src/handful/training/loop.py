@@ -178,7 +178,7 @@ def train_with_config(
 ) -> TrainResult:
     """:func:`train` with its settings put together already."""
     # The path is made absolute before anything of the environment's runs: it may call os.chdir.
-    folder = None if out is None else RunFolder(out)
+    folder = None if out is None else RunFolder(Path(out).absolute())
     problem.check_budget(config.num_policies)
     check_shapes(problem)
     check_normalisation(problem, config)
@@ -255,7 +255,8 @@ def resume(
         state = None  # stopped before its first checkpoint
         if folder.checkpoint.is_file():
             state = load_run_state(folder, problem, config)
-        return _run(problem, config, state, folder, callbacks)
+        # An environment may call os.chdir: from here on the path must not depend on it.
+        return _run(problem, config, state, RunFolder(Path(path).absolute()), callbacks)
 
 
 def _read(path: str | Path, problem: RMDP | None, trust: bool) -> TrainResult:
