@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from handful import locks
+from handful import files as locks
 from handful.files import lock_file
 
 
