@@ -20,8 +20,7 @@ stay_on_one_core()
 import jax  # noqa: E402
 
 from handful.problem import make  # noqa: E402
-from handful.training.auto import AUTO  # noqa: E402
-from handful.training.config import make_config  # noqa: E402
+from handful.training.config import AUTO, make_config  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
 from handful.training.stepper import open_stepper  # noqa: E402
 

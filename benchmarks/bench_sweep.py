@@ -31,7 +31,7 @@ SWEEP = """
 import json, sys
 from pathlib import Path
 import handful.cli.sweep as command
-from handful.experiments import local
+from handful.sweep import local
 plain, outcomes = local.run_all, []
 def run_all(*arguments):
     outcomes.extend(plain(*arguments))

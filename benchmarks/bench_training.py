@@ -25,7 +25,7 @@ use_cores()
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
-from handful.collect.scan import collect  # noqa: E402
+from handful.collect.jax_rollout import collect  # noqa: E402
 from handful.learner.config import PRESETS  # noqa: E402
 from handful.learner.parallel import core_mesh, replicate  # noqa: E402
 from handful.problem import make  # noqa: E402

@@ -23,12 +23,12 @@ import polars as pl
 from matplotlib.figure import Figure
 
 import handful
-from handful.envs.mujoco.targets import FULL_RETURN, REACH
+from handful._support.files import write_text
+from handful.domains.speeds.targets import FULL_RETURN, REACH
 from handful.exact.facility import choose
-from handful.files import write_text
-from handful.reports.plots.style import INK, STAND_OUT, write_figure
-from handful.reports.statistics import mean_and_error
-from handful.reports.study.tables import plus_minus
+from handful.report.plots.style import INK, STAND_OUT, write_figure
+from handful.report.statistics import mean_and_error
+from handful.report.study.tables import plus_minus
 
 ROOT = Path("results")
 OUT = ROOT / "attainable"

@@ -12,12 +12,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
+from handful._support.palette import policy_colour
 from handful.collect.episodes import make_player
-from handful.envs.market import sharpe_and_taste
+from handful.domains.market.environment import sharpe_and_taste
 from handful.evaluation.gap import optimum
-from handful.palette import policy_colour
-from handful.reports.plots.style import FAINT, INK, MUTED, legend_above, write_figure
-from handful.runs import RunFolder
+from handful.report.plots.style import FAINT, INK, MUTED, legend_above, write_figure
+from handful.run_folder import RunFolder
 from handful.training.opening import handed_out, open_run
 
 IMAGES = Path("docs/images")

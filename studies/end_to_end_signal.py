@@ -20,9 +20,9 @@ use_cores(1)
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from handful.collect.scan import collect  # noqa: E402
-from handful.files import write_text  # noqa: E402
-from handful.learner.update import prepare  # noqa: E402
+from handful._support.files import write_text  # noqa: E402
+from handful.collect.jax_rollout import collect  # noqa: E402
+from handful.learner.ppo import prepare  # noqa: E402
 from handful.problem import make  # noqa: E402
 from handful.training.config import TrainConfig, make_config  # noqa: E402
 from handful.training.state import init_state  # noqa: E402

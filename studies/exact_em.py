@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from handful._support.files import write_text
 from handful.exact.em import annealed_em, elite_em, exact_em, pooled_em
-from handful.exact.enumeration import enumerated_optimum
-from handful.exact.random import random_rmdp
-from handful.files import write_text
+from handful.exact.search import enumerated_optimum
+from handful.exact.tabular import random_rmdp
 
 NUM_PROBLEMS = 300
 BUDGETS = (1, 2, 3, 4)

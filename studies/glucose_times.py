@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from handful.collect.episodes import make_player
-from handful.experiments.study_file import read_study
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
+from handful.sweep.study_file import read_study
 from handful.training.opening import handed_out, open_run
 
 DAYS = 300

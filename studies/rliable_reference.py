@@ -1,4 +1,4 @@
-"""rliable's numbers on scores of Resource Gathering, for the test of handful.reports.statistics.
+"""rliable's numbers on scores of Resource Gathering, for the test of handful.report.statistics.
 
 rliable 1.2 does not import beside the newest pandas and SciPy, so it gets an environment of its own
 (docs/statistics.md):
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from rliable import library, metrics
 
-FILE = Path("tests/reports/rliable.json")
+FILE = Path("tests/report/rliable.json")
 PAIRS = (("em", "end-to-end"), ("em", "random"), ("random", "cluster"))
 THRESHOLDS = (75.0, 90.0, 96.0, 97.5, 98.5, 99.3)
 RESAMPLES = 20_000

@@ -21,10 +21,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import handful
-from handful.evaluation.tabular import tabular_rmdp
+from handful._support.files import write_text
+from handful._support.palette import policy_colour
+from handful.domains.tabular.optimum import tabular_rmdp
 from handful.exact.em import exact_em
-from handful.files import write_text
-from handful.palette import policy_colour
 
 SEEDS = (0, 1, 2)
 BUDGETS = (1, 2, 3, 5)

@@ -18,12 +18,11 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from handful.experiments.study_file import read_study
-from handful.files import write_text
-from handful.reports.picture import WIDTH, single
-from handful.reports.plots.style import legend_above, write_figure
-from handful.reports.plots.time import Course, draw_courses, mean_course
-from handful.runs import RunFolder
+from handful._support.files import write_text
+from handful.report.plots.style import WIDTH, legend_above, single, write_figure
+from handful.report.study.training import Course, draw_courses, mean_course
+from handful.run_folder import RunFolder
+from handful.sweep.study_file import read_study
 
 PAPER, FAST = Path("studies/robots.yaml"), Path("studies/robots-fast.yaml")
 STUDIES = {"paper": (PAPER, "em"), "fast": (FAST, "em"), "fast, planned": (FAST, "planned-em")}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import handful
-from handful.envs.glucose import GlucoseOutcome
+from handful.domains.glucose.environment import GlucoseOutcome
 from handful.types import Array, Float, PRNGKey
 
 SEEDS = (0, 1, 2)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 
 
 def seal(path: Path, record: dict | None = None) -> None:

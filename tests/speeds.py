@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import pytest
 
 from handful.catalogue import _TASKS
+from handful.domains.speeds.targets import Motion, users_with_speeds
 from handful.environment import Box, TimeStep
-from handful.envs.mujoco.motion import Motion
-from handful.envs.mujoco.targets import users_with_speeds
 from handful.problem import RMDP, register
 from handful.types import Array, Float, Int, PRNGKey
 

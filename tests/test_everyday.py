@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 import handful
-from handful.assignment import METHODS
-from handful.controls import has_controls
+from handful._support.controls import has_controls
 from handful.learner.config import PRESETS
-from handful.training.callbacks import Callback
-from handful.training.progress_bar import with_progress
+from handful.methods import METHODS
+from handful.training.callbacks import Callback, with_progress
 from handful.types import MethodName, PresetName
 
 TINY = {"batch_size": 64, "num_envs": 8, "minibatch_size": 32, "num_epochs": 1}

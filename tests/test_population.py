@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from handful import population as population_module
 from handful.errors import HandfulError
 from handful.population import Population, in_chunks
-from handful.tables import Column
+from handful.users import Column
 
 FLOATS = st.floats(-100, 100, width=32)
 SIZES = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))

@@ -7,7 +7,7 @@ import pytest
 
 import handful
 from handful.catalogue import Task
-from handful.envs.resource_gathering import ResourceGathering
+from handful.domains.resource_gathering.environment import ResourceGathering
 from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP, described_parameters, make, register, run_parameters, tasks

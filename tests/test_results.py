@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from handful.reports.study.figure import stored_identifier
-from handful.reports.study.reading import read_collection
-from handful.results.folder import read_studies
+from handful.report.study.figure import stored_identifier
+from handful.report.study.reading import read_collection
+from handful.results.tables import read_studies
 from studies.leaderboard.rows import our_rows
 from studies.leaderboard.schema import OURS, read_rows
 from studies.paper.claims import CLAIMS

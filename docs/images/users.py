@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import handful
-from handful.palette import policy_colour
-from handful.runs import RunFolder
+from handful._support.palette import policy_colour
+from handful.run_folder import RunFolder
 
 
 def weights_of(folder: RunFolder, names: list[str], table: Path | None) -> dict[str, np.ndarray]:

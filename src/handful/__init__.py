@@ -15,59 +15,58 @@ TYPE_CHECKING = False  # as type checkers know it; importing typing costs the co
 if TYPE_CHECKING:
     from typing import Any
 
-    from handful.assignment import AssignmentMethod, make_method
-    from handful.conformance.check import check_env
-    from handful.conformance.findings import Conformance
+    from handful.check.check import check_env
+    from handful.check.findings import Conformance
     from handful.devices import use_cores
+    from handful.domains.tabular.optimum import exact_returns
+    from handful.domains.tabular.problem import tabular_problem
     from handful.environment import Box, Discrete, Environment, TimeStep
     from handful.envs.gym.problem import from_gymnasium
-    from handful.envs.tables import tabular_problem
     from handful.errors import HandfulError
     from handful.evaluation.gap import optimum
     from handful.evaluation.returns import Evaluation, evaluate
-    from handful.evaluation.tabular import exact_returns
-    from handful.exact.optimum import Optimum
+    from handful.exact.bound import Optimum
     from handful.learner.config import PPOConfig
     from handful.learner.policies import Policies
+    from handful.methods import AssignmentMethod, make_method
     from handful.population import Population
     from handful.problem import RMDP, make, register, tasks
-    from handful.training.callbacks import Callback
+    from handful.training.callbacks import Callback, ProgressBar
     from handful.training.config import TrainConfig
     from handful.training.loop import TrainResult, resume, train
-    from handful.training.progress_bar import ProgressBar
-    from handful.training.signals import TrainingInterrupted
+    from handful.training.session import TrainingInterrupted
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "AssignmentMethod": "handful.assignment",
+    "AssignmentMethod": "handful.methods",
     "Box": "handful.environment",
     "Callback": "handful.training.callbacks",
-    "Conformance": "handful.conformance.findings",
+    "Conformance": "handful.check.findings",
     "Discrete": "handful.environment",
     "Environment": "handful.environment",
     "Evaluation": "handful.evaluation.returns",
     "HandfulError": "handful.errors",
-    "Optimum": "handful.exact.optimum",
+    "Optimum": "handful.exact.bound",
     "PPOConfig": "handful.learner.config",
     "Policies": "handful.learner.policies",
     "Population": "handful.population",
-    "ProgressBar": "handful.training.progress_bar",
+    "ProgressBar": "handful.training.callbacks",
     "RMDP": "handful.problem",
     "TimeStep": "handful.environment",
     "TrainConfig": "handful.training.config",
     "TrainResult": "handful.training.loop",
-    "TrainingInterrupted": "handful.training.signals",
-    "check_env": "handful.conformance.check",
+    "TrainingInterrupted": "handful.training.session",
+    "check_env": "handful.check.check",
     "evaluate": "handful.evaluation.returns",
-    "exact_returns": "handful.evaluation.tabular",
+    "exact_returns": "handful.domains.tabular.optimum",
     "from_gymnasium": "handful.envs.gym.problem",
     "make": "handful.problem",
-    "make_method": "handful.assignment",
+    "make_method": "handful.methods",
     "optimum": "handful.evaluation.gap",
     "register": "handful.problem",
     "resume": "handful.training.loop",
-    "tabular_problem": "handful.envs.tables",
+    "tabular_problem": "handful.domains.tabular.problem",
     "tasks": "handful.problem",
     "train": "handful.training.loop",
     "use_cores": "handful.devices",

@@ -6,8 +6,8 @@ Only names: nothing here imports an environment, so that listing the tasks waits
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from handful._support.checks import did_you_mean
 from handful.errors import HandfulError
-from handful.validation import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Task:
         description: one line for ``handful tasks``.
         samples_users: whether the task draws its users by chance. Such a task takes the parameters
             ``users`` (how many) and ``population_seed``; or instead of them ``population``, a table
-            of users (:mod:`handful.tables`), or the arrays ``targets`` or ``weights`` where it has
+            of users (:mod:`handful.users`), or the arrays ``targets`` or ``weights`` where it has
             them. Other tasks have users of their own.
         argument: of a family of tasks, what follows its name and a colon (``gymnasium:ENV-ID``);
             the entry point is given it first. Empty for a single task.
@@ -49,80 +49,80 @@ class Task:
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
 
-_SPEEDS = "handful.envs.mujoco.targets:users_with_speeds"
-_ROBOT = (_SPEEDS, "handful.envs.mujoco.tasks:robot_task")
-_ANY = ("handful.envs.gym.tasks:any_task",)
+_SPEEDS = "handful.domains.speeds.targets:users_with_speeds"
+_ROBOT = (_SPEEDS, "handful.domains.speeds.tasks:robot_task")
+_ANY = ("handful.envs.gym.problem:any_task",)
 
 TASKS = (
     Task(
         "resource-gathering",
-        "handful.envs.resource_gathering:make_resource_gathering",
+        "handful.domains.resource_gathering.environment:make_resource_gathering",
         "Tours of a grid; each user wants one tile visited, early (25 users; Ivanov & Ben-Porat "
         "2024).",
-        takes=("handful.envs.resource_gathering:ResourceGathering",),
+        takes=("handful.domains.resource_gathering.environment:ResourceGathering",),
     ),
     Task(
         "glide",
-        "handful.envs.glide:make_glide",
+        "handful.domains.speeds.glide:make_glide",
         "A body on a line, trained in seconds; each user wants it to glide at 0 to 4 m/s.",
         samples_users=True,
         takes=(_SPEEDS,),
     ),
     Task(
         "market",
-        "handful.envs.market:make_market",
+        "handful.domains.market.environment:make_market",
         "Funds for investors, in a market with two regimes; risk aversions from 1 to 10.",
         samples_users=True,
     ),
     Task(
         "glucose",
-        "handful.envs.glucose_users:make_glucose",
+        "handful.domains.glucose.users:make_glucose",
         "An artificial pancreas; each user wants a glucose target of their own and fears lows.",
         samples_users=True,
     ),
     Task(
         "half-cheetah",
-        "handful.envs.mujoco.tasks:make_half_cheetah",
+        "handful.domains.speeds.tasks:make_half_cheetah",
         "HalfCheetah in MuJoCo; each user wants it to run at a speed from 0 to 4 m/s.",
         samples_users=True,
         takes=_ROBOT,
     ),
     Task(
         "ant",
-        "handful.envs.mujoco.tasks:make_ant",
+        "handful.domains.speeds.tasks:make_ant",
         "Ant in MuJoCo; each user wants it to walk at a speed from 0 to 3 m/s.",
         samples_users=True,
         takes=_ROBOT,
     ),
     Task(
         "hopper",
-        "handful.envs.mujoco.tasks:make_hopper",
+        "handful.domains.speeds.tasks:make_hopper",
         "Hopper in MuJoCo; each user wants it to hop at a speed from 0 to 2.5 m/s.",
         samples_users=True,
         takes=_ROBOT,
     ),
     Task(
         "walker2d",
-        "handful.envs.mujoco.tasks:make_walker2d",
+        "handful.domains.speeds.tasks:make_walker2d",
         "Walker2d in MuJoCo; each user wants it to walk at a speed from 0 to 2.5 m/s.",
         samples_users=True,
         takes=_ROBOT,
     ),
     Task(
         "tabular",
-        "handful.envs.tables:make_tabular",
+        "handful.domains.tabular.problem:make_tabular",
         "A problem of your own given as arrays: --param file=ARRAYS.npz (docs/tabular.md).",
     ),
     Task(
         "icu-sepsis",
-        "handful.envs.icu_sepsis:make_icu_sepsis",
+        "handful.domains.icu_sepsis:make_icu_sepsis",
         "Treating sepsis; users weigh a patient's survival against the burden of treatment.",
         samples_users=True,
-        takes=("handful.envs.icu_sepsis:icu_sepsis_task",),
+        takes=("handful.domains.icu_sepsis:icu_sepsis_task",),
     ),
     Task(
         "gymnasium",
-        "handful.envs.gym.tasks:make_gymnasium",
+        "handful.envs.gym.problem:make_gymnasium",
         "Any Gymnasium environment; users weigh its reward features, at random unless given.",
         samples_users=True,
         argument="ENV-ID",
@@ -131,7 +131,7 @@ TASKS = (
     ),
     Task(
         "mo-gymnasium",
-        "handful.envs.gym.tasks:make_mo_gymnasium",
+        "handful.envs.gym.problem:make_mo_gymnasium",
         "Any MO-Gymnasium environment; users weigh its rewards, at random unless given.",
         samples_users=True,
         argument="ENV-ID",
@@ -140,10 +140,10 @@ TASKS = (
     ),
     Task(
         "highway",
-        "handful.envs.gym.highway:make_highway",
+        "handful.domains.highway:make_highway",
         "A car among slower ones (highway-env); users weigh speed, the right lane and crashes.",
         samples_users=True,
-        takes=("handful.envs.gym.highway:highway_task",),
+        takes=("handful.domains.highway:highway_task",),
     ),
 )
 """In no order: they are listed by name."""

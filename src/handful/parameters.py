@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from handful._support.checks import check_kind, did_you_mean
+from handful._support.text import shown
 from handful.catalogue import Task
 from handful.errors import HandfulError
-from handful.plain import shown
-from handful.validation import check_kind, did_you_mean
 
 REQUIRED: Any = inspect.Parameter.empty
 """The default of a parameter that has none."""

@@ -13,13 +13,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from handful._support.checks import check_range, number_array
+from handful._support.text import count
 from handful.devices import in_full_precision
-from handful.draws import check_num_users
 from handful.errors import HandfulError
-from handful.tables import Column, Users, check_kept, read_users, user_attributes, user_names
 from handful.types import Array, Float, NumpyArray
-from handful.validation import check_range, number_array
-from handful.words import count
+from handful.users import Column, Users, check_kept, read_users, user_attributes, user_names
+from handful.users.draws import check_num_users
 
 FeatureFn = Callable[[Any], Float[Array, " D"]]
 ParametricFn = Callable[[Any, Mapping[str, Float[Array, " N"]]], Float[Array, " N"]]
@@ -139,7 +139,7 @@ class Population:
 
         Args:
             table: a CSV or Parquet file, or a DataFrame; what else it may be, and hold, says
-                :mod:`handful.tables`. A column ``user`` or ``id`` names the users, and text is
+                :mod:`handful.users`. A column ``user`` or ``id`` names the users, and text is
                 kept as a label.
             feature_names: of the features in their order; each is a column of weights. None for
                 all columns of numbers, in the order of the table.

@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from handful.backend import computing
+from handful._support.backend import computing
+from handful._support.checks import brief, check_kind, check_numbers, check_range
+from handful._support.foreign import in_same_directory
+from handful._support.text import is_json, plain
 from handful.catalogue import find_task, register, tasks
 from handful.environment import Environment, HostEnvironment
 from handful.errors import HandfulError
-from handful.foreign import in_same_directory
 from handful.parameters import check_parameters, find_object
-from handful.plain import is_json, plain
 from handful.population import Population
-from handful.tables import read_table, user_names
-from handful.validation import brief, check_kind, check_numbers, check_range
+from handful.users import read_table, user_names
 
 __all__ = [
     "RMDP",
@@ -59,10 +59,10 @@ class RMDP:
             suits this problem better than the method's defaults, by name; the caller's own settings
             come before them.
         suited_method: the assignment method that ``auto`` stands for here, where another one than
-            the problem's kind suggests (:mod:`handful.training.auto`) was measured to be better.
+            the problem's kind suggests (:mod:`handful.training.config`) was measured to be better.
         constant_outcomes: makes the outcomes that a policy might keep up from step to step, as a
             grid over their range: [M, ...] in each array, from where policies begin. Methods may
-            aim at them (:mod:`handful.assignment.planned_em`). None where there are no such
+            aim at them (:mod:`handful.methods.planned_em`). None where there are no such
             outcomes.
         scale_is_measured: whether the return scale was measured by playing. Measured again it may
             be another number, so a run keeps the one that it began with.
@@ -226,7 +226,7 @@ _GIVEN = ("population", "targets", "weights")
 def make(name: str, /, **parameters: Any) -> RMDP:
     """The task of that name; the parameters are the task's own (see ``handful tasks NAME``).
 
-    A ``population`` may be all that :func:`handful.tables.read_table` reads.
+    A ``population`` may be all that :func:`handful.users.read_table` reads.
 
     Raises:
         HandfulError: if there is no such task, it does not take such parameters, the users are

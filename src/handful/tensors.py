@@ -8,9 +8,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from handful.digests import digest_of_arrays, digest_of_json
+from handful._support.files import write_atomically
+from handful._support.storage import digest_of_arrays, digest_of_json
 from handful.errors import HandfulError
-from handful.files import write_atomically
 from handful.types import NumpyArray
 
 _DIGEST = "sha256"

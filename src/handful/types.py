@@ -15,6 +15,7 @@ letter    axis
 ========  =========================================================
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -57,3 +58,16 @@ MethodName = Literal[
 
 PresetName = Literal["paper", "fast"]
 """The learner's presets."""
+
+
+Watch = Callable[[float], None]
+"""Is told the share of the work that is done, from 0 to 1, and may raise to end it."""
+
+
+def unwatched(share: float) -> None:
+    """Nobody watches."""
+
+
+def part(watch: Watch, index: int, count: int) -> Watch:
+    """Who watches one of ``count`` equal parts, where ``watch`` watches all of them."""
+    return lambda share: watch((index + share) / count)

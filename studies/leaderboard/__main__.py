@@ -10,8 +10,8 @@ from pathlib import Path
 import tyro
 
 from handful.errors import HandfulError
-from handful.reports.words import count
-from handful.results.folder import read_studies
+from handful.report.words import count
+from handful.results.tables import read_studies
 from studies.command import run
 from studies.leaderboard.rows import our_rows, passed_over
 from studies.leaderboard.schema import OURS, merged, read_rows, write_rows

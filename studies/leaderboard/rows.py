@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handful.reports.command import train_parts
-from handful.reports.statistics import mean_and_error
-from handful.reports.study.cell import Cell
-from handful.reports.study.reading import collect
-from handful.reports.words import count
-from handful.results.choices import Choices, changed, choices_of, run_method
-from handful.results.folder import StudyResults
+from handful.report.page import train_parts
+from handful.report.statistics import mean_and_error
+from handful.report.study.collection import Cell
+from handful.report.study.reading import collect
+from handful.report.words import count
+from handful.results.labels import Choices, changed, choices_of, run_method
+from handful.results.tables import StudyResults
 from studies.leaderboard.schema import OURS, Row
 
 _AS_THE_PAPER = Choices("paper", {}, {}, {}, {}, "")

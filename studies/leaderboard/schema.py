@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from handful._support.files import write_text
 from handful.catalogue import find_task
 from handful.errors import HandfulError
-from handful.files import write_text
 
 OURS = "handful"
 """The author of the rows that are made from this library's own results."""

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from handful.reports.study.collection import Collection
-from handful.reports.study.tables import Table
+from handful.report.study.collection import Collection
+from handful.report.study.tables import Table
 from studies.paper.endings import as_training_ended
 from studies.paper.experiments import CHEETAH, GRID_TASK, MIDDLE, ROBOT_BUDGETS, ROBOTS, WALKED
 from studies.paper.judges import (

@@ -10,11 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from handful.reports.plots.methods import PAPER_METHODS
-from handful.reports.statistics import mean_and_error
-from handful.reports.study.cell import Cell
-from handful.reports.study.collection import Collection
-from handful.reports.study.tables import Table, plus_minus
+from handful.report.plots.style import PAPER_METHODS
+from handful.report.statistics import mean_and_error
+from handful.report.study.collection import Cell, Collection
+from handful.report.study.tables import Table, plus_minus
 
 
 def as_training_ended(collection: Collection) -> Collection:

@@ -13,19 +13,18 @@ from pathlib import Path
 
 import tyro
 
+from handful._support.files import write_text
 from handful.errors import HandfulError
-from handful.files import write_text
-from handful.reports.study.assignments import assignments_figure
-from handful.reports.study.budgets import percent_figure, welfare_figure
-from handful.reports.study.collection import Collection
-from handful.reports.study.figure import StudyFigure
-from handful.reports.study.figures import sort_out, study_figures
-from handful.reports.study.profiles import profiles_figure
-from handful.reports.study.reading import read_collection
-from handful.reports.study.spread import spread_figure
-from handful.reports.study.training import training_figure
-from handful.reports.study.walks import walks_figure
-from handful.reports.words import task_title
+from handful.report.study.assignments import assignments_figure
+from handful.report.study.budgets import percent_figure, welfare_figure
+from handful.report.study.collection import Collection
+from handful.report.study.figure import StudyFigure
+from handful.report.study.figures import sort_out, study_figures
+from handful.report.study.reading import read_collection
+from handful.report.study.spread import profiles_figure, spread_figure
+from handful.report.study.training import training_figure
+from handful.report.study.walks import walks_figure
+from handful.report.words import task_title
 from studies.command import run
 from studies.paper.experiments import BUDGET, GRID_TASK, ROBOTS, TASKS, WALKED
 from studies.paper.pages import filled_page, has_blocks

@@ -14,14 +14,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from handful.reports.statistics import Estimate, difference_interval, mean_interval
-from handful.reports.study.assignments import Served, served_by_target
-from handful.reports.study.cell import Cell
-from handful.reports.study.collection import Collection
-from handful.reports.study.tables import plus_minus
-from handful.reports.study.variants import varied
-from handful.reports.study.walks import walked_maps
-from handful.reports.words import number, task_title
+from handful.report.statistics import Estimate, difference_interval, mean_interval
+from handful.report.study.assignments import Served, served_by_target
+from handful.report.study.collection import Cell, Collection
+from handful.report.study.tables import plus_minus, varied
+from handful.report.study.walks import walked_maps
+from handful.report.words import number, task_title
 from studies.paper.experiments import BUDGET
 
 YES, NO, PARTLY, UNDECIDED = "reproduced", "not reproduced", "partly", "undecided"

@@ -8,17 +8,17 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from handful._support.checks import did_you_mean
 from handful.errors import HandfulError
-from handful.reports.study.collection import Collection
-from handful.reports.study.tables import (
+from handful.report.study.collection import Collection
+from handful.report.study.tables import (
     Table,
     ahead_table,
     improvement_table,
     summary_table,
+    variants_table,
     welfare_table,
 )
-from handful.reports.study.variants import variants_table
-from handful.validation import did_you_mean
 from studies.paper.claims import claims_table
 from studies.paper.endings import endings_table
 from studies.paper.experiments import BUDGET

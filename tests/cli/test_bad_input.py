@@ -9,7 +9,7 @@ import pytest
 from jax.errors import JaxRuntimeError
 
 from handful.cli.main import main
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from tests.programs import handful
 
 TRAIN = ["train", "resource-gathering", "--policies", "2", "--out", "run"]
@@ -252,7 +252,7 @@ def test_a_finished_run_can_be_read_where_nobody_can_write(call, run_folder, mon
     def refuse(folder):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("handful.reports.dossier.write_report", refuse)
+    monkeypatch.setattr("handful.report.page.write_report", refuse)
     code, output, errors = call("resume", run_folder)
     assert code == 0
     assert output.startswith("welfare ")

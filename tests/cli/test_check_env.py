@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from handful.installing import install_command
+from handful._support.installing import install_command
 
 
 def test_a_sound_environment_passes_with_a_table(call):
@@ -71,7 +71,7 @@ def test_bad_input_is_told_in_one_sentence(call):
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "gymnasium:CartPole-v1", "market"])
 def test_a_missing_gymnasium_is_no_defect_of_an_environment(call, monkeypatch, env):
-    monkeypatch.delitem(sys.modules, "handful.conformance.adapters", raising=False)
+    monkeypatch.delitem(sys.modules, "handful.check.adapters", raising=False)
     monkeypatch.setitem(sys.modules, "gymnasium", None)  # as if it were not installed
     code, out, err = call("check-env", env)
     assert (code, out) == (2, "")

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import handful
+from handful._support.controls import escaped, has_controls
 from handful.cli.output import print_json, say, say_error, show
 from handful.cli.tasks import Tasks
-from handful.controls import escaped, has_controls
 from handful.errors import HandfulError
 
 RED = "\x1b[31m"
@@ -101,8 +101,8 @@ def test_names_of_users_do_not_reach_the_terminal(call):
 
 
 def test_findings_about_an_environment_are_shown_as_they_are(call, monkeypatch):
-    from handful.conformance import check
-    from handful.conformance.findings import CHECKS, Conformance, Finding
+    from handful.check import check
+    from handful.check.findings import CHECKS, Conformance, Finding
 
     first = next(iter(CHECKS))
     finding = Finding(first, "warning", f"{RED}[bold]that[/]")

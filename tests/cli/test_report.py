@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from handful.experiments.study_file import read_study
-from handful.results.folder import manifest_path
-from tests.reports.folders import write_grid_run
-from tests.reports.study.results import run_row, small_manifest, write_results
+from handful.results.tables import manifest_path
+from handful.sweep.study_file import read_study
+from tests.report.folders import write_grid_run
+from tests.report.study.results import run_row, small_manifest, write_results
 
 STUDY = """
 tasks: [resource-gathering]

@@ -2,11 +2,11 @@
 
 import pytest
 
-from handful.cli import finish
+from handful._support.installing import install_command
+from handful.cli import output as finish
 from handful.cli.output import evaluation_summary
-from handful.installing import install_command
-from handful.runs import RunFolder
-from tests.reports.folders import evaluation_record, write_run
+from handful.run_folder import RunFolder
+from tests.report.folders import evaluation_record, write_run
 
 FINDING = {"kind": "idle-policies", "message": "1 policy serves nobody.", "advice": "Train longer."}
 

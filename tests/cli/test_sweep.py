@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from handful.experiments import local
+from handful.sweep import workers as local
 
 STUDY = """
 tasks: [resource-gathering]

@@ -5,11 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
-from handful.cli import sweep_progress
-from handful.cli.sweep_progress import SweepProgress, duration, picture, sentence
-from handful.experiments.outcome import Outcome
-from handful.experiments.progress import Overview, Running, Tracker
-from tests.experiments.helpers import request_of
+from handful.cli import sweep as sweep_progress
+from handful.cli.sweep import SweepProgress, duration, picture, sentence
+from handful.sweep.attempts import Outcome
+from handful.sweep.progress import Overview, Running, Tracker
+from tests.sweep.helpers import request_of
 
 RUNNING = (Running("glide-em-k2-seed0", 0.25, 3.14159), Running("glide-em-k5-seed0", 0.0, None))
 OVERVIEW = Overview(3, 1, 10, 4_000_000, 10_000_000, 12345.6, 486.0, RUNNING)

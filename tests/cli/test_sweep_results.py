@@ -2,13 +2,13 @@
 
 import pytest
 
-from handful.cli.sweep_results import SweepResults
-from handful.experiments.study import Study
-from handful.reports.study.budgets import welfare_figure
-from handful.reports.study.figure import stored_identifier
-from handful.reports.study.reading import read_collection
-from tests.experiments.helpers import request_of
-from tests.reports.study.results import run_row, write_results
+from handful.cli.sweep import SweepResults
+from handful.report.study.budgets import welfare_figure
+from handful.report.study.figure import stored_identifier
+from handful.report.study.reading import read_collection
+from handful.sweep.study import Study
+from tests.report.study.results import run_row, write_results
+from tests.sweep.helpers import request_of
 
 
 @pytest.mark.parametrize("task", ["gymnasium:gy:mine/My-v0", "t"])

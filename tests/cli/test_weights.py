@@ -67,7 +67,7 @@ def test_a_table_of_weights_goes_all_the_way(call, tmp_path):
 def test_a_bad_table_is_one_sentence_and_leaves_nothing(
     call, tmp_path, monkeypatch, content, sentence
 ):
-    monkeypatch.setattr("handful.tables.table.MAX_USERS", 3)
+    monkeypatch.setattr("handful.users.table.MAX_USERS", 3)
     (tmp_path / "bad.csv").write_bytes(content)
     command = ["train", "arms", "--policies", 1, "--population", "bad.csv", "--out", "run"]
     code, output, errors = call(*command)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from handful.collect.archive import EpisodeArchive
-from handful.collect.scan import collect, init_collector
-from handful.learner.distributions import Categorical
+from handful.collect.jax_rollout import collect, init_collector
+from handful.learner.networks import Categorical
 from handful.problem import make
 from tests.environments import errands_problem
 

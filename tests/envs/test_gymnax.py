@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import handful
+from handful._support.installing import install_command
 from handful.environment import Environment
 from handful.envs.gymnax import GymnaxEnvironment, gymnax_environment
 from handful.errors import HandfulError
-from handful.installing import install_command
 
 KEY = jax.random.key(0)
 

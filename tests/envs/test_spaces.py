@@ -2,8 +2,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from handful.domains.resource_gathering.environment import ResourceGathering
 from handful.environment import Box, Discrete, Environment
-from handful.envs.resource_gathering import ResourceGathering
 from handful.errors import HandfulError
 from tests.environments import ContextualBandit, Countdown, Push, TwoRooms
 

@@ -3,9 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handful.envs.mujoco.targets import SpeedReward, speed_seekers
-from handful.envs.resource_gathering import ResourceGathering, TileRewards, tile_owners
-from handful.envs.tables import tabular_problem
+from handful.domains.resource_gathering.environment import (
+    ResourceGathering,
+    TileRewards,
+    tile_owners,
+)
+from handful.domains.speeds.targets import SpeedReward, speed_seekers
+from handful.domains.tabular.problem import tabular_problem
 from handful.errors import HandfulError
 from handful.evaluation.gap import measure_gap, optimum
 from handful.population import Population

@@ -8,12 +8,12 @@ import pytest
 import handful.evaluation.returns as returns_module
 from handful import population as population_module
 from handful.collect.episodes import make_player
-from handful.collect.scan import collect
+from handful.collect.jax_rollout import collect
 from handful.errors import HandfulError
 from handful.evaluation import played as played_module
 from handful.evaluation.played import PaidReturns, ReturnTable
 from handful.evaluation.returns import evaluate, mean_and_stderr, summarize
-from handful.training.appraisal import VALIDATION_STREAM
+from handful.training.choosing import VALIDATION_STREAM
 from handful.training.state import init_state
 from tests.environments import ContextualBandit, Weather, problem_of
 from tests.training.helpers import config_of

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from handful.exact.random import random_rmdp
-from handful.exact.tabular import TabularRMDP
+from handful.exact.tabular import TabularRMDP, random_rmdp
 
 __all__ = ["few_features", "random_rmdp"]
 

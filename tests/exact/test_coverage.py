@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import ConvexHull
 
 from handful.exact.coverage import cover
-from handful.exact.enumeration import enumerated_optimum
+from handful.exact.search import enumerated_optimum
 from handful.exact.tabular import TabularRMDP
 from tests.exact.rmdps import few_features, random_rmdp
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.exact.em import annealed_em, elite_em, exact_em, pooled_em
-from handful.exact.enumeration import enumerated_optimum
-from handful.exact.search import tabular_optimum
+from handful.exact.search import enumerated_optimum, tabular_optimum
 from tests.exact.rmdps import few_features, random_rmdp
 
 rmdps = st.builds(random_rmdp, st.integers(0, 2**32 - 1), st.sampled_from(["dense", "sparse"]))

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from handful.exact.enumeration import enumerated_optimum
-from handful.exact.search import tabular_optimum
+from handful.exact.search import enumerated_optimum, tabular_optimum
 from handful.exact.tabular import TabularRMDP
 from tests.exact.rmdps import few_features, random_rmdp
 

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from handful.exact.enumeration import enumerated_optimum
+from handful.exact.search import enumerated_optimum
 from handful.exact.tabular import TabularRMDP
 from tests.exact.rmdps import random_rmdp
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from handful.environment import Discrete
-from handful.exact.planning import Dynamics, policy_iteration
+from handful.exact.tabular import Dynamics, policy_iteration
 from handful.learner import counting
 from handful.learner.config import PPOConfig
 from handful.learner.counting import Model, count, estimate, improve, values_of
 from handful.learner.experience import Experience
-from handful.learner.update import Rates, init_learner
+from handful.learner.ppo import Rates, init_learner
 from handful.transitions import Transitions
 
 S, A, D, K = 5, 3, 2, 2

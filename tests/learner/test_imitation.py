@@ -5,7 +5,7 @@ import numpy as np
 from handful.environment import Box, Discrete
 from handful.learner.config import PPOConfig
 from handful.learner.imitation import imitate
-from handful.learner.update import init_learner
+from handful.learner.ppo import init_learner
 
 K, L, O, ACTIONS = 2, 6, 5, 3  # noqa: E741
 

@@ -15,12 +15,12 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from handful.assignment import EndToEnd, em
 from handful.collect.returns import FinishedEpisodes
 from handful.environment import Box
 from handful.learner.config import PPOConfig
 from handful.learner.normalize import Normalizer
-from handful.learner.update import Rates, init_learner, update
+from handful.learner.ppo import Rates, init_learner, update
+from handful.methods import EndToEnd, em
 from handful.training.state import ReturnTable
 from handful.transitions import Transitions
 

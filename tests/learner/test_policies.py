@@ -9,7 +9,7 @@ from handful.learner.config import PPOConfig
 from handful.learner.networks import Actor, Layer, NetworkStack, Sharing
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
-from handful.learner.update import init_learner
+from handful.learner.ppo import init_learner
 
 MEANS = jnp.array([0.0, 10.0, 0.0])
 KEY = jax.random.key(0)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from handful.digests import digest_of_json
+from handful._support.storage import digest_of_json
 from handful.problem import make
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from handful.training.checkpoint import save_state
 from handful.training.record import describe_run
 from handful.training.state import init_state

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handful.installing import install_command
+from handful._support.installing import install_command
 from tests.programs import error_without
 
 

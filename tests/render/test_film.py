@@ -4,14 +4,13 @@ import jax
 import numpy as np
 import pytest
 
-from handful.envs.mujoco.robots import ANT, HALF_CHEETAH, HOPPER, WALKER2D
+from handful._support.palette import policy_colour
+from handful.domains.speeds.robots import ANT, HALF_CHEETAH, HOPPER, WALKER2D
 from handful.learner.networks import Sharing, init_actor
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
-from handful.palette import policy_colour
-from handful.render.caption import Caption
-from handful.render.film import shoot
-from handful.render.screen import choose_backend
+from handful.render.film import Caption, shoot
+from handful.render.run import choose_backend
 
 
 def film_of(robot, seconds=0.2):

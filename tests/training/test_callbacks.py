@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
+from handful._support.installing import install_command
 from handful.errors import HandfulError
-from handful.installing import install_command
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from handful.training.callbacks import Callback, EpisodesReport, MetricsFile, TensorBoard
 from tests.training.helpers import report
 

@@ -7,7 +7,7 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from handful.envs.tables import tabular_problem
+from handful.domains.tabular.problem import tabular_problem
 from handful.errors import HandfulError
 from handful.tensors import write_tensors
 from handful.training.checkpoint import load_state, save_state

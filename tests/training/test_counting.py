@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import handful
-from handful.envs.tables import tabular_problem
-from handful.evaluation.tabular import tabular_rmdp
-from handful.exact.planning import Dynamics, policy_iteration
+from handful.domains.tabular.optimum import tabular_rmdp
+from handful.domains.tabular.problem import tabular_problem
+from handful.exact.tabular import Dynamics, policy_iteration
 from handful.learner.counting import estimate, likeliest_actions
-from handful.runs import RunFolder
-from handful.training.appraisal import make_appraiser
+from handful.run_folder import RunFolder
+from handful.training.choosing import make_appraiser
 from handful.training.intervention import finish, intervene
-from handful.training.signals import TrainingInterrupted
+from handful.training.session import TrainingInterrupted
 from handful.training.state import init_state
 from tests.training.helpers import config_of, step_of
 from tests.training.test_resume import StopAt, assert_same_run

@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import handful
-from handful.digests import digest_of_json
+from handful._support.files import parse_json, write_json
+from handful._support.storage import digest_of_json
 from handful.errors import HandfulError, HandfulWarning
-from handful.files import parse_json, write_json
 from handful.learner.policies_file import load_policies
-from handful.reports.dossier import write_report
-from handful.runs import RunFolder
+from handful.report.page import write_report
+from handful.run_folder import RunFolder
 from handful.tensors import read_about, read_tensors, write_tensors
 from handful.training import provenance
 from handful.training.opening import handed_out, open_run
-from handful.training.signals import TrainingInterrupted
+from handful.training.session import TrainingInterrupted
 from tests.sealing import seal
 from tests.training.helpers import TINY
 from tests.training.test_resume import StopAt
@@ -294,7 +294,7 @@ def mutations(value, place=()):
 @pytest.mark.parametrize("is_sealed", [True, False])
 def test_values_of_another_kind_are_told_in_one_sentence(copied, monkeypatch, name, is_sealed):
     """Also where somebody bound the changed file to the others, so that only kinds tell."""
-    monkeypatch.setattr("handful.reports.dossier._embed", lambda folder, picture: picture_of(""))
+    monkeypatch.setattr("handful.report.page._embed", lambda folder, picture: picture_of(""))
     run, rng = copied / "done", np.random.default_rng(0)
     file, evaluation = run / name, run / "evaluation.json"
     whole, whole_evaluation = file.read_text(), evaluation.read_text()

@@ -5,11 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from handful.assignment.base import WarmUp
-from handful.evaluation.alternatives import Alternative
-from handful.evaluation.constants import ConstantActions
-from handful.training.findings import Ending, find
-from handful.training.history import Moment
+from handful.evaluation.alternatives import Alternative, ConstantActions
+from handful.methods.base import WarmUp
+from handful.training.findings import Ending, Moment, find
 
 EVEN = Alternative(welfare=10.0, gain=0.0, gain_stderr=0.1, users_moved=0)
 

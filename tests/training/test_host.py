@@ -8,14 +8,14 @@ import pytest
 from safetensors.numpy import load_file
 
 import handful
+from handful._support.files import read_json, write_json
+from handful._support.storage import digest_of_json
 from handful.devices import usable_cores
-from handful.digests import digest_of_json
 from handful.errors import HandfulError
-from handful.files import read_json, write_json
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from handful.tensors import read_tensors, write_tensors
 from handful.training.callbacks import Callback
-from handful.training.signals import TrainingInterrupted
+from handful.training.session import TrainingInterrupted
 from tests.host_environments import track_problem
 
 SETTINGS = {

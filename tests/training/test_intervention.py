@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from handful import make, optimum
-from handful.assignment import FRESH, PooledEM
-from handful.assignment.choice import choose_policies
-from handful.assignment.planned_em import PlannedEM
+from handful.methods import FRESH, PooledEM
+from handful.methods.choice import choose_policies
+from handful.methods.planned_em import PlannedEM
+from handful.training.choosing import validate
 from handful.training.intervention import finish, intervene
 from handful.training.state import init_state
-from handful.training.validation import validate
 from tests.environments import ContextualBandit, problem_of, push_problem
 from tests.training.helpers import assert_identical, config_of, step_of
 
@@ -180,7 +180,7 @@ def test_users_are_clustered_by_episodes_with_sampled_actions(monkeypatch):
         seen.append(rewards)
         return np.arange(3) % num_groups
 
-    monkeypatch.setattr("handful.assignment.clustering.kmeans_groups", group)
+    monkeypatch.setattr("handful.methods.clustering.kmeans_groups", group)
     state = init_state(problem, config)
     intervene(problem, config, state)
     (rewards,) = seen

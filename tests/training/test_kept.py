@@ -6,9 +6,9 @@ import pytest
 from handful.errors import HandfulError
 from handful.evaluation.returns import Measurement
 from handful.problem import make
-from handful.reports.dossier import write_report
-from handful.reports.run import read_run
-from handful.runs import RunFolder
+from handful.report.page import write_report
+from handful.report.run import read_run
+from handful.run_folder import RunFolder
 from handful.training import record as record_module
 from handful.training.kept import read_evaluation
 from handful.training.loop import train

@@ -11,7 +11,7 @@ import handful
 from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from handful.training import loop
 from handful.training.callbacks import Callback
 from handful.training.opening import load_run_state, open_run

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from handful.collect.rollout import run_episodes
+from handful.collect.jax_rollout import run_episodes
 from handful.learner.counting import mean_mix
 from handful.problem import make
 from handful.training.state import init_state

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import handful
-from handful.envs.tables import tabular_problem
+from handful._support.installing import install_command
+from handful.domains.tabular.problem import tabular_problem
 from handful.errors import HandfulError
-from handful.experiments.requests import RunRequest, check_what_is_needed
-from handful.installing import install_command
 from handful.learner.config import PPOConfig
 from handful.population import Population
 from handful.problem import RMDP, make
+from handful.sweep.study import RunRequest, check_what_is_needed
 from handful.training.config import TrainConfig, make_config
 from handful.training.preflight import (
     check_counts,
@@ -232,7 +232,7 @@ def test_robots_need_an_engine_before_the_first_step(monkeypatch, backend, missi
 
 def test_one_engine_is_enough(monkeypatch):
     without(monkeypatch, "envpool")
-    monkeypatch.setattr("handful.envs.mujoco.gymnasium_batch.is_installed", lambda: True)
+    monkeypatch.setattr("handful.domains.speeds.gymnasium_batch.is_installed", lambda: True)
     check_installed(make("half-cheetah", users=3), config_of(2, "random"))
 
 

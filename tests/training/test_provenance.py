@@ -5,7 +5,7 @@ import pytest
 
 import handful
 from handful.errors import HandfulError
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from handful.training.opening import open_run
 from handful.training.record import describe_run
 from tests.training.helpers import TINY, config_of

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from handful.learner.networks import take_policies
-from handful.learner.update import LearnerState
+from handful.learner.ppo import LearnerState
 from handful.population import Population
 from handful.problem import RMDP
 from handful.training.state import init_state

@@ -11,11 +11,11 @@ import pytest
 from safetensors.numpy import load_file
 
 import handful
-from handful.assignment.em import ExpectationMaximization
 from handful.errors import HandfulError
-from handful.runs import RunFolder
+from handful.methods.em import ExpectationMaximization
+from handful.run_folder import RunFolder
 from handful.training.callbacks import Callback
-from handful.training.signals import TrainingInterrupted
+from handful.training.session import TrainingInterrupted
 from tests.environments import errands_problem
 from tests.training.helpers import TINY
 
@@ -257,7 +257,7 @@ def test_a_run_is_held_for_as_long_as_it_is_trained(tmp_path):
 
 def test_a_kill_frees_the_run(run, stopped):
     program = (
-        "import sys, time; from handful.runs import RunFolder\n"
+        "import sys, time; from handful.run_folder import RunFolder\n"
         "with RunFolder(sys.argv[1]).hold(): print('held', flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", program, str(run.path)]

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from handful.assignment import ledger as ledger_module
-from handful.assignment import make_method
+from handful.methods import ledger as ledger_module
+from handful.methods import make_method
 from handful.problem import make
 from handful.training import state as state_module
 from handful.training.loop import train

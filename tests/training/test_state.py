@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from handful.assignment import METHODS
 from handful.collect.returns import FinishedEpisodes
+from handful.methods import METHODS
 from handful.training.state import ReturnTable, init_state
 from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import arrays_of, assert_identical, config_of

@@ -7,14 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from handful.assignment import METHODS, AssignmentMethod
-from handful.collect.scan import collect
-from handful.envs.tables import tabular_problem
-from handful.learner.update import Rates, update
+from handful.collect.jax_rollout import collect
+from handful.domains.tabular.problem import tabular_problem
+from handful.learner.ppo import Rates, update
+from handful.methods import METHODS, AssignmentMethod
 from handful.problem import make
 from handful.training.record import metrics_record
-from handful.training.snapshots import Shortlist
-from handful.training.state import ReturnTable, init_state
+from handful.training.state import ReturnTable, Shortlist, init_state
 from tests.environments import Countdown, Weather, errands_problem, problem_of, push_problem
 from tests.training.helpers import assert_identical, config_of, step_of, train_tiny
 

@@ -8,7 +8,7 @@ import pytest
 
 import handful
 from handful.errors import HandfulError
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from handful.training.record import describe_run
 from tests.environments import push_problem
 from tests.training.helpers import config_of
@@ -64,7 +64,7 @@ def test_what_gymnasium_brings_is_opened_without_more_ado():
 
 
 def test_a_study_of_a_stranger_is_reported_without_running_its_code(tmp_path, monkeypatch):
-    from handful.experiments.study_file import read_study
+    from handful.sweep.study_file import read_study
 
     pytest.importorskip("yaml")
     monkeypatch.chdir(tmp_path)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from handful._support.checks import check_kind, did_you_mean
+from handful._support.controls import escaped
+from handful._support.text import count
 from handful.catalogue import tasks
 from handful.cli.output import print_json, show
 from handful.cli.settings import parse_settings
-from handful.controls import escaped
 from handful.errors import HandfulError
-from handful.validation import check_kind, did_you_mean
-from handful.words import count
 
 if TYPE_CHECKING:
-    from handful.conformance.findings import Conformance
+    from handful.check.findings import Conformance
 
 SHOWN = 8
 """Names of features in the summary."""
@@ -52,7 +52,7 @@ class CheckEnv:
 
     def run(self) -> None:
         """Check, print, and exit with 1 if there are defects."""
-        from handful.conformance.check import check_env
+        from handful.check.check import check_env
 
         asked: dict[str, Any] = parse_settings(self.param, "--param")
         _check_asked(self.env, asked)
@@ -93,7 +93,7 @@ def _print_table(result: "Conformance") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from handful.conformance.findings import CHECKS, DEFECT
+    from handful.check.findings import CHECKS, DEFECT
 
     table = Table(
         title=Text(escaped(result.label)), title_justify="left", show_header=False, box=None

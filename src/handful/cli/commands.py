@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from handful._support.controls import escaped, has_controls
 from handful.cli.check_env import CheckEnv
 from handful.cli.evaluate import Evaluate
 from handful.cli.optimum import OptimumCommand
@@ -13,7 +14,6 @@ from handful.cli.resume import Resume
 from handful.cli.sweep import Sweep
 from handful.cli.tasks import Tasks
 from handful.cli.train import Train
-from handful.controls import escaped, has_controls
 from handful.errors import HandfulError
 
 Command = (

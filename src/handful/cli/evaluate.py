@@ -38,9 +38,8 @@ class Evaluate:
         from handful.devices import keep_compiled_programs
         from handful.evaluation.gap import measure_gap
         from handful.evaluation.returns import evaluate
-        from handful.training.callbacks import EpisodesReport
+        from handful.training.callbacks import EpisodesReport, ProgressBar
         from handful.training.opening import handed_out, open_run
-        from handful.training.progress_bar import ProgressBar
         from handful.training.record import evaluation_record
 
         keep_compiled_programs()

@@ -93,7 +93,7 @@ def _tell_of_backend() -> None:
 
     if "jax" not in sys.modules:
         return
-    from handful.backend import check_backend
+    from handful._support.backend import check_backend
 
     try:
         check_backend()

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from handful._support.text import count
 from handful.cli.output import print_json, show
-from handful.cli.population import chosen_users
-from handful.cli.settings import parse_settings
+from handful.cli.settings import chosen_users, parse_settings
 from handful.errors import HandfulError
-from handful.words import count
 
 if TYPE_CHECKING:
-    from handful.exact.optimum import Optimum
+    from handful.exact.bound import Optimum
 
 MOST_NUMBERS = 100
 """Of a policy's certificate that are printed."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from handful._support.controls import shell_line
 from handful.cli.output import show
-from handful.controls import shell_line
 from handful.errors import HandfulError
 
 STUDY_SUFFIXES = (".yaml", ".yml")
@@ -31,7 +31,7 @@ class Report:
         if self.path.suffix.lower() in STUDY_SUFFIXES:
             show(_write_for_study(self.path, self.trust))
         elif (self.path / "config.json").is_file() or not self.path.exists():
-            from handful.reports.dossier import write_report
+            from handful.report.page import write_report
 
             show(write_report(self.path))
         elif any(self.path.glob("*.parquet")):
@@ -44,8 +44,8 @@ class Report:
 
 
 def _write_for_results(folder: Path) -> Path:
-    from handful.reports.study.page import write_study_report
-    from handful.results.folder import run_tables
+    from handful.report.study.page import write_study_report
+    from handful.results.tables import run_tables
 
     tables = run_tables(folder)
     if len(tables) != 1:
@@ -58,10 +58,10 @@ def _write_for_results(folder: Path) -> Path:
 
 
 def _write_for_study(path: Path, trust: bool) -> Path:
-    from handful.experiments.details import manifest
-    from handful.experiments.study_file import read_study
-    from handful.reports.study.page import write_study_report
-    from handful.results.folder import read_manifest
+    from handful.report.study.page import write_study_report
+    from handful.results.tables import read_manifest
+    from handful.sweep.details import manifest
+    from handful.sweep.study_file import read_study
 
     study = read_study(path)
     parquet = study.results / f"{study.name}.parquet"

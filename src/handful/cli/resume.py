@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from handful.cli.finish import announce, run_training
+from handful.cli.output import announce, run_training
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Resume:
 
     def run(self) -> None:
         """Train what is left, then say how it went."""
-        from handful.runs import RunFolder
+        from handful.run_folder import RunFolder
         from handful.training.loop import resume
 
         is_new = not RunFolder(self.run_folder).is_finished

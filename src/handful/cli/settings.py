@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from handful._support.checks import brief, check_plain, did_you_mean
+from handful._support.text import count
 from handful.errors import HandfulError
-from handful.validation import brief, check_plain, did_you_mean
-from handful.words import count
 
 if TYPE_CHECKING:
-    from handful.tables import UserTable
+    from handful.users import UserTable
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
@@ -79,7 +79,7 @@ def read_assignment(path: Path, user_ids: Sequence[str]) -> tuple[int, ...]:
             names are not just those of the population's users, once each.
     """
     # Imported here: tables need NumPy, for which the other commands need not wait.
-    from handful.tables import read_names, read_table
+    from handful.users import read_names, read_table
 
     table = read_table(path, "assignment")
     policies = _policies(table)
@@ -105,8 +105,8 @@ def read_assignment(path: Path, user_ids: Sequence[str]) -> tuple[int, ...]:
 
 
 def _policies(table: "UserTable") -> tuple[int, ...]:
-    from handful.tables import find_column
-    from handful.tables.entries import text_of
+    from handful.users import find_column
+    from handful.users.entries import text_of
 
     column = find_column(table, "policy")
     policies = []
@@ -124,3 +124,11 @@ def _policies(table: "UserTable") -> tuple[int, ...]:
 def _tuples(value: Any) -> Any:
     """Lists as tuples, all the way down: settings are hashable."""
     return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value
+
+
+def chosen_users(
+    users: int | None, population_seed: int | None, population: Path | None
+) -> dict[str, Any]:
+    """The parameters of a task that the command line's options stand for; none for None."""
+    given = {"users": users, "population_seed": population_seed, "population": population}
+    return {name: value for name, value in given.items() if value is not None}

@@ -7,17 +7,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from handful._support.controls import shell_line
 from handful.cli.output import print_json, say, show
 from handful.cli.stopping import patiently
-from handful.controls import shell_line
 from handful.errors import HandfulError
 
 if TYPE_CHECKING:
-    from handful.cli.sweep_progress import SweepProgress
-    from handful.cli.sweep_results import SweepResults
-    from handful.experiments.outcome import Outcome
-    from handful.experiments.requests import RunRequest
+    from handful.sweep.attempts import Outcome
+    from handful.sweep.study import RunRequest
+import time
+from typing import TYPE_CHECKING
 
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from handful._support.controls import escaped
+
+if TYPE_CHECKING:
+    from handful.sweep.attempts import Outcome
+    from handful.sweep.progress import Overview, Running, Tracker
+    from handful.sweep.study import RunRequest
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from handful.sweep.attempts import Outcome
+    from handful.sweep.study import RunRequest, Study
 
 _CHOSEN = tyro.conf.arg(metavar="VALUE [VALUE ...]", help_behavior_hint="(default: all)")
 _Names = Annotated[tuple[str, ...] | None, _CHOSEN]
@@ -63,13 +83,11 @@ class Sweep:
 
     def run(self) -> None:
         """Execute what is left and write the results."""
-        from handful.cli.sweep_progress import SweepProgress
-        from handful.cli.sweep_results import SweepResults
-        from handful.experiments.local import check_folders
-        from handful.experiments.outcome import describe
-        from handful.experiments.progress import Tracker
-        from handful.experiments.requests import check_what_is_needed
-        from handful.experiments.study_file import read_study
+        from handful.sweep.attempts import describe
+        from handful.sweep.progress import Tracker
+        from handful.sweep.study import check_what_is_needed
+        from handful.sweep.study_file import read_study
+        from handful.sweep.workers import check_folders
 
         if self.workers is not None and self.workers < 1:
             raise HandfulError(f"--workers must be at least 1, not {self.workers}.")
@@ -113,16 +131,16 @@ class Sweep:
         known: dict[str, dict[str, Any]],
     ) -> "list[Outcome]":
         if self.ray is not None:
-            from handful.experiments.ray import run_on_ray
+            from handful.sweep.ray import run_on_ray
 
             return run_on_ray(requests, self.ray, watcher, known)
         from handful.devices import usable_cores
-        from handful.experiments.local import run_all
+        from handful.sweep.workers import run_all
 
         return run_all(requests, self.workers or usable_cores(), watcher, known)
 
     def _check_choice(self, requests: "list[RunRequest]") -> None:
-        from handful.experiments.study import offered
+        from handful.sweep.study import offered
 
         for option, values in offered(requests).items():
             chosen = getattr(self, option)
@@ -158,3 +176,260 @@ class _Watcher:
         """Count the run, and put it into the table."""
         self._progress.ended(outcome)
         self._results.ended(outcome)
+
+
+LINE_EVERY = 30.0
+"""Seconds between plain lines, other than those of runs that ended."""
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the run folders: a look reads the end of every running run's
+metrics, the first one those of all runs, and must cost next to nothing beside the runs."""
+
+
+class SweepProgress:
+    """Draws what a :class:`~handful.sweep.progress.Tracker` knows.
+
+    Args:
+        tracker: is told of runs that start and end.
+        console: where to draw; standard error by default, so that results can be piped.
+    """
+
+    def __init__(self, tracker: "Tracker", console: Console | None = None) -> None:
+        self._tracker = tracker
+        self._console = console or Console(stderr=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._looked_at = self._said_at = time.monotonic()
+        self._is_new = True
+
+    def __enter__(self) -> "SweepProgress":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def started(self, request: "RunRequest") -> None:
+        """Count the run among those that are worked at."""
+        self._tracker.started(request)
+        if self._is_new and not self._console.is_terminal:
+            self._is_new = False
+            say(sentence(self._tracker.look()))
+        self.waiting()
+
+    def ended(self, outcome: "Outcome") -> None:
+        """Count a run that ended, and say so."""
+        if not self._tracker.ended(outcome):
+            return
+        overview = self._tracker.look()
+        how = "failed" if outcome.error else "done"
+        line = f"{overview.done}/{overview.total} {outcome.request.folder.name} {how}"
+        if self._console.is_terminal:
+            self._console.print(Text(escaped(line)), soft_wrap=True)
+            self._live.update(picture(overview), refresh=True)
+        else:
+            say(line)
+
+    def waiting(self) -> None:
+        """Look again, if the last look is old enough."""
+        now = time.monotonic()
+        is_terminal = self._console.is_terminal
+        last, every = (self._looked_at, LOOK_EVERY) if is_terminal else (self._said_at, LINE_EVERY)
+        if now - last < every:
+            return
+        self._looked_at = self._said_at = now
+        overview = self._tracker.look()
+        if is_terminal:
+            self._live.update(picture(overview), refresh=True)
+        else:
+            say(sentence(overview))
+
+
+def sentence(overview: "Overview") -> str:
+    """A sweep at a moment, in one line."""
+    running = "; ".join(f"{run.name} {_stage(run)}{_welfare(run)}" for run in overview.running)
+    parts = [
+        f"{overview.done}/{overview.total} runs{_failed(overview)}",
+        f"{100 * _share(overview):.0f} % of the transitions",
+        *_pace(overview),
+    ]
+    return ", ".join(parts) + (f": {running}" if running else "")
+
+
+def picture(overview: "Overview") -> Group:
+    """A sweep at a moment: a bar for all of it, and one for each run that is worked at."""
+    head = Table.grid(padding=(0, 1))
+    head.add_row(
+        f"runs {overview.done}/{overview.total}{_failed(overview)}",
+        ProgressBar(total=1.0, completed=_share(overview), width=30),
+        f"{100 * _share(overview):3.0f} %",
+        *_pace(overview),
+    )
+    runs = Table.grid(padding=(0, 1))
+    for run in overview.running:
+        runs.add_row(
+            Text(f"  {escaped(run.name)}"),
+            ProgressBar(total=1.0, completed=run.share, width=20),
+            f"{_stage(run)}{_welfare(run)}",
+        )
+    return Group(head, runs)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    minutes, hours = round(seconds / 60), seconds / 3600
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{hours:.1f} h"
+
+
+def _stage(run: "Running") -> str:
+    """Trained runs are still to be validated and evaluated, which takes minutes on robots."""
+    if run.episodes is not None:
+        purpose, share = run.episodes
+        return f"{100 * run.share:.0f} %, {purpose} {100 * share:.0f} %"
+    return f"{100 * run.share:.0f} %" if run.share < 1.0 else "being evaluated"
+
+
+def _pace(overview: "Overview") -> list[str]:
+    """The rate and the time left, where they are known: at first look nothing has been measured."""
+    rate = [f"{overview.rate:,.0f} transitions/s"] if overview.rate > 0 else []
+    if overview.running and overview.transitions >= overview.total_transitions:
+        return [*rate, "evaluation left"]
+    left = overview.seconds_left
+    return [] if left is None else [*rate, f"{duration(left)} left"]
+
+
+def _share(overview: "Overview") -> float:
+    return overview.transitions / max(overview.total_transitions, 1)
+
+
+def _failed(overview: "Overview") -> str:
+    return f" ({overview.failed} failed)" if overview.failed else ""
+
+
+def _welfare(run: "Running") -> str:
+    return "" if run.welfare is None else f", welfare {run.welfare:.2f}"
+
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass
+class SweepResults:
+    """The table of all finished runs of a study, its page, a figure a task, and what is beside it.
+
+    Attributes:
+        study: as it was read.
+        requests: all its runs.
+        command: that makes the table.
+        errors: by a run's digest, why it failed in this sweep, or why its files cannot be read.
+    """
+
+    study: "Study"
+    requests: "list[RunRequest]"
+    command: str
+    errors: dict[str, str] = field(default_factory=dict)
+    _next_write: float = 0.0
+
+    TABLE_SHARE = 0.01
+    """Of a core's time that may go into writing the table while the sweep goes on."""
+
+    @property
+    def parquet(self) -> Path:
+        """The table."""
+        return self.study.results / f"{self.study.name}.parquet"
+
+    def check(self) -> dict[str, dict[str, Any]]:
+        """See that everything can be written later, and nothing is lost by it.
+
+        Returns:
+            the rows that are there already, by digest: of the study's own table, and of those that
+            it reuses.
+
+        Raises:
+            HandfulError: if a table is missing or damaged, holds what the study does not ask for,
+                or the folder cannot be written to.
+        """
+        from handful._support.files import check_writable
+        from handful.results.tables import check_place, read_manifest
+        from handful.sweep.table import check_nothing_is_lost, stored_rows
+
+        reused, own = self._reused(), stored_rows(self.parquet)
+        check_nothing_is_lost(self.parquet, own, reused, self.requests, self.study.out)
+        check_place(self.parquet)
+        read_manifest(self.parquet)
+        check_writable(self.study.results)
+        return reused | own
+
+    def ended(self, outcome: "Outcome") -> None:
+        """A run ended: if it is finished just now, write the table with it, now or with the next.
+
+        Why a run failed is kept for the end.
+        """
+        if outcome.error is not None:
+            if not outcome.interrupted:
+                self.errors[outcome.request.digest] = outcome.error
+            return
+        start = time.monotonic()
+        if outcome.seconds > 0 and start >= self._next_write:
+            self._write_table()
+            self._next_write = start + (time.monotonic() - start) / self.TABLE_SHARE
+
+    def write(self) -> tuple[list[Path], Rows]:
+        """Everything, from every run folder and table that there is; the files and the summary.
+
+        Where no run is finished there is no table, only what was asked for and what came of it.
+        """
+        from handful.sweep.details import write_details
+        from handful.sweep.table import summarize
+
+        table, written = self._write_table()
+        summary = [] if table is None else summarize(table).to_dicts()
+        beside, unreadable = write_details(
+            self.parquet, self.study, self.requests, self.command, self.errors
+        )
+        self.errors = unreadable | self.errors
+        return [*written, *beside, *self.write_figures()], summary
+
+    def _reused(self) -> dict[str, dict[str, Any]]:
+        from handful.sweep.table import stored_rows
+
+        rows = {}
+        for table in self.study.reuse:
+            if not table.is_file():
+                raise HandfulError(
+                    f"The {self.study.title} reuses '{table}', and there is no such table."
+                )
+            rows |= stored_rows(table)
+        return rows
+
+    def _write_table(self) -> "tuple[pl.DataFrame | None, list[Path]]":
+        """The table and its page, as far as there are finished runs."""
+        from handful.sweep.table import build_table, stored_rows, write_table
+
+        table = build_table(self.requests, self._reused() | stored_rows(self.parquet))
+        return table, [] if table is None else write_table(self.parquet, table, self.command)
+
+    def write_figures(self) -> list[Path]:
+        """Welfare against the budget, a figure a task that has finished runs."""
+        from handful.report.study.budgets import welfare_figure
+        from handful.report.study.reading import collect
+        from handful.report.words import task_title
+        from handful.results.tables import read_study_results
+        from handful.sweep.study import file_name, offered
+
+        if not self.parquet.is_file():
+            return []
+        collection = collect({self.study.name: read_study_results(self.parquet)}, {})
+        written, tasks = [], offered(self.requests)["tasks"]
+        for task in tasks:
+            suffix = f"-{file_name(task)}" if len(tasks) > 1 else ""
+            stem = f"{self.study.name}{suffix}"
+            figure = welfare_figure(collection, [task], stem, f"Welfare: {task_title(task)}")
+            if figure is not None:
+                paths = [self.parquet.with_name(f"{stem}.{kind}") for kind in ("svg", "png")]
+                figure.write(*paths)
+                written += paths
+        return written

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from handful.cli.finish import announce, run_training
-from handful.cli.population import chosen_users
-from handful.cli.settings import parse_settings, read_assignment
+from handful.cli.output import announce, run_training
+from handful.cli.settings import chosen_users, parse_settings, read_assignment
 from handful.errors import HandfulError
 
 if TYPE_CHECKING:

@@ -7,12 +7,10 @@ import jax
 
 from handful.collect.acting import HasHostPolicies
 from handful.collect.host_rollout import run_host_episodes
-from handful.collect.rollout import Episodes, run_episodes
-from handful.collect.scan import PolicyFn
-from handful.collect.watching import Watch, unwatched
+from handful.collect.jax_rollout import Episodes, PolicyFn, run_episodes
 from handful.population import FeatureFn
 from handful.problem import RMDP
-from handful.types import Array, Bool, PRNGKey
+from handful.types import Array, Bool, PRNGKey, Watch, unwatched
 
 
 @runtime_checkable
@@ -25,8 +23,8 @@ class PlayFn(Protocol):
         """Play them.
 
         Args:
-            policies: a :data:`~handful.collect.scan.PolicyFn`; for environments on the host they
-                can also act there (:class:`~handful.collect.acting.HasHostPolicies`).
+            policies: a :data:`~handful.collect.jax_rollout.PolicyFn`; for environments on the host
+                they can also act there (:class:`~handful.collect.acting.HasHostPolicies`).
             deterministic: by the likeliest actions instead of sampled ones.
             watch: is told how far they are, step by step on the host, elsewhere at the end.
         """

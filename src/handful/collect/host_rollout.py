@@ -1,22 +1,325 @@
-"""Whole episodes of fixed policies in environments on the host."""
+"""Experience from environments on the host: stepped and acted on in batches.
+
+A step of all policies' environments costs one call of the policies (:mod:`handful.collect.acting`)
+and one of the environments. What is gathered stays in NumPy arrays until the batch is whole and
+goes to the learner in one transfer.
+"""
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from handful._support.digits import find_coarse_entry, find_lost_digits
+from handful._support.foreign import exits_told
 from handful.collect.acting import Chooser, HostPolicies
-from handful.collect.host import empty_outcomes, put
-from handful.collect.rollout import Episodes
-from handful.collect.watching import Watch, part, unwatched
+from handful.collect.jax_rollout import Episodes, episode_limits
+from handful.collect.returns import Discounted, FinishedEpisodes, Running, advance
 from handful.devices import in_full_precision, usable_cores
 from handful.environment import HostBatch, HostEnvironment
-from handful.foreign import exits_told
+from handful.errors import HandfulError
 from handful.population import FeatureFn
 from handful.problem import RMDP
-from handful.types import Array, Bool, Float, NumpyArray, PRNGKey, PyTree
+from handful.transitions import Transitions
+from handful.types import (
+    Array,
+    Bool,
+    Float,
+    Key,
+    NumpyArray,
+    PRNGKey,
+    PyTree,
+    Watch,
+    part,
+    unwatched,
+)
+
+LOOKED_AT = 200
+"""Observations that are looked at before they become float32: the first of a collector's."""
+
+
+class HostCollectorState(eqx.Module):
+    """What is known of the running episodes between updates; the environments hold the rest.
+
+    Attributes:
+        keys: [K] one stream of chance a policy.
+        episode_return: [K, B, D] of the running episodes, in features.
+        discounted: the same with discount, where the return table is to hold that.
+    """
+
+    keys: Key[Array, " K"]
+    episode_return: Float[Array, "K B D"]
+    discounted: Discounted | None = None
+
+    def with_new_episodes(self) -> "HostCollectorState":
+        """Nothing earned yet, as every episode starts anew."""
+        shape = self.episode_return.shape
+        kept = None if self.discounted is None else Discounted.start(shape)
+        return HostCollectorState(self.keys, jnp.zeros_like(self.episode_return), kept)
+
+
+class HostExperience(NamedTuple):
+    """A batch as it comes from the host: time first, [T, K, B, ...].
+
+    Attributes:
+        observations, actions, log_probs, next_observations, terminated, truncated: as in
+            :class:`~handful.transitions.Transitions`.
+        outcomes: of each step, for the reward features.
+        whole: whether an episode that ended here had run its course. A first episode that was cut
+            short had not, and says nothing of a policy's return; nor does any in an environment
+            of short ones.
+    """
+
+    observations: Float[Array, "T K B O"]
+    actions: Array
+    log_probs: Float[Array, "T K B"]
+    outcomes: PyTree
+    next_observations: Float[Array, "T K B O"]
+    terminated: Bool[Array, "T K B"]
+    truncated: Bool[Array, "T K B"]
+    whole: Bool[Array, "T K B"]
+
+
+def init_host_collector(
+    keys: Key[Array, " K"], problem: RMDP, num_envs: int, discounted: bool = False
+) -> HostCollectorState:
+    """Nothing earned yet; ``discounted`` returns are kept on request."""
+    shape = (keys.shape[0], num_envs, problem.num_features)
+    kept = Discounted.start(shape) if discounted else None
+    return HostCollectorState(keys, jnp.zeros(shape), kept)
+
+
+class HostCollector:
+    """The environments of all policies, and the loop that steps them.
+
+    All ``B`` environments of a policy start at once, and where episodes rarely end by themselves
+    they would all end at once too, many updates later. So the first episode in each is cut at a
+    length of its own, evenly spread over its environment's limit: from then on the ends are spread
+    as well.
+
+    Args:
+        environment: what to run.
+        num_policies: ``K``.
+        num_envs: ``B``, copies a policy.
+        seed: of the environments' own chance.
+        num_threads: that step them, where they can use threads.
+        short_episodes: steps after which half of a policy's environments start anew
+            (:mod:`handful.collect.jax_rollout`); None for the time limit everywhere.
+
+    Raises:
+        HandfulError: if the environment cannot be opened.
+    """
+
+    def __init__(
+        self,
+        environment: HostEnvironment,
+        num_policies: int,
+        num_envs: int,
+        seed: int,
+        num_threads: int,
+        short_episodes: int | None = None,
+    ) -> None:
+        self._environment = environment
+        self._shape = (num_policies, num_envs)
+        self._first_seen: list[NumpyArray] | None = []
+        limits = episode_limits(environment.time_limit, num_envs, short_episodes)
+        self._later_limits = np.broadcast_to(limits, self._shape)
+        with exits_told("The environment failed in open()"):
+            self._batch = environment.open(num_policies * num_envs, seed, num_threads)
+        self._observations = self._reset_all()
+
+    def __enter__(self) -> "HostCollector":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._batch.close()
+
+    def restart(self) -> None:
+        """Start every episode anew."""
+        self._observations = self._reset_all()
+
+    def collect(
+        self, policies: HostPolicies, keys: Key[Array, " K"], num_steps: int
+    ) -> tuple[Key[Array, " K"], HostExperience]:
+        """Take ``num_steps`` in every environment, starting a new episode wherever one ends.
+
+        Returns:
+            The keys to go on with, and the batch, in NumPy arrays.
+
+        Raises:
+            HandfulError: if an observation or an outcome is not a finite number.
+        """
+        record = _Record(self._environment, num_steps, self._shape)
+        space = self._environment.action_space
+        choose = Chooser(policies, space, keys, self._shape, num_steps)
+        for step in range(num_steps):
+            raw, actions, log_probs = choose(self._observations)
+            with exits_told("The environment failed in step()"):
+                taken = self._batch.step(actions.reshape(-1, *actions.shape[2:]))
+            self._watch_digits(taken.observation)
+            following = self._fold(taken.observation).astype(np.float32)
+            self._ages += 1
+            terminated, truncated = self._fold(taken.terminated), self._fold(taken.truncated)
+            cut = ~(terminated | truncated) & (self._ages >= self._limits)
+            record.write(
+                step,
+                observations=self._observations,
+                actions=raw,
+                log_probs=log_probs,
+                outcomes=jax.tree.map(self._fold, taken.outcome),
+                next_observations=following,
+                terminated=terminated,
+                truncated=truncated | cut,
+                whole=self._is_whole(cut),
+            )
+            self._observations = self._start_again(following, terminated | truncated | cut)
+        assert choose.keys is not None
+        return choose.keys, record.finish()
+
+    def _watch_digits(self, observations: NumpyArray) -> None:
+        """Look at the first observations [M, O] before they become float32.
+
+        Raises:
+            HandfulError: if an entry loses there what tells its values apart.
+        """
+        if self._first_seen is None:
+            return
+        self._first_seen.append(np.array(observations))
+        if len(self._first_seen) * len(observations) < LOOKED_AT:
+            return
+        seen, self._first_seen = np.concatenate(self._first_seen), None
+        lost = find_lost_digits(seen) or find_coarse_entry(
+            seen.min(axis=0), seen.max(axis=0), constant=False
+        )
+        if lost is not None:
+            raise HandfulError(
+                f"{lost}: let the environment subtract a number near them in double precision, "
+                f"before it returns its observations."
+            )
+
+    def _is_whole(self, cut: NumpyArray) -> NumpyArray:
+        """Where an episode that ends now was as long as the environment lets it be."""
+        limit = self._environment.time_limit
+        return (~cut | (self._limits == limit)) & (self._later_limits == limit)
+
+    def _fold(self, array: NumpyArray) -> NumpyArray:
+        """[K * B, ...] to [K, B, ...]."""
+        return array.reshape(*self._shape, *array.shape[1:])
+
+    def _start_again(self, observations: NumpyArray, ended: NumpyArray) -> NumpyArray:
+        """The observations to act on next: those of new episodes where one has ended."""
+        if not ended.any():
+            return observations
+        started = self._reset(np.flatnonzero(ended))
+        self._ages[ended] = 0
+        self._limits[ended] = self._later_limits[ended]
+        observations = observations.copy()
+        observations[ended] = started
+        return observations
+
+    def _reset_all(self) -> NumpyArray:
+        num_policies, num_envs = self._shape
+        self._ages = np.zeros(self._shape, dtype=np.int64)
+        self._limits = -(-self._later_limits * np.arange(1, num_envs + 1) // num_envs)
+        everything = np.arange(num_policies * num_envs)
+        return self._fold(self._reset(everything)).astype(np.float32)
+
+    def _reset(self, which: NumpyArray) -> NumpyArray:
+        with exits_told("The environment failed in reset()"):
+            return self._batch.reset(which)
+
+
+class _Record:
+    """The arrays that a batch is gathered in."""
+
+    def __init__(
+        self, environment: HostEnvironment, num_steps: int, shape: tuple[int, int]
+    ) -> None:
+        self._shape = (num_steps, *shape)
+        self._arrays: dict[str, Any] = {}
+        self._outcomes = empty_outcomes(environment, self._shape)
+
+    def write(self, step: int, outcomes: PyTree, **arrays: NumpyArray) -> None:
+        """One step of all environments."""
+        put(self._outcomes, step, outcomes)
+        for name, values in arrays.items():
+            if name not in self._arrays:
+                self._arrays[name] = np.empty((len(self), *values.shape), values.dtype)
+            self._arrays[name][step] = values
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def finish(self) -> HostExperience:
+        """The whole batch, if it holds nothing but numbers."""
+        self._check("observation", self._arrays["next_observations"])
+        for leaf in jax.tree.leaves(self._outcomes):
+            self._check("outcome", leaf)
+        return HostExperience(outcomes=self._outcomes, **self._arrays)
+
+    def _check(self, what: str, values: NumpyArray) -> None:
+        if np.isfinite(values).all():
+            return
+        bad = ~np.isfinite(values.reshape(*self._shape, -1)).all(axis=-1)
+        step, policy, copy = (int(index) for index in np.argwhere(bad)[0])
+        raise HandfulError(
+            f"The environment returned an {what} that is not a finite number, to policy {policy} "
+            f"(environment {copy} of {self._shape[2]}) at step {step + 1} of {self._shape[0]} of "
+            f"the batch: look at its dynamics for the actions that this policy takes there."
+        )
+
+
+def empty_outcomes(environment: HostEnvironment, shape: tuple[int, ...]) -> PyTree:
+    """Zeros for an outcome at every index of ``shape``."""
+    return jax.tree.map(
+        lambda leaf: np.zeros((*shape, *leaf.shape), leaf.dtype), environment.outcome_shape()
+    )
+
+
+def put(arrays: PyTree, index: int, values: PyTree) -> None:
+    """Write ``values`` at one index of the leading axis of every array."""
+    for kept, new in zip(jax.tree.leaves(arrays), jax.tree.leaves(values), strict=True):
+        kept[index] = new
+
+
+def digest(
+    state: HostCollectorState, problem: RMDP, keys: Key[Array, " K"], batch: HostExperience
+) -> tuple[HostCollectorState, Transitions, FinishedEpisodes]:
+    """A batch from the host as the learner takes it; pure, compiled with the learner.
+
+    Args:
+        state: before the batch.
+        keys: to go on with, from :meth:`HostCollector.collect`.
+    """
+    every_step = jax.vmap(jax.vmap(jax.vmap(problem.population.features)))
+    features = every_step(batch.outcomes)
+    ended = batch.terminated | batch.truncated
+    running = Running(state.episode_return, state.discounted)
+
+    def one_step(
+        carry: tuple[Running, FinishedEpisodes], step: tuple[Array, Array, Array]
+    ) -> tuple[tuple[Running, FinishedEpisodes], None]:
+        features, ended, whole = step
+        return advance(*carry, features, ended, ended & whole, problem.discount), None
+
+    carry = (running, FinishedEpisodes.none_yet(running))
+    (running, finished), _ = jax.lax.scan(one_step, carry, (features, ended, batch.whole))
+    kept = (
+        batch.observations,
+        batch.actions,
+        batch.log_probs,
+        features,
+        batch.next_observations,
+        batch.terminated,
+        batch.truncated,
+    )
+    transitions = Transitions(*(jnp.moveaxis(leaf, 0, 1) for leaf in kept))
+    return HostCollectorState(keys, *running), transitions, finished
+
 
 MAX_ENVS = 512
 """Environments at once, whatever the number of policies and episodes: they take memory."""
@@ -41,7 +344,7 @@ def run_host_episodes(
 ) -> Episodes:
     """Run every policy for ``num_episodes`` episodes from fresh resets.
 
-    The arguments and the result are those of :func:`~handful.collect.rollout.run_episodes`, and
+    The arguments and the result are those of :func:`~handful.collect.jax_rollout.run_episodes`, and
     ``watch`` is told how far the episodes are, after every step. A trace is as long as the longest
     episode.
     """

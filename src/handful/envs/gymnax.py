@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from handful._support.installing import install_command
 from handful.environment import Box, Discrete, TimeStep
 from handful.errors import HandfulError
-from handful.installing import install_command
 from handful.types import Array, Float, PRNGKey
 
 

@@ -1,11 +1,34 @@
-"""How far from the best possible: the optimum, or an upper bound on it, of a problem."""
+"""How far from the best possible: the optimum, or an upper bound on it, of a problem.
 
+What knows the optimum, or a bound on it: one file a kind of problem.
+
+``environments`` know no solvers and solvers no environments; here they meet. Each file has a
+``solver``: from a problem to what answers for it, given a number of policies, or None where the
+problem is of another kind.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from handful.domains.glucose import optimum as glucose
+from handful.domains.market import optimum as market
+from handful.domains.resource_gathering import optimum as resource_gathering
+from handful.domains.speeds import optimum as speeds
+from handful.domains.tabular import optimum as tabular
 from handful.errors import HandfulError
-from handful.evaluation.solvers import find_solver
-from handful.exact.optimum import Optimum
+from handful.exact.bound import Optimum
 from handful.problem import RMDP, check_problem
+
+Solver = Callable[[int], Optimum]
+"""From a number of policies; raises ValueError or RuntimeError where it cannot answer."""
+
+_KINDS = (resource_gathering, tabular, market, glucose, speeds)
+
+
+def find_solver(problem: RMDP) -> Solver | None:
+    """What answers for a problem; None where nothing does."""
+    found = (kind.solver(problem) for kind in _KINDS)
+    return next(filter(None, found), None)
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from handful.backend import computing
-from handful.collect.watching import Watch, part, unwatched
+from handful._support.backend import computing
+from handful._support.checks import check_seed
+from handful._support.foreign import in_same_directory
+from handful._support.text import count
 from handful.errors import HandfulError
-from handful.evaluation.fit import check_fit
-from handful.evaluation.played import EpisodePlayer, Played
-from handful.foreign import in_same_directory
+from handful.evaluation.played import EpisodePlayer, Played, check_fit
 from handful.learner.policies import Policies
 from handful.problem import RMDP, check_problem
-from handful.types import NumpyArray
-from handful.validation import check_seed
-from handful.words import count
+from handful.types import NumpyArray, Watch, part, unwatched
 
 EVALUATION_EPISODES = 100
 """Of each policy and each kind of action selection, unless asked otherwise."""

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handful.exact.facility import choose
-from handful.exact.planning import margin
-from handful.exact.tabular import TabularRMDP
+from handful.exact.tabular import TabularRMDP, margin
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +107,7 @@ def pooled_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 100
 def elite_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 20) -> Solution:
     """:func:`pooled_em`, whose pool also has what the policies found would do by a single accident.
 
-    It is the exact counterpart of :mod:`handful.assignment.elite_em`, whose policies act a little
+    It is the exact counterpart of :mod:`handful.methods.elite_em`, whose policies act a little
     at random and are led by the best of what they happen to do: with every policy, all those join
     the pool that take another action in one state, or where episodes are cut, in one state at one
     time.

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from handful._support.checks import brief, check_numbers, check_range
 from handful.errors import HandfulError
 from handful.learner.networks import Sharing
-from handful.validation import brief, check_numbers, check_range
 
 MOST_TRANSITIONS = 2**27
 """Of a batch: each takes some hundred bytes a policy."""
@@ -32,7 +32,8 @@ class PPOConfig:
         clip_range: how far the probability ratio may leave 1 before its gradient stops.
         num_envs: environments a policy steps side by side.
         short_episodes: steps after which episodes in half of these environments are cut, so that
-            policies see their beginnings more often (:mod:`handful.collect.limits`); None for none.
+            policies see their beginnings more often (:mod:`handful.collect.jax_rollout`);
+            None for none.
         batch_size: transitions a policy an update.
         minibatch_size: transitions a policy a gradient step.
         num_epochs: passes over the batch an update.

@@ -20,11 +20,9 @@ import jax.numpy as jnp
 
 from handful.devices import in_full_precision
 from handful.learner.config import PPOConfig
-from handful.learner.distributions import Categorical
 from handful.learner.experience import Experience, symbols
-from handful.learner.losses import ActorMetrics
-from handful.learner.networks import Actor
-from handful.learner.update import LearnerState, Networks, Rates, UpdateMetrics
+from handful.learner.networks import Actor, Categorical
+from handful.learner.ppo import ActorMetrics, LearnerState, Networks, Rates, UpdateMetrics
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 
 from handful.learner.networks import Actor, keep_spread
-from handful.learner.update import LearnerState
+from handful.learner.ppo import LearnerState
 from handful.types import Array, Bool, Float
 
 STEPS = 20

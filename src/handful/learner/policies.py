@@ -9,15 +9,13 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from handful._support.text import count
 from handful.devices import in_full_precision
 from handful.environment import ActionSpace, Box, Interface
-from handful.learner.acting import Actors, Reader
-from handful.learner.distributions import Categorical, Gaussian
-from handful.learner.host_policies import HostPolicies
-from handful.learner.networks import Actor, take_policies
+from handful.learner.acting import Actors, HostPolicies, Reader
+from handful.learner.networks import Actor, Categorical, Gaussian, take_policies
 from handful.learner.normalize import Normalizer
 from handful.types import Array, Float, Int, PRNGKey
-from handful.words import count
 
 
 def reader_of(environment: Interface) -> Reader | None:

@@ -19,7 +19,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from handful.digests import digest_of_arrays
+from handful._support.storage import digest_of_arrays
 from handful.environment import ActionSpace, Box, Discrete
 from handful.errors import HandfulError
 from handful.learner.networks import Actor, Layer, Lookup, NetworkStack

@@ -3,9 +3,9 @@
 Whoever needs a film imports it when it is asked for, and hears at once what is missing.
 """
 
-from handful.envs.mujoco.loading import import_mujoco
+from handful._support.installing import install_command
+from handful.envs.gym.loading import import_mujoco
 from handful.errors import HandfulError
-from handful.installing import install_command
 
 try:
     import gymnasium  # noqa: F401

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from handful._support.checks import check_plain
+from handful._support.installing import install_command
 from handful.errors import HandfulError
-from handful.installing import install_command
-from handful.validation import check_plain
 
 TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"

@@ -1,4 +1,22 @@
-"""What one training run is asked to do, in full."""
+"""What one training run is asked to do, in full.
+
+The method ``auto``: the one of ours that has been shown to suit a problem of this kind.
+
+What is known of a problem before training decides, and nothing that happens in it. A problem may
+say itself which method was measured to suit it (``RMDP.suited_method``); else:
+
+* It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the
+  time limit ends an episode (``never_terminates`` of the environment): ``planned-em``.
+* It names such outcomes, and episodes may end early: ``family-em``. Robots that may fall have to
+  learn to stay on their feet, which is the same for all.
+* Its actions are finite, nothing is left to chance, so that an episode that was played once can be
+  played again, and episodes are short enough for a batch to hold whole ones: ``elite-em``.
+* The learner counts (``PPOConfig.counts``), so that a policy for one user is known soon and costs
+  little: ``pooled-em``.
+* Otherwise ``em``, which the others have not been shown to beat there.
+
+``docs/methods.md`` has the measurements.
+"""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -7,15 +25,39 @@ from typing import Any
 
 import numpy as np
 
-from handful.assignment import METHODS, AssignmentMethod, make_method
+from handful._support.checks import check_kind, check_numbers, check_range, check_seed, did_you_mean
+from handful._support.text import count
+from handful.collect.determinism import is_deterministic
 from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig, preset
 from handful.learner.networks import Sharing
+from handful.methods import METHODS, AssignmentMethod, make_method
 from handful.problem import RMDP
-from handful.training.auto import concrete_method
-from handful.validation import check_kind, check_numbers, check_range, check_seed, did_you_mean
-from handful.words import count
+
+AUTO = "auto"
+"""The method's name."""
+
+
+LONGEST = 2
+"""Batches, in steps of an environment, that an episode may last for ``elite-em``: most episodes are
+shorter than the longest, and those that lie in one batch are remembered."""
+
+
+def concrete_method(problem: RMDP, method: str, learner: PPOConfig) -> str:
+    """The method of that name, or what ``auto`` stands for with these settings of the learner."""
+    if method != AUTO:
+        return method
+    if problem.suited_method is not None:
+        return problem.suited_method
+    if problem.constant_outcomes is not None:
+        never_terminates = getattr(problem.environment, "never_terminates", False)
+        return "planned-em" if never_terminates else "family-em"
+    if learner.counts:
+        return "pooled-em"
+    is_short = problem.environment.time_limit <= LONGEST * learner.num_steps
+    return "elite-em" if is_short and is_deterministic(problem) else "em"
+
 
 RUN_SETTINGS = ("return_mixing", "discounted_table", "keep_best", "final_assignment", "overlap")
 """Of :class:`TrainConfig`, what a caller may choose that belongs neither to the learner nor to a

@@ -5,16 +5,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handful.collect.watching import Watch, unwatched
-from handful.evaluation.alternatives import Alternative, compare_assignments
-from handful.evaluation.constants import ConstantActions, play_constants
+from handful.evaluation.alternatives import (
+    Alternative,
+    ConstantActions,
+    compare_assignments,
+    play_constants,
+)
 from handful.evaluation.returns import Evaluation
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.training.config import AS_TRAINED, BY_VALIDATION, TrainConfig
-from handful.training.findings import Ending, Finding, find
-from handful.training.history import History
+from handful.training.findings import Ending, Finding, History, find
 from handful.training.state import TrainState
+from handful.types import Watch, unwatched
 
 
 class Judgement(NamedTuple):

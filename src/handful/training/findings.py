@@ -8,15 +8,47 @@ earn. Nothing is found that chance alone explains, so that a finding is worth re
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from handful.assignment.base import WarmUp
-from handful.evaluation.alternatives import Alternative
-from handful.evaluation.constants import ConstantActions
-from handful.training.history import Moment
+from handful._support.text import count
+from handful.evaluation.alternatives import Alternative, ConstantActions
+from handful.methods.base import WarmUp
+from handful.run_folder import RunFolder
+from handful.training.callbacks import Callback, Report
 from handful.types import NumpyArray
-from handful.words import count
+
+
+class Moment(NamedTuple):
+    """What an update said.
+
+    Attributes:
+        welfare: the moving average of training returns, with sampled actions.
+        moved: the share of users whose policy the update changed.
+    """
+
+    welfare: float
+    moved: float
+
+
+class History(Callback):
+    """Remembers two numbers of every update.
+
+    Args:
+        folder: the run's, whose metrics tell of the updates before this process; None where the run
+            is not kept, and so has no such updates.
+        first_update: updates that the run goes on from.
+    """
+
+    def __init__(self, folder: RunFolder | None, first_update: int) -> None:
+        records = folder.salvage_metrics(first_update) if folder and first_update else []
+        self.moments = [Moment(r["welfare"], r.get("moved", 0.0)) for r in records]
+
+    def on_update(self, report: Report) -> None:
+        """Remember it."""
+        self.moments.append(Moment(report.metrics["welfare"], report.metrics["moved"]))
+
 
 LAST_PART = 0.25
 """The share of the updates, its last, in which assignments should have come to rest."""

@@ -7,20 +7,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from handful.assignment import FRESH, Intervention, Scene
 from handful.collect.episodes import make_player
-from handful.collect.watching import Watch, unwatched
 from handful.learner.counting import LEAST_TEMPERATURE, Model, estimate, mean_mix, plan
 from handful.learner.networks import Actor
 from handful.learner.policies import Policies
-from handful.learner.update import LearnerState, Networks
+from handful.learner.ppo import LearnerState, Networks
+from handful.methods import FRESH, Intervention, Scene
 from handful.problem import RMDP
-from handful.training.appraisal import make_appraiser
+from handful.training.choosing import make_appraiser, validate
 from handful.training.config import TrainConfig
-from handful.training.snapshots import Pool, Pooled, Shortlist, Snapshot
-from handful.training.state import ReturnTable, TrainState, init_policies, open_ledger
-from handful.training.validation import validate
-from handful.types import NumpyArray, PRNGKey
+from handful.training.state import (
+    Pool,
+    Pooled,
+    ReturnTable,
+    Shortlist,
+    Snapshot,
+    TrainState,
+    init_policies,
+    open_ledger,
+)
+from handful.types import NumpyArray, PRNGKey, Watch, unwatched
 
 PLANNING_STEPS = 10
 """Of policy iteration, for policies of a pool: most are at their best after five."""

@@ -16,7 +16,7 @@ from handful.errors import HandfulError
 from handful.evaluation.played import FeatureReturns, PaidReturns, Played, ReturnTable
 from handful.evaluation.returns import Evaluation, Measurement
 from handful.problem import RMDP
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from handful.tensors import read_tensors, write_tensors
 from handful.training.findings import Finding
 from handful.types import NumpyArray

@@ -12,21 +12,20 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from handful.backend import computing
+from handful._support.backend import computing
+from handful._support.foreign import in_same_directory
 from handful.errors import HandfulError, HandfulWarning
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
-from handful.foreign import in_same_directory
 from handful.learner.parallel import core_mesh, replicate
 from handful.learner.policies import Policies
 from handful.problem import RMDP, check_problem
-from handful.runs import RunFolder
-from handful.training.callbacks import Callback, MetricsFile, Report
+from handful.run_folder import RunFolder
+from handful.training.callbacks import Callback, MetricsFile, Report, with_progress
+from handful.training.choosing import assign
 from handful.training.config import BY_VALIDATION, TrainConfig, check_run_settings, make_config
 from handful.training.ending import judge
-from handful.training.findings import Finding
-from handful.training.health import EpisodeWatch, check_digits, check_finite, telling_what_is_kept
-from handful.training.history import History
+from handful.training.findings import Finding, History
 from handful.training.intervention import finish, intervene
 from handful.training.kept import read_evaluation, read_findings
 from handful.training.opening import (
@@ -35,17 +34,19 @@ from handful.training.opening import (
     load_run_state,
     open_run,
 )
-from handful.training.pace import Clock, seconds_before
 from handful.training.preflight import (
+    EpisodeWatch,
     check_counts,
+    check_digits,
     check_exploration,
+    check_finite,
     check_installed,
     check_method,
     check_normalisation,
     check_shapes,
     check_sizes,
+    telling_what_is_kept,
 )
-from handful.training.progress_bar import with_progress
 from handful.training.provenance import changed_versions, versions
 from handful.training.record import (
     describe_run,
@@ -53,10 +54,9 @@ from handful.training.record import (
     metrics_record,
     write_results,
 )
-from handful.training.session import Session, open_session
+from handful.training.session import Clock, Session, open_session, seconds_before
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
-from handful.training.validation import assign
 from handful.types import MethodName, NumpyArray, PresetName
 
 CHECKPOINT_EVERY = 30.0
@@ -128,7 +128,7 @@ def train(
         problem: from :func:`handful.make`, or your own :class:`~handful.problem.RMDP`.
         num_policies: the budget, from 1 to the number of users.
         method: the assignment method's name; ``auto`` takes the one that suits the problem
-            (:mod:`handful.training.auto`).
+            (:mod:`handful.training.config`).
         steps: transitions per policy.
         seed: of everything random in training; the same seed gives the same result.
         preset: the learner's settings by name, ``paper`` or ``fast``.
@@ -144,7 +144,7 @@ def train(
         callbacks: told after every update.
         progress: True shows how far training is on standard error, as a bar on a terminal and
             elsewhere as a line every ten seconds; False shows nothing; None, the default, shows it
-            unless ``callbacks`` hold a :class:`~handful.training.progress_bar.ProgressBar` already.
+            unless ``callbacks`` hold a :class:`~handful.training.callbacks.ProgressBar` already.
 
     Raises:
         HandfulError: for anything in the request or the problem that the caller can mend.

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from handful.digests import digest_of_file
+from handful._support.storage import digest_of_file
 from handful.problem import RMDP
 
 RECORDED_PACKAGES = ("handful", "jax", "jaxlib", "numpy", "equinox", "optax")

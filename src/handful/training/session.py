@@ -1,22 +1,70 @@
 """What goes on around a run's steps: who is told, who may stop it, and where it is kept."""
 
 import json
+import signal
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
-from handful.collect.watching import Watch
-from handful.digests import digest_of_json
+from handful._support.storage import digest_of_json
 from handful.problem import RMDP
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from handful.tensors import read_about
 from handful.training.callbacks import Callback, EpisodesReport, Report
 from handful.training.checkpoint import save_state
 from handful.training.opening import CHECKPOINT, resume_advice
 from handful.training.provenance import session as this_session
-from handful.training.signals import StopRequest, TrainingInterrupted
 from handful.training.state import TrainState
+from handful.types import Watch
+
+
+class TrainingInterrupted(Exception):
+    """Training was asked to stop, and its state is saved.
+
+    Attributes:
+        signal_number: what asked for it.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+
+class StopRequest:
+    """While entered, the first SIGINT or SIGTERM is noted instead of acted on.
+
+    A second one has its usual effect, for whoever cannot wait. Outside the main thread, where
+    Python delivers no signals, nothing is noted.
+
+    Attributes:
+        signal_number: the signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self._before: dict[int, signal.Handlers] = {}
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal_number = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
 
 @dataclass(frozen=True)
@@ -109,3 +157,36 @@ def _about(folder: RunFolder) -> dict[str, str]:
     sessions.append(this_session())
     run = digest_of_json(folder.read_config())
     return {"run": run, "sessions": json.dumps(sessions)}
+
+
+WINDOW = 20
+"""Updates over which the pace is averaged."""
+
+
+class Clock:
+    """Seconds of training, and the pace of the latest updates."""
+
+    def __init__(self, seconds_before: float) -> None:
+        self._start = time.perf_counter() - seconds_before
+        self._ticks: list[float] = []
+        self.seconds = seconds_before
+
+    def tick(self) -> float:
+        """An update is done: the seconds of training so far."""
+        self.seconds = time.perf_counter() - self._start
+        self._ticks = [*self._ticks[-WINDOW:], self.seconds]
+        return self.seconds
+
+    def updates_per_second(self) -> float:
+        """Over the latest updates; 0 before there were two."""
+        if len(self._ticks) < 2:
+            return 0.0
+        return (len(self._ticks) - 1) / (self._ticks[-1] - self._ticks[0])
+
+
+def seconds_before(folder: RunFolder | None, update: int) -> float:
+    """Training time of the updates that a run continues from."""
+    if folder is None:
+        return 0.0
+    spent = (record.get("seconds") for record in folder.salvage_metrics(update))
+    return max((float(one) for one in spent if isinstance(one, int | float)), default=0.0)

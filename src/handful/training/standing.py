@@ -1,8 +1,8 @@
 """Who is served how, as an update needs it: of all users at once, or by groups of many.
 
 Either way gives the same things: the method's new state, what the users get, and what policies are
-trained for. Up to :data:`~handful.assignment.ledger.BLOCK` users they come from tables of all users
-and policies, beyond from a :class:`~handful.assignment.ledger.Ledger`, whose cost hardly depends on
+trained for. Up to :data:`~handful.methods.ledger.BLOCK` users they come from tables of all users
+and policies, beyond from a :class:`~handful.methods.ledger.Ledger`, whose cost hardly depends on
 how many users there are. Both are for the utilitarian welfare, in which all users count alike; with
 another, a group needs the weighted sum of its users' coefficients, so that weights would be
 computed where a block is looked at, from the utilities of its users.
@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from handful.assignment import AssignmentMethod, Feedback, RememberedEpisodes
-from handful.assignment.ledger import GroupFeedback, Ledger, wary
-from handful.learner.losses import MixFn
+from handful.learner.ppo import MixFn
+from handful.methods import AssignmentMethod, Feedback, RememberedEpisodes
+from handful.methods.ledger import GroupFeedback, Ledger, wary
 from handful.training.state import ReturnTable
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
 from handful.welfare import user_weights, utilitarian

@@ -7,20 +7,19 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from handful.assignment import AssignmentMethod, RememberedEpisodes
 from handful.collect.archive import EpisodeArchive
-from handful.collect.host import HostCollectorState, HostExperience, digest
+from handful.collect.host_rollout import HostCollectorState, HostExperience, digest
+from handful.collect.jax_rollout import CollectorState, collect
 from handful.collect.returns import FinishedEpisodes
-from handful.collect.scan import CollectorState, collect
 from handful.devices import in_full_precision
 from handful.learner.counting import Model, count, improve, returns_of
 from handful.learner.imitation import imitate
-from handful.learner.update import LearnerState, Rates, UpdateMetrics, update
+from handful.learner.ppo import LearnerState, Rates, UpdateMetrics, update
+from handful.methods import AssignmentMethod, RememberedEpisodes
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
-from handful.training.snapshots import Snapshot
 from handful.training.standing import Standing, reassign_all, reassign_some
-from handful.training.state import ReturnTable, TrainState
+from handful.training.state import ReturnTable, Snapshot, TrainState
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, Key, PRNGKey, PyTree
 

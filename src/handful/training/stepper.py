@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from handful.backend import computing
+from handful._support.backend import computing
 from handful.collect.acting import HostPolicies
-from handful.collect.host import HostCollector, HostCollectorState, HostExperience
+from handful.collect.host_rollout import HostCollector, HostCollectorState, HostExperience
 from handful.devices import usable_cores
 from handful.environment import Discrete
 from handful.learner.parallel import replicate, shapes_on

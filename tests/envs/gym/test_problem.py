@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import handful
-from handful.envs.gym.highway import FEATURES, sample_drivers
-from handful.envs.gym.users import sample_weights
+from handful.domains.highway import FEATURES, sample_drivers
+from handful.envs.gym.problem import sample_weights
 from handful.errors import HandfulError
-from handful.runs import RunFolder
+from handful.run_folder import RunFolder
 from handful.training.opening import open_run
-from tests.envs.gym.test_batch import by_batch, by_hand, random_actions
+from tests.envs.gym.test_environment import by_batch, by_hand, random_actions
 from tests.gym_environments import Counter, Vectorial
 
 QUICK = {"batch_size": 128, "minibatch_size": 64, "num_epochs": 4, "hidden_sizes": (16,)}

@@ -7,7 +7,7 @@ import pytest
 from studies.command import run
 from studies.leaderboard.__main__ import Leaderboard
 from studies.leaderboard.schema import read_rows
-from tests.reports.study.results import run_row, small_manifest, small_study, write_results
+from tests.report.study.results import run_row, small_manifest, small_study, write_results
 from tests.studies.leaderboard.test_schema import ROW
 
 RIVAL = {

@@ -2,9 +2,9 @@
 
 import pytest
 
-from handful.results.folder import read_studies
+from handful.results.tables import read_studies
 from studies.leaderboard.rows import our_rows
-from tests.reports.study.results import run_row, small_manifest, small_study, write_results
+from tests.report.study.results import run_row, small_manifest, small_study, write_results
 
 
 def test_rows_are_means_over_seeds(tmp_path):

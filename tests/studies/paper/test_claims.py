@@ -2,11 +2,11 @@
 
 import pytest
 
-from handful.reports.study.reading import read_collection
+from handful.report.study.reading import read_collection
 from studies.paper.claims import CLAIMS, claims_table
 from studies.paper.experiments import GRID_TASK, MIDDLE, ROBOT_BUDGETS, ROBOTS
 from studies.paper.judges import BY_CONSTRUCTION, NO, NOT_RUN, UNDECIDED, YES
-from tests.reports.study.results import curve_rows, run_row, user_rows, write_results
+from tests.report.study.results import curve_rows, run_row, user_rows, write_results
 
 NUMBERS, VERDICT, ENDED = 3, 4, 5
 """Columns of the table."""

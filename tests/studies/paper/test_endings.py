@@ -1,8 +1,8 @@
 """What the choice of the best moment brings, from curves made by hand."""
 
-from handful.reports.study.reading import read_collection
+from handful.report.study.reading import read_collection
 from studies.paper.endings import as_training_ended, endings_table
-from tests.reports.study.results import curve_rows, run_row, write_results
+from tests.report.study.results import curve_rows, run_row, write_results
 
 
 def test_welfare_as_training_ended_is_the_last_of_the_curve(tmp_path):

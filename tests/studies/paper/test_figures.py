@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from handful.reports.study.figure import stored_identifier
-from handful.reports.study.reading import read_collection
+from handful.report.study.figure import stored_identifier
+from handful.report.study.reading import read_collection
 from studies.paper.figures import collected_figures, paper_figures, write_figures
-from tests.reports.study.results import (
+from tests.report.study.results import (
     run_row,
     small_study,
     user_rows,

@@ -4,7 +4,7 @@ import pytest
 
 from studies.command import run
 from studies.paper.figures import Figures
-from tests.reports.study.results import run_row, small_manifest, small_study, write_results
+from tests.report.study.results import run_row, small_manifest, small_study, write_results
 
 
 @pytest.fixture

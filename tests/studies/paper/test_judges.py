@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from handful.reports.study.assignments import Served
-from handful.reports.study.reading import read_collection
+from handful.report.study.assignments import Served
+from handful.report.study.reading import read_collection
 from studies.paper.judges import (
     NO,
     NOT_RUN,
@@ -19,7 +19,7 @@ from studies.paper.judges import (
     overall,
     slow_outside,
 )
-from tests.reports.study.results import run_row, write_results
+from tests.report.study.results import run_row, write_results
 
 
 def cells(tmp_path, optima=None, **welfare):

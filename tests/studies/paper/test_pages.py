@@ -3,9 +3,9 @@
 import pytest
 
 from handful.errors import HandfulError
-from handful.reports.study.reading import read_collection
+from handful.report.study.reading import read_collection
 from studies.paper.pages import filled, filled_page, has_blocks
-from tests.reports.study.results import run_row, write_results
+from tests.report.study.results import run_row, write_results
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from handful._support.foreign import failure
 from handful.errors import HandfulError
-from handful.foreign import failure
 
 REWARD = "reward"
 """The name of the environment's own reward among features."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.digits import LostDigits, find_lost_digits
+from handful._support.digits import LostDigits, find_lost_digits
 from handful.envs.gym.features import (
     Features,
     Transition,

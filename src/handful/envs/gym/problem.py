@@ -1,22 +1,47 @@
 """Problems with a Gymnasium environment: its features, and users who weigh them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from handful._support.foreign import in_same_directory
+from handful._support.installing import install_command
+from handful._support.text import count
 from handful.envs.gym.environment import GymnasiumEnvironment
 from handful.envs.gym.features import find_features
-from handful.envs.gym.named import with_name
 from handful.envs.gym.sources import Source, find_source, import_gymnasium
 from handful.envs.gym.spaces import ActionRange, ObservationOffset
-from handful.envs.gym.users import sample_weights
+from handful.envs.gym.trust import with_name
 from handful.errors import HandfulError
-from handful.foreign import in_same_directory
 from handful.population import Population
 from handful.problem import RMDP, steps_ahead
 from handful.types import NumpyArray
-from handful.words import count
+from handful.users.draws import check_draw
+
+
+def sample_weights(
+    num_users: int, num_features: int, seed: int, concentration: float = 1.0
+) -> NumpyArray:
+    """Weights [N, D], each row from a symmetric Dirichlet distribution: none below 0, in sum 1.
+
+    Args:
+        num_users: ``N``.
+        num_features: ``D``.
+        seed: of the draw.
+        concentration: 1 is uniform over all mixtures; below 1 users care about few features each,
+            above 1 they are alike.
+
+    Raises:
+        HandfulError: for no users, a negative seed, or a concentration that is not positive.
+    """
+    check_draw(num_users, seed)
+    if not 0.0 < concentration < np.inf:
+        raise HandfulError(f"The concentration must be positive and finite, not {concentration}.")
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet(np.full(num_features, concentration), size=num_users)
+
 
 DISCOUNT = 0.99
 
@@ -48,7 +73,7 @@ def from_gymnasium(
             of a number of copies that makes a vector environment of so many.
         population: the users: a :class:`~handful.population.Population` over the features, an
             array [N, D] of weights, or a table whose columns are called like the features (a CSV or
-            Parquet file, a DataFrame: :mod:`handful.tables`); without one, 100 users with random
+            Parquet file, a DataFrame: :mod:`handful.users`); without one, 100 users with random
             weights.
         features: None for the environment's reward, which MO-Gymnasium's vector rewards make
             several features; names of entries of ``info`` (``rewards.collision_reward``), or
@@ -227,3 +252,105 @@ def _user_returns(population: Population, features: NumpyArray) -> NumpyArray:
     if population.num_features != features.shape[1]:
         return features
     return population.returns(features)
+
+
+def make_gymnasium(env_id: str, **parameters: Any) -> RMDP:
+    """Any environment that Gymnasium knows; the parameters are those of :func:`any_task`."""
+    problem = any_task(env_id, **parameters)
+    return replace(problem, name=f"gymnasium:{env_id}", parameters=parameters)
+
+
+def make_mo_gymnasium(env_id: str, **parameters: Any) -> RMDP:
+    """Any environment of MO-Gymnasium; the entries of its reward are the features.
+
+    Raises:
+        HandfulError: if MO-Gymnasium is not installed.
+    """
+    import_mo_gymnasium()
+    problem = any_task(env_id, **{"registry": "mo_gymnasium", **parameters})
+    return replace(problem, name=f"mo-gymnasium:{env_id}", parameters=parameters)
+
+
+def import_mo_gymnasium() -> None:
+    """Import MO-Gymnasium, which registers its environments.
+
+    Raises:
+        HandfulError: if it is not installed.
+    """
+    try:
+        import mo_gymnasium  # noqa: F401
+    except ImportError:
+        raise HandfulError(
+            f"The task 'mo-gymnasium' needs MO-Gymnasium: {install_command('mo-gymnasium')}."
+        ) from None
+
+
+def any_task(
+    env_id: str,
+    *,
+    registry: str = "",
+    users: int = USERS,
+    population_seed: int = 0,
+    concentration: float = 1.0,
+    population: Any = None,
+    weights: Sequence[Sequence[float]] | None = None,
+    user_ids: Sequence[str] = (),
+    features: str | Sequence[str] | None = None,
+    feature_names: Sequence[str] = (),
+    discount: float = DISCOUNT,
+    time_limit: int | None = None,
+    return_scale: float | None = None,
+    processes: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    action_range: Sequence[Any] | None = None,
+    observation_offset: Mapping[str, float] | Sequence[float] | None = None,
+) -> RMDP:
+    """An environment by name, and users of its features.
+
+    Args:
+        env_id: ``ENV-ID``; ``module:ENV-ID``, where a module registers it; or ``module:name`` of a
+            class or function that makes the environment.
+        registry: a module that registers the environment, imported first; the task 'mo-gymnasium'
+            takes that package for it.
+        users: how many to draw, with weights from a Dirichlet distribution.
+        population_seed: of that draw.
+        concentration: of that distribution: below 1 users care about few features each.
+        population: a table of users instead, whose columns are called like the features.
+        weights: an array of users instead: [N, D].
+        user_ids: their names, where ``weights`` are given.
+        features: names of entries of ``info``, or ``module:name`` of a function; by default the
+            environment's reward. More of this and of all that follows says
+            :func:`~handful.envs.gym.problem.from_gymnasium`.
+        feature_names: [D] for a function's features.
+        discount: of the learner's objective.
+        time_limit: steps after which episodes are cut, where the environment's own limit is not
+            shorter.
+        return_scale: what a good episode returns to a user; by default what random ones return.
+        processes: that step the environment; by default one a core, if it is slow enough.
+        options: keyword arguments of the environment.
+        action_range: the part of a Box of actions that policies use, where the environment takes
+            far more than makes sense: [LOW, HIGH] for all entries of an action, or one such pair
+            for each.
+        observation_offset: what is subtracted from observations before they become float32, by
+            entry, as {"0": 1.7e9}, where values are large and vary little.
+
+    Raises:
+        HandfulError: if something does not fit, in one sentence.
+    """
+    environment = open_environment(
+        env_id,
+        features,
+        feature_names,
+        time_limit,
+        processes,
+        options=options,
+        registry=registry,
+        action_range=action_range,
+        observation_offset=observation_offset,
+    )
+    if population is None and weights is None:
+        num_features = len(environment.feature_names)
+        population = sample_weights(users, num_features, population_seed, concentration)
+    elif population is None:
+        population = weights
+    return pose(environment, population, discount, return_scale, user_ids)

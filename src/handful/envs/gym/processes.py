@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.envs.gym.slice import Arrays, Blueprint
-from handful.envs.gym.worker import SharedArray, view, work
+from handful.envs.gym.worker import Arrays, Blueprint, SharedArray, view, work
 from handful.errors import HandfulError
 
 _PATIENCE = 2.0

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from handful.envs.mujoco.loading import drawing_hint
+from handful._support.foreign import failure as foreign_failure
+from handful._support.foreign import pass_on_stop, told
+from handful._support.installing import install_command
+from handful.envs.gym.loading import drawing_hint
 from handful.errors import HandfulError
-from handful.foreign import failure as foreign_failure
-from handful.foreign import pass_on_stop, told
-from handful.installing import install_command
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would greet on standard output
 

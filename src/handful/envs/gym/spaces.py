@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handful._support.text import count
 from handful.errors import HandfulError
-from handful.words import count
 
 MAX_CHOICES = 1024
 """Combinations of a finite action space; a policy has an output for each."""

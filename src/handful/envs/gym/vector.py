@@ -20,9 +20,9 @@ from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 from handful.environment import HostStep
 from handful.envs.gym.features import Transition, check_count, keep
 from handful.envs.gym.probe import random_action
-from handful.envs.gym.slice import Blueprint
 from handful.envs.gym.sources import Factory, Source, close, failure
 from handful.envs.gym.spaces import Flattener, read_action_space
+from handful.envs.gym.worker import Blueprint
 from handful.errors import HandfulError
 from handful.types import NumpyArray
 

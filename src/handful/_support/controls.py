@@ -1,0 +1,120 @@
+"""Text of other people, as a terminal and a shell can be shown it.
+
+A terminal obeys control characters: they move its cursor, change its title, or hide what stands
+before them. A shell runs what is not quoted.
+
+Cells of the CSV files that a run writes: quoted, and harmless in a spreadsheet.
+
+A spreadsheet takes a text that begins with ``=``, ``+``, ``-`` or ``@`` for a formula and computes
+it, so that a user's name could run a command on the machine of whoever opens ``assignment.csv``.
+Such a text is written with an apostrophe before it, and the reader of tables takes the apostrophe
+off again. A text that has apostrophes before such a sign already gets one more, so that every text
+is read back as it was. Numbers stay as they are.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+_CONTROLS = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but the tab and the new line
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the direction of what follows
+    "\u2028\u2029"  # more ways to end a line
+    "\ud800-\udfff"  # halves of letters, as in file names that are not UTF-8
+)
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_CONTROL_OR_LINE = re.compile(f"[{_CONTROLS}\n\t]")
+
+
+def has_controls(text: str) -> bool:
+    """Whether there is a character in a text that would not be shown but obeyed."""
+    return _CONTROL_OR_LINE.search(text) is not None
+
+
+def first_control(text: str, one_line: bool = True) -> str | None:
+    """The first character of a text that would be obeyed, by its code; None if there is none.
+
+    Args:
+        text: to be looked at.
+        one_line: whether the ends of lines and tabs count too.
+    """
+    found = (_CONTROL_OR_LINE if one_line else _CONTROL).search(text)
+    return None if found is None else ascii(found[0])[1:-1]
+
+
+def escaped(text: str, one_line: bool = True) -> str:
+    """A text with its control characters by their codes.
+
+    Args:
+        text: to be shown.
+        one_line: whether the ends of lines and tabs are escaped too.
+    """
+    pattern = _CONTROL_OR_LINE if one_line else _CONTROL
+    return pattern.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def shell_word(value: object) -> str:
+    """A value as one word of a command line, whatever it holds.
+
+    Control characters are written by their codes, in quotation marks of bash and zsh that know
+    them: pasted as they are, some would reach the terminal before the shell.
+    """
+    text = str(value)
+    if not has_controls(text):
+        return shlex.quote(text)
+    inside = "".join(
+        escaped(letter) if has_controls(letter) else f"\\{letter}" if letter in "\\'" else letter
+        for letter in text
+    )
+    return f"$'{inside}'"
+
+
+def shell_line(*words: object) -> str:
+    """A command line of these words, ready to be pasted."""
+    return " ".join(map(shell_word, words))
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
+"""How a text begins that has to be protected; the last four are taken for the first four."""
+
+_PROTECTED = re.compile(r"'+[=+\-@\t\r＝＋－＠]")
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+_NEEDS_QUOTES = re.compile(r"""[",;\t\r\n]""")
+"""Other delimiters than the comma too: some spreadsheets part columns at semicolons."""
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number with a decimal point: ``1``, ``-1.5``, ``.5`` or ``1e-3``.
+
+    Python takes more for numbers, such as ``1_5``, ``nan`` and the digits of other scripts. All of
+    these are text here.
+    """
+    return _NUMBER.fullmatch(text) is not None
+
+
+def protect(text: str) -> str:
+    """The text as it is written into a CSV file, so that no spreadsheet takes it for a formula."""
+    return f"'{text}" if _FORMULA.match(text) and not is_number(text) else text
+
+
+def unprotect(cell: str) -> str:
+    """The text that :func:`protect` was given; any other cell as it is."""
+    return cell[1:] if _PROTECTED.match(cell) and not is_number(cell[1:]) else cell
+
+
+def csv_line(row: Sequence[Any]) -> str:
+    """A row as one line of a CSV file, with commas between its cells and a line break at its end.
+
+    Text is protected and, where it has to be, put in quotation marks. None is an empty cell.
+    """
+    return ",".join([_cell(value) for value in row]) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    text = protect(value)
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text

@@ -1,0 +1,184 @@
+"""Whether the values in a file of a run are of the kinds that were written there.
+
+A run folder may come from anywhere, so its readers look at the kinds of all values that they use
+before they use one: what is there instead is told in one sentence, with its place in the file.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.errors import HandfulError
+
+NUMBER, WHOLE, TEXT, FLAG, ANYTHING = "number", "whole number", "text", "truth value", "value"
+"""Kinds of single values."""
+
+Shape = Any
+"""What values there are: the kind of a single value; a list with the shape of its entries; a
+mapping with a shape for each name that must be there, or that may be there where the name ends with
+a question mark, or under ``...`` for every name that is; a tuple of shapes, one of which the value
+has; None for nothing."""
+
+_SHOWN = 40
+"""Letters of a value in a sentence."""
+
+CONFIG: Shape = {
+    "problem": {
+        "name": TEXT,
+        "parameters": {...: ANYTHING},
+        "environment": {...: ANYTHING},
+        "discount": NUMBER,
+        "return_scale": NUMBER,
+        "users": [TEXT],
+        "num_features": WHOLE,
+        "attributes?": {...: ANYTHING},
+    },
+    "settings": {
+        "num_policies": WHOLE,
+        "method": TEXT,
+        "method_settings": {...: ANYTHING},
+        "steps": WHOLE,
+        "seed": WHOLE,
+        "ppo": {...: ANYTHING},
+    },
+    "versions": {...: TEXT},
+    "machine": {...: TEXT},
+}
+"""Of ``config.json``."""
+
+
+def check_config(config: Mapping[str, Any], path: Path) -> None:
+    """Look at the settings of a run, as far as others than the training itself use them.
+
+    Args:
+        config: all of ``config.json``.
+        path: of the file.
+
+    Raises:
+        HandfulError: naming the first value that is missing or of another kind.
+    """
+    check_stored(config, CONFIG, path)
+    users = len(config["problem"]["users"])
+    if not 1 <= config["settings"]["num_policies"] <= users:
+        raise _damaged(
+            path, f"it has {config['settings']['num_policies']} policies for {users} users"
+        )
+
+
+def check_stored(value: Any, shape: Shape, path: Path, place: str = "") -> None:
+    """Look whether a value has a shape.
+
+    Args:
+        value: from a JSON file.
+        shape: what it must have.
+        path: of the file.
+        place: of the value in the file, as ``settings.steps``; nothing for all of it.
+
+    Raises:
+        HandfulError: naming the first place where something else is.
+    """
+    if isinstance(shape, tuple):
+        if not any(_fits_alone(value, option) for option in shape):
+            raise _another_kind(path, place, " or ".join(map(_said, shape)), value)
+    elif isinstance(shape, Mapping):
+        _check_mapping(value, shape, path, place)
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            raise _another_kind(path, place, _said(shape), value)
+        inner = shape[0]
+        if isinstance(inner, str) and all(_fits_alone(entry, inner) for entry in value):
+            return  # lists of a million names are looked at in one go
+        for index, entry in enumerate(value):
+            check_stored(entry, inner, path, f"{place}[{index}]")
+    elif not _fits_alone(value, shape):
+        raise _another_kind(path, place, _said(shape), value)
+
+
+def _check_mapping(value: Any, shape: Mapping[Any, Shape], path: Path, place: str) -> None:
+    if not isinstance(value, Mapping):
+        raise _another_kind(path, place, _said(shape), value)
+    for name, inner in shape.items():
+        if name is ...:
+            for key, entry in value.items():
+                check_stored(entry, inner, path, _below(place, key))
+            continue
+        plain = name.removesuffix("?")
+        if plain in value:
+            check_stored(value[plain], inner, path, _below(place, plain))
+        elif plain == name:
+            raise _damaged(path, f"it lacks '{_below(place, name)}'")
+
+
+def _below(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
+
+
+def _fits_alone(value: Any, shape: Shape) -> bool:
+    """Whether a single value is of a kind; of lists and mappings, whether it is one at all."""
+    if isinstance(shape, list | Mapping):
+        return isinstance(value, list if isinstance(shape, list) else Mapping)
+    is_flag = isinstance(value, bool)
+    return {
+        NUMBER: isinstance(value, int | float) and not is_flag,
+        WHOLE: isinstance(value, int) and not is_flag,
+        TEXT: isinstance(value, str),
+        FLAG: is_flag,
+        ANYTHING: True,
+        None: value is None,
+    }[shape]
+
+
+def _said(shape: Shape) -> str:
+    if shape is None:
+        return "nothing"
+    if isinstance(shape, list):
+        return "a list"
+    return "a mapping" if isinstance(shape, Mapping) else f"a {shape}".replace("a text", "text")
+
+
+def _another_kind(path: Path, place: str, wanted: str, value: Any) -> HandfulError:
+    shown = repr(value)
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    return _damaged(path, f"'{place or 'the file'}' must be {wanted}, not {shown}")
+
+
+def _damaged(path: Path, what: str) -> HandfulError:
+    return HandfulError(f"'{path}' is damaged or of another version of handful: {what}.")
+
+
+def digest_of_file(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_json(values: Any) -> str:
+    """The SHA-256 of values as JSON holds them, however a file with them is laid out."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """The SHA-256 of named arrays: their names, types, shapes and numbers."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(f"{name} {array.dtype.str} {list(array.shape)}\n".encode())
+        found.update(array.tobytes() if array.ndim == 0 else _bytes_of(array))
+    return found.hexdigest()
+
+
+def _bytes_of(array: NDArray[Any]) -> bytes | memoryview:
+    """The array's memory, without a copy where its numbers lie in one piece and in order."""
+    if array.size and array.flags.c_contiguous:
+        return memoryview(array.view(np.uint8).reshape(-1))  # type: ignore[arg-type]
+    return array.tobytes()

@@ -1,0 +1,44 @@
+"""Values as JSON holds them."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, SupportsFloat
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it, where there is a way: arrays and dataclasses become lists and maps.
+
+    What has no such way stays as it is; :func:`is_json` tells.
+    """
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):  # NumPy's and JAX's arrays and numbers
+        return value.tolist()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {name: plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def is_json(value: Any) -> bool:
+    """Whether JSON that any tool reads can hold it: no NaN, no infinity."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):  # ValueError: infinity, NaN, or something within itself
+        return False
+    return True
+
+
+def shown(value: Any) -> Any:
+    """A value for a reader: as JSON holds it, or else as Python shows it."""
+    described = plain(value)
+    return described if is_json(described) else repr(value)
+
+
+def count(amount: SupportsFloat, thing: str) -> str:
+    """``1 user``, ``25 users``, ``1,000 policies``."""
+    plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+    return f"{float(amount):,.0f} {thing if amount == 1 else plural}"

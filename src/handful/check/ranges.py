@@ -1,0 +1,175 @@
+"""Checks of ranges: what spaces declare beside what episodes show."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful._support.digits import find_coarse_entry, find_lost_digits
+from handful.check.findings import DEFECT, WARNING, Finding
+from handful.check.play import Player
+from handful.envs.gym.probe import offset_hint
+from handful.envs.gym.spaces import Interval
+
+FAR_APART = 1000.0
+"""How many times wider a declared range may be than what is seen of it."""
+
+UNBOUNDED = 1e30
+"""Bounds from here on stand for no bounds, as the largest float32 does."""
+
+WIDE = 100.0
+"""A range of actions at least as wide is compared with a small part of it."""
+
+VERY_WIDE = 1000.0
+"""A range of actions at least as wide is told in any case."""
+
+PART = 0.01
+"""The part of a range that random actions are compared in."""
+
+FACTOR = 10.0
+"""How many times larger or smaller features must be in the part, to be told."""
+
+COMPARED = 200
+"""Random steps in the whole range, and as many in the part."""
+
+SEED = 103
+
+
+def check_digits(observations: NDArray[Any]) -> Iterator[Finding]:
+    """What differs in the environment differs in float32, too.
+
+    Args:
+        observations: [M, O] as the environment gave them, in float64.
+    """
+    lost = find_lost_digits(observations)
+    if lost is not None:
+        yield Finding("observation-digits", DEFECT, f"{lost}: {offset_hint(lost)}.")
+        return
+    low, high = observations.min(axis=0), observations.max(axis=0)
+    coarse = find_coarse_entry(low, high, constant=True)
+    if coarse is not None:
+        yield Finding(
+            "observation-digits",
+            WARNING if coarse.low == coarse.high else DEFECT,
+            f"{coarse}: if it is a clock or a counter, subtract its start in the environment, "
+            f"before it becomes float32.",
+        )
+
+
+def check_observation_range(space: Any, observations: NDArray[Any]) -> Iterator[Finding]:
+    """Bounds of observations are not far wider than what episodes show.
+
+    Args:
+        space: of the observations.
+        observations: [M, O] in float64.
+    """
+    low, high = _bounds(space)
+    if len(low) != observations.shape[1]:
+        return  # parts that are no boxes: their entries have no bounds
+    bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
+    with np.errstate(over="ignore", invalid="ignore"):
+        declared = np.where(bounded, high - low, 0.0)
+    reach = np.abs(observations).max(axis=0)
+    seen = np.maximum(np.ptp(observations, axis=0), reach)
+    wide = np.flatnonzero((seen > 0) & (declared > FAR_APART * seen))
+    if len(wide):
+        entry = int(wide[np.argmax(declared[wide] / seen[wide])])
+        values = observations[:, entry]
+        more = f" ({len(wide)} entries are such)" if len(wide) > 1 else ""
+        yield Finding(
+            "observation-range",
+            WARNING,
+            f"Entry {entry} of the observations may be {low[entry]:,g} to {high[entry]:,g} by its "
+            f"space, and {len(values):,} observations of random play showed {values.min():,.4g} to "
+            f"{values.max():,.4g}{more}: give the bounds that the environment keeps. (Training "
+            f"here does not read them: it scales observations by what it sees.)",
+        )
+
+
+def check_action_range(
+    player: Player, env: Any, names: Sequence[str], max_steps: int
+) -> Iterator[Finding]:
+    """A box of actions is not so wide that policies begin far from all that makes sense.
+
+    Random actions in the whole range are compared with random actions in a hundredth of it, from
+    0 on or from the bound that is nearest to 0.
+    """
+    actions = player.actions
+    if not isinstance(actions, Interval):
+        return
+    low, high = actions.env_low, actions.env_high
+    free = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high) & np.isfinite(high - low)))
+    if len(free):
+        yield Finding(
+            "action-range",
+            WARNING,
+            f"Entry {free[0]} of an action has no two bounds, so policies act in the environment's "
+            f"units there and begin near 0: if other sizes make sense, say which with "
+            f"action_range=[LOW, HIGH].",
+        )
+        return
+    width = high - low
+    entry = int(np.argmax(width))
+    if width[entry] < WIDE:
+        return
+    part_low, part_high = _part(low, high)
+    whole = _features(player, env, (low, high), max_steps)
+    part = _features(player, env, (part_low, part_high), max_steps)
+    ratios = np.where((whole > 0) & (part > 0), whole / np.where(part > 0, part, 1.0), 1.0)
+    feature = int(np.argmax(np.maximum(ratios, 1.0 / ratios)))
+    ratio = max(ratios[feature], 1.0 / ratios[feature])
+    if ratio < FACTOR and width[entry] < VERY_WIDE:
+        return
+    compared = (
+        f"Random actions in a hundredth of that ({part_low[entry]:,g} to {part_high[entry]:,g}) "
+        f"make the feature '{names[feature]}' {ratio:,.0f} times as "
+        f"{'small' if ratios[feature] > 1 else 'large'}. "
+        if ratio >= FACTOR
+        else ""
+    )
+    yield Finding(
+        "action-range",
+        WARNING,
+        f"Entry {entry} of an action may be {low[entry]:,g} to {high[entry]:,g}, and policies "
+        f"begin in the middle of that. {compared}If a part of the range is all that makes sense, "
+        f"let policies use that alone: action_range=[LOW, HIGH] (on the command line, --param "
+        f"'action_range=[LOW,HIGH]').",
+    )
+
+
+def _part(low: NDArray[Any], high: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A hundredth of each range: around 0, or from the bound that is nearest to it."""
+    width = PART * (high - low)
+    start = np.clip(-width / 2, low, high - width)
+    return start, start + width
+
+
+def _features(
+    player: Player, env: Any, bounds: tuple[NDArray[Any], NDArray[Any]], max_steps: int
+) -> NDArray[Any]:
+    """[D] root mean squares of the features under actions that are uniform in the bounds."""
+    actions = player.actions
+    assert isinstance(actions, Interval)
+    rng, rows, seed = np.random.default_rng(SEED), [], SEED
+    while len(rows) < COMPARED:
+        limit = min(max_steps, COMPARED - len(rows))
+        script = [(rng.uniform(*bounds) - actions.shift) / actions.scale for _ in range(limit)]
+        episode = player.play(env, seed, None, limit, script)
+        rows += episode.features
+        seed += 1
+    return np.asarray(np.sqrt(np.mean(np.square(rows), axis=0)))
+
+
+def _bounds(space: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """[O] lower and upper bounds of flattened observations; infinite for what is no box."""
+    from gymnasium import spaces
+
+    if isinstance(space, spaces.Box):
+        return np.ravel(space.low).astype(np.float64), np.ravel(space.high).astype(np.float64)
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
+        lows, highs = zip(*map(_bounds, parts), strict=True) if len(space.spaces) else ((), ())
+        return np.concatenate([[], *lows]), np.concatenate([[], *highs])
+    size = spaces.flatdim(space)
+    return np.full(size, -np.inf), np.full(size, np.inf)

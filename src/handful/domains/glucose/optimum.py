@@ -1,0 +1,92 @@
+"""The artificial pancreas: perfect glucose as an upper bound, where all users are its wearers.
+
+The most that k policies can earn users who each want one number kept: an upper bound.
+
+User i earns `height * (1 - (z - t_i)^2)`, or less, from a step at z. By Jensen's inequality a
+policy that spends its time at any mixture of z earns no user more than one that keeps to their
+mean, so k constants bound any k policies. A group of users is best served at the mean of its
+targets, where it loses its variance; users prefer the nearest constant, so the groups are
+neighbours on the line of targets, and dynamic programming over the sorted targets finds the best:
+K-means on a line, exactly. What the n users of a group gain over the constant 0 is n times their
+squared mean, a convex function of the mean, which gives the inverse Monge property (the argument
+is in `exact/funds`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from handful.domains.glucose.environment import USUAL_LEVEL, ArtificialPancreas
+from handful.domains.glucose.users import FULL_RETURN, GlucoseFeatures
+from handful.exact.bound import Optimum
+from handful.exact.segments import best_segments
+from handful.problem import RMDP
+
+
+def constant_bound(targets: np.ndarray, height: float, num_policies: int) -> Optimum:
+    """The best `num_policies` constants for the users' targets.
+
+    Args:
+        targets: of each user [N].
+        height: what a user gets at their target.
+        num_policies: the budget k, from 1 to N.
+
+    Returns:
+        an upper bound; constants ascend, and are in the certificate.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+    targets = np.asarray(targets, dtype=np.float64)
+    if targets.ndim != 1 or not len(targets) or not np.isfinite(targets).all():
+        raise ValueError(f"The targets must be finite [N], got shape {targets.shape}.")
+    if not 0 < height < np.inf:
+        raise ValueError(f"The height must be positive, got {height}.")
+    # From the middle of the line, where rounding costs least.
+    offset = np.sort(targets) - targets.mean()
+    sums = np.append(0.0, np.cumsum(offset))
+
+    def gain(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+        return (sums[stops] - sums[starts]) ** 2 / (stops - starts)
+
+    firsts = best_segments(gain, len(targets), num_policies)
+    stops = np.append(firsts[1:], len(targets))
+    constants = (sums[stops] - sums[firsts]) / (stops - firsts) + targets.mean()
+    returns = height * (1.0 - (constants[:, None] - targets) ** 2)
+    return Optimum(
+        welfare=float(returns.max(axis=0).mean()),
+        kind="upper bound",
+        num_policies=num_policies,
+        returns=returns,
+        assignment=returns.argmax(axis=0),
+        certificate=tuple((float(constant),) for constant in constants),
+        explanation=(
+            "What users earn is concave in the level, so no policy earns them more than one that "
+            f"keeps the level constant; of all choices of {num_policies} constants, dynamic "
+            "programming over the sorted targets proves these the best."
+        ),
+    )
+
+
+def solver(problem: RMDP) -> Callable[[int], Optimum] | None:
+    """The solver for wearers who judge the environment's whole days; None of others."""
+    environment, population = problem.environment, problem.population
+    if not isinstance(environment, ArtificialPancreas) or population.reward_fn is not None:
+        return None
+    if population.features != GlucoseFeatures(environment.time_limit):
+        return None
+    constant, linear, square, low = population.coefficients.T
+    targets = np.asarray(linear, dtype=np.float64) / 2
+    is_wearer = np.allclose(constant, 1 - targets**2) and (square == -1).all() and (low <= 0).all()
+    if not is_wearer:
+        return None
+
+    def solve(num_policies: int) -> Optimum:
+        best = constant_bound(targets, FULL_RETURN, num_policies)
+        levels = tuple((USUAL_LEVEL * 2.0**level,) for (level,) in best.certificate)
+        return replace(best, certificate=levels, unit="mg/dl")
+
+    return solve

@@ -1,0 +1,148 @@
+"""People with type 1 diabetes who want different glucose targets, and fear lows differently.
+
+With ``z`` the logarithm of glucose over 110 mg/dl, in units of ln 2 (a doubling), user ``i`` earns
+in every step
+
+.. math:: 1 - (z - z_i)^2 - \\phi_i \\, \\max(0, z_{70} - z)^2 ,
+
+where :math:`z_i` stands for their target and :math:`\\phi_i` says how much more than by distance
+alone a level below 70 mg/dl frightens them. Risk is commonly judged on a logarithmic scale, as half
+the usual level harms about as much as twice of it (Kovatchev et al., 1997). Glucose counts as
+sensors show it, from 40 to 400 mg/dl, so that rewards are bounded. A day's return is 100 times the
+mean over its steps: 100 for a day spent at the target.
+
+All of this is linear in 1, z, z² and the square below 70: four features, however many users.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from handful.domains.glucose.environment import (
+    DAY_STEPS,
+    HIGHEST_READING,
+    LOWEST_READING,
+    USUAL_LEVEL,
+    ArtificialPancreas,
+    GlucoseOutcome,
+)
+from handful.population import Population
+from handful.problem import RMDP
+from handful.types import Array, Float, NumpyArray
+from handful.users import Column, read_users
+from handful.users.draws import check_draw
+
+FULL_RETURN = 100.0
+"""What a day at exactly the target is worth."""
+
+LOW = 70.0
+"""Below it a level counts as low, mg/dl (international consensus: Battelino et al., 2019)."""
+
+TARGETS = (90.0, 160.0)
+"""Of sampled users, mg/dl, evenly on a logarithmic scale: pumps on the market offer 100, 110 and
+120 (MiniMed 780G) or 110 to 150 in steps of 10 (Omnipod 5); pregnancy asks for less, and those who
+live alone, drive or exercise often ask for more."""
+
+FEARS = (0.5, 20.0)
+"""Of sampled users, evenly on a logarithmic scale. At 54 mg/dl, where a low becomes serious, a step
+costs such users from 0.07 to 2.8 beyond the distance: from hardly more than the distance itself to
+three steps at the target."""
+
+
+def relative_level(glucose: Any, module: Any = np) -> Any:
+    """``z``: doublings over 110 mg/dl, of what a sensor can show."""
+    shown = module.clip(glucose, LOWEST_READING, HIGHEST_READING)
+    return module.log(shown / USUAL_LEVEL) / math.log(2.0)
+
+
+@dataclass(frozen=True)
+class GlucoseFeatures:
+    """1, z, z² and the square below 70 mg/dl, spread over the steps of a day."""
+
+    steps: int
+
+    def __call__(self, outcome: GlucoseOutcome) -> Float[Array, " 4"]:
+        """The features of one step."""
+        level = relative_level(outcome.glucose, jnp)
+        low = jnp.maximum(relative_level(LOW) - level, 0.0)
+        return FULL_RETURN / self.steps * jnp.stack([jnp.ones(()), level, level**2, low**2])
+
+
+def wearers(
+    targets: NumpyArray,
+    fears: NumpyArray,
+    steps: int,
+    user_ids: tuple[str, ...] = (),
+    labels: Mapping[str, NumpyArray] | None = None,
+) -> Population:
+    """Users with such targets [N] (mg/dl) and fears [N]."""
+    wanted = relative_level(targets)
+    ones = np.ones_like(wanted)
+    return Population(
+        np.stack([ones - wanted**2, 2 * wanted, -ones, -fears], axis=1),
+        GlucoseFeatures(steps),
+        user_ids,
+        attributes={"target": targets, "fear": fears, **(labels or {})},
+        feature_names=("1", "level", "level squared", "low squared"),
+    )
+
+
+def make_glucose(users: int = 100, population_seed: int = 0, population: Any = None) -> RMDP:
+    """The artificial pancreas and its users.
+
+    Args:
+        users: how many to draw: targets from 90 to 160 mg/dl, fears of lows from 0.5 to 20, both
+            evenly on a logarithmic scale.
+        population_seed: of that draw.
+        population: a table instead, with a column ``target`` (mg/dl, 70 to 250) and perhaps
+            ``fear`` (0 or more; 3 if there is none).
+
+    Raises:
+        HandfulError: for a number that cannot be.
+    """
+    if population is not None:
+        columns = [
+            Column("target", "glucose targets in mg/dl", low=LOW, high=250.0),
+            Column("fear", "fears of lows", low=0.0, high=1000.0, default=3.0),
+        ]
+        table = read_users(population, columns)
+        targets, fears = table.numbers["target"], table.numbers["fear"]
+        people = wearers(targets, fears, DAY_STEPS, table.user_ids, table.labels)
+        parameters: dict[str, Any] = {"population": population}
+    else:
+        people = wearers(*_sample(users, population_seed), DAY_STEPS)
+        parameters = {"users": users, "population_seed": population_seed}
+    return RMDP(
+        environment=ArtificialPancreas(),
+        population=people,
+        discount=0.98,  # what is done now is felt for some twelve hours
+        return_scale=20.0,
+        learner_settings=_learner_settings,
+        method_settings=_method_settings,
+        name="glucose",
+        parameters=parameters,
+    )
+
+
+def _sample(users: int, seed: int) -> tuple[NumpyArray, NumpyArray]:
+    check_draw(users, seed)
+    rng = np.random.default_rng(seed)
+    (low, high), (calm, afraid) = np.log(TARGETS), np.log(FEARS)
+    targets = np.exp(rng.uniform(low, high, users))
+    return targets, np.exp(rng.uniform(calm, afraid, users))
+
+
+def _learner_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
+    """Narrow first actions: a pump that doses at random soon has its wearer in a coma."""
+    del num_policies, preset
+    return {"initial_log_std": -1.5, "entropy_coefficient": 0.0, "final_entropy_coefficient": 0.0}
+
+
+def _method_settings(method: str, preset: str) -> Mapping[str, Any]:
+    """A longer warm-up for ``em``: who serves whom is noise until glucose is under control."""
+    del preset
+    return {"warm_up": 60} if method == "em" else {}

@@ -1,0 +1,1 @@
+"""Funds for investors who differ in risk aversion and taste."""

@@ -1,0 +1,1 @@
+"""Problems that are given as arrays, and their exact optimum."""

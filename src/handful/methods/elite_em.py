@@ -1,0 +1,313 @@
+"""EM among remembered episodes (ours).
+
+EM moves users among the k policies as these are now, so that it stops at the first assignment
+that no single policy can improve on alone. But on the way its policies play tens of thousands of
+different episodes, and what every user would have got from each is known. Choosing k of *them* is
+the same problem with many more candidates, in which whole groups of users change hands at once:
+
+1. Policies act a little at random all the time (``random_actions``), so that they keep playing
+   variants of what they do; the episodes that are worth most are archived.
+2. Every few updates the best k of the archive, the *elites*, are chosen by swaps from the elites
+   so far, from a greedy choice and from a random one.
+3. Each policy is trained for the users of its elite, softly as in
+   :mod:`~handful.methods.em`, by the same learner as in EM.
+4. In the end each policy imitates its elite.
+
+An archived episode is what a policy can do only where the same actions lead to the same outcomes.
+In environments with chance it may have been luck, and the method promises too much.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful._support.checks import check_numbers
+from handful.errors import HandfulError
+from handful.methods.base import (
+    FRESH,
+    AssignmentMethod,
+    Feedback,
+    Intervention,
+    RememberedEpisodes,
+    Scene,
+    WarmUp,
+    warm_up_within,
+)
+from handful.methods.choice import greedy_choice, swap, total_gain
+from handful.methods.em import EMState, ExpectationMaximization, greedy, responsibilities
+from handful.types import Array, Bool, Float, Int, PRNGKey
+
+JUDGES = 512
+"""Users by whom episodes are judged, at most: of more, this many are drawn, always the same."""
+
+ELECT_EVERY = 8
+"""Updates from one choice of elites to the next: choosing before each would take as long as
+learning does where there are many policies."""
+
+NEAR = 0.1
+"""An episode is kept for users whom it serves worse than their elite by up to this share of the
+highest return: they may be its own one day."""
+
+
+class EliteEMState(NamedTuple):
+    """EM's state, and the elites.
+
+    Attributes:
+        em: who is served by whom, and what each policy is trained for.
+        elites: [K] rows of the archive; -1 while there are none.
+        earlier: the last elites of each round before; -1 where there was none.
+    """
+
+    em: EMState
+    elites: Int[Array, " K"]
+    earlier: Int[Array, "R K"]
+
+
+@dataclass(frozen=True)
+class EliteEM(AssignmentMethod):
+    """Rounds of EM whose policies are led by the best remembered episodes; then the best of all.
+
+    Attributes:
+        rounds: with new policies and users dealt out anew, whose elites are their own episodes.
+            A run too short for them is a single round.
+        exploring: the share of the updates that goes to the rounds. After them elites are chosen
+            among the episodes of all.
+        settling: updates of plain EM in each round, in which policies learn to do anything at all;
+            at most half of the round's.
+        landing: updates after the rounds in which policies imitate the elites of all of them.
+        imitating: the share of the run, its last, in which policies imitate their elites.
+        temperature: of what policies are trained for (:class:`~handful.methods.em.SoftEM`).
+        archive_size: episodes that are remembered.
+    """
+
+    assigns_best: ClassVar[bool] = True
+    learner_settings: ClassVar[dict[str, Any]] = {
+        "random_actions": 0.06,
+        "entropy_coefficient": 0.003,
+        "final_entropy_coefficient": 0.003,
+    }
+
+    rounds: int = 2
+    exploring: float = 0.65
+    settling: int = 40
+    landing: int = 20
+    imitating: float = 0.05
+    temperature: float = 0.02
+    archive_size: int = 2000
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        for name, least in (("rounds", 1), ("settling", 0), ("landing", 0), ("archive_size", 1)):
+            if getattr(self, name) < least:
+                raise HandfulError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        for name in ("exploring", "imitating"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise HandfulError(
+                    f"{name} is a share, between 0 and 1, not {getattr(self, name)}."
+                )
+        if not self.temperature > 0.0:
+            raise HandfulError(f"The temperature must be positive, not {self.temperature}.")
+
+    @property
+    def remembers(self) -> int:
+        """Episodes in the archive."""
+        return self.archive_size
+
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EliteEMState:
+        """A random, balanced assignment, and no elites.
+
+        Raises:
+            HandfulError: if the archive cannot hold an episode for each policy.
+        """
+        if self.archive_size < num_policies:
+            raise HandfulError(
+                f"archive_size must be at least {num_policies}, an episode for each policy, not "
+                f"{self.archive_size}."
+            )
+        em = _EM.init(key, num_users, num_policies).with_table()
+        none = jnp.full((self.rounds, num_policies), -1, jnp.int32)
+        return EliteEMState(em, elites=none[0], earlier=none)
+
+    def weights(self, state: EliteEMState) -> Float[Array, "N K"]:
+        """One-hot rows."""
+        return state.em.weights
+
+    def assigned(self, state: EliteEMState) -> Int[Array, " N"]:
+        """Each user's policy."""
+        return state.em.served
+
+    def training_weights(self, state: EliteEMState) -> Float[Array, "N K"]:
+        """EM's, or the users of the elites, softly."""
+        return state.em.training_weights
+
+    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
+        """The updates of plain EM at the beginning of each round."""
+        del num_policies
+        starts = self._round_starts(num_updates)
+        length = starts[1] if len(starts) > 1 else num_updates
+        return warm_up_within(length, "settling", self.settling)
+
+    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
+        """The beginning of every round but the first."""
+        del num_policies
+        return self._round_starts(num_updates)[1:]
+
+    def intervene(self, key: PRNGKey, state: EliteEMState, scene: Scene) -> Intervention:
+        """Begin a round; the elites of the last one stay remembered."""
+        number = self._round_starts(scene.num_updates).index(scene.update)
+        fresh = self.init(key, len(state.em.served), state.em.num_policies)
+        earlier = state.earlier.at[number - 1].set(state.elites)
+        return Intervention(fresh._replace(earlier=earlier), np.full(len(state.elites), FRESH))
+
+    def reassign(self, key: PRNGKey, state: EliteEMState, feedback: Feedback) -> EliteEMState:
+        """EM's E-step at first; later users go to the elite that serves them best."""
+        episodes = feedback.episodes
+        assert episodes is not None
+        starts = jnp.array(self._round_starts(feedback.num_updates))
+        start = starts[jnp.searchsorted(starts, feedback.update, side="right") - 1]
+        after_rounds = feedback.update - self._rounds_end(feedback.num_updates)
+        may_lead = episodes.is_filled & ((after_rounds >= 0) | (episodes.born >= start))
+        since = feedback.update - start
+        is_led = state.elites[0] >= 0
+        settled = self.warm_up_of(feedback.num_updates, len(state.elites)).updates
+        can_lead = (since >= settled) & (jnp.sum(may_lead) >= len(state.elites))
+        is_due = can_lead & (~is_led | (after_rounds % ELECT_EVERY == 0))
+        return jax.lax.switch(
+            jnp.where(is_due, 2, is_led.astype(int)),
+            (
+                lambda: state._replace(
+                    em=_EM.reassign(key, state.em, feedback._replace(update=since))
+                ),
+                lambda: state,
+                lambda: self._led(key, state, feedback.returns, episodes, may_lead),
+            ),
+        )
+
+    def worth(
+        self, state: EliteEMState, returns: Float[Array, "E D"], episodes: RememberedEpisodes
+    ) -> Float[Array, " E"]:
+        """What episodes add to the elites, or nearly add.
+
+        That is by how much they serve users better, or worse by less than :data:`NEAR`. Before
+        there are elites it is what all users get together.
+        """
+        judges = _judges(episodes.coefficients)
+        earned = returns @ judges.T
+        have = jnp.max(episodes.returns[state.elites] @ judges.T, axis=0)
+        margin = NEAR * jnp.max(jnp.abs(have))
+        with_elites = jnp.sum(jnp.maximum(earned - have[None] + margin, 0.0), axis=1)
+        return jnp.where(state.elites[0] >= 0, with_elites, jnp.sum(earned, axis=1))
+
+    def demonstrated(self, state: EliteEMState) -> Int[Array, " K"]:
+        """The elites."""
+        return state.elites
+
+    def unforgettable(self, state: EliteEMState) -> Int[Array, " R"]:
+        """The elites, and those of earlier rounds."""
+        return jnp.concatenate([state.elites, state.earlier.reshape(-1)])
+
+    def imitates(self, update: Int[Array, ""], num_updates: int) -> Bool[Array, ""]:
+        """After the rounds for a while, and in the last share of the run."""
+        landed = update - self._rounds_end(num_updates)
+        is_landing = (landed >= 0) & (landed < self.landing) & (landed < update)
+        return is_landing | (update >= int((1.0 - self.imitating) * num_updates))
+
+    def _round_starts(self, num_updates: int) -> tuple[int, ...]:
+        """The first update of each round; a single one where rounds would hardly be led."""
+        length = int(self.exploring * num_updates / self.rounds)
+        if length < max(3 * self.settling, 1):
+            return (0,)
+        return tuple(range(0, self.rounds * length, length))
+
+    def _rounds_end(self, num_updates: int) -> int:
+        """The update from which all episodes may lead; a single round has them all at once."""
+        starts = self._round_starts(num_updates)
+        return len(starts) * starts[1] if len(starts) > 1 else 0
+
+    def _led(
+        self,
+        key: PRNGKey,
+        state: EliteEMState,
+        returns: Float[Array, "N K"],
+        episodes: RememberedEpisodes,
+        may_lead: Bool[Array, " M"],
+    ) -> EliteEMState:
+        judges = _judges(episodes.coefficients)
+        earned = episodes.returns @ judges.T
+        present = jnp.where(
+            state.elites[0] >= 0, earned[state.elites], returns[_drawn(len(returns))].T
+        )
+        elites = _elect(key, earned, may_lead, state.elites, state.earlier, present)
+        by_elite = episodes.coefficients @ episodes.returns[elites].T
+        chosen = greedy(by_elite, state.em.served)
+        trained = responsibilities(by_elite, self.temperature)
+        # Whoever has an elite is trained for its users: nobody is revived.
+        em = EMState.of(chosen, len(elites))._replace(trained=trained)
+        return state._replace(em=em, elites=elites)
+
+
+def _drawn(num_users: int) -> np.ndarray:
+    """Which users judge episodes."""
+    return np.random.default_rng(0).permutation(num_users)[:JUDGES]
+
+
+def _judges(coefficients: Float[Array, "N D"]) -> Float[Array, "J D"]:
+    return coefficients[_drawn(len(coefficients))]
+
+
+def _elect(
+    key: PRNGKey,
+    earned: Float[Array, "M J"],
+    may_lead: Bool[Array, " M"],
+    elites: Int[Array, " K"],
+    earlier: Int[Array, "R K"],
+    present: Float[Array, "K J"],
+) -> Int[Array, " K"]:
+    """The best rows that swaps lead to, from elites, earlier ones, greed and chance.
+
+    Each place is one policy's: rows from elsewhere are given to the policies that are now nearest.
+
+    Args:
+        present: what the policies earn now, or their elites.
+    """
+    num_policies = len(elites)
+    floor = jnp.min(jnp.where(may_lead[:, None], earned, jnp.inf), axis=0)
+    gains = jnp.where(may_lead[:, None], earned - floor[None], 0.0)
+    greedy_rows = greedy_choice(gains, may_lead, num_policies)
+    chance = jnp.where(may_lead, jax.random.uniform(key, may_lead.shape), -1.0)
+    random_rows = jax.lax.top_k(chance, num_policies)[1]
+    known = jnp.concatenate([elites[None], earlier])
+    known = jnp.where((known >= 0) & may_lead[known], known, greedy_rows)
+    starts = jnp.concatenate([known, greedy_rows[None], random_rows[None]])
+    candidates = jax.lax.map(lambda rows: swap(gains, may_lead, rows), starts)
+    totals = jax.vmap(lambda rows: total_gain(gains, rows))(candidates)
+    # The elites go first: equally good ones do not replace them.
+    best = jnp.argmax(totals)
+    keeps_places = (best == 0) & (elites[0] >= 0)
+    matched = _matched(candidates[best], gains, present - floor[None])
+    return jnp.where(keeps_places, candidates[0], matched).astype(jnp.int32)
+
+
+def _matched(
+    rows: Int[Array, " K"], gains: Float[Array, "M J"], present: Float[Array, "K J"]
+) -> Int[Array, " K"]:
+    """The rows in the policies' order: the most similar pair first, by the cosine of gains."""
+    similarity = _directions(gains[rows]) @ _directions(present).T
+
+    def pair(_: Int[Array, ""], carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        order, similarity = carry
+        row, policy = jnp.unravel_index(jnp.argmax(similarity), similarity.shape)
+        similarity = similarity.at[row, :].set(-jnp.inf).at[:, policy].set(-jnp.inf)
+        return order.at[policy].set(rows[row]), similarity
+
+    return jax.lax.fori_loop(0, len(rows), pair, (rows, similarity))[0]
+
+
+def _directions(gains: Float[Array, "K J"]) -> Float[Array, "K J"]:
+    return gains / jnp.maximum(jnp.linalg.norm(gains, axis=1, keepdims=True), 1e-9)
+
+
+_EM = ExpectationMaximization()

@@ -1,0 +1,229 @@
+"""EM that starts from a plan (ours).
+
+EM from a random start serves whom new policies happen to reach first, often several times over, and
+nothing leads a policy to users whose reward is zero all the way to them. Where a problem names the
+outcomes that a policy might keep up (``RMDP.constant_outcomes``), the best ``k`` of these are known
+before any training (:mod:`~handful.methods.outcomes`), and each policy is given one to head for.
+
+The way there is paved with the users themselves. Policy ``j`` is trained for all of them, user
+``i`` counting the less the farther the outcome that suits them is from the policy's:
+
+    w_ij = share_i * exp(-distance_ij / width)
+
+so that what it earns rises steadily on the way to its outcome, however many users want what lies
+between. The width shrinks from the whole range to about that of one user's reward. Where that is
+asked for, it does so only for policies that keep their footing: to fall costs nothing where nothing
+is earned, so that a policy that cannot keep up anything any more goes back to where there was more
+to earn. (To pace a curriculum by what has been mastered is the idea of automatic domain
+randomisation; Akkaya et al., 2019, "Solving Rubik's Cube with a Robot Hand".) Then each policy is
+trained for the users it is meant to serve, and at last EM takes over, gives up what turned out not
+to be reachable and moves users to whoever serves them best. Where no user wants anything of what
+lies on the way, nothing leads across the gap.
+
+Planned EM of policies that learn together, for outcomes that are hard to reach (ours).
+
+A robot that may fall learns to stand, then to creep, then to walk, and each takes hundreds of
+thousands of transitions. Policies on their own learn all of that ``k`` times over, and those that
+head for fast users before they can keep their feet never do. What they have to learn is nearly the
+same, though: one gait is the next one's beginning.
+
+So the policies are a *family* (:attr:`~handful.learner.networks.Sharing.FAMILY`): one actor learns
+from the transitions of all, and a bias vector and the spread of its actions are all that a member
+has to itself. Members that head for near outcomes find out how to stay on their feet for those that
+head for far ones. The way is long (:mod:`~handful.methods.planned_em`), and who falls goes back
+on it, so that nobody is asked for what nobody can nearly do. From the start it leads somewhere,
+though: where standing pays about as much as walking, some families stand, all of them, until
+nothing else is tried any more. Critics stay apart: what is common to
+gaits is not common to what they are worth (``docs/development.md`` has the measurements).
+
+Each policy that is handed out is a network like any other, with that bias put in.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from handful._support.checks import check_numbers, check_shares
+from handful.errors import HandfulError
+from handful.methods.base import (
+    FRESH,
+    AssignmentMethod,
+    Feedback,
+    Intervention,
+    Scene,
+    one_hot_assignment,
+)
+from handful.methods.em import EMState, ExpectationMaximization
+from handful.methods.outcomes import LAST_WIDTH, on_the_way, plan_outcomes
+from handful.types import Array, Float, Int, PRNGKey
+
+
+class PlannedEMState(NamedTuple):
+    """EM's state, and the plan.
+
+    Attributes:
+        em: who is served by whom, and what each policy is trained for.
+        policy: [N] who is meant to serve each user.
+        distance: [N, K] from the outcome that suits each user best to each policy's.
+        share: [N] what each user counts for on the way.
+        floor: [N] what each user earns from the outcome that is worst for them.
+        highest: the most that any outcome earns any user above that.
+        first_width: of the way.
+        arrival: how many steps the way has.
+        steps: [K] how many of them each policy has behind it.
+        release: the update before which EM takes over.
+    """
+
+    em: EMState
+    policy: Int[Array, " N"]
+    distance: Float[Array, "N K"]
+    share: Float[Array, " N"]
+    floor: Float[Array, " N"]
+    highest: Float[Array, ""]
+    first_width: Float[Array, ""]
+    arrival: Int[Array, ""]
+    steps: Int[Array, " K"]
+    release: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class PlannedEM(AssignmentMethod):
+    """A plan, the way there, the policies' own users, and EM.
+
+    Users are always served by the policy that serves them best.
+
+    Attributes:
+        leading: the share of the updates that leads policies to their outcomes, if they go on at
+            every one.
+        holding: the share after that in which they are trained for the users of the plan, or on
+            their way still.
+        caution: how much less than perfectly the plan expects the outcome farthest from the first,
+            where policies begin, to be kept up. Many plans are about equally good; this one takes
+            long ways only where they pay. (A quarter is what fast robots fall short of slow ones.)
+        footing: how much of an outcome a policy must keep up, whichever outcomes it passes through,
+            to go a step on. Who keeps up less goes a step back. At 0 all go on at every update.
+        width: of the way at first, in units of the largest distance. With 2 a policy earns from
+            anywhere at least 60 % of what it would at its goal, so that it learns to stay on its
+            feet, if it has any, before it learns to go anywhere.
+    """
+
+    needs_outcomes: ClassVar[bool] = True
+    assigns_best: ClassVar[bool] = True
+
+    leading: float = 0.1
+    holding: float = 0.4
+    caution: float = 0.25
+    footing: float = 0.0
+    width: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        check_shares(self, "leading", "holding", "caution", "footing")
+        if not 0.0 < self.width < np.inf:
+            raise HandfulError(f"width must be a positive number, not {self.width}.")
+
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PlannedEMState:
+        """A random, balanced assignment, until the plan is made."""
+        em = _EM.init(key, num_users, num_policies).with_table()
+        return PlannedEMState(
+            em,
+            policy=em.served,
+            distance=jnp.zeros((num_users, num_policies)),
+            share=jnp.ones(num_users),
+            floor=jnp.zeros(num_users),
+            highest=jnp.ones(()),
+            first_width=jnp.ones(()),
+            arrival=jnp.zeros((), jnp.int32),
+            steps=jnp.zeros(num_policies, jnp.int32),
+            release=jnp.zeros((), jnp.int32),
+        )
+
+    def weights(self, state: PlannedEMState) -> Float[Array, "N K"]:
+        """One-hot rows."""
+        return state.em.weights
+
+    def assigned(self, state: PlannedEMState) -> Int[Array, " N"]:
+        """Each user's policy."""
+        return state.em.served
+
+    def training_weights(self, state: PlannedEMState) -> Float[Array, "N K"]:
+        """The way's, the plan's or EM's."""
+        return state.em.training_weights
+
+    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
+        """Before the first update."""
+        del num_updates, num_policies
+        return (0,)
+
+    def intervene(self, key: PRNGKey, state: PlannedEMState, scene: Scene) -> Intervention:
+        """Make the plan."""
+        del key
+        num_policies = state.distance.shape[1]
+        plan = plan_outcomes(scene.payoffs, num_policies, self.caution)
+        em = EMState.of(jnp.asarray(plan.policy, jnp.int32), num_policies).with_table()
+        first_width = max(self.width * plan.distance.max(), LAST_WIDTH)
+        new_state = PlannedEMState(
+            em,
+            policy=jnp.asarray(plan.policy, jnp.int32),
+            distance=jnp.asarray(plan.distance, jnp.float32),
+            share=jnp.asarray(plan.share, jnp.float32),
+            floor=jnp.asarray(scene.payoffs.min(axis=0), jnp.float32),
+            highest=jnp.asarray(np.ptp(scene.payoffs, axis=0).max(), jnp.float32),
+            first_width=jnp.asarray(first_width, jnp.float32),
+            arrival=jnp.asarray(round(self.leading * scene.num_updates), jnp.int32),
+            steps=state.steps,
+            release=jnp.asarray(
+                round((self.leading + self.holding) * scene.num_updates), jnp.int32
+            ),
+        )
+        return Intervention(new_state, np.full(num_policies, FRESH))
+
+    def reassign(self, key: PRNGKey, state: PlannedEMState, feedback: Feedback) -> PlannedEMState:
+        """Users go to who serves them best; policies are trained for what their stage says."""
+        em = _EM.reassign(key, state.em, feedback)
+        progress = state.steps / jnp.maximum(state.arrival, 1)
+        leading = on_the_way(state.share, state.distance, state.first_width, progress)
+        planned = one_hot_assignment(state.policy, state.distance.shape[1])
+        planned = jnp.where(state.steps < state.arrival, leading, planned)
+        trained = jnp.where(feedback.update < state.release, planned, em.training_weights)
+        return state._replace(em=em._replace(trained=trained), steps=self._steps(state, feedback))
+
+    def _steps(self, state: PlannedEMState, feedback: Feedback) -> Int[Array, " K"]:
+        """A step on or back, by how much each policy keeps up, whatever that is.
+
+        What a policy gains for all users, weighted by their shares, is what it would be trained for
+        in an endless width: about as much from one outcome as from any other.
+        """
+        if self.footing == 0.0:
+            return jnp.minimum(state.steps + 1, state.arrival)
+        gains = state.share @ (feedback.returns - state.floor[:, None])
+        has_footing = gains >= self.footing * state.highest
+        return jnp.clip(state.steps + jnp.where(has_footing, 1, -1), 0, state.arrival)
+
+
+_EM = ExpectationMaximization(warm_up=0)
+
+
+@dataclass(frozen=True)
+class FamilyEM(PlannedEM):
+    """:class:`~handful.methods.planned_em.PlannedEM` of a family, on a long way with footing.
+
+    Attributes:
+        leading: the share of the updates that leads policies to their outcomes, if they never fall.
+        holding: the share after that in which they are trained for the users of the plan, or on
+            their way still.
+        caution: as there; what is hard to reach is also hard to keep up.
+        footing: as there; a robot that falls early keeps up nothing.
+        width: as there; footing takes over what a wide way is for.
+    """
+
+    revision: ClassVar[int] = 3
+    learner_settings: ClassVar[dict[str, Any]] = {"family": True}
+
+    leading: float = 0.3
+    holding: float = 0.2
+    caution: float = 0.6
+    footing: float = 0.8
+    width: float = 0.8

@@ -1,0 +1,331 @@
+"""What a report says in words and tables, worked out from a run."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from handful._support.palette import policy_colour
+from handful.report.run import Results, Run
+from handful.report.speeds import Speeds
+from handful.report.words import count, number
+from handful.types import NumpyArray
+
+MAX_USERS_LISTED = 1000
+"""Rows of the table of users; a larger population's worst served are listed."""
+
+NUM_WORST = 5
+
+MAX_GROUPS = 30
+"""A label with more values than this groups nobody: a postcode, a remark."""
+
+_METHODS = {
+    "em": (
+        "expectation–maximisation, whose rule is that each user goes to the policy that has served "
+        "them best so far, and that each policy learns for the users it has"
+    ),
+    "end-to-end": (
+        "end to end: who is served by whom is learnt by gradient, together with the policies"
+    ),
+    "cluster": (
+        "clustering: one policy is trained for everybody, users whose rewards along its episodes "
+        "are alike form a group, and each group gets a policy of its own"
+    ),
+    "random": "random groups of equal size, one policy each",
+    "fixed": "groups given beforehand, one policy each",
+    "soft-em": (
+        "soft expectation–maximisation: each user goes to the policy that has served them best so "
+        "far, and each policy learns for all users whom it serves about as well as any other does"
+    ),
+    "pooled-em": (
+        "pooled expectation–maximisation: expectation–maximisation from several starts, and on "
+        "from the best policies of all of them"
+    ),
+    "planned-em": (
+        "planned expectation–maximisation: the outcomes that would serve the users best are "
+        "computed beforehand, each policy is led to one of them, and then each user goes to the "
+        "policy that serves them best"
+    ),
+    "family-em": (
+        "planned expectation–maximisation of a family: the policies are one network but for a few "
+        "numbers of their own, so that each learns from what all of them do; they are led to the "
+        "outcomes that would serve the users best, each only as far as it keeps its footing, and "
+        "then each user goes to the policy that serves them best"
+    ),
+    "elite-em": (
+        "elite expectation–maximisation: the policies act a little at random, the best episodes "
+        "that any of them has played are kept, and each policy is led by one of those that "
+        "together would serve the users best, which it imitates in the end"
+    ),
+    "branching-em": (
+        "branching expectation–maximisation: expectation–maximisation in which, a few times, "
+        "policies that users hardly need become copies of good ones, led to users within reach"
+    ),
+}
+"""By method, a clause; a method without one has its name alone."""
+
+
+_ALTERNATIVES = {
+    "as_trained": "as the method left it",
+    "by_validation": "as validation would assign",
+    "one_policy": "one policy for everybody",
+    "reassigned": "everybody's best policy",
+}
+"""Other assignments of the same policies, by their names in ``evaluation.json``."""
+
+NEVER_MOVED = "never-moved"
+"""The kind of the finding that a method whose rule is to move users moved nobody."""
+
+
+class FindingRow(NamedTuple):
+    """What should be said of a run, and what to do."""
+
+    kind: str
+    message: str
+    advice: str
+
+
+class AlternativeRow(NamedTuple):
+    """Another assignment of the same policies, on the same episodes."""
+
+    assignment: str
+    welfare: str
+    gain: str
+    users: str
+
+
+class Headline(NamedTuple):
+    """The result in one look."""
+
+    welfare: str
+    stderr: str
+    optimum: str | None
+    optimum_name: str
+    percent: str | None
+
+
+class MeasurementRow(NamedTuple):
+    """One kind of action selection."""
+
+    actions: str
+    welfare: str
+    soft: str
+    reassigned: str
+    worst_user: str
+    worst_episode: str
+
+
+class PolicyRow(NamedTuple):
+    """One policy; ``targets`` is empty where users do not want velocities."""
+
+    policy: int
+    colour: str
+    users: int
+    targets: str
+    length: str
+    mean: str
+    lowest: str
+
+
+class GroupRow(NamedTuple):
+    """Users who share a label; ``worst`` is the lowest mean return among them."""
+
+    label: str
+    users: int
+    mean: str
+    worst: str
+
+
+class UserRow(NamedTuple):
+    """One user under their policy; ``target`` is empty where users do not want velocities."""
+
+    name: str
+    labels: tuple[str, ...]
+    target: str
+    policy: int
+    colour: str
+    utility: str
+    worst_episode: str
+    best: str
+
+
+def method_words(run: Run) -> str | None:
+    """What the method does, in one clause, and what of it did not happen in this run."""
+    if run.num_policies == 1:
+        return "with a single policy, which is trained for all users together"
+    words = _METHODS.get(run.settings["method"])
+    if words and NEVER_MOVED in [finding.kind for finding in findings(run.results)]:
+        return f"{words}; in this run training never moved anybody"
+    return words
+
+
+def findings(results: Results | None) -> list[FindingRow]:
+    """What should be said of a run at the top of its page."""
+    if results is None:
+        return []
+    found = results.record.get("findings", [])
+    return [FindingRow(one["kind"], one["message"], one["advice"]) for one in found]
+
+
+def alternative_rows(results: Results) -> list[AlternativeRow]:
+    """The assignment that is handed out beside others of the same policies."""
+    found = results.record.get("alternatives", {})
+    return [
+        AlternativeRow(
+            _ALTERNATIVES[name],
+            number(one["welfare"]),
+            f"{number(one['gain'])} ± {number(one['gain_stderr'])}",
+            f"{one['users_moved']:,}",
+        )
+        for name, one in found.items()
+        if name in _ALTERNATIVES
+    ]
+
+
+def headline(results: Results) -> Headline:
+    """Welfare, and how it compares with the best possible."""
+    record = results.record
+    optimum, percent = record["optimum"], record["percent_of_optimum"]
+    return Headline(
+        number(record["welfare"]),
+        number(record["welfare_stderr"]),
+        None if optimum is None else number(optimum),
+        "upper bound" if record["optimum_kind"] == "upper bound" else "optimum",
+        None if percent is None else f"{percent:.1f}",
+    )
+
+
+def measurements(results: Results) -> list[MeasurementRow]:
+    """Deterministic and stochastic welfare, under each way to assign."""
+    named = (("likeliest", "deterministic"), ("sampled", "stochastic"))
+    return [_measurement(name, results.record[kind]) for name, kind in named]
+
+
+def says_more(results: Results, alternative: str) -> bool:
+    """Whether ``soft`` or ``reassigned`` welfare differs from the welfare in any measurement."""
+    return any(
+        not np.isclose(
+            results.record[kind][f"{alternative}_welfare"], results.record[kind]["welfare"]
+        )
+        for kind in ("deterministic", "stochastic")
+    )
+
+
+def _measurement(name: str, measured: Mapping[str, Any]) -> MeasurementRow:
+    def with_error(key: str) -> str:
+        return f"{number(measured[key])} ± {number(measured[f'{key}_stderr'])}"
+
+    return MeasurementRow(
+        name,
+        with_error("welfare"),
+        number(measured["soft_welfare"]),
+        with_error("reassigned_welfare"),
+        number(measured["worst_user_return"]),
+        number(measured["worst_episode"]),
+    )
+
+
+def policy_rows(results: Results, speeds: Speeds | None) -> list[PolicyRow]:
+    """The table of policies."""
+    rows = []
+    for policy, users in enumerate(results.users_per_policy):
+        utilities = results.utilities[results.assignment == policy]
+        rows.append(
+            PolicyRow(
+                policy,
+                policy_colour(policy),
+                int(users),
+                "" if speeds is None else _range(speeds.served(policy, results)),
+                number(results.lengths[policy]),
+                number(utilities.mean()) if users else "–",
+                number(utilities.min()) if users else "–",
+            )
+        )
+    return rows
+
+
+def group_rows(run: Run, results: Results) -> dict[str, list[GroupRow]]:
+    """By the name of each label that several users share: a row a group, worst served first."""
+    tables = {}
+    for name, values in run.labels.items():
+        groups, members = np.unique(np.array(values), return_inverse=True)
+        if not 1 < len(groups) <= min(MAX_GROUPS, len(values) - 1):
+            continue
+        found = [results.utilities[members == group] for group in range(len(groups))]
+        tables[name] = [
+            GroupRow(
+                str(groups[i]) or "none",
+                len(found[i]),
+                number(found[i].mean()),
+                number(found[i].min()),
+            )
+            for i in np.argsort([utilities.mean() for utilities in found], kind="stable")
+        ]
+    return tables
+
+
+def user_rows(run: Run, results: Results, speeds: Speeds | None, limit: int) -> list[UserRow]:
+    """The ``limit`` users with the lowest mean return, lowest first, as far as they are shown."""
+    order = np.argsort(results.utilities, kind="stable")[:limit]
+    order = order[np.isin(order, results.shown)]
+    return [_user(run, results, speeds, int(user)) for user in order]
+
+
+def _user(run: Run, results: Results, speeds: Speeds | None, user: int) -> UserRow:
+    policy = int(results.assignment[user])
+    returns = results.returns_of(user)
+    best = int(np.argmax(returns))
+    gains = returns[best] > returns[policy]
+    return UserRow(
+        run.users[user],
+        tuple(values[user] for values in run.labels.values()),
+        "" if speeds is None else number(speeds.targets[user]),
+        policy,
+        policy_colour(policy),
+        number(results.utilities[user]),
+        number(results.worst_episodes[user]),
+        f"policy {best}: {number(returns[best])}" if gains else "–",
+    )
+
+
+def _range(targets: NumpyArray) -> str:
+    return f"{number(targets[0])} to {number(targets[-1])}" if len(targets) else "–"
+
+
+def settings_rows(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every stored setting, in groups."""
+    settings, problem = run.settings, run.problem
+    apart = {name: settings[name] for name in settings if name not in ("ppo", "method_settings")}
+    described = {
+        "name": problem["name"],
+        "users": len(run.users),
+        "reward features": problem["num_features"],
+        "discount": problem["discount"],
+        **problem["environment"],
+    }
+    groups = {
+        "Problem": described,
+        "Training": apart,
+        "Method": settings["method_settings"],
+        "Learner": settings["ppo"],
+        "Versions": run.config["versions"],
+        "Machine": run.config["machine"],
+    }
+    return [
+        (title, [(name.replace("_", " "), _value(value)) for name, value in group.items()])
+        for title, group in groups.items()
+        if group
+    ]
+
+
+def progress(run: Run) -> str:
+    """How far an unfinished run has come."""
+    asked = count(run.settings["steps"], "transition")
+    if run.curves is None:
+        return f"No update of the {asked} per policy has been made yet."
+    return f"{run.curves.transitions[-1]:,.0f} of {asked} per policy are done."
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

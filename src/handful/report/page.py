@@ -1,0 +1,194 @@
+"""``report.html``: a run on one self-contained page, with its pictures in it."""
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from handful._support.controls import shell_line, shell_word
+from handful._support.files import write_text
+from handful.report import facts
+from handful.report.figures import pictures
+from handful.report.plots.style import Picture, write_figure
+from handful.report.run import Run, read_run
+from handful.report.speeds import bound_of, speeds_of
+from handful.report.words import count, number, task_title
+from handful.run_folder import RunFolder
+
+
+def templates() -> Environment:
+    """The templates of the pages; what is put into them is text, whatever it looks like."""
+    return Environment(
+        loader=PackageLoader("handful.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def image_source(svg: Path) -> str:
+    """A picture as the source of an image of its own: two figures' element ids cannot clash."""
+    encoded = base64.b64encode(svg.read_bytes()).decode("ascii")
+    return f"data:image/svg+xml;base64,{encoded}"
+
+
+USERS_FILE = "USERS.csv"
+"""What stands for the table that the users came from."""
+
+_NOT_RUN_SET = ("num_policies", "method", "method_settings", "steps", "seed", "ppo", "threads")
+"""Settings that have flags of their own, and the threads, which are as many as the machine has that
+does the run again; all others go into ``--run-set``."""
+
+
+def train_command(run: Run) -> str | None:
+    """``handful train ...`` over several lines, or nothing for a problem that has no name.
+
+    Every setting is written out, so that the command does not depend on what a preset or a default
+    is in a later version.
+    """
+    settings = run.settings
+    if run.problem["name"] == "custom":
+        return None
+    parameters = dict(run.problem["parameters"])
+    # A table of users is too long for a command line: the config has it, the caller has the file.
+    population = USERS_FILE if parameters.pop("population", None) else None
+    parts = train_parts(
+        run.problem["name"],
+        settings["num_policies"],
+        settings["method"],
+        settings["steps"],
+        shell_word(settings["seed"]),
+        _folder(f"{run.name}-again"),
+        population=population,
+        parameters=parameters,
+        method_settings=settings["method_settings"],
+        settings=settings["ppo"],
+        run_settings={n: value for n, value in settings.items() if n not in _NOT_RUN_SET},
+    )
+    return " \\\n  ".join(parts)
+
+
+def train_parts(
+    task: str,
+    policies: object,
+    method: str,
+    steps: object,
+    seed: str,
+    out: str,
+    *,
+    population: str | None = None,
+    preset: str | None = None,
+    parameters: Mapping[str, Any],
+    method_settings: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    run_settings: Mapping[str, Any],
+) -> list[str]:
+    """``handful train TASK``, and every flag with its value, quoted for the shell.
+
+    Nothing here has been checked: the settings of a run come from its folder, which anybody may
+    have written.
+
+    Args:
+        seed, out: as the shell reads them: these alone are not quoted, as the shell may have a
+            variable there.
+        population, preset: without one there is no such flag.
+        parameters: of the task.
+        settings: of the learner.
+        run_settings: that belong neither to the learner nor to the method.
+    """
+    return [
+        shell_line("handful", "train", task),
+        *([shell_line("--population", population)] if population else []),
+        *_pairs("--param", parameters),
+        shell_line("--policies", policies),
+        shell_line("--method", method),
+        *_pairs("--method-set", method_settings),
+        *([shell_line("--preset", preset)] if preset else []),
+        *_pairs("--set", settings),
+        *_pairs("--run-set", run_settings),
+        shell_line("--steps", steps),
+        f"--seed {seed}",
+        f"--out {out}",
+    ]
+
+
+def resume_command(run: Run) -> str:
+    """What continues the run, from the folder above its own."""
+    return f"handful resume {_folder(run.name)}"
+
+
+def _pairs(flag: str, values: Mapping[str, Any]) -> list[str]:
+    return [shell_line(flag, f"{name}={json.dumps(value)}") for name, value in values.items()]
+
+
+def _folder(name: str) -> str:
+    """A folder's name as a word of a command that does not take it for an option."""
+    return shell_word(f"./{name}" if name.startswith("-") else name)
+
+
+_ALSO_AS_PNG = "walks"
+"""The picture that people paste elsewhere."""
+
+
+def write_report(path: str | Path) -> Path:
+    """Write a run's plots and its page into its folder; an unfinished run gets what there is.
+
+    Returns:
+        the page, ``report.html``.
+
+    Raises:
+        HandfulError: if there is no run folder, or a file in it is damaged.
+    """
+    folder, run = RunFolder(path), read_run(path)
+    shown = {picture.name: _embed(folder, picture) for picture in pictures(run)}
+    write_text(folder.report, _page(run, shown))
+    return folder.report
+
+
+def _embed(folder: RunFolder, picture: Picture) -> dict[str, str]:
+    """Write a picture to the folder's plots, and hand it out as a page can hold it."""
+    svg = folder.subfolder(folder.plots) / f"{picture.name}.svg"
+    png = [svg.with_suffix(".png")] if picture.name == _ALSO_AS_PNG else []
+    write_figure(picture.build, svg, *png)
+    return {"title": picture.title, "alt": picture.alt, "source": image_source(svg)}
+
+
+def _page(run: Run, shown: dict[str, dict[str, str]]) -> str:
+    environment = templates()
+    context: dict[str, Any] = {
+        "run": run,
+        "results": run.results,
+        "pictures": shown,
+        "title": task_title(run.problem["name"]),
+        "policies": count(run.num_policies, "policy"),
+        "users": count(len(run.users), "user"),
+        "method_words": facts.method_words(run),
+        "settings": facts.settings_rows(run),
+        "command": train_command(run),
+        "count": count,
+        "number": number,
+    }
+    if run.results is None:
+        context |= {"progress": facts.progress(run), "resume_command": resume_command(run)}
+        return environment.get_template("unfinished.html.j2").render(context)
+    results, speeds = run.results, speeds_of(run)
+    context |= {
+        "speeds": speeds,
+        "bound": bound_of(results),
+        "headline": facts.headline(results),
+        "measurements": facts.measurements(results),
+        "shows_soft": facts.says_more(results, "soft"),
+        "shows_reassigned": facts.says_more(results, "reassigned"),
+        "findings": facts.findings(results),
+        "alternative_rows": facts.alternative_rows(results),
+        "assigned_by": results.record.get("assigned_by"),
+        "group_rows": facts.group_rows(run, results),
+        "policy_rows": facts.policy_rows(results, speeds),
+        "worst_rows": facts.user_rows(run, results, speeds, facts.NUM_WORST),
+        "user_rows": facts.user_rows(run, results, speeds, facts.MAX_USERS_LISTED),
+    }
+    return environment.get_template("run.html.j2").render(context)

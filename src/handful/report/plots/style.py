@@ -1,0 +1,297 @@
+"""What all figures look like, and how they are saved: the same data give the same bytes."""
+
+import textwrap
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import offset_copy
+
+from handful._support.files import write_atomically
+from handful._support.palette import HUES, mix, policy_colour
+from handful.results.labels import method_of
+
+INK = "#222222"
+MUTED = "#595959"
+FAINT = "#D0D0D0"
+STAND_OUT = "#D55E00"
+"""For the one thing in a chart that must be seen."""
+
+_DASHES = ((), (4.0, 1.2), (1.3, 1.2), (5.0, 1.2, 1.3, 1.2))
+"""Lengths of line and gap by round through the hues; nothing is a solid line."""
+
+MAX_VECTOR_POINTS = 12_000
+"""Of all lines of one figure: with more of them lines become pictures inside the SVG."""
+
+_STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "figure.dpi": 100,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+    "font.size": 9.5,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.7,
+    "hatch.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "handful",
+    "text.color": INK,
+    "text.parse_math": False,  # a user's name may hold dollar signs
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+}
+
+
+PAPER_COLUMN = 3.3
+"""Inches, of a column of a paper."""
+
+PAPER_STYLE: dict[str, Any] = {
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 7.5,
+    "font.size": 7,
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 6.5,
+    "xtick.labelsize": 6.5,
+    "xtick.major.size": 2.5,
+    "ytick.labelsize": 6.5,
+    "ytick.major.size": 2.5,
+}
+"""What is other than in the house style, for figures that are a column wide."""
+
+
+def policy_dashes(policy: int) -> tuple[float, tuple[float, ...]]:
+    """The line style that goes with the colour."""
+    return 0.0, _DASHES[policy // len(HUES) % len(_DASHES)]
+
+
+def tint(colour: str) -> str:
+    """Light enough to write on."""
+    return mix(colour, "#FFFFFF", 0.74)
+
+
+def policy_handle(policy: int, label: str | None = None) -> Line2D:
+    """A policy's line for a legend."""
+    return Line2D(
+        [],
+        [],
+        color=policy_colour(policy),
+        linestyle=policy_dashes(policy),
+        linewidth=2.6,
+        label=f"policy {policy}" if label is None else label,
+    )
+
+
+TITLE_LETTERS = 40
+"""Of a line of a panel's title."""
+
+
+def set_title(axis: Axes, text: str, **how: Any) -> None:
+    """A panel's title in as many lines as it takes, so that a long name stays on the page."""
+    lines = textwrap.wrap(text, TITLE_LETTERS, break_on_hyphens=False)
+    axis.set_title("\n".join(lines), **how)
+
+
+def legend_below(
+    figure: Figure, axis: Axes, handles: Sequence[Artist], columns: int, points_down: float = 0.0
+) -> None:
+    """A legend under an axis and whatever is written there, its left edge with the axis's."""
+    axis.legend(
+        handles=list(handles),
+        ncols=columns,
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        bbox_transform=offset_copy(axis.transAxes, figure, y=-points_down, units="points"),
+        borderaxespad=0,
+        handlelength=1.9,
+        columnspacing=1.4,
+    )
+
+
+def legend_above(figure: Figure, columns: int) -> None:
+    """A legend of everything labelled, over the axes, where it hides no data.
+
+    Args:
+        columns: at most; fewer where long labels would make it wider than the figure.
+    """
+    fit_legend(figure, columns, columnspacing=1.4)
+
+
+def fit_legend(figure: Figure, columns: int, **options: Any) -> int:
+    """A legend over the axes, with fewer columns where long labels would make it too wide.
+
+    Args:
+        columns: at most.
+        options: of `Figure.legend`.
+
+    Returns:
+        its number of columns.
+    """
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    options |= {"loc": "outside upper left", "handlelength": 1.8}
+    for fewer in range(columns, 1, -1):
+        legend = figure.legend(ncols=fewer, **options)
+        if legend.get_window_extent(renderer).width <= figure.bbox.width:
+            return fewer
+        legend.remove()
+    figure.legend(ncols=1, **options)
+    return 1
+
+
+def label_transitions(axis: Axes, last: float) -> None:
+    """The x axis of everything that is shown over training."""
+    axis.set_xlabel("transitions per policy")
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_xlim(0, last)
+
+
+def write_figure(
+    build: Callable[[], Figure],
+    *paths: Path,
+    style: Mapping[str, Any] | None = None,
+    identifier: str | None = None,
+    is_tight: bool = True,
+) -> None:
+    """Build a figure in the house style and save it under each path, in the suffix's format.
+
+    Args:
+        build: draws it.
+        paths: ending in .svg, .png or .pdf.
+        style: what is other than in the house style, as matplotlib's parameters.
+        identifier: kept in the file's metadata.
+        is_tight: cut the paper to what is drawn, else keep its size.
+    """
+    settings = _STYLE.copy()
+    settings.update(style or {})
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # A user's name may hold characters that the font lacks; they are drawn as boxes, and the
+        # report's tables have the names in full.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = build()
+        paper = {"bbox_inches": "tight", "pad_inches": 0.06} if is_tight else {}
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kind = path.suffix.removeprefix(".")
+            write_atomically(
+                path,
+                lambda temporary, kind=kind: figure.savefig(
+                    temporary, format=kind, metadata=_metadata(kind, identifier), dpi=200, **paper
+                ),
+            )
+
+
+def _metadata(kind: str, identifier: str | None) -> dict[str, Any]:
+    """Without a date two writes of the same figure are the same file."""
+    if kind == "pdf":
+        return {"CreationDate": None, "Keywords": identifier}
+    found = {} if identifier is None else {"Identifier": identifier}
+    return found | ({"Date": None} if kind == "svg" else {})
+
+
+class Look(NamedTuple):
+    """Of a method's line.
+
+    Attributes:
+        colour: ``#rrggbb``.
+        marker: as matplotlib names it, so that colour is not all that tells lines apart.
+        dashes: lengths of line and gap; nothing is a solid line.
+    """
+
+    colour: str
+    marker: str
+    dashes: tuple[float, ...] = ()
+
+
+_BLUE, _ORANGE, _GREEN, _PINK, _RED, _SKY, _GREY = HUES
+
+_LOOKS = {
+    "em": Look(_BLUE, "o"),
+    "end-to-end": Look(_ORANGE, "s"),
+    "cluster": Look(_GREEN, "^"),
+    "random": Look(_GREY, "v"),
+    "fixed": Look(mix(_GREY, "#FFFFFF", 0.4), "<"),
+    "soft-em": Look(_SKY, "P"),
+    "pooled-em": Look(mix(_PINK, "#000000", 0.45), "X"),
+    "planned-em": Look(_PINK, "D"),
+    "family-em": Look(mix(_RED, "#000000", 0.6), "d"),
+    "elite-em": Look(mix(_BLUE, "#000000", 0.55), "p"),
+    "branching-em": Look(mix(_BLUE, "#FFFFFF", 0.5), ">"),
+    "auto": Look(_RED, "*"),
+}
+"""In the order of legends: the paper's methods, then ours. There are more methods than hues: the
+last of ours have shades that stay apart from all others also for the colour-blind."""
+
+PAPER_METHODS = ("em", "end-to-end", "cluster", "random")
+
+_OTHER_MARKERS = "h8"
+_SUFFIX_DASHES = ((4.0, 1.0, 1.0, 1.0), (1.0, 0.8), (2.2, 1.1))
+"""Of a method whose label says that its settings are others: its words choose among them."""
+
+
+def method_rank(label: str) -> tuple[int, str]:
+    """Sorts labels: methods in the order of legends, unknown ones after them by name."""
+    names = list(_LOOKS)
+    name = method_of(label)
+    return (names.index(name) if name in names else len(names), label)
+
+
+def method_look(label: str) -> Look:
+    """The look of a method; with other settings its line is dashed and its colour darker."""
+    name = method_of(label)
+    if name in _LOOKS:
+        look = _LOOKS[name]
+    else:  # another's method: the same look in every figure, as its name decides it
+        number = sum(name.encode())
+        marker = _OTHER_MARKERS[number % len(_OTHER_MARKERS)]
+        look = Look(policy_colour(len(_LOOKS) + number % 40), marker)
+    if label == name:
+        return look
+    dashes = _SUFFIX_DASHES[sum(label.removeprefix(name).encode()) % len(_SUFFIX_DASHES)]
+    return look._replace(colour=mix(look.colour, "#000000", 0.3), dashes=dashes)
+
+
+WIDTH = 5.8
+"""Inches, of figures without a size of their own: a column of a page, and legible on a phone."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of a report.
+
+    Attributes:
+        name: of its file.
+        title: what it is.
+        alt: what it shows, for those who cannot see it.
+        build: draws it.
+    """
+
+    name: str
+    title: str
+    alt: str
+    build: Callable[[], Figure]
+
+
+def single(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure (inches) with one axis."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()

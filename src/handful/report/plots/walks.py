@@ -1,0 +1,194 @@
+"""The policies' walks on a grid, as the paper's figure 1.
+
+Each policy keeps to a lane of its own: its walk is shifted diagonally by a little, so that walks
+over the same tiles lie side by side whether they go across or down. Within its lane a walk keeps to
+the right, so that a way out and the way back are two lines too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+
+from handful._support.palette import policy_colour
+from handful.types import NumpyArray
+
+MAX_OVERLAID = 7
+"""Policies that one map shows legibly, each in a hue of its own; more get a map each."""
+
+
+@dataclass(frozen=True)
+class Pen:
+    """How a walk is drawn.
+
+    Attributes:
+        width: of the line, in points.
+        keep_right: how far it runs to the right of its lane's middle, in tiles.
+        arrow: length of an arrowhead, in tiles.
+    """
+
+    width: float
+    keep_right: float
+    arrow: float
+
+
+BOLD_PEN = Pen(width=2.6, keep_right=0.034, arrow=0.13)
+"""For a map that fills a column, with tiles of `_ROOMY_TILE`."""
+
+FINE_PEN = Pen(width=1.5, keep_right=0.07, arrow=0.3)
+"""For small maps side by side."""
+
+_TURN = 0.24
+"""Radius of a rounded corner, in tiles."""
+
+_ROOMY_TILE = 60.0
+"""Side in points; on smaller tiles lines and numbers shrink with them."""
+
+_LANE_STEP = 0.135
+_LANES_SPAN = 0.56
+"""In tiles; the lanes share the span when there are many."""
+
+_ARROWHEAD = np.array([[0.58, 0.0], [-0.42, 0.48], [-0.23, 0.0], [-0.42, -0.48]])
+"""Points along x, its length 1."""
+
+
+def lane_offset(policy: int, num_policies: int) -> float:
+    """How far a policy's walk is shifted right and down, in tiles."""
+    if num_policies == 1:
+        return 0.0
+    step = min(_LANE_STEP, _LANES_SPAN / (num_policies - 1))
+    return (policy - (num_policies - 1) / 2) * step
+
+
+def draw_walks(axis: Axes, walks: Sequence[NumpyArray], tile_points: float) -> None:
+    """Every policy's walk on one map, each with its number on it.
+
+    Args:
+        tile_points: a tile's side on paper.
+    """
+    scale = min(1.0, tile_points / _ROOMY_TILE)
+    pen = replace(BOLD_PEN, width=scale * BOLD_PEN.width, arrow=BOLD_PEN.arrow / scale**0.5)
+    taken: list[NumpyArray] = []
+    for policy, walk in enumerate(walks):
+        offset = lane_offset(policy, len(walks))
+        draw_walk(axis, walk, policy, pen, offset)
+        steps = _steps(walk, offset, pen.keep_right)
+        if len(steps):
+            taken.append(_roomiest(steps.mean(axis=1), taken))
+            _draw_badge(axis, taken[-1], policy, size=max(6.5, 9 * scale))
+
+
+def draw_walk(
+    axis: Axes, walk: NumpyArray, policy: int, pen: Pen = FINE_PEN, offset: float = 0.0
+) -> None:
+    """One walk [T + 1, 2] (rows, columns): a smooth line with arrowheads, a dot where it starts.
+
+    A walk that does not come home ends with a cross.
+    """
+    colour = policy_colour(policy)
+    is_closed = bool((walk[-1] == walk[0]).all())
+    steps = _steps(walk, offset, pen.keep_right)
+    start, end = walk[[0, -1], ::-1] + offset
+    if len(steps):
+        path = _smooth(steps, pen.keep_right, is_closed)
+        start, end = np.asarray(path.vertices)[[0, -1]]
+        line = {"edgecolor": colour, "linewidth": pen.width, "zorder": 3}
+        axis.add_patch(PathPatch(path, fill=False, capstyle="round", joinstyle="round", **line))
+        # A light rim keeps arrowheads apart from the lines of others that pass underneath.
+        heads = PolyCollection(
+            [_arrowhead(step, pen.arrow) for step in steps[::2]],
+            facecolors=colour,
+            edgecolors="white",
+            linewidths=0.2 * pen.width,
+            zorder=5,
+        )
+        axis.add_collection(heads, autolim=False)
+    axis.plot(*start, marker="o", markersize=2 + 1.7 * pen.width, color=colour, zorder=4)
+    if not is_closed:
+        axis.plot(*end, marker="X", markersize=4 + 2 * pen.width, color=colour, mec="w", zorder=6)
+
+
+def _steps(walk: NumpyArray, offset: float, keep_right: float) -> NumpyArray:
+    """[steps, 2, 2] from and to (x, y) as drawn; bumps, which go nowhere, are left out."""
+    points = walk[:, ::-1].astype(float)
+    moved = (np.diff(points, axis=0) != 0).any(axis=1)
+    steps = np.stack([points[:-1], points[1:]], axis=1)[moved]
+    return steps + offset + keep_right * _right(_headings(steps))[:, None]
+
+
+def _headings(steps: NumpyArray) -> NumpyArray:
+    """[steps, 2] unit vectors."""
+    difference = steps[:, 1] - steps[:, 0]
+    return difference / np.linalg.norm(difference, axis=1, keepdims=True)
+
+
+def _right(headings: NumpyArray) -> NumpyArray:
+    """The right-hand side of headings [..., 2]; y points down."""
+    return np.stack([-headings[..., 1], headings[..., 0]], axis=-1)
+
+
+def _smooth(steps: NumpyArray, keep_right: float, is_closed: bool) -> Path:
+    """One path through all steps with rounded corners and round turning points."""
+    headings = _headings(steps)
+    first, last = [steps[0, 0]], [steps[-1, 1]]
+    if is_closed:
+        meeting = _corner(last[0], headings[-1], headings[0], keep_right)
+        # Where the walk leaves as it came in, both lines lead to the middle between them.
+        middle = (first[0] + last[0]) / 2
+        first, last = ([middle, *first], [*last, middle]) if meeting is None else ([meeting],) * 2
+    vertices, codes = first, [Path.MOVETO, Path.LINETO][: len(first)]
+    for before, after, ahead, onward in zip(
+        steps[:-1, 1], steps[1:, 0], headings[:-1], headings[1:], strict=True
+    ):
+        corner = _corner(before, ahead, onward, keep_right)
+        if corner is None:
+            bulge = 2 * keep_right * ahead
+            vertices = [*vertices, before, before + bulge, after + bulge, after]
+            codes = [*codes, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
+        elif ahead @ onward < 0.999:
+            vertices = [*vertices, corner - _TURN * ahead, corner, corner + _TURN * onward]
+            codes = [*codes, Path.LINETO, Path.CURVE3, Path.CURVE3]
+    return Path([*vertices, *last], [*codes, *[Path.LINETO] * len(last)])
+
+
+def _corner(
+    end: NumpyArray, ahead: NumpyArray, onward: NumpyArray, keep_right: float
+) -> NumpyArray | None:
+    """Where a step's line, which ends at ``end``, crosses the next one's; None if it turns back."""
+    cosine = float(ahead @ onward)
+    if cosine < -0.999:
+        return None
+    tile = end - keep_right * _right(ahead)
+    return tile + keep_right * (_right(ahead) + _right(onward)) / (1 + cosine)
+
+
+def _arrowhead(step: NumpyArray, length: float) -> NumpyArray:
+    """On the middle of a step, pointing along it."""
+    x, y = _headings(step[None])[0]
+    return step.mean(axis=0) + length * _ARROWHEAD @ np.array([[x, y], [-y, x]])
+
+
+def _roomiest(candidates: NumpyArray, taken: Sequence[NumpyArray]) -> NumpyArray:
+    """The candidate farthest from what is there already, at first the walk's middle."""
+    if not taken:
+        return candidates[len(candidates) // 2]
+    distances = np.linalg.norm(candidates[:, None] - np.array(taken)[None], axis=2).min(axis=1)
+    return candidates[int(np.argmax(distances))]
+
+
+def _draw_badge(axis: Axes, spot: NumpyArray, policy: int, size: float) -> None:
+    edge = policy_colour(policy)
+    axis.annotate(
+        str(policy),
+        (float(spot[0]), float(spot[1])),
+        ha="center",
+        va="center_baseline",
+        fontsize=size,
+        fontweight="bold",
+        zorder=7,
+        bbox={"boxstyle": "circle,pad=0.22", "facecolor": "white", "edgecolor": edge, "lw": 1.8},
+    )

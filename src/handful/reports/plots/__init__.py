@@ -1,1 +1,0 @@
-"""The figures, each a function that takes data and an axis; `handful.reports.figures` lays out."""

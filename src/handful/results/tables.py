@@ -1,0 +1,308 @@
+"""The files of a study's results: a row a run, and what figures need besides.
+
+``NAME.parquet`` has a row a run. Beside it ``NAME-users.parquet`` has a row a user of a run,
+``NAME-curves.parquet`` some hundred moments of a run's training, ``NAME-walks.parquet`` every step
+of the policies' walks on a grid, and ``NAME.json`` says which runs were asked for and with what. A
+run is known by its digest in all of them. Runs from before these files were kept have no rows in
+them.
+"""
+
+import errno
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handful._support.files import read_whole, write_atomically
+from handful._support.installing import install_command
+from handful.errors import HandfulError
+from handful.users.parquet import Damaged, read_frame
+
+if TYPE_CHECKING:
+    import polars as pl
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handful._support.files import read_json
+
+if TYPE_CHECKING:
+    import polars as pl
+
+COMPRESSION_LEVEL = 19
+"""Of zstd: the tables are committed, and written once for many readings."""
+
+
+def import_polars() -> Any:
+    """The module polars.
+
+    Raises:
+        HandfulError: if it is not installed.
+    """
+    try:
+        import polars as pl
+    except ImportError:
+        raise HandfulError(f"Studies need PyYAML and polars: {install_command('sweep')}.") from None
+    return pl
+
+
+def read_parquet(path: Path) -> "pl.DataFrame":
+    """A Parquet file as a table.
+
+    Raises:
+        HandfulError: if it is missing, damaged, too large or no Parquet file.
+    """
+    import_polars()
+    source = f"'{path}'"
+    try:
+        return read_frame(read_whole(path, source), source)
+    except Damaged as error:
+        raise HandfulError(
+            f"{source} is no Parquet file that can be read ({error}): move it away, or put "
+            f"a sound one in its place."
+        ) from None
+
+
+def write_parquet(path: Path, table: "pl.DataFrame") -> None:
+    """Write a table small, all or nothing.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    pl = import_polars()
+
+    def write(temporary: Path) -> None:
+        try:
+            table.write_parquet(temporary, compression="zstd", compression_level=COMPRESSION_LEVEL)
+        except pl.exceptions.ComputeError as error:  # a full disk, for which others have an OSError
+            raise OSError(errno.EIO, " ".join(str(error).split()), str(path)) from None
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, write)
+
+
+RUN_COLUMNS = (
+    "digest",
+    "task",
+    "method",
+    "policies",
+    "users",
+    "seed",
+    "steps",
+    "transitions",
+    "seconds",
+    "welfare",
+    "worst_user_return",
+    "optimum",
+    "optimum_kind",
+    "percent_of_optimum",
+)
+"""Those of a row a run that readers rely on; there are more."""
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "users": {
+        "digest": "String",
+        "user": "String",
+        "target": "Float32",  # m/s, the velocity that the user wants; null where none
+        "policy": "UInt16",
+        "return": "Float32",
+        "policy_velocity": "Float32",  # m/s, the policy's mean in one episode; null where none
+    },
+    "curves": {
+        "digest": "String",
+        "transitions": "UInt32",
+        "seconds": "Float32",
+        "welfare": "Float32",
+    },
+    "walks": {
+        "digest": "String",
+        "policy": "UInt16",
+        "step": "UInt16",
+        "row": "Int16",
+        "column": "Int16",
+    },
+}
+"""By the file's suffix, its columns and polars' types."""
+
+MANIFEST_FORMAT = 1
+
+MANIFEST_KEYS = {
+    "command": str,
+    "preset": str,
+    "settings": dict,
+    "method_settings": dict,
+    "parameters": dict,
+    "environments": dict,
+    "runs": list,
+}
+"""Of a manifest, that readers rely on; there are more."""
+
+MANIFEST_RUN_KEYS = ("digest", "task", "method", "policies", "seed", "state", "error", "versions")
+"""The same of each of its runs. One whose environment is not its task's among ``environments`` has
+its own too, as ``environment``."""
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResults:
+    """A study as its results folder has it.
+
+    Attributes:
+        name: of the study.
+        runs: a row a run.
+        users, curves, walks: with the columns of `COLUMNS`; may be empty.
+        manifest: which runs were asked for, with what command, settings and versions; None for a
+            table from before manifests were kept.
+    """
+
+    name: str
+    runs: "pl.DataFrame"
+    users: "pl.DataFrame"
+    curves: "pl.DataFrame"
+    walks: "pl.DataFrame"
+    manifest: Mapping[str, Any] | None
+
+
+def weakest_kind(kinds: Iterable[str | None]) -> str | None:
+    """What several runs' mean optimum is: where one of theirs is only bounded, so is the mean."""
+    found = {kind for kind in kinds if kind is not None}
+    return "upper bound" if "upper bound" in found else max(found, default=None)
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """The polars types of the columns of a kind of table."""
+    pl = import_polars()
+    return {name: getattr(pl, dtype) for name, dtype in COLUMNS[kind].items()}
+
+
+def sibling(parquet: Path, kind: str) -> Path:
+    """The file of a kind beside the table of runs."""
+    return parquet.with_name(f"{parquet.stem}-{kind}.parquet")
+
+
+def manifest_path(parquet: Path) -> Path:
+    """The file beside the table of runs that says which were asked for."""
+    return parquet.with_suffix(".json")
+
+
+def run_tables(folder: Path) -> list[Path]:
+    """The tables of runs in a folder, by name; other tables in it are passed over."""
+    return [path for path in sorted(folder.glob("*.parquet")) if _is_of_runs(read_parquet(path))]
+
+
+def _is_of_runs(table: "pl.DataFrame") -> bool:
+    # By its columns: a study may be called ``tiny-users``, as the users of a study ``tiny`` are.
+    return {"digest", "task"} <= set(table.columns)
+
+
+def read_studies(root: Path) -> dict[str, StudyResults]:
+    """Every study whose table lies in a folder of results or in a folder in it, by name.
+
+    Studies whose files are called the same have their folder before their name.
+
+    Raises:
+        HandfulError: if a file is damaged or lacks a column.
+    """
+    folders = [root, *(path for path in sorted(root.glob("*")) if path.is_dir())]
+    tables = [table for folder in folders for table in run_tables(folder)]
+    times = Counter(table.stem for table in tables)
+    studies = {}
+    for table in tables:
+        whole = table.relative_to(root).with_suffix("").as_posix()
+        studies[table.stem if times[table.stem] == 1 else whole] = read_study_results(table)
+    return studies
+
+
+def check_place(parquet: Path) -> None:
+    """See that a study that has no table yet would not share files with another.
+
+    Raises:
+        HandfulError: if the table of another study in the folder is called as what would be kept
+            beside this one's, as those of ``tiny-users`` and ``tiny`` are.
+    """
+    for kind in COLUMNS:
+        read_beside(parquet, kind)
+
+
+def read_study_results(parquet: Path) -> StudyResults:
+    """Read the table of runs and what is beside it.
+
+    Raises:
+        HandfulError: if a file is damaged or lacks a column.
+    """
+    runs = read_runs(parquet)
+    tables = {kind: read_beside(parquet, kind) for kind in COLUMNS}
+    return StudyResults(parquet.stem, runs, manifest=read_manifest(parquet), **tables)
+
+
+def read_runs(parquet: Path) -> "pl.DataFrame":
+    """The table of runs alone.
+
+    Raises:
+        HandfulError: if it is damaged, lacks a column or holds something else of another study.
+    """
+    table = read_parquet(parquet)
+    for kind in COLUMNS:
+        other = parquet.stem.removesuffix(f"-{kind}")
+        if other != parquet.stem and dict(table.schema) == schema(kind):
+            raise HandfulError(
+                f"'{parquet}' holds the {kind} of the study '{other}' and no runs: give the study "
+                f"'{parquet.stem}' another name, or another folder of results."
+            )
+    missing = [name for name in RUN_COLUMNS if name not in table.columns]
+    if missing:
+        raise HandfulError(
+            f"The table '{parquet}' has no column '{missing[0]}', as 'handful sweep' writes it: "
+            f"move it away."
+        )
+    return table
+
+
+def read_beside(parquet: Path, kind: str) -> "pl.DataFrame":
+    """A table beside that of the runs; empty if there is none.
+
+    Raises:
+        HandfulError: if it is damaged or lacks a column.
+    """
+    path, columns = sibling(parquet, kind), schema(kind)
+    if not path.is_file():
+        return import_polars().DataFrame(schema=columns)
+    table = read_parquet(path)
+    if _is_of_runs(table):
+        raise HandfulError(
+            f"'{path}' is the table of the study '{path.stem}', and the {kind} of the study "
+            f"'{parquet.stem}' would be kept there: give one of the two another name, or another "
+            f"folder of results."
+        )
+    if dict(table.schema) != columns:
+        raise HandfulError(
+            f"The table '{path}' must have the columns {', '.join(columns)}, as 'handful sweep' "
+            f"writes it: move it away."
+        )
+    return table
+
+
+def read_manifest(parquet: Path) -> dict[str, Any] | None:
+    """What the study asked for, or None if that was not kept.
+
+    Raises:
+        HandfulError: if the file is damaged or of another format.
+    """
+    path = manifest_path(parquet)
+    if not path.is_file():
+        return None
+    manifest = read_json(path)
+    if not _is_manifest(manifest):
+        raise HandfulError(
+            f"'{path}' does not say which runs were asked for, as format {MANIFEST_FORMAT} does: "
+            f"move it away."
+        )
+    return manifest
+
+
+def _is_manifest(manifest: Any) -> bool:
+    return (
+        isinstance(manifest, dict)
+        and manifest.get("format") == MANIFEST_FORMAT
+        and all(isinstance(manifest.get(name), kind) for name, kind in MANIFEST_KEYS.items())
+        and all(isinstance(run, dict) for run in manifest["runs"])
+        and all(name in run for run in manifest["runs"] for name in MANIFEST_RUN_KEYS)
+    )

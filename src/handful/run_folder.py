@@ -1,0 +1,377 @@
+"""Run folders: which files a run is made of, and how they are read and written.
+
+Readers of run folders (reports, sweeps, the command line) need nothing else of the library. Every
+file is replaced in one step, except the metrics, which grow line by line; a last line that a kill
+cut short is dropped when they are read.
+
+The results of a run are bound to each other. ``evaluation.json``, which is written last, names the
+digests of the settings, of every other file of the results, and of itself, and whoever reads it
+checks them: so a file that was edited, copied from another run or left out is told in one sentence.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from handful._support.controls import shell_line
+from handful._support.files import lock_file, make_folder, parse_json, read_json, write_json
+from handful._support.storage import digest_of_file, digest_of_json
+from handful.errors import HandfulError
+
+FORMAT = 2
+"""The number of the folder's layout; it is raised when an older version could not read it."""
+
+_READERS = {1: "handful 0.1"}
+"""The version of handful that reads each older format."""
+
+
+class RunFolder:
+    """The paths of a run and the ways to read them.
+
+    ``config.json`` (settings, problem, versions), ``metrics.jsonl`` (a line an update),
+    ``checkpoint.safetensors`` (the latest state of training), and once the run is done
+    ``policies.safetensors`` (the policies that are handed out), ``users.safetensors`` (what every
+    user gets), ``assignment.csv``, ``returns.csv`` of smaller runs, ``traces.json``,
+    ``evaluation.json``, ``plots/`` and ``report.html``.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.policies = self.path / "policies.safetensors"
+        self.evaluation = self.path / "evaluation.json"
+        self.assignment = self.path / "assignment.csv"
+        self.returns = self.path / "returns.csv"
+        self.users = self.path / "users.safetensors"
+        self.traces = self.path / "traces.json"
+        self.plots = self.path / "plots"
+        self.report = self.path / "report.html"
+        self.tensorboard = self.path / "tensorboard"
+        self._was_there = False  # before the run was made in it
+        self._held: os.stat_result | None = None
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """The files that the evaluation is bound to; a run may lack some of them."""
+        return (
+            self.policies,
+            self.users,
+            self.assignment,
+            self.returns,
+            self.traces,
+            self.metrics,
+        )
+
+    @property
+    def _resume(self) -> str:
+        """The command that continues the run."""
+        return shell_line("handful", "resume", self.path)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training ended and was evaluated."""
+        return self.evaluation.is_file()
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        """Make the folder with its settings in it, all or nothing.
+
+        An empty folder that is there already is used as it is, also where it is the working folder,
+        a volume of its own, or reached by a link.
+
+        Raises:
+            HandfulError: if something is there already or the place cannot be written to.
+        """
+        place = self.path.resolve()  # of a link, what it leads to
+        if place.exists() and (not place.is_dir() or any(_entries(place))):
+            raise HandfulError(
+                f"'{self.path}' exists already: choose another folder with --out, or continue the "
+                f"run in it with '{self._resume}'."
+            )
+        content = {"format": FORMAT, **config}
+        try:
+            if place.exists():
+                self._was_there = True
+                write_json(self.config, content)
+            else:
+                make_folder(place, self.config.name, content)
+        except OSError as error:
+            raise HandfulError(
+                f"The run folder '{self.path}' cannot be made ({error.strerror})."
+            ) from None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """While entered, nobody else trains into the folder; who does has to enter this.
+
+        The lock is on the file of the settings: that is there from the first moment on and never
+        replaced, so that nothing is left behind which could block a later process.
+
+        Raises:
+            HandfulError: if this is no run folder, another process trains into it, or it cannot be
+                written to.
+        """
+        self.read_config()
+        try:
+            # Some file systems lock only what is open for writing.
+            file = self.config.open("r+b")
+        except OSError as error:
+            raise HandfulError(
+                f"The run folder '{self.path}' cannot be written to ({error.strerror})."
+            ) from None
+        with file:
+            if not lock_file(file.fileno()):
+                raise HandfulError(
+                    f"Another process is training the run in '{self.path}': wait until it is done, "
+                    f"or stop it first."
+                )
+            self._remove_litter()
+            self._held = os.fstat(file.fileno())
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def check_in_place(self) -> None:
+        """Look whether the folder that this process holds is still where it was.
+
+        Raises:
+            HandfulError: if it was moved, renamed or removed meanwhile; another folder may be in
+                its place.
+        """
+        if self._held is None:
+            return
+        try:
+            found = self.config.stat()
+        except OSError:
+            found = None
+        if found is None or not os.path.samestat(found, self._held):
+            raise HandfulError(
+                f"The run folder '{self.path}' was moved or removed while the run was trained: the "
+                f"run can be continued from its last checkpoint with 'handful resume' and the "
+                f"folder's new place."
+            )
+
+    def _remove_litter(self) -> None:
+        """What a kill left of files that were not in their place yet."""
+        for path in (self.checkpoint, self.evaluation, *self.results):
+            for left in self.path.glob(f".{path.name}.*"):
+                left.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete the folder and everything in it; of a folder that was there before, its content.
+
+        Nothing is deleted where the folder was moved away meanwhile.
+        """
+        try:
+            self.check_in_place()
+        except HandfulError:
+            return
+        if not self._was_there:
+            shutil.rmtree(self.path.resolve(), ignore_errors=True)  # of a link, what it leads to
+            return
+        for entry in _entries(self.path):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
+    def subfolder(self, path: Path) -> Path:
+        """A folder of files that are made from the run, made where it is not there yet.
+
+        Args:
+            path: of a folder in this one, such as :attr:`plots`.
+
+        Raises:
+            HandfulError: if a link is there, by which files elsewhere would be written.
+        """
+        if path.is_symlink():
+            raise HandfulError(
+                f"'{path}' is a link, and what is made from a run is written into the run's folder "
+                f"only: remove the link."
+            )
+        path.mkdir(exist_ok=True)
+        return path
+
+    def read_config(self) -> dict[str, Any]:
+        """The run's settings.
+
+        Raises:
+            HandfulError: if this is no run folder, or one of a newer or broken format.
+        """
+        if not self.path.is_dir():
+            raise HandfulError(f"There is no run folder at '{self.path}': check the path.")
+        if not self.config.is_file():
+            raise HandfulError(f"'{self.path}' is not a run folder: it has no {self.config.name}.")
+        config = read_json(self.config)
+        found = config.get("format") if isinstance(config, dict) else None
+        if type(found) is not int:
+            raise HandfulError(
+                f"'{self.config}' is damaged: it does not say of which format the run is."
+            )
+        if found in _READERS:
+            raise HandfulError(
+                f"'{self.path}' is a run folder of format {found}, which {_READERS[found]} reads "
+                f"and this version does not: open it with {_READERS[found]}, or train anew."
+            )
+        if found != FORMAT:
+            raise HandfulError(
+                f"'{self.path}' is a run folder of format {found}, and this version of handful "
+                f"reads format {FORMAT}: open it with the version of handful that wrote it."
+            )
+        return config
+
+    def write_evaluation(self, record: Mapping[str, Any]) -> None:
+        """Write what was measured of the run, bound to the other files: this finishes the run.
+
+        Args:
+            record: as JSON; the files in :attr:`results` are written already.
+        """
+        record = {
+            **record,
+            "run": digest_of_json(self.read_config()),
+            "files": {path.name: digest_of_file(path) for path in self.results if path.is_file()},
+        }
+        record = json.loads(json.dumps(record))  # as it will be read
+        write_json(self.evaluation, {**record, "digest": digest_of_json(record)})
+
+    def read_evaluation(self) -> dict[str, Any]:
+        """The stored evaluation, once all that it is bound to was checked.
+
+        Raises:
+            HandfulError: if the run is not finished, or a file was changed, is missing, or is of
+                another run.
+        """
+        config = self.read_config()
+        if not self.is_finished:
+            raise HandfulError(
+                f"The run in '{self.path}' is not finished: continue it with '{self._resume}'."
+            )
+        evaluation = read_json(self.evaluation)
+        if not isinstance(evaluation, dict):
+            raise HandfulError(
+                f"'{self.evaluation}' is damaged: it does not hold what was measured of the run."
+            )
+        rest = {name: value for name, value in evaluation.items() if name != "digest"}
+        if evaluation.get("digest") != digest_of_json(rest):
+            raise HandfulError(
+                f"'{self.evaluation}' was changed after the run was evaluated: put it back as it "
+                f"was, or remove it, and '{self._resume}' evaluates the run again."
+            )
+        if evaluation["run"] != digest_of_json(config):
+            raise self._foreign_settings("evaluated")
+        self._check_files(evaluation["files"])
+        return evaluation
+
+    def _foreign_settings(self, done: str) -> HandfulError:
+        return HandfulError(
+            f"'{self.config}' is not as it was when the run was {done}: it was edited, or belongs "
+            f"to another run. Put the file back as it was; other settings are another run, which "
+            f"'handful train' starts."
+        )
+
+    def check_settings(self, digest: str | None) -> None:
+        """Look whether the settings are those that a file of the run is about.
+
+        Args:
+            digest: of the settings, as the checkpoint names it.
+
+        Raises:
+            HandfulError: if the settings are others.
+        """
+        if digest != digest_of_json(self.read_config()):
+            raise self._foreign_settings("trained")
+
+    def _check_files(self, digests: Mapping[str, str]) -> None:
+        """Look whether the files of the results are those that the evaluation is about."""
+        for path in self.results:
+            digest = digests.get(path.name)
+            is_there = path.is_file()
+            if digest is None or (path == self.metrics and not is_there):
+                continue  # a run has no curves where its metrics are removed
+            if not is_there:
+                what = "is missing, and the evaluation of the run is bound to it"
+            elif digest_of_file(path) != digest:
+                what = (
+                    "is not the file that the evaluation of the run is bound to: it was changed, "
+                    "or is of another run"
+                )
+            else:
+                continue
+            raise HandfulError(
+                f"'{path}' {what}. Put the right file back, or remove {self.evaluation.name}, and "
+                f"'{self._resume}' makes the results again from the checkpoint."
+            )
+
+    def short_name(self) -> str:
+        """What each line of the metrics calls the run: a part of the digest of its settings."""
+        return digest_of_json(self.read_config())[:16]
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """One record an update, in order; a last line cut short by a kill is left out.
+
+        Raises:
+            HandfulError: if another line is damaged: what follows it would seem never to have been.
+                Also if a line is of another run.
+        """
+        lines, run = list(self._metrics_lines()), self.short_name()
+        foreign = next((number for number, record in lines if _is_foreign(record, run)), None)
+        if foreign is not None:
+            raise HandfulError(
+                f"'{self.metrics}' is of another run in line {foreign}: put the run's own file "
+                f"back, or remove this one, and the run has no learning curves."
+            )
+        damaged = next((number for number, record in lines[:-1] if record is None), None)
+        if damaged is not None:
+            raise HandfulError(
+                f"'{self.metrics}' is damaged in line {damaged}, which is no record of an update: "
+                f"remove that line, and nothing else is lost."
+            )
+        return [record for _, record in lines if record is not None]
+
+    def salvage_metrics(self, last_update: int) -> list[dict[str, Any]]:
+        """The records up to an update that a run goes on from, as far as they can be read.
+
+        The run itself is in its checkpoint, so a damaged line must not keep it from going on: what
+        that line said is lost, and no more.
+        """
+        run = self.short_name()
+        records = (record for _, record in self._metrics_lines() if record is not None)
+        return [
+            record
+            for record in records
+            if record["update"] <= last_update and not _is_foreign(record, run)
+        ]
+
+    def _metrics_lines(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        """Each line's number from 1, and its record; None where it is damaged. Blanks are none."""
+        if not self.metrics.is_file():
+            return
+        for number, line in enumerate(self.metrics.read_bytes().splitlines(), 1):
+            if line.strip():
+                yield number, _metrics_record(line)
+
+
+def _is_foreign(record: Mapping[str, Any] | None, run: str) -> bool:
+    """Whether a record of the metrics says that it is of another run than the one of this name."""
+    return record is not None and record.get("run", run) != run
+
+
+def _metrics_record(line: bytes) -> dict[str, Any] | None:
+    """What a line of the metrics says; None if it does not say of which update."""
+    try:
+        record = parse_json(line)
+    except ValueError:  # no JSON, or no text
+        return None
+    is_record = isinstance(record, dict) and isinstance(record.get("update"), int)
+    return record if is_record else None
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """What is in a folder, but for what the file system of a whole volume keeps there."""
+    return (entry for entry in folder.iterdir() if entry.name != "lost+found")

@@ -1,0 +1,289 @@
+"""What is kept of a study's runs beside the table: users, learning curves, walks, versions.
+
+So that every figure can be made again from the results folder, once the run folders are gone.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from handful._support.files import read_json, write_json
+from handful.errors import HandfulError
+from handful.results.tables import (
+    COLUMNS,
+    MANIFEST_FORMAT,
+    import_polars,
+    manifest_path,
+    read_beside,
+    read_manifest,
+    schema,
+    sibling,
+    write_parquet,
+)
+from handful.run_folder import RunFolder
+from handful.sweep.study import RunRequest, Study
+from handful.sweep.table import run_row, stored_rows, telling_damage
+
+if TYPE_CHECKING:
+    import polars as pl
+
+POINTS = 100
+"""Of a learning curve that are kept."""
+
+Rows = list[dict[str, Any]]
+
+
+def write_details(
+    parquet: Path,
+    study: Study,
+    requests: Sequence[RunRequest],
+    command: str,
+    errors: Mapping[str, str] | None = None,
+) -> tuple[list[Path], dict[str, str]]:
+    """Write the tables beside the table of runs, and what was asked for.
+
+    Rows of runs whose folders, or files that they were made from, are gone or damaged stay as they
+    are.
+
+    Args:
+        parquet: the table of runs, which is there already.
+        study: as it was read.
+        requests: all its runs.
+        command: that made the table.
+        errors: by a run's digest, why it failed just now.
+
+    Returns:
+        what was written, and by a run's digest, why its files could not be read.
+    """
+    written, unreadable = [], {}
+    for kind in COLUMNS:
+        stored = read_beside(parquet, kind)
+        fresh, told = _fresh(kind, requests, set(stored["digest"]))
+        unreadable |= told
+        table = _merged(stored, fresh, kind, requests)
+        if len(table):
+            write_parquet(sibling(parquet, kind), table)
+            written.append(sibling(parquet, kind))
+    before, path = read_manifest(parquet) or {}, manifest_path(parquet)
+    errors = {**unreadable, **(errors or {})}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, manifest(parquet, study, requests, command, before, errors))
+    return [*written, path], unreadable
+
+
+def _fresh(
+    kind: str, requests: Sequence[RunRequest], stored: set[str]
+) -> tuple[dict[str, Rows], dict[str, str]]:
+    """What the folders of finished runs say, and why some cannot be read; both by digest.
+
+    Args:
+        stored: digests of runs that have rows already, which are better than a folder that lacks
+            the file.
+    """
+    rows_of, source = SOURCES[kind]
+    fresh: dict[str, Rows] = {}
+    unreadable: dict[str, str] = {}
+    for request in requests:
+        folder, digest = RunFolder(request.folder), request.digest
+        is_there = source(folder).is_file() or digest not in stored
+        if folder.is_finished and is_there:
+            try:
+                with telling_damage(folder):
+                    folder.read_evaluation()  # whatever file the rows come from, it is checked
+                    rows = rows_of(request)
+            except HandfulError as error:
+                unreadable[digest] = str(error)
+            else:
+                fresh |= {digest: rows} if rows else {}
+    return fresh, unreadable
+
+
+def user_rows(request: RunRequest) -> Rows:
+    """A row a user: what they want, who serves them and how well.
+
+    A run with very many users lists none in its evaluation, and has no rows here.
+    """
+    folder = RunFolder(request.folder)
+    record, problem = folder.read_evaluation(), folder.read_config()["problem"]
+    if "users" not in record:
+        return []
+    targets = problem.get("attributes", {}).get("target") or [None] * len(record["users"])
+    velocities = _mean_velocities(folder, request.config.num_policies)
+    served = zip(
+        record["users"],
+        targets,
+        record["assignment"],
+        record["deterministic"]["utilities"],
+        strict=True,
+    )
+    return [
+        {
+            "digest": request.digest,
+            "user": user,
+            "target": target if isinstance(target, int | float) else None,
+            "policy": policy,
+            "return": utility,
+            "policy_velocity": velocities[policy],
+        }
+        for user, target, policy, utility in served
+    ]
+
+
+def curve_rows(request: RunRequest) -> Rows:
+    """Some hundred moments of training, the first and the last update among them."""
+    records = RunFolder(request.folder).read_metrics()
+    kept = np.unique(np.linspace(0, len(records) - 1, POINTS).astype(int)) if records else []
+    columns = ("transitions", "seconds", "welfare")
+    return [
+        {"digest": request.digest, **{name: records[i][name] for name in columns}} for i in kept
+    ]
+
+
+def walk_rows(request: RunRequest) -> Rows:
+    """Where each policy was after each step of an episode on a grid; none on other tasks."""
+    rows = []
+    for policy, trace in enumerate(_traces(RunFolder(request.folder))):
+        positions = np.array(trace.get("position", ()), dtype=float)
+        if positions.ndim != 2 or positions.shape[1] != 2 or (positions % 1).any():
+            return []
+        rows += [
+            {"digest": request.digest, "policy": policy, "step": step, "row": row, "column": column}
+            for step, (row, column) in enumerate(positions.astype(int).tolist(), 1)
+        ]
+    return rows
+
+
+SOURCES: dict[str, tuple[Callable[[RunRequest], Rows], Callable[[RunFolder], Path]]] = {
+    "users": (user_rows, lambda folder: folder.traces),  # of which velocities are made
+    "curves": (curve_rows, lambda folder: folder.metrics),
+    "walks": (walk_rows, lambda folder: folder.traces),
+}
+"""What makes the rows of a kind, and the file of a run without which they are none or fewer."""
+
+
+def manifest(
+    parquet: Path,
+    study: Study,
+    requests: Sequence[RunRequest],
+    command: str,
+    before: Mapping[str, Any],
+    errors: Mapping[str, str],
+) -> dict[str, Any]:
+    """What was asked for and what came of it, as JSON.
+
+    Args:
+        before: the manifest so far, for what is known of runs whose folders are gone, and of those
+            that failed in an earlier sweep, as long as their folders hold no whole results.
+        errors: by a run's digest, why it failed just now.
+    """
+    known = set(stored_rows(parquet))
+    earlier = {run["digest"]: run for run in before.get("runs", ())}
+    environments = dict(before.get("environments", {}))
+    runs = []
+    for request in requests:
+        folder, config = RunFolder(request.folder), request.config
+        old, found = earlier.get(request.digest, {}), _circumstances(folder)
+        error = errors.get(request.digest) or _standing_error(old.get("error"), request)
+        run = {
+            "digest": request.digest,
+            "task": request.task,
+            "method": request.label,
+            "policies": config.num_policies,
+            "seed": config.seed,
+            "state": _state(folder, request.digest in known, error),
+            "error": error,
+            **{name: (found or old).get(name) for name in ("versions", "machine")},
+        }
+        # Runs on one task may have different maps: a group of a study has parameters of its own.
+        environment = (found or old).get("environment")
+        if environment and environment != environments.setdefault(request.task, environment):
+            run["environment"] = environment
+        if request.variant:
+            run["variant"] = request.variant
+        run |= {n: value for n, value in request.chosen.items() if value != getattr(study, n)}
+        runs.append(run)
+    return {
+        "format": MANIFEST_FORMAT,
+        "study": study.name,
+        "command": command,
+        "steps": study.steps,
+        "preset": study.preset,
+        "settings": dict(study.settings),
+        "method_settings": {name: dict(values) for name, values in study.method_settings.items()},
+        "training": dict(study.training),
+        "parameters": {name: dict(values) for name, values in study.parameters.items()},
+        "environments": environments,
+        "runs": runs,
+    }
+
+
+def _circumstances(folder: RunFolder) -> dict[str, Any]:
+    """Under which a finished run was made; nothing of other runs, and where that is damaged."""
+    if folder.is_finished:
+        with contextlib.suppress(HandfulError), telling_damage(folder):
+            stored = folder.read_config()
+            about = {name: stored[name] for name in ("versions", "machine")}
+            return {**about, "environment": stored["problem"]["environment"]}
+    return {}
+
+
+def _standing_error(error: str | None, request: RunRequest) -> str | None:
+    """Why a run failed in an earlier sweep, unless its folder holds whole results by now."""
+    folder = RunFolder(request.folder)
+    if error is None or not _circumstances(folder):
+        return error
+    try:
+        run_row(request)
+        with telling_damage(folder):
+            folder.read_evaluation()
+            for rows_of, _ in SOURCES.values():
+                rows_of(request)
+    except HandfulError:
+        return error
+    return None
+
+
+def _state(folder: RunFolder, is_known: bool, error: str | None) -> str:
+    if is_known:
+        return "finished"
+    if error:
+        return "failed"
+    if folder.is_finished:
+        return "finished"
+    return "unfinished" if folder.path.is_dir() else "not started"
+
+
+def _merged(
+    stored: "pl.DataFrame",
+    fresh: Mapping[str, Rows],
+    kind: str,
+    requests: Sequence[RunRequest],
+) -> "pl.DataFrame":
+    """What the folders say, and the stored rows of runs whose folders say nothing, run by run."""
+    pl = import_polars()
+    rows = [row for digest in fresh for row in fresh[digest]]
+    kept = stored.filter(pl.col("digest").is_in({r.digest for r in requests} - fresh.keys()))
+    table = pl.concat([kept, pl.DataFrame(rows, schema=schema(kind))])
+    order = pl.DataFrame(
+        {"digest": [r.digest for r in requests], "order": range(len(requests))},
+        schema={"digest": pl.String, "order": pl.Int64},
+    )
+    table = table.join(order, on="digest", maintain_order="left").sort("order", maintain_order=True)
+    return table.select(*COLUMNS[kind])
+
+
+def _traces(folder: RunFolder) -> list[dict[str, Any]]:
+    return read_json(folder.traces) if folder.traces.is_file() else []
+
+
+def _mean_velocities(folder: RunFolder, num_policies: int) -> list[float | None]:
+    """[K] m/s over the traced episode, where the task has velocities."""
+    found: list[float | None] = [None] * num_policies
+    for policy, trace in enumerate(_traces(folder)):
+        velocity = trace.get("velocity")
+        if velocity and all(isinstance(value, int | float) for value in velocity):
+            found[policy] = float(np.mean(velocity))
+    return found

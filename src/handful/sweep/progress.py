@@ -1,0 +1,182 @@
+"""How far a whole sweep is, as its run folders tell it: finished runs, and parts of others."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handful.run_folder import RunFolder
+from handful.sweep.attempts import Outcome, stage_of
+from handful.sweep.study import RunRequest
+
+TAIL = 1 << 14
+"""Bytes at the end of a metrics file that are read first; more where a line is longer."""
+
+WINDOW = 120.0
+"""Seconds over which the rate is averaged."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that somebody works at.
+
+    Attributes:
+        name: of its folder.
+        share: of its transitions that are done, 0 to 1.
+        welfare: as training sees it; None before the first update.
+        episodes: what its trained policies play episodes for, and the share that is played, while
+            they do.
+    """
+
+    name: str
+    share: float
+    welfare: float | None
+    episodes: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A sweep at a moment.
+
+    Attributes:
+        done, failed, total: runs; ``done`` counts failed ones too.
+        transitions, total_transitions: of all policies of all runs; a failed run has no more to
+            come, so it counts as far as it came in both.
+        rate: transitions a second, lately; 0 before it is known.
+        seconds_left: at that rate; None before it is known.
+        running: the runs that are worked at.
+    """
+
+    done: int
+    failed: int
+    total: int
+    transitions: int
+    total_transitions: int
+    rate: float
+    seconds_left: float | None
+    running: tuple[Running, ...]
+
+
+class Tracker:
+    """Keeps count of a sweep's runs.
+
+    Args:
+        requests: all of them.
+        clock: seconds that never go backwards.
+    """
+
+    def __init__(
+        self, requests: Sequence[RunRequest], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._waiting = {request.folder: request for request in requests}
+        self._running: dict[Path, RunRequest] = {}
+        self._done_before: dict[Path, int] = {}
+        self._done = self._failed = 0
+        self._total = len(requests)
+        self._ended_transitions = 0
+        self._history: deque[tuple[float, int]] = deque()
+        self._known_before = 0
+
+    def started(self, request: RunRequest) -> None:
+        """Somebody works at the run."""
+        self._running[request.folder] = request
+
+    def ended(self, outcome: Outcome) -> bool:
+        """The run is finished, or will not be; whether anybody worked at it in this sweep."""
+        request = outcome.request
+        was_running = self._running.pop(request.folder, None) is not None
+        self._waiting.pop(request.folder, None)
+        self._done += 1
+        self._failed += outcome.error is not None
+        transitions = request.transitions
+        if outcome.error is not None:
+            transitions = _transitions(request, last_metrics(RunFolder(request.folder).metrics))
+        self._ended_transitions += transitions
+        if not was_running:  # finished before this sweep: no part of its rate
+            self._known_before += transitions
+        return was_running
+
+    def look(self) -> Overview:
+        """The sweep now."""
+        records = {folder: last_metrics(RunFolder(folder).metrics) for folder in self._running}
+        done = sum(self._done_of(request, records) for request in self._waiting.values())
+        transitions = self._ended_transitions + done
+        total = self._ended_transitions + sum(r.transitions for r in self._waiting.values())
+        rate = self._rate(transitions - self._known_before)
+        left = (total - transitions) / rate if rate > 0 else None
+        running = tuple(_running(r, records[folder]) for folder, r in self._running.items())
+        return Overview(
+            self._done, self._failed, self._total, transitions, total, rate, left, running
+        )
+
+    def _done_of(
+        self, request: RunRequest, records: Mapping[Path, Mapping[str, Any] | None]
+    ) -> int:
+        """Transitions on record of a run that has not ended.
+
+        Nobody here has touched a run that was not started: its folder is looked into once.
+        """
+        folder = request.folder
+        if folder in records:
+            return _transitions(request, records[folder])
+        if folder not in self._done_before:
+            record = last_metrics(RunFolder(folder).metrics)
+            self._done_before[folder] = _transitions(request, record)
+        return self._done_before[folder]
+
+    def _rate(self, transitions: int) -> float:
+        now = self._clock()
+        self._history.append((now, transitions))
+        while len(self._history) > 2 and self._history[1][0] <= now - WINDOW:
+            self._history.popleft()
+        start, before = self._history[0]
+        return max(transitions - before, 0) / (now - start) if now > start else 0.0
+
+
+def _running(request: RunRequest, record: Mapping[str, Any] | None) -> Running:
+    share = _transitions(request, record) / request.transitions
+    welfare = None if record is None else record["welfare"]
+    return Running(request.folder.name, share, welfare, stage_of(request.folder))
+
+
+def _transitions(request: RunRequest, record: Mapping[str, Any] | None) -> int:
+    """Transitions of all policies, by the last record of a run, if it has any."""
+    return 0 if record is None else record["transitions"] * request.config.num_policies
+
+
+def last_metrics(path: Path) -> dict[str, Any] | None:
+    """The last whole record of a metrics file, or None; read from the end of the file.
+
+    Lines that do not say what is used here are passed over: what is odd in one run's file must not
+    end the sweep.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            length = TAIL
+            while True:
+                file.seek(max(size - length, 0))
+                for line in reversed(file.read(min(length, size)).split(b"\n")):
+                    try:
+                        record = json.loads(line)
+                    except ValueError:  # cut short, at either end
+                        continue
+                    if _is_record(record):
+                        return record
+                if length >= size:
+                    return None
+                length *= 4
+    except OSError:
+        return None
+
+
+def _is_record(line: Any) -> bool:
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("transitions"), int)
+        and isinstance(line.get("welfare"), int | float)
+    )

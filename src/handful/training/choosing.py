@@ -1,0 +1,190 @@
+"""What policies are worth, apart from the batches that they collected in training.
+
+Where the learner counts, by the model of all that it has counted so far: a hundred episodes would
+say less. Elsewhere by validation episodes.
+
+The choices at the end of a run, by episodes that neither trained nor evaluate anything of it.
+
+First the policies are chosen among the moments that were shortlisted, then who gets which of them.
+"""
+
+import dataclasses
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.collect.episodes import make_player
+from handful.evaluation.returns import EVALUATION_EPISODES
+from handful.learner.counting import estimate, returns_of
+from handful.learner.experience import Experience
+from handful.learner.networks import Actor
+from handful.learner.policies import Policies
+from handful.learner.ppo import LearnerState
+from handful.problem import RMDP
+from handful.training.assigning import choose_assignment
+from handful.training.config import TrainConfig
+from handful.training.state import Shortlist, Snapshot, TrainState
+from handful.types import Array, NumpyArray, Watch, part, unwatched
+
+VALIDATION_STREAM = 0x7A11D
+"""Folded into the run's key: neither training nor evaluation plays these episodes."""
+
+ASSIGNMENT_STREAM = 0xA5519
+"""Folded into the run's key for the episodes that the final assignment comes from: they had no part
+in the choice of the policies either."""
+
+HOST_EPISODES = 20
+"""Of each policy on the host, where stepping takes long. In JAX compiling does: there as many are
+played as in evaluation, by the same program."""
+
+
+class Worth(NamedTuple):
+    """What ``K`` policies are worth.
+
+    Attributes:
+        returns: of their likeliest actions, in features and the environment's units, [K, D].
+        episodes: the same of an even number of episodes, [E, K, D]; of a model the returns twice.
+        steps: transitions a policy that it took to find out.
+    """
+
+    returns: NumpyArray
+    episodes: NumpyArray
+    steps: int
+
+
+@runtime_checkable
+class Appraiser(Protocol):
+    """Finds out what policies are worth."""
+
+    def __call__(self, policies: Policies, watch: Watch = unwatched) -> Worth:
+        """Of ``K`` policies; ``watch`` is told how far that is."""
+        ...
+
+
+def make_appraiser(
+    problem: RMDP, config: TrainConfig, state: TrainState, stream: int = VALIDATION_STREAM
+) -> Appraiser:
+    """What appraises ``K`` policies at a time; at one moment of a run all by the same means.
+
+    Args:
+        stream: of the episodes' chance.
+    """
+    if state.learner.experience is not None:
+        return _by_counts(problem, state.learner)
+    num_episodes = HOST_EPISODES if problem.runs_on_host else EVALUATION_EPISODES
+    play = make_player(problem, config.num_policies, num_episodes)
+    key = jax.random.fold_in(jax.random.key(config.seed), stream)
+    key = jax.random.fold_in(key, state.update)
+
+    def by_episodes(policies: Policies, watch: Watch = unwatched) -> Worth:
+        episodes = play(key, policies, True, watch)
+        steps = int(np.sum(episodes.lengths)) // config.num_policies
+        returns = np.asarray(episodes.returns)
+        return Worth(np.mean(returns, axis=0), returns, steps)
+
+    return by_episodes
+
+
+def _by_counts(problem: RMDP, learner: LearnerState) -> Appraiser:
+    assert learner.experience is not None
+    horizon, discount = problem.environment.time_limit, problem.discount
+
+    @jax.jit
+    def returns(experience: Experience, actor: Actor) -> Array:
+        return returns_of(estimate(experience, horizon, discount), actor)
+
+    def by_counts(policies: Policies, watch: Watch = unwatched) -> Worth:
+        found = np.asarray(returns(learner.experience, policies.actor)) * problem.return_scale
+        watch(1.0)
+        return Worth(found, np.stack([found, found]), 0)
+
+    return by_counts
+
+
+def validate(
+    problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch = unwatched
+) -> TrainState:
+    """Appraise every shortlisted moment and the present one, to know what each is worth.
+
+    All of them are appraised by the same episodes or counts, with their likeliest actions, and with
+    the assignment that they would be handed out with: the one that validation speaks for, or the
+    one that they had. The present policies take the place of the least of the shortlist; ``watch``
+    is told how far that is.
+    """
+    shortlist = _with_present(state)
+    appraise = make_appraiser(problem, config, state)
+    method, rows, steps = config.make_method(), [], 0
+    moments = len(shortlist.updates)
+    for row in range(moments):
+        snapshot = shortlist[row]
+        if not jnp.isneginf(snapshot.welfare):  # a short run does not fill the list
+            worth = appraise(snapshot.policies(problem), part(watch, row, moments))
+            served = np.asarray(method.assigned(snapshot.assignment))
+            if config.assigns_by_validation:
+                welfare = choose_assignment(problem.population, worth.episodes, served).held_out
+            else:
+                welfare = problem.population.utilities(worth.returns, served).mean()
+            snapshot = dataclasses.replace(
+                snapshot,
+                welfare=jnp.asarray(welfare, jnp.float32),
+                returns=jnp.asarray(worth.returns),
+            )
+            steps += worth.steps
+        rows.append(snapshot)
+    return dataclasses.replace(
+        state,
+        shortlist=Shortlist(_stacked(rows), shortlist.updates, jnp.ones((), bool)),
+        validated=state.validated + steps,
+    )
+
+
+MOST_TURNS = 5
+"""How often episodes are played for the final assignment, at most."""
+
+MOST_OF_RUN = 0.02
+"""Of a run's transitions, the share that these episodes may take after the first turn."""
+
+
+def assign(
+    problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch = unwatched
+) -> TrainState:
+    """Find out who should be handed which of the policies that are handed out.
+
+    Episodes are added until the choice is settled, or has taken its share of the run
+    (:data:`MOST_OF_RUN`). ``watch`` is told how far that is.
+    """
+    chosen, method = state.chosen(config), config.make_method()
+    policies = chosen.policies(problem)
+    current = np.asarray(method.assigned(chosen.assignment))
+    most = MOST_OF_RUN * int(state.update) * config.ppo.batch_size
+    policy, steps, played = current, 0, []
+    for turn in range(MOST_TURNS if config.num_policies > 1 else 0):
+        appraise = make_appraiser(problem, config, state, ASSIGNMENT_STREAM + turn)
+        worth = appraise(policies, part(watch, turn, MOST_TURNS))
+        played.append(worth.episodes)
+        steps += worth.steps
+        choice = choose_assignment(problem.population, np.concatenate(played), current)
+        policy = choice.policy
+        if choice.is_settled or worth.steps == 0 or steps + worth.steps > most:
+            break
+    watch(1.0)
+    return dataclasses.replace(
+        state,
+        by_validation=jnp.asarray(policy, jnp.int32),
+        validated=state.validated + steps,
+    )
+
+
+# One program each: operation by operation they take a second of compiling.
+
+
+@jax.jit
+def _with_present(state: TrainState) -> Shortlist:
+    return state.shortlist.offer(state.present(jnp.inf), state.update, spacing=0)
+
+
+@jax.jit
+def _stacked(rows: list[Snapshot]) -> Snapshot:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)

@@ -1,0 +1,223 @@
+"""Entries of DataFrames and Parquet files as a CSV file would have them.
+
+A table means the same in whatever form it comes. So every entry becomes text, a number, true or
+false, or None where it is missing: a date or a duration is text, as it is in a CSV file, and no
+number of nanoseconds. What has no such form is refused.
+"""
+
+import enum
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from numbers import Complex, Integral, Real
+from typing import Any
+
+import numpy as np
+
+from handful._support.controls import first_control
+from handful.errors import HandfulError
+from handful.users.numbers import Values
+
+_KEPT = {str, int, float, bool, type(None)}
+
+_LARGEST_INT = 10**300
+"""No result needs more digits, and Python itself writes at most some thousands."""
+
+_ZEROS_OF_A_SECOND = re.compile(r"(\.\d*?)0+$")
+
+
+def column_entries(name: str, values: Any, source: str) -> Values:
+    """A copy of a column: [N] numbers as an array, or a list of text, numbers, booleans and None.
+
+    Args:
+        name: of the column, for the sentence.
+        values: a list, an array or a column of a DataFrame.
+        source: what to call the table in a sentence.
+
+    Raises:
+        HandfulError: if it is no column, or an entry is neither a number nor a name nor a label.
+    """
+    is_list = isinstance(values, Sequence) or hasattr(values, "__array__")
+    if isinstance(values, str | bytes) or not is_list or getattr(values, "ndim", 1) != 1:
+        shape = getattr(values, "shape", ())
+        kind = f"an array of shape {list(shape)}" if shape else f"a {type(values).__name__}"
+        raise HandfulError(
+            f"{source} must have a list with one entry for each user as column '{name}', and not "
+            f"{kind}."
+        )
+    entries = _numeric(values) if hasattr(values, "__array__") else None
+    if entries is not None:
+        return entries
+    entries = _as_list(values)
+    kinds = set(map(type, entries))
+    if float in kinds and kinds <= {float, type(None)}:
+        return np.array(entries, dtype=np.float64)
+    if kinds <= _KEPT and int not in kinds:
+        return entries
+    plain = []
+    for row, entry in enumerate(entries, start=1):
+        try:
+            plain.append(plain_entry(entry))
+        except ValueError as error:
+            raise HandfulError(
+                f"{source} has {error} in column '{name}' of row {row}: every entry must be a "
+                f"number, a name or a label."
+            ) from None
+    return plain
+
+
+def _numeric(values: Any) -> np.ndarray | None:
+    """An array of numbers none of which is missing, copied; None if the column is anything else."""
+    if isinstance(values, np.ma.MaskedArray):
+        return None
+    array = np.array(values)
+    if array.ndim != 1:
+        return None
+    if array.dtype.kind in "iu":
+        return array
+    # Integers of which some are missing come as floats, which do not have all their digits.
+    if array.dtype.kind == "f" and not np.isnan(array).any():
+        return array.astype(np.float64)
+    return None
+
+
+def _as_list(values: Any) -> list[Any]:
+    """The entries as their own library gives them out, one by one."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "mM":
+        return list(values)  # as nanoseconds they would become numbers
+    for method in ("to_list", "tolist"):  # of polars and pandas, and of NumPy
+        if hasattr(values, method):
+            return list(getattr(values, method)())
+    return list(values)
+
+
+def plain_entry(value: Any) -> str | int | float | bool | None:
+    """One entry as JSON holds it; None for what is missing (None, NA, NaT; NaN stays NaN).
+
+    Raises:
+        ValueError: if there is no such form, with what it is: "a complex number".
+    """
+    if type(value) is int and not -_LARGEST_INT < value < _LARGEST_INT:
+        raise ValueError("a number of too many digits")
+    if type(value) in _KEPT:
+        return value
+    if isinstance(value, enum.Enum):
+        return plain_entry(value.value)
+    if repr(value) in ("<NA>", "NaT", "masked"):
+        return None
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return _time_text(value)
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # of NumPy or JAX
+        inner = np.asarray(value).item()
+        if type(inner) is not type(value):  # Python has no type for NumPy's longest numbers
+            return plain_entry(inner)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Decimal):
+        return None if value.is_nan() else str(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, Complex):
+        raise ValueError("a complex number")
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _decoded(bytes(value))
+    return _other_text(value)
+
+
+def _time_text(value: np.datetime64 | np.timedelta64) -> str | None:
+    """A date as ``2026-01-02``, a moment as ``2026-01-02 12:30:00``, a duration as NumPy has it."""
+    if np.isnat(value):
+        return None
+    text = str(value)
+    if isinstance(value, np.timedelta64):
+        return text
+    return _ZEROS_OF_A_SECOND.sub(r"\1", text.replace("T", " ")).removesuffix(".")
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("bytes that are no text in UTF-8") from None
+
+
+def _other_text(value: Any) -> str:
+    """What an object calls itself, if it is one thing and says more than where it is in memory."""
+    if hasattr(value, "__len__") or hasattr(value, "__iter__"):
+        raise ValueError("several values at once")
+    if type(value).__str__ is object.__str__:
+        raise ValueError(f"an object of type {type(value).__name__}")
+    return str(value)
+
+
+def text_of(value: Any) -> str:
+    """A name or label: ``""`` for a missing one; a whole number without a decimal point.
+
+    Args:
+        value: an entry as :func:`column_entries` makes it.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float | np.floating):
+        if np.isnan(value):
+            return ""
+        return str(int(value)) if float(value).is_integer() else str(value)
+    return str(value).strip()
+
+
+def check_texts(
+    texts: Sequence[str], said: Callable[[int, str], str], breaks: bool = False
+) -> None:
+    """Look for characters that would not come back from a run's files, or do harm on a screen.
+
+    Args:
+        texts: names or labels.
+        said: from a text's index and the text to the sentence about it, up to the character.
+        breaks: whether line breaks and tabs are allowed.
+
+    Raises:
+        HandfulError: naming the first such character.
+    """
+    if first_control("".join(texts)) is None:
+        return  # looking at each takes long
+    for row, text in enumerate(texts):
+        # Where line breaks are allowed, those of Windows are too.
+        character = first_control(text.replace("\r\n", "\n") if breaks else text, not breaks)
+        if character is not None:
+            raise HandfulError(
+                f"{said(row, text)} the control character {character}, which other programs would "
+                f"act upon: take it out."
+            )
+
+
+ID_COLUMNS = ("user", "id")
+"""Names of the column that names the users; a table may have one of them."""
+
+LABEL_NAMES = ("group", "label")
+"""A column of this name, or whose name begins with it and ``_``, is a label, numbers or not."""
+
+_IN_RESULTS = re.compile(r"policy|return|share_\d+")
+"""Columns of a run's ``assignment.csv`` besides the users' names and what is known of them."""
+
+
+def plain_name(name: str) -> str:
+    """The name in lower case, with an underscore for all blanks, hyphens and underscores."""
+    return "_".join(name.strip().casefold().replace("-", " ").replace("_", " ").split())
+
+
+def is_label_name(name: str) -> bool:
+    """Whether a column of this name is a label, whatever its entries look like."""
+    plain = plain_name(name)
+    return plain in LABEL_NAMES or plain.startswith(tuple(f"{label}_" for label in LABEL_NAMES))
+
+
+def is_id_name(name: str) -> bool:
+    """Whether a column of this name names the users."""
+    return plain_name(name) in ID_COLUMNS
+
+
+def is_result_name(name: str) -> bool:
+    """Whether the ``assignment.csv`` of a run has a column of this name itself."""
+    return _IN_RESULTS.fullmatch(plain_name(name)) is not None

@@ -1,0 +1,129 @@
+"""Which entries of a table are numbers, and which numbers they are.
+
+A number is written as in most programs: ``1``, ``-1.5``, ``.5``, ``1e-3``. Where semicolons part
+the columns of a file, the decimals may stand behind a comma instead. All else is text, also what
+Python takes for a number: ``1_5``, ``Infinity``, ``nan``, full-width digits.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from handful._support.controls import is_number
+from handful.types import NumpyArray
+
+Values = Sequence[Any] | NumpyArray
+"""A column: [N] entries of any kind."""
+
+_OTHER_CHARACTERS = re.compile(r"[^0-9+\-.eE\n]")
+"""What no number has in it, in a text with an entry a line."""
+
+_NO_NUMBER = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+"""How programs write what is no number, or none that is finite."""
+
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:([.,'’\s])[0-9]{3})(?:\1[0-9]{3})*(?:[.,][0-9]*)?")
+"""Digits in groups of three, with or without decimals."""
+
+
+def numbers_of(values: Values, decimal_comma: bool = False) -> NumpyArray:
+    """The numbers in a column: float64 [N], NaN for an entry that is none.
+
+    A number that float64 cannot hold becomes infinity.
+
+    Args:
+        values: the column; text or numbers, entry by entry.
+        decimal_comma: whether ``1,5`` is one and a half.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        return values.astype(np.float64)
+    if set(map(type, values)) == {str}:
+        numbers = _all_at_once(values, decimal_comma)
+        if numbers is not None:
+            return numbers
+    return np.array([_number(value, decimal_comma) for value in values], dtype=np.float64)
+
+
+def _all_at_once(texts: Values, decimal_comma: bool) -> NumpyArray | None:
+    """The numbers if all texts are some; None if it takes a closer look. This is the fast way."""
+    joined = "\n".join(texts)
+    if decimal_comma:
+        joined = joined.replace(",", ".")
+    if _OTHER_CHARACTERS.search(joined) or joined.count("\n") != len(texts) - 1:
+        return None
+    try:
+        return np.array(joined.split("\n"), dtype=np.float64)
+    except ValueError:
+        return None
+
+
+def _number(value: Any, decimal_comma: bool) -> float:
+    if isinstance(value, str):
+        text = with_point(value.strip()) if decimal_comma else value.strip()
+        return float(text) if is_number(text) else math.nan
+    if value is None or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def are_numbers(values: Values, decimal_comma: bool = False) -> bool:
+    """Whether a column is one of numbers: it has some, and its other entries are missing.
+
+    An entry ``nan`` or ``inf`` counts as missing beside numbers, and so do digits in groups of
+    three in a file with decimal commas: such a column has something wrong with it, and must not
+    pass for a label.
+    """
+    numbers = numbers_of(values, decimal_comma)
+    is_missing = np.isnan(numbers)
+    if is_missing.all():
+        return decimal_comma and _all_others(values, is_missing, decimal_comma, least=1)
+    return not is_missing.any() or _all_others(values, is_missing, decimal_comma)
+
+
+def _all_others(values: Values, others: NumpyArray, decimal_comma: bool, least: int = 0) -> bool:
+    """Whether entries that are no numbers look like ones gone wrong, and ``least`` are grouped."""
+    grouped = 0
+    for row in np.flatnonzero(others).tolist():
+        text = "" if _is_missing(values[row]) else str(values[row]).strip()
+        if not text or _NO_NUMBER.fullmatch(text):
+            continue
+        if not (decimal_comma and _THOUSANDS.fullmatch(text)):
+            return False
+        grouped += 1
+    return grouped >= least
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
+
+
+def with_point(text: str) -> str:
+    """A number with a decimal comma as one with a decimal point; any other text as it is."""
+    number = text.replace(",", ".", 1)
+    return number if "," in text and is_number(number) else text
+
+
+def advice(text: str, decimal_comma: bool) -> str:
+    """How to write an entry that is no number so that it is one: the end of a sentence, or ``""``.
+
+    Args:
+        text: the entry.
+        decimal_comma: whether the file may have decimal commas.
+    """
+    if is_number(text):
+        return ""
+    if not decimal_comma and is_number(with_point(text)):
+        return (
+            "; write decimals behind a point and thousands without a separator, or part the "
+            "columns with semicolons and write decimals behind a comma"
+        )
+    if _THOUSANDS.fullmatch(text):
+        return "; write the thousands without a separator"
+    if text.endswith("%"):
+        return "; write a share of 1 instead of a percentage"
+    return ""
