@@ -10,7 +10,7 @@ import pytest
 from handful._support import installing
 from handful._support.installing import install_command
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

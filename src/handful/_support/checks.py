@@ -14,7 +14,6 @@ from typing import Any, Union, get_args, get_origin
 import numpy as np
 
 from handful.errors import HandfulError
-from handful.types import NumpyArray
 
 LARGEST = 2**53
 """Of whole numbers: up to here every program that reads JSON has them exactly."""
@@ -193,7 +192,7 @@ def _example(kind: Any) -> Any:
     return {bool: True, float: 0.5, str: "name"}.get(kind, 1)
 
 
-def number_array(values: Any) -> NumpyArray:
+def number_array(values: Any) -> np.ndarray:
     """Values as an array, of which each is a number: nothing that NumPy would make one of.
 
     NumPy takes text such as ``1_5`` for a number, a date for the time since 1970, and a complex

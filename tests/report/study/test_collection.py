@@ -55,7 +55,7 @@ def test_budgets_are_compared_for_the_usual_number_of_users(tmp_path):
     assert collection.usual_users("none") is None
     figure = welfare_figure(collection, ["t"], "welfare", "Welfare")
     assert figure.missing == [
-        f"T: runs with {k} policies for 1,000 users, where most have 100." for k in (5, 50)
+        f"t: runs with {k} policies for 1,000 users, where most have 100." for k in (5, 50)
     ]
 
 
@@ -108,10 +108,10 @@ def test_what_was_not_kept_is_said(tmp_path):
     write_results(tmp_path / "t", rows, users=user_rows(rows[0]["digest"], [0, 1]))
     collection = read_collection(tmp_path)
     assert collection.sentences_of_lacking("t", "users", 5) == [
-        "T, em: seeds 1 to 3, whose users were not kept.",
-        "T, random: seeds 0 to 3, whose users were not kept.",
+        "t, em: seeds 1 to 3, whose users were not kept.",
+        "t, random: seeds 0 to 3, whose users were not kept.",
     ]
-    assert collection.sentences_of_lacking("t", "curves", 5) == ["T: no curves were kept."]
+    assert collection.sentences_of_lacking("t", "curves", 5) == ["t: no curves were kept."]
 
 
 def test_a_run_in_two_studies_counts_once(tmp_path):
