@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import handful
+from handful.methods import METHODS
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -24,6 +25,26 @@ def test_the_environment_in_jax_trains_policies_apart():
     assert 13.0 < result.evaluation.welfare < 24.0
 
 
+@pytest.mark.usefixtures("allow_rank_promotion")
+def test_a_method_of_ones_own_trains_by_object_and_by_name(monkeypatch):
+    monkeypatch.setattr("handful.methods.METHODS", dict(METHODS))
+    text = (DOCS / "own-method.md").read_text()
+    names = {"__name__": "example"}
+    results = []
+    for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(compile(example, "own-method.md", "exec"), names)
+        results.append(names["result"])
+    by_object, by_name = results
+    assert by_object.config.method == "example:Hesitant"
+    assert by_object.config.make_method() == names["Hesitant"](margin=1.0)
+    assert (by_name.config.method, by_name.config.make_method()) == (
+        "hesitant",
+        names["Hesitant"](),
+    )
+    # Two tours of two tiles each earn 97 and 96 at best; what nobody visits earns nothing.
+    assert by_object.evaluation.welfare > 50.0
+
+
 def test_the_reference_has_every_public_name_once():
     pages = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     named = re.findall(r"^::: handful\.(\w+)$", pages, flags=re.MULTILINE)
@@ -34,3 +55,16 @@ def test_the_overview_of_the_reference_names_everything():
     overview = (DOCS / "reference" / "index.md").read_text()
     missing = [name for name in handful.__all__ if f"[handful.{name}]" not in overview]
     assert missing == []
+
+
+def test_every_place_that_the_design_names_is_there():
+    text = (DOCS / "design.md").read_text()
+    questions = text[text.index("| where is | in |") : text.index("## Decisions")]
+    places = re.findall(r"`([\w/.]+\.(?:py|md))`", questions)
+    assert len(places) == 10
+    assert [place for place in places if not (DOCS.parent / place).is_file()] == []
+    modules = text[text.index("| folder or module |") : text.index("Lower rows may import")]
+    named = re.findall(r"`(\w+)/?`", modules.replace("`RMDP`", ""))
+    root = DOCS.parent / "src" / "handful"
+    there = {path.stem for path in root.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert sorted(named) == sorted(there - {"__init__", "__main__", "__pycache__", "py"})

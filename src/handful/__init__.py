@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from handful.domains.tabular.problem import tabular_problem
     from handful.environment import Box, Discrete, Environment, TimeStep
     from handful.envs.gym.problem import from_gymnasium
-    from handful.errors import HandfulError
+    from handful.errors import HandfulError, HandfulWarning
     from handful.evaluation.gap import optimum
     from handful.evaluation.returns import Evaluation, evaluate
     from handful.exact.bound import Optimum
     from handful.learner.config import PPOConfig
     from handful.learner.policies import Policies
-    from handful.methods import AssignmentMethod, make_method
+    from handful.methods import AssignmentMethod, Feedback, make_method, register_method
     from handful.population import Population
     from handful.problem import RMDP, make, register, tasks
     from handful.training.callbacks import Callback, ProgressBar
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from handful.training.loop import TrainResult, resume, train
     from handful.training.session import TrainingInterrupted
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOME = {
     "AssignmentMethod": "handful.methods",
@@ -46,7 +46,9 @@ _HOME = {
     "Discrete": "handful.environment",
     "Environment": "handful.environment",
     "Evaluation": "handful.evaluation.returns",
+    "Feedback": "handful.methods",
     "HandfulError": "handful.errors",
+    "HandfulWarning": "handful.errors",
     "Optimum": "handful.exact.bound",
     "PPOConfig": "handful.learner.config",
     "Policies": "handful.learner.policies",
@@ -65,6 +67,7 @@ _HOME = {
     "make_method": "handful.methods",
     "optimum": "handful.evaluation.gap",
     "register": "handful.problem",
+    "register_method": "handful.methods",
     "resume": "handful.training.loop",
     "tabular_problem": "handful.domains.tabular.problem",
     "tasks": "handful.problem",
@@ -81,7 +84,9 @@ __all__ = [
     "Discrete",
     "Environment",
     "Evaluation",
+    "Feedback",
     "HandfulError",
+    "HandfulWarning",
     "Optimum",
     "PPOConfig",
     "Policies",
@@ -99,6 +104,7 @@ __all__ = [
     "make_method",
     "optimum",
     "register",
+    "register_method",
     "resume",
     "tabular_problem",
     "tasks",

@@ -64,6 +64,10 @@ class RMDP:
             grid over their range: [M, ...] in each array, from where policies begin. Methods may
             aim at them (:mod:`handful.methods.planned_em`). None where there are no such
             outcomes.
+        solver: given this problem and a number of policies, the highest welfare that so many
+            policies can reach, or a bound on it, as an :class:`~handful.exact.bound.Optimum`. It
+            raises ValueError or RuntimeError, with a sentence, where it has no answer. None where
+            the library's own solvers shall be asked, which know problems by their kind.
         scale_is_measured: whether the return scale was measured by playing. Measured again it may
             be another number, so a run keeps the one that it began with.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
@@ -82,6 +86,7 @@ class RMDP:
     method_settings: Callable[[str, str], Mapping[str, Any]] = no_method_settings
     suited_method: str | None = None
     constant_outcomes: Callable[[], Any] | None = None
+    solver: Callable[["RMDP", int], Any] | None = None
     scale_is_measured: bool = False
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)

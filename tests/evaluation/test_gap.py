@@ -12,6 +12,7 @@ from handful.domains.speeds.targets import SpeedReward, speed_seekers
 from handful.domains.tabular.problem import tabular_problem
 from handful.errors import HandfulError
 from handful.evaluation.gap import measure_gap, optimum
+from handful.exact.bound import Optimum
 from handful.population import Population
 from handful.problem import RMDP, make
 from tests.environments import ContextualBandit, problem_of
@@ -101,3 +102,28 @@ def test_tabular_rewards_of_other_environments_have_none():
 def test_the_budget_must_fit_the_users(num_policies):
     with pytest.raises(HandfulError, match=r"number of users \(3\)"):
         optimum(make_cruise(targets=(1.0, 1.0, 3.0)), num_policies)
+
+
+def best_arms(problem: RMDP, num_policies: int) -> Optimum:
+    """A solver of somebody else's: every user's best arm, where there is a policy for each."""
+    if num_policies < problem.num_users:
+        raise ValueError("The bandit is solved for as many policies as users only.")
+    users = np.arange(problem.num_users)
+    return Optimum(1.0, "exact", num_policies, np.eye(len(users)), users, (), "Each has an arm.")
+
+
+def test_a_problem_brings_its_own_solver():
+    problem = replace(make("resource-gathering", height=1, width=2), solver=best_arms)
+    assert optimum(problem, 2).explanation == "Each has an arm."
+    gap = measure_gap(problem, 2, 0.5)
+    assert gap is not None
+    assert gap.percent == 50.0
+    with pytest.raises(HandfulError, match="solved for as many policies as users only"):
+        optimum(problem, 1)
+    assert measure_gap(problem, 1, 0.5) is None
+
+
+def test_a_solver_that_returns_something_else_is_told():
+    problem = replace(make("resource-gathering", height=1, width=2), solver=lambda *_: 3.0)
+    with pytest.raises(HandfulError, match="returned a float: it must return"):
+        optimum(problem, 1)

@@ -32,7 +32,7 @@ class Train:
 
     method: str = "auto"
     """Who is served by whom: auto (the one of ours that suits the task), em, end-to-end, cluster,
-    random, fixed, or another of ours (README)."""
+    random, fixed, or another of ours (README); module:Class for a method of your own."""
 
     seed: int = 0
     """Of everything random; the same seed gives the same result."""
@@ -85,9 +85,11 @@ class Train:
 
     def run(self) -> None:
         """Train, then say how it went."""
+        from handful.methods import load_method
         from handful.problem import make, run_parameters
         from handful.training.loop import train
 
+        load_method(self.method)
         method_settings = parse_settings(self.method_set, "--method-set")
         if self.assignment is not None and self.method != "fixed":
             raise HandfulError("--assignment goes with --method fixed.")

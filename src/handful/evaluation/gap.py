@@ -1,14 +1,13 @@
-"""How far from the best possible: the optimum, or an upper bound on it, of a problem.
+"""How far a welfare is from the best possible: the optimum of a problem, or an upper bound on it.
 
-What knows the optimum, or a bound on it: one file a kind of problem.
-
-``environments`` know no solvers and solvers no environments; here they meet. Each file has a
-``solver``: from a problem to what answers for it, given a number of policies, or None where the
-problem is of another kind.
+A problem may bring a solver of its own (``RMDP.solver``). Otherwise each of the library's own
+domains is asked: its module ``optimum`` has a function ``solver``, which looks at a problem and
+returns a solver for it, or None where the problem is of another kind.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from handful.domains.glucose import optimum as glucose
 from handful.domains.market import optimum as market
@@ -26,7 +25,9 @@ _KINDS = (resource_gathering, tabular, market, glucose, speeds)
 
 
 def find_solver(problem: RMDP) -> Solver | None:
-    """What answers for a problem; None where nothing does."""
+    """The solver of a problem: its own, else that of a domain; None where there is none."""
+    if problem.solver is not None:
+        return partial(problem.solver, problem)
     found = (kind.solver(problem) for kind in _KINDS)
     return next(filter(None, found), None)
 
@@ -65,9 +66,15 @@ def optimum(problem: RMDP, num_policies: int) -> Optimum:
             f"Neither an exact optimum nor a bound is known for the problem '{problem.name}'."
         )
     try:
-        return solver(num_policies)
+        best = solver(num_policies)
     except (ValueError, RuntimeError) as error:  # solvers know nothing of our own exception
         raise HandfulError(str(error)) from None
+    if not isinstance(best, Optimum):
+        raise HandfulError(
+            f"The solver of the problem '{problem.name}' returned a {type(best).__name__}: it must "
+            f"return a handful.Optimum."
+        )
+    return best
 
 
 def measure_gap(problem: RMDP, num_policies: int, welfare: float) -> Gap | None:

@@ -1,6 +1,11 @@
-"""Assignment methods by name: who is served by whom."""
+"""Assignment methods by name: who is served by whom.
+
+A method of somebody else is a frozen dataclass derived from :class:`AssignmentMethod`, whose fields
+are its settings. It is given to training as an object, or by the name that it was registered with.
+"""
 
 import dataclasses
+import importlib
 from typing import Any
 
 from handful._support.checks import did_you_mean
@@ -22,6 +27,9 @@ from handful.methods.fixed import Fixed, RandomAssignment
 from handful.methods.planned_em import FamilyEM, PlannedEM
 from handful.methods.pooled_em import PooledEM
 
+AUTO = "auto"
+"""The name by which training chooses one of the methods."""
+
 METHODS: dict[str, type[AssignmentMethod]] = {
     "em": ExpectationMaximization,
     "end-to-end": EndToEnd,
@@ -35,7 +43,77 @@ METHODS: dict[str, type[AssignmentMethod]] = {
     "elite-em": EliteEM,
     "branching-em": BranchingEM,
 }
-"""Every method that ``--method`` knows."""
+"""Every method that ``--method`` knows; :func:`register_method` adds to it."""
+
+
+def register_method(name: str, method: Any) -> None:
+    """Give an assignment method a name, by which training and run folders know it.
+
+    Args:
+        name: the name; the same class may be registered again under the name that it has.
+        method: the class of the method, a frozen dataclass derived from
+            :class:`AssignmentMethod`, whose fields are its settings.
+
+    Raises:
+        HandfulError: if the name belongs to another class, or the class is no assignment method.
+    """
+    if not (isinstance(method, type) and issubclass(method, AssignmentMethod)):
+        raise HandfulError(
+            f"An assignment method must be a class derived from handful.AssignmentMethod, not "
+            f"{method!r}."
+        )
+    if not name or METHODS.get(name, method) is not method or name == AUTO:
+        raise HandfulError(
+            f"The name '{name}' cannot be given to the method {method.__name__}: choose another "
+            f"one, which no other method has."
+        )
+    METHODS[name] = method
+
+
+def load_method(name: str) -> None:
+    """Import and register the method that ``module:Class`` names; any other name is left alone.
+
+    Only the caller's own words may come here, as importing a module runs its code.
+
+    Raises:
+        HandfulError: if the module cannot be imported, or has no such assignment method.
+    """
+    module, _, attribute = name.partition(":")
+    if not attribute or name in METHODS:
+        return
+    try:
+        method = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise HandfulError(
+            f"The assignment method '{name}' cannot be imported ({error}): check the names of the "
+            f"module and of the class in it."
+        ) from None
+    register_method(name, method)
+
+
+def name_and_settings(method: AssignmentMethod) -> tuple[str, dict[str, Any]]:
+    """What makes an equal method again: its name, and all its settings.
+
+    A class without a name is registered as ``module:Class``.
+
+    Raises:
+        HandfulError: if the fields do not make an equal method.
+    """
+    kind = type(method)
+    settings = {field.name: getattr(method, field.name) for field in dataclasses.fields(method)}
+    try:
+        is_whole = kind(**settings) == method
+    except TypeError:
+        is_whole = False
+    if not is_whole:
+        raise HandfulError(
+            f"The assignment method {kind.__name__} cannot be made again from its fields: write it "
+            f"as a dataclass with frozen=True, whose fields are all its settings."
+        )
+    names = [name for name, known in METHODS.items() if known is kind]
+    name = names[0] if names else f"{kind.__module__}:{kind.__qualname__}"
+    register_method(name, kind)
+    return name, settings
 
 
 def make_method(name: str, /, **settings: Any) -> AssignmentMethod:
@@ -66,6 +144,11 @@ def find_method(name: str) -> type[AssignmentMethod]:
     Raises:
         HandfulError: if there is no such method.
     """
+    if name not in METHODS and ":" in name:
+        raise HandfulError(
+            f"The assignment method '{name}' is not known to this program: import its module and "
+            f"call handful.register_method('{name}', ...) before, in Python."
+        )
     if name not in METHODS:
         raise HandfulError(
             f"There is no assignment method named '{name}'{did_you_mean(name, METHODS)}: "
@@ -91,5 +174,8 @@ __all__ = [
     "RememberedEpisodes",
     "Scene",
     "find_method",
+    "load_method",
     "make_method",
+    "name_and_settings",
+    "register_method",
 ]

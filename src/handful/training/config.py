@@ -32,12 +32,14 @@ from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner.config import PPOConfig, preset
 from handful.learner.networks import Sharing
-from handful.methods import METHODS, AssignmentMethod, make_method
+from handful.methods import (
+    AUTO,
+    METHODS,
+    AssignmentMethod,
+    make_method,
+    name_and_settings,
+)
 from handful.problem import RMDP
-
-AUTO = "auto"
-"""The method's name."""
-
 
 LONGEST = 2
 """Batches, in steps of an environment, that an episode may last for ``elite-em``: most episodes are
@@ -197,7 +199,7 @@ class TrainConfig:
 def make_config(
     problem: RMDP,
     num_policies: int,
-    method: str,
+    method: str | AssignmentMethod,
     preset_name: str,
     settings: Mapping[str, Any] | None = None,
     method_settings: Mapping[str, Any] | None = None,
@@ -206,7 +208,8 @@ def make_config(
     """A run's settings: a preset, what suits the problem and the method, and the changes to both.
 
     Args:
-        method: a method's name, or ``auto`` for the one that suits the problem.
+        method: a method's name, or ``auto`` for the one that suits the problem; or the method
+            itself, whose fields then come before ``method_settings``.
         settings: of the learner, that differ.
         method_settings: of the method, that differ.
         others: fields of :class:`TrainConfig`.
@@ -216,6 +219,9 @@ def make_config(
             does not exist, or a value out of range.
     """
     problem.check_budget(num_policies)
+    if isinstance(method, AssignmentMethod):
+        method, own = name_and_settings(method)
+        method_settings = {**(method_settings or {}), **own}
     check_kind("method", method, str)
     threads = others.get("threads")
     check_kind("threads", threads, int | None)

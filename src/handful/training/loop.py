@@ -19,6 +19,7 @@ from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
 from handful.learner.parallel import core_mesh, replicate
 from handful.learner.policies import Policies
+from handful.methods import AssignmentMethod
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
 from handful.training.callbacks import Callback, MetricsFile, Report, with_progress
@@ -108,7 +109,7 @@ class TrainResult:
 def train(
     problem: RMDP,
     num_policies: int,
-    method: MethodName | str = "auto",
+    method: MethodName | str | AssignmentMethod = "auto",
     *,
     steps: int = 1_000_000,
     seed: int = 0,
@@ -127,7 +128,7 @@ def train(
     Args:
         problem: from :func:`handful.make`, or your own :class:`~handful.problem.RMDP`.
         num_policies: the budget, from 1 to the number of users.
-        method: the assignment method's name; ``auto`` takes the one that suits the problem
+        method: the assignment method, or its name; ``auto`` takes the one that suits the problem
             (:mod:`handful.training.config`).
         steps: transitions per policy.
         seed: of everything random in training; the same seed gives the same result.
