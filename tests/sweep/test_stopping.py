@@ -26,7 +26,8 @@ STUDY = {
 
 
 def update_of(folder):
-    records = RunFolder(folder).read_metrics()
+    run = RunFolder(folder)
+    records = run.read_metrics() if run.config.is_file() else []
     return records[-1]["update"] if records else 0
 
 

@@ -26,7 +26,9 @@ def problem_for(order):
     return RMDP(Weather(), Population.from_array(table), discount=0.9, return_scale=100.0)
 
 
-# Parts of a training state by path: tables [N, K], and what has a row for each policy.
+# Parts of a training state by path: tables [N, K] or what stands for one, and what has a row for
+# each policy. EM keeps the number of each user's policy in place of a table, and of each policy's
+# revived user.
 TABLES = (
     ".assignment",
     ".shortlist.snapshots.assignment",
@@ -35,21 +37,33 @@ TABLES = (
 ROWS = (".collector", ".table", ".shortlist.snapshots.returns")
 
 
-def relabel(state, parts, take):
-    """The state with ``take`` applied to every array of these parts (below a shortlist's rows)."""
+def relabel(state, parts, take, take_served=None, take_revived=None):
+    """The state with ``take`` applied to every array of these parts (below a shortlist's rows).
+
+    The numbers that EM keeps are changed by the other two functions.
+    """
 
     def change(path, leaf):
         name = jax.tree_util.keystr(path)
         if not name.startswith(parts):
             return leaf
-        return jax.vmap(take)(leaf) if name.startswith(".shortlist") else take(leaf)
+        kinds = {".served": take_served, ".revived": take_revived}
+        apply = next((f for end, f in kinds.items() if name.endswith(end)), take)
+        return jax.vmap(apply)(leaf) if name.startswith(".shortlist") else apply(leaf)
 
     return jax.tree_util.tree_map_with_path(change, state)
 
 
 def with_users(state, order):
     """The state of the same run with its users in another order."""
-    return relabel(state, TABLES, lambda table: table[order])
+    place = jnp.argsort(jnp.asarray(order))  # of each user's old number in the new order
+    return relabel(
+        state,
+        TABLES,
+        lambda table: table[order],
+        lambda served: served[order],
+        lambda revived: jnp.where(revived < 0, revived, place[revived]),
+    )
 
 
 def with_learners(state, order):
@@ -79,7 +93,14 @@ def with_policies(state, order):
     networks = (with_learners(state.learner, order), kept)
     state = eqx.tree_at(lambda s: (s.learner, s.shortlist.snapshots.networks), state, networks)
     state = relabel(state, ROWS, lambda leaf: leaf[order])
-    return relabel(state, TABLES, lambda table: table[:, order])
+    place = jnp.argsort(order)  # of each policy's old number in the new order
+    return relabel(
+        state,
+        TABLES,
+        lambda table: table[:, order],
+        lambda served: place[served].astype(served.dtype),
+        lambda revived: revived[order],
+    )
 
 
 def assert_close(one, other):
