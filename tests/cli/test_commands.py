@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+import polars as pl
 import pytest
 from safetensors.numpy import load_file
 
@@ -55,6 +57,23 @@ def test_evaluate_gives_what_training_stored(finished):
     again = json.loads(handful("evaluate", "demo", "--json", cwd=folder).stdout)
     for key in ("welfare", "welfare_stderr", "optimum", "assignment", "returns", "stochastic"):
         assert again[key] == record[key]
+
+
+def test_evaluate_writes_every_users_return_from_every_policy(finished):
+    folder, record = finished
+    done = handful("evaluate", "demo", "--returns", "returns.parquet", "--json", cwd=folder)
+    assert json.loads(done.stdout)["returns"] == record["returns"]
+    table = pl.read_parquet(folder / "returns.parquet")
+    assert table.columns == ["user", "policy_0", "policy_1"]
+    assert table["user"].to_list() == record["users"]
+    np.testing.assert_allclose(table.drop("user").to_numpy().T, record["returns"])
+
+
+def test_the_place_of_the_returns_is_looked_at_first(finished):
+    folder, _ = finished
+    done = handful("evaluate", "demo", "--returns", ".", cwd=folder, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "handful: '.' is a folder: name a file with --returns.\n"
 
 
 def test_evaluate_prints_a_summary_for_people(finished):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from handful._support.files import check_writable
 from handful.cli.output import evaluation_summary, print_json, say, show
 from handful.errors import HandfulError
 
@@ -28,6 +29,9 @@ class Evaluate:
     trust: bool = False
     """Let the folder choose code to run, as its environment may need: only of those you trust."""
 
+    returns: Path | None = None
+    """A Parquet file to write: a row for each user, with their mean return from each policy."""
+
     json: bool = False
     """Print JSON instead."""
 
@@ -38,10 +42,16 @@ class Evaluate:
         from handful.devices import keep_compiled_programs
         from handful.evaluation.gap import measure_gap
         from handful.evaluation.returns import evaluate
+        from handful.results.tables import import_polars, write_parquet
         from handful.training.callbacks import EpisodesReport, ProgressBar
         from handful.training.opening import handed_out, open_run
         from handful.training.record import evaluation_record
 
+        if self.returns is not None:  # before anything is played
+            import_polars()
+            if self.returns.is_dir():
+                raise HandfulError(f"'{self.returns}' is a folder: name a file with --returns.")
+            check_writable(self.returns.absolute().parent)
         keep_compiled_programs()
         folder, problem, config = open_run(self.run_folder, trust=self.trust)
         found = handed_out(folder, problem, config)
@@ -64,6 +74,11 @@ class Evaluate:
             raise HandfulError(
                 f"{self.episodes:,} episodes at once do not fit into memory: take fewer."
             ) from None
+        if self.returns is not None:
+            returns = evaluation.deterministic.returns
+            columns = {f"policy_{j}": row for j, row in enumerate(returns)}
+            users = list(problem.population.user_ids)
+            write_parquet(self.returns, import_polars().DataFrame({"user": users, **columns}))
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {"transitions": update * config.ppo.batch_size}
         record = evaluation_record(problem, found.policies, evaluation, gap, training)
