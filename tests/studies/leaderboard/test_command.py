@@ -40,17 +40,6 @@ def write(path, *rows):
         writer.writerows(rows)
 
 
-def refused(capsys, *arguments):
-    """What the command says where it refuses its input."""
-    with pytest.raises(SystemExit) as stop:
-        run(Leaderboard, list(arguments))
-    assert stop.value.code == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert len(printed.err.splitlines()) == 1
-    return printed.err
-
-
 def test_a_rival_is_added_and_stays(root, capsys):
     write(root / "mine.csv", RIVAL)
     run(Leaderboard, ["--check", "mine.csv"])
@@ -65,9 +54,9 @@ def test_a_rival_is_added_and_stays(root, capsys):
     assert methods == ["rival", "em", "random"]  # ours have 36 and less
 
 
-def test_rows_by_our_own_name_are_not_added(root, capsys):
+def test_rows_by_our_own_name_are_not_added(root, refused):
     write(root / "mine.csv", RIVAL, {**RIVAL, "author": "handful"})
-    said = refused(capsys, "--add", "mine.csv")
+    said = refused(Leaderboard, "--add", "mine.csv")
     assert said.startswith("'mine.csv', row 2, column 'author': rows by 'handful' are made from")
     assert not (root / "results" / "leaderboard.csv").exists()
 
@@ -84,10 +73,10 @@ def test_studies_without_a_command_are_named(root, capsys):
 
 
 @pytest.mark.parametrize("folder", ["reslts", "empty"])
-def test_a_folder_without_results_is_refused_before_anything_is_written(root, capsys, folder):
+def test_a_folder_without_results_is_refused_before_anything_is_written(root, refused, folder):
     (root / "empty" / "study").mkdir(parents=True)
     before = sorted(root.rglob("*"))
-    assert refused(capsys, folder).startswith(
+    assert refused(Leaderboard, folder).startswith(
         f"There is neither a table of runs under '{folder}' nor a leaderboard in it"
     )
     assert sorted(root.rglob("*")) == before
@@ -100,7 +89,7 @@ def test_a_leaderboard_alone_is_enough(root, capsys):
     assert "1 row\n" in capsys.readouterr().err
 
 
-def test_a_wrong_file_is_one_sentence(root, capsys):
+def test_a_wrong_file_is_one_sentence(root, refused):
     write(root / "mine.csv", {**RIVAL, "seeds": "1 1"})
-    said = refused(capsys, "--check", "mine.csv")
+    said = refused(Leaderboard, "--check", "mine.csv")
     assert said.startswith("'mine.csv', row 1, column 'seeds': must be different whole numbers")

@@ -30,17 +30,6 @@ def test_all_figures_by_one_command(root, capsys):
     assert "not yet run" in page.read_text()
 
 
-def refused(capsys, *arguments):
-    """What a command that is refused says."""
-    with pytest.raises(SystemExit) as stop:
-        run(Figures, list(arguments))
-    assert stop.value.code == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert len(printed.err.splitlines()) == 1
-    return printed.err
-
-
 @pytest.mark.parametrize(
     ("content", "pages", "sentence"),
     [
@@ -63,10 +52,10 @@ def refused(capsys, *arguments):
         ),
     ],
 )
-def test_pages_are_checked_before_anything_is_drawn(root, capsys, content, pages, sentence):
+def test_pages_are_checked_before_anything_is_drawn(root, refused, content, pages, sentence):
     (root / "README.md").write_bytes(content)
     before = sorted(root.rglob("*"))
-    assert refused(capsys, *(["--pages", *pages] if pages else [])).startswith(sentence)
+    assert refused(Figures, *(["--pages", *pages] if pages else [])).startswith(sentence)
     assert sorted(root.rglob("*")) == before
     assert (root / "README.md").read_bytes() == content
 
@@ -92,10 +81,10 @@ def test_a_page_that_was_named_and_asks_for_nothing_is_told(root, capsys):
     assert "page.md" not in printed.out
 
 
-def test_a_folder_cannot_be_a_file(root, capsys):
+def test_a_folder_cannot_be_a_file(root, refused):
     (root / "taken").write_text("mine")
     (root / "docs").mkdir()
-    said = refused(capsys, "--out", "taken")
+    said = refused(Figures, "--out", "taken")
     assert said == "'taken' is no folder: name another one with --out.\n"
 
 

@@ -28,7 +28,7 @@ Why closed walks are enough. The return vector of any policy, stochastic or not,
 the return vectors of the walks it may take, so it lies in their convex hull. For a fixed assignment
 of users to policies the mean return is linear in each policy's vector, hence highest at a corner:
 a deterministic walk. An episode that does not come home earns nothing, so only closed walks count,
-and of these only the undominated ones (this module, below); k of them are chosen exactly
+and of these only the undominated ones; k of them are chosen exactly
 (`handful.exact.facility`). A shortest walk never repeats a (position, visited tiles) pair, so a
 deterministic policy that sees these two attains it: it need not see the time.
 """
