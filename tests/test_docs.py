@@ -45,6 +45,24 @@ def test_a_method_of_ones_own_trains_by_object_and_by_name(monkeypatch):
     assert by_object.evaluation.welfare > 50.0
 
 
+@pytest.mark.usefixtures("allow_rank_promotion")
+def test_a_logger_of_ones_own_gets_every_update_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / "loggers.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    names = {"__name__": "example"}
+    exec(compile(example, "loggers.md", "exec"), names)
+    rows = [line.split(",") for line in Path("curve.csv").read_text().splitlines()]
+    assert [int(transitions) for transitions, _ in rows] == [2048, 4096, 6144, 8192]
+    welfare = names["result"].evaluation.welfare
+    assert capsys.readouterr().out == f"welfare on fresh episodes: {welfare}\n"
+    # Another run goes on from its second update.
+    step = handful.Step(update=2, transitions=4096, seconds=1.0)
+    names["curve"].open(handful.RunStart("run", "0" * 16, {}, None, step))
+    names["curve"].close(None)
+    assert len(Path("curve.csv").read_text().splitlines()) == 2
+
+
 def test_the_reference_has_every_public_name_once():
     pages = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     named = re.findall(r"^::: handful\.(\w+)$", pages, flags=re.MULTILINE)

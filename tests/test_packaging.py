@@ -32,12 +32,14 @@ OPTIONAL_MODULES = [
     "imageio_ffmpeg",
     "jinja2",
     "matplotlib",
+    "mlflow",
     "mo_gymnasium",
     "mujoco",
     "polars",
     "ray",
     "sklearn",
     "tensorboardX",
+    "wandb",
     "yaml",
 ]
 

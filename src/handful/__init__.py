@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from handful.problem import RMDP, make, register, tasks
     from handful.training.callbacks import Callback, ProgressBar
     from handful.training.config import TrainConfig
+    from handful.training.loggers import Logger, RunStart, Step
     from handful.training.loop import TrainResult, resume, train
     from handful.training.session import TrainingInterrupted
+    from handful.training.trackers import MLflowLogger, TensorBoardLogger, WandbLogger
 
 __version__ = "0.2.0.dev0"
 
@@ -49,16 +51,22 @@ _HOME = {
     "Feedback": "handful.methods",
     "HandfulError": "handful.errors",
     "HandfulWarning": "handful.errors",
+    "Logger": "handful.training.loggers",
+    "MLflowLogger": "handful.training.trackers",
     "Optimum": "handful.exact.bound",
     "PPOConfig": "handful.learner.config",
     "Policies": "handful.learner.policies",
     "Population": "handful.population",
     "ProgressBar": "handful.training.callbacks",
     "RMDP": "handful.problem",
+    "RunStart": "handful.training.loggers",
+    "Step": "handful.training.loggers",
+    "TensorBoardLogger": "handful.training.trackers",
     "TimeStep": "handful.environment",
     "TrainConfig": "handful.training.config",
     "TrainResult": "handful.training.loop",
     "TrainingInterrupted": "handful.training.session",
+    "WandbLogger": "handful.training.trackers",
     "check_env": "handful.check.check",
     "evaluate": "handful.evaluation.returns",
     "exact_returns": "handful.domains.tabular.optimum",
@@ -87,15 +95,21 @@ __all__ = [
     "Feedback",
     "HandfulError",
     "HandfulWarning",
+    "Logger",
+    "MLflowLogger",
     "Optimum",
     "PPOConfig",
     "Policies",
     "Population",
     "ProgressBar",
+    "RunStart",
+    "Step",
+    "TensorBoardLogger",
     "TimeStep",
     "TrainConfig",
     "TrainResult",
     "TrainingInterrupted",
+    "WandbLogger",
     "check_env",
     "evaluate",
     "exact_returns",

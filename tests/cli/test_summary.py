@@ -21,18 +21,17 @@ def test_findings_are_said_after_the_numbers():
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_that_there_will_be_no_report_is_said_before_the_first_step(
-    tmp_path, monkeypatch, capsys, is_there
-):
+def test_that_there_will_be_no_report_is_said_before_the_first_step(monkeypatch, capsys, is_there):
     for name in ("use_cores", "keep_compiled_programs"):  # they are for the whole process
         monkeypatch.setattr(f"handful.devices.{name}", lambda: None)
     monkeypatch.setattr(finish, "can_report", lambda: is_there)
     started = []
 
-    def start(callbacks):
+    def start(callbacks, loggers):
+        assert loggers == []
         started.append(capsys.readouterr().err)
 
-    finish.run_training(start, tmp_path / "run", tensorboard=False)
+    finish.run_training(start, (), tensorboard=False)
     assert ("there will be no report" in started[0]) != is_there
     assert (install_command("report") in started[0]) != is_there
 

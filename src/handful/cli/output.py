@@ -67,12 +67,28 @@ def _optimum_name(kind: str) -> str:
     return "exact optimum" if kind == "exact" else kind
 
 
-def run_training(start: Callable[[Sequence[Any]], object], folder: Path, tensorboard: bool) -> None:
-    """Call ``start`` with the command line's callbacks; exit if it was asked to stop."""
-    from handful.devices import keep_compiled_programs, use_cores
-    from handful.training.callbacks import Callback, ProgressBar, TensorBoard
-    from handful.training.session import TrainingInterrupted
+def run_training(
+    start: Callable[[Sequence[Any], Sequence[Any]], object], log: Sequence[str], tensorboard: bool
+) -> None:
+    """Train with the callbacks and loggers of the command line; exit if training was stopped.
 
+    Args:
+        start: trains, given the callbacks and the loggers.
+        log: what ``--log`` names.
+        tensorboard: whether there is a logger for TensorBoard too, if tensorboardX is installed.
+
+    Raises:
+        HandfulError: if a logger does not exist, or its package is not installed.
+    """
+    from handful.devices import keep_compiled_programs, use_cores
+    from handful.training.callbacks import ProgressBar
+    from handful.training.session import TrainingInterrupted
+    from handful.training.trackers import make_logger
+
+    names = list(dict.fromkeys(log))
+    if tensorboard and "tensorboard" not in names and importlib.util.find_spec("tensorboardX"):
+        names.append("tensorboard")
+    loggers = [make_logger(name) for name in names]
     use_cores()
     keep_compiled_programs()
     if not can_report():
@@ -80,12 +96,9 @@ def run_training(start: Callable[[Sequence[Any]], object], folder: Path, tensorb
             "handful: there will be no report of this run, as matplotlib or jinja2 is missing: "
             f"{install_command('report')}."
         )
-    callbacks: list[Callback] = [ProgressBar()]
-    if tensorboard and importlib.util.find_spec("tensorboardX"):
-        callbacks.append(TensorBoard(RunFolder(folder.absolute())))
     try:
         with telling_warnings():
-            start(callbacks)
+            start([ProgressBar()], loggers)
     except TrainingInterrupted as stop:
         say(f"handful: {stop}")
         sys.exit(128 + stop.signal_number)

@@ -1,7 +1,9 @@
 """The command ``handful resume``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import tyro
 
@@ -15,8 +17,12 @@ class Resume:
     run_folder: tyro.conf.Positional[Path]
     """The run's folder."""
 
+    log: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Where metrics go besides metrics.jsonl: tensorboard, wandb, mlflow, or module:Class for a
+    logger of your own; may be repeated. A logger that the run had before goes on where it was."""
+
     tensorboard: bool = True
-    """Write TensorBoard files beside metrics.jsonl, where tensorboardX is installed."""
+    """Write TensorBoard files beside metrics.jsonl, if tensorboardX is installed."""
 
     trust: bool = False
     """Let the folder choose code to run, as its environment may need: only of those you trust."""
@@ -30,9 +36,9 @@ class Resume:
         from handful.training.loop import resume
 
         is_new = not RunFolder(self.run_folder).is_finished
-        run_training(
-            lambda callbacks: resume(self.run_folder, callbacks=callbacks, trust=self.trust),
-            self.run_folder,
-            self.tensorboard,
-        )
+
+        def start(callbacks: Sequence[Any], loggers: Sequence[Any]) -> None:
+            resume(self.run_folder, callbacks=callbacks, loggers=loggers, trust=self.trust)
+
+        run_training(start, self.log, self.tensorboard)
         announce(self.run_folder, self.json, is_new)

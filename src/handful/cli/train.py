@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 
 from handful.cli.output import announce, run_training
 from handful.cli.settings import chosen_users, parse_settings, read_assignment
 from handful.errors import HandfulError
-
-if TYPE_CHECKING:
-    from handful.training.callbacks import Callback
 
 Pairs = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
@@ -77,8 +74,12 @@ class Train:
     policies from 0. A column 'user' or 'id' says whose row it is, as in a run's assignment.csv;
     without one the rows are in the population's order."""
 
+    log: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Where metrics go besides metrics.jsonl: tensorboard, wandb, mlflow, or module:Class for a
+    logger of your own; may be repeated."""
+
     tensorboard: bool = True
-    """Write TensorBoard files beside metrics.jsonl, where tensorboardX is installed."""
+    """Write TensorBoard files beside metrics.jsonl, if tensorboardX is installed."""
 
     json: bool = False
     """Print the evaluation as JSON."""
@@ -112,12 +113,12 @@ class Train:
             chosen_users(self.users, self.population_seed, self.population),
         )
 
-        def start(callbacks: "Sequence[Callback]") -> None:
+        def start(callbacks: Sequence[Any], loggers: Sequence[Any]) -> None:
             problem = make(self.task, **parameters)
             if self.assignment is not None:  # by the names of its users
                 users = problem.population.user_ids
                 method_settings["policy"] = read_assignment(self.assignment, users)
-            train(problem, self.policies, callbacks=callbacks, **request)
+            train(problem, self.policies, callbacks=callbacks, loggers=loggers, **request)
 
-        run_training(start, self.out, self.tensorboard)
+        run_training(start, self.log, self.tensorboard)
         announce(self.out, self.json)

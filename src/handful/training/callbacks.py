@@ -1,34 +1,30 @@
-"""What happens beside training: metrics files and the like. The core emits; only these write."""
+"""What may follow a run while it goes on: callbacks, and the progress bar as one of them."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from handful._support.checks import brief, check_kind
-from handful._support.files import write_text
-from handful._support.installing import install_command
 from handful.errors import HandfulError
-from handful.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a callback is told after an update.
+    """What a callback gets after an update.
 
     Attributes:
-        update: updates done, from 1.
-        num_updates: of the whole run.
-        transitions: per policy, so far.
-        rate: transitions a second of all policies together, lately; 0 before it is known.
-        seconds: spent on training so far, stops left out.
-        metrics: by name; numbers, or lists with one number a policy.
+        update: the number of updates so far, from 1 on.
+        num_updates: the number of updates of the whole run.
+        transitions: the number of transitions per policy so far.
+        rate: transitions a second of all policies together in the latest updates; 0 before it is
+            known.
+        seconds: the seconds that training took so far, without the time between a stop and a
+            resume.
+        metrics: by name, a number, or a list with one number a policy.
     """
 
     update: int
@@ -41,11 +37,13 @@ class Report:
 
 @dataclass(frozen=True)
 class EpisodesReport:
-    """What a callback is told while trained policies play episodes: it can take minutes.
+    """What a callback gets while trained policies play episodes, which can take minutes.
 
     Attributes:
-        purpose: "validation", to choose among the policies that the run had, or "evaluation".
-        share: of the episodes that are played, 0 to 1; it jumps where many end early.
+        purpose: "validation", by which a run chooses among the policies that it had, or
+            "evaluation".
+        share: how much of the episodes has been played, from 0 to 1; it jumps where many episodes
+            end early.
     """
 
     purpose: str
@@ -53,7 +51,12 @@ class EpisodesReport:
 
 
 class Callback:
-    """Base of all callbacks, a context manager around the run; override what you need."""
+    """The base class of everything that follows a run; override the methods that you need.
+
+    A callback is a context manager that is entered before the first update. An error that it raises
+    ends the run. Metrics that are to be written somewhere go to a
+    :class:`~handful.training.loggers.Logger`.
+    """
 
     def __enter__(self) -> "Callback":
         return self
@@ -62,113 +65,58 @@ class Callback:
         return None
 
     def on_update(self, report: Report) -> None:
-        """After every update."""
+        """Training calls this after every update."""
 
     def on_episodes(self, report: EpisodesReport) -> None:
-        """After every step of validation or evaluation, or less often."""
-
-
-class MetricsFile(Callback):
-    """Appends a line of JSON an update to ``metrics.jsonl``.
-
-    Args:
-        folder: the run's.
-        first_update: updates that the run starts from; later lines, written after the checkpoint
-            that it continues from, are dropped.
-    """
-
-    def __init__(self, folder: RunFolder, first_update: int) -> None:
-        self._path: Path = folder.metrics
-        self._run = folder.short_name()
-        kept = folder.salvage_metrics(first_update)
-        write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
-        self._file = self._path.open("a", encoding="utf-8")
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def on_update(self, report: Report) -> None:
-        """Append and flush: a kill loses nothing that was seen."""
-        record = {
-            "run": self._run,
-            "update": report.update,
-            "transitions": report.transitions,
-            "seconds": round(report.seconds, 3),
-            **report.metrics,
-        }
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
-
-
-class TensorBoard(Callback):
-    """Scalars for TensorBoard, in the run folder.
-
-    Args:
-        folder: the run's; it may be made after the callback.
-
-    Raises:
-        HandfulError: if tensorboardX is not installed.
-    """
-
-    def __init__(self, folder: RunFolder) -> None:
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError:
-            raise HandfulError(
-                f"TensorBoard files need tensorboardX: {install_command('tensorboard')}."
-            ) from None
-        self._folder = folder
-        self._open = partial(SummaryWriter, str(folder.tensorboard), flush_secs=30)
-        self._writer: Any = None
-
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-    def on_update(self, report: Report) -> None:
-        """Write every metric against transitions per policy."""
-        if self._writer is None:  # points that a resumed run repeats are hidden
-            self._folder.subfolder(self._folder.tensorboard)
-            self._writer = self._open(purge_step=report.transitions)
-        for name, value in report.metrics.items():
-            if isinstance(value, Sequence):
-                for policy, entry in enumerate(value):
-                    self._writer.add_scalar(f"{name}/policy-{policy}", entry, report.transitions)
-            else:
-                self._writer.add_scalar(name, value, report.transitions)
+        """Validation and evaluation call this after every step of their episodes, or less often."""
 
 
 def with_progress(callbacks: Sequence[Callback], progress: bool | None) -> list[Callback]:
-    """The callbacks of a run, and a :class:`ProgressBar` where one is wanted.
+    """Add a :class:`ProgressBar` to the callbacks of a run where one is wanted.
 
     Args:
         callbacks: what the caller gave.
         progress: True for a bar, False for none, None for one unless it is among the callbacks.
 
+    Returns:
+        a list of the callbacks, with the bar as the last one.
+
     Raises:
         HandfulError: if the callbacks are no list of callbacks, or progress is no truth value.
     """
     check_kind("progress", progress, bool | None)
-    if isinstance(callbacks, Callback):
-        raise HandfulError(
-            f"callbacks must be a list: write callbacks=[{type(callbacks).__name__}(...)]."
-        )
-    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
-        raise HandfulError(f"callbacks must be a list of callbacks, not {brief(callbacks)}.")
-    for callback in callbacks:
-        if isinstance(callback, type):
-            raise HandfulError(
-                f"callbacks holds the class {callback.__name__}: make an object of it, as in "
-                f"[{callback.__name__}()]."
-            )
-        if not isinstance(callback, Callback):
-            raise HandfulError(
-                f"callbacks must be objects of classes made from handful.Callback, not "
-                f"{brief(callback)}."
-            )
+    check_objects("callbacks", callbacks, Callback)
     has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
     wanted = not has_bar if progress is None else progress and not has_bar
     return [*callbacks, ProgressBar()] if wanted else list(callbacks)
+
+
+def check_objects(name: str, given: Any, base: type) -> None:
+    """Look at a list of objects that a caller derived from a class of ours.
+
+    Args:
+        name: of the argument.
+        given: what the caller gave for it.
+        base: the class, which ``handful`` exports.
+
+    Raises:
+        HandfulError: if it is no list, or an entry is no object of such a class.
+    """
+    if isinstance(given, base):
+        raise HandfulError(f"{name} must be a list: write {name}=[{type(given).__name__}(...)].")
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise HandfulError(f"{name} must be a list of {name}, not {brief(given)}.")
+    for one in given:
+        if isinstance(one, type):
+            raise HandfulError(
+                f"{name} holds the class {one.__name__}: make an object of it, as in "
+                f"[{one.__name__}()]."
+            )
+        if not isinstance(one, base):
+            raise HandfulError(
+                f"{name} must be objects of classes made from handful.{base.__name__}, not "
+                f"{brief(one)}."
+            )
 
 
 class ProgressBar(Callback):

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from handful.learner.policies import Policies
 from handful.methods import AssignmentMethod
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
-from handful.training.callbacks import Callback, MetricsFile, Report, with_progress
+from handful.training.callbacks import Callback, Report, with_progress
 from handful.training.choosing import assign
 from handful.training.config import BY_VALIDATION, TrainConfig, check_run_settings, make_config
 from handful.training.ending import judge
 from handful.training.findings import Finding, History
 from handful.training.intervention import finish, intervene
 from handful.training.kept import read_evaluation, read_findings
+from handful.training.loggers import Logger, RunLog, Step, check_loggers, open_log
 from handful.training.opening import (
     handed_out,
     is_of_todays_method,
@@ -121,6 +123,7 @@ def train(
     overlap: bool = False,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
     progress: bool | None = None,
 ) -> TrainResult:
     """Train ``num_policies`` policies for a population and decide who gets which.
@@ -142,7 +145,9 @@ def train(
         overlap: of an environment on the host, collect the next batch while this one is learnt
             from (:class:`~handful.training.stepper.HostStepper`).
         out: a new folder to keep the run in; without one nothing is written.
-        callbacks: told after every update.
+        callbacks: objects that training calls after every update.
+        loggers: where metrics go besides ``metrics.jsonl`` in ``out``: objects of classes derived
+            from :class:`~handful.training.loggers.Logger`.
         progress: True shows how far training is on standard error, as a bar on a terminal and
             elsewhere as a line every ten seconds; False shows nothing; None, the default, shows it
             unless ``callbacks`` hold a :class:`~handful.training.callbacks.ProgressBar` already.
@@ -153,6 +158,7 @@ def train(
     """
     check_problem(problem, "train")
     callbacks = with_progress(callbacks, progress)
+    check_loggers(loggers)
     check_run_settings(run_settings or {}, "run_settings")
     config = make_config(
         problem,
@@ -166,7 +172,7 @@ def train(
         threads=threads,
         **{"overlap": overlap, **(run_settings or {})},
     )
-    return train_with_config(problem, config, out, callbacks)
+    return train_with_config(problem, config, out, callbacks, loggers)
 
 
 @computing
@@ -176,6 +182,7 @@ def train_with_config(
     config: TrainConfig,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
 ) -> TrainResult:
     """:func:`train` with its settings put together already."""
     # The path is made absolute before anything of the environment's runs: it may call os.chdir.
@@ -189,11 +196,11 @@ def train_with_config(
     check_exploration(problem, config)
     check_counts(problem, config)
     if folder is None:
-        return _run(problem, config, None, None, callbacks)
+        return _run(problem, config, None, None, callbacks, loggers)
     folder.create(describe_run(problem, config))
     with folder.hold():
         try:
-            return _run(problem, config, None, folder, callbacks)
+            return _run(problem, config, None, folder, callbacks, loggers)
         except BaseException:
             if not folder.checkpoint.exists():
                 folder.remove()  # it failed before there was anything to keep
@@ -208,6 +215,7 @@ def resume(
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
     *,
+    loggers: Sequence[Logger] = (),
     trust: bool = False,
 ) -> TrainResult:
     """Continue a run from its last checkpoint.
@@ -218,8 +226,10 @@ def resume(
     Args:
         path: the run folder. A finished run is read: nothing is trained, and nothing played.
         problem: needed only where the run's problem has no name to make it by.
-        callbacks: told after every update.
+        callbacks: objects that training calls after every update.
         progress: as in :func:`train`.
+        loggers: as in :func:`train`; a logger that the run had before goes on where it was. A run
+            that is finished already calls none.
         trust: whether the problem may be made by running code that the folder names, as
             ``gymnasium:module:Thing`` does. A folder of a stranger can name any code.
 
@@ -232,6 +242,7 @@ def resume(
     if problem is not None:
         check_problem(problem, "resume")
     callbacks = with_progress(callbacks, progress)
+    check_loggers(loggers)
     folder = RunFolder(path)
     if folder.is_finished:
         return _read(path, problem, trust)
@@ -257,7 +268,8 @@ def resume(
         if folder.checkpoint.is_file():
             state = load_run_state(folder, problem, config)
         # An environment may call os.chdir: from here on the path must not depend on it.
-        return _run(problem, config, state, RunFolder(Path(path).absolute()), callbacks)
+        folder = RunFolder(Path(path).absolute())
+        return _run(problem, config, state, folder, callbacks, loggers)
 
 
 def _read(path: str | Path, problem: RMDP | None, trust: bool) -> TrainResult:
@@ -283,16 +295,32 @@ def _run(
     state: TrainState | None,
     folder: RunFolder | None,
     callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
 ) -> TrainResult:
-    """Train what is left (all of it where there is no state yet), evaluate, write the results."""
+    """Train what is left, evaluate, and write the results, while the loggers are open."""
+    done = 0 if state is None else int(state.update)
+    begun = Step(done, done * config.ppo.batch_size, seconds_before(folder, done))
+    describe = partial(describe_run, problem, config)
+    is_trained = done == config.num_updates
+    with open_log(folder, loggers, describe, problem.name, begun, is_trained) as log:
+        return _logged_run(problem, config, state, folder, callbacks, log)
+
+
+def _logged_run(
+    problem: RMDP,
+    config: TrainConfig,
+    state: TrainState | None,
+    folder: RunFolder | None,
+    callbacks: Sequence[Callback],
+    log: RunLog,
+) -> TrainResult:
+    """Do the work of :func:`_run`; all of it is left where there is no state yet."""
     done = 0 if state is None else int(state.update)
     seconds = seconds_before(folder, done)
     learnt = problem.with_discount(config.ppo.discount)
     is_trained = done == config.num_updates
     history = History(folder, done)
-    if folder is not None and not is_trained:
-        callbacks = [MetricsFile(folder, done), *callbacks]
-    callbacks = [history, *callbacks]
+    callbacks = [history, log, *callbacks]
     with open_session(folder, callbacks, problem) as session:
         if state is None or not is_trained:
             state, seconds = _train(learnt, config, state, session, seconds)
@@ -316,7 +344,7 @@ def _run(
         )
         judgement = judge(learnt, config, state, policies, evaluation, history, watch)
     shares = alpha if alpha.ndim == 2 else None
-    if folder is not None:
+    if folder is not None or log.has_loggers:
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {
             "transitions": transitions,
@@ -327,7 +355,9 @@ def _run(
             **evaluation_record(problem, policies, evaluation, gap, training),
             **judgement.record(),
         }
-        write_results(folder, problem, policies, evaluation, shares, record)
+        if folder is not None:
+            write_results(folder, problem, policies, evaluation, shares, record)
+        log.evaluation = record
     return TrainResult(
         problem=problem,
         config=config,
