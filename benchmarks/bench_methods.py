@@ -21,6 +21,7 @@ import jax  # noqa: E402
 
 from handful.problem import make  # noqa: E402
 from handful.training.config import AUTO, make_config  # noqa: E402
+from handful.training.run import Run  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
 from handful.training.stepper import open_stepper  # noqa: E402
 
@@ -32,8 +33,8 @@ def turn(task: str, method: str, num_policies: int, before: int, opened: ExitSta
     """A function that trains for a while; CPU seconds of an update."""
     problem = make(task)
     config = make_config(problem, num_policies, method, "fast", steps=1_000_000)
-    step = opened.enter_context(open_stepper(problem, config, mesh=None))
-    state = init_state(problem, config)
+    step = opened.enter_context(open_stepper(Run(problem, config, mesh=None)))
+    state = init_state(Run(problem, config))
     for _ in range(before):
         state, _ = step(state)
 

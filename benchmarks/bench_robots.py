@@ -76,6 +76,7 @@ def training_rate(
     from handful.learner.parallel import core_mesh, replicate
     from handful.problem import make
     from handful.training.config import TrainConfig, make_config
+    from handful.training.run import Run
     from handful.training.state import init_state
     from handful.training.stepper import open_stepper
 
@@ -87,8 +88,8 @@ def training_rate(
     )
     mesh = core_mesh()
     transitions = config.ppo.batch_size * policies
-    with open_stepper(problem, config, mesh) as step:
-        state = replicate(init_state(problem, config), mesh)
+    with open_stepper(Run(problem, config, mesh)) as step:
+        state = replicate(init_state(Run(problem, config)), mesh)
         for _ in range(2):
             state, metrics = step(state)
         jax.device_get(metrics)

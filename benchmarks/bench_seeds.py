@@ -22,8 +22,9 @@ import jax  # noqa: E402
 from handful.learner.config import PRESETS  # noqa: E402
 from handful.problem import make  # noqa: E402
 from handful.training.config import TrainConfig  # noqa: E402
+from handful.training.run import Run  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
-from handful.training.step import Setting, train_step  # noqa: E402
+from handful.training.step import train_step  # noqa: E402
 
 TASK = "resource-gathering"
 CASES = ["paper:1", "paper:2", "paper:5", "fast:1", "fast:5"]
@@ -38,8 +39,8 @@ def turn(preset: str, num_policies: int, num_seeds: int):
         TrainConfig(num_policies=num_policies, seed=seed, ppo=PRESETS[preset])
         for seed in range(num_seeds)
     ]
-    one_step = partial(train_step, setting=Setting(problem, configs[0], mesh=None))
-    states = [init_state(problem, config) for config in configs]
+    one_step = partial(train_step, run=Run(problem, configs[0], mesh=None))
+    states = [init_state(Run(problem, config)) for config in configs]
     if num_seeds == 1:
         step, state = jax.jit(one_step, donate_argnums=0), states[0]
     else:

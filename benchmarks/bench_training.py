@@ -30,8 +30,9 @@ from handful.learner.config import PRESETS  # noqa: E402
 from handful.learner.parallel import core_mesh, replicate  # noqa: E402
 from handful.problem import make  # noqa: E402
 from handful.training.config import TrainConfig  # noqa: E402
+from handful.training.run import Run  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
-from handful.training.step import Setting, train_step  # noqa: E402
+from handful.training.step import train_step  # noqa: E402
 
 NUM_POLICIES = 5
 UPDATES_A_ROUND = 10
@@ -41,6 +42,7 @@ import time; start = time.time()
 import os, sys
 import handful
 from handful.devices import keep_compiled_programs, use_cores
+from handful.training.run import Run  # noqa: E402
 use_cores(); keep_compiled_programs()
 class Stop(Exception): pass
 class First(handful.Callback):
@@ -57,8 +59,8 @@ def training_rate(preset: str):
     problem = make("resource-gathering")
     config = TrainConfig(num_policies=NUM_POLICIES, ppo=PRESETS[preset])
     mesh = core_mesh()
-    step = jax.jit(partial(train_step, setting=Setting(problem, config, mesh)), donate_argnums=0)
-    state = replicate(init_state(problem, config), mesh)
+    step = jax.jit(partial(train_step, run=Run(problem, config, mesh)), donate_argnums=0)
+    state = replicate(init_state(Run(problem, config)), mesh)
     state, _ = step(state)
 
     def measure() -> float:
@@ -78,7 +80,7 @@ def collection_rate(preset: str):
     """The same for collection alone: policies acting in environments, nothing learnt."""
     problem = make("resource-gathering")
     config = TrainConfig(num_policies=NUM_POLICIES, ppo=PRESETS[preset])
-    state = init_state(problem, config)
+    state = init_state(Run(problem, config))
     run = jax.jit(
         lambda collector: collect(collector, problem, state.policies(problem), config.ppo.num_steps)
     )

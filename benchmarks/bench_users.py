@@ -31,6 +31,7 @@ import jax  # noqa: E402
 from handful.learner.parallel import core_mesh, replicate  # noqa: E402
 from handful.problem import make  # noqa: E402
 from handful.training.config import make_config  # noqa: E402
+from handful.training.run import Run  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
 from handful.training.stepper import open_stepper  # noqa: E402
 
@@ -54,8 +55,8 @@ def turn(num_users: int, num_policies: int):
         seed=100,
     )
     mesh = core_mesh()
-    step = open_stepper(problem, config, mesh)
-    state = replicate(init_state(problem, config), mesh)
+    step = open_stepper(Run(problem, config, mesh))
+    state = replicate(init_state(Run(problem, config)), mesh)
     for _ in range(SETTLED):
         state, metrics = step(state)
     jax.block_until_ready(metrics)

@@ -33,7 +33,8 @@ def market_figure() -> Figure:
     line = np.geomspace(1, 10, 200)
     axis.plot(line, squared / (2 * line), color=INK, linewidth=1.2, label="a fund of one's own")
     for k, colour, style in ((1, MUTED, "--"), (5, None, "-")):
-        folder, problem, _ = open_run(f"runs/market/market-em-k{k}-seed{SEED}")
+        folder, run = open_run(f"runs/market/market-em-k{k}-seed{SEED}")
+        problem = run.problem
         record = folder.read_evaluation()
         aversion = problem.population.attributes["risk_aversion"]
         best = optimum(problem, k)
@@ -73,9 +74,9 @@ def market_figure() -> Figure:
 
 def glucose_figure() -> Figure:
     """A day under each of three programs, and who has which."""
-    folder, problem, config = open_run(f"runs/glucose/glucose-em-k3-seed{SEED}")
-    policies = handed_out(folder, problem, config).policies
-    play = make_player(problem, config.num_policies, DAYS, trace=True)
+    folder, run = open_run(f"runs/glucose/glucose-em-k3-seed{SEED}")
+    problem, policies = run.problem, handed_out(folder, run).policies
+    play = make_player(problem, run.num_policies, DAYS, trace=True)
     episodes = play(jax.random.key(12345), policies, True)
     glucose = np.asarray(episodes.outcomes.glucose)  # [days, K, steps]
     assignment = np.array(RunFolder(folder.path).read_evaluation()["assignment"])
@@ -86,7 +87,7 @@ def glucose_figure() -> Figure:
     hours = (np.arange(glucose.shape[2]) + 1) / 4
     day.axhspan(40, 70, color="#F3E3E0", zorder=0)
     day.text(0.3, 44, "low", color=MUTED)
-    for policy in range(config.num_policies):
+    for policy in range(run.num_policies):
         colour = policy_colour(policy)
         low, middle, high = np.percentile(glucose[:, policy], (10, 50, 90), axis=0)
         count = int((assignment == policy).sum())

@@ -25,8 +25,9 @@ from handful.collect.jax_rollout import collect  # noqa: E402
 from handful.learner.ppo import prepare  # noqa: E402
 from handful.problem import make  # noqa: E402
 from handful.training.config import TrainConfig, make_config  # noqa: E402
+from handful.training.run import Run  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
-from handful.training.step import Setting, train_step  # noqa: E402
+from handful.training.step import train_step  # noqa: E402
 
 SEEDS = range(5)
 NUM_POLICIES = 3
@@ -54,7 +55,7 @@ def follow(problem, config, step) -> dict[str, np.ndarray]:
         )
         return batch.advantages.mean(axis=1), state.table.mean / problem.return_scale
 
-    state = init_state(problem, config)
+    state = init_state(Run(problem, config))
     signals, returns = [], []
     for _ in range(config.num_updates):
         signal, table = observe(state)
@@ -92,7 +93,7 @@ def main() -> None:
             ppo=make_config(problem, NUM_POLICIES, "em", "fast").ppo,
         )
         if not rows:
-            step = jax.jit(partial(train_step, setting=Setting(problem, config, mesh=None)))
+            step = jax.jit(partial(train_step, run=Run(problem, config, mesh=None)))
         rows.append(correlations(**follow(problem, config, step)))
     table = np.array(rows)
     mean, stderr = table.mean(axis=0), table.std(axis=0, ddof=1) / np.sqrt(len(table))

@@ -25,13 +25,13 @@ def main() -> None:
     for request in read_study(Path("studies/glucose.yaml")).runs():
         if not RunFolder(request.folder).is_finished:
             continue
-        folder, problem, config = open_run(request.folder)
-        policies = handed_out(folder, problem, config).policies
-        play = make_player(problem, config.num_policies, DAYS, trace=True)
+        folder, run = open_run(request.folder)
+        problem, policies = run.problem, handed_out(folder, run).policies
+        play = make_player(problem, run.num_policies, DAYS, trace=True)
         episodes = play(jax.random.key(12345), policies, True)
         glucose = np.asarray(episodes.outcomes.glucose)  # [days, K, steps]
         assignment = np.array(folder.read_evaluation()["assignment"])
-        users = np.bincount(assignment, minlength=config.num_policies)
+        users = np.bincount(assignment, minlength=run.num_policies)
         low, high = (
             100 * share.mean(axis=(0, 2)) @ users / users.sum()
             for share in (glucose < LOW, glucose > HIGH)

@@ -21,9 +21,9 @@ def main() -> None:
     parser.add_argument("--second", type=int, default=8)
     parser.add_argument("--seed", type=int, default=100)
     asked = parser.parse_args()
-    folder, problem, config = open_run(asked.run)
-    policies = load_run_state(folder, problem, config).chosen(config).policies(problem)
-    environment = problem.environment
+    folder, run = open_run(asked.run)
+    policies = load_run_state(folder, run).chosen(run).policies(run.problem)
+    environment = run.problem.environment
     served = np.bincount(folder.read_evaluation()["assignment"], minlength=policies.num_policies)
     figure, rows = plt.subplots(
         policies.num_policies, 1, figsize=(8, 2.3 * policies.num_policies), layout="constrained"

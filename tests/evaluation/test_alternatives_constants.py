@@ -10,6 +10,7 @@ from handful.evaluation.alternatives import (
     MOST_ACTIONS,
     play_constants,
 )
+from handful.training.run import Run
 from handful.training.state import init_state
 from tests.environments import ContextualBandit, problem_of, push_problem
 from tests.host_environments import track_problem
@@ -17,7 +18,7 @@ from tests.training.helpers import config_of
 
 
 def played(problem, num_policies=2, **settings):
-    policies = init_state(problem, config_of(num_policies, **settings)).policies(problem)
+    policies = init_state(Run(problem, config_of(num_policies, **settings))).policies(problem)
     return play_constants(problem, policies, seed=3)
 
 

@@ -14,6 +14,7 @@ from handful.evaluation import played as played_module
 from handful.evaluation.played import PaidReturns, ReturnTable
 from handful.evaluation.returns import evaluate, mean_and_stderr, summarize
 from handful.training.choosing import VALIDATION_STREAM
+from handful.training.run import Run
 from handful.training.state import init_state
 from tests.environments import ContextualBandit, Weather, problem_of
 from tests.training.helpers import config_of
@@ -82,7 +83,7 @@ def test_standard_error_divides_by_one_sample_less():
 
 def policies_of(problem, num_policies=2):
     config = config_of(num_policies)
-    state = init_state(problem, config)
+    state = init_state(Run(problem, config))
     return config, state, state.policies(problem)
 
 

@@ -20,6 +20,7 @@ from handful.learner.parallel import core_mesh, replicate
 from handful.problem import make
 from handful.training.checkpoint import save_state
 from handful.training.state import init_state
+from handful.training.run import Run
 from tests.training.helpers import config_of, step_of
 
 mesh = core_mesh()
@@ -27,7 +28,7 @@ assert (mesh is None) == (len(jax.devices()) == 1)
 problem = make("resource-gathering", height=2, width=2)
 for method in ("em", "end-to-end"):
     config = config_of(2, method)
-    state = replicate(init_state(problem, config), mesh)
+    state = replicate(init_state(Run(problem, config)), mesh)
     step = step_of(problem, config, mesh)
     for _ in range(3):
         state, _ = step(state)

@@ -7,6 +7,7 @@ from handful.problem import make
 from handful.run_folder import RunFolder
 from handful.training.checkpoint import save_state
 from handful.training.record import describe_run
+from handful.training.run import Run
 from handful.training.state import init_state
 from tests.training.helpers import config_of
 
@@ -17,7 +18,7 @@ def write_untrained_run(
     """What a run that was stopped before its first update leaves behind."""
     problem, config = make(task, **parameters), config_of(num_policies)
     folder = RunFolder(path)
-    folder.create(describe_run(problem, config))
+    folder.create(describe_run(Run(problem, config)))
     if has_checkpoint:
         about = {"run": digest_of_json(folder.read_config())}
-        save_state(folder.checkpoint, init_state(problem, config), about)
+        save_state(folder.checkpoint, init_state(Run(problem, config)), about)

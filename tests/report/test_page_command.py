@@ -10,10 +10,11 @@ import handful.training.loop
 from handful.cli.main import main
 from handful.learner.config import PPOConfig
 from handful.problem import make
+from handful.report import run as report_run
 from handful.report.page import resume_command, train_command
-from handful.report.run import Run
 from handful.training.config import TrainConfig
 from handful.training.record import describe_run
+from handful.training.run import Run
 
 CONFIGS = {
     "run": TrainConfig(
@@ -42,8 +43,10 @@ class Asked(Exception):
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_it_asks_for_the_same_run(config, tmp_path, monkeypatch):
     problem = make("resource-gathering", height=2, width=2)
-    stored = json.loads(json.dumps(describe_run(problem, config)))
-    command = train_command(Run("a run", stored, problem.population.user_ids, None, None, []))
+    stored = json.loads(json.dumps(describe_run(Run(problem, config))))
+    command = train_command(
+        report_run.Run("a run", stored, problem.population.user_ids, None, None, [])
+    )
     asked = []
 
     def ask(*request):
@@ -69,14 +72,14 @@ def test_settings_of_a_stranger_run_nothing(tmp_path):
     """Whoever pastes the command runs one program, with the settings as its arguments."""
     problem = make("resource-gathering", height=2, width=2)
     config = TrainConfig(num_policies=2)
-    stored = json.loads(json.dumps(describe_run(problem, config)))
+    stored = json.loads(json.dumps(describe_run(Run(problem, config))))
     settings = {
         name: f"{name}{EVIL}" if name not in ("method_settings", "ppo") else {EVIL: EVIL}
         for name in stored["settings"]
     }
     stored["settings"] = settings
     stored["problem"] |= {"name": EVIL, "parameters": {EVIL: EVIL}}
-    run = Run(f"-{EVIL}", stored, problem.population.user_ids, None, None, [])
+    run = report_run.Run(f"-{EVIL}", stored, problem.population.user_ids, None, None, [])
     program = tmp_path / "handful"
     program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > asked\n')
     program.chmod(0o755)

@@ -9,8 +9,9 @@ import pytest
 from handful.learner.config import PPOConfig
 from handful.training.callbacks import Report
 from handful.training.config import TrainConfig
+from handful.training.run import Run
 from handful.training.state import init_state
-from handful.training.step import Setting, train_step
+from handful.training.step import train_step
 
 TINY = {
     "num_envs": 8,
@@ -42,12 +43,12 @@ def config_of(num_policies, method="random", updates=4, method_settings=None, **
 
 def step_of(problem, config, mesh=None):
     """The compiled step, which leaves the state that it is given alone."""
-    return jax.jit(partial(train_step, setting=Setting(problem, config, mesh)))
+    return jax.jit(partial(train_step, run=Run(problem, config, mesh)))
 
 
 def train_tiny(problem, config, updates=None):
     """The state after some updates, and the last metrics."""
-    step, state = step_of(problem, config), init_state(problem, config)
+    step, state = step_of(problem, config), init_state(Run(problem, config))
     for _ in range(updates or config.num_updates):
         state, metrics = step(state)
     return state, metrics

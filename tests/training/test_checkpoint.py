@@ -11,6 +11,7 @@ from handful.domains.tabular.problem import tabular_problem
 from handful.errors import HandfulError
 from handful.tensors import write_tensors
 from handful.training.checkpoint import load_state, save_state
+from handful.training.run import Run
 from handful.training.state import init_state
 from tests.environments import errands_problem, push_problem
 from tests.host_environments import track_problem
@@ -33,7 +34,7 @@ def saved(trained, tmp_path):
 
 
 def template(**changes):
-    return init_state(PROBLEM, config_of(2, "end-to-end", **{**SETTINGS, **changes}))
+    return init_state(Run(PROBLEM, config_of(2, "end-to-end", **{**SETTINGS, **changes})))
 
 
 def test_whole_state_comes_back_with_its_keys(trained, saved):
@@ -183,7 +184,7 @@ def test_every_number_of_a_state_comes_back(tmp_path, make_problem, method, sett
     problem = make_problem()
     config = config_of(2, method, method_settings=settings, **ppo)
     config = dataclasses.replace(config, discounted_table=True)
-    shapes = jax.eval_shape(lambda: init_state(problem, config))
+    shapes = jax.eval_shape(lambda: init_state(Run(problem, config)))
     state = filled(shapes)
     save_state(tmp_path / "state", state)
     assert_identical(load_state(tmp_path / "state", shapes), state)

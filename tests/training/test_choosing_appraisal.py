@@ -15,6 +15,7 @@ from handful.training.choosing import (
     VALIDATION_STREAM,
     make_appraiser,
 )
+from handful.training.run import Run
 from handful.training.state import init_state
 from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import config_of
@@ -34,8 +35,8 @@ def played(monkeypatch, as_users_call):
         monkeypatch.setattr("handful.training.choosing.make_player", lambda *_, **__: play)
         problem = problem_of(ContextualBandit())
         config = dataclasses.replace(config_of(2), seed=seed)
-        state = dataclasses.replace(init_state(problem, config), update=jnp.asarray(update))
-        make_appraiser(problem, config, state)(state.policies(problem))
+        state = dataclasses.replace(init_state(Run(problem, config)), update=jnp.asarray(update))
+        make_appraiser(Run(problem, config), state)(state.policies(problem))
         return calls
 
     return find

@@ -13,6 +13,7 @@ from handful.learner.counting import estimate, likeliest_actions
 from handful.run_folder import RunFolder
 from handful.training.choosing import make_appraiser
 from handful.training.intervention import finish, intervene
+from handful.training.run import Run
 from handful.training.session import TrainingInterrupted
 from handful.training.state import init_state
 from tests.training.helpers import config_of, step_of
@@ -114,7 +115,7 @@ def trained():
     problem = lottery()
     settings = {**SOLO, "rounds": 1}
     config = config_of(2, "pooled-em", 4, settings, **COUNTS)
-    step, state = step_of(problem, config), init_state(problem, config)
+    step, state = step_of(problem, config), init_state(Run(problem, config))
     before = int(state.learner.experience.starts.sum())
     for _ in range(2):
         state, metrics = step(state)
@@ -132,7 +133,7 @@ def test_every_transition_of_every_policy_is_counted(trained):
 
 def test_what_was_counted_outlives_a_round(trained):
     problem, config, state, _, _ = trained
-    after = intervene(problem, config, state)
+    after = intervene(Run(problem, config), state)
     for name in ("visits", "followed", "features", "starts"):
         np.testing.assert_array_equal(
             getattr(after.learner.experience, name), getattr(state.learner.experience, name)
@@ -143,7 +144,7 @@ def test_what_was_counted_outlives_a_round(trained):
 def test_policies_are_appraised_by_counts_near_the_truth(trained):
     problem, config, state, _, _ = trained
     policies = state.policies(problem)
-    worth = make_appraiser(problem, config, state)(policies)
+    worth = make_appraiser(Run(problem, config), state)(policies)
     assert worth.steps == 0
     rmdp = tabular_rmdp(problem)
     chosen = np.argmax(np.asarray(policies.actor.stack.head.weight), axis=2)
@@ -153,9 +154,9 @@ def test_policies_are_appraised_by_counts_near_the_truth(trained):
 
 def test_a_pool_is_appraised_anew_by_all_that_was_counted_since(trained):
     problem, config, state, _, _ = trained
-    after = intervene(problem, config, state)
+    after = intervene(Run(problem, config), state)
     wrong = dataclasses.replace(after.pool, returns=after.pool.returns + 100.0)
-    again = intervene(problem, config, dataclasses.replace(after, pool=wrong))
+    again = intervene(Run(problem, config), dataclasses.replace(after, pool=wrong))
     rows = int(after.pool.count)
     np.testing.assert_allclose(again.pool.returns[:rows], after.pool.returns[:rows], rtol=1e-4)
 
@@ -163,7 +164,7 @@ def test_a_pool_is_appraised_anew_by_all_that_was_counted_since(trained):
 def test_a_pool_is_planned_anew_for_the_users_that_its_policies_were_trained_for(trained):
     """Policies of early rounds were planned with few counts: later ones must not win by that."""
     problem, config, state, _, _ = trained
-    pool = intervene(problem, config, state).pool
+    pool = intervene(Run(problem, config), state).pool
     alone = np.argmax(np.asarray(state.assignment.em.trained), axis=0)
     mixes = problem.population.coefficients[np.tile(alone, 2)]  # at both moments
     np.testing.assert_allclose(pool.mixes[:4], mixes, rtol=1e-6)
@@ -178,7 +179,7 @@ def test_a_pool_is_planned_anew_for_the_users_that_its_policies_were_trained_for
 def test_what_is_handed_out_is_not_planned_anew(trained):
     """It would be by counts that hope the most of what hardly ever acted."""
     problem, config, state, _, _ = trained
-    after = finish(problem, config, state)
+    after = finish(Run(problem, config), state)
     acted = np.asarray(state.learner.actor.stack.head.weight)
     pooled = np.asarray(after.pool.networks.actor.stack.head.weight)
     assert any(np.array_equal(acted, pooled[row : row + 2]) for row in range(len(pooled) - 1))
@@ -188,7 +189,7 @@ def test_the_table_of_returns_is_the_model_s(trained):
     problem, config, state, _, _ = trained
     step = step_of(problem, config)
     after, _ = step(state)
-    model = make_appraiser(problem, config, after)
+    model = make_appraiser(Run(problem, config), after)
     # The policies that collected the batch, by counts that have it.
     np.testing.assert_allclose(after.table.mean, model(state.policies(problem)).returns, rtol=1e-4)
     assert after.table.seen.all()

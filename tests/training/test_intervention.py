@@ -14,6 +14,7 @@ from handful.methods.choice import choose_policies
 from handful.methods.planned_em import PlannedEM
 from handful.training.choosing import validate
 from handful.training.intervention import finish, intervene
+from handful.training.run import Run
 from handful.training.state import init_state
 from tests.environments import ContextualBandit, problem_of, push_problem
 from tests.training.helpers import assert_identical, config_of, step_of
@@ -25,10 +26,10 @@ def run_to_intervention(updates):
     """A problem, its settings, and the state after some updates."""
     problem = problem_of(ContextualBandit(3), np.eye(3))
     config = config_of(2, "pooled-em", 8, SETTINGS, share_hidden=False)
-    step, state = step_of(problem, config), init_state(problem, config)
+    step, state = step_of(problem, config), init_state(Run(problem, config))
     for update in range(updates):
         if update in config.make_method().interventions(8, 2):
-            state = intervene(problem, config, state)
+            state = intervene(Run(problem, config), state)
         state, _ = step(state)
     return problem, config, state
 
@@ -39,8 +40,8 @@ def rows(networks, first, count):
 
 def test_a_round_is_pooled_and_the_next_one_starts_from_new_networks():
     problem, config, before = run_to_intervention(2)
-    after = intervene(problem, config, before)
-    moments = validate(problem, config, before).shortlist
+    after = intervene(Run(problem, config), before)
+    moments = validate(Run(problem, config), before).shortlist
     validated = np.flatnonzero(np.isfinite(moments.snapshots.welfare))
     assert len(validated) == 3  # two updates, and the policies as they were then
     assert int(after.pool.count) == 2 * len(validated)
@@ -51,7 +52,7 @@ def test_a_round_is_pooled_and_the_next_one_starts_from_new_networks():
             after.pool.returns[2 * place : 2 * place + 2], moments[int(row)].returns
         )
     fresh = [
-        state.learner.actor.stack.head.weight for state in (init_state(problem, config), after)
+        state.learner.actor.stack.head.weight for state in (init_state(Run(problem, config)), after)
     ]
     np.testing.assert_allclose(*[np.linalg.norm(weights) for weights in fresh], rtol=1e-5)
     assert not np.allclose(*fresh)
@@ -71,7 +72,7 @@ def test_after_the_last_round_policies_go_on_from_their_rows_of_the_pool(monkeyp
         return decided[-1]
 
     monkeypatch.setattr(PooledEM, "intervene", listen)
-    after = intervene(problem, config, before)
+    after = intervene(Run(problem, config), before)
     sources = decided[0].sources
     assert (sources != FRESH).all()
     assert_identical(after.learner.networks, after.pool.networks.take(jnp.asarray(sources)))
@@ -86,12 +87,12 @@ def test_pooled_policies_begin_a_discounted_table_anew():
     problem = problem_of(ContextualBandit(3), np.eye(3))
     config = config_of(2, "pooled-em", 8, SETTINGS, share_hidden=False)
     config = dataclasses.replace(config, discounted_table=True)
-    step, state = step_of(problem, config), init_state(problem, config)
+    step, state = step_of(problem, config), init_state(Run(problem, config))
     for update in range(4):
         if update in config.make_method().interventions(8, 2):
-            state = intervene(problem, config, state)
+            state = intervene(Run(problem, config), state)
         state, _ = step(state)
-    after = intervene(problem, config, state)
+    after = intervene(Run(problem, config), state)
     assert not after.table.seen.any()
     np.testing.assert_array_equal(after.table.mean, 0.0)
     assert np.asarray(after.table.undiscounted).any()
@@ -109,7 +110,7 @@ def test_a_method_sees_outcomes_in_the_unit_of_returns(monkeypatch):
 
     original = PlannedEM.intervene
     monkeypatch.setattr(PlannedEM, "intervene", listen)
-    intervene(problem, config, init_state(problem, config))
+    intervene(Run(problem, config), init_state(Run(problem, config)))
     best = scenes[0].payoffs.max(axis=0)
     assert best.mean() == pytest.approx(optimum(problem, num_policies=3).welfare, rel=0.05)
 
@@ -119,10 +120,10 @@ def test_a_run_too_short_for_all_rounds_still_ends_with_the_choice():
     config = config_of(2, "pooled-em", 4, {**SETTINGS, "rounds": 5}, share_hidden=False)
     ends = config.make_method().interventions(4, 2)
     assert len(ends) < 5
-    step, state = step_of(problem, config), init_state(problem, config)
+    step, state = step_of(problem, config), init_state(Run(problem, config))
     for update in range(4):
         if update in ends:
-            state = intervene(problem, config, state)
+            state = intervene(Run(problem, config), state)
             assert bool(state.table.seen.all()) == (update == ends[-1])
         state, _ = step(state)
 
@@ -142,11 +143,11 @@ def test_every_round_finds_its_own_and_the_run_goes_on_to_its_end():
 
 def test_the_run_hands_out_the_best_of_all_rounds():
     problem, config, state = run_to_intervention(8)
-    after = finish(problem, config, state)
+    after = finish(Run(problem, config), state)
     assert after.shortlist.is_validated
     pooled = problem.population.returns(np.asarray(after.pool.returns)[: int(after.pool.count)])
     best, _ = choose_policies(pooled, 2)
-    chosen = after.chosen(config)
+    chosen = after.chosen(Run(problem, config))
     served = np.argmax(config.make_method().weights(chosen.assignment), axis=1)
     utilities = problem.population.returns(np.asarray(chosen.returns))[served, np.arange(3)]
     # A moment of the last shortlist may be worth just as much.
@@ -157,11 +158,11 @@ def test_the_run_hands_out_the_best_of_all_rounds():
 def test_who_explores_keeps_the_network_and_gets_back_the_first_spread():
     problem = push_problem((-0.5, 0.0, 0.5))
     config = config_of(2, "pooled-em", 8, {**SETTINGS, "frontier": True}, share_hidden=False)
-    step, state = step_of(problem, config), init_state(problem, config)
+    step, state = step_of(problem, config), init_state(Run(problem, config))
     for _ in range(2):
         state, _ = step(state)
     narrow = eqx.tree_at(lambda s: s.learner.actor.log_std, state, jnp.full((2, 1), -3.0))
-    after = intervene(problem, config, narrow)
+    after = intervene(Run(problem, config), narrow)
     assert after.assignment.is_frontier
     np.testing.assert_array_equal(after.learner.actor.log_std, config.ppo.initial_log_std)
     heads = np.asarray(after.pool.networks.actor.stack.head.weight)
@@ -181,8 +182,8 @@ def test_users_are_clustered_by_episodes_with_sampled_actions(monkeypatch):
         return np.arange(3) % num_groups
 
     monkeypatch.setattr("handful.methods.clustering.kmeans_groups", group)
-    state = init_state(problem, config)
-    intervene(problem, config, state)
+    state = init_state(Run(problem, config))
+    intervene(Run(problem, config), state)
     (rewards,) = seen
     assert rewards.shape == (3, 12)
     assert len(np.unique(rewards[0])) > 6  # some pushes are as hard as can be

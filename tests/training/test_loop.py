@@ -188,7 +188,7 @@ def test_the_learners_discount_comes_before_the_problems(monkeypatch):
     settings = {**TINY, "discount": 0.8}
     judged_with, finish = [], loop.finish
     monkeypatch.setattr(
-        loop, "finish", lambda p, *a: judged_with.append(p.discount) or finish(p, *a)
+        loop, "finish", lambda r, *a: judged_with.append(r.learnt.discount) or finish(r, *a)
     )
     by_setting = handful.train(problem, 2, "em", steps=STEPS, settings=settings)
     assert by_setting.problem is problem

@@ -14,6 +14,7 @@ from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.training.opening import check_same_problem, open_run
 from handful.training.record import describe_run
+from handful.training.run import Run
 from tests.environments import ContextualBandit, Countdown, problem_of
 from tests.training.helpers import config_of
 
@@ -21,7 +22,7 @@ from tests.training.helpers import config_of
 def stored(problem, tmp_path):
     """As it comes back from the folder."""
     folder = RunFolder(tmp_path / "run")
-    folder.create(describe_run(problem, config_of(1)))
+    folder.create(describe_run(Run(problem, config_of(1))))
     return folder.read_config()["problem"]
 
 
@@ -58,12 +59,13 @@ import handful
 from handful.run_folder import RunFolder
 from handful.training.config import make_config
 from handful.training.record import describe_run
+from handful.training.run import Run
 problems = {
     "glide": handful.make("glide", targets=np.linspace(0.5, 2, 4), tolerance=np.float64(0.5)),
     "market": handful.make("market", users=np.int64(5), population_seed=np.uint8(3)),
 }
 for name, problem in problems.items():
-    RunFolder(name).create(describe_run(problem, make_config(problem, 1, "em", "fast")))
+    RunFolder(name).create(describe_run(Run(problem, make_config(problem, 1, "em", "fast"))))
     parameters = RunFolder(name).read_config()["problem"]["parameters"]
     again = handful.make(name, **parameters).population.attributes
     for attribute, values in problem.population.attributes.items():
@@ -101,7 +103,7 @@ def labelled(group):
 def keep(problem, tmp_path):
     """A run folder as it is before the first checkpoint."""
     folder = RunFolder(tmp_path / "run")
-    folder.create(describe_run(problem, config_of(1)))
+    folder.create(describe_run(Run(problem, config_of(1))))
     return folder
 
 
@@ -159,7 +161,7 @@ def test_nor_is_it_resumed_with_another_one(tmp_path):
 def test_a_run_is_opened_with_its_own_problem_made_anew(tmp_path, make):
     """Also where Python shows a field otherwise each time, as functions with their address."""
     path, problem = keep(make(), tmp_path).path, make()
-    assert open_run(path, problem)[1] is problem
+    assert open_run(path, problem)[1].problem is problem
 
 
 def test_a_folder_that_says_less_is_compared_by_what_it_says(tmp_path):

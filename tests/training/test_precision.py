@@ -11,8 +11,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from handful.collect.jax_rollout import run_episodes
 from handful.learner.counting import mean_mix
 from handful.problem import make
+from handful.training.run import Run
 from handful.training.state import init_state
-from handful.training.step import Setting, learn_step, train_step
+from handful.training.step import learn_step, train_step
 from handful.training.stepper import _batch_shapes
 from tests.environments import push_problem
 from tests.host_environments import track_problem
@@ -61,23 +62,23 @@ def test_products_are_found_wherever_they_are():
 )
 def test_an_iteration_of_training_is_in_full_precision(problem, settings):
     config = config_of(2, **settings)
-    state = jax.eval_shape(lambda: init_state(problem, config))
-    step = partial(train_step, setting=Setting(problem, config, mesh=None))
+    state = jax.eval_shape(lambda: init_state(Run(problem, config)))
+    step = partial(train_step, run=Run(problem, config, mesh=None))
     found = precisions(step, state)
     assert set(found) == {HIGHEST}
 
 
 def test_what_is_learnt_from_environments_on_the_host_is_in_full_precision():
     problem, config = track_problem(), config_of(2)
-    state = jax.eval_shape(lambda: init_state(problem, config))
-    step = partial(learn_step, setting=Setting(problem, config, mesh=None))
-    found = precisions(step, state, *_batch_shapes(problem, config))
+    state = jax.eval_shape(lambda: init_state(Run(problem, config)))
+    step = partial(learn_step, run=Run(problem, config, mesh=None))
+    found = precisions(step, state, *_batch_shapes(Run(problem, config)))
     assert set(found) == {HIGHEST}
 
 
 def test_evaluation_is_in_full_precision():
     problem, config = push_problem((0.5, -0.5)), config_of(2)
-    policies = init_state(problem, config).policies(problem)
+    policies = init_state(Run(problem, config)).policies(problem)
     play = lambda key: run_episodes(key, problem, policies, 2, 3, False)  # noqa: E731
     found = precisions(play, jax.random.key(0))
     assert set(found) == {HIGHEST}
@@ -85,7 +86,7 @@ def test_evaluation_is_in_full_precision():
 
 def test_what_users_call_themselves_is_in_full_precision():
     problem, config = push_problem((0.5, -0.5)), config_of(2)
-    policies = init_state(problem, config).policies(problem)
+    policies = init_state(Run(problem, config)).policies(problem)
     found = precisions(lambda seen: policies.act(seen, 0), np.zeros(3, np.float32))
     found += precisions(mean_mix, jnp.ones((2, 2)), jnp.ones((2, 3)))
     assert set(found) == {HIGHEST}

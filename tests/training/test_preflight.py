@@ -24,6 +24,7 @@ from handful.training.preflight import (
     check_shapes,
     check_sizes,
 )
+from handful.training.run import Run
 from tests.environments import ContextualBandit, Push, problem_of
 from tests.training.helpers import TINY, config_of
 
@@ -141,18 +142,18 @@ def test_numbered_observations_are_not_normalised():
     problem = tabular_problem(np.zeros((1, 2, 1)), np.ones((2, 1, 2)))
     config = TrainConfig(num_policies=1, ppo=PPOConfig(normalize_observations=True))
     with pytest.raises(HandfulError, match="normalize_observations"):
-        check_normalisation(problem, config)
+        check_normalisation(Run(problem, config))
     ppo = make_config(problem, 1, "em", "paper").ppo
-    check_normalisation(problem, TrainConfig(num_policies=1, ppo=ppo))
-    check_normalisation(RMDP(ContextualBandit(), Population.identity(2)), config)
+    check_normalisation(Run(problem, TrainConfig(num_policies=1, ppo=ppo)))
+    check_normalisation(Run(RMDP(ContextualBandit(), Population.identity(2)), config))
 
 
 def test_continuous_actions_are_not_random_besides():
     config = TrainConfig(num_policies=1, ppo=PPOConfig(random_actions=0.1))
     with pytest.raises(HandfulError, match=r"random_actions \(.*'em'\) is for finite actions"):
-        check_exploration(problem_of(Push(), np.eye(1)), config)
-    check_exploration(problem_of(Push(), np.eye(1)), TrainConfig(num_policies=1))
-    check_exploration(problem_of(ContextualBandit()), config)
+        check_exploration(Run(problem_of(Push(), np.eye(1)), config))
+    check_exploration(Run(problem_of(Push(), np.eye(1)), TrainConfig(num_policies=1)))
+    check_exploration(Run(problem_of(ContextualBandit()), config))
 
 
 TABLES = {"counts": True, "hidden_sizes": (), "share_hidden": False}
@@ -174,20 +175,20 @@ def states(number, num_actions=2):
 def test_what_cannot_be_counted_is_refused(problem, settings, method, sentence):
     config = TrainConfig(1, method, ppo=PPOConfig(**{**TABLES, **settings}))
     with pytest.raises(HandfulError, match=sentence):
-        check_counts(problem, config)
+        check_counts(Run(problem, config))
 
 
 def test_tables_that_are_too_large_to_count_are_refused(monkeypatch):
     config = TrainConfig(1, ppo=PPOConfig(**TABLES))
-    check_counts(states(8), config)
+    check_counts(Run(states(8), config))
     monkeypatch.setattr("handful.training.preflight.MOST_COUNTS", 8 * 2 * 8 - 1)
     with pytest.raises(HandfulError, match="8 observations and 2 actions are too many to count"):
-        check_counts(states(8), config)
+        check_counts(Run(states(8), config))
 
 
 def test_without_counts_nothing_is_asked():
     config = TrainConfig(1, "end-to-end", ppo=PPOConfig())
-    check_counts(make("resource-gathering", height=2, width=2), config)
+    check_counts(Run(make("resource-gathering", height=2, width=2), config))
 
 
 def without(monkeypatch, *missing):
@@ -210,8 +211,8 @@ def test_clusters_need_scikit_learn_before_the_first_step(monkeypatch, tmp_path)
 def test_a_single_policy_needs_no_clusters(monkeypatch):
     without(monkeypatch, "sklearn")
     problem = problem_of(ContextualBandit(3), np.eye(3))
-    check_installed(problem, config_of(1, "cluster"))
-    check_installed(problem, config_of(2, "random"))
+    check_installed(Run(problem, config_of(1, "cluster")))
+    check_installed(Run(problem, config_of(2, "random")))
 
 
 @pytest.mark.parametrize(
@@ -227,13 +228,13 @@ def test_robots_need_an_engine_before_the_first_step(monkeypatch, backend, missi
     without(monkeypatch, *missing)
     problem = make("half-cheetah", users=3, backend=backend)
     with pytest.raises(HandfulError, match=message):
-        check_installed(problem, config_of(2, "random"))
+        check_installed(Run(problem, config_of(2, "random")))
 
 
 def test_one_engine_is_enough(monkeypatch):
     without(monkeypatch, "envpool")
     monkeypatch.setattr("handful.domains.speeds.gymnasium_batch.is_installed", lambda: True)
-    check_installed(make("half-cheetah", users=3), config_of(2, "random"))
+    check_installed(Run(make("half-cheetah", users=3), config_of(2, "random")))
 
 
 def test_a_sweep_looks_for_what_its_runs_will_need(monkeypatch):
@@ -250,9 +251,9 @@ def test_networks_that_no_memory_holds_are_refused(sizes):
     problem = make("market", users=5)
     config = make_config(problem, 2, "em", "fast", {"hidden_sizes": sizes})
     with pytest.raises(HandfulError, match=r"weights for 3 reward features .* smaller hidden_size"):
-        check_sizes(problem, config)
+        check_sizes(Run(problem, config))
 
 
 def test_many_policies_of_usual_networks_fit():
     problem = make("market", users=5000)
-    check_sizes(problem, make_config(problem, 5000, "em", "fast", {"hidden_sizes": (64, 64)}))
+    check_sizes(Run(problem, make_config(problem, 5000, "em", "fast", {"hidden_sizes": (64, 64)})))

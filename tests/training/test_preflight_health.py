@@ -6,6 +6,7 @@ import pytest
 import handful
 from handful.errors import HandfulError
 from handful.training.preflight import EpisodeWatch
+from handful.training.run import Run
 from tests.environments import NEVER, Countdown, problem_of
 from tests.training.helpers import TINY, config_of
 
@@ -26,7 +27,7 @@ def test_an_environment_that_never_truncates_is_told_instead_of_learnt_from():
 
 def test_every_policy_must_come_to_an_end_within_the_limit_and_not_sooner():
     # 32 steps an update, so that an episode of 96 may end in the third.
-    watch = EpisodeWatch(problem_of(Countdown(96, truncates=True)), config_of(2))
+    watch = EpisodeWatch(Run(problem_of(Countdown(96, truncates=True)), config_of(2)))
 
     def see(*finished):
         watch.check(np.array(finished))

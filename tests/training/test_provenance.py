@@ -8,6 +8,7 @@ from handful.errors import HandfulError
 from handful.run_folder import RunFolder
 from handful.training.opening import open_run
 from handful.training.record import describe_run
+from handful.training.run import Run
 from tests.training.helpers import TINY, config_of
 
 
@@ -55,7 +56,7 @@ def test_a_run_from_python_can_be_opened_by_name(tmp_path):
     assert described["feature_names"] == ["reward"]
     assert described["time_limit"] == 20
     assert described["simulator"]["package"] == "gymnasium"
-    _, again, _ = open_run(tmp_path / "run")
+    again = open_run(tmp_path / "run")[1].problem
     assert again.return_scale == 20.81
     np.testing.assert_array_equal(again.population.coefficients, weights)
 
@@ -86,8 +87,8 @@ def test_every_argument_of_a_problem_from_python_is_kept(tmp_path):
     problem = handful.from_gymnasium("Pendulum-v1", np.array([[1.0]]), **given)
     assert {n: v for n, v in problem.parameters.items() if n in given} == given
     folder = RunFolder(tmp_path / "run")
-    folder.create(describe_run(problem, config_of(1)))
-    _, again, _ = open_run(folder.path)
+    folder.create(describe_run(Run(problem, config_of(1))))
+    again = open_run(folder.path)[1].problem
     assert again.environment.action_space == problem.environment.action_space
     assert again.environment.time_limit == 7
     seen = np.ones(3, np.float32)

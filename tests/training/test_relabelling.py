@@ -11,6 +11,7 @@ from handful.learner.networks import take_policies
 from handful.learner.ppo import LearnerState
 from handful.population import Population
 from handful.problem import RMDP
+from handful.training.run import Run
 from handful.training.state import init_state
 from tests.environments import Weather
 from tests.training.helpers import arrays_of, config_of, step_of
@@ -109,14 +110,14 @@ def assert_close(one, other):
         np.testing.assert_allclose(values, other[name], rtol=1e-3, atol=2e-5, err_msg=name)
 
 
-class Run:
+class TrainedRun:
     """A compiled step and a state that is no longer as it started."""
 
     def __init__(self, method, sharing):
         settings = NO_WAIT[method]
         self.config = config_of(3, method, method_settings=settings, **sharing, **SETTINGS)
         problem = problem_for(np.arange(5))
-        self.first = init_state(problem, self.config)
+        self.first = init_state(Run(problem, self.config))
         self.step = step_of(problem, self.config)
         self.second, _ = self.step(self.first)
         self.third, self.metrics = self.step(self.second)
@@ -131,7 +132,7 @@ KINDS = [
 
 @pytest.fixture(scope="module", params=KINDS, ids=str)
 def run(request):
-    return Run(*request.param)
+    return TrainedRun(*request.param)
 
 
 def test_relabelling_users_changes_nothing_but_their_labels(run):

@@ -4,16 +4,26 @@ import numpy as np
 import pytest
 
 from handful.methods import ledger as ledger_module
-from handful.methods import make_method
+from handful.methods import make_method, name_and_settings
 from handful.problem import make
 from handful.training import state as state_module
 from handful.training.loop import train
+from handful.training.run import Run
 from handful.training.standing import reassign_all, reassign_some
 from handful.training.state import ReturnTable, open_ledger
+from tests.environments import ContextualBandit, problem_of
+from tests.training.helpers import config_of
 
 FEW = {"batch_size": 64, "num_envs": 16, "minibatch_size": 32, "num_epochs": 1}
 RNG = np.random.default_rng(0)
 COEFFICIENTS = RNG.normal(size=(11, 3)).astype(np.float32)
+
+
+def run_of(method, num_policies, coefficients=COEFFICIENTS):
+    """A run of a method for users with these coefficients."""
+    name, settings = name_and_settings(method)
+    problem = problem_of(ContextualBandit(num_arms=3), coefficients)
+    return Run(problem, config_of(num_policies, name, method_settings=settings, share_hidden=False))
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +42,7 @@ def test_groups_are_trained_for_the_same_as_the_table_of_all_users(name):
     table = ReturnTable(mean, jnp.ones(4, bool))
     latest = jnp.asarray(RNG.normal(size=(4, 3)), jnp.float32)
     coefficients, update = jnp.asarray(COEFFICIENTS), jnp.asarray(0)
-    ledger = open_ledger(method, state, COEFFICIENTS, 4)
+    ledger = open_ledger(run_of(method, 4), state)
     assert ledger is not None
     groups = reassign_some(method, state, ledger, coefficients, table, latest, update, 9)
     everybody = reassign_all(
@@ -58,12 +68,13 @@ def test_groups_are_trained_for_the_same_as_the_table_of_all_users(name):
 @pytest.mark.parametrize("method", ["end-to-end", "soft-em", "pooled-em"])
 def test_methods_that_need_every_user_keep_no_ledger(method):
     made = make_method(method)
-    assert open_ledger(made, made.init(jax.random.key(0), 11, 2), COEFFICIENTS, 2) is None
+    assert open_ledger(run_of(made, 2), made.init(jax.random.key(0), 11, 2)) is None
 
 
 def test_few_users_need_no_ledger():
     method = make_method("em")
-    assert open_ledger(method, method.init(jax.random.key(0), 4, 2), COEFFICIENTS[:4], 2) is None
+    run = run_of(method, 2, COEFFICIENTS[:4])
+    assert open_ledger(run, method.init(jax.random.key(0), 4, 2)) is None
 
 
 def test_a_run_of_many_users_ends_alike_whenever_it_is_trained(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from handful.collect.returns import FinishedEpisodes
 from handful.methods import METHODS
+from handful.training.run import Run
 from handful.training.state import ReturnTable, init_state
 from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import arrays_of, assert_identical, config_of
@@ -60,9 +61,9 @@ def test_same_seed_starts_alike_and_another_one_does_not(method):
     settings = {"policy": (0, 1, 0)} if method == "fixed" else {}
     shared = not METHODS[method].keeps_pool
     config = config_of(2, method, method_settings=settings, share_hidden=shared)
-    state = init_state(problem, config)
-    assert_identical(state, init_state(problem, config))
-    other = init_state(problem, dataclasses.replace(config, seed=1))
+    state = init_state(Run(problem, config))
+    assert_identical(state, init_state(Run(problem, config)))
+    other = init_state(Run(problem, dataclasses.replace(config, seed=1)))
     before, after = arrays_of(state), arrays_of(other)
     for part in (".learner.actor.", ".learner.critic.", ".collector.keys"):
         assert any(
@@ -75,10 +76,10 @@ def test_same_seed_starts_alike_and_another_one_does_not(method):
 @pytest.mark.parametrize("seed", [2**31, 2**32 - 1])
 def test_largest_seeds_can_be_used(seed):
     config = dataclasses.replace(config_of(2), seed=seed)
-    init_state(problem_of(ContextualBandit(), np.eye(2)), config)
+    init_state(Run(problem_of(ContextualBandit(), np.eye(2)), config))
 
 
 def test_no_two_streams_of_chance_start_alike():
-    state = init_state(problem_of(ContextualBandit(), np.eye(2)), config_of(2))
+    state = init_state(Run(problem_of(ContextualBandit(), np.eye(2)), config_of(2)))
     keys = [state.key, *state.collector.keys]
     assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == 3

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from handful.training.run import Run
 from handful.training.state import SHORTLIST_LENGTH, Pool, Pooled, Shortlist, init_state
 from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import assert_identical, config_of, step_of
@@ -19,12 +20,12 @@ def run():
     problem = problem_of(ContextualBandit(3), np.eye(3))
     wild = {"learning_rate": 0.3, "final_learning_rate": 0.3}
     config = config_of(2, "random", updates=8, share_hidden=False, **wild)
-    step, states, metrics = step_of(problem, config), [init_state(problem, config)], []
+    step, states, metrics = step_of(problem, config), [init_state(Run(problem, config))], []
     for _ in range(config.num_updates):
         state, measured = step(states[-1])
         states.append(state)
         metrics.append(measured)
-    return config, states, metrics
+    return Run(problem, config), states, metrics
 
 
 @pytest.fixture
@@ -82,17 +83,18 @@ def test_a_moment_holds_the_policies_that_collected_its_batch(run):
 
 
 def test_a_run_hands_out_the_best_or_on_request_the_latest(run):
-    config, states, _ = run
+    this, states, _ = run
     state = states[-1]
-    assert_identical(state.chosen(config).networks, state.shortlist.best.networks)
-    latest = state.chosen(dataclasses.replace(config, keep_best=False))
+    assert_identical(state.chosen(this).networks, state.shortlist.best.networks)
+    config = dataclasses.replace(this.config, keep_best=False)
+    latest = state.chosen(Run(this.problem, config))
     assert_identical(latest.networks, state.learner.networks)
 
 
 def test_policies_that_are_handed_out_take_no_random_actions():
     """Half of all actions are drawn from all alike while such a policy trains, and none later."""
     problem = problem_of(ContextualBandit(3), np.eye(3))
-    state = init_state(problem, config_of(2, random_actions=0.5))
+    state = init_state(Run(problem, config_of(2, random_actions=0.5)))
     sure = eqx.tree_at(lambda s: s.learner.actor.stack.head.bias, state, replace_fn=_favour_first)
     observations = jnp.zeros((2, 1, 3))
     training = jax.nn.softmax(sure.policies(problem)(observations).logits)
@@ -106,9 +108,9 @@ def _favour_first(biases):
 
 
 def test_before_the_first_update_there_is_only_the_latest(run):
-    config, states, _ = run
+    this, states, _ = run
     assert states[0].shortlist.is_empty
-    assert_identical(states[0].chosen(config).networks, states[0].learner.networks)
+    assert_identical(states[0].chosen(this).networks, states[0].learner.networks)
 
 
 def test_a_pool_fills_its_rows_in_order(run):

@@ -13,6 +13,7 @@ from handful.learner.ppo import Rates, update
 from handful.methods import METHODS, AssignmentMethod
 from handful.problem import make
 from handful.training.record import metrics_record
+from handful.training.run import Run
 from handful.training.state import ReturnTable, Shortlist, init_state
 from tests.environments import Countdown, Weather, errands_problem, problem_of, push_problem
 from tests.training.helpers import assert_identical, config_of, step_of, train_tiny
@@ -25,7 +26,7 @@ def test_every_parameter_moves_in_one_step(method, share_hidden):
     """Log standard deviations, heads, shared layers, critics, and logits where there are any."""
     problem = push_problem(TARGETS)
     config = config_of(2, method, share_hidden=share_hidden)
-    before = init_state(problem, config)
+    before = init_state(Run(problem, config))
     after, _ = step_of(problem, config)(before)
     learnt = [(before.learner.actor, after.learner.actor)]
     learnt.append((before.learner.critic, after.learner.critic))
@@ -41,7 +42,7 @@ def test_every_parameter_moves_in_one_step(method, share_hidden):
 def test_normaliser_holds_the_raw_observations_of_all_batches():
     """Not those that it had normalised and clipped already."""
     problem, config = problem_of(Weather(), np.eye(2)), config_of(2)
-    state, step = init_state(problem, config), step_of(problem, config)
+    state, step = init_state(Run(problem, config)), step_of(problem, config)
     look = jax.jit(
         lambda s: collect(s.collector, problem, s.policies(problem), config.ppo.num_steps)[1]
     )
@@ -61,7 +62,7 @@ def grid_run():
     problem = make("resource-gathering", height=2, width=2, time_limit=6)
     entropy = {"entropy_coefficient": 0.05, "final_entropy_coefficient": 0.001}
     config = config_of(2, "em", updates=5, method_settings={"warm_up": 2}, **entropy)
-    step, states = step_of(problem, config), [init_state(problem, config)]
+    step, states = step_of(problem, config), [init_state(Run(problem, config))]
     metrics = []
     for _ in range(config.num_updates):
         state, told = step(states[-1])
@@ -126,7 +127,7 @@ def test_policies_of_a_state_act_with_its_statistics():
 def test_deviations_stay_where_they_are_not_learnt():
     problem = push_problem(TARGETS)
     config = config_of(2, learnable_log_std=False, initial_log_std=-0.5)
-    before = init_state(problem, config)
+    before = init_state(Run(problem, config))
     after, _ = step_of(problem, config)(before)
     np.testing.assert_array_equal(after.learner.actor.log_std, -0.5)
     moved = zip(
@@ -143,7 +144,7 @@ def test_a_discounted_table_holds_discounted_returns_and_the_shortlist_plain_one
     plain = config_of(2, updates=2)
     for discounted, factor in ((False, 3.0), (True, 1.75)):
         config = dataclasses.replace(plain, discounted_table=discounted)
-        state = init_state(problem, config)
+        state = init_state(Run(problem, config))
         step = step_of(problem, config)
         for _ in range(2):
             state, _ = step(state)
@@ -156,7 +157,7 @@ def test_what_nobody_has_measured_attracts_nobody_where_returns_are_negative():
     """A table of -50 and of nothing: nothing is not more."""
     problem = problem_of(Countdown(1000, truncates=True), -np.ones((2, 2)))
     config = config_of(2, "em", method_settings={"warm_up": 0})
-    state = init_state(problem, config)
+    state = init_state(Run(problem, config))
     table = ReturnTable(jnp.array([[30.0, 20.0], [0.0, 0.0]]), jnp.array([True, False]))
     state = eqx.tree_at(lambda s: s.table, state, table)
     after, metrics = step_of(problem, config)(state)
@@ -168,7 +169,7 @@ def test_moments_of_which_nothing_is_known_are_not_kept_as_good_ones():
     """Episodes of 100 steps end in the fourth update of 32; until then nothing is worth keeping."""
     problem = problem_of(Countdown(100, truncates=True), -np.ones((2, 2)))
     config = config_of(2, "em", updates=8)
-    step, state = step_of(problem, config), init_state(problem, config)
+    step, state = step_of(problem, config), init_state(Run(problem, config))
     for done in range(1, 5):
         state, metrics = step(state)
         assert bool(state.shortlist.is_empty) == (done < 4)
@@ -233,7 +234,7 @@ def test_policies_learn_what_they_are_trained_for_and_not_whom_they_serve(
     problem = errands_problem()
     config = config_of(2, name, method_settings=settings, **ONE_GRADIENT_STEP)
     step, method = step_of(problem, config), config.make_method()
-    state = init_state(problem, config)
+    state = init_state(Run(problem, config))
     for _ in range(2):  # so that neither the statistics nor the critics are those of new policies
         state, _ = step(state)
     if name == "em":  # everybody is best served by policy 0, and policy 1 is trained for one user
@@ -289,7 +290,7 @@ def test_counted_policies_are_planned_for_what_they_are_trained_for(monkeypatch)
     )
     problem = dataclasses.replace(problem, return_scale=4.0)
     config = config_of(2, "tutored", counts=True, share_hidden=False, hidden_sizes=())
-    state = init_state(problem, config)
+    state = init_state(Run(problem, config))
     other = jnp.array([[0.0, 1.0], [1.0, 0.0]])
     np.testing.assert_array_equal(config.make_method().weights(other), np.eye(2))
     step = step_of(problem, config)
@@ -322,7 +323,7 @@ def test_kept_moments_are_an_episode_and_a_fiftieth_of_the_run_apart(
     monkeypatch.setattr(Shortlist, "offer", listen)
     problem = errands_problem(time_limit=time_limit)
     config = config_of(2, updates=updates)
-    jax.eval_shape(step_of(problem, config), init_state(problem, config))
+    jax.eval_shape(step_of(problem, config), init_state(Run(problem, config)))
     assert spacings == [apart]
 
 
@@ -330,7 +331,7 @@ def test_a_kept_moment_has_the_assignment_that_its_welfare_was_measured_with():
     """The E-step comes before the choice of moments: users who moved in it have moved there too."""
     problem = problem_of(Countdown(4, truncates=False), np.array([[1.0, 0.0], [0.0, 1.0]]))
     config = config_of(2, "em", method_settings={"warm_up": 0})
-    state, method = init_state(problem, config), config.make_method()
+    state, method = init_state(Run(problem, config)), config.make_method()
     before = np.asarray(method.weights(state.assignment))
     # Everybody is better off with the policy that they do not have.
     table = jnp.asarray(1e6 * before[:, ::-1].T)
@@ -346,7 +347,7 @@ def test_users_logits_move_at_the_papers_rate():
     """Adam's first step is one step of its rate, 0.002, whatever the gradient."""
     problem = errands_problem()
     config = config_of(2, "end-to-end", **ONE_GRADIENT_STEP)
-    before = init_state(problem, config)
+    before = init_state(Run(problem, config))
     after, _ = step_of(problem, config)(before)
     moved = np.abs(np.asarray(after.assignment) - np.asarray(before.assignment))
     np.testing.assert_allclose(moved, 0.002, rtol=0.05)

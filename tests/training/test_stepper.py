@@ -5,6 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 import pytest
 
+from handful.training.run import Run
 from handful.training.state import init_state
 from handful.training.stepper import open_stepper
 from tests.host_environments import SeededTrack, track_problem
@@ -21,9 +22,9 @@ def seed_of(monkeypatch, as_users_call):
 
     def find(run_seed, update):
         config = dataclasses.replace(config_of(2), seed=run_seed)
-        state = dataclasses.replace(init_state(problem, config), update=jnp.asarray(update))
+        state = dataclasses.replace(init_state(Run(problem, config)), update=jnp.asarray(update))
         before = len(seeds)
-        with open_stepper(problem, config, None) as step:
+        with open_stepper(Run(problem, config, None)) as step:
             state, _ = step(state)
             step(state)
         assert len(seeds) == before + 1, "environments are opened once a run"
@@ -50,12 +51,12 @@ def test_only_episodes_that_start_anew_have_earned_nothing(monkeypatch, as_users
 
     monkeypatch.setattr("handful.training.stepper._compile", lambda *_: learn)
     problem, config = track_problem(), config_of(2)
-    state = init_state(problem, config)
+    state = init_state(Run(problem, config))
     earned = dataclasses.replace(
         state.collector, episode_return=jnp.ones_like(state.collector.episode_return)
     )
     state = dataclasses.replace(state, collector=earned)
-    with open_stepper(problem, config, None) as step:
+    with open_stepper(Run(problem, config, None)) as step:
         step(state)
         step(state)
         step.restart()

@@ -10,6 +10,7 @@ import handful
 from handful.errors import HandfulError
 from handful.run_folder import RunFolder
 from handful.training.record import describe_run
+from handful.training.run import Run
 from tests.environments import push_problem
 from tests.training.helpers import config_of
 from tests.training.test_evidence import edit
@@ -39,7 +40,7 @@ def test_a_strangers_folder_runs_nothing(tmp_path, monkeypatch, name, parameters
     """It names its code in config.json, and has it in and beside itself."""
     pytest.importorskip("mo_gymnasium")
     run, mark = tmp_path / "run", tmp_path / "MARK"
-    RunFolder(run).create(describe_run(push_problem((0.5, -0.5)), config_of(1)))
+    RunFolder(run).create(describe_run(Run(push_problem((0.5, -0.5)), config_of(1))))
     for place in (run, tmp_path):
         (place / "evil.py").write_text(ENVIRONMENT.format(mark=mark))
     monkeypatch.chdir(run)

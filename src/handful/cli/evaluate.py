@@ -53,8 +53,8 @@ class Evaluate:
                 raise HandfulError(f"'{self.returns}' is a folder: name a file with --returns.")
             check_writable(self.returns.absolute().parent)
         keep_compiled_programs()
-        folder, problem, config = open_run(self.run_folder, trust=self.trust)
-        found = handed_out(folder, problem, config)
+        folder, run = open_run(self.run_folder, trust=self.trust)
+        problem, config, found = run.problem, run.config, handed_out(folder, run)
         update = found.update
         if update < config.num_updates:
             say(f"handful: the run is not finished: update {update} of {config.num_updates}.")

@@ -151,7 +151,8 @@ def render_run(
         HandfulError: if there is no run of a robot, no such policy, or nothing to draw with.
     """
     _check(kind, seconds, size)
-    folder, problem, config = open_run(path, trust=trust)
+    folder, run = open_run(path, trust=trust)
+    problem, config = run.problem, run.config
     robot = problem.environment
     if not isinstance(robot, Robot):
         raise HandfulError(
@@ -164,7 +165,7 @@ def render_run(
             raise HandfulError(
                 f"There is no policy {policy}: choose from 0 to {config.num_policies - 1}."
             )
-    found = handed_out(folder, problem, config)
+    found = handed_out(folder, run)
     captions = [_caption(problem, robot, policy, found.assignment) for policy in wanted]
     backend = choose_backend()
     target = Path(out) if out is not None else folder.subfolder(folder.path / "films")

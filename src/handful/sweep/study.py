@@ -23,7 +23,7 @@ from handful.problem import (
 )
 from handful.results.labels import with_variant
 from handful.results.tables import import_polars
-from handful.training.config import TrainConfig, make_config
+from handful.training.config import BY_VALIDATION, TrainConfig, make_config
 
 CHOICES = ("preset", "settings", "method_settings", "training", "parameters")
 """Of a study, in which its groups may differ, and which a run's command names."""
@@ -82,9 +82,10 @@ class RunRequest:
         ):
             if group[name] == before:
                 del group[name]
-        if not self.config.assigns_by_validation:  # then nothing is other than before
-            del settings["final_assignment"]
-        revision = self.config.make_method().revision
+        method = self.config.make_method()
+        if not (method.assigns_best and settings["final_assignment"] == BY_VALIDATION):
+            del settings["final_assignment"]  # then nothing is other than before
+        revision = method.revision
         if revision:
             settings["revision"] = revision
         request = [self.task, dict(self.parameters), settings]

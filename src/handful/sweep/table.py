@@ -257,7 +257,7 @@ def _digests_in(out: Path) -> set[str]:
             stored, settings = stored_run(folder)
         except HandfulError:  # damaged: its results cannot be read again
             continue
-        if is_of_todays_method(stored, settings):
+        if is_of_todays_method(stored, settings.make_method()):
             problem = stored["problem"]
             request = RunRequest(problem["name"], problem["parameters"], settings, folder.path)
             found.add(request.digest)

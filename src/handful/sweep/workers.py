@@ -335,7 +335,8 @@ def _damage_of_settings(request: RunRequest) -> str | None:
         stored, settings = stored_run(folder)
     except HandfulError as error:
         return str(error)
-    is_same = settings == request.config and is_of_todays_method(stored, request.config)
+    method = request.config.make_method()
+    is_same = settings == request.config and is_of_todays_method(stored, method)
     parameters = json.loads(json.dumps(described_parameters(request.parameters)))
     if not is_same or stored["problem"]["parameters"] != parameters:
         raise HandfulError(

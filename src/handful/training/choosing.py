@@ -24,7 +24,7 @@ from handful.learner.policies import Policies
 from handful.learner.ppo import LearnerState
 from handful.problem import RMDP
 from handful.training.assigning import choose_assignment
-from handful.training.config import TrainConfig
+from handful.training.run import Run
 from handful.training.state import Shortlist, Snapshot, TrainState
 from handful.types import Array, NumpyArray, Watch, part, unwatched
 
@@ -63,16 +63,15 @@ class Appraiser(Protocol):
         ...
 
 
-def make_appraiser(
-    problem: RMDP, config: TrainConfig, state: TrainState, stream: int = VALIDATION_STREAM
-) -> Appraiser:
+def make_appraiser(run: Run, state: TrainState, stream: int = VALIDATION_STREAM) -> Appraiser:
     """What appraises ``K`` policies at a time; at one moment of a run all by the same means.
 
     Args:
         stream: of the episodes' chance.
     """
     if state.learner.experience is not None:
-        return _by_counts(problem, state.learner)
+        return _by_counts(run.learnt, state.learner)
+    problem, config = run.problem, run.config
     num_episodes = HOST_EPISODES if problem.runs_on_host else EVALUATION_EPISODES
     play = make_player(problem, config.num_policies, num_episodes)
     key = jax.random.fold_in(jax.random.key(config.seed), stream)
@@ -103,9 +102,7 @@ def _by_counts(problem: RMDP, learner: LearnerState) -> Appraiser:
     return by_counts
 
 
-def validate(
-    problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch = unwatched
-) -> TrainState:
+def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     """Appraise every shortlisted moment and the present one, to know what each is worth.
 
     All of them are appraised by the same episodes or counts, with their likeliest actions, and with
@@ -114,15 +111,15 @@ def validate(
     is told how far that is.
     """
     shortlist = _with_present(state)
-    appraise = make_appraiser(problem, config, state)
-    method, rows, steps = config.make_method(), [], 0
+    appraise = make_appraiser(run, state)
+    problem, method, rows, steps = run.problem, run.method, [], 0
     moments = len(shortlist.updates)
     for row in range(moments):
         snapshot = shortlist[row]
         if not jnp.isneginf(snapshot.welfare):  # a short run does not fill the list
             worth = appraise(snapshot.policies(problem), part(watch, row, moments))
             served = np.asarray(method.assigned(snapshot.assignment))
-            if config.assigns_by_validation:
+            if run.assigns_by_validation:
                 welfare = choose_assignment(problem.population, worth.episodes, served).held_out
             else:
                 welfare = problem.population.utilities(worth.returns, served).mean()
@@ -147,21 +144,20 @@ MOST_OF_RUN = 0.02
 """Of a run's transitions, the share that these episodes may take after the first turn."""
 
 
-def assign(
-    problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch = unwatched
-) -> TrainState:
+def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     """Find out who should be handed which of the policies that are handed out.
 
     Episodes are added until the choice is settled, or has taken its share of the run
     (:data:`MOST_OF_RUN`). ``watch`` is told how far that is.
     """
-    chosen, method = state.chosen(config), config.make_method()
+    problem, config, method = run.problem, run.config, run.method
+    chosen = state.chosen(run)
     policies = chosen.policies(problem)
     current = np.asarray(method.assigned(chosen.assignment))
     most = MOST_OF_RUN * int(state.update) * config.ppo.batch_size
     policy, steps, played = current, 0, []
     for turn in range(MOST_TURNS if config.num_policies > 1 else 0):
-        appraise = make_appraiser(problem, config, state, ASSIGNMENT_STREAM + turn)
+        appraise = make_appraiser(run, state, ASSIGNMENT_STREAM + turn)
         worth = appraise(policies, part(watch, turn, MOST_TURNS))
         played.append(worth.episodes)
         steps += worth.steps

@@ -166,11 +166,6 @@ class TrainConfig:
         """Batches that fit into the steps."""
         return self.steps // self.ppo.batch_size
 
-    @property
-    def assigns_by_validation(self) -> bool:
-        """Whether the assignment that is handed out comes from validation."""
-        return self.final_assignment == BY_VALIDATION and self.make_method().assigns_best
-
     def make_method(self) -> AssignmentMethod:
         """The assignment method itself."""
         return make_method(self.method, **self.method_settings)

@@ -13,9 +13,9 @@ from handful.evaluation.alternatives import (
 )
 from handful.evaluation.returns import Evaluation
 from handful.learner.policies import Policies
-from handful.problem import RMDP
-from handful.training.config import AS_TRAINED, BY_VALIDATION, TrainConfig
+from handful.training.config import AS_TRAINED, BY_VALIDATION
 from handful.training.findings import Ending, Finding, History, find
+from handful.training.run import Run
 from handful.training.state import TrainState
 from handful.types import Watch, unwatched
 
@@ -55,8 +55,7 @@ class Judgement(NamedTuple):
 
 
 def judge(
-    problem: RMDP,
-    config: TrainConfig,
+    run: Run,
     state: TrainState,
     policies: Policies,
     evaluation: Evaluation,
@@ -66,21 +65,19 @@ def judge(
     """Look at a run that was trained, validated and evaluated.
 
     Args:
-        problem: that was trained on.
-        config: the run's settings.
+        run: that has ended.
         state: at its end.
         policies: that are handed out.
         evaluation: of them.
         history: what training said.
         watch: is told how far the episodes of constant actions are.
     """
-    method, assignment = config.make_method(), evaluation.assignment
-    others = {"as_trained": np.asarray(method.assigned(state.chosen(config).assignment))}
+    config, method, assignment = run.config, run.method, evaluation.assignment
+    others = {"as_trained": np.asarray(method.assigned(state.chosen(run).assignment))}
     if state.is_assigned:
         others["by_validation"] = np.asarray(state.by_validation)
     alternatives = compare_assignments(evaluation.deterministic, assignment, others)
-    constants = play_constants(problem, policies, config.seed, watch)
-    interventions = method.interventions(config.num_updates, config.num_policies)
+    constants = play_constants(run.problem, policies, config.seed, watch)
     ending = Ending(
         method=config.method,
         assigns_best=method.assigns_best,
@@ -91,8 +88,8 @@ def judge(
         constants=constants,
         history=history.moments,
         warm_up=method.warm_up_of(config.num_updates, config.num_policies),
-        starts_at_random=method.assigns_best and not interventions,
+        starts_at_random=method.assigns_best and not run.interventions,
     )
-    by_validation = config.assigns_by_validation and bool(state.is_assigned)
+    by_validation = run.assigns_by_validation and bool(state.is_assigned)
     assigned_by = BY_VALIDATION if by_validation else AS_TRAINED
     return Judgement(assigned_by, alternatives, constants, find(ending))

@@ -15,7 +15,7 @@ from handful.learner.ppo import LearnerState, Networks
 from handful.methods import FRESH, Intervention, Scene
 from handful.problem import RMDP
 from handful.training.choosing import make_appraiser, validate
-from handful.training.config import TrainConfig
+from handful.training.run import Run
 from handful.training.state import (
     Pool,
     Pooled,
@@ -32,13 +32,11 @@ PLANNING_STEPS = 10
 """Of policy iteration, for policies of a pool: most are at their best after five."""
 
 
-_fresh_policies = jax.jit(init_policies, static_argnums=(1, 2))
+_fresh_policies = jax.jit(init_policies, static_argnums=1)
 """Compiled once a run: operation by operation it takes seconds at every intervention."""
 
 
-def intervene(
-    problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch = unwatched
-) -> TrainState:
+def intervene(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     """Between two updates, let the method decide where every policy goes on from.
 
     Every episode, optimiser and running mean then starts anew; counts stay, and pooled policies
@@ -46,15 +44,14 @@ def intervene(
     ``watch`` is told how far validation is.
     """
     key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
-    method = config.make_method()
-    state = _pooled(problem, config, state, watch)
-    state = _reappraised(problem, config, _replanned(problem, config, state))
-    scene = _scene(problem, config, state, episodes_key)
-    decision = method.intervene(method_key, state.assignment, scene)
+    state = _pooled(run, state, watch)
+    state = _reappraised(run, _replanned(run, state))
+    scene = _scene(run, state, episodes_key)
+    decision = run.method.intervene(method_key, state.assignment, scene)
     # Copies: a step consumes its state, and no two parts of that may be one array.
     assignment = jax.tree.map(jnp.copy, decision.state)
-    parameters = method.parameters(assignment)
-    learner, collector, table = _fresh_policies(restart_key, problem, config, parameters)
+    parameters = run.method.parameters(assignment)
+    learner, collector, table = _fresh_policies(restart_key, run, parameters)
     if state.pool is not None:
         learner, table = _placed(state.pool, learner, table, decision)
     learner = dataclasses.replace(learner, experience=state.learner.experience)
@@ -67,30 +64,26 @@ def intervene(
         table=table,
         assignment=assignment,
         shortlist=shortlist,
-        ledger=open_ledger(
-            method, assignment, problem.population.coefficients, config.num_policies
-        ),
+        ledger=open_ledger(run, assignment),
     )
 
 
-def finish(
-    problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch = unwatched
-) -> TrainState:
+def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     """After the last update, find out what the run hands out: its shortlist is validated then.
 
     Where the method kept a pool, its choice from that becomes one of the moments. ``watch`` is told
     how far validation is.
     """
     if state.pool is None:
-        return validate(problem, config, state, watch)
+        return validate(run, state, watch)
     key, episodes_key, method_key = jax.random.split(state.key, 3)
     # Not planned again: those that hardly ever acted would have the most hopeful returns.
-    state = _reappraised(problem, config, _pooled(problem, config, state, watch))
+    state = _reappraised(run, _pooled(run, state, watch))
     assert state.pool is not None
-    scene = _scene(problem, config, state, episodes_key)
-    decision = config.make_method().finish(method_key, state.assignment, scene)
-    served = np.asarray(config.make_method().assigned(decision.state))
-    utilities = scene.pooled[decision.sources[served], np.arange(problem.num_users)]
+    scene = _scene(run, state, episodes_key)
+    decision = run.method.finish(method_key, state.assignment, scene)
+    served = np.asarray(run.method.assigned(decision.state))
+    utilities = scene.pooled[decision.sources[served], np.arange(run.problem.num_users)]
     chosen = Snapshot(
         jnp.asarray(utilities.mean(), jnp.float32),
         state.pool.returns[decision.sources],
@@ -101,24 +94,25 @@ def finish(
     return dataclasses.replace(state, key=key, shortlist=shortlist)
 
 
-def _pooled(problem: RMDP, config: TrainConfig, state: TrainState, watch: Watch) -> TrainState:
+def _pooled(run: Run, state: TrainState, watch: Watch) -> TrainState:
     """The state with its moments validated and pooled, where the method keeps a pool."""
     if state.pool is None:
         return state
-    state = validate(problem, config, state, watch)
+    state = validate(run, state, watch)
     assert state.pool is not None
-    method, coefficients = config.make_method(), jnp.asarray(problem.population.coefficients)
+    method, coefficients = run.method, jnp.asarray(run.problem.population.coefficients)
     pool = state.pool.add_all(
         state.shortlist, lambda held: mean_mix(method.training_weights(held), coefficients)
     )
     return dataclasses.replace(state, pool=pool)
 
 
-def _replanned(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+def _replanned(run: Run, state: TrainState) -> TrainState:
     """The state with its pool planned by all that was counted so far, where the learner counts."""
     experience = state.learner.experience
     if state.pool is None or experience is None:
         return state
+    problem, config = run.learnt, run.config
     made = jax.jit(estimate, static_argnums=(1, 2))
     model = made(experience, problem.environment.time_limit, problem.discount)
     temperature = max(config.ppo.entropy_coefficient, LEAST_TEMPERATURE)
@@ -134,23 +128,24 @@ def _replanned(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainSt
     return dataclasses.replace(state, pool=pool)
 
 
-def _reappraised(problem: RMDP, config: TrainConfig, state: TrainState) -> TrainState:
+def _reappraised(run: Run, state: TrainState) -> TrainState:
     """The state with its pool's returns by all counted so far, where the learner counts."""
     if state.pool is None or state.learner.experience is None:
         return state
-    appraise, space = make_appraiser(problem, config, state), problem.environment.action_space
+    appraise, space = make_appraiser(run, state), run.problem.environment.action_space
 
     def bring(policies: Pooled) -> Pooled:
         actor, normalizer = policies.networks.actor, policies.networks.normalizer
         worth = appraise(Policies(actor, normalizer, space))
         return policies._replace(returns=jnp.asarray(worth.returns, jnp.float32))
 
-    pool = state.pool.map(bring, config.num_policies)
+    pool = state.pool.map(bring, run.num_policies)
     return dataclasses.replace(state, pool=pool)
 
 
-def _scene(problem: RMDP, config: TrainConfig, state: TrainState, key: PRNGKey) -> Scene:
+def _scene(run: Run, state: TrainState, key: PRNGKey) -> Scene:
     """What the method can see."""
+    problem = run.learnt
 
     def trajectories(policy: int, num_episodes: int) -> NumpyArray:
         policies = state.policies(problem).take(jnp.array([policy]))
@@ -164,13 +159,13 @@ def _scene(problem: RMDP, config: TrainConfig, state: TrainState, key: PRNGKey) 
         returns = np.asarray(state.pool.returns)[: int(state.pool.count)]
         pooled = problem.population.returns(returns)
     update = int(state.update)
-    calls = config.make_method().interventions(config.num_updates, config.num_policies)
+    calls = run.interventions
     return Scene(
         update,
         trajectories,
         pooled,
         is_last=not calls or update >= calls[-1],
-        num_updates=config.num_updates,
+        num_updates=run.num_updates,
         payoffs=_payoffs(problem),
     )
 

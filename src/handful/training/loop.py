@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from handful._support.backend import computing
 from handful._support.foreign import in_same_directory
@@ -39,15 +38,9 @@ from handful.training.opening import (
 )
 from handful.training.preflight import (
     EpisodeWatch,
-    check_counts,
     check_digits,
-    check_exploration,
     check_finite,
-    check_installed,
-    check_method,
-    check_normalisation,
-    check_shapes,
-    check_sizes,
+    check_run,
     telling_what_is_kept,
 )
 from handful.training.provenance import changed_versions, versions
@@ -57,6 +50,7 @@ from handful.training.record import (
     metrics_record,
     write_results,
 )
+from handful.training.run import Run
 from handful.training.session import Clock, Session, open_session, seconds_before
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
@@ -187,20 +181,14 @@ def train_with_config(
     """:func:`train` with its settings put together already."""
     # The path is made absolute before anything of the environment's runs: it may call os.chdir.
     folder = None if out is None else RunFolder(Path(out).absolute())
-    problem.check_budget(config.num_policies)
-    check_shapes(problem)
-    check_normalisation(problem, config)
-    check_method(problem, config)
-    check_installed(problem, config)
-    check_sizes(problem, config)
-    check_exploration(problem, config)
-    check_counts(problem, config)
+    run = Run(problem, config, core_mesh())
+    check_run(run)
     if folder is None:
-        return _run(problem, config, None, None, callbacks, loggers)
-    folder.create(describe_run(problem, config))
+        return _go_on(run, None, None, callbacks, loggers)
+    folder.create(describe_run(run))
     with folder.hold():
         try:
-            return _run(problem, config, None, folder, callbacks, loggers)
+            return _go_on(run, None, folder, callbacks, loggers)
         except BaseException:
             if not folder.checkpoint.exists():
                 folder.remove()  # it failed before there was anything to keep
@@ -247,11 +235,11 @@ def resume(
     if folder.is_finished:
         return _read(path, problem, trust)
     with folder.hold():
-        _, problem, config = open_run(path, problem, trust)
+        _, run = open_run(path, problem, trust)
         stored = folder.read_config()
-        if not is_of_todays_method(stored, config):
+        if not is_of_todays_method(stored, run.method):
             raise HandfulError(
-                f"The run in '{path}' was begun with another revision of '{config.method}' and "
+                f"The run in '{path}' was begun with another revision of '{run.config.method}' and "
                 f"would end as neither: go on with the version of handful that began it, or train "
                 f"anew."
             )
@@ -266,21 +254,21 @@ def resume(
             )
         state = None  # stopped before its first checkpoint
         if folder.checkpoint.is_file():
-            state = load_run_state(folder, problem, config)
+            state = load_run_state(folder, run)
         # An environment may call os.chdir: from here on the path must not depend on it.
         folder = RunFolder(Path(path).absolute())
-        return _run(problem, config, state, folder, callbacks, loggers)
+        return _go_on(run, state, folder, callbacks, loggers)
 
 
 def _read(path: str | Path, problem: RMDP | None, trust: bool) -> TrainResult:
     """A finished run as it ended."""
-    folder, problem, config = open_run(path, problem, trust)
+    folder, run = open_run(path, problem, trust)
     record = folder.read_evaluation()
-    evaluation, shares = read_evaluation(folder, record, problem)
+    evaluation, shares = read_evaluation(folder, record, run.problem)
     return TrainResult(
-        problem=problem,
-        config=config,
-        policies=handed_out(folder, problem, config).policies,
+        problem=run.problem,
+        config=run.config,
+        policies=handed_out(folder, run).policies,
         assignment=evaluation.assignment,
         shares=shares,
         evaluation=evaluation,
@@ -289,9 +277,8 @@ def _read(path: str | Path, problem: RMDP | None, trust: bool) -> TrainResult:
     )
 
 
-def _run(
-    problem: RMDP,
-    config: TrainConfig,
+def _go_on(
+    run: Run,
     state: TrainState | None,
     folder: RunFolder | None,
     callbacks: Sequence[Callback],
@@ -299,40 +286,39 @@ def _run(
 ) -> TrainResult:
     """Train what is left, evaluate, and write the results, while the loggers are open."""
     done = 0 if state is None else int(state.update)
-    begun = Step(done, done * config.ppo.batch_size, seconds_before(folder, done))
-    describe = partial(describe_run, problem, config)
-    is_trained = done == config.num_updates
-    with open_log(folder, loggers, describe, problem.name, begun, is_trained) as log:
-        return _logged_run(problem, config, state, folder, callbacks, log)
+    begun = Step(done, done * run.config.ppo.batch_size, seconds_before(folder, done))
+    is_trained = done == run.num_updates
+    describe = partial(describe_run, run)
+    with open_log(folder, loggers, describe, run.problem.name, begun, is_trained) as log:
+        return _logged(run, state, folder, callbacks, log)
 
 
-def _logged_run(
-    problem: RMDP,
-    config: TrainConfig,
+def _logged(
+    run: Run,
     state: TrainState | None,
     folder: RunFolder | None,
     callbacks: Sequence[Callback],
     log: RunLog,
 ) -> TrainResult:
-    """Do the work of :func:`_run`; all of it is left where there is no state yet."""
+    """Do the work of :func:`_go_on`; all of it is left where there is no state yet."""
+    problem, config = run.problem, run.config
     done = 0 if state is None else int(state.update)
     seconds = seconds_before(folder, done)
-    learnt = problem.with_discount(config.ppo.discount)
     is_trained = done == config.num_updates
     history = History(folder, done)
     callbacks = [history, log, *callbacks]
     with open_session(folder, callbacks, problem) as session:
         if state is None or not is_trained:
-            state, seconds = _train(learnt, config, state, session, seconds)
+            state, seconds = _train(run, state, session, seconds)
         transitions = int(state.update) * config.ppo.batch_size
         if config.keep_best and not state.shortlist.is_validated:
-            state = finish(learnt, config, state, session.watch("validation", transitions))
+            state = finish(run, state, session.watch("validation", transitions))
             session.save(state)
         if config.final_assignment == BY_VALIDATION and not state.is_assigned:
-            state = assign(learnt, config, state, session.watch("validation", transitions))
+            state = assign(run, state, session.watch("validation", transitions))
             session.save(state)
-        policies = state.chosen(config).policies(problem)
-        alpha = np.asarray(state.handed_out(config))
+        policies = state.chosen(run).policies(problem)
+        alpha = np.asarray(state.handed_out(run))
         watch = session.watch("evaluation", transitions)
         evaluation = evaluate(
             problem,
@@ -342,7 +328,7 @@ def _logged_run(
             num_episodes=EVALUATION_EPISODES,
             watch=watch,
         )
-        judgement = judge(learnt, config, state, policies, evaluation, history, watch)
+        judgement = judge(run, state, policies, evaluation, history, watch)
     shares = alpha if alpha.ndim == 2 else None
     if folder is not None or log.has_loggers:
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
@@ -371,41 +357,38 @@ def _logged_run(
 
 
 def _train(
-    problem: RMDP,
-    config: TrainConfig,
+    run: Run,
     state: TrainState | None,
     session: Session,
     spent_before: float,
 ) -> tuple[TrainState, float]:
     """Run the remaining updates; the state after them and the seconds spent in all."""
-    clock, mesh = Clock(spent_before), core_mesh()
+    clock = Clock(spent_before)
     with ThreadPoolExecutor(1) as pool:  # two compilations, side by side
-        opening = pool.submit(open_stepper, problem, config, mesh)
-        state = replicate(state or init_state(problem, config), mesh)
+        opening = pool.submit(open_stepper, run)
+        state = replicate(state or init_state(run), run.mesh)
         stepper = opening.result()
     with stepper as step:
-        return _updates(problem, config, step, mesh, state, session, clock)
+        return _updates(run, step, state, session, clock)
 
 
 def _updates(
-    problem: RMDP,
-    config: TrainConfig,
+    run: Run,
     step: Stepper,
-    mesh: Mesh | None,
     state: TrainState,
     session: Session,
     clock: Clock,
 ) -> tuple[TrainState, float]:
-    intervene_at = config.make_method().interventions(config.num_updates, config.num_policies)
+    problem, config = run.problem, run.config
     first, saved_at = int(state.update), time.monotonic()
-    episodes = EpisodeWatch(problem, config)
+    episodes = EpisodeWatch(run)
     for update in range(first + 1, config.num_updates + 1):
         transitions = update * config.ppo.batch_size
-        if update - 1 in intervene_at:
+        if update - 1 in run.interventions:
             if update - 1 > first:  # else there is nothing new to keep
                 session.save(state)  # whoever watches may stop it
             watch = session.watch("validation", transitions - config.ppo.batch_size)
-            state = replicate(intervene(problem, config, state, watch), mesh)
+            state = replicate(intervene(run, state, watch), run.mesh)
             step.restart()
             episodes.restart()
         with telling_what_is_kept(session.folder):

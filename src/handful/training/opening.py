@@ -20,8 +20,10 @@ from handful._support.controls import shell_line
 from handful._support.storage import check_config, digest_of_arrays, digest_of_json
 from handful._support.text import is_json, plain, shown
 from handful.errors import HandfulError
+from handful.learner.parallel import core_mesh
 from handful.learner.policies import Policies, reader_of
 from handful.learner.policies_file import load_policies
+from handful.methods import AssignmentMethod
 from handful.population import Population
 from handful.problem import RMDP, check_consent, described_parameters, make_stored
 from handful.run_folder import RunFolder
@@ -29,6 +31,7 @@ from handful.tensors import read_about
 from handful.training.checkpoint import load_state
 from handful.training.config import TrainConfig
 from handful.training.kept import read_evaluation
+from handful.training.run import Run
 from handful.training.state import TrainState, init_state
 from handful.types import NumpyArray
 
@@ -232,8 +235,8 @@ class HandedOut:
 
 def open_run(
     path: str | Path, problem: RMDP | None = None, trust: bool = False
-) -> tuple[RunFolder, RMDP, TrainConfig]:
-    """A run folder's problem and settings.
+) -> tuple[RunFolder, Run]:
+    """A run folder, and the run that it keeps.
 
     Args:
         path: the run folder.
@@ -254,7 +257,7 @@ def open_run(
     if problem.scale_is_measured:  # the run's own counts: measured again it would be another
         problem = dataclasses.replace(problem, return_scale=described["return_scale"])
     check_same_problem(described, problem, path)
-    return folder, problem, config
+    return folder, Run(problem, config, core_mesh())
 
 
 def _made_again(folder: RunFolder, described: Mapping[str, Any], trust: bool) -> RMDP:
@@ -303,29 +306,29 @@ def stored_run(folder: RunFolder) -> tuple[dict[str, Any], TrainConfig]:
     return stored, TrainConfig.from_dict(stored["settings"])
 
 
-def is_of_todays_method(stored: Mapping[str, Any], config: TrainConfig) -> bool:
+def is_of_todays_method(stored: Mapping[str, Any], method: AssignmentMethod) -> bool:
     """Whether a run folder's method still does what it did when the run began.
 
     Args:
         stored: what the folder says of the run; nothing of revisions before there were any.
-        config: the run's settings.
+        method: as it is today.
     """
-    return stored.get("method_revision", 0) == config.make_method().revision
+    return stored.get("method_revision", 0) == method.revision
 
 
 @computing
-def load_run_state(folder: RunFolder, problem: RMDP, config: TrainConfig) -> TrainState:
+def load_run_state(folder: RunFolder, run: Run) -> TrainState:
     """A run's state at its latest checkpoint.
 
     Raises:
         HandfulError: if there is none, it is damaged, or it does not fit the settings.
     """
-    state = load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(problem, config)))
+    state = load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(run)))
     folder.check_settings(read_about(folder.checkpoint, CHECKPOINT).get("run"))
     return state
 
 
-def handed_out(folder: RunFolder, problem: RMDP, config: TrainConfig) -> HandedOut:
+def handed_out(folder: RunFolder, run: Run) -> HandedOut:
     """The policies that a run hands out and who gets which; nothing is played.
 
     A finished run has them in a file of their own. Of an unfinished run they are those that its
@@ -334,9 +337,10 @@ def handed_out(folder: RunFolder, problem: RMDP, config: TrainConfig) -> HandedO
     Raises:
         HandfulError: if they cannot be read, or they do not fit the problem.
     """
+    problem, config = run.problem, run.config
     if not folder.is_finished:
-        state = load_run_state(folder, problem, config)
-        policies, alpha = state.chosen(config).policies(problem), state.handed_out(config)
+        state = load_run_state(folder, run)
+        policies, alpha = state.chosen(run).policies(problem), state.handed_out(run)
         return HandedOut(policies, np.asarray(alpha), int(state.update))
     environment = problem.environment
     policies = dataclasses.replace(load_policies(folder.policies), reader=reader_of(environment))

@@ -25,46 +25,62 @@ from handful.errors import HandfulError
 from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
-from handful.training.config import TrainConfig
+from handful.training.run import Run
 from handful.training.step import StepMetrics
 from handful.types import NumpyArray, PyTree
 
 
-def check_normalisation(problem: RMDP, config: TrainConfig) -> None:
+def check_run(run: Run) -> None:
+    """Look at a run before anything of it is written or trained.
+
+    Raises:
+        HandfulError: if the problem, the settings and what is installed do not fit each other.
+    """
+    run.problem.check_budget(run.num_policies)
+    check_shapes(run.problem)
+    check_normalisation(run)
+    check_method(run)
+    check_installed(run)
+    check_sizes(run)
+    check_exploration(run)
+    check_counts(run)
+
+
+def check_normalisation(run: Run) -> None:
     """Numbered observations are looked up and must come as they are.
 
     Raises:
         HandfulError: if the learner would normalise them.
     """
-    if num_symbols(problem.environment) is not None and config.ppo.normalize_observations:
+    if num_symbols(run.problem.environment) is not None and run.config.ppo.normalize_observations:
         raise HandfulError(
             "This environment numbers its observations, and networks look them up: leave the "
             "learner's setting normalize_observations at false."
         )
 
 
-def check_method(problem: RMDP, config: TrainConfig) -> None:
+def check_method(run: Run) -> None:
     """A method that plans needs something to plan with.
 
     Raises:
         HandfulError: if the problem names no outcomes that the method needs.
     """
-    if config.make_method().needs_outcomes and problem.constant_outcomes is None:
+    if run.method.needs_outcomes and run.problem.constant_outcomes is None:
         raise HandfulError(
-            f"The method '{config.method}' aims at outcomes that a policy might keep up, and the "
-            f"problem '{problem.name}' names none: give its RMDP constant_outcomes, or choose "
-            f"another method."
+            f"The method '{run.config.method}' aims at outcomes that a policy might keep up, and "
+            f"the problem '{run.problem.name}' names none: give its RMDP constant_outcomes, or "
+            f"choose another method."
         )
 
 
-def check_installed(problem: RMDP, config: TrainConfig) -> None:
+def check_installed(run: Run) -> None:
     """Whatever the run will need later is looked for before its first step.
 
     Raises:
         HandfulError: if a package is missing that the method or the environment needs.
     """
-    config.make_method().check_installed(config.num_updates, config.num_policies)
-    environment = problem.environment
+    run.method.check_installed(run.num_updates, run.num_policies)
+    environment = run.problem.environment
     if isinstance(environment, HasRequirements):
         environment.check_installed()
 
@@ -74,12 +90,13 @@ MOST_WEIGHTS = 2**28
 times as much."""
 
 
-def check_sizes(problem: RMDP, config: TrainConfig) -> None:
+def check_sizes(run: Run) -> None:
     """Networks that no memory holds are refused before anything is made.
 
     Raises:
         HandfulError: if the policies' networks would have too many weights.
     """
+    problem, config = run.problem, run.config
     environment = problem.environment
     outputs = problem.num_features
     space = environment.action_space
@@ -97,12 +114,13 @@ def check_sizes(problem: RMDP, config: TrainConfig) -> None:
         )
 
 
-def check_exploration(problem: RMDP, config: TrainConfig) -> None:
+def check_exploration(run: Run) -> None:
     """Continuous actions have chance of their own, which is learnt.
 
     Raises:
         HandfulError: if they are to be random besides.
     """
+    problem, config = run.problem, run.config
     if config.ppo.random_actions and isinstance(problem.environment.action_space, Box):
         raise HandfulError(
             f"The setting random_actions (here with the method '{config.method}') is for finite "
@@ -115,15 +133,16 @@ MOST_COUNTS = 2**27
 """Of pairs of observations and an action: half a gigabyte."""
 
 
-def check_counts(problem: RMDP, config: TrainConfig) -> None:
+def check_counts(run: Run) -> None:
     """Counting needs numbered observations, few enough, and policies that look them up.
 
     Raises:
         HandfulError: if the learner would count what it cannot.
     """
+    config = run.config
     if not config.ppo.counts:
         return
-    environment = problem.environment
+    environment = run.problem.environment
     number, space = num_symbols(environment), environment.action_space
     if number is None or not isinstance(space, Discrete):
         raise HandfulError(
@@ -140,7 +159,7 @@ def check_counts(problem: RMDP, config: TrainConfig) -> None:
             f"{number} observations and {space.num_actions} actions are too many to count: leave "
             f"the learner's setting counts at false."
         )
-    if config.make_method().learning_rate > 0:
+    if run.method.learning_rate > 0:
         raise HandfulError(
             f"The method '{config.method}' learns by the policies' gradients, and a learner that "
             f"counts has none: choose another method, or set counts to false."
@@ -271,10 +290,10 @@ class EpisodeWatch:
     be in the return table.
     """
 
-    def __init__(self, problem: RMDP, config: TrainConfig) -> None:
-        self._limit = problem.environment.time_limit
-        self._num_steps = config.ppo.num_steps
-        self._is_needed = not problem.runs_on_host
+    def __init__(self, run: Run) -> None:
+        self._limit = run.problem.environment.time_limit
+        self._num_steps = run.config.ppo.num_steps
+        self._is_needed = not run.problem.runs_on_host
         self.restart()
 
     def restart(self) -> None:

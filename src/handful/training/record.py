@@ -21,10 +21,10 @@ from handful.population import in_chunks
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.tensors import read_about
-from handful.training.config import TrainConfig
 from handful.training.kept import BY_USER, KINDS, SCALARS, write_users
 from handful.training.opening import describe_problem, described_attributes, digest_of_population
 from handful.training.provenance import described_simulator, machine, now, versions
+from handful.training.run import Run
 from handful.training.step import StepMetrics
 from handful.types import Array, NumpyArray, PyTree
 
@@ -73,12 +73,15 @@ ROW_NUMBERS = 64
 """About as many numbers as a row of ``assignment.csv`` takes in memory."""
 
 
-def describe_run(problem: RMDP, config: TrainConfig) -> dict[str, Any]:
+def describe_run(run: Run) -> dict[str, Any]:
     """Everything that a stranger needs to do the run again: problem, settings, versions, date."""
     return {
-        "problem": {**describe_problem(problem), "simulator": described_simulator(problem)},
-        "settings": config.to_dict(),
-        "method_revision": config.make_method().revision,
+        "problem": {
+            **describe_problem(run.problem),
+            "simulator": described_simulator(run.problem),
+        },
+        "settings": run.config.to_dict(),
+        "method_revision": run.method.revision,
         "versions": versions(),
         "machine": machine(),
         "started": now(),

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,10 +15,9 @@ from handful.collect.returns import FinishedEpisodes
 from handful.environment import num_symbols
 from handful.learner.policies import Policies, reader_of
 from handful.learner.ppo import LearnerState, Networks, init_learner
-from handful.methods import AssignmentMethod
 from handful.methods.ledger import BLOCK, Ledger
 from handful.problem import RMDP
-from handful.training.config import TrainConfig
+from handful.training.run import Run
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
 
 SHORTLIST_LENGTH = 4
@@ -275,9 +274,9 @@ class TrainState(eqx.Module):
             jnp.asarray(welfare), self.table.mean, self.learner.networks, self.assignment
         )
 
-    def chosen(self, config: TrainConfig) -> Snapshot:
+    def chosen(self, run: Run) -> Snapshot:
         """What the run hands out: the best policies so far, or the latest."""
-        if config.keep_best and not self.shortlist.is_empty:
+        if run.config.keep_best and not self.shortlist.is_empty:
             return self.shortlist.best
         return self.present(jnp.nan)
 
@@ -286,34 +285,34 @@ class TrainState(eqx.Module):
         """Whether validation has said who it would assign to whom."""
         return self.by_validation[0] >= 0
 
-    def handed_out(self, config: TrainConfig) -> Int[Array, " N"] | Float[Array, "N K"]:
+    def handed_out(self, run: Run) -> Int[Array, " N"] | Float[Array, "N K"]:
         """Each user's policy of those that are handed out, or how they share them."""
-        if config.assigns_by_validation and self.is_assigned:
+        if run.assigns_by_validation and self.is_assigned:
             return self.by_validation
-        return config.make_method().handed_out(self.chosen(config).assignment)
+        return run.method.handed_out(self.chosen(run).assignment)
 
-    def assigned(self, config: TrainConfig) -> Int[Array, " N"]:
+    def assigned(self, run: Run) -> Int[Array, " N"]:
         """Each user's policy of those that are handed out."""
-        if config.assigns_by_validation and self.is_assigned:
+        if run.assigns_by_validation and self.is_assigned:
             return self.by_validation
-        return config.make_method().assigned(self.chosen(config).assignment)
+        return run.method.assigned(self.chosen(run).assignment)
 
 
-def init_state(problem: RMDP, config: TrainConfig) -> TrainState:
+def init_state(run: Run) -> TrainState:
     """A run before its first update."""
     # Compiled as one program: op by op, the first state would take longer than the first update.
-    key = jax.random.key(config.seed)
-    return jax.jit(lambda key: _init_state(key, problem, config))(key)
+    key = jax.random.key(run.config.seed)
+    return jax.jit(lambda key: _init_state(key, run))(key)
 
 
-def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
+def _init_state(key: PRNGKey, run: Run) -> TrainState:
     key, assignment_key, policies_key = jax.random.split(key, 3)
-    method = config.make_method()
+    problem, config, method = run.learnt, run.config, run.method
     assignment = method.init(assignment_key, problem.num_users, config.num_policies)
     parameters = method.parameters(assignment)
-    learner, collector, table = init_policies(policies_key, problem, config, parameters)
+    learner, collector, table = init_policies(policies_key, run, parameters)
     shortlist = Shortlist.empty(table.mean, learner.networks, assignment)
-    shortlists = 1 + len(method.interventions(config.num_updates, config.num_policies))
+    shortlists = 1 + len(run.interventions)
     pool = Pool.empty(shortlist.best, shortlists) if method.keeps_pool else None
     archive = None
     if method.remembers:
@@ -333,25 +332,23 @@ def _init_state(key: PRNGKey, problem: RMDP, config: TrainConfig) -> TrainState:
         validated=jnp.zeros((), jnp.int32),
         pool=pool,
         archive=archive,
-        ledger=open_ledger(
-            method, assignment, problem.population.coefficients, config.num_policies
-        ),
+        ledger=open_ledger(run, assignment),
     )
 
 
-def open_ledger(
-    method: AssignmentMethod, assignment: PyTree, coefficients: Any, num_policies: int
-) -> Ledger | None:
+def open_ledger(run: Run, assignment: PyTree) -> Ledger | None:
     """The sums of an assignment, where the users are many and the method takes turns; else None."""
+    coefficients, method = run.problem.population.coefficients, run.method
     if len(coefficients) <= BLOCK or not method.takes_turns:
         return None
-    return Ledger.of(method.groups(assignment), jnp.asarray(coefficients), num_policies)
+    return Ledger.of(method.groups(assignment), jnp.asarray(coefficients), run.num_policies)
 
 
 def init_policies(
-    key: PRNGKey, problem: RMDP, config: TrainConfig, assignment_parameters: PyTree
+    key: PRNGKey, run: Run, assignment_parameters: PyTree
 ) -> tuple[LearnerState, CollectorState | HostCollectorState, ReturnTable]:
     """Everything about the policies, fresh."""
+    problem, config = run.learnt, run.config
     learner_key, collector_key = jax.random.split(key)
     learner = init_learner(
         learner_key,

@@ -1,11 +1,9 @@
 """One iteration of training, from a state to the next: collect, evaluate, reassign, improve."""
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
 
 from handful.collect.archive import EpisodeArchive
 from handful.collect.host_rollout import HostCollectorState, HostExperience, digest
@@ -15,32 +13,12 @@ from handful.devices import in_full_precision
 from handful.learner.counting import Model, count, improve, returns_of
 from handful.learner.imitation import imitate
 from handful.learner.ppo import LearnerState, Rates, UpdateMetrics, update
-from handful.methods import AssignmentMethod, RememberedEpisodes
-from handful.problem import RMDP
-from handful.training.config import TrainConfig
+from handful.methods import RememberedEpisodes
+from handful.training.run import Run
 from handful.training.standing import Standing, reassign_all, reassign_some
 from handful.training.state import ReturnTable, Snapshot, TrainState
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, Key, PRNGKey, PyTree
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What an iteration is compiled for, and what never changes in a run.
-
-    Attributes:
-        problem, config: of the run.
-        mesh: two devices for actors and critics, or None; see :mod:`handful.learner.parallel`.
-        method: as the config has it.
-    """
-
-    problem: RMDP
-    config: TrainConfig
-    mesh: Mesh | None
-    method: AssignmentMethod = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "method", self.config.make_method())
 
 
 class StepMetrics(NamedTuple):
@@ -76,15 +54,15 @@ class StepMetrics(NamedTuple):
 
 
 @in_full_precision
-def train_step(state: TrainState, setting: Setting) -> tuple[TrainState, StepMetrics]:
+def train_step(state: TrainState, run: Run) -> tuple[TrainState, StepMetrics]:
     """Collect with the policies as they are, then learn: the same state, the same next state."""
     assert isinstance(state.collector, CollectorState)
-    problem, ppo = setting.problem, setting.config.ppo
+    problem, ppo = run.learnt, run.config.ppo
     # Collect: every policy acts in environments of its own.
     experience = collect(
         state.collector, problem, state.policies(problem), ppo.num_steps, ppo.short_episodes
     )
-    return _learn(state, *experience, setting)
+    return _learn(state, *experience, run)
 
 
 @in_full_precision
@@ -92,12 +70,12 @@ def learn_step(
     state: TrainState,
     keys: Key[Array, " K"],
     batch: HostExperience,
-    setting: Setting,
+    run: Run,
 ) -> tuple[TrainState, StepMetrics]:
     """:func:`train_step` where the batch was collected on the host before."""
     assert isinstance(state.collector, HostCollectorState)
-    experience = digest(state.collector, setting.problem, keys, batch)
-    return _learn(state, *experience, setting)
+    experience = digest(state.collector, run.learnt, keys, batch)
+    return _learn(state, *experience, run)
 
 
 def _learn(
@@ -105,19 +83,19 @@ def _learn(
     collector: CollectorState | HostCollectorState,
     transitions: Transitions,
     finished: FinishedEpisodes,
-    setting: Setting,
+    run: Run,
 ) -> tuple[TrainState, StepMetrics]:
-    problem, config, method = setting.problem, setting.config, setting.method
+    problem, config, method = run.learnt, run.config, run.method
     key, assignment_key, update_key = jax.random.split(state.key, 3)
 
     # Evaluate: the table of who would get what from whom (equation 10).
     scaled = transitions.scale_features(1.0 / problem.return_scale)
     learner, model = count(state.learner, scaled, problem.environment.time_limit, problem.discount)
-    table, latest = _evaluate(state, finished, model, setting)
+    table, latest = _evaluate(state, finished, model, run)
     coefficients = jnp.asarray(problem.population.coefficients)
 
     # Remember: the whole episodes of the batch, where the method wants any.
-    archive, episodes = _remember(state, transitions, coefficients, setting)
+    archive, episodes = _remember(state, transitions, coefficients, run)
 
     # Reassign: the E-step, or whatever the method does instead (equation 11).
     if state.ledger is None:
@@ -151,12 +129,12 @@ def _learn(
     is_known = jnp.all(table.seen | ~standing.is_served)
     batch_welfare = jnp.where(is_known | (batch_welfare > 0), batch_welfare, -jnp.inf)
     seen = Snapshot(batch_welfare, latest, state.learner.networks, standing.assignment)
-    shortlist = state.shortlist.offer(seen, state.update, _spacing(setting))
+    shortlist = state.shortlist.offer(seen, state.update, _spacing(run))
 
     # Improve: the M-step, one update of every policy for the users it serves.
-    rates = _rates(state.update, setting)
+    rates = _rates(state.update, run)
     learner, assignment, learner_metrics = _improve(
-        update_key, learner, standing, scaled, model, rates, setting
+        update_key, learner, standing, scaled, model, rates, run
     )
     if archive is not None:
         demonstrations = archive.demonstrations(method.demonstrated(assignment))
@@ -202,17 +180,17 @@ def _evaluate(
     state: TrainState,
     finished: FinishedEpisodes,
     model: Model | None,
-    setting: Setting,
+    run: Run,
 ) -> tuple[ReturnTable, Float[Array, "K D"]]:
     """The return table with a batch in it, and what the batch alone says of its policies.
 
     A learner that counts knows more of its policies than their last episodes say.
     """
-    config = setting.config
+    config = run.config
     if model is None:
         table = state.table.update(finished, config.return_mixing)
         return table, state.table.update(finished, 1.0).undiscounted
-    scale, actor = setting.problem.return_scale, state.learner.actor
+    scale, actor = run.learnt.return_scale, state.learner.actor
     seen = jnp.ones_like(state.table.seen)
     latest = returns_of(model, actor) * scale
     if not config.discounted_table:
@@ -228,10 +206,10 @@ def _improve(
     scaled: Transitions,
     model: Model | None,
     rates: Rates,
-    setting: Setting,
+    run: Run,
 ) -> tuple[LearnerState, PyTree, UpdateMetrics]:
     """The learner after an update, by gradients or by counts, and the method's state with it."""
-    problem, config, method = setting.problem, setting.config, setting.method
+    problem, config, method = run.learnt, run.config, run.method
     assignment = standing.assignment
     parameters = method.parameters(assignment)
     if model is not None:
@@ -247,7 +225,7 @@ def _improve(
         rates,
         config.ppo,
         problem.discount,
-        setting.mesh,
+        run.mesh,
     )
     return learner, method.with_parameters(assignment, parameters), metrics
 
@@ -256,10 +234,10 @@ def _remember(
     state: TrainState,
     transitions: Transitions,
     coefficients: Float[Array, "N D"],
-    setting: Setting,
+    run: Run,
 ) -> tuple[EpisodeArchive | None, RememberedEpisodes | None]:
     """The archive with what is worth keeping of a batch, and what the method sees of it."""
-    before, method = state.archive, setting.method
+    before, method = state.archive, run.method
     if before is None:
         return None, None
 
@@ -269,23 +247,23 @@ def _remember(
     archive = before.add(
         transitions,
         state.update,
-        setting.problem.environment.time_limit,
+        run.learnt.environment.time_limit,
         lambda returns: method.worth(state.assignment, returns, seen(before)),
         protected=method.unforgettable(state.assignment),
     )
     return archive, seen(archive)
 
 
-def _spacing(setting: Setting) -> int:
+def _spacing(run: Run) -> int:
     """Updates between shortlisted moments: an episode's length, and a fiftieth of the run."""
-    config = setting.config
-    episode = -(-setting.problem.environment.time_limit // config.ppo.num_steps)
+    config = run.config
+    episode = -(-run.learnt.environment.time_limit // config.ppo.num_steps)
     return max(episode, config.num_updates // 50)
 
 
-def _rates(update: Int[Array, ""], setting: Setting) -> Rates:
+def _rates(update: Int[Array, ""], run: Run) -> Rates:
     """Linear from the first value to the last as the method's progress goes."""
-    config, method = setting.config, setting.method
+    config, method = run.config, run.method
     progress = method.progress(update, config.num_updates, config.num_policies)
     ppo = config.ppo
     learning_rate = ppo.learning_rate + progress * (ppo.final_learning_rate - ppo.learning_rate)

@@ -10,7 +10,6 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from handful._support.backend import computing
 from handful.collect.acting import HostPolicies
@@ -18,10 +17,9 @@ from handful.collect.host_rollout import HostCollector, HostCollectorState, Host
 from handful.devices import usable_cores
 from handful.environment import Discrete
 from handful.learner.parallel import replicate, shapes_on
-from handful.problem import RMDP
-from handful.training.config import TrainConfig
+from handful.training.run import Run
 from handful.training.state import TrainState, init_state
-from handful.training.step import Setting, StepMetrics, learn_step, train_step
+from handful.training.step import StepMetrics, learn_step, train_step
 from handful.types import Array, Key, PyTree
 
 Keys = Key[Array, " K"]
@@ -48,22 +46,22 @@ class Stepper(Protocol):
 
 
 @computing
-def open_stepper(problem: RMDP, config: TrainConfig, mesh: Mesh | None) -> Stepper:
+def open_stepper(run: Run) -> Stepper:
     """Compile what an update needs, and open the environments where they are on the host.
 
     Raises:
         HandfulError: if the environments cannot be opened.
     """
-    if problem.runs_on_host:
-        return HostStepper(problem, config, mesh)
-    return CompiledStepper(problem, config, mesh)
+    if run.problem.runs_on_host:
+        return HostStepper(run)
+    return CompiledStepper(run)
 
 
 class CompiledStepper:
     """Environments in JAX: collecting and learning are one program."""
 
-    def __init__(self, problem: RMDP, config: TrainConfig, mesh: Mesh | None) -> None:
-        self._step = _compile(train_step, problem, config, mesh)
+    def __init__(self, run: Run) -> None:
+        self._step = _compile(train_step, run)
 
     def __enter__(self) -> "CompiledStepper":
         return self
@@ -87,14 +85,14 @@ class HostStepper:
     probability ratios of PPO are taken against the policies that did collect it.
     """
 
-    def __init__(self, problem: RMDP, config: TrainConfig, mesh: Mesh | None) -> None:
-        self._problem, self._config, self._mesh = problem, config, mesh
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._collector: HostCollector | None = None
         self._episodes_are_new = True
         self._ahead: Future[tuple[Keys, HostExperience]] | None = None
         self._open = ExitStack()
         self._pool = self._open.enter_context(ThreadPoolExecutor(1))
-        self._learn = _compile(learn_step, problem, config, mesh, *_batch_shapes(problem, config))
+        self._learn = _compile(learn_step, run, *_batch_shapes(run))
 
     def __enter__(self) -> "HostStepper":
         return self
@@ -126,26 +124,26 @@ class HostStepper:
         if self._ahead is None:
             # Keys on one device: noise is too little work for two.
             keys = state.collector.keys.addressable_data(0)
-            keys, batch = self._collect(state.policies(self._problem).on_host(), keys)
+            keys, batch = self._collect(state.policies(self._run.problem).on_host(), keys)
         else:
             keys, batch = self._ahead.result()
-        if self._config.overlap:
-            policies = state.policies(self._problem).on_host()
+        if self._run.config.overlap:
+            policies = state.policies(self._run.problem).on_host()
             self._ahead = self._pool.submit(self._collect, policies, keys)
-        return self._learn(state, *replicate((keys, batch), self._mesh))
+        return self._learn(state, *replicate((keys, batch), self._run.mesh))
 
     @computing
     def _collect(self, policies: HostPolicies, keys: Keys) -> tuple[Keys, HostExperience]:
         assert self._collector is not None
-        return self._collector.collect(policies, keys, self._config.ppo.num_steps)
+        return self._collector.collect(policies, keys, self._run.config.ppo.num_steps)
 
     def _open_environments(self, update: int) -> HostCollector:
         """The environments, in new episodes: a checkpoint does not hold where they were."""
-        config = self._config
+        config = self._run.config
         seed = np.random.SeedSequence([config.seed, update, ENVIRONMENT_STREAM])
         return self._open.enter_context(
             HostCollector(
-                self._problem.host_environment,
+                self._run.learnt.host_environment,
                 config.num_policies,
                 config.ppo.num_envs,
                 int(seed.generate_state(1)[0] >> 1),  # engines take 31 bits
@@ -156,18 +154,19 @@ class HostStepper:
 
 
 def _compile(
-    step: Callable[..., Any], problem: RMDP, config: TrainConfig, mesh: Mesh | None, *more: PyTree
+    step: Callable[..., Any], run: Run, *more: PyTree
 ) -> Callable[..., tuple[TrainState, StepMetrics]]:
     """A step as a program that consumes the state it is given, for ``more`` of these shapes."""
-    program = partial(step, setting=Setting(problem, config, mesh))
-    state = jax.eval_shape(lambda: init_state(problem, config))
-    shapes = shapes_on((state, *more), mesh)
+    program = partial(step, run=run)
+    state = jax.eval_shape(lambda: init_state(run))
+    shapes = shapes_on((state, *more), run.mesh)
     return jax.jit(program, donate_argnums=0).lower(*shapes).compile()
 
 
-def _batch_shapes(problem: RMDP, config: TrainConfig) -> tuple[PyTree, PyTree]:
+def _batch_shapes(run: Run) -> tuple[PyTree, PyTree]:
     """What a collector gives for an update, as shapes."""
-    environment: Any = problem.host_environment
+    environment: Any = run.problem.host_environment
+    config = run.config
     space = environment.action_space
     shape = (config.ppo.num_steps, config.num_policies, config.ppo.num_envs)
 

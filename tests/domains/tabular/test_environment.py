@@ -11,6 +11,7 @@ from handful.domains.tabular.optimum import exact_returns, tabular_rmdp
 from handful.domains.tabular.problem import make_tabular, tabular_problem
 from handful.errors import HandfulError
 from handful.training.config import make_config
+from handful.training.run import Run
 from handful.training.state import init_state
 from tests.programs import handful as program
 
@@ -125,7 +126,7 @@ def test_a_trained_policy_earns_what_its_exact_return_says():
 def test_exact_returns_of_policies_that_see_the_time():
     problem = rooms(time_limit=3)
     config = make_config(problem, 1, "em", "paper")
-    policies = init_state(problem, config).policies(problem)
+    policies = init_state(Run(problem, config)).policies(problem)
     environment = problem.jax_environment
     worth = np.zeros(2)  # of the rooms, with ever more steps left
     for step in reversed(range(3)):

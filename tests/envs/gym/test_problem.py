@@ -109,7 +109,7 @@ def test_a_task_by_name_trains_and_its_folder_makes_it_again(tmp_path):
     folder = RunFolder(tmp_path / "run")
     result = handful.train(problem, 2, steps=256, settings=QUICK, out=folder.path)
     assert np.isfinite(result.evaluation.welfare)
-    _, again, _ = open_run(folder.path)
+    again = open_run(folder.path)[1].problem
     assert again.name == name
     np.testing.assert_array_equal(again.population.coefficients, problem.population.coefficients)
     assert again.return_scale == problem.return_scale
