@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from handful.evaluation.gap import optimum
     from handful.evaluation.returns import Evaluation, evaluate
     from handful.exact.bound import Optimum
+    from handful.learner.builders import register_network
     from handful.learner.config import PPOConfig
     from handful.learner.policies import Policies
     from handful.methods import AssignmentMethod, Feedback, make_method, register_method
@@ -76,6 +77,7 @@ _HOME = {
     "optimum": "handful.evaluation.gap",
     "register": "handful.problem",
     "register_method": "handful.methods",
+    "register_network": "handful.learner.builders",
     "resume": "handful.training.loop",
     "tabular_problem": "handful.domains.tabular.problem",
     "tasks": "handful.problem",
@@ -119,6 +121,7 @@ __all__ = [
     "optimum",
     "register",
     "register_method",
+    "register_network",
     "resume",
     "tabular_problem",
     "tasks",

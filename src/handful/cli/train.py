@@ -63,6 +63,10 @@ class Train:
     """Another setting of the run, NAME=VALUE: return_mixing, discounted_table, keep_best,
     final_assignment."""
 
+    network: str | None = None
+    """A network of your own for actors and critics: module:function, a function that makes an
+    Equinox module (docs/own-network.md)."""
+
     threads: int | None = None
     """That step environments outside JAX; by default one a core."""
 
@@ -91,6 +95,8 @@ class Train:
         from handful.training.loop import train
 
         load_method(self.method)
+        settings = parse_settings(self.set, "--set")
+        _load_networks(self.network, settings)
         method_settings = parse_settings(self.method_set, "--method-set")
         if self.assignment is not None and self.method != "fixed":
             raise HandfulError("--assignment goes with --method fixed.")
@@ -99,7 +105,8 @@ class Train:
             "steps": self.steps,
             "seed": self.seed,
             "preset": self.preset,
-            "settings": parse_settings(self.set, "--set"),
+            "settings": settings,
+            "network": self.network,
             "method_settings": method_settings,
             "run_settings": parse_settings(self.run_set, "--run-set"),
             "threads": self.threads,
@@ -122,3 +129,12 @@ class Train:
 
         run_training(start, self.log, self.tensorboard)
         announce(self.out, self.json)
+
+
+def _load_networks(network: str | None, settings: dict[str, Any]) -> None:
+    """Import the networks that the command line names: the caller has chosen their code."""
+    from handful.learner.builders import FIELDS, load_network
+
+    for name in (network, *(settings.get(field) for field in FIELDS)):
+        if isinstance(name, str):
+            load_network(name)

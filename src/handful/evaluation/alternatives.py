@@ -13,7 +13,6 @@ action, so that what plays the policies plays them too, without a program of its
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +22,7 @@ from handful.collect.episodes import make_player
 from handful.environment import Discrete
 from handful.evaluation.played import FeatureReturns, Played
 from handful.evaluation.returns import Measurement, mean_and_stderr
+from handful.learner.networks import Actor, constant_stack
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.types import NumpyArray, Watch, part, unwatched
@@ -208,8 +208,7 @@ def _constant_outputs(problem: RMDP) -> tuple[tuple[str, ...], NumpyArray]:
 
 def _constant_policies(like: Policies, outputs: NumpyArray) -> Policies:
     """Policies of the same shape, of which each puts out one row of ``outputs`` [K, H] always."""
-    zeros = jax.tree.map(jnp.zeros_like, like.actor)
-    # A bias is [K, 1, H], or [H] where a family shares it: then one policy after the other.
-    bias = jnp.asarray(outputs)[:, None]
-    actor = eqx.tree_at(lambda a: a.stack.head.bias, zeros, bias)
+    stack = constant_stack(like.actor.stack, jnp.asarray(outputs), like.observation_size)
+    spread = None if like.actor.log_std is None else jnp.zeros_like(like.actor.log_std)
+    actor = Actor(stack, spread, like.actor.random_actions)
     return Policies(actor, like.normalizer, like.action_space)

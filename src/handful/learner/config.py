@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from handful._support.checks import brief, check_numbers, check_range
+from handful._support.checks import brief, check_kind, check_numbers, check_range
 from handful.errors import HandfulError
 from handful.learner.networks import Sharing
 
@@ -59,6 +59,10 @@ class PPOConfig:
             ``batch_size`` and ``random_actions`` are what they are, ``num_epochs`` are steps of
             policy iteration an update, the entropy coefficient is the temperature of the policies'
             softmax as a share of the return scale.
+        actor_network, critic_network: the names of the builders of the caller's own networks
+            (:mod:`handful.learner.builders`); None for the library's own. Own networks share
+            nothing, so that ``share_hidden`` then has no meaning, nor has ``hidden_sizes`` for the
+            network that it replaces.
 
     Raises:
         HandfulError: if a number is out of its range or the batch does not divide evenly.
@@ -86,6 +90,8 @@ class PPOConfig:
     max_grad_norm: float = 0.5
     adam_epsilon: float = 1e-5
     counts: bool = False
+    actor_network: str | None = None
+    critic_network: str | None = None
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -124,6 +130,14 @@ class PPOConfig:
                 "The actors of a family share all but a hidden layer's biases: give hidden_sizes "
                 "at least one width, or set family to false."
             )
+        for name in ("actor_network", "critic_network"):
+            check_kind(name, getattr(self, name), str | None)
+        if self.family and self.actor_network is not None:
+            raise HandfulError(
+                "The actors of a family share all but the biases of a first layer, which a network "
+                "of your own need not have: set family to false, or choose a method whose policies "
+                "are no family."
+            )
         for divisor in ("num_envs", "minibatch_size"):
             if self.batch_size % getattr(self, divisor):
                 raise HandfulError(
@@ -133,15 +147,22 @@ class PPOConfig:
 
     @property
     def sharing(self) -> Sharing:
-        """What the actors have in common."""
+        """Which layers the actors have in common: none where a network is the caller's own."""
         if self.family:
             return Sharing.FAMILY
+        if self.has_own_network:
+            return Sharing.NOTHING
         return Sharing.HIDDEN if self.share_hidden else Sharing.NOTHING
 
     @property
     def critic_sharing(self) -> Sharing:
-        """What the critics have in common."""
+        """Which layers the critics have in common."""
         return Sharing.NOTHING if self.family else self.sharing
+
+    @property
+    def has_own_network(self) -> bool:
+        """Whether actors or critics are networks of the caller's own."""
+        return self.actor_network is not None or self.critic_network is not None
 
     @property
     def num_steps(self) -> int:

@@ -1,4 +1,8 @@
-"""``K`` small networks side by side, which may share layers (paper, section 3.2)."""
+"""``K`` actors and ``K`` critics: the library's own networks, and what they put out.
+
+The library's own networks are multilayer perceptrons, which may share layers (paper, section 3.2).
+The caller's own are in :mod:`handful.learner.modules`.
+"""
 
 import itertools
 import math
@@ -10,6 +14,7 @@ import jax.numpy as jnp
 
 from handful.environment import ActionSpace, Box, Discrete
 from handful.learner.experience import symbols
+from handful.learner.modules import Blueprint, ModuleStack, init_modules
 from handful.types import Array, Float, Int, PRNGKey, PyTree
 
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -21,74 +26,86 @@ class Categorical(eqx.Module):
     logits: Float[Array, "*batch A"]
 
     def softened(self, random_share: float) -> "Categorical":
-        """The same, but with this probability an action is drawn from all alike."""
+        """The distribution that takes a uniformly random action with this probability.
+
+        With the remaining probability it takes an action of this distribution.
+        """
         if random_share == 0.0:
             return self
         log_probs = jax.nn.log_softmax(self.logits) + math.log1p(-random_share)
         return Categorical(jnp.logaddexp(log_probs, math.log(random_share / self.logits.shape[-1])))
 
     def sample(self, key: PRNGKey) -> Int[Array, "*batch"]:
-        """One action for each batch entry."""
+        """Draw one action for each entry of the batch."""
         return jax.random.categorical(key, self.logits)
 
     def mode(self) -> Int[Array, "*batch"]:
-        """The likeliest action; the first of equals."""
+        """The action of the highest probability; of several, the one with the lowest number."""
         return jnp.argmax(self.logits, axis=-1)
 
     def log_prob(self, action: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
-        """Log-probability of each action."""
+        """The logarithm of the probability of each action."""
         chosen = jax.nn.one_hot(action, self.logits.shape[-1], dtype=bool)
-        # A masked sum, as its gradient is a cheap select where that of a gather is a scatter.
+        # The gradient of a masked sum is a cheap select; that of a gather would be a scatter.
         return jnp.sum(jnp.where(chosen, jax.nn.log_softmax(self.logits), 0.0), axis=-1)
 
     def entropy(self) -> Float[Array, "*batch"]:
-        """In nats, in closed form."""
+        """The entropy of each distribution in nats, in closed form."""
         log_probs = jax.nn.log_softmax(self.logits)
         return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
 
 
 class Gaussian(eqx.Module):
-    """Independent normal action components."""
+    """A normal distribution over ``A`` action components that are independent of each other.
+
+    Attributes:
+        mean: of each component.
+        log_std: the logarithm of each component's standard deviation.
+    """
 
     mean: Float[Array, "*batch A"]
     log_std: Float[Array, "*batch A"]
 
     def sample(self, key: PRNGKey) -> Float[Array, "*batch A"]:
-        """One raw action for each batch entry. Clip it for the environment, never for learning."""
+        """Draw one raw action for each entry of the batch.
+
+        The environment gets the clipped action; the learner must get the raw one.
+        """
         return self.mean + jnp.exp(self.log_std) * jax.random.normal(key, self.mean.shape)
 
     def mode(self) -> Float[Array, "*batch A"]:
-        """The mean."""
+        """The action of the highest density, which is the mean."""
         return self.mean
 
     def log_prob(self, action: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
-        """Log-density of each raw action."""
+        """The logarithm of the density at each raw action."""
         standard = (action - self.mean) * jnp.exp(-self.log_std)
         return jnp.sum(-0.5 * standard**2 - self.log_std - LOG_SQRT_2PI, axis=-1)
 
     def entropy(self) -> Float[Array, "*batch"]:
-        """In nats, in closed form."""
+        """The entropy of each distribution in nats, in closed form."""
         return jnp.sum(self.log_std + LOG_SQRT_2PI + 0.5, axis=-1)
 
 
 HIDDEN_GAIN = 2.0**0.5
-"""Orthogonal gain of hidden layers; heads have their own (Huang et al. 2022, detail 2)."""
+"""The gain of the orthogonal weights of hidden layers (Huang et al. 2022, detail 2). Heads have
+gains of their own."""
 
 
 ORIGIN_SPREAD = 0.3
-"""Standard deviation of the biases that tell the members of a family apart at first: units see
-normalised inputs with about three times as much."""
+"""The standard deviation of the first biases of a family's members, by which they differ at the
+start. The weighted sums of normalised inputs vary about three times as much."""
 
 
 class Sharing(Enum):
-    """What ``K`` networks have in common.
+    """Which layers ``K`` networks have in common.
 
     Attributes:
-        NOTHING: each is on its own.
-        HIDDEN: the hidden layers, as in the paper; each has a head.
-        FAMILY: all but the bias of the first layer. That is one network with one more input, which
-            says who is asked: a one-hot vector, whose weights the biases are. With the input fixed
-            each member is a network like any other.
+        NOTHING: the networks share no layer.
+        HIDDEN: the networks share the hidden layers, as in the paper, and each has its own head.
+        FAMILY: the networks share all weights but the biases of the first layer. This equals one
+            network with ``K`` more inputs, a one-hot vector that names the policy: the biases of a
+            policy are the weights of its entry. For a fixed policy it is an ordinary network.
     """
 
     NOTHING = "nothing"
@@ -97,11 +114,11 @@ class Sharing(Enum):
 
 
 class Layer(eqx.Module):
-    """An affine map, of one network or of all ``K``.
+    """An affine map from ``I`` inputs to ``H`` outputs, for each of ``K`` networks.
 
     Attributes:
-        weight: [I, H] where the networks share it, else [K, I, H].
-        bias: [H] where they share that, else [K, 1, H].
+        weight: [I, H] if the networks share it, else [K, I, H].
+        bias: [H] if the networks share it, else [K, 1, H].
     """
 
     weight: Float[Array, "*K I H"]
@@ -109,25 +126,25 @@ class Layer(eqx.Module):
 
     @property
     def biases(self) -> Float[Array, "K_or_1 1 H"]:
-        """For a batch of every network."""
+        """The biases with an axis of networks and one of the batch."""
         return self.bias if self.bias.ndim == 3 else self.bias[None, None]
 
     def __call__(self, inputs: Float[Array, "K M I"]) -> Float[Array, "K M H"]:
-        """Apply to a batch of every network."""
+        """Map row ``k`` of the inputs by the layer of network ``k``."""
         if self.weight.ndim == 3:
             return inputs @ self.weight + self.biases
         return jnp.tensordot(inputs, self.weight, axes=1) + self.biases
 
 
 class Lookup(Layer):
-    """An affine map of an observation that is one of ``I`` symbols: it is a row of the weights.
+    """An affine map of the one-hot vector of a symbol, one of ``I``: it takes a row of the weights.
 
-    The inputs hold the symbol's number divided by ``I``
+    The input holds the symbol's number divided by ``I``
     (:func:`~handful.environment.num_symbols`).
     """
 
     def __call__(self, inputs: Float[Array, "K M 1"]) -> Float[Array, "K M H"]:
-        """Look up a batch of every network."""
+        """Look row ``k`` of the inputs up in the table of network ``k``."""
         rows = symbols(inputs, self.weight.shape[-2])
         if self.weight.ndim == 2:
             return self.weight[rows] + self.biases
@@ -138,31 +155,38 @@ class NetworkStack(eqx.Module):
     """``K`` multilayer perceptrons with tanh units.
 
     Attributes:
-        hidden: the intermediate layers.
-        head: the output layer.
+        hidden: the hidden layers, from the first to the last.
+        head: the output layer, which has no tanh.
     """
 
     hidden: tuple[Layer, ...]
     head: Layer
 
     def __call__(self, inputs: Float[Array, "K M I"]) -> Float[Array, "K M H"]:
-        """Network ``k`` maps row ``k`` of the inputs."""
+        """Map row ``k`` of the inputs by network ``k``."""
         for layer in self.hidden:
             inputs = jnp.tanh(layer(inputs))
         return self.head(inputs)
+
+
+Stack = NetworkStack | ModuleStack
+"""``K`` networks: the library's own, or the caller's."""
 
 
 class Actor(eqx.Module):
     """``K`` policies.
 
     Attributes:
-        stack: maps observations to logits [K, M, A] or to means.
-        log_std: [K, A] for continuous actions: learnable and independent of the state.
-        random_actions: with this probability a finite action is drawn from all alike, so that
-            chance cannot be unlearnt (an epsilon-soft policy: Sutton & Barto 2018, section 5.4).
+        stack: maps normalised observations to the logits [K, M, A] of finite actions, or to the
+            means [K, M, A] of continuous ones.
+        log_std: [K, A] the logarithm of the standard deviations of continuous actions. It is learnt
+            and does not depend on the observation. None if actions are finite.
+        random_actions: the probability of a uniformly random action, where actions are finite, so
+            that a policy cannot become deterministic while it trains (an epsilon-soft policy:
+            Sutton & Barto 2018, section 5.4).
     """
 
-    stack: NetworkStack
+    stack: Stack
     log_std: Float[Array, "K A"] | None
     random_actions: float = eqx.field(static=True, default=0.0)
 
@@ -174,12 +198,12 @@ class Actor(eqx.Module):
         return Gaussian(outputs, jnp.broadcast_to(self.log_std[:, None], outputs.shape))
 
     def without_random_actions(self) -> "Actor":
-        """The same actors, that take no action they have not learnt to take."""
+        """The same actors with the probability 0 for a uniformly random action."""
         return Actor(self.stack, self.log_std)
 
 
-Critic = NetworkStack
-"""``K`` critics, each with a value for every one of the ``D`` features (successor features)."""
+Critic = Stack
+"""``K`` critics, each with a value for each of the ``D`` features (successor features)."""
 
 
 def init_stack(
@@ -190,10 +214,18 @@ def init_stack(
     sharing: Sharing,
     num_symbols: int | None = None,
 ) -> NetworkStack:
-    """Orthogonal weights and zero biases; ``sizes`` are input, hidden layers and output.
+    """New networks with orthogonal weights and zero biases.
 
-    With ``num_symbols`` the first layer is a look-up, however many entries the input has. A
-    family, which must have a hidden layer, starts with the biases that are each member's own.
+    The first biases of a family are not zero, as the networks differ by nothing else.
+
+    Args:
+        key: of the weights.
+        num_networks: ``K``.
+        sizes: the numbers of inputs, of units in each hidden layer, and of outputs. A family must
+            have a hidden layer.
+        head_gain: the gain of the head's orthogonal weights.
+        sharing: which layers the networks share.
+        num_symbols: the number of symbols that the first layer looks up; None if it is affine.
     """
     keys = jax.random.split(key, len(sizes) - 1)
     shapes = list(itertools.pairwise((num_symbols or sizes[0], *sizes[1:])))
@@ -222,16 +254,38 @@ def init_actor(
     initial_log_std: float = 0.0,
     num_symbols: int | None = None,
     random_actions: float = 0.0,
+    network: str | None = None,
 ) -> Actor:
-    """Policies that start near uniform, or near zero (head gain 0.01) with this spread."""
+    """New policies.
+
+    The library's own networks have a head of gain 0.01. So policies start with nearly uniform
+    actions where these are finite, and with means near zero where they are continuous.
+
+    Args:
+        key: of the weights.
+        num_policies: ``K``.
+        observation_size: ``O``.
+        action_space: of the environment.
+        hidden_sizes: widths of the hidden layers of the library's own networks.
+        sharing: which layers these share.
+        initial_log_std: the logarithm of the first standard deviation of continuous actions.
+        num_symbols: how many symbols the first layer looks up; None if it is affine.
+        random_actions: the probability of a uniformly random finite action.
+        network: the name of the caller's own builder; None for the library's own networks.
+    """
     match action_space:
         case Discrete(num_actions):
             outputs, log_std = num_actions, None
         case Box():
             outputs = action_space.size
             log_std = jnp.full((num_policies, outputs), initial_log_std)
-    sizes = (observation_size, *hidden_sizes, outputs)
-    stack = init_stack(key, num_policies, sizes, 0.01, sharing, num_symbols)
+    stack: Stack
+    if network is not None:
+        blueprint = Blueprint.of(network, observation_size, outputs)
+        stack = init_modules(key, num_policies, blueprint)
+    else:
+        sizes = (observation_size, *hidden_sizes, outputs)
+        stack = init_stack(key, num_policies, sizes, 0.01, sharing, num_symbols)
     return Actor(stack, log_std, random_actions)
 
 
@@ -243,14 +297,30 @@ def init_critic(
     hidden_sizes: tuple[int, ...],
     sharing: Sharing,
     num_symbols: int | None = None,
+    network: str | None = None,
 ) -> Critic:
-    """Critics with head gain 1."""
+    """New critics. The library's own networks have a head of gain 1.
+
+    Args:
+        key: of the weights.
+        num_policies: ``K``.
+        observation_size: ``O``.
+        num_features: ``D``, the number of values of each critic.
+        hidden_sizes: widths of the hidden layers of the library's own networks.
+        sharing: which layers these share.
+        num_symbols: how many symbols the first layer looks up; None if it is affine.
+        network: the name of the caller's own builder; None for the library's own networks.
+    """
+    if network is not None:
+        return init_modules(
+            key, num_policies, Blueprint.of(network, observation_size, num_features)
+        )
     sizes = (observation_size, *hidden_sizes, num_features)
     return init_stack(key, num_policies, sizes, 1.0, sharing, num_symbols)
 
 
 def keep_spread(gradients: Actor) -> Actor:
-    """Gradients that leave the spread of continuous actions as it is."""
+    """The gradients with zeros for the standard deviations of continuous actions."""
     if gradients.log_std is None:
         return gradients
     return eqx.tree_at(lambda g: g.log_std, gradients, jnp.zeros_like(gradients.log_std))
@@ -259,7 +329,8 @@ def keep_spread(gradients: Actor) -> Actor:
 def has_policy_axis(networks: PyTree) -> PyTree:
     """A tree like ``networks`` that says of each array whether its first axis is policies.
 
-    Works on anything shaped like the networks, such as an optimiser's moments.
+    All arrays of the caller's own modules have that axis. The function also takes trees that hold
+    networks or have their shape, such as an optimiser's moments.
     """
 
     def mark(node: PyTree) -> PyTree:
@@ -271,10 +342,30 @@ def has_policy_axis(networks: PyTree) -> PyTree:
 
 
 def take_policies(networks: PyTree, source: Int[Array, " K"]) -> PyTree:
-    """Networks whose policy ``j`` is a copy of policy ``source[j]``; what is shared stays."""
+    """Networks whose policy ``j`` is a copy of policy ``source[j]``; shared layers stay."""
     return jax.tree.map(
         lambda leaf, own: leaf[source] if own else leaf, networks, has_policy_axis(networks)
     )
+
+
+def constant_stack(like: Stack, outputs: Float[Array, "K H"], observation_size: int) -> Stack:
+    """Networks that put out one row of ``outputs`` each, whatever they observe.
+
+    The library's own networks keep their structure, so that no program has to be compiled for the
+    constant ones.
+
+    Args:
+        like: the networks whose place they take.
+        outputs: of each network.
+        observation_size: ``O``.
+    """
+    # A bias is [K, 1, H], or [H] where a family shares it: it gets the axis of policies here.
+    bias = outputs[:, None]
+    if isinstance(like, ModuleStack):
+        weight = jnp.zeros((outputs.shape[0], observation_size, outputs.shape[1]))
+        return NetworkStack((), Layer(weight, bias))
+    zeros = jax.tree.map(jnp.zeros_like, like)
+    return eqx.tree_at(lambda stack: stack.head.bias, zeros, bias)
 
 
 def _init_layer(
@@ -287,7 +378,8 @@ def _init_layer(
     init = jax.nn.initializers.orthogonal(gain)
     if num_networks is None:
         return kind(init(key, shape), jnp.zeros(shape[1]))
-    # One after the other: a batch of QR decompositions waits, on a thread of XLA's pool, for others
-    # of the same pool, and two such batches at once wait for each other for ever (jaxlib 0.10.2).
+    # The decompositions are made one after the other. A batch of them waits, on a thread of XLA's
+    # pool, for other threads of that pool, and two such batches at once wait for each other for
+    # ever (jaxlib 0.10.2).
     weights = jax.lax.map(lambda k: init(k, shape), jax.random.split(key, num_networks))
     return kind(weights, jnp.zeros((num_networks, 1, shape[1])))

@@ -1,4 +1,4 @@
-"""Running mean and variance of raw observations, for each policy its own or for all together."""
+"""The running mean and variance of raw observations, by which they are normalised."""
 
 import equinox as eqx
 import jax
@@ -7,21 +7,21 @@ import jax.numpy as jnp
 from handful.types import Array, Float, Int
 
 CLIP = 10.0
-"""Normalised observations are clipped to [-CLIP, CLIP] (Huang et al. 2022)."""
+"""The largest absolute value of a normalised entry: larger ones are clipped (Huang et al. 2022)."""
 
 EPSILON = 1e-8
-"""Keeps the scale finite where an entry never varied."""
+"""It is added to variances, so that the scale of an entry that never varied is finite."""
 
 
 class Normalizer(eqx.Module):
-    """Statistics of every raw observation that each policy was at.
+    """Statistics of all raw observations that each policy met.
 
     Attributes:
-        count: [K] observations seen.
+        count: [K], the number of observations.
         mean: [K, O].
-        variance: [K, O], the population variance; 1 before anything was seen.
-        clip: what normalised observations are clipped to, either way; infinite where observations
-            are taken as they are.
+        variance: [K, O], the population variance; 1 before the first observation.
+        clip: the largest absolute value of a normalised entry; infinite where observations are not
+            normalised.
     """
 
     count: Float[Array, " K"]
@@ -31,21 +31,22 @@ class Normalizer(eqx.Module):
 
     @classmethod
     def identity(cls, num_policies: int, observation_size: int, clip: float = CLIP) -> "Normalizer":
-        """Statistics that change nothing yet."""
+        """Statistics before the first observation: normalising by them changes nothing."""
         shape = (num_policies, observation_size)
         return cls(jnp.zeros(num_policies), jnp.zeros(shape), jnp.ones(shape), clip)
 
     def __call__(self, observations: Float[Array, "K M O"]) -> Float[Array, "K M O"]:
-        """Standardise raw observations and clip them."""
+        """Subtract the mean, divide by the standard deviation, and clip."""
         scale = jax.lax.rsqrt(self.variance + EPSILON)
         standard = (observations - self.mean[:, None]) * scale[:, None]
         return jnp.clip(standard, -self.clip, self.clip)
 
     def update(self, observations: Float[Array, "K M O"], together: bool = False) -> "Normalizer":
-        """Take in a batch of raw observations (Chan, Golub & LeVeque 1979).
+        """The statistics after another batch of raw observations (Chan, Golub & LeVeque 1979).
 
         Args:
-            together: whether every policy's statistics are of what all policies were at.
+            observations: row ``k`` holds those of policy ``k``.
+            together: whether all policies' observations count for every policy's statistics.
         """
         if together:
             observations = observations.reshape(1, -1, observations.shape[-1])
@@ -61,5 +62,5 @@ class Normalizer(eqx.Module):
         return Normalizer(count, self.mean + delta * share, variance, self.clip)
 
     def take(self, source: Int[Array, " K"]) -> "Normalizer":
-        """Statistics whose row ``j`` is a copy of row ``source[j]``."""
+        """Statistics whose row ``j`` is a copy of row ``source[j]`` of these."""
         return jax.tree.map(lambda leaf: leaf[source], self)

@@ -1,4 +1,4 @@
-"""Trained policies, ready to act."""
+"""Trained policies that act on raw observations."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -12,25 +12,31 @@ from jax.core import Tracer
 from handful._support.text import count
 from handful.devices import in_full_precision
 from handful.environment import ActionSpace, Box, Interface
-from handful.learner.acting import Actors, HostPolicies, Reader
+from handful.learner.acting import Actors, Reader
+from handful.learner.host_policies import PoliciesOnHost, copy_to_host
 from handful.learner.networks import Actor, Categorical, Gaussian, take_policies
 from handful.learner.normalize import Normalizer
 from handful.types import Array, Float, Int, PRNGKey
 
 
 def reader_of(environment: Interface) -> Reader | None:
-    """An environment's reader of its observations; None where they are vectors as they come."""
+    """The function that turns an environment's own observations into vectors.
+
+    Returns:
+        The function, or None if the environment's observations are vectors.
+    """
     return getattr(environment, "read_observation", None)
 
 
 class Policies(eqx.Module):
-    """``K`` policies: actors, and the statistics that normalise what they see.
+    """``K`` policies: actors, and the statistics that normalise the observations for them.
 
     Attributes:
         actor: the networks.
-        normalizer: of observations, for each policy its own.
-        action_space: what actions are clipped to.
-        reader: makes vectors [..., O] of the environment's own observations, where they are none.
+        normalizer: the statistics of each policy's observations.
+        action_space: to which continuous actions are clipped.
+        reader: turns the environment's own observations into vectors [..., O]; None if they are
+            vectors.
     """
 
     actor: Actor
@@ -39,7 +45,7 @@ class Policies(eqx.Module):
     reader: Reader | None = eqx.field(static=True, default=None)
 
     def __repr__(self) -> str:
-        """How many there are, what they see and what they do; not their weights."""
+        """The number of policies, the size of observations and the actions, without weights."""
         return (
             f"Policies({count(self.num_policies, 'policy')}, observations "
             f"[{self.observation_size}], actions {_shown(self.action_space)})"
@@ -57,34 +63,39 @@ class Policies(eqx.Module):
 
     @in_full_precision
     def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
-        """All policies' action distributions at raw observations; actions are not clipped."""
+        """The action distributions of all policies at raw observations.
+
+        Row ``k`` of the observations is for policy ``k``. Actions that are drawn from the
+        distributions are not clipped to the action space.
+        """
         return self.actor(self.normalizer(observations))
 
     def take(self, source: Int[Array, " J"]) -> "Policies":
-        """The policies ``source``, in that order; copies where it names one twice."""
+        """The policies with the numbers ``source``, in this order.
+
+        A number that occurs several times gives as many copies.
+        """
         actor = take_policies(self.actor, source)
         return Policies(actor, self.normalizer.take(source), self.action_space, self.reader)
 
-    def on_host(self) -> HostPolicies:
-        """The same policies in NumPy, as they are now."""
-        return HostPolicies.copy_of(self.actor, self.normalizer)
+    def on_host(self) -> PoliciesOnHost:
+        """Copy the policies to the host, as they are now."""
+        return copy_to_host(self.actor, self.normalizer)
 
     @cached_property
     def act(self) -> Actors | Callable[..., Array]:
-        """Actions of one policy, or of one for each observation: ``policies.act(observation, 2)``.
+        """The actions of a policy: ``policies.act(observation, policy=2)``.
 
-        It is called as :meth:`handful.learner.acting.Actors.__call__` says; the policies are copied
-        to NumPy when it is first asked for. Policies that are arguments of a compiled program act
-        in JAX there.
+        :meth:`handful.learner.acting.Actors.__call__` describes the arguments. The policies are
+        copied to the host at the first call. Policies that are arguments of a compiled program act
+        within that program.
         """
         if isinstance(self.normalizer.mean, Tracer):
             return self._act_in_jax
-        return Actors.copy_of(
-            self.actor, self.normalizer, self.action_space, self.reader, self._act_in_jax
-        )
+        return Actors(self.on_host(), self.action_space, self.reader, self._act_in_jax)
 
     def _act_in_jax(self, observation: Array, policy: Any, key: PRNGKey | None = None) -> Array:
-        """The same within a compiled program, for one observation [O]."""
+        """An action for one observation [O] within a compiled program."""
         row = jnp.asarray(observation, jnp.float32)
         distribution = self(jnp.broadcast_to(row, (self.num_policies, 1, self.observation_size)))
         mine = jax.tree.map(lambda leaf: leaf[policy, 0], distribution)
@@ -93,5 +104,5 @@ class Policies(eqx.Module):
 
 
 def _shown(space: ActionSpace) -> str:
-    """``[6]`` numbers, or ``0 to 3``."""
+    """The actions as text: ``[6]`` for six numbers, ``0 to 3`` for four finite actions."""
     return f"[{len(space.low)}]" if isinstance(space, Box) else f"0 to {space.num_actions - 1}"

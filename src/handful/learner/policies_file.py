@@ -1,14 +1,20 @@
-"""The policies that a run hands out, in a file of their own: all that is needed to act by them.
+"""The policies that a run hands out, in a file that holds all that is needed to act by them.
 
-Every policy stands there whole, under its own name, also where policies share layers. Policy 2 of
-a file takes a raw observation, less ``policy-2/observations/mean``, divided by the root of
-``policy-2/observations/variance`` plus ``epsilon``, and clipped to ``clip`` either way; then the
-layers ``policy-2/hidden-0``, ``hidden-1`` and so on with a tanh after each; then
-``policy-2/head``, which gives the logits of finite actions, or the means of continuous ones, whose
-standard deviations are exp of ``policy-2/log_std``. A layer multiplies by its ``weight``
-[inputs, outputs] and adds its ``bias``; a layer of the kind "lookup" takes the row of its weight
-that the observation times the number of rows names. The numbers that are no arrays are in the
-file's metadata, in JSON under ``policies``.
+The file holds each policy in full, under a name of its own, also where policies share layers.
+Policy 2 acts as follows. It subtracts ``policy-2/observations/mean`` from a raw observation,
+divides by the square root of the sum of ``policy-2/observations/variance`` and ``epsilon``, and
+clips to the range from ``-clip`` to ``clip``. It applies the layers ``policy-2/hidden-0``,
+``policy-2/hidden-1`` and so on, with a tanh after each, and then the layer ``policy-2/head``. The
+result is the logits of finite actions, or the means of continuous ones, whose standard deviations
+are exp of ``policy-2/log_std``. A layer multiplies by its ``weight`` [inputs, outputs] and adds its
+``bias``. A layer of the kind "lookup" takes a row of its weight instead: the row's number is the
+observation times the number of rows.
+
+Of a network of the caller's own the file holds the arrays, as ``policy-2/network/NAME``, where NAME
+is an array's place in the Equinox module, and the name of the builder. Only the builder knows what
+is computed with them, so that it must be given, or imported, to read such a file.
+
+The numbers that are no arrays are in the file's metadata, as JSON under ``policies``.
 """
 
 import json
@@ -20,16 +26,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful._support.storage import digest_of_arrays
+from handful._support.text import count
 from handful.environment import ActionSpace, Box, Discrete
 from handful.errors import HandfulError
-from handful.learner.networks import Actor, Layer, Lookup, NetworkStack
+from handful.learner.builders import NetworkBuilder, settled_name
+from handful.learner.modules import Blueprint, ModuleStack, skeleton_of
+from handful.learner.networks import Actor, Layer, Lookup, NetworkStack, Stack
 from handful.learner.normalize import EPSILON, Normalizer
 from handful.learner.policies import Policies
 from handful.tensors import read_tensors, write_tensors
-from handful.types import NumpyArray
+from handful.types import Array, NumpyArray
 
 WHAT = "The file of policies"
-"""What sentences call the file."""
+"""The name of the file in sentences."""
 
 _KINDS = {"affine": Layer, "lookup": Lookup}
 
@@ -39,8 +48,8 @@ def save_policies(path: Path, policies: Policies, run: str) -> None:
 
     Args:
         path: of the file.
-        policies: to write.
-        run: the digest of the settings of the run that they are of.
+        policies: to be written.
+        run: the digest of the settings of the run that trained them.
 
     Raises:
         OSError: if the file cannot be written.
@@ -49,17 +58,37 @@ def save_policies(path: Path, policies: Policies, run: str) -> None:
     write_tensors(path, arrays_of(policies), about)
 
 
-def load_policies(path: Path) -> Policies:
-    """The policies of a file, ready to act.
+def load_policies(
+    path: Path, network: NetworkBuilder | str | None = None, trust: bool = False
+) -> Policies:
+    """Read the policies of a file.
+
+    Args:
+        path: of the file.
+        network: the builder of a network of the caller's own, or its name. It is needed where the
+            file's network cannot be imported, and instead of ``trust``.
+        trust: whether the module that the file names for a network may be imported, which runs its
+            code.
 
     Raises:
-        HandfulError: if the file is missing or damaged, or holds no policies.
+        HandfulError: if the file is missing or damaged, holds no policies, or has a network of the
+            caller's own that is not known, does not fit, or needs ``trust``.
     """
     if not path.is_file():
         raise HandfulError(f"There are no policies at '{path}': check the path.")
     arrays, about = read_tensors(path, WHAT)
     try:
-        return _policies(arrays, json.loads(about["policies"]))
+        described = json.loads(about["policies"])
+        space = _space(described["action_space"])
+        if "network" in described:
+            named = str(described["network"])
+            name = settled_name(named, network, f"{WHAT} '{path}'", trust)
+            outputs = space.size if isinstance(space, Box) else space.num_actions
+            blueprint = Blueprint.of(name, described["observation_size"], outputs)
+            stack: Stack = _module_stack(arrays, described["num_policies"], blueprint, path)
+        else:
+            stack = _network_stack(arrays, described)
+        return _policies(arrays, described, stack, space)
     except (KeyError, TypeError, ValueError) as error:
         raise HandfulError(
             f"{WHAT} '{path}' does not hold policies as this version of handful writes them "
@@ -68,7 +97,7 @@ def load_policies(path: Path) -> Policies:
 
 
 def digest_of_policies(policies: Policies) -> str:
-    """The digest by which files say that they are about these policies."""
+    """The digest of the policies' arrays, by which other files name these policies."""
     return digest_of_arrays(arrays_of(policies))
 
 
@@ -77,10 +106,15 @@ def arrays_of(policies: Policies) -> dict[str, NumpyArray]:
     actor, normalizer = policies.actor, policies.normalizer
     found = {}
     for policy in range(policies.num_policies):
-        for name, layer in _layers(actor.stack).items():
-            weight, bias = np.asarray(layer.weight), np.asarray(layer.bias)
-            found[f"policy-{policy}/{name}/weight"] = weight[policy] if weight.ndim == 3 else weight
-            found[f"policy-{policy}/{name}/bias"] = bias[policy, 0] if bias.ndim == 3 else bias
+        if isinstance(actor.stack, ModuleStack):
+            for name, leaf in actor.stack.weights.items():
+                found[f"policy-{policy}/network/{name}"] = np.asarray(leaf)[policy]
+        else:
+            for name, layer in _layers(actor.stack).items():
+                weight, bias = np.asarray(layer.weight), np.asarray(layer.bias)
+                own = weight[policy] if weight.ndim == 3 else weight
+                found[f"policy-{policy}/{name}/weight"] = own
+                found[f"policy-{policy}/{name}/bias"] = bias[policy, 0] if bias.ndim == 3 else bias
         if actor.log_std is not None:
             found[f"policy-{policy}/log_std"] = np.asarray(actor.log_std)[policy]
         for name in ("count", "mean", "variance"):
@@ -90,22 +124,30 @@ def arrays_of(policies: Policies) -> dict[str, NumpyArray]:
 
 
 def _described(policies: Policies) -> dict[str, Any]:
-    """What the file says of its policies beside their arrays."""
-    layers, clip = _layers(policies.actor.stack), policies.normalizer.clip
+    """What the file's metadata says of the policies: everything but their arrays."""
+    clip = policies.normalizer.clip
     return {
         "num_policies": policies.num_policies,
         "observation_size": policies.observation_size,
         "action_space": _described_space(policies.action_space),
-        "activation": "tanh",
         "clip": clip if math.isfinite(clip) else None,
         "epsilon": EPSILON,
+        **_described_stack(policies.actor.stack),
+    }
+
+
+def _described_stack(stack: Stack) -> dict[str, Any]:
+    if isinstance(stack, ModuleStack):
+        return {"network": stack.blueprint.name}
+    return {
+        "activation": "tanh",
         "layers": {
             name: {
                 "kind": "lookup" if isinstance(layer, Lookup) else "affine",
                 "shared_weight": layer.weight.ndim == 2,
                 "shared_bias": layer.bias.ndim == 1,
             }
-            for name, layer in layers.items()
+            for name, layer in _layers(stack).items()
         },
     }
 
@@ -122,33 +164,61 @@ def _layers(stack: NetworkStack) -> dict[str, Layer]:
     return {**named, "head": stack.head}
 
 
-def _policies(arrays: dict[str, NumpyArray], described: dict[str, Any]) -> Policies:
-    num_policies = described["num_policies"]
+def _stacked(arrays: dict[str, NumpyArray], num_policies: int, name: str) -> NumpyArray:
+    """The arrays that all policies have under a name, with a leading axis [K]."""
+    return np.stack([arrays[f"policy-{policy}/{name}"] for policy in range(num_policies)])
 
-    def stacked(name: str) -> NumpyArray:
-        return np.stack([arrays[f"policy-{policy}/{name}"] for policy in range(num_policies)])
 
+def _network_stack(arrays: dict[str, NumpyArray], described: dict[str, Any]) -> NetworkStack:
     layers = []
     for name, kind in described["layers"].items():
-        weight, bias = stacked(f"{name}/weight"), stacked(f"{name}/bias")[:, None]
+        weight = _stacked(arrays, described["num_policies"], f"{name}/weight")
+        bias = _stacked(arrays, described["num_policies"], f"{name}/bias")[:, None]
         layers.append(
             _KINDS[kind["kind"]](
                 jnp.asarray(weight[0] if kind["shared_weight"] else weight),
                 jnp.asarray(bias[0, 0] if kind["shared_bias"] else bias),
             )
         )
+    return NetworkStack(tuple(layers[:-1]), layers[-1])
+
+
+def _module_stack(
+    arrays: dict[str, NumpyArray], num_policies: int, blueprint: Blueprint, path: Path
+) -> ModuleStack:
+    """The caller's own modules with the arrays of the file.
+
+    Raises:
+        HandfulError: if the builder's modules have other arrays than the file.
+    """
+    shapes = skeleton_of(blueprint).shapes
+    prefix = "policy-0/network/"
+    there = {n.removeprefix(prefix): a.shape for n, a in arrays.items() if n.startswith(prefix)}
+    if there != {name: shape.shape for name, shape in shapes.items()}:
+        raise HandfulError(
+            f"{WHAT} '{path}' has other arrays than the network '{blueprint.name}' makes for "
+            f"{count(blueprint.observation_size, 'observation entry')} and "
+            f"{count(blueprint.num_outputs, 'output')}: give the builder that the policies were "
+            f"trained with."
+        )
+    weights = {n: jnp.asarray(_stacked(arrays, num_policies, f"network/{n}")) for n in shapes}
+    return ModuleStack(weights, blueprint)
+
+
+def _policies(
+    arrays: dict[str, NumpyArray], described: dict[str, Any], stack: Stack, space: ActionSpace
+) -> Policies:
+    def stacked(name: str) -> Array:
+        return jnp.asarray(_stacked(arrays, described["num_policies"], name))
+
     has_spread = "policy-0/log_std" in arrays
-    actor = Actor(
-        NetworkStack(tuple(layers[:-1]), layers[-1]),
-        jnp.asarray(stacked("log_std")) if has_spread else None,
-    )
     normalizer = Normalizer(
-        count=jnp.asarray(stacked("observations/count")),
-        mean=jnp.asarray(stacked("observations/mean")),
-        variance=jnp.asarray(stacked("observations/variance")),
+        count=stacked("observations/count"),
+        mean=stacked("observations/mean"),
+        variance=stacked("observations/variance"),
         clip=math.inf if described["clip"] is None else described["clip"],
     )
-    return Policies(actor, normalizer, _space(described["action_space"]))
+    return Policies(Actor(stack, stacked("log_std") if has_spread else None), normalizer, space)
 
 
 def _space(described: dict[str, Any]) -> ActionSpace:

@@ -232,6 +232,7 @@ def init_learner(
         config.initial_log_std,
         num_symbols,
         config.random_actions,
+        config.actor_network,
     )
     critic = init_critic(
         critic_key,
@@ -241,6 +242,7 @@ def init_learner(
         config.hidden_sizes,
         config.critic_sharing,
         num_symbols,
+        config.critic_network,
     )
     init, experience = adam(config).init, None
     clip = CLIP if config.normalize_observations else math.inf

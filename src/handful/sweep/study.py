@@ -79,6 +79,8 @@ class RunRequest:
             (settings["ppo"], "counts", False),
             (settings["ppo"], "family", False),
             (settings["ppo"], "short_episodes", None),
+            (settings["ppo"], "actor_network", None),
+            (settings["ppo"], "critic_network", None),
         ):
             if group[name] == before:
                 del group[name]

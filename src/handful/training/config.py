@@ -13,6 +13,8 @@ say itself which method was measured to suit it (``RMDP.suited_method``); else:
   played again, and episodes are short enough for a batch to hold whole ones: ``elite-em``.
 * The learner counts (``PPOConfig.counts``), so that a policy for one user is known soon and costs
   little: ``pooled-em``.
+* An actor that is a network of the caller's own can be no member of a family: the first two are
+  passed over then.
 * Otherwise ``em``, which the others have not been shown to beat there.
 
 ``docs/methods.md`` has the measurements.
@@ -30,6 +32,7 @@ from handful._support.text import count
 from handful.collect.determinism import is_deterministic
 from handful.devices import usable_cores
 from handful.errors import HandfulError
+from handful.learner.builders import with_names
 from handful.learner.config import PPOConfig, preset
 from handful.learner.networks import Sharing
 from handful.methods import (
@@ -52,7 +55,7 @@ def concrete_method(problem: RMDP, method: str, learner: PPOConfig) -> str:
         return method
     if problem.suited_method is not None:
         return problem.suited_method
-    if problem.constant_outcomes is not None:
+    if problem.constant_outcomes is not None and learner.actor_network is None:
         never_terminates = getattr(problem.environment, "never_terminates", False)
         return "planned-em" if never_terminates else "family-em"
     if learner.counts:
@@ -205,7 +208,7 @@ def make_config(
     Args:
         method: a method's name, or ``auto`` for the one that suits the problem; or the method
             itself, whose fields then come before ``method_settings``.
-        settings: of the learner, that differ.
+        settings: of the learner, that differ; networks as builders, or by their names.
         method_settings: of the method, that differ.
         others: fields of :class:`TrainConfig`.
 
@@ -226,7 +229,8 @@ def make_config(
             f"({usable_cores()}), not {threads}."
         )
     suited = dict(problem.learner_settings(num_policies, preset_name))
-    method = concrete_method(problem, method, preset(preset_name, **{**suited, **(settings or {})}))
+    changes = with_names(settings or {})
+    method = concrete_method(problem, method, preset(preset_name, **{**suited, **changes}))
     if method in METHODS:
         suited |= METHODS[method].learner_settings
     return TrainConfig(
@@ -236,7 +240,7 @@ def make_config(
             **problem.method_settings(method, preset_name),
             **(method_settings or {}),
         },
-        ppo=preset(preset_name, **{**suited, **(settings or {})}),
+        ppo=preset(preset_name, **{**suited, **changes}),
         **others,
     )
 

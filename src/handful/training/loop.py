@@ -17,6 +17,7 @@ from handful._support.foreign import in_same_directory
 from handful.errors import HandfulError, HandfulWarning
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
+from handful.learner.builders import Network, network_settings
 from handful.learner.parallel import core_mesh, replicate
 from handful.learner.policies import Policies
 from handful.methods import AssignmentMethod
@@ -115,6 +116,7 @@ def train(
     run_settings: dict[str, Any] | None = None,
     threads: int | None = None,
     overlap: bool = False,
+    network: Network | None = None,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
@@ -138,6 +140,9 @@ def train(
         threads: that step an environment on the host; by default one a core.
         overlap: of an environment on the host, collect the next batch while this one is learnt
             from (:class:`~handful.training.stepper.HostStepper`).
+        network: a network of your own for actors and critics, or a pair of one for each, where None
+            stands for the library's own: a builder, which is called as ``build(key,
+            observation_size, num_outputs)`` and returns an Equinox module, or its name.
         out: a new folder to keep the run in; without one nothing is written.
         callbacks: objects that training calls after every update.
         loggers: where metrics go besides ``metrics.jsonl`` in ``out``: objects of classes derived
@@ -159,7 +164,7 @@ def train(
         num_policies,
         method,
         preset,
-        settings,
+        {**(settings or {}), **network_settings(network)},
         method_settings,
         steps=steps,
         seed=seed,
@@ -204,6 +209,7 @@ def resume(
     progress: bool | None = None,
     *,
     loggers: Sequence[Logger] = (),
+    network: Network | None = None,
     trust: bool = False,
 ) -> TrainResult:
     """Continue a run from its last checkpoint.
@@ -218,8 +224,10 @@ def resume(
         progress: as in :func:`train`.
         loggers: as in :func:`train`; a logger that the run had before goes on where it was. A run
             that is finished already calls none.
-        trust: whether the problem may be made by running code that the folder names, as
-            ``gymnasium:module:Thing`` does. A folder of a stranger can name any code.
+        network: the run's own network, as in :func:`train`; needed only where the run has one that
+            this program does not know and cannot import, or instead of ``trust``.
+        trust: whether the problem and a network may be made by running code that the folder names,
+            as ``gymnasium:module:Thing`` does. A folder of a stranger can name any code.
 
     Raises:
         HandfulError: if there is no run there, another process is training it, a file of it was
@@ -233,9 +241,9 @@ def resume(
     check_loggers(loggers)
     folder = RunFolder(path)
     if folder.is_finished:
-        return _read(path, problem, trust)
+        return _read(path, problem, trust, network)
     with folder.hold():
-        _, run = open_run(path, problem, trust)
+        _, run = open_run(path, problem, trust, network)
         stored = folder.read_config()
         if not is_of_todays_method(stored, run.method):
             raise HandfulError(
@@ -260,9 +268,11 @@ def resume(
         return _go_on(run, state, folder, callbacks, loggers)
 
 
-def _read(path: str | Path, problem: RMDP | None, trust: bool) -> TrainResult:
+def _read(
+    path: str | Path, problem: RMDP | None, trust: bool, network: Network | None
+) -> TrainResult:
     """A finished run as it ended."""
-    folder, run = open_run(path, problem, trust)
+    folder, run = open_run(path, problem, trust, network)
     record = folder.read_evaluation()
     evaluation, shares = read_evaluation(folder, record, run.problem)
     return TrainResult(

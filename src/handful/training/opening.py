@@ -20,6 +20,13 @@ from handful._support.controls import shell_line
 from handful._support.storage import check_config, digest_of_arrays, digest_of_json
 from handful._support.text import is_json, plain, shown
 from handful.errors import HandfulError
+from handful.learner.builders import (
+    FIELDS,
+    Network,
+    is_importable,
+    network_settings,
+    settled_name,
+)
 from handful.learner.parallel import core_mesh
 from handful.learner.policies import Policies, reader_of
 from handful.learner.policies_file import load_policies
@@ -234,7 +241,10 @@ class HandedOut:
 
 
 def open_run(
-    path: str | Path, problem: RMDP | None = None, trust: bool = False
+    path: str | Path,
+    problem: RMDP | None = None,
+    trust: bool = False,
+    network: Network | None = None,
 ) -> tuple[RunFolder, Run]:
     """A run folder, and the run that it keeps.
 
@@ -243,10 +253,11 @@ def open_run(
         problem: what the run was trained on, where it has no name to make it by, or where making it
             by name would run code that the folder chooses.
         trust: whether the folder may choose code to run (:func:`handful.problem.make_stored`).
+        network: the run's own network, where this program does not know it.
 
     Raises:
-        HandfulError: if there is no run there, a file of it was changed, or it is of another
-            problem.
+        HandfulError: if there is no run there, a file of it was changed, it is of another problem,
+            or its network is not known.
     """
     folder = RunFolder(path)
     stored, config = stored_run(folder)
@@ -257,7 +268,28 @@ def open_run(
     if problem.scale_is_measured:  # the run's own counts: measured again it would be another
         problem = dataclasses.replace(problem, return_scale=described["return_scale"])
     check_same_problem(described, problem, path)
+    config = _with_networks(config, f"The run in '{path}'", network, trust)
     return folder, Run(problem, config, core_mesh())
+
+
+def _with_networks(
+    config: TrainConfig, source: str, network: Network | None, trust: bool
+) -> TrainConfig:
+    """The settings with names of networks that this program knows.
+
+    Raises:
+        HandfulError: if a network is not known, or given where the run has none of its own.
+    """
+    given, names = network_settings(network), {}
+    for field in FIELDS:
+        stored = getattr(config.ppo, field)
+        if stored is not None:
+            names[field] = settled_name(stored, given.get(field), source, trust)
+    if given and not names:
+        raise HandfulError(
+            f"{source} was trained with the library's own networks: open it without network."
+        )
+    return dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, **names))
 
 
 def _made_again(folder: RunFolder, described: Mapping[str, Any], trust: bool) -> RMDP:
@@ -273,12 +305,20 @@ def _made_again(folder: RunFolder, described: Mapping[str, Any], trust: bool) ->
 
 def resume_advice(folder: RunFolder, problem: RMDP) -> str:
     """How the caller, whose problem it is, continues a run that was stopped: an imperative."""
-    if problem.name == CUSTOM:
-        return f"continue from Python with: handful.resume('{folder.path}', problem)"
+    _, config = stored_run(folder)
+    networks = [name for field in FIELDS if (name := getattr(config.ppo, field)) is not None]
+    given = ["problem"] if problem.name == CUSTOM else []
+    if not all(map(is_importable, networks)):
+        given.append("network=build")
+    if given:
+        arguments = ", ".join([f"'{folder.path}'", *given])
+        return f"continue from Python with: handful.resume({arguments})"
     words = ["handful", "resume", folder.path]
     try:
         check_consent(problem.name, described_parameters(problem.parameters), str(folder.path))
     except HandfulError:
+        words.append("--trust")
+    if networks and "--trust" not in words:
         words.append("--trust")
     return f"continue with: {shell_line(*words)}"
 
@@ -343,7 +383,8 @@ def handed_out(folder: RunFolder, run: Run) -> HandedOut:
         policies, alpha = state.chosen(run).policies(problem), state.handed_out(run)
         return HandedOut(policies, np.asarray(alpha), int(state.update))
     environment = problem.environment
-    policies = dataclasses.replace(load_policies(folder.policies), reader=reader_of(environment))
+    loaded = load_policies(folder.policies, config.ppo.actor_network)
+    policies = dataclasses.replace(loaded, reader=reader_of(environment))
     there = (policies.num_policies, policies.observation_size, policies.action_space)
     here = (config.num_policies, environment.observation_size, environment.action_space)
     if there != here:

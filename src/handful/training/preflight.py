@@ -22,6 +22,7 @@ from handful.environment import (
     step_shape,
 )
 from handful.errors import HandfulError
+from handful.learner.modules import Blueprint, check_modules, skeleton_of
 from handful.learner.networks import Sharing
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
@@ -41,9 +42,10 @@ def check_run(run: Run) -> None:
     check_normalisation(run)
     check_method(run)
     check_installed(run)
+    check_counts(run)
+    check_networks(run)
     check_sizes(run)
     check_exploration(run)
-    check_counts(run)
 
 
 def check_normalisation(run: Run) -> None:
@@ -98,9 +100,18 @@ def check_sizes(run: Run) -> None:
     """
     problem, config = run.problem, run.config
     environment = problem.environment
-    outputs = problem.num_features
-    space = environment.action_space
-    actions = space.size if isinstance(space, Box) else space.num_actions
+    outputs, actions = problem.num_features, _num_actions(problem)
+    own = _own_networks(run)
+    for whose, blueprint in own.items():
+        weights = skeleton_of(blueprint).num_weights * config.num_policies
+        if weights > MOST_WEIGHTS:
+            raise HandfulError(
+                f"The {whose}'s network '{blueprint.name}' has {brief(weights)} weights for "
+                f"{count(config.num_policies, 'policy')}, and at most {MOST_WEIGHTS:,} fit: give a "
+                f"smaller network, or fewer policies."
+            )
+    if len(own) == 2:
+        return
     widths = (num_symbols(environment) or environment.observation_size, *config.ppo.hidden_sizes)
     hidden = sum(width * following for width, following in pairwise(widths))
     weights = 2 * hidden + widths[-1] * (outputs + actions)
@@ -112,6 +123,36 @@ def check_sizes(run: Run) -> None:
             f"{[brief(size) for size in config.ppo.hidden_sizes]}, and at most "
             f"{MOST_WEIGHTS:,} fit: give smaller hidden_sizes, fewer policies or fewer features."
         )
+
+
+def check_networks(run: Run) -> None:
+    """Trace the caller's own networks before anything slow begins.
+
+    Raises:
+        HandfulError: if a network is not known, cannot be made, or does not map one observation to
+            one number for each action or reward feature.
+    """
+    for whose, blueprint in _own_networks(run).items():
+        check_modules(blueprint, whose)
+
+
+def _own_networks(run: Run) -> dict[str, Blueprint]:
+    """The blueprints of the caller's own networks, by whose they are."""
+    problem, config = run.problem, run.config
+    names = {"actor": config.ppo.actor_network, "critic": config.ppo.critic_network}
+    outputs = {"actor": _num_actions(problem), "critic": problem.num_features}
+    size = problem.environment.observation_size
+    return {
+        whose: Blueprint.of(name, size, outputs[whose])
+        for whose, name in names.items()
+        if name is not None
+    }
+
+
+def _num_actions(problem: RMDP) -> int:
+    """The number of finite actions, or of the components of a continuous one."""
+    space = problem.environment.action_space
+    return space.size if isinstance(space, Box) else space.num_actions
 
 
 def check_exploration(run: Run) -> None:
@@ -153,6 +194,11 @@ def check_counts(run: Run) -> None:
         raise HandfulError(
             "A learner that counts has a table for each policy: leave the settings hidden_sizes "
             "and share_hidden as the task has them."
+        )
+    if config.ppo.has_own_network:
+        raise HandfulError(
+            "A learner that counts has a table for each policy, and no network: leave out the "
+            "networks of your own, or set counts to false."
         )
     if number**2 * space.num_actions > MOST_COUNTS:
         raise HandfulError(
