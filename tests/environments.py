@@ -253,3 +253,42 @@ def push_problem(targets: tuple[float, ...], **fields) -> RMDP:
     goals = jnp.array(targets)
     population = Population.from_function(lambda a: 1.0 - (a - goals) ** 2, len(targets))
     return RMDP(Push(**fields), population, discount=0.9)
+
+
+class Walk(NamedTuple):
+    cue: Float[Array, ""]
+    age: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class TMaze:
+    """A corridor with a cue at its start, 1 or -1, that says where the prize is at its end.
+
+    Observations are the cue, which is 0 after the first step, and how far along the corridor the
+    policy is. At its end action 1 is right where the cue was 1, and action 0 where it was -1. The
+    outcome of the last step is (1, 0) for the right side and (0, 1) for the wrong one.
+    """
+
+    corridor: int = 4
+    observation_size: int = 2
+
+    @property
+    def time_limit(self):
+        return self.corridor + 1
+
+    @property
+    def action_space(self):
+        return Discrete(2)
+
+    def reset(self, key: PRNGKey):
+        cue = 2.0 * jax.random.bernoulli(key) - 1.0
+        state = Walk(cue, jnp.zeros((), jnp.int32))
+        return state, jnp.stack([cue, jnp.zeros(())])
+
+    def step(self, key: PRNGKey, state: Walk, action: Int[Array, ""]):
+        is_last = state.age == self.corridor
+        is_right = (action == 1) == (state.cue > 0)
+        outcome = jnp.where(is_last, jnp.stack([is_right, ~is_right]).astype(jnp.float32), 0.0)
+        state = Walk(state.cue, state.age + 1)
+        seen = jnp.stack([jnp.zeros(()), state.age / self.corridor])
+        return state, TimeStep(seen, outcome, is_last, NEVER)

@@ -63,6 +63,24 @@ def test_a_logger_of_ones_own_gets_every_update_once(tmp_path, monkeypatch, caps
     assert len(Path("curve.csv").read_text().splitlines()) == 2
 
 
+@pytest.mark.usefixtures("allow_rank_promotion")
+def test_networks_of_ones_own_reach_the_known_welfare(monkeypatch, tmp_path):
+    """A convolutional one on images, and a recurrent one where policies have to remember."""
+    monkeypatch.setattr("handful.learner.builders._BUILDERS", {})
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / "own-network.md").read_text()
+    names = {"__name__": "example"}
+    for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(compile(example, "own-network.md", "exec"), names)
+    assert names["seen"].evaluation.welfare > 0.98
+    assert names["remembered"].evaluation.welfare > 0.98
+    # Without memory every policy turns to the prize as often as away from it.
+    assert names["forgotten"].evaluation.welfare == pytest.approx(0.5, abs=0.1)
+    # Policy 0 turns to the side of the cue, which was right, if it serves the first user.
+    assert names["turn"] == int(names["remembered"].assignment[0] == 0)
+    assert names["opened"].evaluation.welfare == names["kept"].evaluation.welfare
+
+
 def test_the_reference_has_every_public_name_once():
     pages = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     named = re.findall(r"^::: handful\.(\w+)$", pages, flags=re.MULTILINE)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from handful.domains.tabular.problem import tabular_problem
     from handful.environment import Box, Discrete, Environment, TimeStep
     from handful.envs.gym.problem import from_gymnasium
+    from handful.envs.history import with_history
     from handful.errors import HandfulError, HandfulWarning
     from handful.evaluation.gap import optimum
     from handful.evaluation.returns import Evaluation, evaluate
@@ -83,6 +84,7 @@ _HOME = {
     "tasks": "handful.problem",
     "train": "handful.training.loop",
     "use_cores": "handful.devices",
+    "with_history": "handful.envs.history",
 }
 
 __all__ = [
@@ -127,6 +129,7 @@ __all__ = [
     "tasks",
     "train",
     "use_cores",
+    "with_history",
 ]
 
 

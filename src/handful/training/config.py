@@ -8,13 +8,12 @@ say itself which method was measured to suit it (``RMDP.suited_method``); else:
 * It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the
   time limit ends an episode (``never_terminates`` of the environment): ``planned-em``.
 * It names such outcomes, and episodes may end early: ``family-em``. Robots that may fall have to
-  learn to stay on their feet, which is the same for all.
+  learn to stay on their feet, which is the same for all. Actors that are networks of the caller's
+  own cannot be a family: for them ``planned-em``.
 * Its actions are finite, nothing is left to chance, so that an episode that was played once can be
   played again, and episodes are short enough for a batch to hold whole ones: ``elite-em``.
 * The learner counts (``PPOConfig.counts``), so that a policy for one user is known soon and costs
   little: ``pooled-em``.
-* An actor that is a network of the caller's own can be no member of a family: the first two are
-  passed over then.
 * Otherwise ``em``, which the others have not been shown to beat there.
 
 ``docs/methods.md`` has the measurements.
@@ -55,9 +54,10 @@ def concrete_method(problem: RMDP, method: str, learner: PPOConfig) -> str:
         return method
     if problem.suited_method is not None:
         return problem.suited_method
-    if problem.constant_outcomes is not None and learner.actor_network is None:
+    if problem.constant_outcomes is not None:
         never_terminates = getattr(problem.environment, "never_terminates", False)
-        return "planned-em" if never_terminates else "family-em"
+        can_be_family = learner.actor_network is None
+        return "family-em" if can_be_family and not never_terminates else "planned-em"
     if learner.counts:
         return "pooled-em"
     is_short = problem.environment.time_limit <= LONGEST * learner.num_steps

@@ -1,0 +1,261 @@
+"""Windows of the latest observations, for policies that have to remember.
+
+Some problems show a policy too little at any one step: what it saw some steps ago decides what is
+best now. Here the observation becomes a *window* of the latest ``L`` observations, and a recurrent
+network (or any other) is run over it from the oldest to the newest. So gradients flow through ``L``
+steps in full, every transition can be learnt from alone and in any order, and nothing in the
+collectors and learners has to know of memory. A policy forgets what is older than the window.
+
+A window is ``L`` rows of ``O + 1`` entries, flattened, the oldest row first. The first entry of a
+row is 1, and the others are an observation. Rows from before the episode's start are all 0.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from handful._support.checks import check_kind, check_range
+from handful.environment import (
+    ActionSpace,
+    HasRequirements,
+    HostBatch,
+    HostEnvironment,
+    HostStep,
+    TimeStep,
+    num_symbols,
+)
+from handful.errors import HandfulError
+from handful.problem import RMDP, check_problem
+from handful.types import Array, Float, NumpyArray, PRNGKey, PyTree
+
+LONGEST = 1000
+"""The most observations that a window may have: every transition holds two windows."""
+
+
+def with_history(problem: RMDP, length: int) -> RMDP:
+    """The same problem with the latest observations in the place of each observation.
+
+    An observation [O] becomes [L * (O + 1)]: ``L`` rows, the oldest first, each of which is a mark
+    and an observation. The mark is 1, and a row from before the episode's start is all 0. Windows
+    are not normalised (the learner's setting ``normalize_observations`` is false), because marks
+    and empty rows could not be read any more.
+
+    Args:
+        problem: with an environment in JAX or on the host, whose observations are vectors.
+        length: ``L``, the number of observations in a window, the latest one included.
+
+    Returns:
+        A problem for :func:`handful.train`. It has no name to make it by: a run of it is resumed
+        with ``handful.resume(path, problem)``.
+
+    Raises:
+        HandfulError: if the length is no whole number from 1 to 1000, or the environment numbers
+            its observations.
+    """
+    check_problem(problem, "with_history")
+    check_kind("length", length, int)
+    check_range("length", length, 1, LONGEST)
+    environment = problem.environment
+    if num_symbols(environment) is not None:
+        raise HandfulError(
+            "This environment numbers its observations, each of which tells all that there is to "
+            "know: leave out with_history."
+        )
+    kind = HistoryOnHost if isinstance(environment, HostEnvironment) else HistoryInJax
+    return replace(
+        problem,
+        environment=kind(environment, length),
+        learner_settings=partial(_learner_settings, problem),
+        solver=None if problem.solver is None else partial(_solve, problem),
+        name="custom",
+        parameters={},
+    )
+
+
+def _learner_settings(problem: RMDP, num_policies: int, preset: str) -> dict[str, Any]:
+    """The settings of the problem without windows, but for normalisation."""
+    suited = problem.learner_settings(num_policies, preset)
+    return {**suited, "normalize_observations": False}
+
+
+def _solve(problem: RMDP, _: RMDP, num_policies: int) -> Any:
+    """Ask the solver of the problem without windows."""
+    assert problem.solver is not None
+    return problem.solver(problem, num_policies)
+
+
+@dataclass(frozen=True)
+class _History:
+    """What both kinds of environments with windows have in common.
+
+    Attributes:
+        environment: without windows.
+        length: ``L``, observations in a window.
+    """
+
+    environment: Any
+    length: int
+
+    @property
+    def observation_size(self) -> int:
+        """The number of entries of a window."""
+        return self.length * (self.environment.observation_size + 1)
+
+    @property
+    def action_space(self) -> ActionSpace:
+        """The actions of the environment."""
+        return self.environment.action_space
+
+    @property
+    def time_limit(self) -> int:
+        """The time limit of the environment."""
+        return self.environment.time_limit
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the environment's reward features, if it has any."""
+        return tuple(getattr(self.environment, "feature_names", ()))
+
+    @property
+    def never_terminates(self) -> bool:
+        """Whether only the time limit ends an episode of the environment."""
+        return getattr(self.environment, "never_terminates", False)
+
+    @property
+    def simulator_module(self) -> str:
+        """The module that the environment comes from."""
+        kind = type(self.environment)
+        return getattr(self.environment, "simulator_module", kind.__module__)
+
+    def windows(self, number: int = 1) -> "Windows":
+        """Empty windows of so many episodes, for policies that act outside training."""
+        return Windows(number, self.length, self.environment.observation_size)
+
+
+class Remembered(NamedTuple):
+    """The state of an environment in JAX with its window.
+
+    Attributes:
+        state: of the environment.
+        window: [L, O + 1], the oldest row first.
+    """
+
+    state: Any
+    window: Float[Array, "L O_1"]
+
+
+@dataclass(frozen=True)
+class HistoryInJax(_History):
+    """An environment in JAX whose observations are windows."""
+
+    def reset(self, key: PRNGKey) -> tuple[Remembered, Float[Array, " O"]]:
+        """Start an episode with a window that holds the first observation."""
+        state, observation = self.environment.reset(key)
+        empty = jnp.zeros((self.length, observation.shape[0] + 1), observation.dtype)
+        window = _pushed(empty, observation)
+        return Remembered(state, window), window.ravel()
+
+    def step(self, key: PRNGKey, state: Remembered, action: Array) -> tuple[Remembered, TimeStep]:
+        """Take one action; the oldest observation leaves the window."""
+        following, step = self.environment.step(key, state.state, action)
+        window = _pushed(state.window, step.observation)
+        return Remembered(following, window), step._replace(observation=window.ravel())
+
+
+def _pushed(
+    window: Float[Array, "L O_1"], observation: Float[Array, " O"]
+) -> Float[Array, "L O_1"]:
+    """The window with one more observation at its end and without its first row."""
+    row = jnp.concatenate([jnp.ones(1, observation.dtype), observation])
+    return jnp.concatenate([window[1:], row[None]])
+
+
+@dataclass(frozen=True)
+class HistoryOnHost(_History):
+    """An environment on the host whose observations are windows."""
+
+    def outcome_shape(self) -> PyTree:
+        """The outcome of one step, as the environment gives it."""
+        return self.environment.outcome_shape()
+
+    def check_installed(self) -> None:
+        """Look whether the packages are there that the environment needs.
+
+        Raises:
+            HandfulError: naming what is missing, and how to install it.
+        """
+        if isinstance(self.environment, HasRequirements):
+            self.environment.check_installed()
+
+    def open(self, num_envs: int, seed: int, num_threads: int) -> "WindowBatch":
+        """Open copies of the environment, each with a window."""
+        batch = self.environment.open(num_envs, seed, num_threads)
+        return WindowBatch(batch, self.windows(num_envs))
+
+
+class WindowBatch:
+    """Running copies of an environment on the host, whose observations are windows.
+
+    Args:
+        batch: the copies.
+        windows: one for each copy.
+    """
+
+    def __init__(self, batch: HostBatch, windows: "Windows") -> None:
+        self._batch, self._windows = batch, windows
+
+    def reset(self, which: NumpyArray) -> NumpyArray:
+        """Start new episodes in these copies; windows [R, L * (O + 1)]."""
+        return self._windows.begin(self._batch.reset(which), which)
+
+    def step(self, actions: NumpyArray) -> HostStep:
+        """Take one action in each copy."""
+        step = self._batch.step(actions)
+        return step._replace(observation=self._windows.add(step.observation))
+
+    def close(self) -> None:
+        """Close the copies."""
+        self._batch.close()
+
+
+class Windows:
+    """The windows of ``M`` running episodes, in NumPy.
+
+    Args:
+        number: ``M``.
+        length: ``L``, observations in a window.
+        observation_size: ``O``.
+    """
+
+    def __init__(self, number: int, length: int, observation_size: int) -> None:
+        self._rows = np.zeros((number, length, observation_size + 1))
+
+    def begin(self, observations: NumpyArray, which: NumpyArray | None = None) -> NumpyArray:
+        """Start episodes anew.
+
+        Args:
+            observations: the first observation of each of these episodes, [R, O].
+            which: their numbers [R]; None for all ``M``.
+
+        Returns:
+            Their windows [R, L * (O + 1)].
+        """
+        rows = np.arange(len(self._rows)) if which is None else which
+        self._rows[rows] = 0.0
+        self._rows[rows, -1, 0] = 1.0
+        self._rows[rows, -1, 1:] = observations
+        return self._rows[rows].reshape(len(rows), -1)
+
+    def add(self, observations: NumpyArray) -> NumpyArray:
+        """Add the next observation [M, O] of every episode.
+
+        Returns:
+            All windows [M, L * (O + 1)].
+        """
+        self._rows[:, :-1] = self._rows[:, 1:]
+        self._rows[:, -1, 0] = 1.0
+        self._rows[:, -1, 1:] = observations
+        return self._rows.reshape(len(self._rows), -1).copy()
