@@ -11,7 +11,7 @@ them and learns all of them together. Settings hold text and no functions, so a 
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -178,14 +178,20 @@ def network_settings(network: Network | None) -> dict[str, str | None]:
             f"network takes a builder, or a pair of builders (actor, critic), not {len(pair)} of "
             f"them."
         )
-    names = (one if one is None or isinstance(one, str) else name_of(one) for one in pair)
-    return dict(zip(FIELDS, names, strict=True))
+    return dict(zip(FIELDS, map(_named, pair), strict=True))
 
 
-def with_names(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of the learner with the names of builders in place of the builders."""
-    named = {n: name_of(v) for n, v in settings.items() if n in FIELDS and callable(v)}
-    return {**settings, **named}
+def with_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the learner with the names of builders in place of the builders.
+
+    Raises:
+        HandfulError: if a network is neither a builder nor a name.
+    """
+    return {**settings, **{name: _named(settings[name]) for name in FIELDS if name in settings}}
+
+
+def _named(network: Any) -> str | None:
+    return network if network is None or isinstance(network, str) else name_of(network)
 
 
 def _found_by(name: str) -> Any:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from handful.devices import in_full_precision
 from handful.learner.config import PPOConfig
 from handful.learner.experience import Experience, symbols
-from handful.learner.networks import Actor, Categorical
+from handful.learner.networks import Actor, Categorical, table_of
 from handful.learner.ppo import ActorMetrics, LearnerState, Networks, Rates, UpdateMetrics
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int
@@ -125,7 +125,7 @@ def mean_mix(
 
 def likeliest_actions(actor: Actor) -> Int[Array, "K S"]:
     """Of look-up policies, at every observation."""
-    return jnp.argmax(actor.stack.head.weight, axis=2)
+    return jnp.argmax(table_of(actor.stack).weight, axis=2)
 
 
 @in_full_precision
@@ -184,7 +184,7 @@ def plan(
     _, values = jax.lax.scan(step, likeliest_actions(networks.actor), None, length=steps)
     values = values[-1]
     logits = advantages_of(model, values, mix) / temperature
-    heads = (networks.actor.stack.head, networks.critic.head)
+    heads = (table_of(networks.actor.stack), table_of(networks.critic))
     return eqx.tree_at(
         lambda n: (
             *(n.actor.stack.head.weight, n.actor.stack.head.bias),
@@ -200,14 +200,14 @@ def _metrics(
 ) -> UpdateMetrics:
     """PPO's metrics, on the latest batch: how the new policies differ from those that acted."""
     flat = transitions.flat()
-    number = state.critic.head.weight.shape[1]
+    table = table_of(state.critic).weight
+    number = table.shape[1]
     look_up = jax.vmap(lambda table, rows: table[rows])
     seen, after = symbols(flat.observations, number), symbols(flat.next_observations, number)
-    logits = look_up(state.actor.stack.head.weight, seen)
+    logits = look_up(table_of(state.actor.stack).weight, seen)
     distribution = Categorical(logits).softened(state.actor.random_actions)
     log_ratio = distribution.log_prob(flat.actions) - flat.log_probs
     ratio = jnp.exp(log_ratio)
-    table = state.critic.head.weight
     goes_on = ~flat.terminated[..., None]
     errors = flat.features + discount * goes_on * look_up(table, after) - look_up(table, seen)
     return UpdateMetrics(

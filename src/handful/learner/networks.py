@@ -348,6 +348,13 @@ def take_policies(networks: PyTree, source: Int[Array, " K"]) -> PyTree:
     )
 
 
+def table_of(stack: Stack) -> Layer:
+    """The only layer of networks that look one symbol up: a learner that counts has no others."""
+    assert isinstance(stack, NetworkStack)
+    assert not stack.hidden
+    return stack.head
+
+
 def constant_stack(like: Stack, outputs: Float[Array, "K H"], observation_size: int) -> Stack:
     """Networks that put out one row of ``outputs`` each, whatever they observe.
 
