@@ -9,6 +9,7 @@ import handful
 from handful.errors import HandfulError
 from handful.methods import Feedback, Scene, make_method
 from handful.methods.branching_em import BranchingEM
+from handful.methods.weights import weight_table
 from tests.methods.test_branching_em_branches import PAYOFFS, TARGETS, kept_up
 
 KEY = jax.random.key(0)
@@ -31,14 +32,14 @@ def trained(method, state, update, returns=None):
 
 def test_branchings_are_evenly_apart_between_the_first_and_the_last():
     method = BranchingEM(branchings=5, first=0.25, last=0.75)
-    assert method.interventions(NUM_UPDATES, 5) == (500, 750, 1000, 1250, 1500)
-    assert BranchingEM(branchings=1).interventions(NUM_UPDATES, 5) == (500,)
-    assert method.interventions(NUM_UPDATES, 1) == ()  # no other policy to be copied
+    assert method.schedule(NUM_UPDATES, 5).interventions == (500, 750, 1000, 1250, 1500)
+    assert BranchingEM(branchings=1).schedule(NUM_UPDATES, 5).interventions == (500,)
+    assert method.schedule(NUM_UPDATES, 1).interventions == ()  # no other policy to be copied
 
 
 @given(st.integers(1, 20), st.integers(1, 60))
 def test_however_short_the_run_the_branchings_lie_within_it(branchings, num_updates):
-    updates = list(BranchingEM(branchings=branchings).interventions(num_updates, 2))
+    updates = list(BranchingEM(branchings=branchings).schedule(num_updates, 2).interventions)
     assert updates == sorted(set(updates))
     assert all(0 < update < num_updates for update in updates)
 
@@ -71,7 +72,7 @@ def test_copies_are_led_while_the_others_keep_their_users_and_then_em_decides():
     np.testing.assert_allclose(first[:, led], state.share * np.exp(-goal / width), rtol=1e-5)
     assert (last[:, led] < first[:, led] + 1e-6).all()
     np.testing.assert_allclose(last[:, led], state.share * np.exp(-goal), rtol=0.1, atol=1e-3)
-    served = np.asarray(method.weights(state))
+    served = np.asarray(weight_table(method.weights(state), 2))
     for weights in (first, last):
         np.testing.assert_array_equal(weights[:, kept], served[:, kept])
     # 250 updates to the next branching, of which copies are led for 150.
@@ -108,9 +109,9 @@ def test_the_best_of_all_policies_are_handed_out():
     method = BranchingEM()
     state = method.init(KEY, len(TARGETS), 2)
     scene = Scene(2000, None, POOLED, is_last=True, num_updates=NUM_UPDATES, payoffs=PAYOFFS)
-    decision = method.finish(KEY, state, scene)
+    decision = method.intervene(KEY, state, scene)
     assert sorted(decision.sources.tolist()) == [0, 3]
-    served_by = decision.sources[np.argmax(method.weights(decision.state), axis=1)]
+    served_by = decision.sources[method.weights(decision.state)]
     np.testing.assert_array_equal(POOLED[served_by, np.arange(len(TARGETS))], POOLED.max(axis=0))
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.methods import FRESH, EliteEM, Feedback, RememberedEpisodes, Scene, make_method
+from handful.methods.weights import weight_table
 
 KEY = jax.random.key(0)
 NUM_UPDATES = 400
@@ -33,16 +34,17 @@ def after(update, state=None, episodes=None, method=METHOD):
 def test_the_best_episodes_that_there_are_lead_and_users_go_to_theirs():
     state = after(30)
     assert sorted(state.elites.tolist()) == [0, 1]
-    served = np.argmax(METHOD.weights(state), axis=1)
+    served = METHOD.weights(state)
     assert state.elites[served].tolist() == [0, 0, 1, 1]
-    np.testing.assert_allclose(METHOD.training_weights(state), METHOD.weights(state), atol=1e-6)
+    table = weight_table(served, 2)
+    np.testing.assert_allclose(METHOD.training_weights(state), table, atol=1e-6)
 
 
 def test_led_policies_are_trained_for_users_by_how_well_their_elites_serve_them():
     """With a wide temperature, half of the highest return: 9 / 4.5 against 0, by a softmax."""
     method = EliteEM(rounds=2, exploring=0.5, settling=30, temperature=0.5)
     state = after(30, method=method)
-    np.testing.assert_array_equal(np.max(method.weights(state), axis=1), 1.0)
+    assert method.weights(state).shape == (4,)
     share = 1 / (1 + np.exp(-2.0))
     trained = np.sort(method.training_weights(state), axis=1)
     np.testing.assert_allclose(trained, [[1 - share, share]] * 4, rtol=1e-5)
@@ -91,34 +93,36 @@ def test_elites_of_earlier_rounds_are_kept_and_gone_back_to():
     assert decision.sources.tolist() == [FRESH, FRESH]
     assert decision.state.elites.tolist() == [-1, -1]
     assert decision.state.earlier[0].tolist() == first.elites.tolist()
-    assert set(first.elites.tolist()) <= set(METHOD.unforgettable(decision.state).tolist())
+    assert set(first.elites.tolist()) <= set(METHOD.memory.protected(decision.state).tolist())
 
 
 def test_rounds_follow_each_other_and_short_runs_have_one():
-    assert METHOD.interventions(NUM_UPDATES, 2) == (100,)
-    assert METHOD.interventions(100, 2) == ()
-    assert EliteEM(rounds=3, exploring=0.6, settling=10).interventions(300, 2) == (60, 120)
+    assert METHOD.schedule(NUM_UPDATES, 2).interventions == (100,)
+    assert METHOD.schedule(100, 2).interventions == ()
+    three = EliteEM(rounds=3, exploring=0.6, settling=10)
+    assert three.schedule(300, 2).interventions == (60, 120)
 
 
 def test_policies_imitate_after_the_rounds_and_at_the_end():
-    imitates = [bool(METHOD.imitates(jnp.asarray(u), NUM_UPDATES)) for u in range(NUM_UPDATES)]
+    memory = METHOD.memory
+    imitates = [bool(memory.imitates(jnp.asarray(u), NUM_UPDATES)) for u in range(NUM_UPDATES)]
     assert np.flatnonzero(imitates).tolist() == [*range(200, 210), *range(380, 400)]
-    in_one = [bool(METHOD.imitates(jnp.asarray(u), 100)) for u in range(100)]
+    in_one = [bool(memory.imitates(jnp.asarray(u), 100)) for u in range(100)]
     assert np.flatnonzero(in_one).tolist() == [*range(95, 100)]
 
 
 def test_an_episode_is_worth_what_it_adds_or_nearly_adds():
     state = after(30)
     episodes = remembered()
-    worth = METHOD.worth(state, jnp.asarray(EPISODES), episodes)
+    worth = METHOD.memory.worth(state, jnp.asarray(EPISODES), episodes)
     # Everybody has 9, and one tenth of that is near: 0.9 for each user with 9, nothing for 8.
     np.testing.assert_allclose(worth, [1.8, 1.8, 0.0, 0.9, 4 * 11.9], rtol=1e-5)
-    at_first = METHOD.worth(METHOD.init(KEY, 4, 2), jnp.asarray(EPISODES), episodes)
+    at_first = METHOD.memory.worth(METHOD.init(KEY, 4, 2), jnp.asarray(EPISODES), episodes)
     np.testing.assert_allclose(at_first, EPISODES.sum(axis=1))
 
 
 def test_a_run_too_short_for_its_rounds_has_one_also_without_settling():
-    assert EliteEM(rounds=2, exploring=0.5, settling=0).interventions(3, 2) == ()
+    assert EliteEM(rounds=2, exploring=0.5, settling=0).schedule(3, 2).interventions == ()
 
 
 def test_many_users_are_judged_for_by_a_sample_and_all_are_served():
@@ -129,7 +133,7 @@ def test_many_users_are_judged_for_by_a_sample_and_all_are_served():
     feedback = Feedback(jnp.zeros((users, 2)), jnp.asarray(5), NUM_UPDATES, episodes)
     state = method.reassign(KEY, method.init(KEY, users, 2), feedback)
     earned = np.asarray(coefficients @ EPISODES[state.elites].T)
-    np.testing.assert_array_equal(np.argmax(method.weights(state), axis=1), earned.argmax(axis=1))
+    np.testing.assert_array_equal(method.weights(state), earned.argmax(axis=1))
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ def turn_of(method):
 
     @jax.jit
     def turn(state, ledger, update, mean):
-        return method.take_turn(state, ledger, feedback(update, mean))
+        after = method.take_turn(state, ledger, feedback(update, mean))
+        return after.state, after.ledger
 
     return turn
 
@@ -108,7 +109,9 @@ def test_a_policy_that_nobody_chose_is_revived_by_a_user_whom_another_can_spare(
     )
     state = EMState.of(jnp.asarray(SERVED), 4)
     ledger = Ledger.of(state.served, jnp.asarray(coefficients), 4)
-    after, _ = ExpectationMaximization(warm_up=0).take_turn(state, ledger, worse)
+    turn = ExpectationMaximization(warm_up=0).take_turn(state, ledger, worse)
+    after = turn.state
+    np.testing.assert_array_equal(turn.revived, after.revived)
     assert not (np.asarray(after.served) == 3).any()
     np.testing.assert_array_equal(np.asarray(after.revived)[:3], -1)
     user = int(after.revived[3])

@@ -1,5 +1,6 @@
 """What holds for every assignment method."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.methods import METHODS, Feedback, RememberedEpisodes, make_method
+from handful.methods.base import split_trainable
+from handful.methods.weights import weight_table
 
 NUM_USERS = 7
 NUM_UPDATES = 2000
@@ -35,7 +38,8 @@ def test_every_user_has_a_distribution_over_policies_before_and_after_a_step(nam
     returns = jax.random.normal(jax.random.key(1), (NUM_USERS, num_policies))
     feedback = Feedback(returns, jnp.array(1000), NUM_UPDATES, EPISODES)
     later = method.reassign(jax.random.key(2), state, feedback)
-    for alpha in (method.weights(state), method.weights(later)):
+    for weights in (method.weights(state), method.weights(later)):
+        alpha = weight_table(weights, num_policies)
         assert alpha.shape == (NUM_USERS, num_policies)
         assert (alpha >= 0).all()
         np.testing.assert_allclose(alpha.sum(axis=1), 1.0, rtol=1e-6)
@@ -44,8 +48,8 @@ def test_every_user_has_a_distribution_over_policies_before_and_after_a_step(nam
 @BUDGETS
 def test_no_policy_starts_without_users(name, num_policies):
     method = make_method(name, **settings_for(name, num_policies))
-    alpha = method.weights(method.init(jax.random.key(0), NUM_USERS, num_policies))
-    assert (alpha.sum(axis=0) > 0).all()
+    weights = method.weights(method.init(jax.random.key(0), NUM_USERS, num_policies))
+    assert (weight_table(weights, num_policies).sum(axis=0) > 0).all()
 
 
 def test_same_key_gives_the_same_start_and_methods_are_hashable(name):
@@ -55,14 +59,13 @@ def test_same_key_gives_the_same_start_and_methods_are_hashable(name):
     jax.tree.map(np.testing.assert_array_equal, first, second)
 
 
-def test_only_end_to_end_has_parameters(name):
+def test_only_end_to_end_learns_by_gradient(name):
     method = make_method(name, **settings_for(name, 3))
     state = method.init(jax.random.key(0), NUM_USERS, 3)
-    leaves = jax.tree.leaves(method.parameters(state))
-    assert len(leaves) == (name == "end-to-end")
-    assert (method.learning_rate > 0) == (name == "end-to-end")
-    again = method.with_parameters(state, method.parameters(state))
-    jax.tree.map(np.testing.assert_array_equal, again, state)
+    learnt, rest = split_trainable(method, state)
+    assert (method.trainable is not None) == (name == "end-to-end")
+    assert len(jax.tree.leaves(learnt)) == (name == "end-to-end")
+    jax.tree.map(np.testing.assert_array_equal, eqx.combine(learnt, rest), state)
 
 
 @pytest.mark.parametrize(

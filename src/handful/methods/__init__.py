@@ -15,8 +15,9 @@ from handful.methods.base import (
     AssignmentMethod,
     Feedback,
     Intervention,
-    RememberedEpisodes,
+    MethodInfo,
     Scene,
+    Trainable,
 )
 from handful.methods.branching_em import BranchingEM
 from handful.methods.clustering import Clustering
@@ -24,8 +25,11 @@ from handful.methods.elite_em import EliteEM
 from handful.methods.em import ExpectationMaximization, SoftEM
 from handful.methods.end_to_end import EndToEnd
 from handful.methods.fixed import Fixed, RandomAssignment
+from handful.methods.ledger import BlockwiseMethod
+from handful.methods.memory import EpisodeMemory, RememberedEpisodes
 from handful.methods.planned_em import FamilyEM, PlannedEM
 from handful.methods.pooled_em import PooledEM
+from handful.methods.schedule import RateRound, Schedule
 
 AUTO = "auto"
 """The name by which training chooses one of the methods."""
@@ -162,17 +166,23 @@ __all__ = [
     "FRESH",
     "METHODS",
     "AssignmentMethod",
+    "BlockwiseMethod",
     "Clustering",
     "EliteEM",
     "EndToEnd",
+    "EpisodeMemory",
     "ExpectationMaximization",
     "Feedback",
     "Fixed",
     "Intervention",
+    "MethodInfo",
     "PooledEM",
     "RandomAssignment",
+    "RateRound",
     "RememberedEpisodes",
     "Scene",
+    "Schedule",
+    "Trainable",
     "find_method",
     "load_method",
     "make_method",

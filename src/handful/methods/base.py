@@ -1,49 +1,62 @@
 """What an assignment method is: a rule for who is served by whom, and nothing else.
 
 The learner maximises, for policy ``j``, the reward ``mix[j] . f`` with
-``mix = (alpha * w)^T C``. A method supplies ``alpha`` [N, K]. It may also carry parameters that
-the actors' backward pass reaches (:mod:`~handful.methods.end_to_end`), and it may ask for the
-host's attention before given updates, to start policies anew or from others that the run had
+``mix = (alpha * w)^T C``. A method supplies ``alpha`` [N, K]. Its state may have parts that the
+actors' backward pass reaches (:mod:`~handful.methods.end_to_end`), and it may ask to intervene
+before given updates, to start policies anew or from others that the run had
 (:mod:`~handful.methods.clustering`, :mod:`~handful.methods.pooled_em`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-import jax
-import jax.numpy as jnp
+import equinox as eqx
 
-from handful.methods.ledger import GroupFeedback, Ledger
-from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey, PyTree
+from handful.methods.memory import EpisodeMemory, RememberedEpisodes
+from handful.methods.schedule import Schedule
+from handful.methods.weights import Weights
+from handful.types import Array, Float, Int, NumpyArray, PRNGKey, PyTree
 
 
-class RememberedEpisodes(NamedTuple):
-    """Whole episodes that policies have played, for methods that remember any.
+@dataclass(frozen=True)
+class MethodInfo:
+    """What others must know of an assignment method, whatever its settings and the run are.
 
     Attributes:
-        returns: in features.
-        is_filled: which rows hold an episode.
-        born: the update before which each was played.
-        coefficients: C, that turn features into what users earn.
+        summary: one clause that says what the method does, without a capital letter at its start
+            and a full stop at its end: reports of runs have it in brackets. A method without one is
+            named there and not described.
+        revision: how often what the method does has changed, its defaults included, since runs of
+            it were kept. Results of an earlier revision are not taken for its own.
+        assigns_best: whether the method's rule is that each user is served by the policy that
+            serves them best. The assignment that is handed out then comes from validation
+            (:mod:`handful.training.assigning`).
+        keeps_pool: whether the run keeps the best policies from before each intervention, so that
+            the method can go on from them, and hand them out in the end. Such policies must not
+            share layers: each needs all of its networks for itself.
+        needs_outcomes: whether the problem must name the outcomes that a policy might keep up.
+        learner_settings: settings of the learner that suit the method at any problem, by name.
     """
 
-    returns: Float[Array, "M D"]
-    is_filled: Bool[Array, " M"]
-    born: Int[Array, " M"]
-    coefficients: Float[Array, "N D"]
+    summary: str = ""
+    revision: int = 0
+    assigns_best: bool = False
+    keeps_pool: bool = False
+    needs_outcomes: bool = False
+    learner_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 class Feedback(NamedTuple):
-    """What a method is told before each update.
+    """What a method learns of the policies before each update.
 
     Attributes:
         returns: Q [N, K]: the moving average of each user's return from each policy (equation 10),
             without discount unless the run asks for one.
         update: updates done so far.
-        num_updates: of the whole run.
-        episodes: that the run remembers; None where the method remembers none.
+        num_updates: updates of the whole run.
+        episodes: the episodes that the run remembers; None where the method remembers none.
     """
 
     returns: Float[Array, "N K"]
@@ -57,14 +70,14 @@ TrajectoryFn = Callable[[int, int], NumpyArray]
 
 
 class Scene(NamedTuple):
-    """What a method can see when it decides on the host.
+    """What a method sees when it intervenes on the host.
 
     Attributes:
         update: updates done so far.
         trajectories: plays the policies as they are now.
         pooled: every user's return from every policy in the pool [M, N]; no rows without a pool.
-        is_last: whether the method will not be called again.
-        num_updates: of the whole run.
+        is_last: whether no other intervention follows before the end of the run.
+        num_updates: updates of the whole run.
         payoffs: [M, N] what every user earns from each of the outcomes that a policy might keep up,
             for a whole episode; no rows where the problem names none.
     """
@@ -76,236 +89,147 @@ class Scene(NamedTuple):
     num_updates: int
     payoffs: NumpyArray
 
+    @property
+    def is_end(self) -> bool:
+        """Whether all updates are done, so that the method decides what is handed out."""
+        return self.update >= self.num_updates
+
 
 FRESH = -1
 """A source that is no policy: new networks."""
-
-MOST_WARM_UP = 0.5
-"""The share of a run that a warm-up takes at most. Warm-ups are counted in updates, and a short run
-would be over before them."""
-
-
-class WarmUp(NamedTuple):
-    """How long a method waits before it moves anybody.
-
-    Attributes:
-        setting: the name of the method's setting.
-        asked: the updates that the setting asks for.
-        updates: the updates that the run has room for.
-    """
-
-    setting: str
-    asked: int
-    updates: int
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the run is too short for what was asked."""
-        return self.updates < self.asked
-
-
-def warm_up_within(
-    num_updates: int, setting: str, asked: int, most: float = MOST_WARM_UP
-) -> WarmUp:
-    """A warm-up that leaves the rest of a run, or of a round of it, to what follows.
-
-    Args:
-        num_updates: of the run or the round.
-        setting, asked: as in :class:`WarmUp`.
-        most: the share of the updates that the warm-up takes at most.
-    """
-    return WarmUp(setting, asked, min(asked, int(most * num_updates)))
 
 
 class Intervention(NamedTuple):
     """What a method decides on the host.
 
     Attributes:
-        state: its own new state.
+        state: the method's new state.
         sources: [K] where each policy starts from: a row of the pool, or :data:`FRESH`.
         explores: whether policies from the pool act with as much chance as new ones again, where
             actions are continuous: those that are good at something have little left.
     """
 
-    state: Any
+    state: PyTree
     sources: NumpyArray
     explores: bool = False
 
 
-@dataclass(frozen=True)
-class AssignmentMethod(ABC):
-    """Base of all methods. Immutable and hashable; what changes lives in the state.
+class Trainable(NamedTuple):
+    """Which parts of a method's state learn by the gradient of the actors' loss (equation 12).
 
-    A state is a pytree of arrays, saved with every checkpoint.
+    Attributes:
+        mask: a truth value for the whole state or for each part of it, as the filter of
+            ``equinox.partition``.
+        learning_rate: Adam's step size for these parts; it stays the same throughout a run.
     """
 
-    learning_rate: ClassVar[float] = 0.0
-    """Adam's step size for :meth:`parameters`; only methods that have any set it."""
+    mask: PyTree
+    learning_rate: float
 
-    revision: ClassVar[int] = 0
-    """Counts the changes of what the method does, defaults included, since runs of it were kept:
-    results of an earlier revision are not taken for its own."""
 
-    is_hard: ClassVar[bool] = True
-    """Whether every user has exactly one policy, so that :meth:`weights` has one-hot rows."""
+@dataclass(frozen=True)
+class AssignmentMethod(ABC):
+    """Base class of all assignment methods.
 
-    takes_turns: ClassVar[bool] = False
-    """Whether a large population can be assigned by :meth:`take_turn`, in which no table of all
-    users and policies is made."""
+    A method is a frozen dataclass, whose fields are its settings. It is immutable and hashable, and
+    what changes lives in its state: a tree of arrays, which is saved with every checkpoint. Every
+    method has :meth:`init` and :meth:`weights`; all other members have defaults, with which users
+    keep the policies that they have at first.
+    """
 
-    keeps_pool: ClassVar[bool] = False
-    """Whether the best policies before each intervention are kept, to go on from later. Policies
-    that share layers cannot be: each needs all of its networks for itself."""
-
-    needs_outcomes: ClassVar[bool] = False
-    """Whether the problem must name the outcomes that a policy might keep up."""
-
-    learner_settings: ClassVar[dict[str, Any]] = {}
-    """Settings of the learner that suit the method at any problem."""
-
-    assigns_best: ClassVar[bool] = False
-    """Whether the method's rule is that the policy that serves a user best serves that user. The
-    assignment that is handed out then comes from validation (:mod:`handful.training.assigning`)."""
-
-    @property
-    def remembers(self) -> int:
-        """How many episodes the run is to keep for the method."""
-        return 0
+    info: ClassVar[MethodInfo] = MethodInfo()
+    """What reports, tables and the training must know of the method."""
 
     @abstractmethod
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PyTree:
-        """The first state."""
+        """Make the first state of a run.
+
+        Args:
+            key: for everything random in it.
+            num_users: ``N``.
+            num_policies: ``K``.
+
+        Raises:
+            HandfulError: if the method's settings do not fit these numbers.
+        """
 
     @abstractmethod
-    def weights(self, state: PyTree) -> Float[Array, "N K"]:
-        """Each user's distribution over policies; rows sum to 1. Pure and differentiable."""
+    def weights(self, state: PyTree) -> Weights:
+        """Say who is served by whom. The function is compiled, and differentiated if it learns.
 
-    def assigned(self, state: PyTree) -> Int[Array, " N"]:
-        """Each user's policy: the likeliest under :meth:`weights`.
-
-        A method whose assignment is hard says it without a table [N, K].
+        Returns:
+            Where everybody has exactly one policy, a whole number [N] for each user, from 0; -1
+            says that all policies serve the user alike. Else each user's distribution over the
+            policies, [N, K], with rows that sum to 1.
         """
-        return jnp.argmax(self.weights(state), axis=1)
 
-    def groups(self, state: PyTree) -> Int[Array, " N"]:
-        """Each user's policy, or -1 where all policies serve a user alike.
+    def training_weights(self, state: PyTree) -> Weights:
+        """Say how much each user counts for what each policy is trained for.
 
-        Only methods that take turns are asked.
+        Returns:
+            Either form of :meth:`weights`, whose own result is the default. The rows of a table
+            [N, K] need not sum to 1.
         """
-        return self.assigned(state)
-
-    def handed_out(self, state: PyTree) -> Int[Array, " N"] | Float[Array, "N K"]:
-        """Who is served by whom: each user's policy, or where that is soft, :meth:`weights`."""
-        return self.assigned(state) if self.is_hard else self.weights(state)
-
-    def training_weights(self, state: PyTree) -> Float[Array, "N K"]:
-        """What each policy is trained for; by default whom it serves. Rows need not sum to 1."""
         return self.weights(state)
 
     def reassign(self, key: PRNGKey, state: PyTree, feedback: Feedback) -> PyTree:
-        """The state for the next update (the E-step); called before every update, compiled."""
+        """Make the state for the next update (the E-step). By default nothing changes.
+
+        The function is compiled and called before every update.
+
+        Args:
+            key: for what is random in it.
+            state: before.
+            feedback: how good every policy was for every user.
+
+        Returns:
+            A state of the same structure, with arrays of the same shapes and types.
+        """
         del key, feedback
         return state
 
-    def check_installed(self, num_updates: int, num_policies: int) -> None:
-        """Look whether everything is installed that the method will need in such a run.
+    def schedule(self, num_updates: int, num_policies: int) -> Schedule:
+        """Say when things happen in a run; by default the learner's rates fall once, and no more.
 
-        Raises:
-            HandfulError: naming what is missing, and how to install it.
+        Args:
+            num_updates: updates of the whole run.
+            num_policies: ``K``.
         """
-        del num_updates, num_policies
-
-    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp | None:
-        """The first warm-up of a run with so many updates; None where the method has none."""
-        del num_updates, num_policies
-        return None
-
-    def take_turn(
-        self, state: PyTree, ledger: Ledger, feedback: GroupFeedback
-    ) -> tuple[PyTree, Ledger]:
-        """:meth:`reassign` of a large population: some of the users, and the groups after that.
-
-        By default nobody moves.
-        """
-        del feedback
-        return state, ledger
-
-    def revived(self, state: PyTree) -> Int[Array, " K"] | None:
-        """The user whom each policy is trained for besides whom it serves, or -1; None for no such.
-
-        Only methods that take turns are asked.
-        """
-        del state
-        return None
-
-    def parameters(self, state: PyTree) -> PyTree:
-        """The part of the state that gradients reach; an empty tree where nothing is learnt."""
-        del state
-        return ()
-
-    def with_parameters(self, state: PyTree, parameters: PyTree) -> PyTree:
-        """The state with its learnt part replaced."""
-        del parameters
-        return state
-
-    def worth(
-        self, state: PyTree, returns: Float[Array, "E D"], episodes: RememberedEpisodes
-    ) -> Float[Array, " E"]:
-        """How much episodes with these returns are worth remembering."""
-        raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
-
-    def demonstrated(self, state: PyTree) -> Int[Array, " K"]:
-        """The remembered episode that each policy is to imitate, or -1."""
-        raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
-
-    def unforgettable(self, state: PyTree) -> Int[Array, " R"]:
-        """Episodes that stay remembered, whatever comes; -1 for none."""
-        return self.demonstrated(state)
-
-    def imitates(self, update: Int[Array, ""], num_updates: int) -> Bool[Array, ""]:
-        """Whether policies imitate these episodes in this update, instead of learning by reward."""
-        raise NotImplementedError(f"{type(self).__name__} remembers no episodes")
-
-    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
-        """Before which updates :meth:`intervene` wants to be called, ascending."""
-        del num_updates, num_policies
-        return ()
+        del num_policies
+        return Schedule(num_updates)
 
     def intervene(self, key: PRNGKey, state: PyTree, scene: Scene) -> Intervention:
-        """Decide on the host where every policy goes on from, and for whom."""
-        raise NotImplementedError(f"{type(self).__name__} asked for no intervention")
+        """Decide on the host where every policy goes on from, and for whom.
 
-    def finish(self, key: PRNGKey, state: PyTree, scene: Scene) -> Intervention:
-        """Decide after the last update which policies of the pool are handed out, and for whom."""
-        raise NotImplementedError(f"{type(self).__name__} keeps no pool")
+        It is called before the updates that :meth:`schedule` names. Of methods that keep a pool it
+        is called once more when all updates are done (:attr:`Scene.is_end`): the decision then says
+        which policies of the pool are handed out, and to whom.
 
-    def progress(
-        self, update: Int[Array, ""], num_updates: int, num_policies: int
-    ) -> Float[Array, ""]:
-        """How far the learner's rates have fallen at an update: from 0 to 1, by default once."""
-        del num_policies
-        return update / max(num_updates - 1, 1)
+        Args:
+            key: for what is random in it.
+            state: before.
+            scene: what is known of the run.
+        """
+        raise NotImplementedError(
+            f"The schedule of {type(self).__name__} names interventions: write its 'intervene'."
+        )
+
+    @property
+    def memory(self) -> EpisodeMemory | None:
+        """What the method says of remembered episodes; None, the default, remembers none."""
+        return None
+
+    @property
+    def trainable(self) -> Trainable | None:
+        """Which parts of the state learn by gradient; None, the default, for no part."""
+        return None
 
 
-def place_in_rounds(
-    update: Int[Array, ""], starts: Sequence[int], num_updates: int
-) -> tuple[Int[Array, ""], Float[Array, ""]]:
-    """Which round an update belongs to, and how far in it: 0 at its first, 1 at its last.
+def split_trainable(method: AssignmentMethod, state: PyTree) -> tuple[PyTree, PyTree]:
+    """Divide a method's state into the part that learns by gradient and the rest.
 
-    Args:
-        starts: the updates at which rounds begin, ascending; the first round begins at 0.
+    Returns:
+        The two parts, each with None in place of the other's arrays: ``equinox.combine`` of them
+        is the state again. The first part has no arrays where nothing learns.
     """
-    ends = jnp.array((0, *starts, num_updates))
-    number = jnp.searchsorted(ends, update, side="right") - 1
-    share = (update - ends[number]) / jnp.maximum(ends[number + 1] - ends[number] - 1, 1)
-    return number, share
-
-
-def one_hot_assignment(policy: Int[Array, " N"], num_policies: int) -> Float[Array, "N K"]:
-    """A hard assignment as a distribution."""
-    return jax.nn.one_hot(policy, num_policies)
-
-
-def balanced_assignment(key: PRNGKey, num_users: int, num_policies: int) -> Int[Array, " N"]:
-    """Users in random order dealt out to policies: group sizes differ by at most one."""
-    return jax.random.permutation(key, jnp.arange(num_users) % num_policies)
+    return eqx.partition(state, False if method.trainable is None else method.trainable.mask)

@@ -24,7 +24,7 @@ what it earns now, and the best of these guesses stands beside the policies that
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,13 +35,14 @@ from handful.methods.base import (
     AssignmentMethod,
     Feedback,
     Intervention,
+    MethodInfo,
     Scene,
-    WarmUp,
-    one_hot_assignment,
 )
 from handful.methods.choice import choose_policies
 from handful.methods.em import EMState, ExpectationMaximization, best_of_pool, revive
 from handful.methods.outcomes import LAST_WIDTH, OutcomeSpace, on_the_way
+from handful.methods.schedule import Schedule, warm_up_within
+from handful.methods.weights import one_hot_assignment
 from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey
 
 KEPT = -1
@@ -139,7 +140,7 @@ class BranchingEMState(NamedTuple):
 
 @dataclass(frozen=True)
 class BranchingEM(AssignmentMethod):
-    """EM, and now and then copies of good policies in place of useless ones.
+    """EM is interrupted a few times, to put copies of good policies in place of useless ones.
 
     Attributes:
         warm_up: updates on the first, random assignment before the first E-step; at most half of
@@ -154,10 +155,16 @@ class BranchingEM(AssignmentMethod):
         margin: by what share a copy must promise to raise welfare.
     """
 
-    keeps_pool: ClassVar[bool] = True
-    needs_outcomes: ClassVar[bool] = True
-    assigns_best: ClassVar[bool] = True
-    learner_settings: ClassVar[dict[str, Any]] = {"share_hidden": False}
+    info: ClassVar[MethodInfo] = MethodInfo(
+        summary=(
+            "branching expectation–maximisation: expectation–maximisation in which, a few times, "
+            "policies that users hardly need become copies of good ones, led to users within reach"
+        ),
+        assigns_best=True,
+        keeps_pool=True,
+        needs_outcomes=True,
+        learner_settings={"share_hidden": False},
+    )
 
     warm_up: int = 15
     branchings: int = 5
@@ -185,14 +192,15 @@ class BranchingEM(AssignmentMethod):
 
     @property
     def _em(self) -> ExpectationMaximization:
+        """The EM that is interrupted."""
         return ExpectationMaximization(self.warm_up)
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> BranchingEMState:
-        """A random, balanced assignment."""
+        """Deal the users out to the policies, at random and evenly."""
         em = self._em.init(key, num_users, num_policies).with_table()
         return BranchingEMState(
             em,
-            planned=em.weights,
+            planned=em.training_weights,
             is_led=jnp.zeros(num_policies, bool),
             distance=jnp.zeros((num_users, num_policies)),
             first_width=jnp.ones(num_policies),
@@ -201,24 +209,24 @@ class BranchingEM(AssignmentMethod):
             until=jnp.zeros((), jnp.int32),
         )
 
-    def weights(self, state: BranchingEMState) -> Float[Array, "N K"]:
-        """One-hot rows."""
-        return state.em.weights
-
-    def assigned(self, state: BranchingEMState) -> Int[Array, " N"]:
-        """Each user's policy."""
+    def weights(self, state: BranchingEMState) -> Int[Array, " N"]:
+        """Give each user's policy."""
         return state.em.served
 
     def training_weights(self, state: BranchingEMState) -> Float[Array, "N K"]:
-        """The way's and the plan's, or EM's."""
+        """Give how much each user counts on the way of a copy, in the plan, or for EM."""
         return state.em.training_weights
 
-    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
-        """EM's."""
-        return self._em.warm_up_of(num_updates, num_policies)
+    def schedule(self, num_updates: int, num_policies: int) -> Schedule:
+        """Branch at even distances, after the warm-up of EM."""
+        return Schedule(
+            num_updates,
+            interventions=self._branchings(num_updates, num_policies),
+            warm_up=warm_up_within(num_updates, "warm_up", self.warm_up),
+        )
 
-    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
-        """The branchings; a single policy has no other to become a copy of."""
+    def _branchings(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
+        """Name the updates of the branchings; a single policy has no other to be a copy of."""
         if num_policies == 1:
             return ()
         shares = np.linspace(self.first, self.last, self.branchings)
@@ -226,9 +234,15 @@ class BranchingEM(AssignmentMethod):
         return tuple(sorted(update for update in updates if 0 < update < num_updates))
 
     def intervene(self, key: PRNGKey, state: BranchingEMState, scene: Scene) -> Intervention:
-        """Go on from the best of the pool, with copies in place of the least useful of them."""
+        """Go on from the best of the pool, with copies in place of the least useful of them.
+
+        At the end of the run the best of all policies that there were are handed out.
+        """
         del key
         num_policies = state.em.num_policies
+        if scene.is_end:
+            sources, em = best_of_pool(scene.pooled, num_policies)
+            return Intervention(state._replace(em=em), sources)
         chosen, _ = choose_policies(scene.pooled, num_policies)
         space = OutcomeSpace.of(scene.payoffs)
         branches = branch_out(scene.pooled[chosen], space, self.reach, self.margin)
@@ -254,20 +268,14 @@ class BranchingEM(AssignmentMethod):
         return Intervention(new_state, chosen[branches.source])
 
     def _next_branching(self, scene: Scene, num_policies: int) -> int:
-        """The update before which copies are judged; the run's end is the last."""
-        later = self.interventions(scene.num_updates, num_policies)
+        """Name the update before which copies are judged; the run's end is the last."""
+        later = self._branchings(scene.num_updates, num_policies)
         return min((update for update in later if update > scene.update), default=scene.num_updates)
-
-    def finish(self, key: PRNGKey, state: BranchingEMState, scene: Scene) -> Intervention:
-        """The best of all policies that there were."""
-        del key
-        sources, em = best_of_pool(scene.pooled, state.em.num_policies)
-        return Intervention(state._replace(em=em), sources)
 
     def reassign(
         self, key: PRNGKey, state: BranchingEMState, feedback: Feedback
     ) -> BranchingEMState:
-        """Users go to who serves them best; until copies have been led, plans are kept to."""
+        """Move users to who serves them best; until copies have been led, keep to their plan."""
         em = self._em.reassign(key, state.em, feedback)
         progress = (feedback.update - state.since) / jnp.maximum(state.until - state.since, 1)
         leading = on_the_way(state.share, state.distance, state.first_width, progress)

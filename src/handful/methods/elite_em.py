@@ -18,7 +18,7 @@ In environments with chance it may have been luck, and the method promises too m
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,13 +31,13 @@ from handful.methods.base import (
     AssignmentMethod,
     Feedback,
     Intervention,
-    RememberedEpisodes,
+    MethodInfo,
     Scene,
-    WarmUp,
-    warm_up_within,
 )
 from handful.methods.choice import greedy_choice, swap, total_gain
 from handful.methods.em import EMState, ExpectationMaximization, greedy, responsibilities
+from handful.methods.memory import EpisodeMemory, RememberedEpisodes
+from handful.methods.schedule import Schedule, WarmUp, warm_up_within
 from handful.types import Array, Bool, Float, Int, PRNGKey
 
 JUDGES = 512
@@ -68,7 +68,7 @@ class EliteEMState(NamedTuple):
 
 @dataclass(frozen=True)
 class EliteEM(AssignmentMethod):
-    """Rounds of EM whose policies are led by the best remembered episodes; then the best of all.
+    """The best remembered episodes lead the policies of rounds of EM, and then the best of all do.
 
     Attributes:
         rounds: with new policies and users dealt out anew, whose elites are their own episodes.
@@ -83,12 +83,19 @@ class EliteEM(AssignmentMethod):
         archive_size: episodes that are remembered.
     """
 
-    assigns_best: ClassVar[bool] = True
-    learner_settings: ClassVar[dict[str, Any]] = {
-        "random_actions": 0.06,
-        "entropy_coefficient": 0.003,
-        "final_entropy_coefficient": 0.003,
-    }
+    info: ClassVar[MethodInfo] = MethodInfo(
+        summary=(
+            "elite expectation–maximisation: the policies act a little at random, the best "
+            "episodes that any of them has played are kept, and each policy is led by one of those "
+            "that together would serve the users best, which it imitates in the end"
+        ),
+        assigns_best=True,
+        learner_settings={
+            "random_actions": 0.06,
+            "entropy_coefficient": 0.003,
+            "final_entropy_coefficient": 0.003,
+        },
+    )
 
     rounds: int = 2
     exploring: float = 0.65
@@ -112,12 +119,12 @@ class EliteEM(AssignmentMethod):
             raise HandfulError(f"The temperature must be positive, not {self.temperature}.")
 
     @property
-    def remembers(self) -> int:
-        """Episodes in the archive."""
-        return self.archive_size
+    def memory(self) -> "EliteMemory":
+        """What the method says of the episodes in its archive."""
+        return EliteMemory(self)
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EliteEMState:
-        """A random, balanced assignment, and no elites.
+        """Deal the users out evenly at random, without any elites.
 
         Raises:
             HandfulError: if the archive cannot hold an episode for each policy.
@@ -131,48 +138,44 @@ class EliteEM(AssignmentMethod):
         none = jnp.full((self.rounds, num_policies), -1, jnp.int32)
         return EliteEMState(em, elites=none[0], earlier=none)
 
-    def weights(self, state: EliteEMState) -> Float[Array, "N K"]:
-        """One-hot rows."""
-        return state.em.weights
-
-    def assigned(self, state: EliteEMState) -> Int[Array, " N"]:
-        """Each user's policy."""
+    def weights(self, state: EliteEMState) -> Int[Array, " N"]:
+        """Give each user's policy."""
         return state.em.served
 
     def training_weights(self, state: EliteEMState) -> Float[Array, "N K"]:
-        """EM's, or the users of the elites, softly."""
+        """Give EM's weights, or share the users among the elites that serve them about best."""
         return state.em.training_weights
 
-    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
-        """The updates of plain EM at the beginning of each round."""
+    def schedule(self, num_updates: int, num_policies: int) -> Schedule:
+        """Intervene at the beginning of every round but the first."""
         del num_policies
-        starts = self._round_starts(num_updates)
+        starts = self.round_starts(num_updates)
+        return Schedule(num_updates, interventions=starts[1:], warm_up=self._settling(num_updates))
+
+    def _settling(self, num_updates: int) -> WarmUp:
+        """Fit the updates of plain EM at the beginning of each round into a round."""
+        starts = self.round_starts(num_updates)
         length = starts[1] if len(starts) > 1 else num_updates
         return warm_up_within(length, "settling", self.settling)
 
-    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
-        """The beginning of every round but the first."""
-        del num_policies
-        return self._round_starts(num_updates)[1:]
-
     def intervene(self, key: PRNGKey, state: EliteEMState, scene: Scene) -> Intervention:
         """Begin a round; the elites of the last one stay remembered."""
-        number = self._round_starts(scene.num_updates).index(scene.update)
+        number = self.round_starts(scene.num_updates).index(scene.update)
         fresh = self.init(key, len(state.em.served), state.em.num_policies)
         earlier = state.earlier.at[number - 1].set(state.elites)
         return Intervention(fresh._replace(earlier=earlier), np.full(len(state.elites), FRESH))
 
     def reassign(self, key: PRNGKey, state: EliteEMState, feedback: Feedback) -> EliteEMState:
-        """EM's E-step at first; later users go to the elite that serves them best."""
+        """Take EM's E-step at first; later move users to the elite that serves them best."""
         episodes = feedback.episodes
         assert episodes is not None
-        starts = jnp.array(self._round_starts(feedback.num_updates))
+        starts = jnp.array(self.round_starts(feedback.num_updates))
         start = starts[jnp.searchsorted(starts, feedback.update, side="right") - 1]
-        after_rounds = feedback.update - self._rounds_end(feedback.num_updates)
+        after_rounds = feedback.update - self.rounds_end(feedback.num_updates)
         may_lead = episodes.is_filled & ((after_rounds >= 0) | (episodes.born >= start))
         since = feedback.update - start
         is_led = state.elites[0] >= 0
-        settled = self.warm_up_of(feedback.num_updates, len(state.elites)).updates
+        settled = self._settling(feedback.num_updates).updates
         can_lead = (since >= settled) & (jnp.sum(may_lead) >= len(state.elites))
         is_due = can_lead & (~is_led | (after_rounds % ELECT_EVERY == 0))
         return jax.lax.switch(
@@ -186,45 +189,16 @@ class EliteEM(AssignmentMethod):
             ),
         )
 
-    def worth(
-        self, state: EliteEMState, returns: Float[Array, "E D"], episodes: RememberedEpisodes
-    ) -> Float[Array, " E"]:
-        """What episodes add to the elites, or nearly add.
-
-        That is by how much they serve users better, or worse by less than :data:`NEAR`. Before
-        there are elites it is what all users get together.
-        """
-        judges = _judges(episodes.coefficients)
-        earned = returns @ judges.T
-        have = jnp.max(episodes.returns[state.elites] @ judges.T, axis=0)
-        margin = NEAR * jnp.max(jnp.abs(have))
-        with_elites = jnp.sum(jnp.maximum(earned - have[None] + margin, 0.0), axis=1)
-        return jnp.where(state.elites[0] >= 0, with_elites, jnp.sum(earned, axis=1))
-
-    def demonstrated(self, state: EliteEMState) -> Int[Array, " K"]:
-        """The elites."""
-        return state.elites
-
-    def unforgettable(self, state: EliteEMState) -> Int[Array, " R"]:
-        """The elites, and those of earlier rounds."""
-        return jnp.concatenate([state.elites, state.earlier.reshape(-1)])
-
-    def imitates(self, update: Int[Array, ""], num_updates: int) -> Bool[Array, ""]:
-        """After the rounds for a while, and in the last share of the run."""
-        landed = update - self._rounds_end(num_updates)
-        is_landing = (landed >= 0) & (landed < self.landing) & (landed < update)
-        return is_landing | (update >= int((1.0 - self.imitating) * num_updates))
-
-    def _round_starts(self, num_updates: int) -> tuple[int, ...]:
-        """The first update of each round; a single one where rounds would hardly be led."""
+    def round_starts(self, num_updates: int) -> tuple[int, ...]:
+        """Name the first update of each round; there is one round where two would hardly be led."""
         length = int(self.exploring * num_updates / self.rounds)
         if length < max(3 * self.settling, 1):
             return (0,)
         return tuple(range(0, self.rounds * length, length))
 
-    def _rounds_end(self, num_updates: int) -> int:
-        """The update from which all episodes may lead; a single round has them all at once."""
-        starts = self._round_starts(num_updates)
+    def rounds_end(self, num_updates: int) -> int:
+        """Name the update from which all episodes may lead; in a single round all may at once."""
+        starts = self.round_starts(num_updates)
         return len(starts) * starts[1] if len(starts) > 1 else 0
 
     def _led(
@@ -249,8 +223,54 @@ class EliteEM(AssignmentMethod):
         return state._replace(em=em, elites=elites)
 
 
+@dataclass(frozen=True)
+class EliteMemory(EpisodeMemory):
+    """What :class:`EliteEM` says of remembered episodes.
+
+    Attributes:
+        method: whose settings decide.
+    """
+
+    method: EliteEM
+
+    @property
+    def size(self) -> int:
+        """The number of episodes in the archive."""
+        return self.method.archive_size
+
+    def worth(
+        self, state: EliteEMState, returns: Float[Array, "E D"], episodes: RememberedEpisodes
+    ) -> Float[Array, " E"]:
+        """Say what episodes add to the elites, or nearly add.
+
+        That is by how much they serve users better, or worse by less than :data:`NEAR`. Before
+        there are elites it is what all users get together.
+        """
+        judges = _judges(episodes.coefficients)
+        earned = returns @ judges.T
+        have = jnp.max(episodes.returns[state.elites] @ judges.T, axis=0)
+        margin = NEAR * jnp.max(jnp.abs(have))
+        with_elites = jnp.sum(jnp.maximum(earned - have[None] + margin, 0.0), axis=1)
+        return jnp.where(state.elites[0] >= 0, with_elites, jnp.sum(earned, axis=1))
+
+    def demonstrated(self, state: EliteEMState) -> Int[Array, " K"]:
+        """Give the elites."""
+        return state.elites
+
+    def protected(self, state: EliteEMState) -> Int[Array, " R"]:
+        """Give the elites, and those of earlier rounds."""
+        return jnp.concatenate([state.elites, state.earlier.reshape(-1)])
+
+    def imitates(self, update: Int[Array, ""], num_updates: int) -> Bool[Array, ""]:
+        """Let policies imitate for a while after the rounds, and in the last share of the run."""
+        method = self.method
+        landed = update - method.rounds_end(num_updates)
+        is_landing = (landed >= 0) & (landed < method.landing) & (landed < update)
+        return is_landing | (update >= int((1.0 - method.imitating) * num_updates))
+
+
 def _drawn(num_users: int) -> np.ndarray:
-    """Which users judge episodes."""
+    """Draw the users who judge episodes; they are always the same."""
     return np.random.default_rng(0).permutation(num_users)[:JUDGES]
 
 
@@ -266,7 +286,7 @@ def _elect(
     earlier: Int[Array, "R K"],
     present: Float[Array, "K J"],
 ) -> Int[Array, " K"]:
-    """The best rows that swaps lead to, from elites, earlier ones, greed and chance.
+    """Find the best rows that swaps lead to, from elites, earlier ones, greed and chance.
 
     Each place is one policy's: rows from elsewhere are given to the policies that are now nearest.
 
@@ -294,7 +314,7 @@ def _elect(
 def _matched(
     rows: Int[Array, " K"], gains: Float[Array, "M J"], present: Float[Array, "K J"]
 ) -> Int[Array, " K"]:
-    """The rows in the policies' order: the most similar pair first, by the cosine of gains."""
+    """Give the rows in the policies' order: the most similar pair first, by the cosine of gains."""
     similarity = _directions(gains[rows]) @ _directions(present).T
 
     def pair(_: Int[Array, ""], carry: tuple[Array, Array]) -> tuple[Array, Array]:

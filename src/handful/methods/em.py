@@ -21,16 +21,11 @@ import jax.numpy as jnp
 
 from handful._support.checks import check_numbers
 from handful.errors import HandfulError
-from handful.methods.base import (
-    AssignmentMethod,
-    Feedback,
-    WarmUp,
-    balanced_assignment,
-    one_hot_assignment,
-    warm_up_within,
-)
+from handful.methods.base import AssignmentMethod, Feedback, MethodInfo
 from handful.methods.choice import choose_policies
-from handful.methods.ledger import ROUND, GroupFeedback, Ledger, take_turn
+from handful.methods.ledger import ROUND, BlockwiseMethod, GroupFeedback, Ledger, Turn, take_turn
+from handful.methods.schedule import Schedule, warm_up_within
+from handful.methods.weights import balanced_assignment, one_hot_assignment
 from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey
 
 
@@ -52,7 +47,12 @@ class EMState(NamedTuple):
 
     @classmethod
     def of(cls, policy: Int[Array, " N"], num_policies: int) -> "EMState":
-        """Every policy is trained for those whom it serves."""
+        """Train every policy for those whom it serves, and for nobody else.
+
+        Args:
+            policy: each user's policy.
+            num_policies: ``K``.
+        """
         return cls(policy, jnp.full(num_policies, -1, jnp.int32))
 
     @property
@@ -61,22 +61,17 @@ class EMState(NamedTuple):
         return self.revived.shape[0]
 
     @property
-    def weights(self) -> Float[Array, "N K"]:
-        """Who is served by whom, as one-hot rows."""
-        return one_hot_assignment(self.served, self.num_policies)
-
-    @property
     def training_weights(self) -> Float[Array, "N K"]:
         """How much each user counts for each policy."""
         return training_table(self.served, self.revived) if self.trained is None else self.trained
 
     def with_table(self) -> "EMState":
-        """The same with :attr:`trained` as a table, for methods that change it freely."""
+        """Give the same state with :attr:`trained` as a table, which methods may change freely."""
         return self._replace(trained=self.training_weights)
 
 
 def training_table(served: Int[Array, " N"], revived: Int[Array, " K"]) -> Float[Array, "N K"]:
-    """One-hot rows, and one more entry for each policy that is revived."""
+    """Make a table with 1 at each user's policy, and at the user by whom a policy is revived."""
     num_policies = len(revived)
     table = one_hot_assignment(served, num_policies)
     # A policy that is not revived has its entry at a row that there is not.
@@ -92,27 +87,14 @@ TIE_BREAK = 1e-3
 
 
 @dataclass(frozen=True)
-class ExpectationMaximization(AssignmentMethod):
-    """Every user goes to the policy that has served them best (equation 11), before every update.
+class EStepMethod(AssignmentMethod):
+    """Base class of EM with a hard and a soft E-step: how users begin, and when E-steps come.
 
     Attributes:
         warm_up: updates on the first, random assignment before the first E-step; at most half of
-            the run's (:data:`~handful.methods.base.MOST_WARM_UP`).
+            the run's (:data:`~handful.methods.schedule.MOST_WARM_UP`).
         e_step_every: updates from one E-step to the next; in between everybody stays.
-
-    Three things that equation 11 leaves open:
-
-    * A user for whom policies tie stays. Most often these are users whom nobody serves yet, all
-      at zero; a plain argmax would send them all to the first policy.
-    * A policy that nobody chose is trained for the user whom it serves best itself, of those whose
-      policy keeps another user (the paper's appendix A assigns it a random one); one after the
-      other, until every policy has something to learn. The user stays with the policy that serves
-      them best, until the revived one is better.
-    * Before the first E-step the users are dealt out at random and evenly.
     """
-
-    assigns_best: ClassVar[bool] = True
-    takes_turns: ClassVar[bool] = True
 
     warm_up: int = 15
     _: KW_ONLY
@@ -126,38 +108,74 @@ class ExpectationMaximization(AssignmentMethod):
             raise HandfulError(f"e_step_every must be 1 update or more, not {self.e_step_every}.")
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
-        """A random, balanced assignment."""
+        """Deal the users out to the policies, at random and evenly."""
         policy = balanced_assignment(key, num_users, num_policies)
         return EMState.of(policy.astype(jnp.int32), num_policies)
 
-    def weights(self, state: EMState) -> Float[Array, "N K"]:
-        """One-hot rows."""
-        return state.weights
-
-    def assigned(self, state: EMState) -> Int[Array, " N"]:
-        """Each user's policy."""
+    def weights(self, state: EMState) -> Int[Array, " N"]:
+        """Give each user's policy."""
         return state.served
 
     def training_weights(self, state: EMState) -> Float[Array, "N K"]:
-        """One-hot rows, and one more entry for each policy that nobody chose."""
+        """Give the users whom each policy serves, and those for whom it is trained besides."""
         return state.training_weights
 
+    def schedule(self, num_updates: int, num_policies: int) -> Schedule:
+        """Say how long the first, random assignment stays; nothing else interrupts the run."""
+        del num_policies
+        return Schedule(num_updates, warm_up=warm_up_within(num_updates, "warm_up", self.warm_up))
+
+    def _is_due(self, feedback: Feedback | GroupFeedback) -> Bool[Array, ""]:
+        """Say whether there is an E-step before the next update."""
+        since = self._since_warm_up(feedback)
+        return (since >= 0) & (since % self.e_step_every == 0)
+
+    def _since_warm_up(self, feedback: Feedback | GroupFeedback) -> Int[Array, ""]:
+        """Count the updates since the end of the warm-up; the number is negative before."""
+        warm_up = warm_up_within(feedback.num_updates, "warm_up", self.warm_up)
+        return feedback.update - warm_up.updates
+
+
+@dataclass(frozen=True)
+class ExpectationMaximization(EStepMethod, BlockwiseMethod):
+    """Every user goes to the policy that has served them best (equation 11), before every update.
+
+    Attributes:
+        warm_up, e_step_every: as in :class:`EStepMethod`.
+
+    Three things that equation 11 leaves open:
+
+    * A user for whom policies tie stays. Most often these are users whom nobody serves yet, all
+      at zero; a plain argmax would send them all to the first policy.
+    * A policy that nobody chose is trained for the user whom it serves best itself, of those whose
+      policy keeps another user (the paper's appendix A assigns it a random one); one after the
+      other, until every policy has something to learn. The user stays with the policy that serves
+      them best, until the revived one is better.
+    * Before the first E-step the users are dealt out at random and evenly.
+    """
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        summary=(
+            "expectation–maximisation, whose rule is that each user goes to the policy that has "
+            "served them best so far, and that each policy learns for the users it has"
+        ),
+        assigns_best=True,
+    )
+
     def reassign(self, key: PRNGKey, state: EMState, feedback: Feedback) -> EMState:
-        """The E-step, once the warm-up is over."""
+        """Take the E-step of all users, once the warm-up is over."""
         del key
         chosen = greedy(feedback.returns, state.served)
         sizes = jnp.sum(one_hot_assignment(chosen, state.num_policies), axis=0)
         after = EMState(chosen, revive(chosen, feedback.returns, sizes))
         if state.trained is not None:
             after = after.with_table()
-        is_due = self.is_due(feedback)
+        is_due = self._is_due(feedback)
         return jax.tree.map(lambda new, old: jnp.where(is_due, new, old), after, state)
 
-    def take_turn(
-        self, state: EMState, ledger: Ledger, feedback: GroupFeedback
-    ) -> tuple[EMState, Ledger]:
-        """The E-step of some of the users; of all of them when the warm-up has just ended."""
-        since = feedback.update - self._warm_up(feedback)
+    def take_turn(self, state: EMState, ledger: Ledger, feedback: GroupFeedback) -> Turn:
+        """Take the E-step of some of the users; of all of them when the warm-up has just ended."""
+        since = self._since_warm_up(feedback)
         all_blocks = ledger.num_blocks
         some_blocks = -(-all_blocks // ROUND)
         number = jnp.where(since == 0, all_blocks, some_blocks)
@@ -173,28 +191,17 @@ class ExpectationMaximization(AssignmentMethod):
             )
             return EMState(served, revived), after
 
-        return jax.lax.cond(self.is_due(feedback), turn, lambda: (state, ledger))
-
-    def revived(self, state: EMState) -> Int[Array, " K"]:
-        """The user whom each policy that nobody chose is trained for, or -1."""
-        return state.revived
-
-    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
-        """The updates before the first E-step."""
-        del num_policies
-        return warm_up_within(num_updates, "warm_up", self.warm_up)
-
-    def is_due(self, feedback: Feedback | GroupFeedback) -> Bool[Array, ""]:
-        """Whether there is an E-step before the next update."""
-        since = feedback.update - self._warm_up(feedback)
-        return (since >= 0) & (since % self.e_step_every == 0)
-
-    def _warm_up(self, feedback: Feedback | GroupFeedback) -> int:
-        return warm_up_within(feedback.num_updates, "warm_up", self.warm_up).updates
+        state, ledger = jax.lax.cond(self._is_due(feedback), turn, lambda: (state, ledger))
+        return Turn(state, ledger, state.revived)
 
 
 def greedy(returns: Float[Array, "N K"], current: Int[Array, " N"]) -> Int[Array, " N"]:
-    """Equation 11; a user leaves only for a policy that is strictly better."""
+    """Choose a policy for each user by equation 11; they leave only for a strictly better one.
+
+    Args:
+        returns: of each user from each policy.
+        current: each user's policy.
+    """
     own = jnp.take_along_axis(returns, current[:, None], axis=1)[:, 0]
     best = jnp.argmax(returns, axis=1)
     return jnp.where(jnp.max(returns, axis=1) > own, best, current).astype(current.dtype)
@@ -203,7 +210,7 @@ def greedy(returns: Float[Array, "N K"], current: Int[Array, " N"]) -> Int[Array
 def revive(
     policy: Int[Array, " N"], returns: Float[Array, "N K"], sizes: Float[Array, " K"]
 ) -> Int[Array, " K"]:
-    """For each empty policy the user whom it serves best itself, of those whom another can spare.
+    """Find a user for each empty policy: whom it serves best, of those whom another can spare.
 
     A user whom it does not serve at all would teach it nothing: their reward is the same whatever
     it does. Of users whom it serves alike it takes the one who is worst served now.
@@ -240,7 +247,7 @@ def revive(
 def _revived_by_block(
     served: Int[Array, " N"], ledger: Ledger, feedback: GroupFeedback, block: Int[Array, ""]
 ) -> Int[Array, " K"]:
-    """:func:`revive` by the users of one block: as good as any, as a block is spread over all."""
+    """Call :func:`revive` with the users of one block, which is spread over all users."""
     users, is_user = ledger.users_of(block, len(served))
     # No policy prefers a place where there is no user.
     returns = jnp.where(is_user[:, None], feedback.returns_of(users), NOBODY)
@@ -250,22 +257,37 @@ def _revived_by_block(
 
 
 def best_of_pool(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray, EMState]:
-    """The rows of the best policies of a pool [M, N], and everybody served by the best of them."""
+    """Choose the best policies of a pool, and let everybody be served by the best of them.
+
+    Args:
+        returns: every user's return from every policy in the pool, [M, N].
+        num_policies: how many to choose.
+
+    Returns:
+        The rows of the chosen policies in the pool [K], and EM's state with them.
+    """
     sources, policy = choose_policies(returns, num_policies)
     return sources, EMState.of(jnp.asarray(policy, jnp.int32), num_policies).with_table()
 
 
 @dataclass(frozen=True)
-class SoftEM(ExpectationMaximization):
+class SoftEM(EStepMethod):
     """Users train the policies in proportion to how well these serve them.
 
     Attributes:
-        warm_up: updates on a random, hard assignment first; at most half of the run's.
+        warm_up, e_step_every: as in :class:`EStepMethod`.
         temperature: as a share of the highest return that any user gets from any policy: users
             are shared among policies whose returns differ by no more than about that.
     """
 
-    takes_turns: ClassVar[bool] = False
+    info: ClassVar[MethodInfo] = MethodInfo(
+        summary=(
+            "soft expectation–maximisation: each user goes to the policy that has served them best "
+            "so far, and each policy learns for all users whom it serves about as well as any "
+            "other does"
+        ),
+        assigns_best=True,
+    )
 
     warm_up: int = 0
     temperature: float = 0.02
@@ -276,15 +298,15 @@ class SoftEM(ExpectationMaximization):
             raise HandfulError(f"The temperature must be positive, not {self.temperature}.")
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
-        """A random, balanced assignment."""
+        """Deal the users out to the policies, at random and evenly."""
         return super().init(key, num_users, num_policies).with_table()
 
     def reassign(self, key: PRNGKey, state: EMState, feedback: Feedback) -> EMState:
-        """The soft E-step, once the warm-up is over."""
+        """Take the soft E-step, once the warm-up is over."""
         del key
         chosen = greedy(feedback.returns, state.served)
         soft = responsibilities(feedback.returns, self.temperature)
-        is_due = self.is_due(feedback)
+        is_due = self._is_due(feedback)
         return state._replace(
             served=jnp.where(is_due, chosen, state.served),
             trained=jnp.where(is_due, soft, state.training_weights),
@@ -292,7 +314,15 @@ class SoftEM(ExpectationMaximization):
 
 
 def responsibilities(returns: Float[Array, "N K"], temperature: float) -> Float[Array, "N K"]:
-    """Shares of each user, by a softmax of their returns over a share of the highest of all."""
+    """Share each user among the policies, by a softmax of the user's returns.
+
+    Args:
+        returns: of each user from each policy.
+        temperature: of the softmax, as a share of the highest return of all.
+
+    Returns:
+        A table [N, K] whose rows sum to 1.
+    """
     highest = jnp.max(jnp.abs(returns))
     scale = temperature * jnp.where(highest > 0.0, highest, 1.0)
     return jax.nn.softmax(returns / scale, axis=1)

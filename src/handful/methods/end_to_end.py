@@ -5,36 +5,33 @@ from typing import ClassVar
 
 import jax
 
-from handful.methods.base import AssignmentMethod
+from handful.methods.base import AssignmentMethod, MethodInfo, Trainable
 from handful.types import Array, Float, PRNGKey
 
 
 @dataclass(frozen=True)
 class EndToEnd(AssignmentMethod):
-    """Logits, a softmax over policies, and the gradient of the actors' loss.
+    """Each user has a logit for each policy, which learns by the gradient of the actors' loss.
 
-    The state is the table of logits itself, [N, K], drawn from a standard normal so that no two
-    policies start alike.
+    The state is the table of logits itself, [N, K]. It is drawn from a standard normal
+    distribution, so that no two policies start alike.
     """
 
-    learning_rate: ClassVar[float] = 0.002
-    is_hard: ClassVar[bool] = False
+    info: ClassVar[MethodInfo] = MethodInfo(
+        summary=(
+            "end to end: who is served by whom is learnt by gradient, together with the policies"
+        )
+    )
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Float[Array, "N K"]:
-        """Standard normal logits."""
+        """Draw the logits from a standard normal distribution."""
         return jax.random.normal(key, (num_users, num_policies))
 
     def weights(self, state: Float[Array, "N K"]) -> Float[Array, "N K"]:
-        """Softmax over policies."""
+        """Give the softmax of each user's logits over the policies."""
         return jax.nn.softmax(state, axis=1)
 
-    def parameters(self, state: Float[Array, "N K"]) -> Float[Array, "N K"]:
-        """The logits."""
-        return state
-
-    def with_parameters(
-        self, state: Float[Array, "N K"], parameters: Float[Array, "N K"]
-    ) -> Float[Array, "N K"]:
-        """The new logits."""
-        del state
-        return parameters
+    @property
+    def trainable(self) -> Trainable:
+        """All logits learn, with a step size of their own."""
+        return Trainable(mask=True, learning_rate=0.002)

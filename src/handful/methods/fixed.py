@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from handful.errors import HandfulError
-from handful.methods.base import AssignmentMethod, balanced_assignment, one_hot_assignment
-from handful.types import Array, Float, Int, PRNGKey
+from handful.methods.base import MethodInfo
+from handful.methods.ledger import BlockwiseMethod, GroupFeedback, Ledger, Turn
+from handful.methods.weights import balanced_assignment
+from handful.types import Array, Int, PRNGKey
 
 
 class Dealt(NamedTuple):
@@ -25,36 +27,29 @@ class Dealt(NamedTuple):
 
     @classmethod
     def of(cls, policy: Int[Array, " N"], num_policies: int) -> "Dealt":
-        """The groups of these policies."""
+        """Count the users of each policy.
+
+        Args:
+            policy: each user's policy, or -1.
+            num_policies: ``K``.
+        """
         policies = jnp.arange(num_policies)
         sizes = jax.lax.map(lambda one: jnp.sum(policy == one, dtype=jnp.int32), policies)
         return cls(policy.astype(jnp.int32), sizes)
 
-    @property
-    def weights(self) -> Float[Array, "N K"]:
-        """Each user's distribution over policies."""
-        num_policies = len(self.sizes)
-        rows = one_hot_assignment(self.policy, num_policies)
-        return jnp.where(self.policy[:, None] < 0, 1.0 / num_policies, rows)
-
 
 @dataclass(frozen=True)
-class Unchanging(AssignmentMethod):
-    """Base of the methods whose E-steps move nobody."""
+class Unchanging(BlockwiseMethod):
+    """Base class of the methods whose E-steps move nobody."""
 
-    takes_turns: ClassVar[bool] = True
-
-    def weights(self, state: Dealt) -> Float[Array, "N K"]:
-        """As the users were dealt out."""
-        return state.weights
-
-    def assigned(self, state: Dealt) -> Int[Array, " N"]:
-        """Each user's policy; the first of those who serve them alike."""
-        return jnp.maximum(state.policy, 0)
-
-    def groups(self, state: Dealt) -> Int[Array, " N"]:
-        """Each user's policy, or -1."""
+    def weights(self, state: Dealt) -> Int[Array, " N"]:
+        """Give each user's policy as the users were dealt out, -1 where all serve them alike."""
         return state.policy
+
+    def take_turn(self, state: Dealt, ledger: Ledger, feedback: GroupFeedback) -> Turn:
+        """Leave everybody where they are."""
+        del feedback
+        return Turn(state, ledger)
 
 
 @dataclass(frozen=True)
@@ -64,6 +59,8 @@ class Fixed(Unchanging):
     Attributes:
         policy: each user's policy, counted from 0, in the population's order.
     """
+
+    info: ClassVar[MethodInfo] = MethodInfo(summary="groups given beforehand, one policy each")
 
     policy: tuple[int, ...]
 
@@ -79,10 +76,10 @@ class Fixed(Unchanging):
                 )
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Dealt:
-        """The given assignment.
+        """Take the given assignment.
 
         Raises:
-            HandfulError: if it does not name one existing policy for each user.
+            HandfulError: if the assignment does not name one existing policy for each user.
         """
         del key
         if len(self.policy) != num_users:
@@ -101,8 +98,10 @@ class Fixed(Unchanging):
 
 @dataclass(frozen=True)
 class RandomAssignment(Unchanging):
-    """Users dealt out to policies at random, evenly: the paper's weak baseline."""
+    """The users are dealt out to the policies evenly at random: the paper's weak baseline."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(summary="random groups of equal size, one policy each")
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Dealt:
-        """Group sizes differ by at most one, whether or not ``K`` divides ``N``."""
+        """Deal the users out: group sizes differ by at most one, also if K does not divide N."""
         return Dealt.of(balanced_assignment(key, num_users, num_policies), num_policies)

@@ -10,14 +10,18 @@ That is sooner than the return table forgets, of which a batch replaces a twenti
 A population of no more than :data:`BLOCK` users is assigned all at once, and keeps no ledger.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from handful.types import Array, Bool, Float, Int
+from handful.methods.base import AssignmentMethod
+from handful.methods.weights import weight_table
+from handful.types import Array, Bool, Float, Int, PyTree
 
 BLOCK = 16_384
 """Users in a block, at most: the returns of so many from 50 policies stay in a cache."""
@@ -43,7 +47,7 @@ class Ledger(eqx.Module):
     def of(
         cls, served: Int[Array, " N"], coefficients: Float[Array, "N D"], num_policies: int
     ) -> "Ledger":
-        """The sums of an assignment. A user of policy -1 is served by all policies alike."""
+        """Add up an assignment. All policies serve a user with policy -1 alike."""
         num_blocks = -(-len(served) // BLOCK)
         empty = cls(
             jnp.zeros((num_blocks, num_policies)),
@@ -77,7 +81,10 @@ class Ledger(eqx.Module):
     def users_of(
         self, block: Int[Array, ""], num_users: int
     ) -> tuple[Int[Array, " S"], Bool[Array, " S"]]:
-        """The users of a block, and which of them there are: the last place may be one too many."""
+        """Name the users of a block, and say which of these places hold a user.
+
+        Blocks have places for equally many users, so that the last place may be one too many.
+        """
         size = -(-num_users // self.num_blocks)
         users = block + self.num_blocks * jnp.arange(size)
         return users, users < num_users
@@ -89,10 +96,8 @@ class Ledger(eqx.Module):
         coefficients: Float[Array, "S D"],
         is_user: Bool[Array, " S"],
     ) -> "Ledger":
-        """The ledger with a block's users served by these policies."""
-        num_policies = self.users.shape[1]
-        shares = jax.nn.one_hot(policy, num_policies)
-        shares = jnp.where(policy[:, None] < 0, 1.0 / num_policies, shares)
+        """Make the ledger in which these policies serve a block's users."""
+        shares = weight_table(policy, self.users.shape[1])
         shares = jnp.where(is_user[:, None], shares, 0.0)
         return Ledger(
             self.users.at[block].set(jnp.sum(shares, axis=0)),
@@ -101,14 +106,14 @@ class Ledger(eqx.Module):
 
 
 class GroupFeedback(NamedTuple):
-    """What a method is told before each update of a large population.
+    """What a method learns of the policies before each update of a large population.
 
     Attributes:
         mean: Phi, the moving average of the policies' returns in features.
         seen: whether each policy has finished an episode.
         coefficients: C, that turn features into what users earn.
         update: updates done so far.
-        num_updates: of the whole run.
+        num_updates: updates of the whole run.
     """
 
     mean: Float[Array, "K D"]
@@ -118,21 +123,59 @@ class GroupFeedback(NamedTuple):
     num_updates: int
 
     def rows(self, users: Int[Array, " n"]) -> Float[Array, "n D"]:
-        """The coefficients of some of the users; places after the last user have the last one's."""
+        """Give the coefficients of some of the users; a number after the last user's is theirs."""
         return jnp.take(self.coefficients, users, axis=0, mode="clip")
 
     def returns_of(self, users: Int[Array, " n"]) -> Float[Array, "n K"]:
-        """What some of the users choose by (:func:`wary`)."""
+        """Give the returns by which some of the users choose (:func:`wary`)."""
         return wary(self.rows(users) @ self.mean.T, self.seen)
 
 
 def wary(returns: Float[Array, "N K"], seen: Bool[Array, " K"]) -> Float[Array, "N K"]:
-    """Users' returns, in which policies that have finished no episode attract nobody.
+    """Change users' returns so that policies which have finished no episode attract nobody.
 
-    They count as returning nothing, or where that is much, as the worst of those that have.
+    Such a policy counts as returning nothing, or where that is more than the others return, as the
+    worst of those that have finished one.
     """
     worst = jnp.min(jnp.where(seen, returns, jnp.inf), axis=1, keepdims=True)
     return jnp.where(seen, returns, jnp.minimum(returns, worst))
+
+
+class Turn(NamedTuple):
+    """What follows from an E-step of some of the users.
+
+    Attributes:
+        state: the method's new state.
+        ledger: the sums of the assignment after the step.
+        revived: the user whom each policy is trained for besides those whom it serves, or -1; None
+            where the method trains no policy for anybody else.
+    """
+
+    state: PyTree
+    ledger: Ledger
+    revived: Int[Array, " K"] | None = None
+
+
+@dataclass(frozen=True)
+class BlockwiseMethod(AssignmentMethod):
+    """Base class of the methods that can assign a large population block by block.
+
+    For up to :data:`BLOCK` users ``reassign`` is called as of any other method; for more of them
+    :meth:`take_turn` is called in its place, and no table of all users and policies is made. Such a
+    method's ``weights`` are each user's one policy, [N].
+    """
+
+    @abstractmethod
+    def take_turn(self, state: PyTree, ledger: Ledger, feedback: GroupFeedback) -> Turn:
+        """Reassign some of the users, and bring the sums of the assignment up to date.
+
+        The function is compiled and called before every update.
+
+        Args:
+            state: before.
+            ledger: the sums of the assignment before.
+            feedback: how good the policies are.
+        """
 
 
 Choose = Callable[[Array, Array], Array]
@@ -151,11 +194,14 @@ def take_turn(
 
     Args:
         served: the policy of each user.
-        ledger: of these.
-        feedback: what policies are worth.
-        first: block that is looked at.
-        number: of blocks, one after the other; after the last comes the first.
-        choose: the rule.
+        ledger: the sums of this assignment.
+        feedback: what the policies are worth.
+        first: the block that is looked at first.
+        number: how many blocks are looked at, one after the other; after the last comes the first.
+        choose: the rule by which the users of a block choose.
+
+    Returns:
+        The new policy of each user, and the sums of the new assignment.
     """
 
     def look(

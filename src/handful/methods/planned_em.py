@@ -39,8 +39,8 @@ gaits is not common to what they are worth (``docs/development.md`` has the meas
 Each policy that is handed out is a network like any other, with that bias put in.
 """
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -52,11 +52,13 @@ from handful.methods.base import (
     AssignmentMethod,
     Feedback,
     Intervention,
+    MethodInfo,
     Scene,
-    one_hot_assignment,
 )
 from handful.methods.em import EMState, ExpectationMaximization
 from handful.methods.outcomes import LAST_WIDTH, on_the_way, plan_outcomes
+from handful.methods.schedule import Schedule
+from handful.methods.weights import one_hot_assignment
 from handful.types import Array, Float, Int, PRNGKey
 
 
@@ -90,7 +92,7 @@ class PlannedEMState(NamedTuple):
 
 @dataclass(frozen=True)
 class PlannedEM(AssignmentMethod):
-    """A plan, the way there, the policies' own users, and EM.
+    """Policies are led to the outcomes of a plan, trained for the users of the plan, and by EM.
 
     Users are always served by the policy that serves them best.
 
@@ -109,8 +111,15 @@ class PlannedEM(AssignmentMethod):
             feet, if it has any, before it learns to go anywhere.
     """
 
-    needs_outcomes: ClassVar[bool] = True
-    assigns_best: ClassVar[bool] = True
+    info: ClassVar[MethodInfo] = MethodInfo(
+        summary=(
+            "planned expectation–maximisation: the outcomes that would serve the users best are "
+            "computed beforehand, each policy is led to one of them, and then each user goes to "
+            "the policy that serves them best"
+        ),
+        assigns_best=True,
+        needs_outcomes=True,
+    )
 
     leading: float = 0.1
     holding: float = 0.4
@@ -125,7 +134,7 @@ class PlannedEM(AssignmentMethod):
             raise HandfulError(f"width must be a positive number, not {self.width}.")
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PlannedEMState:
-        """A random, balanced assignment, until the plan is made."""
+        """Deal the users out evenly at random, until the plan is made."""
         em = _EM.init(key, num_users, num_policies).with_table()
         return PlannedEMState(
             em,
@@ -140,22 +149,18 @@ class PlannedEM(AssignmentMethod):
             release=jnp.zeros((), jnp.int32),
         )
 
-    def weights(self, state: PlannedEMState) -> Float[Array, "N K"]:
-        """One-hot rows."""
-        return state.em.weights
-
-    def assigned(self, state: PlannedEMState) -> Int[Array, " N"]:
-        """Each user's policy."""
+    def weights(self, state: PlannedEMState) -> Int[Array, " N"]:
+        """Give each user's policy."""
         return state.em.served
 
     def training_weights(self, state: PlannedEMState) -> Float[Array, "N K"]:
-        """The way's, the plan's or EM's."""
+        """Give how much each user counts on the way, in the plan, or for EM."""
         return state.em.training_weights
 
-    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
-        """Before the first update."""
-        del num_updates, num_policies
-        return (0,)
+    def schedule(self, num_updates: int, num_policies: int) -> Schedule:
+        """Make the plan before the first update."""
+        del num_policies
+        return Schedule(num_updates, interventions=(0,))
 
     def intervene(self, key: PRNGKey, state: PlannedEMState, scene: Scene) -> Intervention:
         """Make the plan."""
@@ -181,7 +186,7 @@ class PlannedEM(AssignmentMethod):
         return Intervention(new_state, np.full(num_policies, FRESH))
 
     def reassign(self, key: PRNGKey, state: PlannedEMState, feedback: Feedback) -> PlannedEMState:
-        """Users go to who serves them best; policies are trained for what their stage says."""
+        """Move users to who serves them best, and train policies for what their stage says."""
         em = _EM.reassign(key, state.em, feedback)
         progress = state.steps / jnp.maximum(state.arrival, 1)
         leading = on_the_way(state.share, state.distance, state.first_width, progress)
@@ -191,7 +196,7 @@ class PlannedEM(AssignmentMethod):
         return state._replace(em=em._replace(trained=trained), steps=self._steps(state, feedback))
 
     def _steps(self, state: PlannedEMState, feedback: Feedback) -> Int[Array, " K"]:
-        """A step on or back, by how much each policy keeps up, whatever that is.
+        """Let each policy go a step on or back, by how much it keeps up of whatever it does.
 
         What a policy gains for all users, weighted by their shares, is what it would be trained for
         in an endless width: about as much from one outcome as from any other.
@@ -208,19 +213,28 @@ _EM = ExpectationMaximization(warm_up=0)
 
 @dataclass(frozen=True)
 class FamilyEM(PlannedEM):
-    """:class:`~handful.methods.planned_em.PlannedEM` of a family, on a long way with footing.
+    """Policies that are a family take the way of :class:`PlannedEM`, which is long and has footing.
 
     Attributes:
         leading: the share of the updates that leads policies to their outcomes, if they never fall.
         holding: the share after that in which they are trained for the users of the plan, or on
             their way still.
-        caution: as there; what is hard to reach is also hard to keep up.
-        footing: as there; a robot that falls early keeps up nothing.
-        width: as there; footing takes over what a wide way is for.
+        caution: as in :class:`PlannedEM`; what is hard to reach is also hard to keep up.
+        footing: as in :class:`PlannedEM`; a robot that falls early keeps up nothing.
+        width: as in :class:`PlannedEM`; footing takes over what a wide way is for.
     """
 
-    revision: ClassVar[int] = 3
-    learner_settings: ClassVar[dict[str, Any]] = {"family": True}
+    info: ClassVar[MethodInfo] = replace(
+        PlannedEM.info,
+        summary=(
+            "planned expectation–maximisation of a family: the policies are one network but for a "
+            "few numbers of their own, so that each learns from what all of them do; they are led "
+            "to the outcomes that would serve the users best, each only as far as it keeps its "
+            "footing, and then each user goes to the policy that serves them best"
+        ),
+        revision=3,
+        learner_settings={"family": True},
+    )
 
     leading: float = 0.3
     holding: float = 0.2

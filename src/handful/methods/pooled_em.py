@@ -26,7 +26,7 @@ M-steps the same idea is :func:`handful.exact.em.pooled_em`.
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,14 +39,13 @@ from handful.methods.base import (
     AssignmentMethod,
     Feedback,
     Intervention,
+    MethodInfo,
     Scene,
-    WarmUp,
-    one_hot_assignment,
-    place_in_rounds,
-    warm_up_within,
 )
 from handful.methods.choice import choose_policies
-from handful.methods.em import EMState, ExpectationMaximization, SoftEM, best_of_pool
+from handful.methods.em import EMState, EStepMethod, ExpectationMaximization, SoftEM, best_of_pool
+from handful.methods.schedule import RateRound, Schedule, WarmUp, warm_up_within
+from handful.methods.weights import one_hot_assignment
 from handful.types import Array, Bool, Float, Int, NumpyArray, PRNGKey
 
 NEVER = 2**30
@@ -81,7 +80,7 @@ class PooledEMState(NamedTuple):
 
 @dataclass(frozen=True)
 class PooledEM(AssignmentMethod):
-    """Short rounds of EM, a pool of what they found, and EM from the best of it.
+    """EM goes on from the best policies in a pool, which short rounds of EM have filled.
 
     Attributes:
         rounds: before the pool is chosen from for the last time.
@@ -96,10 +95,16 @@ class PooledEM(AssignmentMethod):
             start of a run, 1 as at its end. In each round they fall all the way.
     """
 
-    revision: ClassVar[int] = 1
-    assigns_best: ClassVar[bool] = True
-    keeps_pool: ClassVar[bool] = True
-    learner_settings: ClassVar[dict[str, Any]] = {"share_hidden": False}
+    info: ClassVar[MethodInfo] = MethodInfo(
+        summary=(
+            "pooled expectation–maximisation: expectation–maximisation from several starts, and on "
+            "from the best policies of all of them"
+        ),
+        revision=1,
+        assigns_best=True,
+        keeps_pool=True,
+        learner_settings={"share_hidden": False},
+    )
 
     rounds: int = 5
     exploring: float = 0.5
@@ -124,14 +129,14 @@ class PooledEM(AssignmentMethod):
         check_shares(self, "final_progress")
 
     @property
-    def _em(self) -> ExpectationMaximization:
-        """Of one round, once its warm-up is over."""
+    def _em(self) -> EStepMethod:
+        """The EM of one round, once its warm-up is over."""
         if self.temperature == 0.0:
             return ExpectationMaximization(warm_up=0)
         return SoftEM(warm_up=0, temperature=self.temperature)
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PooledEMState:
-        """A random, balanced assignment."""
+        """Deal the users out to the policies, at random and evenly."""
         return PooledEMState(
             em=self._fresh(key, num_users, num_policies),
             first_e_step=jnp.asarray(NEVER if self.solo else self.warm_up, jnp.int32),
@@ -142,51 +147,66 @@ class PooledEM(AssignmentMethod):
         )
 
     def _fresh(self, key: PRNGKey, num_users: int, num_policies: int) -> EMState:
-        """What a fresh round starts with."""
+        """Make the assignment that a fresh round starts with."""
         em = self._em.init(key, num_users, num_policies).with_table()
         if not self.solo:
             return em
         alone = jax.random.choice(key, num_users, (num_policies,), replace=False)
         return em._replace(trained=one_hot_assignment(alone, num_users).T)
 
-    def weights(self, state: PooledEMState) -> Float[Array, "N K"]:
-        """One-hot rows."""
-        return self._em.weights(state.em)
-
-    def assigned(self, state: PooledEMState) -> Int[Array, " N"]:
-        """Each user's policy."""
+    def weights(self, state: PooledEMState) -> Int[Array, " N"]:
+        """Give each user's policy."""
         return state.em.served
 
     def training_weights(self, state: PooledEMState) -> Float[Array, "N K"]:
-        """EM's, times how much each user counts."""
+        """Give EM's weights, times how much each user counts."""
         return self._em.training_weights(state.em) * state.importance[:, None]
 
     def reassign(self, key: PRNGKey, state: PooledEMState, feedback: Feedback) -> PooledEMState:
-        """EM's E-step, once the round's warm-up is over."""
-        num_updates, num_policies = feedback.num_updates, state.em.num_policies
-        cut = self.warm_up - self.warm_up_of(num_updates, num_policies).updates
+        """Take EM's E-step, once the round's warm-up is over."""
+        num_updates = feedback.num_updates
+        cut = self.warm_up - self._warm_up(num_updates, self._ends(num_updates)).updates
         since = feedback.update - (state.first_e_step - cut)
         return state._replace(em=self._em.reassign(key, state.em, feedback._replace(update=since)))
 
-    def warm_up_of(self, num_updates: int, num_policies: int) -> WarmUp:
-        """The updates before the first E-step of each fresh round."""
-        ends = self.interventions(num_updates, num_policies)
+    def schedule(self, num_updates: int, num_policies: int) -> Schedule:
+        """Intervene at the end of every round; the rates fall all the way in each of them.
+
+        After the last round they fall from :attr:`final_progress` to the end.
+        """
+        del num_policies
+        ends = self._ends(num_updates)
+        progress = [0.0] * len(ends[:-1]) + [self.final_progress] * len(ends[-1:])
+        return Schedule(
+            num_updates,
+            interventions=ends,
+            warm_up=self._warm_up(num_updates, ends),
+            rate_rounds=tuple(map(RateRound, ends, progress)),
+        )
+
+    def _warm_up(self, num_updates: int, ends: tuple[int, ...]) -> WarmUp:
+        """Fit the warm-up of each fresh round into the shortest of the rounds."""
         if not ends:  # the run is too short for rounds
             return warm_up_within(num_updates, "warm_up", self.warm_up)
         shortest = min(end - start for start, end in itertools.pairwise((0, *ends)))
         return warm_up_within(shortest, "warm_up", self.warm_up, MOST_OF_ROUND)
 
-    def interventions(self, num_updates: int, num_policies: int) -> tuple[int, ...]:
-        """The end of every round; a run too short for all of them has fewer."""
-        del num_policies
+    def _ends(self, num_updates: int) -> tuple[int, ...]:
+        """Name the end of every round; a run that is too short for all of them has fewer."""
         ends = {
             round(self.exploring * num_updates * i / self.rounds) for i in range(1, self.rounds + 1)
         }
         return tuple(sorted(end for end in ends if 0 < end < num_updates))
 
     def intervene(self, key: PRNGKey, state: PooledEMState, scene: Scene) -> Intervention:
-        """Start another round, or after the last one go on from the best of the pool."""
+        """Start another round, or after the last one go on from the best of the pool.
+
+        At the end of the run the best of all rounds, and of what followed them, are handed out.
+        """
         num_users, num_policies = len(state.em.served), state.em.num_policies
+        if scene.is_end:
+            sources, em = best_of_pool(scene.pooled, num_policies)
+            return Intervention(state._replace(em=em), sources)
         chosen, _ = choose_policies(scene.pooled, num_policies)
         welfare = scene.pooled[chosen].max(axis=0).mean()
         gains = state.gains.at[state.is_frontier.astype(int)].set(welfare - state.pool_welfare)
@@ -211,27 +231,13 @@ class PooledEM(AssignmentMethod):
         )
         return Intervention(new_state, sources, explores=is_frontier)
 
-    def finish(self, key: PRNGKey, state: PooledEMState, scene: Scene) -> Intervention:
-        """The best of all rounds and of what followed them."""
-        del key
-        sources, em = best_of_pool(scene.pooled, state.em.num_policies)
-        return Intervention(state._replace(em=em), sources)
-
-    def progress(
-        self, update: Int[Array, ""], num_updates: int, num_policies: int
-    ) -> Float[Array, ""]:
-        """All the way in each round, then from :attr:`final_progress` to the end."""
-        starts = self.interventions(num_updates, num_policies)
-        number, share = place_in_rounds(update, starts, num_updates)
-        is_final = (number == len(starts)) & (number > 0)
-        first = jnp.where(is_final, self.final_progress, 0.0)
-        return first + (1.0 - first) * share
-
 
 def _neglect(pooled: NumpyArray) -> NumpyArray:
-    """How far each user is from as good a service as anybody gets from the pool: [N], 0 to 1.
+    """Say how far each user is from as good a service as anybody gets from the pool.
 
-    1 is the worst return that anybody gets from any policy; where all are served alike, all are 0.
+    Returns:
+        For each user a number from 0, which is the best service, to 1, which is the worst return
+        that anybody gets from any policy. Where all are served alike, all numbers are 0.
     """
     best = pooled.max(axis=0)
     spread = best.max() - pooled.min()
