@@ -16,6 +16,8 @@ def run_of(method, path, num_policies=2, **evaluation):
     folder = write_run(path / "run", users=["a", "b"], num_policies=num_policies, **evaluation)
     config = json.loads((folder / "config.json").read_text())
     config["settings"]["method"] = method
+    if method in METHODS:
+        config["method_summary"] = METHODS[method].info.summary
     (folder / "config.json").write_text(json.dumps(config))
     seal(folder)
     return folder
@@ -24,7 +26,7 @@ def run_of(method, path, num_policies=2, **evaluation):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_described(tmp_path, method):
     words = method_words(read_run(run_of(method, tmp_path)))
-    assert words is not None, f"say what '{method}' does, in handful/report/facts.py"
+    assert words is not None, f"say what '{method}' does, in the summary of its info"
     assert words[0].islower()
     assert not words.endswith(".")
 

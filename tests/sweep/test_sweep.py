@@ -1,5 +1,6 @@
 """A small sweep on real processes: skipping, resuming, failing, tabulating."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -101,7 +102,8 @@ def test_a_folder_with_other_settings_is_refused_also_where_it_is_not_to_be_run(
 
 def test_a_folder_of_an_earlier_revision_of_its_method_is_refused(swept, monkeypatch, capsys):
     monkeypatch.chdir(swept)
-    monkeypatch.setattr(ExpectationMaximization, "revision", 1)
+    changed = dataclasses.replace(ExpectationMaximization.info, revision=1)
+    monkeypatch.setattr(ExpectationMaximization, "info", changed)
     with pytest.raises(SystemExit) as stop:
         main(["sweep", "tiny.yaml"])
     assert stop.value.code == 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from handful.evaluation.alternatives import Alternative, ConstantActions
-from handful.methods.base import WarmUp
+from handful.methods.schedule import WarmUp
 from handful.training.findings import Ending, Moment, find
 
 EVEN = Alternative(welfare=10.0, gain=0.0, gain_stderr=0.1, users_moved=0)

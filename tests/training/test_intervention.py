@@ -28,7 +28,7 @@ def run_to_intervention(updates):
     config = config_of(2, "pooled-em", 8, SETTINGS, share_hidden=False)
     step, state = step_of(problem, config), init_state(Run(problem, config))
     for update in range(updates):
-        if update in config.make_method().interventions(8, 2):
+        if update in config.make_method().schedule(8, 2).interventions:
             state = intervene(Run(problem, config), state)
         state, _ = step(state)
     return problem, config, state
@@ -89,7 +89,7 @@ def test_pooled_policies_begin_a_discounted_table_anew():
     config = dataclasses.replace(config, discounted_table=True)
     step, state = step_of(problem, config), init_state(Run(problem, config))
     for update in range(4):
-        if update in config.make_method().interventions(8, 2):
+        if update in config.make_method().schedule(8, 2).interventions:
             state = intervene(Run(problem, config), state)
         state, _ = step(state)
     after = intervene(Run(problem, config), state)
@@ -118,7 +118,7 @@ def test_a_method_sees_outcomes_in_the_unit_of_returns(monkeypatch):
 def test_a_run_too_short_for_all_rounds_still_ends_with_the_choice():
     problem = problem_of(ContextualBandit(3), np.eye(3))
     config = config_of(2, "pooled-em", 4, {**SETTINGS, "rounds": 5}, share_hidden=False)
-    ends = config.make_method().interventions(4, 2)
+    ends = config.make_method().schedule(4, 2).interventions
     assert len(ends) < 5
     step, state = step_of(problem, config), init_state(Run(problem, config))
     for update in range(4):
@@ -148,7 +148,7 @@ def test_the_run_hands_out_the_best_of_all_rounds():
     pooled = problem.population.returns(np.asarray(after.pool.returns)[: int(after.pool.count)])
     best, _ = choose_policies(pooled, 2)
     chosen = after.chosen(Run(problem, config))
-    served = np.argmax(config.make_method().weights(chosen.assignment), axis=1)
+    served = config.make_method().weights(chosen.assignment)
     utilities = problem.population.returns(np.asarray(chosen.returns))[served, np.arange(3)]
     # A moment of the last shortlist may be worth just as much.
     assert utilities.mean() == pytest.approx(pooled[best].max(axis=0).mean())

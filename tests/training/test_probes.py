@@ -55,7 +55,7 @@ def test_each_policy_learns_what_its_own_users_want_and_what_all_features_are_wo
     settings = {"method_settings": {"policy": (1, 0, 1)}, **sharing}
     config = config_of(2, "fixed", updates=40, **settings, **QUICK)
     state, _ = train_tiny(problem, config)
-    served = config.make_method().assigned(state.assignment)
+    served = config.make_method().weights(state.assignment)
     evaluation = evaluate(problem, state.policies(problem), served, num_episodes=40)
     np.testing.assert_array_equal(evaluation.deterministic.returns, [[0, 1, 0], [1, 0, 1]])
     assert evaluation.welfare == 1.0

@@ -1,5 +1,6 @@
 """A run that was stopped and resumed ends bit for bit as one that was not."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -185,14 +186,16 @@ def test_a_damaged_line_keeps_no_run_from_going_on(run, stopped):
 
 def test_a_run_of_an_earlier_revision_of_its_method_is_refused(run, monkeypatch):
     """Half of it would be one method's and half the other's."""
-    monkeypatch.setattr(ExpectationMaximization, "revision", 1)
+    changed = dataclasses.replace(ExpectationMaximization.info, revision=1)
+    monkeypatch.setattr(ExpectationMaximization, "info", changed)
     with pytest.raises(HandfulError, match="another revision of 'em'"):
         handful.resume(run.path)
     assert not run.is_finished
 
 
 def test_a_finished_run_of_an_earlier_revision_can_still_be_read(stopped, monkeypatch):
-    monkeypatch.setattr(ExpectationMaximization, "revision", 1)
+    changed = dataclasses.replace(ExpectationMaximization.info, revision=1)
+    monkeypatch.setattr(ExpectationMaximization, "info", changed)
     assert handful.resume(stopped[1].path).evaluation.welfare > 0.0
 
 

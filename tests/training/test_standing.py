@@ -5,6 +5,7 @@ import pytest
 
 from handful.methods import ledger as ledger_module
 from handful.methods import make_method, name_and_settings
+from handful.methods.base import split_trainable
 from handful.problem import make
 from handful.training import state as state_module
 from handful.training.loop import train
@@ -49,20 +50,23 @@ def test_groups_are_trained_for_the_same_as_the_table_of_all_users(name):
         jax.random.key(1), method, state, coefficients, table, latest, update, 9, None
     )
     np.testing.assert_array_equal(
-        method.assigned(groups.assignment), method.assigned(everybody.assignment)
+        method.weights(groups.assignment), method.weights(everybody.assignment)
     )
     for one in ("users", "welfare", "batch_welfare"):
         np.testing.assert_allclose(getattr(groups, one), getattr(everybody, one), rtol=1e-5)
+    parameters, _ = split_trainable(method, everybody.assignment)
     if name == "em":
         assert int(groups.users[3]) == 0
         assert int(groups.trained[3]) == 1
         # Who revives it is of the block that was looked at last, so that it may be another user.
-        mixes = np.asarray(groups.mix_fn(())), np.asarray(everybody.mix_fn(()))
+        mixes = np.asarray(groups.mix_fn(parameters)), np.asarray(everybody.mix_fn(parameters))
         np.testing.assert_allclose(mixes[0][:3], mixes[1][:3], rtol=1e-4, atol=1e-5)
         rows = np.abs(COEFFICIENTS - mixes[0][3]).max(axis=1)
         assert rows.min() < 1e-6
     else:
-        np.testing.assert_allclose(groups.mix_fn(()), everybody.mix_fn(()), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            groups.mix_fn(parameters), everybody.mix_fn(parameters), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("method", ["end-to-end", "soft-em", "pooled-em"])

@@ -59,7 +59,7 @@ def test_mean_of_nothing_is_no_nan_and_no_mean_counts_as_zero():
 def test_same_seed_starts_alike_and_another_one_does_not(method):
     problem = problem_of(ContextualBandit(), np.eye(2)[[0, 1, 0]])
     settings = {"policy": (0, 1, 0)} if method == "fixed" else {}
-    shared = not METHODS[method].keeps_pool
+    shared = not METHODS[method].info.keeps_pool
     config = config_of(2, method, method_settings=settings, share_hidden=shared)
     state = init_state(Run(problem, config))
     assert_identical(state, init_state(Run(problem, config)))

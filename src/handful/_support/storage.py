@@ -46,6 +46,7 @@ CONFIG: Shape = {
         "seed": WHOLE,
         "ppo": {...: ANYTHING},
     },
+    "method_summary?": TEXT,
     "versions": {...: TEXT},
     "machine": {...: TEXT},
 }

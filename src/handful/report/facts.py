@@ -20,52 +20,6 @@ NUM_WORST = 5
 MAX_GROUPS = 30
 """A label with more values than this groups nobody: a postcode, a remark."""
 
-_METHODS = {
-    "em": (
-        "expectation–maximisation, whose rule is that each user goes to the policy that has served "
-        "them best so far, and that each policy learns for the users it has"
-    ),
-    "end-to-end": (
-        "end to end: who is served by whom is learnt by gradient, together with the policies"
-    ),
-    "cluster": (
-        "clustering: one policy is trained for everybody, users whose rewards along its episodes "
-        "are alike form a group, and each group gets a policy of its own"
-    ),
-    "random": "random groups of equal size, one policy each",
-    "fixed": "groups given beforehand, one policy each",
-    "soft-em": (
-        "soft expectation–maximisation: each user goes to the policy that has served them best so "
-        "far, and each policy learns for all users whom it serves about as well as any other does"
-    ),
-    "pooled-em": (
-        "pooled expectation–maximisation: expectation–maximisation from several starts, and on "
-        "from the best policies of all of them"
-    ),
-    "planned-em": (
-        "planned expectation–maximisation: the outcomes that would serve the users best are "
-        "computed beforehand, each policy is led to one of them, and then each user goes to the "
-        "policy that serves them best"
-    ),
-    "family-em": (
-        "planned expectation–maximisation of a family: the policies are one network but for a few "
-        "numbers of their own, so that each learns from what all of them do; they are led to the "
-        "outcomes that would serve the users best, each only as far as it keeps its footing, and "
-        "then each user goes to the policy that serves them best"
-    ),
-    "elite-em": (
-        "elite expectation–maximisation: the policies act a little at random, the best episodes "
-        "that any of them has played are kept, and each policy is led by one of those that "
-        "together would serve the users best, which it imitates in the end"
-    ),
-    "branching-em": (
-        "branching expectation–maximisation: expectation–maximisation in which, a few times, "
-        "policies that users hardly need become copies of good ones, led to users within reach"
-    ),
-}
-"""By method, a clause; a method without one has its name alone."""
-
-
 _ALTERNATIVES = {
     "as_trained": "as the method left it",
     "by_validation": "as validation would assign",
@@ -154,7 +108,7 @@ def method_words(run: Run) -> str | None:
     """What the method does, in one clause, and what of it did not happen in this run."""
     if run.num_policies == 1:
         return "with a single policy, which is trained for all users together"
-    words = _METHODS.get(run.settings["method"])
+    words = run.config.get("method_summary") or None
     if words and NEVER_MOVED in [finding.kind for finding in findings(run.results)]:
         return f"{words}; in this run training never moved anybody"
     return words

@@ -14,6 +14,7 @@ from typing import Any
 from handful._support.checks import brief
 from handful._support.text import count
 from handful.errors import HandfulError
+from handful.methods.schedule import check_packages
 from handful.problem import (
     RMDP,
     check_consent,
@@ -38,7 +39,8 @@ def check_what_is_needed(requests: "Iterable[RunRequest]") -> None:
     import_polars()
     for request in requests:
         config = request.config
-        config.make_method().check_installed(config.num_updates, config.num_policies)
+        schedule = config.make_method().schedule(config.num_updates, config.num_policies)
+        check_packages(config.method, schedule)
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,11 @@ class RunRequest:
         ):
             if group[name] == before:
                 del group[name]
-        method = self.config.make_method()
-        if not (method.assigns_best and settings["final_assignment"] == BY_VALIDATION):
+        info = self.config.make_method().info
+        if not (info.assigns_best and settings["final_assignment"] == BY_VALIDATION):
             del settings["final_assignment"]  # then nothing is other than before
-        revision = method.revision
-        if revision:
-            settings["revision"] = revision
+        if info.revision:
+            settings["revision"] = info.revision
         request = [self.task, dict(self.parameters), settings]
         text = json.dumps(request, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

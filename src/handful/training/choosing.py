@@ -22,6 +22,7 @@ from handful.learner.experience import Experience
 from handful.learner.networks import Actor
 from handful.learner.policies import Policies
 from handful.learner.ppo import LearnerState
+from handful.methods.weights import likeliest_policies
 from handful.problem import RMDP
 from handful.training.assigning import choose_assignment
 from handful.training.run import Run
@@ -118,7 +119,7 @@ def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainStat
         snapshot = shortlist[row]
         if not jnp.isneginf(snapshot.welfare):  # a short run does not fill the list
             worth = appraise(snapshot.policies(problem), part(watch, row, moments))
-            served = np.asarray(method.assigned(snapshot.assignment))
+            served = np.asarray(likeliest_policies(method.weights(snapshot.assignment)))
             if run.assigns_by_validation:
                 welfare = choose_assignment(problem.population, worth.episodes, served).held_out
             else:
@@ -153,7 +154,7 @@ def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     problem, config, method = run.problem, run.config, run.method
     chosen = state.chosen(run)
     policies = chosen.policies(problem)
-    current = np.asarray(method.assigned(chosen.assignment))
+    current = np.asarray(likeliest_policies(method.weights(chosen.assignment)))
     most = MOST_OF_RUN * int(state.update) * config.ppo.batch_size
     policy, steps, played = current, 0, []
     for turn in range(MOST_TURNS if config.num_policies > 1 else 0):

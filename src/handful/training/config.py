@@ -147,7 +147,7 @@ class TrainConfig:
             )
         if self.threads is not None and self.threads < 1:
             raise HandfulError(f"The number of threads must be 1 or more, not {self.threads}.")
-        if self.make_method().keeps_pool and self.ppo.sharing is not Sharing.NOTHING:
+        if self.make_method().info.keeps_pool and self.ppo.sharing is not Sharing.NOTHING:
             raise HandfulError(
                 f"The method '{self.method}' keeps policies to go on from later, so they must not "
                 f"share layers: set share_hidden and family to false."
@@ -232,7 +232,7 @@ def make_config(
     changes = with_names(settings or {})
     method = concrete_method(problem, method, preset(preset_name, **{**suited, **changes}))
     if method in METHODS:
-        suited |= METHODS[method].learner_settings
+        suited |= METHODS[method].info.learner_settings
     return TrainConfig(
         num_policies=num_policies,
         method=method,

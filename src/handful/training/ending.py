@@ -13,6 +13,7 @@ from handful.evaluation.alternatives import (
 )
 from handful.evaluation.returns import Evaluation
 from handful.learner.policies import Policies
+from handful.methods.weights import likeliest_policies
 from handful.training.config import AS_TRAINED, BY_VALIDATION
 from handful.training.findings import Ending, Finding, History, find
 from handful.training.run import Run
@@ -73,22 +74,23 @@ def judge(
         watch: is told how far the episodes of constant actions are.
     """
     config, method, assignment = run.config, run.method, evaluation.assignment
-    others = {"as_trained": np.asarray(method.assigned(state.chosen(run).assignment))}
+    as_trained = likeliest_policies(method.weights(state.chosen(run).assignment))
+    others = {"as_trained": np.asarray(as_trained)}
     if state.is_assigned:
         others["by_validation"] = np.asarray(state.by_validation)
     alternatives = compare_assignments(evaluation.deterministic, assignment, others)
     constants = play_constants(run.problem, policies, config.seed, watch)
     ending = Ending(
         method=config.method,
-        assigns_best=method.assigns_best,
+        assigns_best=method.info.assigns_best,
         users_per_policy=np.bincount(assignment, minlength=config.num_policies),
         welfare=evaluation.welfare,
         welfare_stderr=evaluation.welfare_stderr,
         alternatives=alternatives,
         constants=constants,
         history=history.moments,
-        warm_up=method.warm_up_of(config.num_updates, config.num_policies),
-        starts_at_random=method.assigns_best and not run.interventions,
+        warm_up=run.schedule.warm_up,
+        starts_at_random=method.info.assigns_best and not run.schedule.interventions,
     )
     by_validation = run.assigns_by_validation and bool(state.is_assigned)
     assigned_by = BY_VALIDATION if by_validation else AS_TRAINED

@@ -14,7 +14,7 @@ import numpy as np
 
 from handful._support.text import count
 from handful.evaluation.alternatives import Alternative, ConstantActions
-from handful.methods.base import WarmUp
+from handful.methods.schedule import WarmUp
 from handful.run_folder import RunFolder
 from handful.training.callbacks import Callback, Report
 from handful.types import NumpyArray

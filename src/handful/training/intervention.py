@@ -13,6 +13,8 @@ from handful.learner.networks import Actor
 from handful.learner.policies import Policies
 from handful.learner.ppo import LearnerState, Networks
 from handful.methods import FRESH, Intervention, Scene
+from handful.methods.base import split_trainable
+from handful.methods.weights import likeliest_policies, weight_table
 from handful.problem import RMDP
 from handful.training.choosing import make_appraiser, validate
 from handful.training.run import Run
@@ -26,7 +28,7 @@ from handful.training.state import (
     init_policies,
     open_ledger,
 )
-from handful.types import NumpyArray, PRNGKey, Watch, unwatched
+from handful.types import NumpyArray, PRNGKey, PyTree, Watch, unwatched
 
 PLANNING_STEPS = 10
 """Of policy iteration, for policies of a pool: most are at their best after five."""
@@ -50,7 +52,7 @@ def intervene(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainSta
     decision = run.method.intervene(method_key, state.assignment, scene)
     # Copies: a step consumes its state, and no two parts of that may be one array.
     assignment = jax.tree.map(jnp.copy, decision.state)
-    parameters = run.method.parameters(assignment)
+    parameters, _ = split_trainable(run.method, assignment)
     learner, collector, table = _fresh_policies(restart_key, run, parameters)
     if state.pool is not None:
         learner, table = _placed(state.pool, learner, table, decision)
@@ -81,8 +83,8 @@ def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     state = _reappraised(run, _pooled(run, state, watch))
     assert state.pool is not None
     scene = _scene(run, state, episodes_key)
-    decision = run.method.finish(method_key, state.assignment, scene)
-    served = np.asarray(run.method.assigned(decision.state))
+    decision = run.method.intervene(method_key, state.assignment, scene)
+    served = np.asarray(likeliest_policies(run.method.weights(decision.state)))
     utilities = scene.pooled[decision.sources[served], np.arange(run.problem.num_users)]
     chosen = Snapshot(
         jnp.asarray(utilities.mean(), jnp.float32),
@@ -101,9 +103,12 @@ def _pooled(run: Run, state: TrainState, watch: Watch) -> TrainState:
     state = validate(run, state, watch)
     assert state.pool is not None
     method, coefficients = run.method, jnp.asarray(run.problem.population.coefficients)
-    pool = state.pool.add_all(
-        state.shortlist, lambda held: mean_mix(method.training_weights(held), coefficients)
-    )
+
+    def mixes_of(assignment: PyTree) -> jax.Array:
+        trained = weight_table(method.training_weights(assignment), run.num_policies)
+        return mean_mix(trained, coefficients)
+
+    pool = state.pool.add_all(state.shortlist, mixes_of)
     return dataclasses.replace(state, pool=pool)
 
 
@@ -159,7 +164,7 @@ def _scene(run: Run, state: TrainState, key: PRNGKey) -> Scene:
         returns = np.asarray(state.pool.returns)[: int(state.pool.count)]
         pooled = problem.population.returns(returns)
     update = int(state.update)
-    calls = run.interventions
+    calls = run.schedule.interventions
     return Scene(
         update,
         trajectories,

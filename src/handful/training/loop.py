@@ -394,7 +394,7 @@ def _updates(
     episodes = EpisodeWatch(run)
     for update in range(first + 1, config.num_updates + 1):
         transitions = update * config.ppo.batch_size
-        if update - 1 in run.interventions:
+        if update - 1 in run.schedule.interventions:
             if update - 1 > first:  # else there is nothing new to keep
                 session.save(state)  # whoever watches may stop it
             watch = session.watch("validation", transitions - config.ppo.batch_size)

@@ -353,7 +353,7 @@ def is_of_todays_method(stored: Mapping[str, Any], method: AssignmentMethod) -> 
         stored: what the folder says of the run; nothing of revisions before there were any.
         method: as it is today.
     """
-    return stored.get("method_revision", 0) == method.revision
+    return stored.get("method_revision", 0) == method.info.revision
 
 
 @computing

@@ -24,6 +24,7 @@ from handful.environment import (
 from handful.errors import HandfulError
 from handful.learner.modules import Blueprint, check_modules, skeleton_of
 from handful.learner.networks import Sharing
+from handful.methods.schedule import check_packages
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.training.run import Run
@@ -67,7 +68,7 @@ def check_method(run: Run) -> None:
     Raises:
         HandfulError: if the problem names no outcomes that the method needs.
     """
-    if run.method.needs_outcomes and run.problem.constant_outcomes is None:
+    if run.method.info.needs_outcomes and run.problem.constant_outcomes is None:
         raise HandfulError(
             f"The method '{run.config.method}' aims at outcomes that a policy might keep up, and "
             f"the problem '{run.problem.name}' names none: give its RMDP constant_outcomes, or "
@@ -81,7 +82,7 @@ def check_installed(run: Run) -> None:
     Raises:
         HandfulError: if a package is missing that the method or the environment needs.
     """
-    run.method.check_installed(run.num_updates, run.num_policies)
+    check_packages(run.config.method, run.schedule)
     environment = run.problem.environment
     if isinstance(environment, HasRequirements):
         environment.check_installed()
@@ -205,7 +206,7 @@ def check_counts(run: Run) -> None:
             f"{number} observations and {space.num_actions} actions are too many to count: leave "
             f"the learner's setting counts at false."
         )
-    if run.method.learning_rate > 0:
+    if run.method.trainable is not None:
         raise HandfulError(
             f"The method '{config.method}' learns by the policies' gradients, and a learner that "
             f"counts has none: choose another method, or set counts to false."

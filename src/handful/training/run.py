@@ -5,7 +5,7 @@ from functools import cached_property
 
 from jax.sharding import Mesh
 
-from handful.methods import AssignmentMethod
+from handful.methods import AssignmentMethod, Schedule
 from handful.problem import RMDP
 from handful.training.config import BY_VALIDATION, TrainConfig
 
@@ -54,9 +54,9 @@ class Run:
     @property
     def assigns_by_validation(self) -> bool:
         """Whether the assignment that is handed out comes from validation episodes."""
-        return self.config.final_assignment == BY_VALIDATION and self.method.assigns_best
+        return self.config.final_assignment == BY_VALIDATION and self.method.info.assigns_best
 
     @cached_property
-    def interventions(self) -> tuple[int, ...]:
-        """The updates before which the method decides on the host, ascending."""
-        return self.method.interventions(self.num_updates, self.num_policies)
+    def schedule(self) -> Schedule:
+        """When the method intervenes, how long it waits, and how the learner's rates fall."""
+        return self.method.schedule(self.num_updates, self.num_policies)

@@ -10,11 +10,14 @@ computed where a block is looked at, from the utilities of its users.
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 
 from handful.learner.ppo import MixFn
 from handful.methods import AssignmentMethod, Feedback, RememberedEpisodes
-from handful.methods.ledger import GroupFeedback, Ledger, wary
+from handful.methods.base import split_trainable
+from handful.methods.ledger import BlockwiseMethod, GroupFeedback, Ledger, wary
+from handful.methods.weights import weight_table
 from handful.training.state import ReturnTable
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
 from handful.welfare import user_weights, utilitarian
@@ -74,13 +77,18 @@ def reassign_all(
     returns = wary(coefficients @ table.mean.T, table.seen)
     feedback = Feedback(returns, update, num_updates, episodes)
     assignment = method.reassign(key, assignment, feedback)
-    alpha = method.weights(assignment)
+    num_policies = len(table.seen)
+    alpha = weight_table(method.weights(assignment), num_policies)
     utilities = jnp.sum(alpha * returns, axis=1)
     weights = user_weights(utilitarian, utilities)
+    _, rest = split_trainable(method, assignment)
+
+    def trained_for(state: PyTree) -> Float[Array, "N K"]:
+        who = weight_table(method.training_weights(state), num_policies)
+        return who * weights[:, None]
 
     def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
-        who = method.training_weights(method.with_parameters(assignment, parameters))
-        return (who * weights[:, None]).T @ coefficients
+        return trained_for(eqx.combine(parameters, rest)).T @ coefficients
 
     return Standing(
         assignment,
@@ -89,12 +97,12 @@ def reassign_all(
         welfare=utilitarian(utilities),
         batch_welfare=utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1)),
         mix_fn=mix_fn,
-        trained=jnp.sum(method.training_weights(assignment) * weights[:, None], axis=0),
+        trained=jnp.sum(trained_for(assignment), axis=0),
     )
 
 
 def reassign_some(
-    method: AssignmentMethod,
+    method: BlockwiseMethod,
     assignment: PyTree,
     ledger: Ledger,
     coefficients: Float[Array, "N D"],
@@ -108,11 +116,10 @@ def reassign_some(
     The arguments are those of :func:`reassign_all`, with the ledger of the assignment.
     """
     feedback = GroupFeedback(table.mean, table.seen, coefficients, update, num_updates)
-    assignment, ledger = method.take_turn(assignment, ledger, feedback)
+    assignment, ledger, revived = method.take_turn(assignment, ledger, feedback)
     users, sums = ledger.total_users, ledger.total_coefficients
     # A group is as wary as its mean user is.
     earned = jnp.diagonal(wary(sums @ table.mean.T, table.seen))
-    revived = method.revived(assignment)
     mix, trained = sums, users
     if revived is not None:
         is_revived = (revived >= 0).astype(mix.dtype)

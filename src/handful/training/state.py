@@ -15,7 +15,9 @@ from handful.collect.returns import FinishedEpisodes
 from handful.environment import num_symbols
 from handful.learner.policies import Policies, reader_of
 from handful.learner.ppo import LearnerState, Networks, init_learner
-from handful.methods.ledger import BLOCK, Ledger
+from handful.methods.base import split_trainable
+from handful.methods.ledger import BLOCK, BlockwiseMethod, Ledger
+from handful.methods.weights import handed_out, likeliest_policies
 from handful.problem import RMDP
 from handful.training.run import Run
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
@@ -289,13 +291,13 @@ class TrainState(eqx.Module):
         """Each user's policy of those that are handed out, or how they share them."""
         if run.assigns_by_validation and self.is_assigned:
             return self.by_validation
-        return run.method.handed_out(self.chosen(run).assignment)
+        return handed_out(run.method.weights(self.chosen(run).assignment), run.num_policies)
 
     def assigned(self, run: Run) -> Int[Array, " N"]:
         """Each user's policy of those that are handed out."""
         if run.assigns_by_validation and self.is_assigned:
             return self.by_validation
-        return run.method.assigned(self.chosen(run).assignment)
+        return likeliest_policies(run.method.weights(self.chosen(run).assignment))
 
 
 def init_state(run: Run) -> TrainState:
@@ -309,16 +311,16 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
     key, assignment_key, policies_key = jax.random.split(key, 3)
     problem, config, method = run.learnt, run.config, run.method
     assignment = method.init(assignment_key, problem.num_users, config.num_policies)
-    parameters = method.parameters(assignment)
+    parameters, _ = split_trainable(method, assignment)
     learner, collector, table = init_policies(policies_key, run, parameters)
     shortlist = Shortlist.empty(table.mean, learner.networks, assignment)
-    shortlists = 1 + len(run.interventions)
-    pool = Pool.empty(shortlist.best, shortlists) if method.keeps_pool else None
+    shortlists = 1 + len(run.schedule.interventions)
+    pool = Pool.empty(shortlist.best, shortlists) if method.info.keeps_pool else None
     archive = None
-    if method.remembers:
+    if method.memory is not None:
         ppo = config.ppo
         archive = EpisodeArchive.empty(
-            problem, config.num_policies, ppo.num_envs, ppo.num_steps, method.remembers
+            problem, config.num_policies, ppo.num_envs, ppo.num_steps, method.memory.size
         )
     return TrainState(
         key=key,
@@ -337,11 +339,15 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
 
 
 def open_ledger(run: Run, assignment: PyTree) -> Ledger | None:
-    """The sums of an assignment, where the users are many and the method takes turns; else None."""
+    """Add up an assignment where the users are many and the method assigns them by blocks.
+
+    Returns:
+        The sums; None for few users, and for methods that look at all users at once.
+    """
     coefficients, method = run.problem.population.coefficients, run.method
-    if len(coefficients) <= BLOCK or not method.takes_turns:
+    if len(coefficients) <= BLOCK or not isinstance(method, BlockwiseMethod):
         return None
-    return Ledger.of(method.groups(assignment), jnp.asarray(coefficients), run.num_policies)
+    return Ledger.of(method.weights(assignment), jnp.asarray(coefficients), run.num_policies)
 
 
 def init_policies(

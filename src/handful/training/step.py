@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -14,6 +15,9 @@ from handful.learner.counting import Model, count, improve, returns_of
 from handful.learner.imitation import imitate
 from handful.learner.ppo import LearnerState, Rates, UpdateMetrics, update
 from handful.methods import RememberedEpisodes
+from handful.methods.base import split_trainable
+from handful.methods.ledger import BlockwiseMethod
+from handful.methods.weights import likeliest_policies
 from handful.training.run import Run
 from handful.training.standing import Standing, reassign_all, reassign_some
 from handful.training.state import ReturnTable, Snapshot, TrainState
@@ -111,6 +115,7 @@ def _learn(
             episodes,
         )
     else:
+        assert isinstance(method, BlockwiseMethod)
         standing = reassign_some(
             method,
             state.assignment,
@@ -136,19 +141,22 @@ def _learn(
     learner, assignment, learner_metrics = _improve(
         update_key, learner, standing, scaled, model, rates, run
     )
-    if archive is not None:
-        demonstrations = archive.demonstrations(method.demonstrated(assignment))
+    if archive is not None and method.memory is not None:
+        demonstrations = archive.demonstrations(method.memory.demonstrated(assignment))
         learner = jax.lax.cond(
-            method.imitates(state.update, config.num_updates),
+            method.memory.imitates(state.update, config.num_updates),
             lambda: imitate(learner, *demonstrations, config.ppo.learnable_log_std),
             lambda: learner,
         )
 
+    before, after = (
+        likeliest_policies(method.weights(held)) for held in (state.assignment, standing.assignment)
+    )
     metrics = StepMetrics(
         welfare=standing.welfare,
         best_welfare=jnp.max(shortlist.snapshots.welfare),
         users=standing.users,
-        moved=jnp.mean(method.assigned(standing.assignment) != method.assigned(state.assignment)),
+        moved=jnp.mean(after != before),
         episodes=finished.count,
         learning_rate=rates.learning_rate,
         entropy_coefficient=rates.entropy_coefficient,
@@ -209,9 +217,9 @@ def _improve(
     run: Run,
 ) -> tuple[LearnerState, PyTree, UpdateMetrics]:
     """The learner after an update, by gradients or by counts, and the method's state with it."""
-    problem, config, method = run.learnt, run.config, run.method
+    problem, config = run.learnt, run.config
     assignment = standing.assignment
-    parameters = method.parameters(assignment)
+    parameters, rest = split_trainable(run.method, assignment)
     if model is not None:
         mix = standing.mix_fn(parameters) / jnp.maximum(standing.trained, 1e-6)[:, None]
         learner, metrics = improve(learner, model, scaled, mix, rates, config.ppo)
@@ -227,7 +235,7 @@ def _improve(
         problem.discount,
         run.mesh,
     )
-    return learner, method.with_parameters(assignment, parameters), metrics
+    return learner, eqx.combine(parameters, rest), metrics
 
 
 def _remember(
@@ -237,8 +245,8 @@ def _remember(
     run: Run,
 ) -> tuple[EpisodeArchive | None, RememberedEpisodes | None]:
     """The archive with what is worth keeping of a batch, and what the method sees of it."""
-    before, method = state.archive, run.method
-    if before is None:
+    before, memory = state.archive, run.method.memory
+    if before is None or memory is None:
         return None, None
 
     def seen(archive: EpisodeArchive) -> RememberedEpisodes:
@@ -248,8 +256,8 @@ def _remember(
         transitions,
         state.update,
         run.learnt.environment.time_limit,
-        lambda returns: method.worth(state.assignment, returns, seen(before)),
-        protected=method.unforgettable(state.assignment),
+        lambda returns: memory.worth(state.assignment, returns, seen(before)),
+        protected=memory.protected(state.assignment),
     )
     return archive, seen(archive)
 
@@ -262,17 +270,19 @@ def _spacing(run: Run) -> int:
 
 
 def _rates(update: Int[Array, ""], run: Run) -> Rates:
-    """Linear from the first value to the last as the method's progress goes."""
+    """Give each rate between its first value and its last, as far as the schedule has come."""
     config, method = run.config, run.method
-    progress = method.progress(update, config.num_updates, config.num_policies)
+    progress = run.schedule.progress(update)
     ppo = config.ppo
     learning_rate = ppo.learning_rate + progress * (ppo.final_learning_rate - ppo.learning_rate)
-    if method.remembers:
-        imitates = method.imitates(update, config.num_updates)
+    if method.memory is not None:
+        imitates = method.memory.imitates(update, config.num_updates)
         learning_rate = jnp.where(imitates, 0.0, learning_rate)
     return Rates(
         learning_rate=learning_rate,
         entropy_coefficient=ppo.entropy_coefficient
         + progress * (ppo.final_entropy_coefficient - ppo.entropy_coefficient),
-        assignment_learning_rate=method.learning_rate,
+        assignment_learning_rate=0.0
+        if method.trainable is None
+        else method.trainable.learning_rate,
     )
