@@ -11,6 +11,7 @@ from handful.collect.jax_rollout import collect
 from handful.domains.tabular.problem import tabular_problem
 from handful.learner.ppo import Rates, update
 from handful.methods import METHODS, AssignmentMethod
+from handful.methods.base import split_trainable
 from handful.methods.weights import weight_table
 from handful.problem import make
 from handful.training.record import metrics_record
@@ -213,7 +214,8 @@ def networks_after(problem, config, state, alpha, metrics):
         rates = Rates(metrics.learning_rate, metrics.entropy_coefficient, 0.0)
         key = jax.random.key(123)  # one minibatch has but one order
         rest = (rates, config.ppo, problem.discount, None)
-        return update(key, state.learner, scaled, (), lambda _: mix, *rest)[0].networks
+        nothing, _ = split_trainable(config.make_method(), state.assignment)
+        return update(key, state.learner, scaled, nothing, lambda _: mix, *rest)[0].networks
 
     return learn(state, jnp.asarray(alpha).T @ jnp.asarray(problem.population.coefficients))
 
