@@ -111,7 +111,7 @@ TASKS = (
     Task(
         "tabular",
         "handful.domains.tabular.problem:make_tabular",
-        "A problem of your own given as arrays: --param file=ARRAYS.npz (docs/tabular.md).",
+        "A problem of your own given as arrays: --param.file ARRAYS.npz (docs/tabular.md).",
     ),
     Task(
         "icu-sepsis",

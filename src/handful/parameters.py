@@ -6,13 +6,13 @@ imported when somebody asks about that task, not before.
 
 import importlib
 import inspect
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from handful._support.checks import check_kind, did_you_mean
+from handful._support.flags import flag_name, flag_words
 from handful._support.text import shown
 from handful.catalogue import Task
 from handful.errors import HandfulError
@@ -28,7 +28,7 @@ class TaskParameter:
     """A parameter of a task.
 
     Attributes:
-        name: as in ``--param NAME=VALUE`` and for :func:`handful.make`.
+        name: the name for :func:`handful.make`; on the command line it is ``--param.NAME VALUE``.
         default: what it is where it is not given, or :data:`REQUIRED`.
         annotation: the type that it is declared with.
         taken_by: the function or class that takes it.
@@ -45,11 +45,11 @@ class TaskParameter:
         return self.default is REQUIRED
 
     @property
-    def shown_default(self) -> str:
-        """As one would type it on the command line; empty for none."""
+    def words(self) -> list[str]:
+        """The parameter and its default as words of a command line; the flag alone for none."""
         if self.is_required:
-            return ""
-        return self.default if isinstance(self.default, str) else json.dumps(self.json_default)
+            return [flag_name("param", self.name)]
+        return flag_words("param", self.name, self.json_default)
 
     @property
     def json_default(self) -> Any:
@@ -59,7 +59,7 @@ class TaskParameter:
     @property
     def meaning(self) -> str:
         """In words; empty where nobody wrote any."""
-        return _meanings(self.taken_by).get(self.name, "")
+        return meanings(self.taken_by).get(self.name, "")
 
 
 def find_object(entry_point: str) -> Any:
@@ -120,8 +120,8 @@ def check_parameters(name: str, task: Task, given: Mapping[str, Any]) -> None:
     missing = next((n for n, one in known.items() if one.is_required and n not in given), None)
     if missing is not None:
         raise HandfulError(
-            f"The task '{name}' needs the parameter '{missing}' (on the command line: --param "
-            f"{missing}=VALUE)."
+            f"The task '{name}' needs the parameter '{missing}' (on the command line: "
+            f"{flag_name('param', missing)} VALUE)."
         )
 
 
@@ -137,8 +137,15 @@ def _signature(taker: Callable[..., Any]) -> inspect.Signature:
         return inspect.signature(taker)
 
 
-def _meanings(taker: Callable[..., Any]) -> dict[str, str]:
-    """What a docstring in Google's style says of each argument or attribute."""
+def meanings(taker: Callable[..., Any]) -> dict[str, str]:
+    """Read a docstring in Google's style.
+
+    Args:
+        taker: a function or a class.
+
+    Returns:
+        what the docstring says of each argument or attribute, by name.
+    """
     lines = (inspect.getdoc(taker) or "").splitlines()
     start = next((i for i, line in enumerate(lines, 1) if line in _SECTIONS), len(lines))
     entries: list[str] = []

@@ -133,7 +133,7 @@ def train_commands(choices: Choices, cell: Cell, method: str, named: str) -> str
         preset=choices.preset,
         parameters=choices.parameters,
         method_settings=choices.method_settings,
-        settings=choices.settings,
+        settings={"ppo": choices.settings},
         run_settings=choices.training,
     )
     return f"for seed in {seeds}; do {' '.join(parts)}; done"

@@ -9,7 +9,7 @@ TALKS = "tests.gym_environments:Talks"
 
 
 def test_json_is_alone_on_standard_output_whatever_an_environment_prints():
-    done = handful("check-env", TALKS, "--param", "time_limit=7", "--json", cwd=".", check=False)
+    done = handful("check-env", TALKS, "--param.time-limit", "7", "--json", cwd=".", check=False)
     assert done.returncode in (0, 1)  # as a counter, it has defects of its own
     assert json.loads(done.stdout)["feature_names"] == ["reward"]
     assert done.stdout.count("\n") == 1

@@ -25,8 +25,9 @@ def test_json_is_for_machines(call):
     code, out, _ = call(
         "check-env",
         "tests.defective_environments:Twins",
-        "--param",
-        'features=["near", "twin"]',
+        "--param.features",
+        "near",
+        "twin",
         "--json",
     )
     result = json.loads(out)
@@ -44,7 +45,7 @@ def test_an_environment_of_the_callers_is_found_in_the_current_folder(call, tmp_
 
 
 def test_a_tasks_own_parameters_are_its_options(call):
-    arguments = ("--param", 'options={"months": 3}', "--json")
+    arguments = ("--param.options", '{"months": 3}', "--json")
     assert json.loads(call("check-env", "market", *arguments)[1])["time_limit"] == 3
 
 
@@ -53,14 +54,14 @@ def test_bad_input_is_told_in_one_sentence(call):
         (["CartPool-v1"], "doesn't exist"),
         (["nowhere:Env-v0"], "'nowhere' cannot be imported"),
         (
-            ["CartPole-v1", "--param", "colour=3"],
-            "no parameter 'colour'; it has: features, feature_names, ",
+            ["CartPole-v1", "--param.colour", "3"],
+            "Unrecognized options: --param.colour, 3",
         ),
-        (["CartPole-v1", "--param", "feature_name=a"], "(did you mean 'feature_names'?)"),
-        (["CartPole-v1", "--param", "time_limit=long"], "time_limit must be a whole number"),
-        (["market", "--param", "months=3"], "as in --param 'options={\"months\": 3}'."),
-        (["CartPole-v1", "--param", "features=[]"], "Features are names"),
-        (["market", "--param", 'options={"tast": 1}'], "The task 'market' has no parameter 'tast'"),
+        (["CartPole-v1", "--param.feature-name", "a"], "(did you mean '--param.feature-names'?)"),
+        (["CartPole-v1", "--param.time-limit", "long"], "--param.time-limit {None}|INT"),
+        (["market", "--param.months", "3"], "as in --param.options '{\"months\": 3}'."),
+        (["CartPole-v1", "--param.features"], "Features are names"),
+        (["market", "--param.options", '{"tast": 1}'], "The task 'market' has no parameter 'tast'"),
         (["gymnasium"], "The task 'gymnasium' is asked for as gymnasium:ENV-ID."),
     ):
         code, out, err = call("check-env", *arguments)

@@ -13,11 +13,11 @@ from safetensors.numpy import load_file
 
 from tests.programs import handful
 
-SMALL = ["--param", "height=2", "--param", "width=2", "--set", "batch_size=256"]
-SMALL += ["--set", "num_envs=8", "--set", "num_epochs=4", "--no-tensorboard"]
+SMALL = ["--param.height", "2", "--param.width", "2", "--ppo.batch-size", "256"]
+SMALL += ["--ppo.num-envs", "8", "--ppo.num-epochs", "4", "--no-tensorboard"]
 
 
-EM = ["--method", "em", "--method-set", "warm_up=5"]
+EM = ["--method", "em", "--method.warm-up", "5"]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_evaluate_prints_a_summary_for_people(finished):
 
 
 def test_optimum_speaks_json_and_english(tmp_path):
-    grid = ["--param", "height=2", "--param", "width=2"]
+    grid = ["--param.height", "2", "--param.width", "2"]
     arguments = ["optimum", "resource-gathering", "--policies", 1, *grid]
     result = json.loads(handful(*arguments, "--json", cwd=tmp_path).stdout)
     assert result["kind"] == "exact"
@@ -95,7 +95,7 @@ def test_optimum_speaks_json_and_english(tmp_path):
 def test_optimum_shows_what_larger_budgets_would_bring(tmp_path):
     """Two tiles: a walk to both takes two steps, one that stays at the start takes one."""
     arguments = ["optimum", "resource-gathering", "--policies", 1, 2]
-    arguments += ["--param", "height=1", "--param", "width=2"]
+    arguments += ["--param.height", "1", "--param.width", "2"]
     lines = handful(*arguments, cwd=tmp_path).stdout.splitlines()
     assert [line.split() for line in lines] == [
         ["policies", "welfare", "gained", "kind"],

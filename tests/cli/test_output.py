@@ -1,5 +1,6 @@
 """What commands print holds nothing that a terminal would obey."""
 
+import functools
 import json
 
 import pytest
@@ -59,8 +60,8 @@ def test_json_is_the_same_and_safe(capsys):
         [HIDDEN],
         ["tasks", f"--{HIDDEN}"],
         ["train", "glide", "--policies", HIDDEN, "--out", "a"],
-        ["train", "glide", "--policies", "1", "--out", "a", "--param", HIDDEN],
-        ["train", "glide", "--policies", "1", "--out", "a", "--param", f"{HIDDEN}=1"],
+        ["train", "glide", "--policies", "1", "--out", "a", f"--param.{HIDDEN}"],
+        ["train", "glide", "--policies", "1", "--out", "a", f"--param.users={HIDDEN}"],
         ["train", "glide", "--policies", "1", "--out", "a", "--method", HIDDEN],
         ["check-env", HIDDEN],
         ["sweep", HIDDEN],
@@ -107,7 +108,8 @@ def test_findings_about_an_environment_are_shown_as_they_are(call, monkeypatch):
     first = next(iter(CHECKS))
     finding = Finding(first, "warning", f"{RED}[bold]that[/]")
     result = Conformance(f"[red]mine{RED}", (finding,), (first,), feature_names=(f"speed{RED}",))
-    monkeypatch.setattr(check, "check_env", lambda env, **asked: result)
+    asked = functools.wraps(check.check_env)(lambda env, **asked: result)
+    monkeypatch.setattr(check, "check_env", asked)
     code, output, _ = call("check-env", "mine")
     assert code == 0
     assert r"[red]mine\x1b[31m" in output

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from handful.cli.settings import chosen_users
+from handful.cli.users import chosen_users
 from handful.domains.speeds.targets import sample_targets
 from tests.speeds import TOP_SPEED, cruise_registered
 
-TINY = ["--steps", "64", "--set", "batch_size=64", "--set", "num_envs=8"]
-TINY += ["--set", "minibatch_size=32", "--set", "num_epochs=1", "--no-tensorboard"]
+TINY = ["--steps", "64", "--ppo.batch-size", "64", "--ppo.num-envs", "8"]
+TINY += ["--ppo.minibatch-size", "32", "--ppo.num-epochs", "1", "--no-tensorboard"]
 
 
 @pytest.fixture
@@ -115,11 +115,11 @@ FIXED = "has users of its own"
         (["train", "cruise", "--population", "empty.csv"], "'empty.csv' is empty"),
         (["train", "cruise", "--population", "mixed.csv"], "column 'user' of line 3 is not in UTF"),
         (["train", "cruise", "--population", "more.csv"], "column of numbers, 'age', that nothing"),
-        (["train", "cruise", "--param", "population=less.csv"], "has no column 'target'"),
+        (["train", "cruise", "--param.population", "less.csv"], "has no column 'target'"),
         (["train", "cruise", "--population", "bad.csv"], "'x' in column 'target' of line 2"),
         (["train", "cruise", "--population", "good.csv", "--users", "3"], "'users' is for users"),
         (["optimum", "cruise", "--population", "good.csv", "--seed", "3"], "'population_seed' is"),
-        (["train", "cruise", "--users", "3", "--param", "users=3"], "'users' of the task"),
+        (["train", "cruise", "--users", "3", "--param.users", "3"], "'users' of the task"),
         (["optimum", "cruise", "--users", "0"], "at least one user, not 0"),
         (["optimum", "cruise", "--users", "1"], "number of users (1), not 2"),
         (["optimum", "cruise", "--seed", "-1"], "seed must be 0 or more, not -1"),

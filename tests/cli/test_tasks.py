@@ -25,7 +25,7 @@ def test_the_list_is_quick_and_complete_where_only_the_core_is_installed(tmp_pat
     assert done.returncode == 0, done.stderr
     *lines, last = done.stdout.splitlines()
     assert [line.split("  ")[0] for line in lines] == sorted(task.title for task in TASKS)
-    assert "'handful tasks NAME' lists what a task's --param takes" in done.stderr
+    assert "'handful tasks NAME' lists the parameters of a task" in done.stderr
     described = {task["name"]: task for task in json.loads(last)}
     assert described.keys() == {task.title for task in TASKS}
     assert all(task["parameters"] for task in described.values())
@@ -48,31 +48,32 @@ def test_a_tasks_parameters_are_listed_with_their_defaults_and_meanings(call, mo
     assert (code, errors) == (0, "")
     title, head, *lines = output.splitlines()
     assert title.startswith("resource-gathering: Tours of a grid")
-    assert head == "Parameters (--param NAME=VALUE) and their defaults:"
-    assert lines[0] == "  height=5           of the grid, in tiles."
-    assert lines[3] == "  blocked=[]         tiles that cannot be entered."
-    assert [line.split("=")[0].strip() for line in lines] == [
-        *["height", "width", "start", "blocked", "time_limit", "observe_time"]
+    assert head == "Parameters and their defaults:"
+    assert lines[0] == "  --param.height 5       of the grid, in tiles."
+    assert lines[3] == "  --param.blocked        tiles that cannot be entered."
+    assert [line.split()[0].removeprefix("--param.") for line in lines] == [
+        *["height", "width", "start", "blocked", "time-limit", "observe-time"]
     ]
 
 
 def test_meanings_are_wrapped_below_themselves(call, monkeypatch):
     monkeypatch.setenv("COLUMNS", "62")
     lines = call("tasks", "resource-gathering")[1].splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("  start="))
-    assert lines[start + 1].startswith(" " * 21 + "and ends; by default")
+    start = next(i for i, line in enumerate(lines) if line.startswith("  --param.start"))
+    assert lines[start + 1].startswith(" " * 25)
+    assert not lines[start + 1][25].isspace()
     assert all(len(line) <= 62 for line in lines[2:])
 
 
 def test_a_family_needs_no_argument_to_tell_what_it_takes(call):
     family = call("tasks", "gymnasium")[1]
     lines = [line.split() for line in family.splitlines()]
-    assert ["options=null", "keyword", "arguments", "of", "the", "environment."] in lines
+    assert ["--param.options", "None", "keyword", "arguments", "of", "the", "environment."] in lines
     assert call("tasks", "gymnasium:CartPole-v1")[1] == family
 
 
 def test_what_cannot_be_left_out_is_said(call):
-    assert "  file=  (required) its path; " in call("tasks", "tabular")[1]
+    assert "  --param.file  (required) its path; " in call("tasks", "tabular")[1]
 
 
 def test_a_task_that_looks_at_its_parameters_itself_says_so(call):

@@ -7,8 +7,8 @@ import pytest
 
 from tests.weights import arms_registered
 
-TINY = ["--steps", "64", "--set", "batch_size=64", "--set", "num_envs=8"]
-TINY += ["--set", "minibatch_size=32", "--set", "num_epochs=1", "--no-tensorboard"]
+TINY = ["--steps", "64", "--ppo.batch-size", "64", "--ppo.num-envs", "8"]
+TINY += ["--ppo.minibatch-size", "32", "--ppo.num-epochs", "1", "--no-tensorboard"]
 
 
 @pytest.fixture(autouse=True)

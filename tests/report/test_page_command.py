@@ -58,7 +58,7 @@ def test_it_asks_for_the_same_run(config, tmp_path, monkeypatch):
     _, *arguments = shlex.split(command.replace("\\\n", ""))
     with pytest.raises(Asked):
         main([*arguments, "--no-tensorboard"])
-    again, found, out, _ = asked
+    again, found, out, *_ = asked
     assert again.parameters == problem.parameters
     # How many threads step environments is for the machine to say that runs it again.
     assert found.to_dict() == {**config.to_dict(), "threads": None}

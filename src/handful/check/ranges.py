@@ -133,8 +133,8 @@ def check_action_range(
         WARNING,
         f"Entry {entry} of an action may be {low[entry]:,g} to {high[entry]:,g}, and policies "
         f"begin in the middle of that. {compared}If a part of the range is all that makes sense, "
-        f"let policies use that alone: action_range=[LOW, HIGH] (on the command line, --param "
-        f"'action_range=[LOW,HIGH]').",
+        f"let policies use that alone: action_range=[LOW, HIGH] (on the command line, "
+        f"--param.action-range LOW HIGH).",
     )
 
 

@@ -1,20 +1,21 @@
 """The command ``handful check-env``."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from handful._support.checks import check_kind, did_you_mean
-from handful._support.controls import escaped
+from handful._support.controls import escaped, shell_line
+from handful._support.flags import flag_name, flag_words
 from handful._support.text import count
 from handful.catalogue import tasks
 from handful.cli.output import print_json, show
-from handful.cli.settings import parse_settings
+from handful.cli.settings import Section, Setting, given, json_value
 from handful.errors import HandfulError
+from handful.parameters import meanings, parameters_of
 
 if TYPE_CHECKING:
     from handful.check.findings import Conformance
@@ -30,7 +31,7 @@ PARAMETERS: dict[str, Any] = {
     "action_range": Sequence[Any],
     "observation_offset": Mapping[str, float] | Sequence[float],
 }
-"""What --param takes, of the arguments of check_env."""
+"""The section param takes these arguments of check_env."""
 
 HAS_DEFECTS = 1
 """Exit code of a check that found something to mend; 0 where it found nothing, or warnings only."""
@@ -43,20 +44,31 @@ class CheckEnv:
     env: tyro.conf.Positional[str]
     """gymnasium:ENV-ID, mo-gymnasium:ENV-ID, module:NAME of a class of yours, or a task's name."""
 
-    param: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """features, feature_names, time_limit, options, action_range or observation_offset, as
-    NAME=VALUE (--param time_limit=200)."""
-
     json: bool = False
     """Print JSON instead."""
+
+    @classmethod
+    def sections(cls, arguments: Sequence[str]) -> list[Section]:
+        """The arguments of ``check_env`` for an environment that is given by name.
+
+        Raises:
+            HandfulError: if a parameter is given that belongs to the task.
+        """
+        from handful.check.check import check_env
+
+        _refuse_parameters_of_task(arguments)
+        said, defaults = meanings(check_env), signature(check_env).parameters
+        settings = [
+            Setting(name, kind, defaults[name].default, "default", said.get(name, ""))
+            for name, kind in PARAMETERS.items()
+        ]
+        return [Section("param", "How the environment is looked at.", tuple(settings))]
 
     def run(self) -> None:
         """Check, print, and exit with 1 if there are defects."""
         from handful.check.check import check_env
 
-        asked: dict[str, Any] = parse_settings(self.param, "--param")
-        _check_asked(self.env, asked)
-        result = check_env(self.env, **asked)
+        result = check_env(self.env, **given(self, "param"))
         if self.json:
             print_json({"passed": result.passed, **asdict(result)})
         else:
@@ -65,26 +77,27 @@ class CheckEnv:
             sys.exit(HAS_DEFECTS)
 
 
-def _check_asked(env: str, asked: Mapping[str, Any]) -> None:
-    """Only what check_env takes for an environment that is given by name."""
-    for name, value in asked.items():
-        if name not in PARAMETERS:
-            raise HandfulError(
-                f"check-env has no parameter '{name}'{did_you_mean(name, PARAMETERS)}; it has: "
-                f"{', '.join(PARAMETERS)}{_hint(env, name, value)}."
-            )
-        check_kind(name, value, PARAMETERS[name])
+def _refuse_parameters_of_task(arguments: Sequence[str]) -> None:
+    """Look for parameters of the task itself.
 
-
-def _hint(env: str, name: str, value: Any) -> str:
-    """Where a parameter goes that is the task's; empty if it is none."""
-    from handful.parameters import parameters_of
-
+    Raises:
+        HandfulError: naming the first, and where it goes instead.
+    """
+    env = arguments[0] if arguments else ""
     task = next((task for task in tasks() if env == task.name), None)
-    if task is None or name not in parameters_of(task):
-        return ""
-    options = json.dumps({name: value})
-    return f"; what is the task's own goes into options, as in --param 'options={options}'"
+    own = parameters_of(task) if task is not None else {}
+    start = flag_name("param", "")
+    for argument in (one for one in arguments if one.startswith(start)):
+        name, _, value = argument.removeprefix(start).partition("=")
+        name = name.replace("-", "_")
+        if name in own and name not in PARAMETERS:
+            after = arguments[arguments.index(argument) + 1 :]
+            options = {name: json_value(value or next(iter(after), ""), name)}
+            example = shell_line(*flag_words("param", "options", options))
+            raise HandfulError(
+                f"check-env has no parameter '{name}', which is the task's own: give it in the "
+                f"options, as in {example}."
+            )
 
 
 def _print_table(result: "Conformance") -> None:

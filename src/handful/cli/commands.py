@@ -1,70 +1,135 @@
 """The commands of ``handful``, and how one is read from the arguments."""
 
-from typing import Annotated, Any
+import difflib
+import io
+import re
+from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stderr
+from typing import Annotated, Any, Union
 
 import tyro
 
-from handful._support.controls import escaped, has_controls
+from handful._support.checks import did_you_mean
+from handful.cli.channel import results_alone
 from handful.cli.check_env import CheckEnv
 from handful.cli.evaluate import Evaluate
 from handful.cli.optimum import OptimumCommand
 from handful.cli.render import Render
 from handful.cli.report import Report
 from handful.cli.resume import Resume
+from handful.cli.settings import Section, check_old_flags, take_untyped, with_sections
 from handful.cli.sweep import Sweep
 from handful.cli.tasks import Tasks
 from handful.cli.train import Train
 from handful.errors import HandfulError
 
-Command = (
-    Annotated[Tasks, tyro.conf.subcommand("tasks")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Resume, tyro.conf.subcommand("resume")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[OptimumCommand, tyro.conf.subcommand("optimum")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[Render, tyro.conf.subcommand("render")]
-    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
-    | Annotated[CheckEnv, tyro.conf.subcommand("check-env")]
-)
+COMMANDS: dict[str, type] = {
+    "tasks": Tasks,
+    "train": Train,
+    "resume": Resume,
+    "evaluate": Evaluate,
+    "optimum": OptimumCommand,
+    "report": Report,
+    "render": Render,
+    "sweep": Sweep,
+    "check-env": CheckEnv,
+}
+
+OWN_CODE = ("train", "sweep", "check-env", "optimum", "tasks")
+"""The commands whose arguments are the caller's own word for the code that they import."""
 
 
-OWN_CODE = (Train, Sweep, CheckEnv, OptimumCommand, Tasks)
-"""Commands whose arguments are the caller's own word for what they make."""
-
-
-def runs_own_code(command: Any) -> bool:
-    """Whether a command may import modules of the working folder.
+def runs_own_code(arguments: Sequence[str]) -> bool:
+    """Whether the command of these arguments may import modules of the working folder.
 
     Commands that open run folders or only read may not, unless the caller trusts what they open:
     somebody may stand in a stranger's folder when they look at the run in it.
     """
-    return isinstance(command, OWN_CODE) or getattr(command, "trust", False)
+    return bool(arguments) and arguments[0] in OWN_CODE
 
 
 def read_command(arguments: list[str]) -> Any:
     """The command that the arguments ask for, ready to run.
 
     Raises:
-        SystemExit: 0 after help was printed, 2 after what is wrong with the arguments was.
-        HandfulError: if they are wrong in a way that cannot be shown as it stands.
+        SystemExit: 0 after help was printed.
+        HandfulError: if the arguments are wrong.
     """
-    if not any(map(has_controls, arguments)):
-        return _parsed(arguments)
+    commands = dict(COMMANDS)
+    name = arguments[0] if arguments else ""
+    sections_of = getattr(commands.get(name), "sections", None)
+    if sections_of is not None:
+        # Modules of the caller's that print while they are imported do not mix with a result.
+        with results_alone() if "--json" in arguments else nullcontext():
+            sections: list[Section] = sections_of(arguments[1:])
+        check_old_flags(arguments, sections)
+        for section in sections:
+            if section.untyped:
+                known = [setting.name for setting in section.settings]
+                arguments, _ = take_untyped(arguments, section.name, known)
+        commands[name] = with_sections(commands[name], sections)
+    kinds = [
+        Annotated[kind, tyro.conf.subcommand(name, prefix_name=False)]
+        for name, kind in commands.items()
+    ]
+    complaint = io.StringIO()
     try:
-        return _parsed(arguments, console_outputs=False)
-    except SystemExit:  # what is wrong is told of arguments that a terminal can show
-        _parsed([escaped(argument) for argument in arguments])
-    raise HandfulError("An argument holds control characters and is not understood: leave it out.")
+        with redirect_stderr(complaint):
+            return tyro.cli(
+                Union[tuple(kinds)],  # type: ignore[arg-type]  # noqa: UP007
+                prog="handful",
+                description="A handful of policies for everyone: train k policies for n users. "
+                "'handful --version' prints the version.",
+                args=arguments,
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+    raise HandfulError(one_sentence(complaint.getvalue()))
 
 
-def _parsed(arguments: list[str], console_outputs: bool = True) -> Any:
-    return tyro.cli(
-        Command,  # type: ignore[arg-type]
-        prog="handful",
-        description="A handful of policies for everyone: train k policies for n users. "
-        "'handful --version' prints the version.",
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes,),
-        console_outputs=console_outputs,
-    )
+_RULE = re.compile("[─-]{10,}")
+"""What parts the sections of a message of tyro's: drawn in ASCII where the terminal has no more."""
+
+
+def one_sentence(box: str) -> str:
+    """A message of tyro's, which is a box with sections, as one sentence.
+
+    Args:
+        box: what tyro printed. Its first section says what is wrong; another may name the flags
+            that were perhaps meant, or the commands that there are.
+
+    Returns:
+        what is wrong, and what was perhaps meant.
+    """
+    sections: list[list[str]] = [[]]
+    for line in box.rstrip("\n ╰─╯").splitlines():
+        if _RULE.fullmatch(line.strip(" │")):
+            sections.append([])
+        else:
+            sections[-1].append(line[2:].rstrip(" │"))
+    if box.lstrip().startswith("╭"):  # the title is in the frame
+        del sections[0][0]
+    elif len(sections) > 1:
+        del sections[0]
+    first = " ".join(line.strip() for line in sections[0]).rstrip(".")
+    if first.startswith("Missing from"):
+        flags = [line.strip() for line in sections[0] if re.match(r" {4}\S", line)]
+        first = f"{sections[0][0].removeprefix('Missing from ').rstrip(':')} needs {_listed(flags)}"
+    for title, *rest in sections[1:]:
+        if title == "Perhaps you meant:":
+            flags = re.findall(r"--[\w.-]+", " ".join(rest))
+            asked = first.partition(": ")[2].partition(",")[0]
+            close = difflib.get_close_matches(asked, flags, n=1, cutoff=0)
+            first += f" (did you mean '{close[0]}'?)"
+        elif title == "Argument helptext:":
+            first += f"; it is {rest[0].strip()}"
+        elif title.startswith("Available subcommands: "):
+            known = " ".join([title, *rest]).partition(": ")[2].split(", ")
+            first += did_you_mean(first.partition(": ")[2].partition(",")[0], known)
+            first += f": the commands are {', '.join(known)}"
+    return f"{first or 'The arguments are not understood'}."
+
+
+def _listed(things: Sequence[str]) -> str:
+    return ", ".join(things[:-1]) + (" and " if things[1:] else "") + things[-1]

@@ -49,8 +49,10 @@ def _run(arguments: list[str]) -> None:
                 from handful.cli.channel import results_alone
                 from handful.cli.commands import read_command, runs_own_code
 
+                if runs_own_code(arguments):
+                    _import_from_here()
                 command = read_command(arguments)
-                if runs_own_code(command):
+                if getattr(command, "trust", False):
                     _import_from_here()
                 with results_alone() if getattr(command, "json", False) else nullcontext():
                     command.run()

@@ -9,7 +9,9 @@ import tyro
 
 from handful._support.text import count
 from handful.cli.output import print_json, show
-from handful.cli.settings import chosen_users, parse_settings
+from handful.cli.settings import Section, given
+from handful.cli.tasks import task_section
+from handful.cli.users import chosen_users
 from handful.errors import HandfulError
 
 if TYPE_CHECKING:
@@ -26,27 +28,33 @@ DEFAULT_SEED = 0
 class OptimumCommand:
     """The highest welfare that any k policies can reach, or an upper bound, with its proof."""
 
-    task: tyro.conf.Positional[str]
-    """The task's name; see 'handful tasks'."""
+    task: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="TASK")]]
+    """The task's name; see 'handful tasks'. 'handful optimum TASK --help' also lists its
+    parameters."""
 
     policies: tuple[int, ...]
     """The budget k; with several (--policies 1 2 5) a table of what a larger one would bring."""
-
-    param: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A parameter of the task, NAME=VALUE (--param height=4); may be repeated. 'handful tasks TASK'
-    lists them."""
 
     users: int | None = None
     """How many users to sample, where the task samples them."""
 
     seed: int | None = None
-    """Of the draw of the users, 0 if not given; a run draws them with its own seed."""
+    """The seed of the draw of the users; 0 if not given. A run draws them with its own seed."""
 
     population: Path | None = None
     """The users themselves: a CSV or Parquet file, one row a user; the task says which columns."""
 
     json: bool = False
     """Print JSON instead: with several budgets a list, in their order."""
+
+    @classmethod
+    def sections(cls, arguments: Sequence[str]) -> list[Section]:
+        """The parameters of the task that the arguments name.
+
+        Raises:
+            HandfulError: if there is no such task.
+        """
+        return task_section(arguments)
 
     def run(self) -> None:
         """Solve and print."""
@@ -58,7 +66,7 @@ class OptimumCommand:
         parameters = run_parameters(
             self.task,
             DEFAULT_SEED,
-            parse_settings(self.param, "--param"),
+            given(self, "param"),
             chosen_users(self.users, self.seed, self.population),
         )
         problem = make(self.task, **parameters)

@@ -1,45 +1,227 @@
-"""``NAME=VALUE`` arguments, and assignments from a file."""
+"""Settings on the command line: ``--ppo.learning-rate 1e-3``, typed by the class that takes them.
 
+A command has sections of settings, such as ``ppo`` or ``method``. Which settings a section has
+follows from other arguments (the task, the method, the preset), so that a command is read in two
+passes: :func:`named` looks for these arguments, and :func:`with_sections` makes the class of the
+command, with a typed flag for each setting, which tyro then reads. Only the settings that were
+given are handed on: all others are as the preset, the problem and the method have them.
+"""
+
+import dataclasses
+import inspect
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
-from handful._support.checks import brief, check_plain, did_you_mean
-from handful._support.text import count
+import tyro
+
+from handful._support.checks import brief, check_plain
+from handful._support.flags import flag_name, flag_words
+from handful._support.text import shown
 from handful.errors import HandfulError
-
-if TYPE_CHECKING:
-    from handful.users import UserTable
-
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+from handful.parameters import REQUIRED, TaskParameter, meanings
 
 
-LONGEST_NAME = 50
-"""Letters of a setting's name that a sentence about its value repeats."""
+@dataclass(frozen=True)
+class Setting:
+    """A setting that a section has.
 
-
-def parse_settings(pairs: Sequence[str], flag: str) -> dict[str, Any]:
-    """``["a=1", "b=[2,3]"]`` to ``{"a": 1, "b": (2, 3)}``; values are JSON, else text.
-
-    Raises:
-        HandfulError: for a pair without ``=``, or a name that is there twice.
+    Attributes:
+        name: as in Python.
+        annotation: the type that it is declared with.
+        default: what it is if it is not given, or :data:`~handful.parameters.REQUIRED`.
+        source: where the default comes from, in a word or two.
+        meaning: a sentence for the help.
     """
-    settings = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise HandfulError(f"{flag} takes NAME=VALUE, not {brief(pair)}.")
-        name = name.replace("-", "_")
-        if name in settings:
-            raise HandfulError(f"{flag} gives {brief(name)} twice: leave one of them out.")
-        settings[name] = _tuples(_value(value, f"{flag} {name[:LONGEST_NAME]}"))
-    return settings
+
+    name: str
+    annotation: Any
+    default: Any
+    source: str
+    meaning: str
 
 
-def _value(text: str, what: str) -> Any:
-    """JSON, else the text itself.
+@dataclass(frozen=True)
+class Section:
+    """Settings with the same beginning of their flags.
+
+    Attributes:
+        name: the beginning, such as ``ppo``.
+        title: what the settings are of, for the help.
+        settings: all that the section takes.
+        untyped: settings that a task takes without saying so, with their values.
+    """
+
+    name: str
+    title: str
+    settings: tuple[Setting, ...]
+    untyped: Mapping[str, Any] = field(default_factory=dict)
+
+
+def settings_of(kind: type, defaults: Any = None, source: str = "default") -> tuple[Setting, ...]:
+    """The settings that a dataclass has.
+
+    Args:
+        kind: the dataclass; its fields that hold settings of their own are left out.
+        defaults: an object of it, whose values are the defaults; without one they are those of the
+            class.
+        source: where the defaults come from, in a word or two.
+    """
+    hints, said = get_type_hints(kind), meanings(kind)
+    found = []
+    for one in dataclasses.fields(kind):
+        annotation = hints[one.name]
+        if not one.init or any(map(dataclasses.is_dataclass, _options(annotation))):
+            continue
+        if defaults is not None:
+            default = getattr(defaults, one.name)
+        elif one.default_factory is not dataclasses.MISSING:
+            default = one.default_factory()
+        else:
+            default = REQUIRED if one.default is dataclasses.MISSING else one.default
+        found.append(Setting(one.name, annotation, default, source, said.get(one.name, "")))
+    return tuple(found)
+
+
+def settings_of_task(parameters: Iterable[TaskParameter]) -> tuple[Setting, ...]:
+    """The parameters of a task as settings."""
+    return tuple(
+        Setting(one.name, one.annotation, one.default, "default", one.meaning) for one in parameters
+    )
+
+
+def with_sections(command: type, sections: Sequence[Section]) -> type:
+    """The class of a command with a typed flag for each setting of its sections.
+
+    Returns:
+        a subclass, whose objects hand out by :func:`given` what was given of each section.
+    """
+    extra: list[tuple[str, Any, Any]] = [
+        (
+            _attribute(section.name),
+            Annotated[_typed_dict(section), tyro.conf.arg(name=section.name, help=section.title)],
+            field(default_factory=dict),
+        )
+        for section in sections
+        if section.settings
+    ]
+    untyped = {_attribute(one.name, "untyped"): one.untyped for one in sections}
+    namespace = {"__doc__": command.__doc__, **untyped}
+    made = dataclasses.make_dataclass(
+        command.__name__, extra, bases=(command,), namespace=namespace
+    )
+    made.__module__ = command.__module__
+    return made
+
+
+def given(command: Any, section: str) -> dict[str, Any]:
+    """What was given of a section of a command that was read.
+
+    Args:
+        command: an object of the class that :func:`with_sections` made.
+        section: the section's name.
+
+    Returns:
+        values by the names of settings; empty if the command has no such section.
+    """
+    typed = getattr(command, _attribute(section), {})
+    return {**getattr(command, _attribute(section, "untyped"), {}), **typed}
+
+
+def _attribute(section: str, kind: str = "given") -> str:
+    return f"{kind}_{section}"
+
+
+def _typed_dict(section: Section) -> Any:
+    """A type with a key for each setting, of which tyro leaves out those that are not given."""
+    entries = {one.name: _annotated(one) for one in section.settings}
+    return TypedDict(section.name, entries, total=False)  # type: ignore[operator]
+
+
+def _annotated(setting: Setting) -> Any:
+    """The type of a setting for tyro, with its help."""
+    annotation = setting.annotation
+    if annotation is inspect.Parameter.empty:  # then its default says what it is
+        plain = type(setting.default) in (bool, int, float, str)
+        annotation = type(setting.default) if plain else Any
+    if setting.default is REQUIRED:
+        hint = "(required)"
+    else:
+        hint = f"({setting.source}: {_shown(setting.default)})"
+    described = tyro.conf.arg(help=setting.meaning, help_behavior_hint=hint)
+    known = _known_to_tyro(annotation)
+    if known is None:
+        return Annotated[Any, _json_words(annotation), described]
+    return Annotated[known, described]
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, list | tuple) and not default:
+        return "none"
+    words = flag_words("", "", shown(default))[1:]
+    return " ".join(words) if words else str(default)
+
+
+def _known_to_tyro(annotation: Any) -> Any:
+    """A type that tyro reads and that means the same; None where there is no such."""
+    if annotation in (bool, int, float, str, Path, NoneType):
+        return annotation
+    origin, entries = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return annotation
+    if origin in (Union, UnionType):
+        known = [_known_to_tyro(entry) for entry in entries]
+        return None if None in known else Union[tuple(known)]  # noqa: UP007
+    if origin is tuple:
+        known = [entry if entry is Ellipsis else _known_to_tyro(entry) for entry in entries]
+        return None if None in known else tuple[tuple(known)]  # type: ignore[misc]
+    if origin in (Sequence, list) and entries[0] in (int, float, str):
+        return tuple[entries[0], ...]
+    return None
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    """The types of a union, or the one type."""
+    is_union = get_origin(annotation) in (Union, UnionType)
+    return get_args(annotation) if is_union else (annotation,)
+
+
+def _json_words(annotation: Any) -> Any:
+    """How tyro reads a setting whose type it does not know: each word is JSON, or else text."""
+    kinds = {get_origin(option) or option for option in _options(annotation)}
+    is_list = bool(kinds & {Sequence, list, tuple}) and not kinds & {Any, str, int, float}
+
+    def read(words: list[str]) -> Any:
+        try:
+            values = tuple(json_value(word, "The value") for word in words)
+        except HandfulError as error:
+            raise ValueError(str(error)) from None
+        if len(values) != 1:
+            return values
+        alone = values[0]
+        return values if is_list and not isinstance(alone, tuple | Mapping | None) else alone
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="JSON",
+        instance_from_str=read,
+        is_instance=lambda value: True,
+        str_from_instance=lambda value: [json.dumps(value)],
+    )
+
+
+def json_value(text: str, what: str) -> Any:
+    """A word of the command line: JSON, or else the text itself.
+
+    Args:
+        text: the word.
+        what: the value is, to begin a sentence with.
+
+    Returns:
+        the value, with tuples for lists; None also for the word None.
 
     Raises:
         HandfulError: for JSON that Python cannot hold, or of which a part would be lost.
@@ -52,73 +234,18 @@ def _value(text: str, what: str) -> Any:
             raise HandfulError(f"{what} gives {brief(twice)} twice: leave one of them out.")
         return dict(pairs)
 
+    if text == str(None):
+        return None
     try:
         value = json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError:
-        return text
+        value = text
     except RecursionError:
         raise HandfulError(f"{what} has lists or mappings nested too deeply.") from None
     except ValueError:
         raise HandfulError(f"{what} is a number of too many digits: give a smaller one.") from None
     check_plain(value, what)
-    return value
-
-
-def read_assignment(path: Path, user_ids: Sequence[str]) -> tuple[int, ...]:
-    """Each user's policy, in the population's order, from a table with a column ``policy``.
-
-    If it has a column ``user`` or ``id`` too, as the ``assignment.csv`` of a run has, users are
-    found by name and rows may stand in any order; else they stand in the population's.
-
-    Args:
-        path: a CSV or Parquet file with one row a user.
-        user_ids: the population's names of its users.
-
-    Raises:
-        HandfulError: if the file or the column is missing, an entry is no whole number, or the
-            names are not just those of the population's users, once each.
-    """
-    # Imported here: tables need NumPy, for which the other commands need not wait.
-    from handful.users import read_names, read_table
-
-    table = read_table(path, "assignment")
-    policies = _policies(table)
-    names = read_names(table)
-    if not names:
-        return policies
-    known = set(user_ids)
-    unknown = next((row for row, name in enumerate(names) if name not in known), None)
-    if unknown is not None:
-        raise HandfulError(
-            f"{table.source} names a user '{names[unknown]}' in {table.where(unknown)}, whom the "
-            f"population does not have{did_you_mean(names[unknown], user_ids)}: name its users, or "
-            f"leave out the column of names and give one row a user in the population's order."
-        )
-    policy_of = dict(zip(names, policies, strict=True))
-    missing = next((user for user in user_ids if user not in policy_of), None)
-    if missing is not None:
-        raise HandfulError(
-            f"{table.source} has no row for the user '{missing}': give each of the population's "
-            f"{count(len(user_ids), 'user')} a policy."
-        )
-    return tuple(policy_of[user] for user in user_ids)
-
-
-def _policies(table: "UserTable") -> tuple[int, ...]:
-    from handful.users import find_column
-    from handful.users.entries import text_of
-
-    column = find_column(table, "policy")
-    policies = []
-    for row, entry in enumerate(table.columns[column]):
-        text = text_of(entry)
-        if _WHOLE_NUMBER.fullmatch(text) is None:
-            raise HandfulError(
-                f"{table.source} has '{entry}' in column '{column}' of {table.where(row)}: "
-                f"policies are whole numbers from 0."
-            )
-        policies.append(int(text))
-    return tuple(policies)
+    return _tuples(value)
 
 
 def _tuples(value: Any) -> Any:
@@ -126,9 +253,93 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value
 
 
-def chosen_users(
-    users: int | None, population_seed: int | None, population: Path | None
-) -> dict[str, Any]:
-    """The parameters of a task that the command line's options stand for; none for None."""
-    given = {"users": users, "population_seed": population_seed, "population": population}
-    return {name: value for name, value in given.items() if value is not None}
+def named(arguments: Sequence[str], flag: str, default: str = "") -> str:
+    """The value of a flag among arguments that were not read yet; of several the last.
+
+    Args:
+        arguments: of a command.
+        flag: such as ``--method``.
+        default: what to return where the flag is not given.
+    """
+    value = default
+    for place, argument in enumerate(arguments):
+        if argument == flag and place + 1 < len(arguments):
+            value = arguments[place + 1]
+        elif argument.startswith(f"{flag}="):
+            value = argument.partition("=")[2]
+    return value
+
+
+def take_untyped(
+    arguments: Sequence[str], section: str, known: Iterable[str]
+) -> tuple[list[str], dict[str, Any]]:
+    """Part the settings whose names and types nobody knows from the other arguments.
+
+    Args:
+        arguments: of a command.
+        section: that the settings belong to.
+        known: the settings of the section that are known; these stay among the arguments.
+
+    Returns:
+        the other arguments, and the settings by name: several words make a list, no word makes
+        True, and no word behind ``no-`` makes False.
+    """
+    start, known = flag_name(section, ""), set(known)
+    left: list[str] = []
+    found: dict[str, Any] = {}
+    words: list[str] | None = None
+    taken: dict[str, list[str]] = {}
+    for argument in arguments:
+        if argument.startswith(start):
+            name, equals, value = argument.removeprefix(start).partition("=")
+            name = name.replace("-", "_")
+            is_known = name in known or name.removeprefix("no_") in known
+            words = None if is_known else taken.setdefault(name, [value] if equals else [])
+            if is_known:
+                left.append(argument)
+        elif argument.startswith("--"):
+            words = None
+            left.append(argument)
+        elif words is None:
+            left.append(argument)
+        else:
+            words.append(argument)
+    for name, given_words in taken.items():
+        values = [json_value(word, flag_name(section, name)) for word in given_words]
+        if values:
+            found[name] = values[0] if len(values) == 1 else tuple(values)
+        else:
+            found[name.removeprefix("no_")] = not name.startswith("no_")
+    return left, found
+
+
+OLD_FLAGS = {"--set": "ppo", "--method-set": "method", "--run-set": "run", "--param": "param"}
+"""The flags of handful 0.1 that took NAME=VALUE, and the section that took the place of each."""
+
+
+def check_old_flags(arguments: Sequence[str], sections: Sequence[Section]) -> None:
+    """Look for flags of handful 0.1.
+
+    Args:
+        arguments: of a command.
+        sections: that the command has.
+
+    Raises:
+        HandfulError: naming the first such flag, and how it is written now.
+    """
+    for place, argument in enumerate(arguments):
+        flag, equals, pair = argument.partition("=")
+        if flag not in OLD_FLAGS:
+            continue
+        if not equals:
+            pair = arguments[place + 1] if place + 1 < len(arguments) else ""
+        name, _, text = pair.partition("=")
+        name, old = name.replace("-", "_"), OLD_FLAGS[flag]
+        owners = [one.name for one in sections if any(s.name == name for s in one.settings)]
+        section = old if old in owners or not owners else owners[0]
+        example = [flag_name(section, "NAME"), "VALUE"]
+        if name.isidentifier():
+            example = flag_words(section, name, json_value(text, flag))
+        raise HandfulError(
+            f"{flag} NAME=VALUE was the way of handful 0.1: now write {' '.join(example)}."
+        )

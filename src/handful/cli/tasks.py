@@ -2,13 +2,17 @@
 
 import shutil
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from handful._support.controls import shell_line
+from handful._support.flags import flag_name
 from handful.catalogue import Task, find_task, tasks
 from handful.cli.output import print_json, say, show
+from handful.cli.settings import Section, settings_of_task, take_untyped
 from handful.errors import HandfulError
 
 if TYPE_CHECKING:
@@ -20,7 +24,7 @@ LEAST_ROOM = 30
 
 @dataclass
 class Tasks:
-    """List the tasks that have a name, or what --param takes for one of them."""
+    """List the tasks that have a name, or the parameters of one of them."""
 
     task: tyro.conf.Positional[str | None] = None
     """The task whose parameters to list, with their defaults; by default all tasks, without."""
@@ -43,7 +47,7 @@ class Tasks:
             width = max(len(task.title) for task in tasks())
             for task in tasks():
                 show(f"{task.title:{width}}  {task.description}")
-            say("handful: 'handful tasks NAME' lists what a task's --param takes.")
+            say("handful: 'handful tasks NAME' lists the parameters of a task.")
 
 
 def _find(name: str) -> Task:
@@ -74,16 +78,16 @@ def _parameters_if_any(task: Task) -> "list[TaskParameter] | None":
 def _lines(task: Task, parameters: "list[TaskParameter]") -> list[str]:
     from handful.parameters import takes_anything
 
-    assigned = [f"{one.name}={one.shown_default}" for one in parameters]
-    width = max(map(len, assigned), default=0)
+    flags = [shell_line(*one.words) for one in parameters]
+    width = max(map(len, flags), default=0)
     lines = [
         line
-        for text, one in zip(assigned, parameters, strict=True)
+        for text, one in zip(flags, parameters, strict=True)
         for line in _wrapped(f"  {text:{width}}  {'(required) ' * one.is_required}", one.meaning)
     ]
     if takes_anything(task):
         lines.append("  others, which the task itself looks at")
-    head = "Parameters (--param NAME=VALUE) and their defaults:" if lines else "No parameters."
+    head = "Parameters and their defaults:" if lines else "No parameters."
     return [f"{task.title}: {task.description}", head, *lines]
 
 
@@ -106,3 +110,38 @@ def _parameter_as_json(parameter: "TaskParameter") -> dict[str, Any]:
     """The default is missing where the parameter is required."""
     described = {"name": parameter.name, "meaning": parameter.meaning}
     return described if parameter.is_required else {**described, "default": parameter.json_default}
+
+
+def task_section(arguments: Sequence[str]) -> list[Section]:
+    """The parameters of the task that is the first of a command's arguments, as a section.
+
+    Args:
+        arguments: of the command, those that the section takes without a type included.
+
+    Returns:
+        the section ``param``; nothing where the first argument is a flag or the task's module
+        cannot be imported, which making the task tells.
+
+    Raises:
+        HandfulError: if there is no such task, or parameters are given and the task is not.
+    """
+    from handful.parameters import takes_anything
+
+    start = flag_name("param", "")
+    asked = next((one for one in arguments if one.startswith(start)), None)
+    name = arguments[0] if arguments and not arguments[0].startswith("-") else None
+    if name is None:
+        if asked is not None:
+            raise HandfulError(f"Give the task before its parameters, so before {asked}.")
+        return []
+    task = find_task(name)
+    try:
+        settings = settings_of_task(_parameters(task))
+    except HandfulError:
+        if asked is not None:
+            raise
+        return []
+    untyped: dict[str, Any] = {}
+    if takes_anything(task):
+        _, untyped = take_untyped(arguments, "param", [one.name for one in settings])
+    return [Section("param", f"Parameters of the task '{task.title}'.", settings, untyped)]

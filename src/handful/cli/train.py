@@ -1,25 +1,27 @@
 """The command ``handful train``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 
+from handful._support.flags import flag_name
 from handful.cli.output import announce, run_training
-from handful.cli.settings import chosen_users, parse_settings, read_assignment
+from handful.cli.settings import Section, given, named, settings_of
+from handful.cli.tasks import task_section
+from handful.cli.users import chosen_users, read_assignment
 from handful.errors import HandfulError
-
-Pairs = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 
 @dataclass
 class Train:
     """Train k policies for a task's users, decide who gets which, evaluate, and write a report."""
 
-    task: tyro.conf.Positional[str]
-    """The task's name; see 'handful tasks'."""
+    task: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="TASK")]]
+    """The task's name; see 'handful tasks'. 'handful train TASK --method NAME --help' also lists
+    the parameters of the task and the settings of the method."""
 
     policies: int
     """The budget k: how many policies, from 1 to the number of users."""
@@ -29,10 +31,11 @@ class Train:
 
     method: str = "auto"
     """Who is served by whom: auto (the one of ours that suits the task), em, end-to-end, cluster,
-    random, fixed, or another of ours (README); module:Class for a method of your own."""
+    random, fixed, or another of ours; module:Class for a method of your own. A method that is named
+    has settings, --method.NAME VALUE."""
 
     seed: int = 0
-    """Of everything random; the same seed gives the same result."""
+    """The seed of everything random; the same seed gives the same result."""
 
     steps: int = 1_000_000
     """Transitions per policy."""
@@ -40,38 +43,21 @@ class Train:
     preset: str = "paper"
     """The learner's settings: 'paper' as published, 'fast' in less time or fewer transitions."""
 
-    param: Pairs = ()
-    """A parameter of the task, NAME=VALUE (--param height=4); may be repeated. 'handful tasks TASK'
-    lists them."""
-
     users: int | None = None
     """How many users to sample, where the task samples them."""
 
     population_seed: int | None = None
-    """Of the draw of the users; by default --seed."""
+    """The seed of the draw of the users; by default --seed."""
 
     population: Path | None = None
     """The users themselves: a CSV or Parquet file, one row a user; the task says which columns."""
-
-    set: Pairs = ()
-    """A setting of the learner that differs from the preset, NAME=VALUE; may be repeated."""
-
-    method_set: Pairs = ()
-    """A setting of the method, NAME=VALUE (--method-set warm_up=0); may be repeated."""
-
-    run_set: Pairs = ()
-    """Another setting of the run, NAME=VALUE: return_mixing, discounted_table, keep_best,
-    final_assignment."""
 
     network: str | None = None
     """A network of your own for actors and critics: module:function, a function that makes an
     Equinox module (docs/own-network.md)."""
 
     threads: int | None = None
-    """That step environments outside JAX; by default one a core."""
-
-    overlap: bool = False
-    """Collect outside JAX while learning, with policies that are one update old."""
+    """The number of threads that step environments outside JAX; by default one a core."""
 
     assignment: Path | None = None
     """For the method 'fixed': a CSV or Parquet file with a column 'policy', one row a user,
@@ -88,18 +74,33 @@ class Train:
     json: bool = False
     """Print the evaluation as JSON."""
 
+    @classmethod
+    def sections(cls, arguments: Sequence[str]) -> list[Section]:
+        """The sections of settings that the command has with these arguments.
+
+        Raises:
+            HandfulError: if the arguments name a task or a method that does not exist.
+        """
+        preset = named(arguments, "--preset", "paper")
+        return [
+            *task_section(arguments),
+            *_learner_sections(preset),
+            *_method_section(named(arguments, "--method", "auto"), arguments),
+            _run_section(),
+        ]
+
     def run(self) -> None:
         """Train, then say how it went."""
-        from handful.methods import load_method
         from handful.problem import make, run_parameters
         from handful.training.loop import train
 
-        load_method(self.method)
-        settings = parse_settings(self.set, "--set")
+        learner = [given(self, section.name) for section in _learner_sections(self.preset)]
+        settings = {name: one[name] for one in learner for name in one}
         _load_networks(self.network, settings)
-        method_settings = parse_settings(self.method_set, "--method-set")
+        method_settings = given(self, "method")
         if self.assignment is not None and self.method != "fixed":
             raise HandfulError("--assignment goes with --method fixed.")
+        run_settings = given(self, "run")
         request: dict[str, Any] = {
             "method": self.method,
             "steps": self.steps,
@@ -108,15 +109,15 @@ class Train:
             "settings": settings,
             "network": self.network,
             "method_settings": method_settings,
-            "run_settings": parse_settings(self.run_set, "--run-set"),
+            "run_settings": run_settings,
             "threads": self.threads,
-            "overlap": self.overlap,
+            "overlap": run_settings.pop("overlap", False),
             "out": self.out,
         }
         parameters = run_parameters(
             self.task,
             self.seed,
-            parse_settings(self.param, "--param"),
+            given(self, "param"),
             chosen_users(self.users, self.population_seed, self.population),
         )
 
@@ -138,3 +139,51 @@ def _load_networks(network: str | None, settings: dict[str, Any]) -> None:
     for name in (network, *(settings.get(field) for field in FIELDS)):
         if isinstance(name, str):
             load_network(name)
+
+
+def _learner_sections(preset_name: str) -> list[Section]:
+    """A section for each class of settings that a run's configuration holds, such as ``ppo``."""
+    from handful.learner.config import PRESETS
+    from handful.training.config import TrainConfig
+
+    preset = PRESETS.get(preset_name)
+    sections = []
+    for hint in get_type_hints(TrainConfig).values():
+        for kind in get_args(hint) or (hint,):
+            if not (isinstance(kind, type) and is_dataclass(kind)):
+                continue
+            defaults = preset if isinstance(preset, kind) else None
+            source = f"preset {preset_name}" if defaults else "default"
+            name = kind.__name__.removesuffix("Config").lower()
+            title = f"Settings of {kind.__name__} that differ from the preset."
+            sections.append(Section(name, title, settings_of(kind, defaults, source)))
+    return sections
+
+
+def _method_section(method: str, arguments: Sequence[str]) -> list[Section]:
+    """The settings of a method that is named.
+
+    Raises:
+        HandfulError: if there is no such method, or settings are given and no method is.
+    """
+    from handful.methods import AUTO, find_method, load_method
+
+    if method == AUTO:
+        setting = next((one for one in arguments if one.startswith(flag_name("method", ""))), None)
+        if setting is not None:
+            raise HandfulError(
+                f"{setting} is a setting of one method, and 'auto' chooses among them: name the "
+                f"method with --method."
+            )
+        return []
+    load_method(method)
+    title = f"Settings of the method '{method}' that differ from its defaults."
+    return [Section("method", title, settings_of(find_method(method)))]
+
+
+def _run_section() -> Section:
+    """The settings of a run that belong neither to the learner nor to the method."""
+    from handful.training.config import RUN_SETTINGS, TrainConfig
+
+    settings = [one for one in settings_of(TrainConfig) if one.name in RUN_SETTINGS]
+    return Section("run", "Other settings of the run.", tuple(settings))

@@ -1,7 +1,6 @@
 """``report.html``: a run on one self-contained page, with its pictures in it."""
 
 import base64
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from handful._support.controls import shell_line, shell_word
 from handful._support.files import write_text
+from handful._support.flags import flag_words
 from handful.report import facts
 from handful.report.figures import pictures
 from handful.report.plots.style import Picture, write_figure
@@ -39,9 +39,9 @@ def image_source(svg: Path) -> str:
 USERS_FILE = "USERS.csv"
 """What stands for the table that the users came from."""
 
-_NOT_RUN_SET = ("num_policies", "method", "method_settings", "steps", "seed", "ppo", "threads")
+_APART = ("num_policies", "method", "method_settings", "steps", "seed", "threads")
 """Settings that have flags of their own, and the threads, which are as many as the machine has that
-does the run again; all others go into ``--run-set``."""
+does the run again. All others belong to the section ``run``, or are a section themselves."""
 
 
 def train_command(run: Run) -> str | None:
@@ -56,6 +56,7 @@ def train_command(run: Run) -> str | None:
     parameters = dict(run.problem["parameters"])
     # A table of users is too long for a command line: the config has it, the caller has the file.
     population = USERS_FILE if parameters.pop("population", None) else None
+    others = {name: value for name, value in settings.items() if name not in _APART}
     parts = train_parts(
         run.problem["name"],
         settings["num_policies"],
@@ -66,8 +67,8 @@ def train_command(run: Run) -> str | None:
         population=population,
         parameters=parameters,
         method_settings=settings["method_settings"],
-        settings=settings["ppo"],
-        run_settings={n: value for n, value in settings.items() if n not in _NOT_RUN_SET},
+        settings={n: value for n, value in others.items() if isinstance(value, Mapping)},
+        run_settings={n: value for n, value in others.items() if not isinstance(value, Mapping)},
     )
     return " \\\n  ".join(parts)
 
@@ -84,7 +85,7 @@ def train_parts(
     preset: str | None = None,
     parameters: Mapping[str, Any],
     method_settings: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, Any]],
     run_settings: Mapping[str, Any],
 ) -> list[str]:
     """``handful train TASK``, and every flag with its value, quoted for the shell.
@@ -93,23 +94,30 @@ def train_parts(
     have written.
 
     Args:
-        seed, out: as the shell reads them: these alone are not quoted, as the shell may have a
-            variable there.
-        population, preset: without one there is no such flag.
+        task: the name of the task.
+        policies: how many.
+        method: the name of the method.
+        steps: transitions per policy.
+        seed: as the shell reads it; the seed and the folder alone are not quoted, as the shell may
+            have a variable there.
+        out: the folder, as the shell reads it.
+        population: the file of the users, if there is one.
+        preset: its name, if there is one.
         parameters: of the task.
-        settings: of the learner.
-        run_settings: that belong neither to the learner nor to the method.
+        method_settings: of the method.
+        settings: of the learner, by section, such as ``ppo``.
+        run_settings: the settings that belong neither to the learner nor to the method.
     """
     return [
         shell_line("handful", "train", task),
         *([shell_line("--population", population)] if population else []),
-        *_pairs("--param", parameters),
+        *_flags("param", parameters),
         shell_line("--policies", policies),
         shell_line("--method", method),
-        *_pairs("--method-set", method_settings),
+        *_flags("method", method_settings),
         *([shell_line("--preset", preset)] if preset else []),
-        *_pairs("--set", settings),
-        *_pairs("--run-set", run_settings),
+        *[line for section, values in settings.items() for line in _flags(section, values)],
+        *_flags("run", run_settings),
         shell_line("--steps", steps),
         f"--seed {seed}",
         f"--out {out}",
@@ -121,8 +129,8 @@ def resume_command(run: Run) -> str:
     return f"handful resume {_folder(run.name)}"
 
 
-def _pairs(flag: str, values: Mapping[str, Any]) -> list[str]:
-    return [shell_line(flag, f"{name}={json.dumps(value)}") for name, value in values.items()]
+def _flags(section: str, values: Mapping[str, Any]) -> list[str]:
+    return [shell_line(*flag_words(section, name, value)) for name, value in values.items()]
 
 
 def _folder(name: str) -> str:

@@ -220,7 +220,7 @@ def test_arrays_that_should_be_numbers(tmp_path, scalar, sentence):
     """As users run it: the type checks of the tests themselves would come first."""
     arrays = {"transitions": TRANSITIONS, "features": FEATURES, "coefficients": [[1.0]], **scalar}
     np.savez(tmp_path / "bad.npz", **arrays)
-    command = ("optimum", "tabular", "--param", "file=bad.npz", "--policies", "1")
+    command = ("optimum", "tabular", "--param.file", "bad.npz", "--policies", "1")
     done = program(*command, cwd=tmp_path, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("handful: ")

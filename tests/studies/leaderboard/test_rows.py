@@ -18,7 +18,7 @@ def test_rows_are_means_over_seeds(tmp_path):
     assert row.transitions == 1984
     assert row.version == "0.1.0"
     assert row.command == (
-        "for seed in 0 1 2; do handful train half-cheetah --param users=100 --policies 5 "
+        "for seed in 0 1 2; do handful train half-cheetah --param.users 100 --policies 5 "
         "--method em --preset paper --steps 2000 --seed $seed "
         "--out runs/half-cheetah-em-k5-n100-2000-seed$seed; done"
     )
@@ -35,7 +35,7 @@ def test_settings_are_in_the_command_and_the_presets_in_the_name(tmp_path):
     write_results(tmp_path / "a", rows, manifest=manifest)
     (row,) = our_rows(read_studies(tmp_path))
     assert row.method == "em, fast, hidden_sizes=[64, 64], warm_up=3"
-    assert "--method-set warm_up=3 --preset fast --set 'hidden_sizes=[64, 64]'" in row.command
+    assert "--method.warm-up 3 --preset fast --ppo.hidden-sizes 64 64" in row.command
     assert row.welfare_stderr is None
 
 
@@ -66,10 +66,10 @@ def test_runs_with_other_settings_are_in_a_row_of_their_own(tmp_path):
         "em, num_epochs=2, side=3": (5,),
     }
     assert found["em, num_epochs=2"].welfare == 11
-    assert "--set num_epochs=1 --set learning_rate=1e-09" in (
+    assert "--ppo.num-epochs 1 --ppo.learning-rate 1e-09" in (
         found["em, num_epochs=1, learning_rate=1e-09"].command
     )
-    assert "--param side=3" in found["em, num_epochs=2, side=3"].command
+    assert "--param.side 3" in found["em, num_epochs=2, side=3"].command
     assert len({row.command.split("--out ")[1] for row in found.values()}) == 4
 
 
@@ -79,8 +79,8 @@ def test_a_group_with_other_parameters_has_them_in_its_command(tmp_path):
     manifest["runs"][1]["parameters"] = {"glide": {"users": 1000}}
     write_results(tmp_path / "a", rows, manifest=manifest)
     found = {row.policies: row.command for row in our_rows(read_studies(tmp_path))}
-    assert "--param users=100 --policies 2" in found[2]
-    assert "--param users=1000 --policies 50" in found[50]
+    assert "--param.users 100 --policies 2" in found[2]
+    assert "--param.users 1000 --policies 50" in found[50]
 
 
 def test_no_two_rows_keep_their_runs_in_the_same_folders(tmp_path):
@@ -112,8 +112,8 @@ def test_a_variants_command_has_its_settings_and_its_methods_own_name(tmp_path):
     (row,) = our_rows(read_studies(tmp_path))
     assert row.method == "em (slow-mixing)"
     assert row.command == (
-        "for seed in 0; do handful train glide --policies 2 --method em --method-set warm_up=0 "
-        "--preset paper --run-set return_mixing=0.01 --steps 2000 --seed $seed "
+        "for seed in 0; do handful train glide --policies 2 --method em --method.warm-up 0 "
+        "--preset paper --run.return-mixing 0.01 --steps 2000 --seed $seed "
         "--out runs/glide-em-slow-mixing-k2-n100-2000-seed$seed; done"
     )
 

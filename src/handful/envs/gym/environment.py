@@ -219,6 +219,6 @@ def check_time_limit(given: int | None, own: int | None, label: str) -> int:
     if not limits:
         raise HandfulError(
             f"The environment '{label}' does not say after how many steps its episodes are cut: "
-            f"give a time_limit (on the command line, --param time_limit=200)."
+            f"give a time_limit (on the command line, --param.time-limit 200)."
         )
     return min(limits)

@@ -157,5 +157,5 @@ def offset_hint(lost: LostDigits) -> str:
     value = json.dumps({str(lost.entry): lost.middle})
     return (
         f"subtract a number near them in double precision, with observation_offset={value} (on the "
-        f"command line, --param 'observation_offset={value}') or in the environment"
+        f"command line, --param.observation-offset '{value}') or in the environment"
     )
