@@ -259,7 +259,7 @@ def test_the_command_line_imports_the_network_that_it_names(tmp_path, monkeypatc
     out = tmp_path / "run"
     command = ["train", "resource-gathering", "--policies", "2", "--out", str(out)]
     command += ["--network", "tests.networks:Wave", "--steps", "2048", "--preset", "fast"]
-    command += ["--param", "height=2", "--param", "width=2", "--no-tensorboard"]
+    command += ["--param.height", "2", "--param.width", "2", "--no-tensorboard"]
     _run(main, command)
     assert RunFolder(out).is_finished
     forget(monkeypatch)
