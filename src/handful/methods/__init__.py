@@ -1,4 +1,4 @@
-"""Assignment methods by name: who is served by whom.
+"""Assignment methods, which say who is served by whom, and the names that they have.
 
 A method of somebody else is a frozen dataclass derived from :class:`AssignmentMethod`, whose fields
 are its settings. It is given to training as an object, or by the name that it was registered with.
@@ -95,8 +95,51 @@ def load_method(name: str) -> None:
     register_method(name, method)
 
 
+def load_stored_method(name: str, source: str, trust: bool) -> None:
+    """Make sure that this program knows the method that a file names.
+
+    The file may be a stranger's, so nothing that it names is imported unless the caller trusts it.
+
+    Args:
+        name: the method's name in the file.
+        source: what sentences call the file, as ``The run in 'runs/one'``.
+        trust: whether the caller trusts the file.
+
+    Raises:
+        HandfulError: if the method is not known, cannot be imported, or importing it needs the
+            caller's consent.
+    """
+    if name in METHODS or ":" not in name:
+        return
+    if not is_importable(name):
+        raise HandfulError(
+            f"{source} uses an assignment method of its own, '{name}', which was made in a Python "
+            f"program and cannot be imported: open it in that program, after "
+            f"handful.register_method('{name}', ...)."
+        )
+    if not trust:
+        raise HandfulError(
+            f"{source} uses an assignment method of its own, '{name}', and that names a module to "
+            f"import: that would run code which the file chooses. If you trust the file and that "
+            f"code, say so with --trust (in Python: trust=True), or import the module and call "
+            f"handful.register_method('{name}', ...) before."
+        )
+    load_method(name)
+
+
+def is_importable(name: str) -> bool:
+    """Say whether another program can know the method of that name by importing something.
+
+    That is so for the library's own methods, and for names like ``module:Class``, unless the module
+    is the program itself.
+    """
+    if ":" in name:
+        return name.partition(":")[0] != "__main__"
+    return name not in METHODS or METHODS[name].__module__.startswith(f"{__name__}.")
+
+
 def name_and_settings(method: AssignmentMethod) -> tuple[str, dict[str, Any]]:
-    """What makes an equal method again: its name, and all its settings.
+    """Give what makes an equal method again: its name, and all its settings.
 
     A class without a name is registered as ``module:Class``.
 
@@ -121,7 +164,14 @@ def name_and_settings(method: AssignmentMethod) -> tuple[str, dict[str, Any]]:
 
 
 def make_method(name: str, /, **settings: Any) -> AssignmentMethod:
-    """The method of that name; the settings are the fields of its class.
+    """Make a method.
+
+    Args:
+        name: the method's name (:data:`METHODS`).
+        settings: fields of the method's class that differ from their defaults.
+
+    Returns:
+        The method, which is immutable and hashable.
 
     Raises:
         HandfulError: if there is no such method, or it has no such setting.
@@ -143,7 +193,7 @@ def make_method(name: str, /, **settings: Any) -> AssignmentMethod:
 
 
 def find_method(name: str) -> type[AssignmentMethod]:
-    """The class of the method of that name.
+    """Find the class of the method of that name.
 
     Raises:
         HandfulError: if there is no such method.
@@ -184,7 +234,9 @@ __all__ = [
     "Schedule",
     "Trainable",
     "find_method",
+    "is_importable",
     "load_method",
+    "load_stored_method",
     "make_method",
     "name_and_settings",
     "register_method",

@@ -104,13 +104,14 @@ class Intervention(NamedTuple):
 
     Attributes:
         state: the method's new state.
-        sources: [K] where each policy starts from: a row of the pool, or :data:`FRESH`.
+        sources: [K] where each policy starts from: a row of the pool, or :data:`FRESH`. None starts
+            all of them from new networks.
         explores: whether policies from the pool act with as much chance as new ones again, where
             actions are continuous: those that are good at something have little left.
     """
 
     state: PyTree
-    sources: NumpyArray
+    sources: NumpyArray | None = None
     explores: bool = False
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from handful._support.checks import check_numbers
 from handful._support.installing import install_command
 from handful.errors import HandfulError
-from handful.methods.base import FRESH, Intervention, MethodInfo, Scene
+from handful.methods.base import Intervention, MethodInfo, Scene
 from handful.methods.fixed import Dealt, Unchanging
 from handful.methods.schedule import Package, RateRound, Schedule, missing_package
 from handful.types import NumpyArray, PRNGKey
@@ -82,8 +82,7 @@ class Clustering(Unchanging):
         seed = int(jax.random.randint(key, (), 0, np.iinfo(np.int32).max))
         rewards = scene.trajectories(0, self.num_episodes)
         groups = jnp.asarray(kmeans_groups(rewards, num_policies, seed))
-        fresh = np.full(num_policies, FRESH)
-        return Intervention(Dealt.of(groups, num_policies), fresh)
+        return Intervention(Dealt.of(groups, num_policies))
 
 
 def kmeans_groups(rewards: NumpyArray, num_groups: int, seed: int) -> NumpyArray:

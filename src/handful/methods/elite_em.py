@@ -27,7 +27,6 @@ import numpy as np
 from handful._support.checks import check_numbers
 from handful.errors import HandfulError
 from handful.methods.base import (
-    FRESH,
     AssignmentMethod,
     Feedback,
     Intervention,
@@ -163,7 +162,7 @@ class EliteEM(AssignmentMethod):
         number = self.round_starts(scene.num_updates).index(scene.update)
         fresh = self.init(key, len(state.em.served), state.em.num_policies)
         earlier = state.earlier.at[number - 1].set(state.elites)
-        return Intervention(fresh._replace(earlier=earlier), np.full(len(state.elites), FRESH))
+        return Intervention(fresh._replace(earlier=earlier))
 
     def reassign(self, key: PRNGKey, state: EliteEMState, feedback: Feedback) -> EliteEMState:
         """Take EM's E-step at first; later move users to the elite that serves them best."""

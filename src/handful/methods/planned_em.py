@@ -48,7 +48,6 @@ import numpy as np
 from handful._support.checks import check_numbers, check_shares
 from handful.errors import HandfulError
 from handful.methods.base import (
-    FRESH,
     AssignmentMethod,
     Feedback,
     Intervention,
@@ -183,7 +182,7 @@ class PlannedEM(AssignmentMethod):
                 round((self.leading + self.holding) * scene.num_updates), jnp.int32
             ),
         )
-        return Intervention(new_state, np.full(num_policies, FRESH))
+        return Intervention(new_state)
 
     def reassign(self, key: PRNGKey, state: PlannedEMState, feedback: Feedback) -> PlannedEMState:
         """Move users to who serves them best, and train policies for what their stage says."""

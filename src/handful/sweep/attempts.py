@@ -21,6 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from handful._support.files import lock_file
 from handful.errors import HandfulError
+from handful.methods import load_method
 from handful.problem import make
 from handful.run_folder import RunFolder
 from handful.sweep.study import RunRequest
@@ -246,6 +247,7 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
     _remove_litter(request.folder)
     callbacks = [_Reminder(is_stopped), StageNote(request.folder)]
     try:
+        load_method(request.config.method)  # this may be another process than the one that asked
         problem = make(request.task, **request.parameters)
         if request.folder.is_dir():
             resume(request.folder, problem, callbacks, progress=False)

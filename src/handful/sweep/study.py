@@ -14,6 +14,7 @@ from typing import Any
 from handful._support.checks import brief
 from handful._support.text import count
 from handful.errors import HandfulError
+from handful.methods import load_stored_method
 from handful.methods.schedule import check_packages
 from handful.problem import (
     RMDP,
@@ -269,6 +270,9 @@ class Study:
             with telling(f"{where}, task '{task}'"):
                 made[task] = self._problem(task, trust)
             _check_length(f"{self.name}-{file_name(task)}.parquet", f"{where}, the name of a file")
+        for method in self.methods:
+            with telling(where):
+                load_stored_method(method, "It", trust)
         requests = []
         for seed, task, num_policies, method in itertools.product(
             self.seeds, self.tasks, self.policies, self.methods

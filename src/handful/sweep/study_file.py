@@ -153,7 +153,7 @@ def _check_names(values: Mapping[str, Any], where: str) -> None:
             for task in part.get("tasks", ()):
                 find_task(task)
             for method in part.get("methods", ()):
-                if method != AUTO:
+                if method != AUTO and ":" not in method:  # a class of a module is imported later
                     find_method(method)
     for key, runs in (("method_settings", "methods"), ("parameters", "tasks")):
         known = list(dict.fromkeys(name for part in parts for name in part.get(runs, ())))

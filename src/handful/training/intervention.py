@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.collect.episodes import make_player
+from handful.errors import HandfulError
 from handful.learner.counting import LEAST_TEMPERATURE, Model, estimate, mean_mix, plan
 from handful.learner.networks import Actor
 from handful.learner.policies import Policies
 from handful.learner.ppo import LearnerState, Networks
-from handful.methods import FRESH, Intervention, Scene
+from handful.methods import FRESH, Scene
 from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies, weight_table
 from handful.problem import RMDP
@@ -54,8 +55,10 @@ def intervene(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainSta
     assignment = jax.tree.map(jnp.copy, decision.state)
     parameters, _ = split_trainable(run.method, assignment)
     learner, collector, table = _fresh_policies(restart_key, run, parameters)
-    if state.pool is not None:
-        learner, table = _placed(state.pool, learner, table, decision)
+    if state.pool is not None and decision.sources is not None:
+        learner, table = _placed(
+            state.pool, learner, table, np.asarray(decision.sources), decision.explores
+        )
     learner = dataclasses.replace(learner, experience=state.learner.experience)
     shortlist = jax.tree.map(jnp.copy, Shortlist.empty(table.mean, learner.networks, assignment))
     return dataclasses.replace(
@@ -84,12 +87,18 @@ def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     assert state.pool is not None
     scene = _scene(run, state, episodes_key)
     decision = run.method.intervene(method_key, state.assignment, scene)
+    if decision.sources is None or np.any(np.asarray(decision.sources) < 0):
+        raise HandfulError(
+            f"At the end of a run, the method '{run.config.method}' must choose policies of its "
+            f"pool: let its intervene give their rows as the sources where scene.is_end is true."
+        )
+    sources = np.asarray(decision.sources)
     served = np.asarray(likeliest_policies(run.method.weights(decision.state)))
-    utilities = scene.pooled[decision.sources[served], np.arange(run.problem.num_users)]
+    utilities = scene.pooled[sources[served], np.arange(run.problem.num_users)]
     chosen = Snapshot(
         jnp.asarray(utilities.mean(), jnp.float32),
-        state.pool.returns[decision.sources],
-        state.pool.networks.take(jnp.asarray(decision.sources)),
+        state.pool.returns[sources],
+        state.pool.networks.take(jnp.asarray(sources)),
         decision.state,
     )
     shortlist = state.shortlist.offer(chosen, state.update, spacing=0)
@@ -184,17 +193,17 @@ def _payoffs(problem: RMDP) -> NumpyArray:
 
 
 def _placed(
-    pool: Pool, learner: LearnerState, table: ReturnTable, decision: Intervention
+    pool: Pool, learner: LearnerState, table: ReturnTable, sources: NumpyArray, explores: bool
 ) -> tuple[LearnerState, ReturnTable]:
-    """Fresh policies, replaced by pooled ones where the sources say so."""
-    is_pooled = jnp.asarray(decision.sources != FRESH)
-    rows = jnp.asarray(np.maximum(decision.sources, 0))
+    """Replace fresh policies by pooled ones where the sources of a decision say so."""
+    is_pooled = jnp.asarray(sources != FRESH)
+    rows = jnp.asarray(np.maximum(sources, 0))
 
     def pick(old: jax.Array, fresh: jax.Array) -> jax.Array:
         return jnp.where(is_pooled.reshape(-1, *[1] * (fresh.ndim - 1)), old, fresh)
 
     networks: Networks = jax.tree.map(pick, pool.networks.take(rows), learner.networks)
-    if decision.explores:
+    if explores:
         networks = eqx.tree_at(
             lambda n: n.actor, networks, _spread_out(networks.actor, learner.actor)
         )

@@ -30,7 +30,8 @@ from handful.learner.builders import (
 from handful.learner.parallel import core_mesh
 from handful.learner.policies import Policies, reader_of
 from handful.learner.policies_file import load_policies
-from handful.methods import AssignmentMethod
+from handful.methods import AssignmentMethod, load_stored_method
+from handful.methods import is_importable as is_importable_method
 from handful.population import Population
 from handful.problem import RMDP, check_consent, described_parameters, make_stored
 from handful.run_folder import RunFolder
@@ -257,10 +258,10 @@ def open_run(
 
     Raises:
         HandfulError: if there is no run there, a file of it was changed, it is of another problem,
-            or its network is not known.
+            or its assignment method or its network is not known.
     """
     folder = RunFolder(path)
-    stored, config = stored_run(folder)
+    stored, config = stored_run(folder, trust)
     check_evidence(folder)
     described = stored["problem"]
     if problem is None:
@@ -310,7 +311,7 @@ def resume_advice(folder: RunFolder, problem: RMDP) -> str:
     given = ["problem"] if problem.name == CUSTOM else []
     if not all(map(is_importable, networks)):
         given.append("network=build")
-    if given:
+    if given or not is_importable_method(config.method):
         arguments = ", ".join([f"'{folder.path}'", *given])
         return f"continue from Python with: handful.resume({arguments})"
     words = ["handful", "resume", folder.path]
@@ -318,7 +319,7 @@ def resume_advice(folder: RunFolder, problem: RMDP) -> str:
         check_consent(problem.name, described_parameters(problem.parameters), str(folder.path))
     except HandfulError:
         words.append("--trust")
-    if networks and "--trust" not in words:
+    if (networks or ":" in config.method) and "--trust" not in words:
         words.append("--trust")
     return f"continue with: {shell_line(*words)}"
 
@@ -335,14 +336,20 @@ def check_evidence(folder: RunFolder) -> None:
         folder.check_settings(read_about(folder.checkpoint, CHECKPOINT).get("run"))
 
 
-def stored_run(folder: RunFolder) -> tuple[dict[str, Any], TrainConfig]:
-    """What a folder says of its run, and the run's settings.
+def stored_run(folder: RunFolder, trust: bool = False) -> tuple[dict[str, Any], TrainConfig]:
+    """Read what a folder says of its run, and the run's settings.
+
+    Args:
+        folder: the run folder.
+        trust: whether the module that the folder names for a method may be imported.
 
     Raises:
-        HandfulError: if there is no run there, or it is damaged or of another version.
+        HandfulError: if there is no run there, it is damaged or of another version, or its
+            assignment method is not known.
     """
     stored = folder.read_config()
     check_config(stored, folder.config)
+    load_stored_method(stored["settings"]["method"], f"The run in '{folder.path}'", trust)
     return stored, TrainConfig.from_dict(stored["settings"])
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from handful._support.checks import brief
@@ -24,12 +26,13 @@ from handful.environment import (
 from handful.errors import HandfulError
 from handful.learner.modules import Blueprint, check_modules, skeleton_of
 from handful.learner.networks import Sharing
+from handful.methods import Feedback, RememberedEpisodes
 from handful.methods.schedule import check_packages
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.training.run import Run
 from handful.training.step import StepMetrics
-from handful.types import NumpyArray, PyTree
+from handful.types import NumpyArray, PRNGKey, PyTree
 
 
 def check_run(run: Run) -> None:
@@ -63,10 +66,11 @@ def check_normalisation(run: Run) -> None:
 
 
 def check_method(run: Run) -> None:
-    """A method that plans needs something to plan with.
+    """Look whether the method fits the problem, and what its functions give by their shapes.
 
     Raises:
-        HandfulError: if the problem names no outcomes that the method needs.
+        HandfulError: if the problem names no outcomes that the method needs, or one of the method's
+            functions gives something else than it should.
     """
     if run.method.info.needs_outcomes and run.problem.constant_outcomes is None:
         raise HandfulError(
@@ -74,6 +78,55 @@ def check_method(run: Run) -> None:
             f"the problem '{run.problem.name}' names none: give its RMDP constant_outcomes, or "
             f"choose another method."
         )
+
+    _trace_method(run)
+
+
+def _trace_method(run: Run) -> None:
+    """Trace the functions of a run's method that are compiled later, without running them."""
+    method, name = run.method, type(run.method).__name__
+    num_users, num_policies = run.problem.num_users, run.num_policies
+    num_features = run.problem.num_features
+
+    def array(dtype: Any, *shape: int) -> Any:
+        return jax.ShapeDtypeStruct(shape, dtype)
+
+    def reassign(key: PRNGKey, state: PyTree, returns: Any, update: Any, episodes: Any) -> PyTree:
+        return method.reassign(key, state, Feedback(returns, update, run.num_updates, episodes))
+
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    with exits_told(f"The assignment method {name} failed"):
+        state = jax.eval_shape(lambda key: method.init(key, num_users, num_policies), key)
+        episodes = None
+        if method.memory is not None:
+            size = method.memory.size
+            episodes = RememberedEpisodes(
+                returns=array(jnp.float32, size, num_features),
+                is_filled=array(jnp.bool_, size),
+                born=array(jnp.int32, size),
+                coefficients=array(jnp.float32, num_users, num_features),
+            )
+        returns = array(jnp.float32, num_users, num_policies)
+        following = jax.eval_shape(reassign, key, state, returns, array(jnp.int32), episodes)
+        found = {
+            "weights": jax.eval_shape(method.weights, state),
+            "training_weights": jax.eval_shape(method.training_weights, state),
+        }
+    before, after = _kinds(state), _kinds(following)
+    if before != after:
+        raise HandfulError(
+            f"The assignment method {name} gives by its reassign a state of another kind than by "
+            f"its init: {after}, not {before}."
+        )
+    for function, weights in found.items():
+        is_whole = jnp.issubdtype(getattr(weights, "dtype", float), jnp.integer)
+        shape = (num_users,) if is_whole else (num_users, num_policies)
+        if getattr(weights, "shape", None) != shape:
+            raise HandfulError(
+                f"The assignment method {name} gives by its {function} {_kinds(weights)}: it must "
+                f"be each user's policy, as whole numbers of shape [{num_users}], or each user's "
+                f"weights of all policies, as a table of shape [{num_users}, {num_policies}]."
+            )
 
 
 def check_installed(run: Run) -> None:
