@@ -80,3 +80,13 @@ def test_the_page_shows_other_assignments_beside_the_one_handed_out(tmp_path):
     page = write_report(folder).read_text(encoding="utf-8")
     assert "was decided by validation episodes" in page
     assert "<td>-1.50 ± 0.25</td>" in page
+
+
+def test_a_method_of_somebody_else_is_described_by_its_own_sentence(tmp_path):
+    folder = run_of("mine", tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["method_summary"] = "groups of <friends>"
+    (folder / "config.json").write_text(json.dumps(config))
+    seal(folder)
+    page = write_report(folder).read_text(encoding="utf-8")
+    assert "<strong>mine</strong> (groups of &lt;friends&gt;), on " in page

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from handful.cli.main import main
+from handful.methods import METHODS
 from handful.methods.em import ExpectationMaximization
 from handful.results.tables import read_manifest
 from handful.run_folder import RunFolder
@@ -239,3 +240,21 @@ def test_a_part_of_a_study_at_a_time(tmp_path, monkeypatch, capsys):
     assert [path.name for path in (tmp_path / "runs").glob("resource-*")] == [
         "resource-gathering-em-k2-seed1"
     ]
+
+
+def test_a_study_may_name_a_method_of_a_module_beside_it(tmp_path, monkeypatch, capsys):
+    """The processes that execute its runs import it as well."""
+    monkeypatch.setattr("handful.methods.METHODS", dict(METHODS))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    Path("dealing.py").write_text(
+        "from handful.methods import RandomAssignment\n\n"
+        "class Dealer(RandomAssignment):\n    pass\n"
+    )
+    asked = {**STUDY, "methods": ["dealing:Dealer", "random"], "seeds": [0]}
+    Path("own.yaml").write_text(yaml.safe_dump(asked))
+    code, _, errors = sweep(capsys, "own.yaml", "--workers", "1")
+    assert (code, "failed" in errors) == (0, False)
+    table = pl.read_parquet("results/own.parquet")
+    ours, random = (table.filter(pl.col("method") == name) for name in asked["methods"])
+    assert ours["welfare"].to_list() == random["welfare"].to_list()

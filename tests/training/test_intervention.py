@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from handful import make, optimum
-from handful.methods import FRESH, PooledEM
+from handful.errors import HandfulError
+from handful.methods import FRESH, METHODS, Intervention, PooledEM
 from handful.methods.choice import choose_policies
 from handful.methods.planned_em import PlannedEM
 from handful.training.choosing import validate
@@ -187,3 +188,19 @@ def test_users_are_clustered_by_episodes_with_sampled_actions(monkeypatch):
     (rewards,) = seen
     assert rewards.shape == (3, 12)
     assert len(np.unique(rewards[0])) > 6  # some pushes are as hard as can be
+
+
+class Undecided(PooledEM):
+    """It starts all policies anew whenever it is asked, also at the end."""
+
+    def intervene(self, key, state, scene):
+        return Intervention(state)
+
+
+def test_a_method_that_hands_out_nothing_of_its_pool_is_refused(monkeypatch):
+    monkeypatch.setitem(METHODS, "undecided", Undecided)
+    problem = problem_of(ContextualBandit(3), np.eye(3))
+    run = Run(problem, config_of(2, "undecided", 4, SETTINGS, share_hidden=False))
+    state, _ = step_of(problem, run.config)(init_state(run))
+    with pytest.raises(HandfulError, match="'undecided' must choose policies of its pool"):
+        finish(run, state)

@@ -8,7 +8,9 @@ import pytest
 
 import handful
 from handful.errors import HandfulError
+from handful.methods import METHODS
 from handful.run_folder import RunFolder
+from handful.training.opening import open_run
 from handful.training.record import describe_run
 from handful.training.run import Run
 from tests.environments import push_problem
@@ -78,3 +80,67 @@ def test_a_study_of_a_stranger_is_reported_without_running_its_code(tmp_path, mo
     with pytest.raises(HandfulError, match=r"names a module to import.*--trust"):
         read_study(Path("study.yaml")).runs(trust=False)
     assert not Path("MARK").exists()
+
+
+METHOD = """
+from pathlib import Path
+from handful.methods import RandomAssignment
+Path("{mark}").touch()
+class Mine(RandomAssignment):
+    pass
+"""
+
+
+@pytest.fixture
+def evil_method(tmp_path, monkeypatch):
+    """A module with a method, which leaves a mark when it is imported: the mark."""
+    monkeypatch.setattr("handful.methods.METHODS", dict(METHODS))
+    monkeypatch.delitem(sys.modules, "evil_method", raising=False)
+    mark = tmp_path / "MARK"
+    (tmp_path / "evil_method.py").write_text(METHOD.format(mark=mark))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return mark
+
+
+def test_a_strangers_folder_imports_no_method_without_trust(tmp_path, evil_method):
+    run = RunFolder(tmp_path / "run")
+    run.create(describe_run(Run(push_problem((0.5, -0.5)), config_of(1))))
+    method = {"method": "evil_method:Mine", "method_settings": {}}
+    edit(run.config, lambda c: c["settings"].update(method))
+    problem = push_problem((0.5, -0.5))
+    with pytest.raises(HandfulError, match=r"'evil_method:Mine', and that names a module.*--trust"):
+        open_run(run.path, problem)
+    assert not evil_method.exists()
+    _, opened = open_run(run.path, problem, trust=True)
+    assert type(opened.method).__name__ == "Mine"
+    assert evil_method.exists()
+
+
+def test_a_method_of_another_program_cannot_be_imported_from_anywhere(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.create(describe_run(Run(push_problem((0.5, -0.5)), config_of(1))))
+    edit(run.config, lambda c: c["settings"].update(method="__main__:Mine"))
+    with pytest.raises(
+        HandfulError, match=r"open it in that program, after handful\.register_meth"
+    ):
+        open_run(run.path, push_problem((0.5, -0.5)), trust=True)
+
+
+def test_a_study_of_a_stranger_is_reported_without_importing_its_method(
+    tmp_path, monkeypatch, evil_method
+):
+    from handful.sweep.study_file import read_study
+
+    pytest.importorskip("yaml")
+    monkeypatch.chdir(tmp_path)
+    Path("study.yaml").write_text(
+        "tasks: [resource-gathering]\nmethods: ['evil_method:Mine']\npolicies: [1]\nseeds: [0]\n"
+        "steps: 3000\nout: runs\nresults: results\n"
+    )
+    study = read_study(Path("study.yaml"))
+    with pytest.raises(HandfulError, match=r"study 'study.yaml': It uses .*--trust"):
+        study.runs(trust=False)
+    assert not evil_method.exists()
+    (request,) = study.runs()
+    assert request.config.method == "evil_method:Mine"
+    assert evil_method.exists()

@@ -84,9 +84,8 @@ def check_method(run: Run) -> None:
 
 def _trace_method(run: Run) -> None:
     """Trace the functions of a run's method that are compiled later, without running them."""
-    method, name = run.method, type(run.method).__name__
-    num_users, num_policies = run.problem.num_users, run.num_policies
-    num_features = run.problem.num_features
+    method, num_users, num_policies = run.method, run.problem.num_users, run.num_policies
+    name = f"The assignment method {type(method).__name__}"
 
     def array(dtype: Any, *shape: int) -> Any:
         return jax.ShapeDtypeStruct(shape, dtype)
@@ -94,39 +93,37 @@ def _trace_method(run: Run) -> None:
     def reassign(key: PRNGKey, state: PyTree, returns: Any, update: Any, episodes: Any) -> PyTree:
         return method.reassign(key, state, Feedback(returns, update, run.num_updates, episodes))
 
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    with exits_told(f"The assignment method {name} failed"):
-        state = jax.eval_shape(lambda key: method.init(key, num_users, num_policies), key)
-        episodes = None
-        if method.memory is not None:
-            size = method.memory.size
-            episodes = RememberedEpisodes(
-                returns=array(jnp.float32, size, num_features),
-                is_filled=array(jnp.bool_, size),
-                born=array(jnp.int32, size),
-                coefficients=array(jnp.float32, num_users, num_features),
-            )
-        returns = array(jnp.float32, num_users, num_policies)
-        following = jax.eval_shape(reassign, key, state, returns, array(jnp.int32), episodes)
-        found = {
-            "weights": jax.eval_shape(method.weights, state),
-            "training_weights": jax.eval_shape(method.training_weights, state),
-        }
-    before, after = _kinds(state), _kinds(following)
-    if before != after:
-        raise HandfulError(
-            f"The assignment method {name} gives by its reassign a state of another kind than by "
-            f"its init: {after}, not {before}."
+    key, episodes = jax.eval_shape(lambda: jax.random.key(0)), None
+    if method.memory is not None:
+        size, num_features = method.memory.size, run.problem.num_features
+        episodes = RememberedEpisodes(
+            returns=array(jnp.float32, size, num_features),
+            is_filled=array(jnp.bool_, size),
+            born=array(jnp.int32, size),
+            coefficients=array(jnp.float32, num_users, num_features),
         )
-    for function, weights in found.items():
+    with exits_told(f"{name} failed"):
+        state = jax.eval_shape(lambda key: method.init(key, num_users, num_policies), key)
+    for function in (method.weights, method.training_weights):
+        with exits_told(f"{name} failed"):
+            weights: Any = jax.eval_shape(function, state)
         is_whole = jnp.issubdtype(getattr(weights, "dtype", float), jnp.integer)
         shape = (num_users,) if is_whole else (num_users, num_policies)
         if getattr(weights, "shape", None) != shape:
             raise HandfulError(
-                f"The assignment method {name} gives by its {function} {_kinds(weights)}: it must "
-                f"be each user's policy, as whole numbers of shape [{num_users}], or each user's "
+                f"{name} has a function {function.__name__} that gives {_kinds(weights)}: it must "
+                f"give each user's policy, as whole numbers of shape [{num_users}], or each user's "
                 f"weights of all policies, as a table of shape [{num_users}, {num_policies}]."
             )
+    returns = array(jnp.float32, num_users, num_policies)
+    with exits_told(f"{name} failed"):
+        following = jax.eval_shape(reassign, key, state, returns, array(jnp.int32), episodes)
+    before, after = _kinds(state), _kinds(following)
+    if before != after:
+        raise HandfulError(
+            f"{name} has a function reassign that gives a state of another kind than its init: "
+            f"{after}, not {before}."
+        )
 
 
 def check_installed(run: Run) -> None:
