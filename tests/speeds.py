@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from handful.catalogue import _TASKS
+from handful.domains.speeds.optimum import solve
 from handful.domains.speeds.targets import Motion, users_with_speeds
 from handful.environment import Box, TimeStep
 from handful.problem import RMDP, register
@@ -44,6 +45,7 @@ def make_cruise(**parameters: Any) -> RMDP:
         Cruise(),
         users_with_speeds(TOP_SPEED, STEPS, **parameters),
         return_scale=100.0,
+        solver=solve,
         name="cruise",
         parameters=parameters,
     )
@@ -60,5 +62,13 @@ def cruise_registered() -> Iterator[None]:
     """Within it there is a task named ``cruise``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("handful.catalogue._TASKS", dict(_TASKS))
-        register("cruise", "tests.speeds:make_cruise", "Goes as told.", samples_users=True)
+        register(
+            "cruise",
+            "tests.speeds:make_cruise",
+            "Goes as told.",
+            samples_users=True,
+            given=("targets",),
+            pictures="handful.domains.speeds.pictures:run_pictures",
+            study_pictures="handful.domains.speeds.pictures:study_pictures",
+        )
         yield

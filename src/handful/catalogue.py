@@ -15,14 +15,18 @@ class Task:
     """A problem with a name.
 
     Attributes:
+        name: what the task is asked for as.
         entry_point: ``"package.module:function"``; the function takes the task's parameters and
             returns an :class:`~handful.problem.RMDP`. It is imported when the task is made, not
             before.
         description: one line for ``handful tasks``.
         samples_users: whether the task draws its users by chance. Such a task takes the parameters
-            ``users`` (how many) and ``population_seed``; or instead of them ``population``, a table
-            of users (:mod:`handful.users`), or the arrays ``targets`` or ``weights`` where it has
-            them. Other tasks have users of their own.
+            ``users`` (how many) and ``population_seed``, or instead of them ``population``, a table
+            of users (:mod:`handful.users`). Other tasks have users of their own.
+        sampling: the names of further parameters that say how the users are drawn. They have no
+            meaning where the users are given, so that they are refused there.
+        given: the names of further parameters that say who the users are, instead of
+            ``population``.
         argument: of a family of tasks, what follows its name and a colon (``gymnasium:ENV-ID``);
             the entry point is given it first. Empty for a single task.
         takes: where the entry point hands on parameters that it does not name itself, the functions
@@ -33,80 +37,117 @@ class Task:
             ``"package.module:function"``; the function takes the argument and the parameters and
             returns why making the task of these needs its user's consent, or None where it does
             not. Files that may be a stranger's (run folders, studies) are held against it.
+        pictures: ``"package.module:function"``; the function takes a run as reports read it
+            (:class:`~handful.report.run.Run`) and returns the
+            :class:`~handful.report.pictures.TaskPictures` that the task adds to the run's page, or
+            None where the run lacks what they show. Imported when a report is written.
+        study_pictures: the same for the page of a study: the function takes the runs of the study
+            (:class:`~handful.report.study.collection.Collection`) and the names of those of its
+            tasks that this function is for, and returns figures
+            (:class:`~handful.report.study.figure.StudyFigure`).
+        film: the same for ``handful render``: a :class:`~handful.render.run.Shoot`, which makes the
+            film of one policy.
+        kept: ``"package.module:NAME"`` of a :class:`~handful.results.tables.KeptTable`: what a
+            sweep keeps of each run of the task besides what it keeps of all runs.
     """
 
     name: str
     entry_point: str
     description: str
     samples_users: bool = False
+    sampling: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     argument: str = ""
     takes: tuple[str, ...] = ()
     consent: str = ""
+    pictures: str = ""
+    study_pictures: str = ""
+    film: str = ""
+    kept: str = ""
 
     @property
     def title(self) -> str:
         """How the task is asked for."""
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
+    @property
+    def draws_by(self) -> tuple[str, ...]:
+        """All parameters that say how users are drawn."""
+        return ("users", "population_seed", *self.sampling)
 
-_SPEEDS = "handful.domains.speeds.targets:users_with_speeds"
-_ROBOT = (_SPEEDS, "handful.domains.speeds.tasks:robot_task")
+    @property
+    def users_from(self) -> tuple[str, ...]:
+        """All parameters that say who the users are, so that none are drawn."""
+        return ("population", *self.given)
+
+
+def _of_speeds(name: str, entry_point: str, description: str, *takes: str, film: str = "") -> Task:
+    """A task whose users each want a velocity."""
+    room = "handful.domains.speeds"
+    return Task(
+        name,
+        f"{room}.{entry_point}",
+        description,
+        samples_users=True,
+        given=("targets",),
+        takes=(f"{room}.targets:users_with_speeds", *takes),
+        pictures=f"{room}.pictures:run_pictures",
+        study_pictures=f"{room}.pictures:study_pictures",
+        film=film,
+    )
+
+
+def _robot(name: str, description: str) -> Task:
+    """A robot in MuJoCo, which can be filmed."""
+    return _of_speeds(
+        name,
+        f"tasks:make_{name.replace('-', '_')}",
+        description,
+        "handful.domains.speeds.tasks:robot_task",
+        film="handful.domains.speeds.film:shoot",
+    )
+
+
+_GRID = "handful.domains.resource_gathering"
 _ANY = ("handful.envs.gym.problem:any_task",)
 
 TASKS = (
     Task(
         "resource-gathering",
-        "handful.domains.resource_gathering.environment:make_resource_gathering",
+        f"{_GRID}.task:make_resource_gathering",
         "Tours of a grid; each user wants one tile visited, early (25 users; Ivanov & Ben-Porat "
         "2024).",
-        takes=("handful.domains.resource_gathering.environment:ResourceGathering",),
+        takes=(f"{_GRID}.environment:ResourceGathering",),
+        pictures=f"{_GRID}.pictures:run_pictures",
+        study_pictures=f"{_GRID}.pictures:study_pictures",
+        kept=f"{_GRID}.walks:WALKS",
     ),
-    Task(
+    _of_speeds(
         "glide",
-        "handful.domains.speeds.glide:make_glide",
+        "glide:make_glide",
         "A body on a line, trained in seconds; each user wants it to glide at 0 to 4 m/s.",
-        samples_users=True,
-        takes=(_SPEEDS,),
     ),
     Task(
         "market",
-        "handful.domains.market.environment:make_market",
+        "handful.domains.market.task:make_market",
         "Funds for investors, in a market with two regimes; risk aversions from 1 to 10.",
         samples_users=True,
+        sampling=("taste",),
     ),
     Task(
         "glucose",
-        "handful.domains.glucose.users:make_glucose",
+        "handful.domains.glucose.task:make_glucose",
         "An artificial pancreas; each user wants a glucose target of their own and fears lows.",
         samples_users=True,
     ),
-    Task(
+    _robot(
         "half-cheetah",
-        "handful.domains.speeds.tasks:make_half_cheetah",
         "HalfCheetah in MuJoCo; each user wants it to run at a speed from 0 to 4 m/s.",
-        samples_users=True,
-        takes=_ROBOT,
     ),
-    Task(
-        "ant",
-        "handful.domains.speeds.tasks:make_ant",
-        "Ant in MuJoCo; each user wants it to walk at a speed from 0 to 3 m/s.",
-        samples_users=True,
-        takes=_ROBOT,
-    ),
-    Task(
-        "hopper",
-        "handful.domains.speeds.tasks:make_hopper",
-        "Hopper in MuJoCo; each user wants it to hop at a speed from 0 to 2.5 m/s.",
-        samples_users=True,
-        takes=_ROBOT,
-    ),
-    Task(
-        "walker2d",
-        "handful.domains.speeds.tasks:make_walker2d",
-        "Walker2d in MuJoCo; each user wants it to walk at a speed from 0 to 2.5 m/s.",
-        samples_users=True,
-        takes=_ROBOT,
+    _robot("ant", "Ant in MuJoCo; each user wants it to walk at a speed from 0 to 3 m/s."),
+    _robot("hopper", "Hopper in MuJoCo; each user wants it to hop at a speed from 0 to 2.5 m/s."),
+    _robot(
+        "walker2d", "Walker2d in MuJoCo; each user wants it to walk at a speed from 0 to 2.5 m/s."
     ),
     Task(
         "tabular",
@@ -125,6 +166,8 @@ TASKS = (
         "handful.envs.gym.problem:make_gymnasium",
         "Any Gymnasium environment; users weigh its reward features, at random unless given.",
         samples_users=True,
+        sampling=("concentration",),
+        given=("weights",),
         argument="ENV-ID",
         takes=_ANY,
         consent="handful.envs.gym.trust:why_consent",
@@ -134,6 +177,8 @@ TASKS = (
         "handful.envs.gym.problem:make_mo_gymnasium",
         "Any MO-Gymnasium environment; users weigh its rewards, at random unless given.",
         samples_users=True,
+        sampling=("concentration",),
+        given=("weights",),
         argument="ENV-ID",
         takes=_ANY,
         consent="handful.envs.gym.trust:why_consent_of_many_rewards",
@@ -143,6 +188,7 @@ TASKS = (
         "handful.domains.highway:make_highway",
         "A car among slower ones (highway-env); users weigh speed, the right lane and crashes.",
         samples_users=True,
+        given=("weights",),
         takes=("handful.domains.highway:highway_task",),
     ),
 )
@@ -159,8 +205,17 @@ def register(
     argument: str = "",
     takes: Sequence[str] = (),
     consent: str = "",
+    *,
+    sampling: Sequence[str] = (),
+    given: Sequence[str] = (),
+    pictures: str = "",
+    study_pictures: str = "",
+    film: str = "",
+    kept: str = "",
 ) -> None:
-    """Give a problem a name, for :func:`handful.make` and the command line; see :class:`Task`.
+    """Give a problem a name, for :func:`handful.make` and the command line.
+
+    The parameters are the fields of :class:`Task`, which says what each of them means.
 
     Raises:
         HandfulError: if the name is taken.
@@ -168,7 +223,19 @@ def register(
     if name in _TASKS:
         raise HandfulError(f"A task named '{name}' is registered already: choose another name.")
     _TASKS[name] = Task(
-        name, entry_point, description, samples_users, argument, tuple(takes), consent
+        name,
+        entry_point,
+        description,
+        samples_users,
+        tuple(sampling),
+        tuple(given),
+        argument,
+        tuple(takes),
+        consent,
+        pictures,
+        study_pictures,
+        film,
+        kept,
     )
 
 
@@ -194,3 +261,13 @@ def find_task(name: str) -> Task:
     if task.argument and not argument:
         raise HandfulError(f"The task '{family}' is asked for as {task.title}.")
     return task
+
+
+def task_of_run(name: str) -> Task | None:
+    """The task that a stored name stands for, or None where no task has that name here.
+
+    Args:
+        name: a problem's name in a run folder or a table of results, which may be of a task that is
+            not registered in this program, or of a problem that was built in Python.
+    """
+    return _TASKS.get(name.partition(":")[0])

@@ -8,11 +8,12 @@ from handful._support.backend import computing
 from handful._support.checks import brief, check_kind, check_numbers, check_range
 from handful._support.foreign import in_same_directory
 from handful._support.text import is_json, plain
-from handful.catalogue import find_task, register, tasks
+from handful.catalogue import Task, find_task, register, tasks
 from handful.environment import Environment, HostEnvironment
 from handful.errors import HandfulError
 from handful.parameters import check_parameters, find_object
 from handful.population import Population
+from handful.types import Preset
 from handful.users import read_table, user_names
 
 __all__ = [
@@ -30,13 +31,13 @@ __all__ = [
 ]
 
 
-def no_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
+def no_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
     """The learner's presets as they are, whatever the budget."""
     del num_policies, preset
     return {}
 
 
-def no_method_settings(method: str, preset: str) -> Mapping[str, Any]:
+def no_method_settings(method: str, preset: Preset) -> Mapping[str, Any]:
     """The methods' defaults as they are."""
     del method, preset
     return {}
@@ -53,21 +54,22 @@ class RMDP:
         return_scale: the return that a user gets from an episode that suits them well. The learner
             divides rewards by it, so that value targets are near 1; results are in the original
             units.
-        learner_settings: given the budget ``K`` and the name of a preset of the learner, what suits
-            this problem better than it, by name; the caller's own settings come before them.
-        method_settings: given an assignment method's name and that of a preset of the learner, what
-            suits this problem better than the method's defaults, by name; the caller's own settings
-            come before them.
+        learner_settings: a function of the budget ``K`` and the learner's preset
+            (:class:`~handful.types.Preset`). It returns the learner's settings, by name, that suit
+            this problem better than the preset's; the caller's own settings come before them.
+        method_settings: a function of an assignment method's name and the learner's preset. It
+            returns the method's settings, by name, that suit this problem better than the method's
+            defaults; the caller's own settings come before them.
         suited_method: the assignment method that ``auto`` stands for here, where another one than
             the problem's kind suggests (:mod:`handful.training.config`) was measured to be better.
         constant_outcomes: makes the outcomes that a policy might keep up from step to step, as a
             grid over their range: [M, ...] in each array, from where policies begin. Methods may
             aim at them (:mod:`handful.methods.planned_em`). None where there are no such
             outcomes.
-        solver: given this problem and a number of policies, the highest welfare that so many
-            policies can reach, or a bound on it, as an :class:`~handful.exact.bound.Optimum`. It
-            raises ValueError or RuntimeError, with a sentence, where it has no answer. None where
-            the library's own solvers shall be asked, which know problems by their kind.
+        solver: a function of this problem and a number of policies. It returns the highest welfare
+            that so many policies can reach, or a bound on it, as an
+            :class:`~handful.exact.bound.Optimum`, and raises ValueError or RuntimeError, with a
+            sentence, where it has no answer. None where nothing is known.
         scale_is_measured: whether the return scale was measured by playing. Measured again it may
             be another number, so a run keeps the one that it began with.
         name: the task's name where it was made by :func:`make`, else what the caller likes.
@@ -82,8 +84,8 @@ class RMDP:
     population: Population
     discount: float = 0.99
     return_scale: float = 1.0
-    learner_settings: Callable[[int, str], Mapping[str, Any]] = no_settings
-    method_settings: Callable[[str, str], Mapping[str, Any]] = no_method_settings
+    learner_settings: Callable[[int, Preset], Mapping[str, Any]] = no_settings
+    method_settings: Callable[[str, Preset], Mapping[str, Any]] = no_method_settings
     suited_method: str | None = None
     constant_outcomes: Callable[[], Any] | None = None
     solver: Callable[["RMDP", int], Any] | None = None
@@ -219,13 +221,6 @@ def steps_ahead(discount: float, time_limit: int) -> float:
     return 1.0 / max(1.0 - discount, 1.0 / time_limit)
 
 
-_SAMPLING = ("users", "population_seed", "concentration", "taste")
-"""Parameters of how users are drawn."""
-
-_GIVEN = ("population", "targets", "weights")
-"""Parameters that say who the users are, so that none are drawn."""
-
-
 @computing
 @in_same_directory
 def make(name: str, /, **parameters: Any) -> RMDP:
@@ -241,7 +236,7 @@ def make(name: str, /, **parameters: Any) -> RMDP:
     factory = find_object(task.entry_point)
     check_parameters(name, task, parameters)
     if task.samples_users:
-        _check_users(parameters)
+        _check_users(task, parameters)
     if "population" in parameters:  # read once: a run keeps the table, not its path
         parameters["population"] = read_table(parameters["population"])
     if "user_ids" in parameters:
@@ -304,18 +299,18 @@ def check_consent(name: str, parameters: Mapping[str, Any], source: str) -> None
         )
 
 
-def _check_users(parameters: Mapping[str, Any]) -> None:
-    """Look at the parameters of a task that samples its users: nothing may be passed over.
+def _check_users(task: Task, parameters: Mapping[str, Any]) -> None:
+    """Look at the parameters of a task that samples its users: none of them may go unused.
 
     Raises:
         HandfulError: if the users are given twice, or both given and drawn.
     """
-    given = _given(parameters)
+    given = _given(task, parameters)
     if len(given) > 1:
         raise HandfulError(
             f"'{given[0]}' and '{given[1]}' both say who the users are: leave out one or the other."
         )
-    spare = next((sampling for sampling in _SAMPLING if sampling in parameters), None)
+    spare = next((name for name in task.draws_by if name in parameters), None)
     if given and spare:
         raise HandfulError(
             f"'{spare}' is for users who are sampled, but these users are given: leave out one "
@@ -328,8 +323,9 @@ def _check_users(parameters: Mapping[str, Any]) -> None:
         )
 
 
-def _given(parameters: Mapping[str, Any]) -> list[str]:
-    return [name for name in _GIVEN if parameters.get(name) is not None]
+def _given(task: Task, parameters: Mapping[str, Any]) -> list[str]:
+    """The parameters that say who the users are."""
+    return [name for name in task.users_from if parameters.get(name) is not None]
 
 
 def described_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -384,5 +380,5 @@ def run_parameters(
     given = {**parameters, **users}
     if not task.samples_users:
         return given
-    _check_users(given)
-    return given if _given(given) else {"population_seed": seed, **given}
+    _check_users(task, given)
+    return given if _given(task, given) else {"population_seed": seed, **given}

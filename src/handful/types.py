@@ -16,7 +16,7 @@ letter    axis
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
@@ -58,6 +58,19 @@ MethodName = Literal[
 
 PresetName = Literal["paper", "fast"]
 """The learner's presets."""
+
+
+class Preset(NamedTuple):
+    """What a problem may know of the learner's preset when it says what suits it better.
+
+    Attributes:
+        name: the preset's name.
+        is_fast: whether the preset is meant to need little time, or few transitions, rather than to
+            do as the paper does.
+    """
+
+    name: str
+    is_fast: bool
 
 
 Watch = Callable[[float], None]

@@ -8,6 +8,8 @@ from handful.domains.resource_gathering.environment import (
     TileRewards,
     tile_owners,
 )
+from handful.domains.resource_gathering.optimum import solve as solve_grid
+from handful.domains.speeds.optimum import solve as solve_speeds
 from handful.domains.speeds.targets import SpeedReward, speed_seekers
 from handful.domains.tabular.problem import tabular_problem
 from handful.errors import HandfulError
@@ -28,7 +30,7 @@ def test_other_users_of_the_grid_have_none():
     grid = ResourceGathering(2, 2)
     population = Population.identity(4, lambda outcome: outcome.visited.astype(float))
     with pytest.raises(HandfulError, match="Neither an exact optimum nor a bound is known"):
-        optimum(RMDP(grid, population), 1)
+        optimum(RMDP(grid, population, solver=solve_grid), 1)
 
 
 def test_owners_of_tiles_who_are_not_all_alike_have_none():
@@ -44,7 +46,7 @@ def test_owners_of_tiles_who_are_not_all_alike_have_none():
 
 def test_owners_of_tiles_have_it_whatever_the_problem_is_called():
     grid = ResourceGathering(2, 2)
-    assert optimum(RMDP(grid, tile_owners(grid)), 1).welfare == 96.0
+    assert optimum(RMDP(grid, tile_owners(grid), solver=solve_grid), 1).welfare == 96.0
 
 
 def test_an_unknown_problem_has_no_gap():
@@ -63,20 +65,25 @@ def test_every_way_to_hold_the_same_users_has_the_same_bound():
     reward = SpeedReward(targets, TOP_SPEED, STEPS)
     exact = speed_seekers(targets, TOP_SPEED, STEPS)
     close = Population(np.ones((9, 2)), lambda outcome: outcome.velocity[None], reward_fn=reward)
-    welfare = [optimum(RMDP(Cruise(), population), 3).welfare for population in (exact, close)]
+    problems = [RMDP(Cruise(), users, solver=solve_speeds) for users in (exact, close)]
+    welfare = [optimum(problem, 3).welfare for problem in problems]
     assert welfare == [pytest.approx(100 / 3), pytest.approx(100 / 3)]
 
 
 def test_mixtures_of_speed_rewards_have_no_bound():
     reward = SpeedReward(np.array([1.0, 2.0]), TOP_SPEED, STEPS)
     mixed = Population(np.array([[1.0, -1.0], [0.0, 1.0]]), reward)
-    assert measure_gap(RMDP(Cruise(), mixed), 1, 0.5) is None
+    assert measure_gap(RMDP(Cruise(), mixed, solver=solve_speeds), 1, 0.5) is None
 
 
 def test_longer_episodes_than_the_rewards_are_made_for_can_earn_more():
     population = speed_seekers([1.0], TOP_SPEED, STEPS)
-    assert optimum(RMDP(Cruise(time_limit=3 * STEPS), population), 1).welfare == pytest.approx(300)
-    assert optimum(RMDP(Cruise(time_limit=STEPS // 2), population), 1).welfare == pytest.approx(50)
+    long, short = (
+        RMDP(Cruise(time_limit=steps), population, solver=solve_speeds)
+        for steps in (3 * STEPS, STEPS // 2)
+    )
+    assert optimum(long, 1).welfare == pytest.approx(300)
+    assert optimum(short, 1).welfare == pytest.approx(50)
 
 
 def test_the_gap_is_in_percent():
@@ -94,8 +101,8 @@ def test_nothing_is_a_share_of_a_cost():
 
 
 def test_tabular_rewards_of_other_environments_have_none():
-    paid = tabular_problem(np.zeros((1, 1, 1)), np.ones((2, 1, 1))).population
-    assert measure_gap(RMDP(ContextualBandit(), paid), 1, 0.5) is None
+    problem = tabular_problem(np.zeros((1, 1, 1)), np.ones((2, 1, 1)))
+    assert measure_gap(replace(problem, environment=ContextualBandit()), 1, 0.5) is None
 
 
 @pytest.mark.parametrize("num_policies", [0, 4])

@@ -3,9 +3,9 @@
 import pytest
 
 from handful.domains import icu_sepsis
-from handful.domains.glucose import users as glucose_users
+from handful.domains.glucose import task as glucose
 from handful.domains.highway import sample_drivers
-from handful.domains.market import environment as market
+from handful.domains.market import task as market
 from handful.domains.speeds.targets import sample_targets
 from handful.envs.gym.problem import sample_weights
 from handful.errors import HandfulError
@@ -13,7 +13,7 @@ from handful.users.draws import check_draw
 
 DRAWS = [
     check_draw,
-    lambda users, seed: glucose_users.make_glucose(users, seed),
+    lambda users, seed: glucose.make_glucose(users, seed),
     lambda users, seed: icu_sepsis.sample_users(users, seed),
     lambda users, seed: market.make_market(users, seed),
     lambda users, seed: sample_drivers(users, seed),

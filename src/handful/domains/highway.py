@@ -16,7 +16,7 @@ from handful._support.installing import install_command
 from handful.envs.gym.problem import open_environment, pose
 from handful.errors import HandfulError
 from handful.problem import RMDP
-from handful.types import NumpyArray
+from handful.types import NumpyArray, Preset
 from handful.users.draws import check_draw
 
 FEATURES = ("rewards.high_speed_reward", "rewards.right_lane_reward", "rewards.collision_reward")
@@ -101,7 +101,7 @@ def highway_task(
     return replace(problem, learner_settings=_learner_settings, method_settings=_method_settings)
 
 
-def _learner_settings(num_policies: int, preset: str) -> dict[str, Any]:
+def _learner_settings(num_policies: int, preset: Preset) -> dict[str, Any]:
     """Small batches and large steps: a simulator this slow gives few of either."""
     del num_policies, preset
     return {
@@ -113,7 +113,7 @@ def _learner_settings(num_policies: int, preset: str) -> dict[str, Any]:
     }
 
 
-def _method_settings(method: str, preset: str) -> dict[str, Any]:
+def _method_settings(method: str, preset: Preset) -> dict[str, Any]:
     """A warm-up of four of the small batches."""
     del preset
     return {"warm_up": 4} if method == "em" else {}

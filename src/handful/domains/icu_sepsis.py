@@ -32,7 +32,7 @@ from handful._support.installing import install_command
 from handful.domains.tabular.problem import tabular_problem
 from handful.errors import HandfulError
 from handful.problem import RMDP
-from handful.types import NumpyArray
+from handful.types import NumpyArray, Preset
 from handful.users import Column, read_users
 from handful.users.draws import check_draw
 
@@ -44,7 +44,7 @@ TIME_LIMIT = 500  # steps, as the package registers it; fewer than one episode i
 LEVELS = 5
 STEP_DAYS = 4 / 24
 
-SettingsFn = Callable[[int, str], Mapping[str, Any]]
+SettingsFn = Callable[[int, Preset], Mapping[str, Any]]
 
 RULES = ("mean", "terminate", "nearest")
 
@@ -229,7 +229,7 @@ def _nearest(admissible: NumpyArray) -> NumpyArray:
     return np.where(admissible[:, None], order, np.inf).argmin(axis=2)
 
 
-def _learner_settings(suited: SettingsFn, num_policies: int, preset: str) -> Mapping[str, Any]:
+def _learner_settings(suited: SettingsFn, num_policies: int, preset: Preset) -> Mapping[str, Any]:
     """Large batches and small, averaging steps: outcomes are noisy and actions differ little.
 
     With ``fast`` the learner counts: nearly all of the way where gradients come to half of it.
@@ -238,7 +238,7 @@ def _learner_settings(suited: SettingsFn, num_policies: int, preset: str) -> Map
     gradients up to full size and settle these states by chance; a large epsilon makes it plain
     gradient descent there.
     """
-    if preset == "fast":
+    if preset.is_fast:
         return {
             **suited(num_policies, preset),
             "counts": True,
@@ -265,9 +265,9 @@ def _learner_settings(suited: SettingsFn, num_policies: int, preset: str) -> Map
     }
 
 
-def _method_settings(method: str, preset: str) -> Mapping[str, Any]:
+def _method_settings(method: str, preset: Preset) -> Mapping[str, Any]:
     """With counts a policy is known at once, so no user need wait and rounds can be short."""
-    if preset != "fast":
+    if not preset.is_fast:
         return {}
     if method == "em":
         return {"warm_up": 3}

@@ -1,35 +1,14 @@
 """How far a welfare is from the best possible: the optimum of a problem, or an upper bound on it.
 
-A problem may bring a solver of its own (``RMDP.solver``). Otherwise each of the library's own
-domains is asked: its module ``optimum`` has a function ``solver``, which looks at a problem and
-returns a solver for it, or None where the problem is of another kind.
+A problem brings its own solver (``RMDP.solver``): the tasks of the library do, and so may a task of
+another package.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-from handful.domains.glucose import optimum as glucose
-from handful.domains.market import optimum as market
-from handful.domains.resource_gathering import optimum as resource_gathering
-from handful.domains.speeds import optimum as speeds
-from handful.domains.tabular import optimum as tabular
 from handful.errors import HandfulError
 from handful.exact.bound import Optimum
 from handful.problem import RMDP, check_problem
-
-Solver = Callable[[int], Optimum]
-"""From a number of policies; raises ValueError or RuntimeError where it cannot answer."""
-
-_KINDS = (resource_gathering, tabular, market, glucose, speeds)
-
-
-def find_solver(problem: RMDP) -> Solver | None:
-    """The solver of a problem: its own, else that of a domain; None where there is none."""
-    if problem.solver is not None:
-        return partial(problem.solver, problem)
-    found = (kind.solver(problem) for kind in _KINDS)
-    return next(filter(None, found), None)
 
 
 @dataclass(frozen=True)
@@ -55,18 +34,18 @@ def optimum(problem: RMDP, num_policies: int) -> Optimum:
     """The highest welfare that any ``num_policies`` policies can reach, with its proof.
 
     Raises:
-        HandfulError: if the budget does not fit the population, or nothing is known of a problem
-            of this kind.
+        HandfulError: if the budget does not fit the population, if the problem brings no solver, or
+            if its solver has no answer.
     """
     check_problem(problem, "optimum")
     problem.check_budget(num_policies)
-    solver = find_solver(problem)
-    if solver is None:
+    if problem.solver is None:
         raise HandfulError(
-            f"Neither an exact optimum nor a bound is known for the problem '{problem.name}'."
+            f"Neither an exact optimum nor a bound is known for the problem '{problem.name}': it "
+            f"brings no solver."
         )
     try:
-        best = solver(num_policies)
+        best = problem.solver(problem, num_policies)
     except (ValueError, RuntimeError) as error:  # solvers know nothing of our own exception
         raise HandfulError(str(error)) from None
     if not isinstance(best, Optimum):

@@ -13,17 +13,16 @@ class Optimum:
     """The best welfare within a budget of policies, or a bound on it, and why.
 
     Attributes:
-        welfare: mean over users of the return from their policy (0 to 100 in Resource Gathering);
-            where `kind` is "upper bound", a number that it cannot exceed.
+        welfare: mean over users of the return from their policy; where `kind` is "upper bound", a
+            number that it cannot exceed.
         kind: "exact" if the returns below attain `welfare` and nothing exceeds it.
         num_policies: the budget k.
         returns: of each policy to each user [K, N].
         assignment: a policy that serves each user best: int64 [N].
-        certificate: for each policy what its returns come from, as a tuple of numbers; in Resource
-            Gathering its actions from the start (0 up, 1 down, 2 left, 3 right), for users who
-            want a velocity the one to keep, in tabular problems the action in every state.
+        certificate: for each policy a tuple of the numbers that its returns come from, as its
+            actions, or a quantity that it keeps up. Each solver says which.
         explanation: one sentence that says why this is a proof.
-        unit: of the certificate's numbers, where they have one.
+        unit: the unit of the certificate's numbers, where these are quantities.
         attained: beside an upper bound, the welfare that the returns above do attain; None where
             nobody has looked for policies that come close.
     """
@@ -56,3 +55,16 @@ class Optimum:
             "unit": self.unit,
             "attained": self.attained,
         }
+
+
+def nothing_known(problem: str, users: str) -> str:
+    """The sentence of a solver that was asked about a problem of another kind than its own.
+
+    Args:
+        problem: the problem's name.
+        users: the users whom the solver knows, as ``users who each want one velocity``.
+    """
+    return (
+        f"Neither an exact optimum nor a bound is known for the problem '{problem}': its solver "
+        f"is for the task's own environment and {users}."
+    )

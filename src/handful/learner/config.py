@@ -8,6 +8,7 @@ from typing import Any
 from handful._support.checks import brief, check_kind, check_numbers, check_range
 from handful.errors import HandfulError
 from handful.learner.networks import Sharing
+from handful.types import Preset
 
 MOST_TRANSITIONS = 2**27
 """Of a batch: each takes some hundred bytes a policy."""
@@ -209,14 +210,28 @@ PRESETS: dict[str, PPOConfig] = {
 what our own methods were measured with."""
 
 
+_FAST = ("fast",)
+"""The presets that save time or transitions."""
+
+
+def find_preset(name: str) -> Preset:
+    """What a problem may know of the preset with this name.
+
+    Raises:
+        HandfulError: if there is no such preset.
+    """
+    if name not in PRESETS:
+        raise HandfulError(f"There is no preset named '{name}': choose from {', '.join(PRESETS)}.")
+    return Preset(name, name in _FAST)
+
+
 def preset(name: str, /, **changes: Any) -> PPOConfig:
     """A named setting with some of its numbers changed.
 
     Raises:
         HandfulError: for a name or a number that does not exist, or a value out of range.
     """
-    if name not in PRESETS:
-        raise HandfulError(f"There is no preset named '{name}': choose from {', '.join(PRESETS)}.")
+    find_preset(name)
     known = {field.name for field in dataclasses.fields(PPOConfig)}
     unknown = sorted(set(changes) - known)
     if unknown:

@@ -32,7 +32,7 @@ from handful.collect.determinism import is_deterministic
 from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner.builders import with_names
-from handful.learner.config import PPOConfig, preset
+from handful.learner.config import PPOConfig, find_preset, preset
 from handful.learner.networks import Sharing
 from handful.methods import (
     AUTO,
@@ -228,7 +228,8 @@ def make_config(
             f"The number of threads must be from 1 to the cores of this machine "
             f"({usable_cores()}), not {threads}."
         )
-    suited = dict(problem.learner_settings(num_policies, preset_name))
+    known = find_preset(preset_name)
+    suited = dict(problem.learner_settings(num_policies, known))
     changes = with_names(settings or {})
     method = concrete_method(problem, method, preset(preset_name, **{**suited, **changes}))
     if method in METHODS:
@@ -237,7 +238,7 @@ def make_config(
         num_policies=num_policies,
         method=method,
         method_settings={
-            **problem.method_settings(method, preset_name),
+            **problem.method_settings(method, known),
             **(method_settings or {}),
         },
         ppo=preset(preset_name, **{**suited, **changes}),

@@ -157,8 +157,9 @@ def _bound_record(optimum: Optimum, lists_users: bool) -> dict[str, Any]:
     if lists_users:
         users = np.arange(len(optimum.assignment))
         record["utilities"] = optimum.returns[optimum.assignment, users].tolist()
-    if optimum.unit == "m/s":
-        record["velocities"] = [float(part[0]) for part in optimum.certificate]
+    if optimum.unit:
+        record["unit"] = optimum.unit
+        record["certificate"] = [list(part) for part in optimum.certificate]
     return record
 
 

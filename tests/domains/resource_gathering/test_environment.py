@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handful.domains.resource_gathering.environment import make_resource_gathering
+from handful.domains.resource_gathering.task import make_resource_gathering
 from handful.errors import HandfulError
+from handful.learner.config import find_preset
 from handful.problem import make
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -184,5 +185,5 @@ def test_any_walk_on_any_grid_follows_the_rules(parameters, actions):
     ],
 )
 def test_settings_by_budget(num_policies, preset, expected):
-    asked = make("resource-gathering").learner_settings(num_policies, preset)
+    asked = make("resource-gathering").learner_settings(num_policies, find_preset(preset))
     assert asked == pytest.approx(expected)

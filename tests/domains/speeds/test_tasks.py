@@ -7,7 +7,7 @@ import pytest
 import handful
 from handful.domains.speeds.targets import Motion
 from handful.errors import HandfulError
-from handful.learner.config import preset
+from handful.learner.config import find_preset, preset
 from handful.training.config import make_config
 
 TOP_SPEEDS = {"half-cheetah": 4.0, "ant": 3.0, "hopper": 2.5, "walker2d": 2.5}
@@ -57,7 +57,7 @@ def test_given_users_come_as_they_are():
 @pytest.mark.parametrize("preset_name", ["paper", "fast"])
 def test_settings_fit_the_learner(name, preset_name):
     problem = handful.make(name)
-    settings = problem.learner_settings(5, preset_name)
+    settings = problem.learner_settings(5, find_preset(preset_name))
     config = preset(preset_name, **settings)
     assert config.initial_log_std == -1.0
     if preset_name == "paper":  # what the paper does say stays

@@ -9,19 +9,18 @@ targets, where it loses its variance; users prefer the nearest constant, so the 
 neighbours on the line of targets, and dynamic programming over the sorted targets finds the best:
 K-means on a line, exactly. What the n users of a group gain over the constant 0 is n times their
 squared mean, a convex function of the mean, which gives the inverse Monge property (the argument
-is in `exact/funds`).
+is in `domains/market/optimum`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from handful.domains.glucose.environment import USUAL_LEVEL, ArtificialPancreas
 from handful.domains.glucose.users import FULL_RETURN, GlucoseFeatures
-from handful.exact.bound import Optimum
+from handful.exact.bound import Optimum, nothing_known
 from handful.exact.segments import best_segments
 from handful.problem import RMDP
 
@@ -71,22 +70,28 @@ def constant_bound(targets: np.ndarray, height: float, num_policies: int) -> Opt
     )
 
 
-def solver(problem: RMDP) -> Callable[[int], Optimum] | None:
-    """The solver for wearers who judge the environment's whole days; None of others."""
+def solve(problem: RMDP, num_policies: int) -> Optimum:
+    """The bound for wearers who judge whole days; its certificate has glucose levels in mg/dl.
+
+    Args:
+        problem: of :class:`~handful.domains.glucose.environment.ArtificialPancreas`.
+        num_policies: the budget k.
+
+    Raises:
+        ValueError: if the problem has another environment or other users, for whom no bound is
+            known.
+    """
     environment, population = problem.environment, problem.population
-    if not isinstance(environment, ArtificialPancreas) or population.reward_fn is not None:
-        return None
-    if population.features != GlucoseFeatures(environment.time_limit):
-        return None
+    if (
+        not isinstance(environment, ArtificialPancreas)
+        or population.reward_fn is not None
+        or population.features != GlucoseFeatures(environment.time_limit)
+    ):
+        raise ValueError(nothing_known(problem.name, "wearers who judge whole days"))
     constant, linear, square, low = population.coefficients.T
     targets = np.asarray(linear, dtype=np.float64) / 2
-    is_wearer = np.allclose(constant, 1 - targets**2) and (square == -1).all() and (low <= 0).all()
-    if not is_wearer:
-        return None
-
-    def solve(num_policies: int) -> Optimum:
-        best = constant_bound(targets, FULL_RETURN, num_policies)
-        levels = tuple((USUAL_LEVEL * 2.0**level,) for (level,) in best.certificate)
-        return replace(best, certificate=levels, unit="mg/dl")
-
-    return solve
+    if not (np.allclose(constant, 1 - targets**2) and (square == -1).all() and (low <= 0).all()):
+        raise ValueError(nothing_known(problem.name, "wearers with a target and a fear of lows"))
+    best = constant_bound(targets, FULL_RETURN, num_policies)
+    levels = tuple((USUAL_LEVEL * 2.0**level,) for (level,) in best.certificate)
+    return replace(best, certificate=levels, unit="mg/dl")

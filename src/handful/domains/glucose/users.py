@@ -23,18 +23,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.domains.glucose.environment import (
-    DAY_STEPS,
     HIGHEST_READING,
     LOWEST_READING,
     USUAL_LEVEL,
-    ArtificialPancreas,
     GlucoseOutcome,
 )
 from handful.population import Population
-from handful.problem import RMDP
 from handful.types import Array, Float, NumpyArray
-from handful.users import Column, read_users
-from handful.users.draws import check_draw
 
 FULL_RETURN = 100.0
 """What a day at exactly the target is worth."""
@@ -89,60 +84,3 @@ def wearers(
         attributes={"target": targets, "fear": fears, **(labels or {})},
         feature_names=("1", "level", "level squared", "low squared"),
     )
-
-
-def make_glucose(users: int = 100, population_seed: int = 0, population: Any = None) -> RMDP:
-    """The artificial pancreas and its users.
-
-    Args:
-        users: how many to draw: targets from 90 to 160 mg/dl, fears of lows from 0.5 to 20, both
-            evenly on a logarithmic scale.
-        population_seed: of that draw.
-        population: a table instead, with a column ``target`` (mg/dl, 70 to 250) and perhaps
-            ``fear`` (0 or more; 3 if there is none).
-
-    Raises:
-        HandfulError: for a number that cannot be.
-    """
-    if population is not None:
-        columns = [
-            Column("target", "glucose targets in mg/dl", low=LOW, high=250.0),
-            Column("fear", "fears of lows", low=0.0, high=1000.0, default=3.0),
-        ]
-        table = read_users(population, columns)
-        targets, fears = table.numbers["target"], table.numbers["fear"]
-        people = wearers(targets, fears, DAY_STEPS, table.user_ids, table.labels)
-        parameters: dict[str, Any] = {"population": population}
-    else:
-        people = wearers(*_sample(users, population_seed), DAY_STEPS)
-        parameters = {"users": users, "population_seed": population_seed}
-    return RMDP(
-        environment=ArtificialPancreas(),
-        population=people,
-        discount=0.98,  # what is done now is felt for some twelve hours
-        return_scale=20.0,
-        learner_settings=_learner_settings,
-        method_settings=_method_settings,
-        name="glucose",
-        parameters=parameters,
-    )
-
-
-def _sample(users: int, seed: int) -> tuple[NumpyArray, NumpyArray]:
-    check_draw(users, seed)
-    rng = np.random.default_rng(seed)
-    (low, high), (calm, afraid) = np.log(TARGETS), np.log(FEARS)
-    targets = np.exp(rng.uniform(low, high, users))
-    return targets, np.exp(rng.uniform(calm, afraid, users))
-
-
-def _learner_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
-    """Narrow first actions: a pump that doses at random soon has its wearer in a coma."""
-    del num_policies, preset
-    return {"initial_log_std": -1.5, "entropy_coefficient": 0.0, "final_entropy_coefficient": 0.0}
-
-
-def _method_settings(method: str, preset: str) -> Mapping[str, Any]:
-    """A longer warm-up for ``em``: who serves whom is noise until glucose is under control."""
-    del preset
-    return {"warm_up": 60} if method == "em" else {}

@@ -28,7 +28,6 @@ a user, so the same program gives an upper bound.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +39,7 @@ from handful.domains.market.environment import (
     can_hold,
     sharpe_and_taste,
 )
-from handful.exact.bound import Optimum
+from handful.exact.bound import Optimum, nothing_known
 from handful.exact.segments import best_segments
 from handful.problem import RMDP
 
@@ -208,27 +207,32 @@ def _bound(
     )
 
 
-def solver(problem: RMDP) -> Callable[[int], Optimum] | None:
-    """The solver for investors who judge the environment's whole episodes; None of others."""
+def solve(problem: RMDP, num_policies: int) -> Optimum:
+    """The best funds for investors who judge whole episodes of the market.
+
+    Args:
+        problem: of :class:`~handful.domains.market.environment.Market`.
+        num_policies: the budget k.
+
+    Raises:
+        ValueError: if the problem has another environment or other users, for whom no optimum is
+            known.
+    """
     environment, population = problem.environment, problem.population
-    if not isinstance(environment, Market) or population.reward_fn is not None:
-        return None
     coefficients = population.coefficients.astype(np.float64)
     if (
-        population.features != FundFeatures(environment.time_limit)
+        not isinstance(environment, Market)
+        or population.reward_fn is not None
+        or population.features != FundFeatures(environment.time_limit)
         or not (coefficients[:, 0] == 1.0).all()
         or not (coefficients[:, 1] < 0.0).all()
     ):
-        return None
+        raise ValueError(nothing_known(problem.name, "investors who judge whole episodes"))
     risk_aversion, taste = -coefficients[:, 1], coefficients[:, 2]
-
-    def solve(num_policies: int) -> Optimum:
-        best = best_funds(FundMarket(*sharpe_and_taste()), risk_aversion, taste, num_policies)
-        made_for = np.array([(*part, 0.0)[:2] for part in best.certificate])
-        fits = all(can_hold(best_shares(aversion, liking)) for aversion, liking in made_for)
-        if fits or best.kind == "upper bound":
-            return best
-        excess = " Some of these funds hold more than the task allows: this is an upper bound."
-        return replace(best, kind="upper bound", explanation=best.explanation + excess)
-
-    return solve
+    best = best_funds(FundMarket(*sharpe_and_taste()), risk_aversion, taste, num_policies)
+    made_for = np.array([(*part, 0.0)[:2] for part in best.certificate])
+    fits = all(can_hold(best_shares(aversion, liking)) for aversion, liking in made_for)
+    if fits or best.kind == "upper bound":
+        return best
+    excess = " Some of these funds hold more than the task allows: this is an upper bound."
+    return replace(best, kind="upper bound", explanation=best.explanation + excess)

@@ -43,7 +43,7 @@ from itertools import pairwise
 import numpy as np
 
 from handful.domains.resource_gathering.environment import ResourceGathering, TileRewards
-from handful.exact.bound import Optimum
+from handful.exact.bound import Optimum, nothing_known
 from handful.exact.facility import choose
 from handful.problem import RMDP
 
@@ -425,8 +425,18 @@ def _check(optimum: Optimum, play: Callable[[Sequence[int]], list[int]]) -> None
         )
 
 
-def solver(problem: RMDP) -> Callable[[int], Optimum] | None:
-    """The exact solver, where the users are the tiles' owners; None of another problem."""
+def solve(problem: RMDP, num_policies: int) -> Optimum:
+    """The exact optimum of a problem whose users are the owners of the tiles.
+
+    Args:
+        problem: of :class:`~handful.domains.resource_gathering.environment.ResourceGathering`.
+        num_policies: the budget k.
+
+    Raises:
+        ValueError: if the problem has another environment or other users, for whom no optimum is
+            known, or if the grid is too large to enumerate.
+        RuntimeError: if the solver could not prove optimality.
+    """
     environment, population = problem.environment, problem.population
     if (
         not isinstance(environment, ResourceGathering)
@@ -434,11 +444,7 @@ def solver(problem: RMDP) -> Callable[[int], Optimum] | None:
         or population.reward_fn is not None
         or not np.array_equal(population.coefficients, np.eye(len(environment.open_cells)))
     ):
-        return None
-    return partial(_solve, environment)
-
-
-def _solve(environment: ResourceGathering, num_policies: int) -> Optimum:
+        raise ValueError(nothing_known(problem.name, "users who each own one tile of the grid"))
     return resource_gathering_optimum(
         height=environment.height,
         width=environment.width,

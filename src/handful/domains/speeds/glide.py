@@ -18,10 +18,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from handful.domains.speeds.optimum import solve
 from handful.domains.speeds.targets import Motion, steady_motions, users_with_speeds
 from handful.environment import Box, TimeStep
 from handful.problem import RMDP
-from handful.types import Array, Float, PRNGKey
+from handful.types import Array, Float, Preset, PRNGKey
 
 TOP_SPEED = 4.0
 TIME_LIMIT = 100
@@ -80,14 +81,15 @@ def glide_task(**users: Any) -> RMDP:
         return_scale=20.0,
         constant_outcomes=partial(steady_motions, population, TOP_SPEED),
         learner_settings=_learner_settings,
+        solver=solve,
         name="glide",
     )
 
 
-def _learner_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
+def _learner_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
     """As for the robots: small first standard deviations, and few environments."""
     del num_policies
     settings: dict[str, Any] = {"initial_log_std": -1.0, "num_envs": 32}
-    if preset == "fast":
+    if preset.is_fast:
         settings |= {"learning_rate": 7e-4, "num_epochs": 10, "minibatch_size": 64}
     return settings

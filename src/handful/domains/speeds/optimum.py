@@ -27,13 +27,10 @@ takes M log M steps by divide and conquer, here one depth of the recursion at a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 
 from handful.domains.speeds.targets import SpeedReward
-from handful.exact.bound import Optimum
+from handful.exact.bound import Optimum, nothing_known
 from handful.population import Population
 from handful.problem import RMDP
 
@@ -176,14 +173,23 @@ class _Line:
         return users * (self.half_width - self.offset[peak]) + sums
 
 
-def solver(problem: RMDP) -> Callable[[int], Optimum] | None:
-    """The solver for users who want velocities; None of others."""
+def solve(problem: RMDP, num_policies: int) -> Optimum:
+    """The bound for users who each want a velocity.
+
+    Args:
+        problem: whatever its environment is, as long as it reports
+            :class:`~handful.domains.speeds.targets.Motion`.
+        num_policies: the budget k.
+
+    Raises:
+        ValueError: if the problem has other users, for whom no bound is known.
+    """
     reward = _speed_reward(problem.population)
     if reward is None:
-        return None
+        raise ValueError(nothing_known(problem.name, "users who each want one velocity"))
     # Rewards are never negative, so no episode of any environment earns more than its longest.
     height = reward.peak * problem.environment.time_limit
-    return partial(velocity_bound, reward.targets, reward.half_width, height)
+    return velocity_bound(reward.targets, reward.half_width, height, num_policies)
 
 
 def _speed_reward(population: Population) -> SpeedReward | None:

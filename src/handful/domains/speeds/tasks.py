@@ -4,9 +4,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from handful.domains.speeds.optimum import solve
 from handful.domains.speeds.robots import ANT, HALF_CHEETAH, HOPPER, TIME_LIMIT, WALKER2D, Robot
 from handful.domains.speeds.targets import steady_motions, users_with_speeds
 from handful.problem import RMDP
+from handful.types import Preset
 
 DISCOUNT = 0.99
 
@@ -65,11 +67,12 @@ def robot_task(robot: Robot, *, backend: str = "auto", **users: Any) -> RMDP:
         constant_outcomes=partial(steady_motions, population, robot.top_speed),
         learner_settings=_robot_settings,
         method_settings=_method_settings,
+        solver=solve,
         name=robot.name,
     )
 
 
-def _robot_settings(num_policies: int, preset: str) -> dict[str, float]:
+def _robot_settings(num_policies: int, preset: Preset) -> dict[str, float]:
     """What the paper leaves open, and what is fast here, chosen on HalfCheetah.
 
     With unit standard deviations at first a robot trembles more than it runs, and 200,000
@@ -81,7 +84,7 @@ def _robot_settings(num_policies: int, preset: str) -> dict[str, float]:
     """
     del num_policies
     settings = {"initial_log_std": -1.0, "num_envs": 8}
-    if preset == "fast":
+    if preset.is_fast:
         settings |= {
             "learning_rate": 7e-4,
             "batch_size": 1024,
@@ -91,13 +94,13 @@ def _robot_settings(num_policies: int, preset: str) -> dict[str, float]:
     return settings
 
 
-def _ant_settings(num_policies: int, preset: str) -> dict[str, float]:
+def _ant_settings(num_policies: int, preset: Preset) -> dict[str, float]:
     """As for every robot; ``fast`` cuts half of the episodes short: ants fell soon after starts."""
     settings = _robot_settings(num_policies, preset)
-    return settings | ({"short_episodes": 200} if preset == "fast" else {})
+    return settings | ({"short_episodes": 200} if preset.is_fast else {})
 
 
-def _method_settings(method: str, preset: str) -> dict[str, Any]:
+def _method_settings(method: str, preset: Preset) -> dict[str, Any]:
     """A longer warm-up for ``em``, and for what begins with it.
 
     While every policy still trains for a fifth of the users, it is drawn to some speed of its own.
@@ -110,7 +113,7 @@ def _method_settings(method: str, preset: str) -> dict[str, Any]:
     return {"warm_up": 100} if method in ("em", "branching-em") else {}
 
 
-def _ant_method_settings(method: str, preset: str) -> dict[str, Any]:
+def _ant_method_settings(method: str, preset: Preset) -> dict[str, Any]:
     """As for every robot, and ``family-em`` goes on at every update, with goals that are nearer.
 
     On four legs it falls late, after hundreds of steps, and learns to run while it does: a policy

@@ -25,6 +25,9 @@ from scipy.sparse import csr_array
 from handful.environment import Discrete, TimeStep
 from handful.types import Array, Float, Int, NumpyArray, PRNGKey
 
+NEGLIGIBLE = 1e-8
+"""A time limit that is reached with less than this chance, whatever the policy, is none."""
+
 
 @dataclass(frozen=True)
 class AliasTable:
@@ -205,3 +208,26 @@ class TabularEnvironment:
                 rows.append(row)
             row_of[state, action] = index
         return row_of, alias_table(np.array(rows or [self.start]))
+
+
+@dataclass(frozen=True, eq=False)
+class TableFeatures:
+    """Reward features looked up in tables. Hashable by identity.
+
+    Attributes:
+        of_action: paid for an action in a state, float64 [S, A, D].
+        of_arrival: paid on arrival in a state, float64 [S, D].
+    """
+
+    of_action: NumpyArray
+    of_arrival: NumpyArray
+
+    def __call__(self, outcome: Move) -> Float[Array, " D"]:
+        """The features of one step."""
+        taken = jnp.asarray(self.of_action, jnp.float32)[outcome.state, outcome.action]
+        arrived = jnp.asarray(self.of_arrival, jnp.float32)[outcome.next_state]
+        return taken + jnp.where(outcome.next_state < 0, 0.0, arrived)
+
+    def expected(self, transitions: NumpyArray) -> NumpyArray:
+        """What an action earns on average, [S, A, D]."""
+        return self.of_action + transitions @ self.of_arrival

@@ -1,18 +1,19 @@
 """Tabular problems: the same problem for the exact solvers, and trained policies without chance."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from handful.domains.tabular.environment import TabularEnvironment
-from handful.domains.tabular.problem import NEGLIGIBLE, TableFeatures
+from handful.domains.tabular.environment import (
+    NEGLIGIBLE,
+    TableFeatures,
+    TabularEnvironment,
+)
 from handful.errors import HandfulError
-from handful.exact.bound import Optimum
+from handful.exact.bound import Optimum, nothing_known
 from handful.exact.search import tabular_optimum
 from handful.exact.tabular import TabularRMDP
 from handful.learner.policies import Policies
@@ -71,13 +72,20 @@ def exact_returns(problem: RMDP, policies: Policies) -> NumpyArray:
     return np.array([rmdp.returns(policy) for policy in chosen])
 
 
-def solver(problem: RMDP) -> Callable[[int], Optimum] | None:
-    """The solver of a tabular problem; None of another one."""
+def solve(problem: RMDP, num_policies: int) -> Optimum:
+    """The optimum of a tabular problem, or an upper bound where policies do not see the time.
+
+    Args:
+        problem: of :func:`~handful.domains.tabular.problem.tabular_problem`.
+        num_policies: the budget k.
+
+    Raises:
+        ValueError: if the problem is not tabular, or its users are not paid from tables.
+        RuntimeError: if the solver could not prove its answer.
+    """
     rmdp = tabular_rmdp(problem)
-    return None if rmdp is None else partial(_solve, problem, rmdp)
-
-
-def _solve(problem: RMDP, rmdp: TabularRMDP, num_policies: int) -> Optimum:
+    if rmdp is None:
+        raise ValueError(nothing_known(problem.name, "users who are paid from tables"))
     best = tabular_optimum(rmdp, num_policies)
     if rmdp.horizon is None or getattr(problem.environment, "observe_time", False):
         return best

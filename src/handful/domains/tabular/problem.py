@@ -2,22 +2,26 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from inspect import signature
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from handful._support.checks import did_you_mean, number_array
-from handful.domains.tabular.environment import Move, TabularEnvironment
+from handful.domains.tabular.environment import (
+    NEGLIGIBLE,
+    TableFeatures,
+    TabularEnvironment,
+)
+from handful.domains.tabular.optimum import solve
 from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP
-from handful.types import Array, Float, NumpyArray
+from handful.types import NumpyArray, Preset
 from handful.users import read_arrays
 
 _SUM_TOLERANCE = 1e-6  # of a row of probabilities, as files may hold single precision
@@ -87,33 +91,7 @@ def checked_numbers(name: str, values: Any) -> NumpyArray:
     return table
 
 
-NEGLIGIBLE = 1e-8
-"""A time limit that is reached with less than this chance, whatever the policy, is none."""
-
 _LONGEST = 10_000  # steps of an episode for which a time limit is looked for
-
-
-@dataclass(frozen=True, eq=False)
-class TableFeatures:
-    """Reward features looked up in tables. Hashable by identity.
-
-    Attributes:
-        of_action: paid for an action in a state, float64 [S, A, D].
-        of_arrival: paid on arrival in a state, float64 [S, D].
-    """
-
-    of_action: NumpyArray
-    of_arrival: NumpyArray
-
-    def __call__(self, outcome: Move) -> Float[Array, " D"]:
-        """The features of one step."""
-        taken = jnp.asarray(self.of_action, jnp.float32)[outcome.state, outcome.action]
-        arrived = jnp.asarray(self.of_arrival, jnp.float32)[outcome.next_state]
-        return taken + jnp.where(outcome.next_state < 0, 0.0, arrived)
-
-    def expected(self, transitions: NumpyArray) -> NumpyArray:
-        """What an action earns on average, [S, A, D]."""
-        return self.of_action + transitions @ self.of_arrival
 
 
 def tabular_problem(
@@ -173,6 +151,7 @@ def tabular_problem(
         ),
         return_scale=_return_scale(environment, paid, weights),
         learner_settings=partial(_learner_settings, environment.observe_time),
+        solver=solve,
     )
 
 
@@ -301,7 +280,7 @@ def _return_scale(
     return scale if scale > 0 else 1.0
 
 
-def _learner_settings(observe_time: bool, num_policies: int, preset: str) -> Mapping[str, Any]:
+def _learner_settings(observe_time: bool, num_policies: int, preset: Preset) -> Mapping[str, Any]:
     """A table of its own for each policy: an entry a state and action, and no hidden layer.
 
     Observations hold a single 1, and there is nothing to normalise.

@@ -17,7 +17,7 @@ from handful.envs.gym.trust import with_name
 from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP, steps_ahead
-from handful.types import NumpyArray
+from handful.types import NumpyArray, Preset
 from handful.users.draws import check_draw
 
 
@@ -183,7 +183,7 @@ def pose(
     )
 
 
-def _learner_settings(num_policies: int, preset: str) -> Mapping[str, Any]:
+def _learner_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
     """Few environments a policy: longer stretches of an episode between two updates."""
     del num_policies, preset
     return {"num_envs": 8}
