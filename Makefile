@@ -65,9 +65,9 @@ study: $(INSTALLED) ## run what is left of the whole study, then draw its tables
 # The tests of `handful render` need OpenGL without a screen, which pip cannot install.
 GL := $(VENV)/.gl
 $(GL): $(INSTALLED)
-	@$(BIN)/python -c 'from handful.render.run import choose_backend; choose_backend()' 2>/dev/null || { \
+	@$(BIN)/python -c 'from handful.domains.speeds.film import choose_backend; choose_backend()' 2>/dev/null || { \
 	  command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || SUDO=sudo; $$SUDO apt-get -qq update && $$SUDO apt-get -qq install -y libosmesa6 >/dev/null; }; \
-	  $(BIN)/python -c 'from handful.render.run import choose_backend; choose_backend()'; }
+	  $(BIN)/python -c 'from handful.domains.speeds.film import choose_backend; choose_backend()'; }
 	@touch $@
 
 # The test of the study's page looks at it in a real browser.

@@ -14,8 +14,9 @@ from pathlib import Path
 import tyro
 
 from handful._support.files import write_text
+from handful.domains.resource_gathering.pictures import walks_figure
+from handful.domains.speeds.pictures import assignments_figure
 from handful.errors import HandfulError
-from handful.report.study.assignments import assignments_figure
 from handful.report.study.budgets import percent_figure, welfare_figure
 from handful.report.study.collection import Collection
 from handful.report.study.figure import StudyFigure
@@ -23,7 +24,6 @@ from handful.report.study.figures import sort_out, study_figures
 from handful.report.study.reading import read_collection
 from handful.report.study.spread import profiles_figure, spread_figure
 from handful.report.study.training import training_figure
-from handful.report.study.walks import walks_figure
 from handful.report.words import task_title
 from studies.command import run
 from studies.paper.experiments import BUDGET, GRID_TASK, ROBOTS, TASKS, WALKED

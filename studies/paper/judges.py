@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from handful.domains.resource_gathering.pictures import walked_maps
+from handful.domains.speeds.pictures import Served, served_by_target
 from handful.report.statistics import Estimate, difference_interval, mean_interval
-from handful.report.study.assignments import Served, served_by_target
 from handful.report.study.collection import Cell, Collection
 from handful.report.study.tables import plus_minus, varied
-from handful.report.study.walks import walked_maps
 from handful.report.words import number, task_title
 from studies.paper.experiments import BUDGET
 

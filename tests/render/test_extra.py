@@ -9,4 +9,4 @@ from tests.programs import error_without
 @pytest.mark.parametrize("missing", ["mujoco", "PIL", "imageio_ffmpeg", "gymnasium"])
 def test_missing_part_is_named_with_its_remedy(missing):
     message = f"there is no {missing} here: {install_command('render')}."
-    assert message in error_without(missing, "handful.render.run")
+    assert message in error_without(missing, "handful.domains.speeds.film")

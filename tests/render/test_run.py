@@ -63,5 +63,5 @@ def test_what_cannot_be_filmed_is_told(cheetah, tmp_path, policies, settings, se
 
 def test_a_run_of_something_else(tmp_path):
     write_untrained_run(tmp_path / "run", "resource-gathering", has_checkpoint=False)
-    with pytest.raises(HandfulError, match="films are made of robots in MuJoCo only"):
+    with pytest.raises(HandfulError, match="are made of ant, half-cheetah, hopper, walker2d only"):
         list(render_run(tmp_path / "run"))

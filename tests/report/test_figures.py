@@ -1,6 +1,5 @@
 """The figures say what the data say, and are drawn the same every time."""
 
-import dataclasses
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
@@ -9,18 +8,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from handful._support.palette import policy_colour
-from handful.domains.resource_gathering.environment import ResourceGathering
-from handful.report.figures import pictures
-from handful.report.grid import grid_of, users_are_tiles, walks_of
+from handful.report.figures import run_pictures
+from handful.report.pictures import task_pictures
 from handful.report.plots.curves import Reference, draw_users, draw_welfare
 from handful.report.plots.served import TableOrder, draw_returns
 from handful.report.plots.style import policy_dashes, write_figure
-from handful.report.plots.walks import MAX_OVERLAID, draw_walk, lane_offset
 from handful.report.run import read_run
 from handful.report.study.budgets import WelfareRow, draw_welfare_against_budget, starts_at_zero
 from handful.report.study.training import Course, draw_courses, mean_course, typical_course
 from handful.report.words import count, number
-from tests.report.folders import GRID, write_grid_run, write_run
+from tests.report.folders import write_grid_run
 
 
 @pytest.fixture
@@ -37,77 +34,6 @@ def test_50_policies_look_different():
     looks = {(policy_colour(policy), policy_dashes(policy)) for policy in range(50)}
     assert len(looks) == 50
     assert len({policy_colour(policy) for policy in range(50)}) == 50
-
-
-def test_neighbouring_lanes_are_apart_and_within_the_tile():
-    for num_policies in range(1, MAX_OVERLAID + 1):
-        offsets = [lane_offset(policy, num_policies) for policy in range(num_policies)]
-        assert np.isclose(sum(offsets), 0)
-        assert max(offsets) < 0.45
-        assert all(gap > 0.08 for gap in np.diff(offsets))
-
-
-def test_grid_and_walks_are_read_from_the_folder(grid_run):
-    grid = grid_of(grid_run)
-    assert (grid.height, grid.width, grid.start, grid.blocked) == (3, 3, (2, 1), ((1, 1),))
-    assert users_are_tiles(grid_run, grid)
-    loop, bump, cut = walks_of(grid_run, grid)
-    assert loop.shape == (7, 2)
-    assert (loop[0] == loop[-1]).all()
-    assert bump.shape == (6, 2)
-    assert (cut[-1] == (0, 2)).all()
-
-
-@pytest.mark.parametrize(
-    "position", [[[0.5, 1.0]], [[9, 9]], [[1]], "somewhere", [[None, 1]], [[-1, 0]]]
-)
-def test_positions_that_are_no_tiles_are_no_walk(tmp_path, position):
-    traces = [{"length": 1, "position": position}]
-    run = read_run(write_grid_run(tmp_path / "run", num_policies=1, traces=traces))
-    assert walks_of(run, grid_of(run)) is None
-    assert "walks" not in {picture.name for picture in pictures(run)}
-
-
-def test_users_other_than_tiles_get_no_map_of_tiles(tmp_path):
-    users = [f"person {i}" for i in range(8)]
-    run = read_run(write_grid_run(tmp_path / "run", users=users))
-    names = {picture.name for picture in pictures(run)}
-    assert "walks" in names
-    assert "served" not in names
-
-
-def test_environment_that_is_no_grid(tmp_path):
-    environment = {"height": 1.7, "width": "wide", "start": None}
-    folder = write_run(tmp_path / "run", users=["a", "b"], num_policies=1, environment=environment)
-    assert grid_of(read_run(folder)) is None
-
-
-@pytest.mark.parametrize(
-    "walk",
-    [
-        [[0, 0], [0, 0]],
-        [[0, 0], [0, 1], [0, 0]],
-        [[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]],
-        [[0, 0], [1, 1], [0, 2], [0, 1]],
-    ],
-    ids=["bump", "out and back", "loop", "diagonal and cut"],
-)
-def test_line_of_a_walk_stays_beside_its_tiles(axis, walk):
-    walk = np.array(walk)
-    draw_walk(axis, walk, 0)
-    for patch in axis.patches:
-        vertices = patch.get_path().vertices
-        assert np.isfinite(vertices).all()
-        nearest = np.linalg.norm(vertices[:, None] - walk[None, :, ::-1], axis=2).min(axis=1)
-        assert nearest.max() < 0.75
-
-
-def test_out_and_back_are_two_lines(axis):
-    draw_walk(axis, np.array([[0, 0], [0, 1], [0, 2], [0, 1], [0, 0]]), 0)
-    (patch,) = axis.patches
-    rows = patch.get_path().vertices[:, 1]
-    assert rows.min() < -0.02
-    assert rows.max() > 0.02
 
 
 def test_users_stand_by_policy_and_their_blocks_are_framed(axis, grid_run):
@@ -162,7 +88,7 @@ def test_figures_are_svg_without_date_and_leave_the_global_style_alone(
     tmp_path, grid_run, monkeypatch
 ):
     """Drawn twice, a year apart, they are the same files; and so is a PDF."""
-    first, *_ = pictures(grid_run)
+    first, *_ = run_pictures(grid_run, task_pictures(grid_run))
     written = {".svg": [], ".pdf": [], ".png": []}
     with mpl.rc_context():
         mpl.rcdefaults()  # whatever style an earlier figure may have left behind
@@ -190,10 +116,6 @@ def test_numbers():
 def test_counts():
     written = [count(1, "policy"), count(5, "policy"), count(1, "user"), count(2500, "user")]
     assert written == ["1 policy", "5 policies", "1 user", "2,500 users"]
-
-
-def test_grid_description_is_what_the_environment_writes():
-    assert set(GRID) <= {field.name for field in dataclasses.fields(ResourceGathering)}
 
 
 def test_the_mean_of_courses_lasts_as_long_as_all_of_them():

@@ -7,7 +7,7 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.results.tables import (
-    COLUMNS,
+    all_kinds,
     check_place,
     manifest_path,
     read_runs,
@@ -25,7 +25,7 @@ def test_the_table_of_runs_is_found_among_others(tmp_path):
     assert run_tables(parquet.parent) == [parquet]
 
 
-@pytest.mark.parametrize("kind", list(COLUMNS))
+@pytest.mark.parametrize("kind", all_kinds())
 def test_a_study_may_be_called_like_what_is_kept_of_another(tmp_path, kind):
     parquet = write_results(tmp_path / f"tiny-{kind}", [run_row("t", "em", 5, 0, 1.0)])
     assert run_tables(parquet.parent) == [parquet]
@@ -61,7 +61,7 @@ def test_a_table_from_before_anything_else_was_kept(tmp_path):
     results = read_study_results(write_results(tmp_path / "a", [run_row("t", "em", 5, 0, 1.0)]))
     assert results.name == "a"
     assert results.manifest is None
-    assert len(results.users) == len(results.curves) == len(results.walks) == 0
+    assert len(results.users) == len(results.curves) == len(results.kept["walks"]) == 0
 
 
 def test_a_table_with_other_columns_is_named(tmp_path):

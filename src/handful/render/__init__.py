@@ -1,20 +1,17 @@
-"""Films of robots, on machines without a screen too. Needs the extra ``render``.
+"""Films of a run's policies, where its task brings them. Needs the extra ``render``.
 
-Whoever needs a film imports it when it is asked for, and hears at once what is missing.
+A module that makes a film imports this package when the film is asked for, so that its user is told
+at once what is missing.
 """
 
 from handful._support.installing import install_command
-from handful.envs.gym.loading import import_mujoco
 from handful.errors import HandfulError
 
 try:
-    import gymnasium  # noqa: F401
     import imageio_ffmpeg  # noqa: F401
     import PIL  # noqa: F401
-
-    import_mujoco()
 except ImportError as error:
     raise HandfulError(
-        f"A film needs Gymnasium with MuJoCo, Pillow and imageio-ffmpeg, and there is no "
-        f"{error.name} here: {install_command('render')}."
+        f"A film needs Pillow and imageio-ffmpeg, and there is no {error.name} here: "
+        f"{install_command('render')}."
     ) from None

@@ -1,10 +1,8 @@
 """Films of a run's policies."""
 
-import os
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,14 +11,58 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from handful._support.files import write_atomically
-from handful.domains.speeds.robots import Robot
+from handful.catalogue import task_of_run, tasks
 from handful.errors import HandfulError
+from handful.learner.policies import Policies
+from handful.parameters import find_object
 from handful.problem import RMDP
-from handful.render.film import Caption, Film, shoot
 from handful.training.opening import handed_out, open_run
 from handful.types import NumpyArray
 
 FilmFormat = Literal["gif", "mp4"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What a task films: one policy of a run, playing an episode.
+
+    Attributes:
+        problem: that the run was trained on.
+        policies: all of the run's.
+        policy: the number of the one that plays.
+        assignment: [N] each user's policy.
+        seconds: how long the film may be, in the environment's own time.
+        width, height: of the pictures, in pixels; both are even.
+        seed: of the episode.
+    """
+
+    problem: RMDP
+    policies: Policies
+    policy: int
+    assignment: NumpyArray
+    seconds: float
+    width: int
+    height: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """Pictures in a row.
+
+    Attributes:
+        pictures: of one size, one after another.
+        colour: the policy's colour, which is kept in a GIF's few colours.
+        frame_seconds: how long each is shown, so that time runs as it does in the environment.
+    """
+
+    pictures: list[Image.Image]
+    colour: str
+    frame_seconds: float
+
+
+Shoot = Callable[[Scene], Film]
+"""What a task names in the catalogue (:attr:`handful.catalogue.Task.film`) to be filmed."""
 
 _COLOURS = 64
 """Of a GIF: soft floor, one robot and a caption need few, and fewer make it small."""
@@ -68,60 +110,6 @@ def _write_mp4(film: Film, path: Path) -> None:
     )
 
 
-VARIABLE = "MUJOCO_GL"
-"""MuJoCo's own name for the choice."""
-
-_CANDIDATES = ("egl", "osmesa")
-_KNOWN = (*_CANDIDATES, "glfw", "cgl")
-
-# A driver may end the whole process where it fails, so a process of its own tries it.
-_TRIAL = """
-import sys, importlib, mujoco
-context = importlib.import_module("mujoco." + sys.argv[1]).GLContext(16, 16)
-context.make_current()
-mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), 100)
-"""
-
-
-def choose_backend() -> str:
-    """What the variable ``MUJOCO_GL`` asks for, else the first of EGL and OSMesa that works.
-
-    Raises:
-        HandfulError: if what was asked for, or both of these, do not work here.
-    """
-    asked = os.environ.get(VARIABLE, "").strip().lower()
-    if asked and asked not in _KNOWN:
-        raise HandfulError(
-            f"{VARIABLE}={asked} is no way to draw: unset it, or take {', '.join(_CANDIDATES)}."
-        )
-    for backend in (asked,) if asked else _CANDIDATES:
-        if works(backend):
-            return backend
-    found = f"{VARIABLE}={asked} does not" if asked else "Neither EGL nor OSMesa does"
-    raise HandfulError(
-        f"{found} work here, and drawing a robot without a screen needs one: on Debian and Ubuntu "
-        f"'apt-get install libegl1 libgl1-mesa-dri' or 'apt-get install libosmesa6'."
-    )
-
-
-@cache
-def works(backend: str) -> bool:
-    """Whether this machine can draw with it."""
-    environment = {**os.environ, VARIABLE: backend}
-    environment.pop("PYOPENGL_PLATFORM", None)
-    try:
-        tried = subprocess.run(
-            [sys.executable, "-c", _TRIAL, backend],
-            env=environment,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return tried.returncode == 0
-
-
 SIZES = range(160, 1921, 8)
 """Widths in pixels: with heights of three quarters, both even, as films want them."""
 
@@ -143,22 +131,18 @@ def render_run(
         policies: which; none for all.
         out: the folder for ``policy-0.gif`` and so on; by default ``films`` in the run's.
         kind: "gif" or "mp4".
-        seconds: of the robot's time; an episode may end before.
+        seconds: of the environment's time; an episode may end before.
         size: the width in pixels; the height is three quarters of it.
         trust: whether the run's folder may choose code to run (:func:`handful.resume`).
 
     Raises:
-        HandfulError: if there is no run of a robot, no such policy, or nothing to draw with.
+        HandfulError: if there is no run of a task that can be filmed, no such policy, or nothing to
+            draw with.
     """
     _check(kind, seconds, size)
     folder, run = open_run(path, trust=trust)
     problem, config = run.problem, run.config
-    robot = problem.environment
-    if not isinstance(robot, Robot):
-        raise HandfulError(
-            f"The run in '{path}' is of '{problem.name}', and films are made of robots in MuJoCo "
-            f"only: 'handful report {path}' draws what there is to see."
-        )
+    shoot = _shoot_of(problem.name, path)
     wanted = tuple(policies) or tuple(range(config.num_policies))
     for policy in wanted:
         if not 0 <= policy < config.num_policies:
@@ -166,23 +150,37 @@ def render_run(
                 f"There is no policy {policy}: choose from 0 to {config.num_policies - 1}."
             )
     found = handed_out(folder, run)
-    captions = [_caption(problem, robot, policy, found.assignment) for policy in wanted]
-    backend = choose_backend()
     target = Path(out) if out is not None else folder.subfolder(folder.path / "films")
-    for caption in captions:
-        film = shoot(
-            robot,
+    for policy in wanted:
+        scene = Scene(
+            problem,
             found.policies,
-            caption,
+            policy,
+            found.assignment,
             seconds=seconds,
             width=size,
             height=size * 3 // 4,
             seed=config.seed,
-            backend=backend,
         )
-        file = target / f"policy-{caption.policy}.{kind}"
-        write_film(film, file, kind)
+        file = target / f"policy-{policy}.{kind}"
+        write_film(shoot(scene), file, kind)
         yield file
+
+
+def _shoot_of(name: str, path: str | Path) -> Shoot:
+    """What films the task of this name.
+
+    Raises:
+        HandfulError: if the task brings no film.
+    """
+    task = task_of_run(name)
+    if task is None or not task.film:
+        filmed = ", ".join(one.title for one in tasks() if one.film)
+        raise HandfulError(
+            f"The run in '{path}' is of '{name}', and films are made of {filmed} only: 'handful "
+            f"report {path}' draws what there is to see."
+        )
+    return find_object(task.film)
 
 
 def _check(kind: str, seconds: float, size: int) -> None:
@@ -195,8 +193,3 @@ def _check(kind: str, seconds: float, size: int) -> None:
             f"A film's width must be a multiple of {SIZES.step} from {SIZES.start} to "
             f"{SIZES[-1]} pixels, not {size}."
         )
-
-
-def _caption(problem: RMDP, robot: Robot, policy: int, assignment: NumpyArray) -> Caption:
-    targets = problem.population.attributes.get("target", np.zeros(problem.num_users))
-    return Caption(policy, np.sort(targets[assignment == policy]), robot.top_speed)

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from handful._support.palette import policy_colour
+from handful.report.pictures import TaskPictures
 from handful.report.run import Results, Run
-from handful.report.speeds import Speeds
 from handful.report.words import count, number
-from handful.types import NumpyArray
 
 MAX_USERS_LISTED = 1000
 """Rows of the table of users; a larger population's worst served are listed."""
@@ -71,12 +70,12 @@ class MeasurementRow(NamedTuple):
 
 
 class PolicyRow(NamedTuple):
-    """One policy; ``targets`` is empty where users do not want velocities."""
+    """A policy's row; ``more`` has the cells of the columns that the task adds."""
 
     policy: int
     colour: str
     users: int
-    targets: str
+    more: tuple[str, ...]
     length: str
     mean: str
     lowest: str
@@ -92,11 +91,11 @@ class GroupRow(NamedTuple):
 
 
 class UserRow(NamedTuple):
-    """One user under their policy; ``target`` is empty where users do not want velocities."""
+    """A user's row under their policy; ``more`` has the cells of the columns that the task adds."""
 
     name: str
     labels: tuple[str, ...]
-    target: str
+    more: tuple[str, ...]
     policy: int
     colour: str
     utility: str
@@ -180,7 +179,7 @@ def _measurement(name: str, measured: Mapping[str, Any]) -> MeasurementRow:
     )
 
 
-def policy_rows(results: Results, speeds: Speeds | None) -> list[PolicyRow]:
+def policy_rows(results: Results, of_task: TaskPictures) -> list[PolicyRow]:
     """The table of policies."""
     rows = []
     for policy, users in enumerate(results.users_per_policy):
@@ -190,7 +189,7 @@ def policy_rows(results: Results, speeds: Speeds | None) -> list[PolicyRow]:
                 policy,
                 policy_colour(policy),
                 int(users),
-                "" if speeds is None else _range(speeds.served(policy, results)),
+                tuple(cell(policy) for cell in of_task.policy_columns.values()),
                 number(results.lengths[policy]),
                 number(utilities.mean()) if users else "–",
                 number(utilities.min()) if users else "–",
@@ -219,14 +218,14 @@ def group_rows(run: Run, results: Results) -> dict[str, list[GroupRow]]:
     return tables
 
 
-def user_rows(run: Run, results: Results, speeds: Speeds | None, limit: int) -> list[UserRow]:
+def user_rows(run: Run, results: Results, of_task: TaskPictures, limit: int) -> list[UserRow]:
     """The ``limit`` users with the lowest mean return, lowest first, as far as they are shown."""
     order = np.argsort(results.utilities, kind="stable")[:limit]
     order = order[np.isin(order, results.shown)]
-    return [_user(run, results, speeds, int(user)) for user in order]
+    return [_user(run, results, of_task, int(user)) for user in order]
 
 
-def _user(run: Run, results: Results, speeds: Speeds | None, user: int) -> UserRow:
+def _user(run: Run, results: Results, of_task: TaskPictures, user: int) -> UserRow:
     policy = int(results.assignment[user])
     returns = results.returns_of(user)
     best = int(np.argmax(returns))
@@ -234,17 +233,13 @@ def _user(run: Run, results: Results, speeds: Speeds | None, user: int) -> UserR
     return UserRow(
         run.users[user],
         tuple(values[user] for values in run.labels.values()),
-        "" if speeds is None else number(speeds.targets[user]),
+        tuple(cell(user) for cell in of_task.user_columns.values()),
         policy,
         policy_colour(policy),
         number(results.utilities[user]),
         number(results.worst_episodes[user]),
         f"policy {best}: {number(returns[best])}" if gains else "–",
     )
-
-
-def _range(targets: NumpyArray) -> str:
-    return f"{number(targets[0])} to {number(targets[-1])}" if len(targets) else "–"
 
 
 def settings_rows(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:

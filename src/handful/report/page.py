@@ -10,11 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from handful._support.controls import shell_line, shell_word
 from handful._support.files import write_text
 from handful._support.flags import flag_words
+from handful.errors import HandfulError
 from handful.report import facts
-from handful.report.figures import pictures
-from handful.report.plots.style import Picture, write_figure
+from handful.report.figures import run_pictures
+from handful.report.pictures import Picture, TaskPictures, task_pictures
+from handful.report.plots.style import write_figure
 from handful.report.run import Run, read_run
-from handful.report.speeds import bound_of, speeds_of
 from handful.report.words import count, number, task_title
 from handful.run_folder import RunFolder
 
@@ -138,10 +139,6 @@ def _folder(name: str) -> str:
     return shell_word(f"./{name}" if name.startswith("-") else name)
 
 
-_ALSO_AS_PNG = "walks"
-"""The picture that people paste elsewhere."""
-
-
 def write_report(path: str | Path) -> Path:
     """Write a run's plots and its page into its folder; an unfinished run gets what there is.
 
@@ -152,20 +149,54 @@ def write_report(path: str | Path) -> Path:
         HandfulError: if there is no run folder, or a file in it is damaged.
     """
     folder, run = RunFolder(path), read_run(path)
-    shown = {picture.name: _embed(folder, picture) for picture in pictures(run)}
-    write_text(folder.report, _page(run, shown))
+    of_task = task_pictures(run)
+    pictures = run_pictures(run, of_task)
+    _check_names([picture.name for picture in (*pictures, *of_task.pictures)])
+    shown = {picture.name: _embed(folder, picture) for picture in pictures}
+    added = {picture.name: _embed(folder, picture) for picture in of_task.pictures}
+    write_text(folder.report, _page(run, shown, of_task, added))
     return folder.report
 
 
-def _embed(folder: RunFolder, picture: Picture) -> dict[str, str]:
+def _check_names(names: list[str]) -> None:
+    """Raise HandfulError if two pictures would be one file."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise HandfulError(
+            f"Two pictures of the page are named '{twice}': a task must name its own otherwise."
+        )
+
+
+def _embed(folder: RunFolder, picture: Picture) -> dict[str, Any]:
     """Write a picture to the folder's plots, and hand it out as a page can hold it."""
     svg = folder.subfolder(folder.plots) / f"{picture.name}.svg"
-    png = [svg.with_suffix(".png")] if picture.name == _ALSO_AS_PNG else []
+    png = [svg.with_suffix(".png")] if picture.is_kept_as_png else []
     write_figure(picture.build, svg, *png)
-    return {"title": picture.title, "alt": picture.alt, "source": image_source(svg)}
+    return {
+        "name": picture.name,
+        "title": picture.title,
+        "alt": picture.alt,
+        "caption": picture.caption,
+        "is_wide": picture.is_wide,
+        "source": image_source(svg),
+    }
 
 
-def _page(run: Run, shown: dict[str, dict[str, str]]) -> str:
+def _sections(of_task: TaskPictures, shown: dict[str, dict[str, Any]], first: bool) -> list[Any]:
+    """The task's own sections above or under *Who is served by whom*: heading and pictures."""
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for picture in of_task.pictures:
+        if picture.heading and picture.comes_first == first:
+            sections.setdefault(picture.heading, []).append(shown[picture.name])
+    return list(sections.items())
+
+
+def _page(
+    run: Run,
+    shown: dict[str, dict[str, Any]],
+    of_task: TaskPictures,
+    added: dict[str, dict[str, Any]],
+) -> str:
     environment = templates()
     context: dict[str, Any] = {
         "run": run,
@@ -183,10 +214,12 @@ def _page(run: Run, shown: dict[str, dict[str, str]]) -> str:
     if run.results is None:
         context |= {"progress": facts.progress(run), "resume_command": resume_command(run)}
         return environment.get_template("unfinished.html.j2").render(context)
-    results, speeds = run.results, speeds_of(run)
+    results = run.results
     context |= {
-        "speeds": speeds,
-        "bound": bound_of(results),
+        "of_task": of_task,
+        "sections_above": _sections(of_task, added, first=True),
+        "served_by": [added[one.name] for one in of_task.pictures if not one.heading],
+        "sections_below": _sections(of_task, added, first=False),
         "headline": facts.headline(results),
         "measurements": facts.measurements(results),
         "shows_soft": facts.says_more(results, "soft"),
@@ -195,8 +228,8 @@ def _page(run: Run, shown: dict[str, dict[str, str]]) -> str:
         "alternative_rows": facts.alternative_rows(results),
         "assigned_by": results.record.get("assigned_by"),
         "group_rows": facts.group_rows(run, results),
-        "policy_rows": facts.policy_rows(results, speeds),
-        "worst_rows": facts.user_rows(run, results, speeds, facts.NUM_WORST),
-        "user_rows": facts.user_rows(run, results, speeds, facts.MAX_USERS_LISTED),
+        "policy_rows": facts.policy_rows(results, of_task),
+        "worst_rows": facts.user_rows(run, results, of_task, facts.NUM_WORST),
+        "user_rows": facts.user_rows(run, results, of_task, facts.MAX_USERS_LISTED),
     }
     return environment.get_template("run.html.j2").render(context)

@@ -1,29 +1,25 @@
 """The files of a study's results: a row a run, and what figures need besides.
 
 ``NAME.parquet`` has a row a run. Beside it ``NAME-users.parquet`` has a row a user of a run,
-``NAME-curves.parquet`` some hundred moments of a run's training, ``NAME-walks.parquet`` every step
-of the policies' walks on a grid, and ``NAME.json`` says which runs were asked for and with what. A
-run is known by its digest in all of them. Runs from before these files were kept have no rows in
-them.
+``NAME-curves.parquet`` some hundred moments of a run's training, and ``NAME.json`` says which runs
+were asked for and with what. A task may have a table of its own kept too, as ``NAME-walks.parquet``
+(:class:`KeptTable`). A run is known by its digest in all of them. Runs from before these files were
+kept have no rows in them.
 """
 
 import errno
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handful._support.files import read_whole, write_atomically
+from handful._support.files import read_json, read_whole, write_atomically
 from handful._support.installing import install_command
+from handful.catalogue import task_of_run, tasks
 from handful.errors import HandfulError
+from handful.parameters import find_object
 from handful.users.parquet import Damaged, read_frame
-
-if TYPE_CHECKING:
-    import polars as pl
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from handful._support.files import read_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -102,10 +98,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "users": {
         "digest": "String",
         "user": "String",
-        "target": "Float32",  # m/s, the velocity that the user wants; null where none
         "policy": "UInt16",
         "return": "Float32",
-        "policy_velocity": "Float32",  # m/s, the policy's mean in one episode; null where none
     },
     "curves": {
         "digest": "String",
@@ -113,15 +107,40 @@ COLUMNS: dict[str, dict[str, str]] = {
         "seconds": "Float32",
         "welfare": "Float32",
     },
-    "walks": {
-        "digest": "String",
-        "policy": "UInt16",
-        "step": "UInt16",
-        "row": "Int16",
-        "column": "Int16",
-    },
 }
-"""By the file's suffix, its columns and polars' types."""
+"""By the file's suffix, the columns that it has for every task, and polars' types. The table of
+users has more: what is known of the users in numbers, and what their policies did."""
+
+OPEN_KINDS = ("users",)
+"""The kinds of tables that may have more columns, of numbers."""
+
+
+@dataclass(frozen=True)
+class KeptTable:
+    """A table that a sweep keeps of the runs of one task, besides those of all runs.
+
+    Attributes:
+        kind: the suffix of the file beside the table of runs, as ``walks``.
+        columns: by name, polars' types of all columns but the run's digest.
+        rows: a function of a run's traces (``traces.json``: an episode of each policy) that returns
+            the run's rows.
+    """
+
+    kind: str
+    columns: Mapping[str, str]
+    rows: Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]]
+
+
+def kept_tables(names: Iterable[str] | None = None) -> dict[str, KeptTable]:
+    """The tables of tasks, by the file's suffix.
+
+    Args:
+        names: tasks; by default all that are registered.
+    """
+    found = tasks() if names is None else filter(None, map(task_of_run, names))
+    entries = dict.fromkeys(task.kept for task in found if task.kept)
+    return {table.kind: table for table in map(find_object, entries)}
+
 
 MANIFEST_FORMAT = 1
 
@@ -148,7 +167,8 @@ class StudyResults:
     Attributes:
         name: of the study.
         runs: a row a run.
-        users, curves, walks: with the columns of `COLUMNS`; may be empty.
+        users, curves: with the columns of `COLUMNS`; may be empty.
+        kept: by the file's suffix, the tables that tasks have kept; each may be empty.
         manifest: which runs were asked for, with what command, settings and versions; None for a
             table from before manifests were kept.
     """
@@ -157,7 +177,7 @@ class StudyResults:
     runs: "pl.DataFrame"
     users: "pl.DataFrame"
     curves: "pl.DataFrame"
-    walks: "pl.DataFrame"
+    kept: Mapping[str, "pl.DataFrame"]
     manifest: Mapping[str, Any] | None
 
 
@@ -167,10 +187,26 @@ def weakest_kind(kinds: Iterable[str | None]) -> str | None:
     return "upper bound" if "upper bound" in found else max(found, default=None)
 
 
+def all_kinds() -> list[str]:
+    """The suffixes of all tables that may lie beside a table of runs."""
+    return [*COLUMNS, *kept_tables()]
+
+
 def schema(kind: str) -> dict[str, Any]:
-    """The polars types of the columns of a kind of table."""
+    """The polars types of the columns that a kind of table has at least."""
     pl = import_polars()
-    return {name: getattr(pl, dtype) for name, dtype in COLUMNS[kind].items()}
+    columns = COLUMNS.get(kind) or {"digest": "String", **kept_tables()[kind].columns}
+    return {name: getattr(pl, dtype) for name, dtype in columns.items()}
+
+
+def fits(kind: str, table: "pl.DataFrame") -> bool:
+    """Whether a table has the columns of its kind, and where it may have more, only numbers."""
+    found, expected = dict(table.schema), schema(kind)
+    more = [dtype for name, dtype in found.items() if name not in expected]
+    has_all = all(found.get(name) == dtype for name, dtype in expected.items())
+    if kind in OPEN_KINDS:
+        return has_all and all(dtype.is_numeric() for dtype in more)
+    return has_all and not more
 
 
 def sibling(parquet: Path, kind: str) -> Path:
@@ -218,7 +254,7 @@ def check_place(parquet: Path) -> None:
         HandfulError: if the table of another study in the folder is called as what would be kept
             beside this one's, as those of ``tiny-users`` and ``tiny`` are.
     """
-    for kind in COLUMNS:
+    for kind in all_kinds():
         read_beside(parquet, kind)
 
 
@@ -230,7 +266,8 @@ def read_study_results(parquet: Path) -> StudyResults:
     """
     runs = read_runs(parquet)
     tables = {kind: read_beside(parquet, kind) for kind in COLUMNS}
-    return StudyResults(parquet.stem, runs, manifest=read_manifest(parquet), **tables)
+    kept = {kind: read_beside(parquet, kind) for kind in kept_tables()}
+    return StudyResults(parquet.stem, runs, kept=kept, manifest=read_manifest(parquet), **tables)
 
 
 def read_runs(parquet: Path) -> "pl.DataFrame":
@@ -240,9 +277,9 @@ def read_runs(parquet: Path) -> "pl.DataFrame":
         HandfulError: if it is damaged, lacks a column or holds something else of another study.
     """
     table = read_parquet(parquet)
-    for kind in COLUMNS:
+    for kind in all_kinds():
         other = parquet.stem.removesuffix(f"-{kind}")
-        if other != parquet.stem and dict(table.schema) == schema(kind):
+        if other != parquet.stem and not _is_of_runs(table) and fits(kind, table):
             raise HandfulError(
                 f"'{parquet}' holds the {kind} of the study '{other}' and no runs: give the study "
                 f"'{parquet.stem}' another name, or another folder of results."
@@ -272,7 +309,7 @@ def read_beside(parquet: Path, kind: str) -> "pl.DataFrame":
             f"'{parquet.stem}' would be kept there: give one of the two another name, or another "
             f"folder of results."
         )
-    if dict(table.schema) != columns:
+    if not fits(kind, table):
         raise HandfulError(
             f"The table '{path}' must have the columns {', '.join(columns)}, as 'handful sweep' "
             f"writes it: move it away."

@@ -1,10 +1,13 @@
-"""What is kept of a study's runs beside the table: users, learning curves, walks, versions.
+"""What is kept of a study's runs beside the table: users, learning curves, versions.
+
+And what the tasks have kept of their own runs (:class:`~handful.results.tables.KeptTable`).
 
 So that every figure can be made again from the results folder, once the run folders are gone.
 """
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +18,10 @@ from handful.errors import HandfulError
 from handful.results.tables import (
     COLUMNS,
     MANIFEST_FORMAT,
+    KeptTable,
+    all_kinds,
     import_polars,
+    kept_tables,
     manifest_path,
     read_beside,
     read_manifest,
@@ -59,7 +65,7 @@ def write_details(
         what was written, and by a run's digest, why its files could not be read.
     """
     written, unreadable = [], {}
-    for kind in COLUMNS:
+    for kind in all_kinds():
         stored = read_beside(parquet, kind)
         fresh, told = _fresh(kind, requests, set(stored["digest"]))
         unreadable |= told
@@ -83,7 +89,7 @@ def _fresh(
         stored: digests of runs that have rows already, which are better than a folder that lacks
             the file.
     """
-    rows_of, source = SOURCES[kind]
+    rows_of, source = sources()[kind]
     fresh: dict[str, Rows] = {}
     unreadable: dict[str, str] = {}
     for request in requests:
@@ -102,33 +108,36 @@ def _fresh(
 
 
 def user_rows(request: RunRequest) -> Rows:
-    """A row a user: what they want, who serves them and how well.
+    """A row a user: what is known of them in numbers, who serves them and how well.
 
-    A run with very many users lists none in its evaluation, and has no rows here.
+    A run with very many users lists none in its evaluation, and has no rows here. Beside the
+    columns of every task there is one for each attribute of the users that is a number, and, as
+    ``policy_NAME``, the mean of each number that a step's outcome has, over the traced episode of
+    the user's policy.
     """
     folder = RunFolder(request.folder)
     record, problem = folder.read_evaluation(), folder.read_config()["problem"]
     if "users" not in record:
         return []
-    targets = problem.get("attributes", {}).get("target") or [None] * len(record["users"])
-    velocities = _mean_velocities(folder, request.config.num_policies)
-    served = zip(
-        record["users"],
-        targets,
-        record["assignment"],
-        record["deterministic"]["utilities"],
-        strict=True,
-    )
+    known = {
+        name: values
+        for name, values in problem.get("attributes", {}).items()
+        if name not in COLUMNS["users"] and _are_numbers(values)
+    }
+    means = [_means(trace) for trace in _traces(folder)]
+    names = dict.fromkeys(name for found in means for name in found)
+    utilities = record["deterministic"]["utilities"]
+    served = zip(record["users"], record["assignment"], utilities, strict=True)
     return [
         {
             "digest": request.digest,
             "user": user,
-            "target": target if isinstance(target, int | float) else None,
             "policy": policy,
             "return": utility,
-            "policy_velocity": velocities[policy],
+            **{name: values[i] for name, values in known.items()},
+            **{f"policy_{name}": means[policy].get(name) for name in names},
         }
-        for user, target, policy, utility in served
+        for i, (user, policy, utility) in enumerate(served)
     ]
 
 
@@ -142,26 +151,24 @@ def curve_rows(request: RunRequest) -> Rows:
     ]
 
 
-def walk_rows(request: RunRequest) -> Rows:
-    """Where each policy was after each step of an episode on a grid; none on other tasks."""
-    rows = []
-    for policy, trace in enumerate(_traces(RunFolder(request.folder))):
-        positions = np.array(trace.get("position", ()), dtype=float)
-        if positions.ndim != 2 or positions.shape[1] != 2 or (positions % 1).any():
-            return []
-        rows += [
-            {"digest": request.digest, "policy": policy, "step": step, "row": row, "column": column}
-            for step, (row, column) in enumerate(positions.astype(int).tolist(), 1)
-        ]
-    return rows
+def kept_rows(table: KeptTable, request: RunRequest) -> Rows:
+    """The rows of a table that the run's task has kept; none of another task's run."""
+    if table.kind not in kept_tables([request.task]):
+        return []
+    rows = table.rows(_traces(RunFolder(request.folder)))
+    return [{"digest": request.digest, **row} for row in rows]
 
 
-SOURCES: dict[str, tuple[Callable[[RunRequest], Rows], Callable[[RunFolder], Path]]] = {
-    "users": (user_rows, lambda folder: folder.traces),  # of which velocities are made
-    "curves": (curve_rows, lambda folder: folder.metrics),
-    "walks": (walk_rows, lambda folder: folder.traces),
-}
-"""What makes the rows of a kind, and the file of a run without which they are none or fewer."""
+def sources() -> dict[str, tuple[Callable[[RunRequest], Rows], Callable[[RunFolder], Path]]]:
+    """By kind, what makes its rows, and the file of a run without which they are none or fewer."""
+    return {
+        "users": (user_rows, lambda folder: folder.traces),
+        "curves": (curve_rows, lambda folder: folder.metrics),
+        **{
+            kind: (partial(kept_rows, table), lambda folder: folder.traces)
+            for kind, table in kept_tables().items()
+        },
+    }
 
 
 def manifest(
@@ -239,7 +246,7 @@ def _standing_error(error: str | None, request: RunRequest) -> str | None:
         run_row(request)
         with telling_damage(folder):
             folder.read_evaluation()
-            for rows_of, _ in SOURCES.values():
+            for rows_of, _ in sources().values():
                 rows_of(request)
     except HandfulError:
         return error
@@ -266,24 +273,29 @@ def _merged(
     pl = import_polars()
     rows = [row for digest in fresh for row in fresh[digest]]
     kept = stored.filter(pl.col("digest").is_in({r.digest for r in requests} - fresh.keys()))
-    table = pl.concat([kept, pl.DataFrame(rows, schema=schema(kind))])
+    columns = schema(kind)
+    more = dict.fromkeys(name for row in rows for name in row if name not in columns)
+    made = pl.DataFrame(rows, schema={**columns, **dict.fromkeys(more, pl.Float32)})
+    table = pl.concat([kept, made], how="diagonal_relaxed")
     order = pl.DataFrame(
         {"digest": [r.digest for r in requests], "order": range(len(requests))},
         schema={"digest": pl.String, "order": pl.Int64},
     )
     table = table.join(order, on="digest", maintain_order="left").sort("order", maintain_order=True)
-    return table.select(*COLUMNS[kind])
+    return table.drop("order")
 
 
 def _traces(folder: RunFolder) -> list[dict[str, Any]]:
     return read_json(folder.traces) if folder.traces.is_file() else []
 
 
-def _mean_velocities(folder: RunFolder, num_policies: int) -> list[float | None]:
-    """[K] m/s over the traced episode, where the task has velocities."""
-    found: list[float | None] = [None] * num_policies
-    for policy, trace in enumerate(_traces(folder)):
-        velocity = trace.get("velocity")
-        if velocity and all(isinstance(value, int | float) for value in velocity):
-            found[policy] = float(np.mean(velocity))
-    return found
+def _are_numbers(values: Any) -> bool:
+    """Whether all entries of a list are numbers; truth values are none."""
+    return isinstance(values, list) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
+
+
+def _means(trace: Mapping[str, Any]) -> dict[str, float]:
+    """The mean of each number of an outcome, over the steps of a traced episode."""
+    return {name: float(np.mean(v)) for name, v in trace.items() if v and _are_numbers(v)}

@@ -45,7 +45,9 @@ def write_results(folder: Path, rows: list[dict[str, Any]], **beside: Any) -> Pa
     if manifest is not None:
         manifest_path(parquet).write_text(json.dumps(manifest))
     for kind, content in beside.items():
-        pl.DataFrame(content, schema=schema(kind)).write_parquet(sibling(parquet, kind))
+        more = {"target": pl.Float32} if kind == "users" else {}
+        table = pl.DataFrame(content, schema={**schema(kind), **more})
+        table.write_parquet(sibling(parquet, kind))
     return parquet
 
 
@@ -59,7 +61,6 @@ def user_rows(digest: str, assignment: list[int], targets: list[float] | None = 
             "target": targets[i],
             "policy": policy,
             "return": 10.0 + i,
-            "policy_velocity": None,
         }
         for i, policy in enumerate(assignment)
     ]

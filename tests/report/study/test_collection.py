@@ -132,7 +132,8 @@ def test_what_is_kept_of_a_run_in_two_studies_is_there_once(tmp_path):
         write_results(tmp_path / name, [row], **kept)
     write_results(tmp_path / "a", [row])  # the first, of which nothing was kept
     collection = read_collection(tmp_path)
-    assert {name: len(getattr(collection, name)) for name in kept} == {
+    found = {"users": collection.users, "curves": collection.curves, **collection.kept}
+    assert {name: len(table) for name, table in found.items()} == {
         name: len(rows) for name, rows in kept.items()
     }
 
@@ -178,8 +179,9 @@ def test_what_is_beside_the_table_is_found_by_digest(tmp_path):
     transitions, seconds, welfare = next(collection.curves_of(cell))
     assert (transitions[-1], welfare[-1]) == (1980, pytest.approx(35.0))
     assert seconds[-1] == pytest.approx(9.9)
-    walks = collection.walks_of("resource-gathering-em-2-0")
-    assert [walk.tolist()[-1] for walk in walks] == [[1, 0], [1, 0]]
+    walks = collection.kept["walks"].filter(digest="resource-gathering-em-2-0")
+    ends = walks.group_by("policy", maintain_order=True).last()
+    assert ends.select("row", "column").rows() == [(1, 0), (1, 0)]
 
 
 def test_methods_stand_in_the_order_of_legends(tmp_path):

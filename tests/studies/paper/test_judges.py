@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handful.report.study.assignments import Served
+from handful.domains.speeds.pictures import Served
 from handful.report.study.reading import read_collection
 from studies.paper.judges import (
     NO,

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful._support.checks import check_numbers, check_range
+from handful.domains.resource_gathering import name_of_owner
 from handful.environment import Discrete, TimeStep
 from handful.errors import HandfulError
 from handful.population import Population
@@ -177,5 +178,5 @@ class TileRewards:
 def tile_owners(environment: ResourceGathering) -> Population:
     """One user a tile that can be entered."""
     cells, width = environment.open_cells, environment.width
-    labels = [f"tile-{cell // width}-{cell % width}" for cell in cells]
+    labels = [name_of_owner(*divmod(cell, width)) for cell in cells]
     return Population.from_function(TileRewards(cells), len(cells), labels)

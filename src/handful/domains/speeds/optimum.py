@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from handful.domains.speeds import UNIT
 from handful.domains.speeds.targets import SpeedReward
 from handful.exact.bound import Optimum, nothing_known
 from handful.population import Population
@@ -86,7 +87,7 @@ def velocity_bound(
             f"of {num_policies} constant velocities, dynamic programming over the sorted targets "
             "proves these the best."
         ),
-        unit="m/s",
+        unit=UNIT,
     )
 
 

@@ -1,6 +1,6 @@
 """Who is served by whom, and how well."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,6 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from handful._support.palette import policy_colour
-from handful.report.grid import Tile
 from handful.report.plots.style import MUTED, STAND_OUT
 from handful.report.run import Results
 from handful.report.words import number
@@ -27,32 +26,6 @@ _MAX_VECTOR_DOTS = 2000
 
 _MAX_DOTS = 10_000
 """Dots of a picture."""
-
-
-def draw_tile_returns(
-    axis: Axes, tiles: Sequence[Tile], results: Results, tile_points: float
-) -> None:
-    """In each tile its user's return and, where it fits, the policy that serves them.
-
-    Args:
-        tile_points: a tile's side on paper.
-    """
-    size = min(12.0, 0.27 * tile_points)
-    names_fit = tile_points >= 44
-    for tile, policy, utility in zip(tiles, results.assignment, results.utilities, strict=True):
-        row, column = tile
-        text = f"{utility:.0f}" if utility == round(utility) or size < 9 else f"{utility:.1f}"
-        axis.text(
-            column,
-            row - 0.1 * names_fit,
-            text,
-            ha="center",
-            va="center",
-            fontsize=size,
-            fontweight="bold",
-        )
-        if names_fit:
-            axis.text(column, row + 0.22, f"policy {policy}", ha="center", va="center", fontsize=8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,15 +123,6 @@ def draw_utilities(axis: Axes, results: Results) -> None:
     axis.set_xlim(0.2, num_users + 0.8)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.margins(y=0.15)
-
-
-def tile_fills(
-    tiles: Sequence[Tile], results: Results, colours: Sequence[str]
-) -> Mapping[Tile, str]:
-    """Each user's tile in the colour of their policy."""
-    return {
-        tile: colours[int(policy)] for tile, policy in zip(tiles, results.assignment, strict=True)
-    }
 
 
 def _short(name: str, longest: int = 18) -> str:

@@ -3,7 +3,6 @@
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -272,23 +271,6 @@ def method_look(label: str) -> Look:
 
 WIDTH = 5.8
 """Inches, of figures without a size of their own: a column of a page, and legible on a phone."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of a report.
-
-    Attributes:
-        name: of its file.
-        title: what it is.
-        alt: what it shows, for those who cannot see it.
-        build: draws it.
-    """
-
-    name: str
-    title: str
-    alt: str
-    build: Callable[[], Figure]
 
 
 def single(width: float, height: float) -> tuple[Figure, Axes]:

@@ -121,7 +121,9 @@ class Collection:
 
     Attributes:
         cells: in the order of tasks, budgets and methods.
-        users, curves, walks: of all runs, with the columns of `handful.results.tables.COLUMNS`.
+        users, curves: of all runs, with the columns of `handful.results.tables.COLUMNS`; the users'
+            also with what is known of them in numbers.
+        kept: by the file's suffix, the tables that tasks have kept of their runs.
         environments: by a run's digest, where it is known.
         variants: the cells of those studies that vary a method's settings, whether or not they are
             among `cells` too. Their labels have no suffix.
@@ -130,7 +132,7 @@ class Collection:
     cells: tuple[Cell, ...]
     users: "pl.DataFrame"
     curves: "pl.DataFrame"
-    walks: "pl.DataFrame"
+    kept: Mapping[str, "pl.DataFrame"]
     environments: Mapping[str, Mapping[str, Any]]
     variants: tuple[Cell, ...] = ()
 
@@ -213,12 +215,6 @@ class Collection:
             for cell, seeds in lacking.items()
             if seeds
         ]
-
-    def walks_of(self, digest: str) -> list[NumpyArray]:
-        """Each policy's tiles [T, 2] after every step of an episode, if its walks were kept."""
-        rows = self.walks.filter(digest=digest)
-        walks = rows.partition_by("policy", maintain_order=True)
-        return [walk.select("row", "column").to_numpy().astype(int) for walk in walks]
 
 
 PREFERRED_BUDGET = 5

@@ -1,17 +1,16 @@
 """The figures of a study, whatever its tasks are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from handful.report.study.assignments import assignments_figure, with_targets
+from handful._support.foreign import failure
+from handful.catalogue import task_of_run
+from handful.errors import HandfulError
+from handful.parameters import find_object
 from handful.report.study.budgets import percent_figure, welfare_figure
 from handful.report.study.collection import Collection, budget_of_most
 from handful.report.study.figure import StudyFigure
 from handful.report.study.spread import profiles_figure, spread_figure
 from handful.report.study.training import training_figure
-from handful.report.study.walks import walked_maps, walkers, walks_figure
-
-MOST_MAPS = 4
-"""A figure of walks shows at most so many budgets."""
 
 
 def study_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
@@ -21,7 +20,7 @@ def study_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]
         The figures, and a sentence for each one that is left out.
     """
     tasks = collection.tasks
-    of_curves, of_users = (_budget(collection, kind) for kind in ("curves", "users"))
+    of_curves = _budget(collection)
     with_budget = [task for task in tasks if collection.of(task, policies=of_curves)]
     candidates: dict[str, StudyFigure | None] = {
         "welfare": welfare_figure(collection, tasks, "welfare", "Welfare"),
@@ -29,22 +28,36 @@ def study_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]
         "training": training_figure(collection, with_budget, of_curves),
         "spread": spread_figure(collection, tasks),
         "profiles": profiles_figure(collection, tasks),
-        "assignments": assignments_figure(
-            collection, with_targets(collection), "assignments", of_users
-        ),
     }
-    for task in tasks:
-        label = walkers(collection, task)
-        if walked_maps(collection, task, label):
-            budgets = sorted({cell.policies for cell in collection.of(task, label)})
-            candidates["walks"] = walks_figure(collection, task, budgets[:MOST_MAPS])
-            break
+    candidates |= {figure.name: figure for figure in _of_tasks(collection)}
     return sort_out(candidates)
 
 
-def _budget(collection: Collection, kind: str) -> int:
-    """The budget that a figure of one budget shows, of those whose curves or users were kept."""
-    kept = [cell.policies for cell in collection.cells if collection.kept_seeds(cell, kind)]
+def _of_tasks(collection: Collection) -> Iterable[StudyFigure]:
+    """The figures that the tasks of the study bring, each with the tasks that name it.
+
+    Raises:
+        HandfulError: if the function of a task fails.
+    """
+    asked: dict[str, list[str]] = {}
+    for name in collection.tasks:
+        task = task_of_run(name)
+        if task is not None and task.study_pictures:
+            asked.setdefault(task.study_pictures, []).append(name)
+    for entry_point, names in asked.items():
+        try:
+            yield from find_object(entry_point)(collection, names)
+        except HandfulError:
+            raise
+        except Exception as error:
+            raise failure(
+                f"'{entry_point}', which draws the studies of {', '.join(names)}, failed", error
+            ) from error
+
+
+def _budget(collection: Collection) -> int:
+    """The budget that a figure of one budget shows, of those whose curves were kept."""
+    kept = [cell.policies for cell in collection.cells if collection.kept_seeds(cell, "curves")]
     return budget_of_most(kept or [cell.policies for cell in collection.cells])
 
 

@@ -83,6 +83,7 @@ def _embedded(figures: Sequence[StudyFigure]) -> list[dict[str, Any]]:
                     "alt": figure.alt,
                     "source": image_source(svg),
                     "missing": list(figure.missing),
+                    "is_wide": False,
                 }
             )
     return found

@@ -18,9 +18,9 @@ from handful.report.plots.style import method_rank
 from handful.report.study.collection import Cell, Collection
 from handful.results.labels import choices_of, own_choices, split_variant, with_words
 from handful.results.tables import (
-    COLUMNS,
     StudyResults,
     import_polars,
+    kept_tables,
     read_studies,
     schema,
     weakest_kind,
@@ -181,7 +181,9 @@ def _collection(
         _cells(listed, suffixes),
         environments=_environments(sources),
         variants=_cells(varied, {}),
-        **{kind: _kept(sources, kind) for kind in COLUMNS},
+        users=_kept([study.users for study in sources], "users"),
+        curves=_kept([study.curves for study in sources], "curves"),
+        kept={k: _kept([study.kept[k] for study in sources], k) for k in kept_tables()},
     )
 
 
@@ -197,14 +199,14 @@ def _environments(studies: Iterable[StudyResults]) -> dict[str, Mapping[str, Any
     return found
 
 
-def _kept(studies: Iterable[StudyResults], kind: str) -> "pl.DataFrame":
-    """The users, curves or walks of every run, once: of the first study that kept the run's."""
+def _kept(tables: Iterable["pl.DataFrame"], kind: str) -> "pl.DataFrame":
+    """The rows of every run, once: of the first study that kept the run's."""
     pl = import_polars()
-    table = pl.DataFrame(schema=schema(kind))
-    for study in studies:
-        others = getattr(study, kind).join(table, on="digest", how="anti", maintain_order="left")
-        table = pl.concat([table, others])
-    return table
+    whole = pl.DataFrame(schema=schema(kind))
+    for table in tables:
+        others = table.join(whole, on="digest", how="anti", maintain_order="left")
+        whole = pl.concat([whole, others], how="diagonal_relaxed")
+    return whole
 
 
 def _with_variants(studies: Mapping[str, StudyResults]) -> dict[str, StudyResults]:

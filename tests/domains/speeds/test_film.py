@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from handful._support.palette import policy_colour
+from handful.domains.speeds.film import shoot
 from handful.domains.speeds.robots import ANT, HALF_CHEETAH, HOPPER, WALKER2D
 from handful.learner.networks import Sharing, init_actor
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
-from handful.render.film import Caption, shoot
-from handful.render.run import choose_backend
+from handful.problem import make
+from handful.render.run import Scene
 
 
 def film_of(robot, seconds=0.2):
@@ -18,15 +19,11 @@ def film_of(robot, seconds=0.2):
         jax.random.key(0), 2, robot.observation_size, robot.action_space, (8,), Sharing.NOTHING
     )
     policies = Policies(actor, Normalizer.identity(2, robot.observation_size), robot.action_space)
+    problem = make(robot.name, targets=[0.5, 1.0])
     return shoot(
-        robot,
-        policies,
-        Caption(1, np.array([0.5, 1.0]), robot.top_speed),
-        seconds=seconds,
-        width=160,
-        height=120,
-        seed=0,
-        backend=choose_backend(),
+        Scene(
+            problem, policies, 1, np.array([1, 1]), seconds=seconds, width=160, height=120, seed=0
+        )
     )
 
 

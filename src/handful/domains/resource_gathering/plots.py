@@ -1,21 +1,177 @@
-"""The policies' walks on a grid, as the paper's figure 1.
+"""A grid as a map, the policies' walks on it (the paper's figure 1), and who is served where.
 
 Each policy keeps to a lane of its own: its walk is shifted diagonally by a little, so that walks
 over the same tiles lie side by side whether they go across or down. Within its lane a walk keeps to
 the right, so that a way out and the way back are two lines too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.patches import PathPatch
+from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from handful._support.palette import policy_colour
+from handful.domains.resource_gathering import name_of_owner
+from handful.report.plots.style import FAINT, INK, MUTED
+from handful.report.run import Results, Run
 from handful.types import NumpyArray
+
+Tile = tuple[int, int]
+"""Row and column, from the top left."""
+
+
+@dataclass(frozen=True)
+class GridMap:
+    """A grid of tiles.
+
+    Attributes:
+        height, width: in tiles.
+        start: where episodes start.
+        blocked: tiles that cannot be entered.
+    """
+
+    height: int
+    width: int
+    start: Tile
+    blocked: tuple[Tile, ...]
+
+    @property
+    def open_tiles(self) -> tuple[Tile, ...]:
+        """In row-major order, without the blocked ones."""
+        tiles = ((row, column) for row in range(self.height) for column in range(self.width))
+        return tuple(tile for tile in tiles if tile not in self.blocked)
+
+    def has(self, tile: Tile) -> bool:
+        """Whether it lies on the map."""
+        return 0 <= tile[0] < self.height and 0 <= tile[1] < self.width
+
+
+def grid_of(run: Run) -> GridMap | None:
+    """The run's grid, if its environment describes one."""
+    return grid_from(run.problem["environment"])
+
+
+def grid_from(environment: Mapping[str, Any]) -> GridMap | None:
+    """The grid that the fields of an environment describe, if they do."""
+    try:
+        return GridMap(
+            int(environment["height"]),
+            int(environment["width"]),
+            _tile(environment["start"]),
+            tuple(_tile(tile) for tile in environment["blocked"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def walks_of(run: Run, grid: GridMap) -> tuple[NumpyArray, ...] | None:
+    """Each policy's walk, [T + 1, 2] rows and columns with the start first, if it left a trace."""
+    walks = tuple(_walk(trace, grid) for trace in run.traces)
+    found = tuple(walk for walk in walks if walk is not None)
+    return found if len(found) == len(walks) == run.num_policies else None
+
+
+def users_are_tiles(run: Run, grid: GridMap) -> bool:
+    """Whether user i is the owner of the grid's i-th open tile, as the names say."""
+    return run.users == tuple(name_of_owner(*tile) for tile in grid.open_tiles)
+
+
+def _walk(trace: Mapping[str, Any], grid: GridMap) -> NumpyArray | None:
+    try:
+        tiles = [grid.start, *(_tile(position) for position in trace["position"])]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return np.array(tiles) if all(grid.has(tile) for tile in tiles) else None
+
+
+def _tile(entry: Sequence[Any]) -> Tile:
+    row, column = entry
+    if row != int(row) or column != int(column):
+        raise ValueError("a tile is two whole numbers")
+    return int(row), int(column)
+
+
+_HALF = 0.5
+"""A tile's centre is at (column, row), its edges half a tile away."""
+
+
+def draw_map(axis: Axes, grid: GridMap, fills: Mapping[Tile, str]) -> None:
+    """The grid with row 0 at the top; a tile without a fill of its own is white."""
+    for tile in grid.open_tiles:
+        axis.add_patch(_square(tile, facecolor=fills.get(tile, "white"), edgecolor=FAINT))
+    for tile in grid.blocked:
+        axis.add_patch(_square(tile, facecolor="#F2F2F2", edgecolor="#A6A6A6", hatch="////"))
+    axis.add_patch(_square(grid.start, inset=0.03, fill=False, edgecolor=INK, linewidth=1.8))
+    axis.set_xlim(-_HALF - 0.02, grid.width - _HALF + 0.02)
+    axis.set_ylim(grid.height - _HALF + 0.02, -_HALF - 0.02)
+    axis.set_aspect("equal")
+    axis.set_axis_off()
+
+
+def label_start(axis: Axes, grid: GridMap) -> None:
+    """The word under a start tile of the bottom row; elsewhere it would hide what is there."""
+    row, column = grid.start
+    if row < grid.height - 1:
+        return
+    axis.annotate(
+        "start",
+        (column, row + _HALF),
+        xytext=(0, -3),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        color=MUTED,
+        fontsize=9,
+        annotation_clip=False,
+    )
+
+
+def _square(tile: Tile, inset: float = 0.0, **style: object) -> Rectangle:
+    row, column = tile
+    side = 1 - 2 * inset
+    corner = (column - _HALF + inset, row - _HALF + inset)
+    return Rectangle(corner, side, side, **{"linewidth": 0.8, **style})  # type: ignore[arg-type]
+
+
+def draw_tile_returns(
+    axis: Axes, tiles: Sequence[Tile], results: Results, tile_points: float
+) -> None:
+    """In each tile its user's return and, where it fits, the policy that serves them.
+
+    Args:
+        tile_points: a tile's side on paper.
+    """
+    size = min(12.0, 0.27 * tile_points)
+    names_fit = tile_points >= 44
+    for tile, policy, utility in zip(tiles, results.assignment, results.utilities, strict=True):
+        row, column = tile
+        text = f"{utility:.0f}" if utility == round(utility) or size < 9 else f"{utility:.1f}"
+        axis.text(
+            column,
+            row - 0.1 * names_fit,
+            text,
+            ha="center",
+            va="center",
+            fontsize=size,
+            fontweight="bold",
+        )
+        if names_fit:
+            axis.text(column, row + 0.22, f"policy {policy}", ha="center", va="center", fontsize=8)
+
+
+def tile_fills(
+    tiles: Sequence[Tile], results: Results, colours: Sequence[str]
+) -> Mapping[Tile, str]:
+    """Each user's tile in the colour of their policy."""
+    return {
+        tile: colours[int(policy)] for tile, policy in zip(tiles, results.assignment, strict=True)
+    }
+
 
 MAX_OVERLAID = 7
 """Policies that one map shows legibly, each in a hue of its own; more get a map each."""

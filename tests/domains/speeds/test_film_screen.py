@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
+from handful.domains.speeds import film as screen
 from handful.errors import HandfulError
-from handful.render import run as screen
 
 
 @pytest.fixture

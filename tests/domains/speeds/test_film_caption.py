@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handful._support.palette import policy_colour, rgb
-from handful.render.film import Caption
+from handful.domains.speeds.film import Caption
 
 PAPER = np.full((240, 320, 3), 230, np.uint8)
 

@@ -1,4 +1,8 @@
-"""Users who each want a velocity: who is served by whom (the paper's figure 4), and how well."""
+"""Charts of users who each want a velocity: who serves whom (the paper's figure 4), how well."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,10 +10,106 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from handful._support.palette import ink_on, policy_colour
+from handful.domains.speeds import UNIT
 from handful.report.plots.style import INK, MUTED, tint
-from handful.report.run import Results
-from handful.report.speeds import Bound, Speeds, policies_by_target
+from handful.report.run import Results, Run
 from handful.types import NumpyArray
+
+
+@dataclass(frozen=True, eq=False)
+class Speeds:
+    """What the users want.
+
+    Attributes:
+        targets: [N] forward velocity that each user wants, m/s.
+        top: the highest that a user is drawn to want, m/s; the lowest is 0.
+        step_seconds: how long a step lasts.
+    """
+
+    targets: NumpyArray
+    top: float
+    step_seconds: float
+
+    def served(self, policy: int, results: Results) -> NumpyArray:
+        """The targets of a policy's users, sorted."""
+        return np.sort(self.targets[results.assignment == policy])
+
+    def order(self, results: Results) -> list[int]:
+        """All policies by the mean target that they serve; those who serve nobody come last."""
+        return policies_by_target(self.targets, results.assignment, len(results.returns))
+
+
+def policies_by_target(targets: NumpyArray, assignment: NumpyArray, num_policies: int) -> list[int]:
+    """[K] policies by the mean target [N] that they serve; those who serve nobody come last."""
+    served = [targets[assignment == policy] for policy in range(num_policies)]
+    means = [mine.mean() if len(mine) else np.inf for mine in served]
+    return [int(policy) for policy in np.argsort(means, kind="stable")]
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """The choice of constant velocities behind an optimum or an upper bound.
+
+    Attributes:
+        kind: "exact" or "upper bound".
+        utilities: [N] what each user gets from the velocity that suits them best.
+        velocities: [K] m/s.
+    """
+
+    kind: str
+    utilities: NumpyArray
+    velocities: NumpyArray
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return "upper bound" if self.kind == "upper bound" else "optimum"
+
+
+def speeds_of(run: Run) -> Speeds | None:
+    """What the run's users want, if its problem says so in velocities."""
+    try:
+        targets = _numbers(run.problem["attributes"]["target"])
+        environment = run.problem["environment"]
+        speeds = Speeds(
+            targets, float(environment["top_speed"]), float(environment["seconds_per_step"])
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    is_sound = len(targets) == len(run.users) and min(speeds.top, speeds.step_seconds) > 0
+    return speeds if is_sound else None
+
+
+def velocities_of(run: Run) -> tuple[NumpyArray, ...] | None:
+    """Each policy's forward velocity [T] (m/s), step by step, if it left a trace."""
+    try:
+        found = tuple(_numbers(trace["velocity"]) for trace in run.traces)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return found if len(found) == run.num_policies else None
+
+
+def bound_of(results: Results) -> Bound | None:
+    """The velocities that the optimum or bound chose, if the evaluation has them."""
+    try:
+        stored = results.record["bound"]
+        velocities = stored.get("velocities")  # as version 0.1 of handful wrote them
+        if velocities is None and stored["unit"] == UNIT:
+            velocities = [velocity for (velocity,) in stored["certificate"]]
+        bound = Bound(
+            str(stored["kind"]), _numbers(stored["utilities"]), _numbers(velocities or ())
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return bound if len(bound.utilities) == len(results.utilities) else None
+
+
+def _numbers(values: Sequence[Any]) -> NumpyArray:
+    numbers = np.array(values, dtype=float)
+    if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all():
+        raise ValueError("a list of finite numbers")
+    return numbers
+
 
 RUNNING_MEAN = 1.0
 """Seconds that the bold line is a mean over: some strides of a robot."""

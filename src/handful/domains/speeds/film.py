@@ -1,23 +1,37 @@
-"""One policy's robot, step by step, as pictures."""
+"""Films of robots, on machines without a screen too: one policy's robot, step by step."""
 
 import importlib
+import os
+import subprocess
+import sys
 from collections import deque
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-import gymnasium
 import jax
-import mujoco
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
+from handful._support.installing import install_command
 from handful._support.palette import policy_colour
 from handful.domains.speeds.gymnasium_batch import without_remarks
 from handful.domains.speeds.robots import Robot
-from handful.learner.policies import Policies
+from handful.envs.gym.loading import import_mujoco
+from handful.errors import HandfulError
+from handful.render.run import Film, Scene
 from handful.types import NumpyArray
+
+try:
+    import gymnasium
+    from PIL import Image, ImageDraw, ImageFont
+
+    mujoco = import_mujoco()
+except ImportError as error:
+    raise HandfulError(
+        f"A film of a robot needs Gymnasium with MuJoCo, and Pillow, and there is no {error.name} here: "
+        f"{install_command('render')}."
+    ) from None
 
 _FLOOR = (165, 185)
 _SKY = (250, 250)
@@ -57,7 +71,7 @@ class Camera:
         model: MuJoCo's model; its floor and sky are made lighter for good.
         data: its state at the start of an episode, then whatever it is when a picture is taken.
         width, height: of pictures, in pixels.
-        backend: an OpenGL that works here, as :func:`handful.render.run.choose_backend` gives.
+        backend: an OpenGL that works here, as :func:`choose_backend` gives.
     """
 
     def __init__(self, model: Any, data: Any, width: int, height: int, backend: str) -> None:
@@ -215,54 +229,31 @@ VELOCITY_SECONDS = 1.0
 """The velocity on the film is the mean over so long."""
 
 
-@dataclass(frozen=True, eq=False)
-class Film:
-    """Pictures in a row.
+def shoot(scene: Scene) -> Film:
+    """Film the first seconds of an episode with a policy's likeliest actions, or all of it.
 
-    Attributes:
-        pictures: all of one size.
-        colour: the policy's, which is on every picture.
-        frame_seconds: how long each is shown, so that time runs as it does for the robot.
+    Raises:
+        HandfulError: if the problem is not of a robot, or this machine cannot draw.
     """
-
-    pictures: list[Image.Image]
-    colour: str
-    frame_seconds: float
-
-
-def shoot(
-    robot: Robot,
-    policies: Policies,
-    caption: Caption,
-    *,
-    seconds: float,
-    width: int,
-    height: int,
-    seed: int,
-    backend: str,
-) -> Film:
-    """The first ``seconds`` of an episode with a policy's likeliest actions, or all of it.
-
-    Args:
-        robot: the environment of the run.
-        policies: all of the run's.
-        caption: says which policy plays.
-        seconds: of the robot's time.
-        width, height: in pixels.
-        seed: of the episode.
-        backend: an OpenGL that works here.
-    """
-    act = jax.jit(partial(policies.act, policy=caption.policy))
+    robot, population = scene.problem.environment, scene.problem.population
+    if not isinstance(robot, Robot):
+        raise HandfulError(f"The problem '{scene.problem.name}' has no robot in MuJoCo to film.")
+    targets = population.attributes.get("target", np.zeros(scene.problem.num_users))
+    served = np.sort(targets[scene.assignment == scene.policy])
+    caption = Caption(scene.policy, served, robot.top_speed)
+    act = jax.jit(partial(scene.policies.act, policy=scene.policy))
     every = max(1, round(FRAME_SECONDS / robot.seconds_per_step))
     recent: deque[float] = deque(maxlen=round(VELOCITY_SECONDS / robot.seconds_per_step))
-    pictures = []
+    pictures, backend = [], choose_backend()
     with without_remarks():
         stage: Any = gymnasium.make(robot.gymnasium_id, **dict(robot.gymnasium_options))
     with closing(stage), ExitStack() as afterwards:
-        observation, _ = stage.reset(seed=seed)
-        camera = Camera(stage.unwrapped.model, stage.unwrapped.data, width, height, backend)
+        observation, _ = stage.reset(seed=scene.seed)
+        camera = Camera(
+            stage.unwrapped.model, stage.unwrapped.data, scene.width, scene.height, backend
+        )
         afterwards.callback(camera.close)
-        for step in range(min(robot.time_limit, round(seconds / robot.seconds_per_step))):
+        for step in range(min(robot.time_limit, round(scene.seconds / robot.seconds_per_step))):
             action = np.asarray(act(np.asarray(observation, np.float32)))
             observation, _, terminated, _, info = stage.step(action)
             recent.append(float(info["x_velocity"]))
@@ -270,4 +261,58 @@ def shoot(
                 pictures.append(caption.write(camera.picture(), float(np.mean(recent))))
             if terminated:
                 break
-    return Film(pictures, policy_colour(caption.policy), every * robot.seconds_per_step)
+    return Film(pictures, policy_colour(scene.policy), every * robot.seconds_per_step)
+
+
+VARIABLE = "MUJOCO_GL"
+"""MuJoCo's own name for the choice."""
+
+_CANDIDATES = ("egl", "osmesa")
+_KNOWN = (*_CANDIDATES, "glfw", "cgl")
+
+# A driver may end the whole process where it fails, so a process of its own tries it.
+_TRIAL = """
+import sys, importlib, mujoco
+context = importlib.import_module("mujoco." + sys.argv[1]).GLContext(16, 16)
+context.make_current()
+mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), 100)
+"""
+
+
+def choose_backend() -> str:
+    """What the variable ``MUJOCO_GL`` asks for, else the first of EGL and OSMesa that works.
+
+    Raises:
+        HandfulError: if what was asked for, or both of these, do not work here.
+    """
+    asked = os.environ.get(VARIABLE, "").strip().lower()
+    if asked and asked not in _KNOWN:
+        raise HandfulError(
+            f"{VARIABLE}={asked} is no way to draw: unset it, or take {', '.join(_CANDIDATES)}."
+        )
+    for backend in (asked,) if asked else _CANDIDATES:
+        if works(backend):
+            return backend
+    found = f"{VARIABLE}={asked} does not" if asked else "Neither EGL nor OSMesa does"
+    raise HandfulError(
+        f"{found} work here, and drawing a robot without a screen needs one: on Debian and Ubuntu "
+        f"'apt-get install libegl1 libgl1-mesa-dri' or 'apt-get install libosmesa6'."
+    )
+
+
+@cache
+def works(backend: str) -> bool:
+    """Whether this machine can draw with it."""
+    environment = {**os.environ, VARIABLE: backend}
+    environment.pop("PYOPENGL_PLATFORM", None)
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", _TRIAL, backend],
+            env=environment,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return tried.returncode == 0

@@ -2,25 +2,35 @@
 
 import json
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from handful._support.palette import policy_colour
-from handful.report.figures import pictures
-from handful.report.plots.served import TableOrder
-from handful.report.plots.speeds import (
+from handful.domains.speeds.pictures import (
+    assignments_figure,
+    by_target,
+    run_pictures,
+    served_words,
+)
+from handful.domains.speeds.plots import (
+    bound_of,
     draw_policy_numbers,
     draw_returns_by_target,
+    draw_target_histogram,
     draw_targets,
     draw_velocity,
     running_mean,
+    speeds_of,
+    velocities_of,
 )
+from handful.report.plots.served import TableOrder
 from handful.report.run import read_run
-from handful.report.speed_figures import by_target, served_words
-from handful.report.speeds import bound_of, speeds_of, velocities_of
+from handful.report.study.reading import read_collection
 from tests.report.folders import write_grid_run, write_run
 from tests.report.robot_folders import STEPS, TOP_SPEED, write_robot_run
+from tests.report.study.results import run_row, user_rows, write_results
 from tests.sealing import seal
 
 NAMES = {"targets", "returns_by_target", "velocities"}
@@ -42,7 +52,8 @@ def speeds(run):
 
 
 def names(run):
-    return {picture.name for picture in pictures(run)}
+    found = run_pictures(run)
+    return set() if found is None else {picture.name for picture in found.pictures}
 
 
 def test_targets_velocities_and_bound_are_read_from_the_folder(run, speeds):
@@ -66,8 +77,9 @@ def test_policies_without_users_come_last(tmp_path):
     folder = write_robot_run(tmp_path / "run", num_users=3, num_policies=3, assignment=[2, 2, 0])
     run = read_run(folder)
     assert speeds_of(run).order(run.results)[-1] == 1
-    assert len(pictures(run)) == 7
-    for picture in pictures(run):
+    found = run_pictures(run)
+    assert found.policy_columns["their targets, m/s"](1) == "–"
+    for picture in found.pictures:
         picture.build()
 
 
@@ -206,6 +218,52 @@ def test_the_table_of_returns_goes_from_slow_to_fast(run, speeds):
 def test_words_about_targets():
     written = [served_words(np.array(targets)) for targets in ([], [0.5], [0.5, 1.25])]
     assert written == ["0 users", "1 user, 0.50 m/s", "2 users, 0.50 to 1.25 m/s"]
+
+
+def test_histograms_are_of_the_seed_that_most_methods_have(tmp_path):
+    kept = {"em": [1, 2], "random": [0, 1], "cluster": [1], "auto": [2]}
+    rows = [run_row("hopper", name, 5, seed, 1.0) for name in kept for seed in kept[name]]
+    targets = [0.1 * i for i in range(10)]
+    users = [
+        user
+        for row in rows
+        for user in user_rows(row["digest"], [i % 5 for i in range(10)], targets)
+    ]
+    write_results(tmp_path / "t", rows, users=users)
+    figure = assignments_figure(read_collection(tmp_path), ["hopper"], "assignments", 5)
+    assert figure is not None
+    seeds = {label: seed for _, label, seed, _, _ in figure.data}
+    assert seeds == {"em": 1, "random": 1, "cluster": 1, "auto": 2}
+    assert "Hopper, auto: seed 2" in figure.caption
+    # Where users differ, each histogram says whose they are.
+    labels = [axis.get_ylabel() for axis in figure.build().axes]
+    assert labels == ["seed 1", "seed 1", "seed 1", "seed 2"]
+
+
+def test_histograms_tell_what_was_not_run_from_what_was_not_kept(tmp_path):
+    kept = [("hopper", "em"), ("ant", "random"), ("ant", "cluster")]
+    without_users = [("ant", "em"), ("hopper", "random")]
+    rows = [run_row(task, method, 5, 0, 1.0) for task, method in kept + without_users]
+    users = [
+        user for row in rows[: len(kept)] for user in user_rows(row["digest"], [0, 1], [0.5, 1.5])
+    ]
+    write_results(tmp_path / "t", rows, users=users)
+    figure = assignments_figure(read_collection(tmp_path), ["hopper", "ant"], "assignments", 5)
+    assert figure is not None
+    said = [[text.get_text() for text in axis.texts] for axis in figure.build().axes]
+    # Down em, cluster, random; across Hopper and Ant.
+    assert said == [[], ["not kept"], ["not run"], [], ["not kept"], []]
+
+
+def test_histogram_counts_every_user_once():
+    axis = Figure().add_subplot()
+    targets = np.array([0.1, 0.2, 3.9, 2.0])
+    draw_target_histogram(axis, targets, np.array([1, 1, 0, 0]), num_policies=2, top=4.0)
+    heights = {}
+    for bar in axis.patches:
+        colour = mpl.colors.to_hex(bar.get_facecolor())
+        heights[colour] = heights.get(colour, 0) + bar.get_height()
+    assert heights == {policy_colour(0).lower(): 2, policy_colour(1).lower(): 2}
 
 
 def _rgb(colour):
