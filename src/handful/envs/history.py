@@ -29,7 +29,7 @@ from handful.environment import (
 )
 from handful.errors import HandfulError
 from handful.problem import RMDP, check_problem
-from handful.types import Array, Float, NumpyArray, PRNGKey, PyTree
+from handful.types import Array, Float, NumpyArray, Preset, PRNGKey, PyTree
 
 LONGEST = 1000
 """The most observations that a window may have: every transition holds two windows."""
@@ -75,7 +75,7 @@ def with_history(problem: RMDP, length: int) -> RMDP:
     )
 
 
-def _learner_settings(problem: RMDP, num_policies: int, preset: str) -> dict[str, Any]:
+def _learner_settings(problem: RMDP, num_policies: int, preset: Preset) -> dict[str, Any]:
     """The settings of the problem without windows, but for normalisation."""
     suited = problem.learner_settings(num_policies, preset)
     return {**suited, "normalize_observations": False}

@@ -21,7 +21,7 @@ except HandfulError as error:
     "statement",
     [
         "import handful; handful.make('gymnasium:HalfCheetah-v5')",
-        "import handful.render",
+        "import handful.domains.speeds.film",
         "from handful.domains.speeds.gymnasium_batch import GymnasiumBatch as Batch\n"
         "    Batch('Hopper-v4', 1, 0, {})",
     ],

@@ -29,8 +29,8 @@ try:
     mujoco = import_mujoco()
 except ImportError as error:
     raise HandfulError(
-        f"A film of a robot needs Gymnasium with MuJoCo, and Pillow, and there is no {error.name} here: "
-        f"{install_command('render')}."
+        f"A film of a robot needs Gymnasium with MuJoCo, and Pillow, and there is no {error.name} "
+        f"here: {install_command('render')}."
     ) from None
 
 _FLOOR = (165, 185)
