@@ -7,6 +7,7 @@ import pytest
 
 import handful
 from handful.methods import METHODS
+from handful.report.page import write_report
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -26,15 +27,18 @@ def test_the_environment_in_jax_trains_policies_apart():
 
 
 @pytest.mark.usefixtures("allow_rank_promotion")
-def test_a_method_of_ones_own_trains_by_object_and_by_name(monkeypatch):
+def test_methods_of_ones_own_train_by_object_and_by_name_and_are_described_in_reports(
+    monkeypatch, tmp_path
+):
     monkeypatch.setattr("handful.methods.METHODS", dict(METHODS))
+    monkeypatch.chdir(tmp_path)
     text = (DOCS / "own-method.md").read_text()
     names = {"__name__": "example"}
     results = []
     for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(compile(example, "own-method.md", "exec"), names)
         results.append(names["result"])
-    by_object, by_name = results
+    by_object, by_name, second = results
     assert by_object.config.method == "example:Hesitant"
     assert by_object.config.make_method() == names["Hesitant"](margin=1.0)
     assert (by_name.config.method, by_name.config.make_method()) == (
@@ -43,6 +47,10 @@ def test_a_method_of_ones_own_trains_by_object_and_by_name(monkeypatch):
     )
     # Two tours of two tiles each earn 97 and 96 at best; what nobody visits earns nothing.
     assert by_object.evaluation.welfare > 50.0
+    assert second.evaluation.welfare > 50.0
+    assert second.config.make_method().schedule(100, 2).interventions == (40,)
+    page = write_report(second.folder).read_text(encoding="utf-8")
+    assert "(a first set of policies finds the groups of users, and" in page
 
 
 @pytest.mark.usefixtures("allow_rank_promotion")
