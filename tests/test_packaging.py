@@ -36,6 +36,7 @@ OPTIONAL_MODULES = [
     "mo_gymnasium",
     "mujoco",
     "polars",
+    "pydantic",
     "ray",
     "sklearn",
     "tensorboardX",

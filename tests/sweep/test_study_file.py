@@ -1,7 +1,11 @@
 """What is wrong with bad study files."""
 
+import re
+import sys
+
 import pytest
 
+from handful._support.installing import install_command
 from handful.errors import HandfulError
 from handful.sweep.study_file import read_study
 
@@ -10,7 +14,13 @@ from handful.sweep.study_file import read_study
     ("changes", "sentence"),
     [
         ({"seeds": None}, "lacks 'seeds'"),
-        ({"colour": "red"}, "unknown key 'colour'"),
+        ({"colour": "red"}, "unknown key 'colour': it needs tasks, methods, policies, seeds"),
+        ({"step": 1}, "unknown key 'step' .did you mean 'steps'"),
+        ({"step": 1, "steps": None}, "lacks 'steps'"),
+        ({"step": 1, "groups": [{"seed": 1}], "seeds": 1}, "unknown key 'step'"),
+        ({"policies": [True]}, "'policies' must be whole numbers, not True"),
+        ({"seeds": "{1}"}, "'seeds' must be a list, like"),
+        ({"methods": ["em", None]}, "'methods' has an empty entry"),
         ({"methods": "em"}, "'methods' must be a list"),
         ({"policies": ["two"]}, "'policies' must be whole numbers, not 'two'"),
         ({"seeds": []}, "'seeds' is empty: give at least one"),
@@ -61,7 +71,10 @@ from handful.sweep.study_file import read_study
         ({"groups": [{"policies": [2]}, {"policies": 2}]}, "group 2, 'policies' must be a list"),
         ({"groups": [{"out": "there"}]}, "group 1 cannot change 'out'"),
         ({"groups": [{"steps": 8192}]}, "would share the folder"),
-        ({"variants": {"a": {"seed": 1}}}, "variant 'a' cannot change 'seed'"),
+        ({"variants": {"a": {"seed": 1}}}, "'a' cannot change 'seed' .did you mean 'seeds'"),
+        ({"groups": [3]}, "group 1 must say what it asks for otherwise"),
+        ({"variants": {"a": {"settings": {"discount": "1e-1"}}}}, "variant 'a', 'settings', 'dis"),
+        ({"variants": ["a"]}, "and 'variants' have a name each"),
         ({"variants": {"a b": {"steps": 1}}}, "'a b' is no name for a variant"),
         ({"reuse": "a.parquet"}, "'reuse' must be a list"),
         ({"preset": ["paper"]}, r"'preset' must be a name, not \['paper'\]"),
@@ -96,3 +109,9 @@ def test_names_that_only_a_group_runs_are_known(study_file):
     )
     runs = [run for run in read_study(path).runs() if run.method == "soft-em"]
     assert {run.config.method_settings["warm_up"] for run in runs} == {7}
+
+
+def test_what_is_missing_is_told(study_file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    with pytest.raises(HandfulError, match=re.escape(install_command("sweep"))):
+        read_study(study_file())

@@ -1,143 +1,150 @@
 """A study's YAML file, read and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handful._support.checks import brief, did_you_mean
+from handful._support.installing import install_command
 from handful.catalogue import find_task
 from handful.errors import HandfulError
-from handful.methods import find_method
+from handful.methods import AUTO, find_method
 from handful.results.yaml_file import meant, read_yaml
 from handful.sweep.study import Study, telling
-from handful.training.config import AUTO, check_run_settings
 
-LISTS = ("tasks", "methods", "policies", "seeds")
-REQUIRED = (*LISTS, "steps", "out", "results")
-MAPPINGS = ("settings", "method_settings", "training", "parameters")
-WHOLE = ("groups", "variants", "reuse")
-"""Keys of the whole study, which no group or variant changes."""
-
-OPTIONAL = ("preset", *MAPPINGS, *WHOLE)
-CHANGEABLE = (*LISTS, "steps", "preset", *MAPPINGS)
-"""What a group or a variant may ask for otherwise."""
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 def read_study(path: Path) -> Study:
-    """A study from a YAML file; its folders are relative to where the command runs.
+    """Read a study from a YAML file.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        the study; its folders are relative to where the command runs.
 
     Raises:
-        HandfulError: if the file is missing, is not YAML, or lacks or misspells a key.
+        HandfulError: if the file is missing, is not YAML, lacks or misspells a key, or a key holds
+            something of another kind.
     """
     values = read_yaml(path, f"The study '{path}'")
     if not isinstance(values, dict):
         raise HandfulError(f"The study '{path}' must be a list of 'key: value' lines.")
-    missing = [key for key in REQUIRED if key not in values]
-    unknown = [key for key in values if key not in (*REQUIRED, *OPTIONAL)]
-    if missing or unknown:
-        problem = f"lacks '{missing[0]}'" if missing else f"has an unknown key '{unknown[0]}'"
-        raise HandfulError(
-            f"The study '{path}' {problem}: it needs {', '.join(REQUIRED)} and may have "
-            f"{', '.join(OPTIONAL)}."
-        )
+    try:
+        from pydantic import ValidationError
+
+        from handful.sweep.study_model import StudyFile
+    except ImportError:
+        raise HandfulError(f"Studies need pydantic: {install_command('sweep')}.") from None
+    try:
+        checked = StudyFile.model_validate(values)
+    except ValidationError as error:
+        raise HandfulError(_sentence(error.errors(include_url=False), path)) from None
+    found = checked.given()
+    found["groups"] = tuple(group.given() for group in checked.groups)
+    found["variants"] = {name: part.given() for name, part in checked.variants.items()}
     where = f"In the study '{path}'"
-    values = _checked(values, where)
-    groups, variants = values.get("groups", []), values.get("variants", {})
-    if not isinstance(groups, list) or not isinstance(variants, dict):
-        raise HandfulError(f"{where}, 'groups' must be a list and 'variants' have a name each.")
-    values["groups"] = tuple(
-        _checked_part(group, f"{where}, group {number}") for number, group in enumerate(groups, 1)
+    for number, group in enumerate(found["groups"], 1):
+        _check_not_empty(group, f"{where}, group {number}")
+    for name, changes in found["variants"].items():
+        _check_not_empty(changes, f"{where}, variant '{name}'")
+    _check_names(found, where)
+    return Study(name=path.stem, file=path, **found)
+
+
+def _sentence(errors: "Sequence[ErrorDetails]", path: Path) -> str:
+    """What is wrong with a study, in a sentence about the worst of it.
+
+    A key that is missing or misspelt is told before anything else.
+    """
+    by_weight = sorted(errors, key=lambda one: (not _is_of_study(one), one["type"] != "missing"))
+    error = by_weight[0]
+    if _is_of_study(error):
+        return _wrong_key(str(error["loc"][0]), error["type"], path)
+    place, keys = _place(error["loc"])
+    return f"In the study '{path}'{place}{_complaint(error, keys)}"
+
+
+def _is_of_study(error: "ErrorDetails") -> bool:
+    """Whether a key of the study itself is missing or unknown."""
+    return len(error["loc"]) == 1 and error["type"] in ("missing", "extra_forbidden")
+
+
+def _wrong_key(key: str, kind: str, path: Path) -> str:
+    from handful.sweep.study_model import StudyFile
+
+    fields = StudyFile.model_fields
+    required = [name for name, one in fields.items() if one.is_required()]
+    optional = [name for name in fields if name not in required]
+    what = f"lacks '{key}'"
+    if kind == "extra_forbidden":
+        what = f"has an unknown key '{key}'{did_you_mean(key, fields)}"
+    return (
+        f"The study '{path}' {what}: it needs {', '.join(required)} and may have "
+        f"{', '.join(optional)}."
     )
-    values["variants"] = {
-        _checked_name(name, where): _checked_part(changes, f"{where}, variant '{name}'")
-        for name, changes in variants.items()
-    }
-    _check_names(values, where)
-    reuse = values.get("reuse", [])
-    if not isinstance(reuse, list) or not all(table and isinstance(table, str) for table in reuse):
-        raise HandfulError(f"{where}, 'reuse' must be a list of Parquet files, like [a.parquet].")
-    values["reuse"] = tuple(Path(table) for table in reuse)
-    for key in ("out", "results"):
-        if not values[key] or not isinstance(values[key], str):
-            raise HandfulError(
-                f"{where}, '{key}' must be a folder's name, not {brief(values[key])}."
-            )
-        values[key] = Path(values[key])
-    return Study(name=path.stem, file=path, **values)
 
 
-def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The keys that are there, each of the right kind; ``where`` begins what is said of others."""
-    checked = dict(values)
-    for key in LISTS:
-        if key in values:
-            if not isinstance(values[key], list):
-                raise HandfulError(f"{where}, '{key}' must be a list, like [a, b].")
-            if not values[key]:
-                raise HandfulError(f"{where}, '{key}' is empty: give at least one.")
-            checked[key] = tuple(values[key])
-    for key in ("tasks", "methods"):
-        odd = [value for value in checked.get(key, ()) if not isinstance(value, str)]
-        if odd and odd[0] is None:
-            raise HandfulError(f"{where}, '{key}' has an empty entry: give it a name, or drop it.")
-        if odd:
-            raise HandfulError(
-                f"{where}, '{key}' must be names, not {brief(odd[0])}: quote it if it is one."
-            )
-    if not isinstance(values.get("preset", ""), str):
-        raise HandfulError(f"{where}, 'preset' must be a name, not {brief(values['preset'])}.")
-    for key in ("policies", "seeds", "steps"):
-        numbers = [values[key]] if key == "steps" and key in values else checked.get(key, ())
-        odd = [value for value in numbers if type(value) is not int]
-        if odd:
-            kind = "a whole number" if key == "steps" else "whole numbers"
-            raise HandfulError(
-                f"{where}, '{key}' must be {kind}, not {brief(odd[0])}{meant(odd[0])}."
-            )
-    for key in MAPPINGS:
-        if not isinstance(values.get(key, {}), dict):
-            raise HandfulError(f"{where}, '{key}' must hold 'name: value' pairs.")
-    for key in ("method_settings", "parameters"):
-        for name, entries in values.get(key, {}).items():
-            if not isinstance(entries, dict):
-                raise HandfulError(
-                    f"{where}, '{key}' must hold 'name: value' pairs for '{name}' too."
-                )
-            _check_numbers(entries, f"{where}, '{key}', '{name}'")
-    for key in ("settings", "training"):
-        _check_numbers(values.get(key, {}), f"{where}, '{key}'")
-    check_run_settings(values.get("training", {}), f"{where}, 'training'")
-    return checked
+def _place(loc: Sequence[int | str]) -> tuple[str, list[int | str]]:
+    """The part of a study that an error is in, as a sentence has it, and the keys within."""
+    head, *rest = loc
+    if rest and head == "groups" and isinstance(rest[0], int):
+        return f", group {rest[0] + 1}", rest[1:]
+    if rest and head == "variants":
+        return f", variant '{rest[0]}'", rest[1:]
+    return "", list(loc)
 
 
-def _checked_part(changes: Any, where: str) -> dict[str, Any]:
-    """A group or a variant."""
-    if not isinstance(changes, dict) or not changes:
-        raise HandfulError(f"{where} must say what it asks for otherwise, as 'key: value' pairs.")
-    unknown = [key for key in changes if key not in CHANGEABLE]
-    if unknown:
-        raise HandfulError(
-            f"{where} cannot change '{unknown[0]}': it may change {', '.join(CHANGEABLE)}."
-        )
-    return _checked(changes, where)
+def _complaint(error: "ErrorDetails", keys: Sequence[int | str]) -> str:
+    """What is wrong with the value at some keys, to follow the name of the study or its part."""
+    kind, value = error["type"], error["input"]
+    if not keys:  # a group or variant that holds no keys
+        return _ASKS_FOR_NOTHING
+    names = [f"'{key}'" for key in keys if isinstance(key, str)]
+    what = f", {names[0]}"
+    if kind == "extra_forbidden":
+        from handful.sweep.study_model import Part
+
+        known = ", ".join(Part.model_fields)
+        hint = did_you_mean(str(keys[0]), Part.model_fields)
+        return f" cannot change {names[0]}{hint}: it may change {known}."
+    if kind == "entry":
+        own = "" if keys[0] == "variants" else f", {', '.join(names)}"
+        return f"{own}, {error['msg']}"
+    if kind == "whole":
+        return f"{what} {error['msg']}"
+    if keys[0] in ("groups", "variants"):
+        return ", 'groups' must be a list and 'variants' have a name each."
+    if keys[0] == "reuse":
+        return f"{what} must be a list of Parquet files, like [a.parquet]."
+    if keys[0] in ("out", "results"):
+        return f"{what} must be a folder's name, not {brief(value)}."
+    if kind == "list_type":
+        return f"{what} must be a list, like [a, b]."
+    if kind == "too_short":
+        return f"{what} is empty: give at least one."
+    if kind == "dict_type":
+        more = f" for {names[1]} too" if len(names) > 1 else ""
+        return f"{what} must hold 'name: value' pairs{more}."
+    if kind == "string_type" and len(keys) == 1:
+        return f"{what} must be a name, not {brief(value)}."
+    if kind == "string_type" and value is None:
+        return f"{what} has an empty entry: give it a name, or drop it."
+    if kind == "string_type":
+        return f"{what} must be names, not {brief(value)}: quote it if it is one."
+    numbers = "whole numbers" if len(keys) > 1 else "a whole number"
+    return f"{what} must be {numbers}, not {brief(value)}{meant(value)}."
 
 
-def _check_numbers(entries: Mapping[str, Any], where: str) -> None:
-    """Numbers as people write them, and YAML does not, are told from text."""
-    for name, value in entries.items():
-        if isinstance(value, str) and meant(value):
-            raise HandfulError(
-                f"{where}, '{name}' is {value!r}, which is text in YAML, no number{meant(value)}."
-            )
+_ASKS_FOR_NOTHING = " must say what it asks for otherwise, as 'key: value' pairs."
 
 
-def _checked_name(name: str, where: str) -> str:
-    """A variant's name: part of folders' names."""
-    if not name.replace("-", "").replace("_", "").isalnum():
-        raise HandfulError(
-            f"{where}, {brief(name)} is no name for a variant: use letters, digits, - and _."
-        )
-    return name
+def _check_not_empty(changes: Mapping[str, Any], where: str) -> None:
+    """Raise HandfulError unless a group or variant asks for something."""
+    if not changes:
+        raise HandfulError(f"{where}{_ASKS_FOR_NOTHING}")
 
 
 def _check_names(values: Mapping[str, Any], where: str) -> None:
