@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from handful.cli.main import main
+from handful.errors import HandfulError
 from handful.methods import METHODS
 from handful.methods.em import ExpectationMaximization
 from handful.results.tables import read_manifest
 from handful.run_folder import RunFolder
+from handful.sweep.study_file import read_study
 
 STUDY = {
     "tasks": ["resource-gathering"],
@@ -258,3 +260,22 @@ def test_a_study_may_name_a_method_of_a_module_beside_it(tmp_path, monkeypatch, 
     table = pl.read_parquet("results/own.parquet")
     ours, random = (table.filter(pl.col("method") == name) for name in asked["methods"])
     assert ours["welfare"].to_list() == random["welfare"].to_list()
+
+
+def test_a_study_may_name_a_network_of_a_module_beside_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("handful.learner.builders._BUILDERS", {})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    Path("knitting.py").write_text(
+        "import equinox as eqx\n\n"
+        "def knit(key, observation_size, num_outputs):\n"
+        "    return eqx.nn.MLP(observation_size, num_outputs, 8, 1, key=key)\n"
+    )
+    settings = {**STUDY["settings"], "actor_network": "knitting:knit"}
+    asked = {**STUDY, "methods": ["random"], "seeds": [0], "settings": settings}
+    Path("own.yaml").write_text(yaml.safe_dump(asked))
+    with pytest.raises(HandfulError, match=r"a network of its own, 'knitting:knit'.*--trust"):
+        read_study(Path("own.yaml")).runs(trust=False)
+    code, _, errors = sweep(capsys, "own.yaml", "--workers", "1")
+    assert (code, "failed" in errors) == (0, False)
+    assert len(pl.read_parquet("results/own.parquet")) == 1

@@ -134,11 +134,11 @@ class Train:
 
 def _load_networks(network: str | None, settings: dict[str, Any]) -> None:
     """Import the networks that the command line names: the caller has chosen their code."""
-    from handful.learner.builders import FIELDS, load_network
+    from handful.learner.builders import load_network, named_networks
 
-    for name in (network, *(settings.get(field) for field in FIELDS)):
-        if isinstance(name, str):
-            load_network(name)
+    given = [] if network is None else [network]
+    for name in given + named_networks(settings):
+        load_network(name)
 
 
 def _learner_sections(preset_name: str) -> list[Section]:

@@ -12,6 +12,7 @@ them and learns all of them together. Settings hold text and no functions, so a 
 import importlib
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -179,6 +180,13 @@ def network_settings(network: Network | None) -> dict[str, str | None]:
             f"them."
         )
     return dict(zip(FIELDS, map(_named, pair), strict=True))
+
+
+def named_networks(settings: Any) -> list[str]:
+    """The names of builders in a learner's settings, whether an object or a mapping holds these."""
+    get = settings.get if isinstance(settings, Mapping) else partial(getattr, settings)
+    names = (get(field, None) for field in FIELDS)
+    return [name for name in names if isinstance(name, str)]
 
 
 def with_names(settings: Mapping[str, Any]) -> dict[str, Any]:

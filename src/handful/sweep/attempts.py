@@ -21,6 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from handful._support.files import lock_file
 from handful.errors import HandfulError
+from handful.learner.builders import load_network, named_networks
 from handful.methods import load_method
 from handful.problem import make
 from handful.run_folder import RunFolder
@@ -248,6 +249,8 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
     callbacks = [_Reminder(is_stopped), StageNote(request.folder)]
     try:
         load_method(request.config.method)  # this may be another process than the one that asked
+        for network in named_networks(request.config.ppo):
+            load_network(network)
         problem = make(request.task, **request.parameters)
         if request.folder.is_dir():
             resume(request.folder, problem, callbacks, progress=False)

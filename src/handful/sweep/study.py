@@ -14,6 +14,7 @@ from typing import Any
 from handful._support.checks import brief
 from handful._support.text import count
 from handful.errors import HandfulError
+from handful.learner.builders import named_networks, settled_name
 from handful.methods import load_stored_method
 from handful.methods.schedule import check_packages
 from handful.problem import (
@@ -273,6 +274,9 @@ class Study:
         for method in self.methods:
             with telling(where):
                 load_stored_method(method, "It", trust)
+        for network in named_networks(self.settings):
+            with telling(where):
+                settled_name(network, None, "It", trust)
         requests = []
         for seed, task, num_policies, method in itertools.product(
             self.seeds, self.tasks, self.policies, self.methods
