@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
 _write: Callable[[str], None] | None = None
-"""Writes to standard output while others cannot."""
+"""The function that writes to standard output while nothing else can."""
 
 
 def write_result(text: str) -> None:
@@ -29,7 +29,7 @@ def write_result(text: str) -> None:
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """While entered, what :func:`write_result` gets is all that reaches standard output."""
+    """While the block runs, only what :func:`write_result` gets reaches standard output."""
     global _write
     stream, before = sys.stdout, _write
     stream.flush()
@@ -74,7 +74,7 @@ def _take_over(stream: object) -> int:
 
 
 def _silence() -> None:
-    """From now on what is printed goes to standard error, or nowhere if that is closed."""
+    """Send all that is printed from now on to standard error, or nowhere if that is closed."""
     try:
         os.dup2(STANDARD_ERROR, STANDARD_OUTPUT)
     except OSError:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from handful.check.findings import Conformance
 
 SHOWN = 8
-"""Names of features in the summary."""
+"""The most names of features that the summary shows."""
 
 PARAMETERS: dict[str, Any] = {
     "features": str | Sequence[str],
@@ -34,7 +34,7 @@ PARAMETERS: dict[str, Any] = {
 """The section param takes these arguments of check_env."""
 
 HAS_DEFECTS = 1
-"""Exit code of a check that found something to mend; 0 where it found nothing, or warnings only."""
+"""The exit code of a check that found defects; a check with warnings only exits with 0."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class CheckEnv:
     """gymnasium:ENV-ID, mo-gymnasium:ENV-ID, module:NAME of a class of yours, or a task's name."""
 
     json: bool = False
-    """Print JSON instead."""
+    """Print the result as JSON."""
 
     @classmethod
     def sections(cls, arguments: Sequence[str]) -> list[Section]:
@@ -101,7 +101,7 @@ def _refuse_parameters_of_task(arguments: Sequence[str]) -> None:
 
 
 def _print_table(result: "Conformance") -> None:
-    """A line a check, what was found below it, and a summary."""
+    """Print a line for each check with what it found, and a summary."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -10,7 +10,7 @@ from handful.cli.output import evaluation_summary, print_json, say, show
 from handful.errors import HandfulError
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
-"""How XLA's complaint begins."""
+"""The beginning of what XLA says when memory is exhausted."""
 
 
 @dataclass
@@ -21,19 +21,21 @@ class Evaluate:
     """The run's folder; of an unfinished run the latest checkpoint is measured."""
 
     episodes: int = 100
-    """Episodes of each policy, for deterministic and for sampled actions; even, at least 4."""
+    """How many episodes each policy plays, for deterministic and for sampled actions; an even
+    number from 4 on."""
 
     seed: int | None = None
-    """Of the evaluation episodes; by default the run's own evaluation seed."""
+    """The seed of the evaluation episodes; by default the one that the run was evaluated with."""
 
     trust: bool = False
-    """Let the folder choose code to run, as its environment may need: only of those you trust."""
+    """Allow the folder to choose code that is run, as its environment may need; use it only for
+    folders that you trust."""
 
     returns: Path | None = None
     """A Parquet file to write: a row for each user, with their mean return from each policy."""
 
     json: bool = False
-    """Print JSON instead."""
+    """Print the evaluation as JSON."""
 
     def run(self) -> None:
         """Evaluate and print."""

@@ -1,6 +1,7 @@
 """``handful``: finds the command, runs it, and turns what went wrong into one sentence.
 
-What takes long to import is imported in :func:`main`, once signals are heard.
+Modules that take long to import are imported in :func:`main`, after the program has begun to listen
+to signals.
 """
 
 import io
@@ -13,7 +14,7 @@ from handful.cli.stopping import end_if_asked, stops_heard
 BAD_INPUT = 2
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
-"""How XLA's complaint begins."""
+"""The beginning of what XLA says when memory is exhausted."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -83,7 +84,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _import_from_here() -> None:
-    """Find environments of the caller's own, given as module:NAME, in the working folder."""
+    """Let Python find modules of the caller's own in the working folder."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
 
@@ -105,7 +106,7 @@ def _tell_of_backend() -> None:
 
 
 def _sentence(error: OSError) -> str:
-    """What the system would not do, and where if it says so."""
+    """Say what the system refused to do, and with which file if it names one."""
     reason = error.strerror or str(error) or type(error).__name__
     path = error.filename2 or error.filename  # of two, the one that was to be made
     if path is None:
@@ -114,5 +115,5 @@ def _sentence(error: OSError) -> str:
 
 
 def _discard_output() -> None:
-    """What is still to be written is let go, or Python would try again at its end."""
+    """Discard what is still to be written; Python would try to write it again when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

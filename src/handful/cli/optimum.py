@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from handful.exact.bound import Optimum
 
 MOST_NUMBERS = 100
-"""Of a policy's certificate that are printed."""
+"""The most numbers of a policy's certificate that are printed."""
 
 DEFAULT_SEED = 0
-"""Of the users, as it is of a run."""
+"""The seed of the draw of the users if none is given; it is the default seed of a run too."""
 
 
 @dataclass
 class OptimumCommand:
-    """The highest welfare that any k policies can reach, or an upper bound, with its proof."""
+    """Compute the highest welfare of any k policies, or an upper bound, with its proof."""
 
     task: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="TASK")]]
     """The task's name; see 'handful tasks'. 'handful optimum TASK --help' also lists its
@@ -45,7 +45,7 @@ class OptimumCommand:
     """The users themselves: a CSV or Parquet file, one row a user; the task says which columns."""
 
     json: bool = False
-    """Print JSON instead: with several budgets a list, in their order."""
+    """Print the result as JSON; with several budgets it is a list, in their order."""
 
     @classmethod
     def sections(cls, arguments: Sequence[str]) -> list[Section]:
@@ -83,7 +83,7 @@ class OptimumCommand:
 
 
 def _table(found: Sequence["Optimum"]) -> list[str]:
-    """A line a budget: what is best, and what that is more than with the budget before it."""
+    """Make a line for each budget: the best welfare, and how much it gains on the line before."""
     lines = [f"{'policies':>8}  {'welfare':>9}  {'gained':>9}  kind"]
     before = None
     for best in found:

@@ -22,28 +22,36 @@ from handful.run_folder import RunFolder
 
 
 def print_json(values: Any) -> None:
-    """One JSON document on standard output, and nothing else there."""
+    """Write one JSON document to standard output, and nothing else."""
     text = json.dumps(values, allow_nan=False)  # ASCII, and of the control characters only DEL
     write_result(text.replace("\x7f", "\\u007f") + "\n")
 
 
 def show(*lines: object, end: str = "\n") -> None:
-    """Results for people or scripts, on standard output: a line each."""
+    """Print results for people or scripts on standard output, each on a line."""
     print(*(escaped(str(line), one_line=False) for line in lines), sep="\n", end=end)
 
 
 def say(message: str) -> None:
-    """News for people, on standard error, where it does not mix with results."""
+    """Print news for people on standard error, where it does not mix with results."""
     print(escaped(message, one_line=False), file=sys.stderr)
 
 
 def say_error(sentence: str) -> None:
-    """What went wrong, in one line on standard error."""
+    """Print what went wrong in one line on standard error."""
     print(f"handful: {escaped(sentence)}", file=sys.stderr)
 
 
 def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:
-    """An evaluation in a few lines."""
+    """Describe an evaluation in a few lines.
+
+    Args:
+        record: the content of ``evaluation.json``.
+        num_policies: the budget of the run.
+
+    Returns:
+        the lines, joined.
+    """
     lines = [
         f"welfare {record['welfare']:.2f} ± {record['welfare_stderr']:.2f} "
         f"({count(num_policies, 'policy')}, {count(record['num_users'], 'user')}, "
@@ -111,7 +119,7 @@ def can_report() -> bool:
 
 @contextmanager
 def telling_warnings() -> Iterator[None]:
-    """While entered, what the library warns of is said as other news is."""
+    """While the block runs, print the warnings of the library as other news is printed."""
     from handful.errors import HandfulWarning
 
     with warnings.catch_warnings():
@@ -132,10 +140,10 @@ def announce(folder: Path, json: bool, is_new: bool = True) -> None:
     """Write the report, and print how the run ended and where to look.
 
     Args:
-        folder: of the run.
+        folder: the folder of the run.
         json: whether to print the evaluation as JSON.
-        is_new: whether the run ended just now. One that had ended before may be where nobody can
-            write: that is said, and its results are printed all the same.
+        is_new: whether the run ended just now. A run that had ended before may be in a place where
+            nobody can write: then its results are printed without a new report.
 
     Raises:
         OSError: if the report of a run that ended just now cannot be written.

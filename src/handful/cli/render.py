@@ -17,22 +17,23 @@ class Render:
     """The run's folder; of an unfinished run the latest checkpoint is filmed."""
 
     policy: Annotated[tuple[int, ...], tyro.conf.UseAppendAction] = ()
-    """Which policy, from 0; may be repeated. All by default."""
+    """The number of a policy to film, from 0 on; may be repeated. By default all are filmed."""
 
     out: Path | None = None
     """The folder for the films; by default 'films' in the run's."""
 
     format: Literal["gif", "mp4"] = "gif"
-    """Of the files."""
+    """The format of the films."""
 
     seconds: float = 8.0
-    """Of the robot's time from the start of an episode."""
+    """How many seconds of the robot's time are filmed, from the start of an episode."""
 
     size: int = 480
     """Width in pixels, a multiple of 8; the height is three quarters of it."""
 
     trust: bool = False
-    """Let the folder choose code to run, as its environment may need: only of those you trust."""
+    """Allow the folder to choose code that is run, as its environment may need; use it only for
+    folders that you trust."""
 
     def run(self) -> None:
         """Film, and say where each is."""

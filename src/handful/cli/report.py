@@ -24,7 +24,8 @@ class Report:
     """A run's folder, a study's YAML file, or a folder of results."""
 
     trust: bool = False
-    """Let a study choose code to run, as its environments may need: only of those you trust."""
+    """Allow a study to choose code that is run, as its environments may need; use it only for
+    studies that you trust."""
 
     def run(self) -> None:
         """Write, and say where."""

@@ -12,7 +12,7 @@ from handful.cli.output import announce, run_training
 
 @dataclass
 class Resume:
-    """Continue a run that was stopped; it ends as if it never had been."""
+    """Continue a run that was stopped; it ends as if it had never been stopped."""
 
     run_folder: tyro.conf.Positional[Path]
     """The run's folder."""
@@ -25,7 +25,8 @@ class Resume:
     """Write TensorBoard files beside metrics.jsonl, if tensorboardX is installed."""
 
     trust: bool = False
-    """Let the folder choose code to run, as its environment may need: only of those you trust."""
+    """Allow the folder to choose code that is run, as its environment may need; use it only for
+    folders that you trust."""
 
     json: bool = False
     """Print the evaluation as JSON."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 GRACE = 5.0
-"""Seconds that the program has to end in order, before it is ended."""
+"""Seconds within which the program must end by itself; then it is ended."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,10 +24,10 @@ _IMPORT_MACHINERY = "<frozen importlib._bootstrap>"
 
 
 class _Stop:
-    """What was asked of this program.
+    """The signal that this program got, and how it may end.
 
     Attributes:
-        number: of the signal that came, or None.
+        number: the number of the signal that came, or None.
         is_patient: whether an orderly end may take as long as it takes.
     """
 
@@ -37,7 +37,7 @@ class _Stop:
 
 @contextmanager
 def stops_heard() -> Iterator[None]:
-    """While entered, a signal that asks the program to stop ends it with 128 + its number.
+    """While the block runs, a signal that asks the program to stop ends it with 128 + its number.
 
     Signals that the program was started to ignore stay ignored. Outside the main thread, where
     Python delivers no signals, nothing changes.
@@ -70,7 +70,10 @@ def stops_heard() -> Iterator[None]:
 
 @contextmanager
 def patiently() -> Iterator[None]:
-    """While entered, an orderly end may take longer than :data:`GRACE`; a second signal cuts it."""
+    """While the block runs, an orderly end may take longer than :data:`GRACE`.
+
+    A second signal ends the program at once.
+    """
     _Stop.is_patient = True
     try:
         yield

@@ -42,16 +42,16 @@ if TYPE_CHECKING:
 _CHOSEN = tyro.conf.arg(metavar="VALUE [VALUE ...]", help_behavior_hint="(default: all)")
 _Names = Annotated[tuple[str, ...] | None, _CHOSEN]
 _Numbers = Annotated[tuple[int, ...] | None, _CHOSEN]
-"""A part of what the study has; None, which is not nothing, for all of it."""
+"""The values of a study that are chosen; None chooses all of them."""
 
 
 @dataclass
 class Sweep:
     """Run a study: tasks x methods x policies x seeds; then its table and figure.
 
-    Finished runs are skipped, also those that only the table knows of, and half-done ones resumed:
-    the same command continues a sweep that was stopped or killed, and makes the figure anew of one
-    that is done. The table is there, and grows, from the first run that ends.
+    Finished runs are skipped, also those that only the table knows of, and half-done runs are
+    resumed. So the same command continues a sweep that was stopped or killed, and draws the figure
+    of a finished sweep again. The table is written when the first run ends, and grows with each.
     """
 
     study: tyro.conf.Positional[Path]
@@ -73,7 +73,7 @@ class Sweep:
     """Run only these variants of the study for now."""
 
     workers: int | None = None
-    """Processes, one core each; by default as many as there are cores."""
+    """The number of processes, each with one core; by default as many as there are cores."""
 
     ray: str | None = None
     """HOST:PORT of a Ray cluster to run on, or auto; all its nodes must see the folder 'out'."""
@@ -166,7 +166,7 @@ class Sweep:
 
 
 class _Watcher:
-    """Passes on what happens to the progress, and keeps the table as it grows."""
+    """Tells the progress bar what happens, and adds each finished run to the table."""
 
     def __init__(self, progress: "SweepProgress", results: "SweepResults") -> None:
         self._progress, self._results = progress, results
@@ -187,10 +187,10 @@ metrics, the first one those of all runs, and must cost next to nothing beside t
 
 
 class SweepProgress:
-    """Draws what a :class:`~handful.sweep.progress.Tracker` knows.
+    """Shows how far a sweep is, as a :class:`~handful.sweep.progress.Tracker` knows it.
 
     Args:
-        tracker: is told of runs that start and end.
+        tracker: counts the runs; this class tells it which runs start and end.
         console: where to draw; standard error by default, so that results can be piped.
     """
 
@@ -211,7 +211,7 @@ class SweepProgress:
             self._live.stop()
 
     def started(self, request: "RunRequest") -> None:
-        """Count the run among those that are worked at."""
+        """Count the run among those that are being trained."""
         self._tracker.started(request)
         if self._is_new and not self._console.is_terminal:
             self._is_new = False
@@ -232,7 +232,7 @@ class SweepProgress:
             say(line)
 
     def waiting(self) -> None:
-        """Look again, if the last look is old enough."""
+        """Look at the run folders again, if the last look is old enough."""
         now = time.monotonic()
         is_terminal = self._console.is_terminal
         last, every = (self._looked_at, LOOK_EVERY) if is_terminal else (self._said_at, LINE_EVERY)
@@ -247,7 +247,7 @@ class SweepProgress:
 
 
 def sentence(overview: "Overview") -> str:
-    """A sweep at a moment, in one line."""
+    """Describe how far a sweep is in one line."""
     running = "; ".join(f"{run.name} {_stage(run)}{_welfare(run)}" for run in overview.running)
     parts = [
         f"{overview.done}/{overview.total} runs{_failed(overview)}",
@@ -258,7 +258,7 @@ def sentence(overview: "Overview") -> str:
 
 
 def picture(overview: "Overview") -> Group:
-    """A sweep at a moment: a bar for all of it, and one for each run that is worked at."""
+    """Draw how far a sweep is: a bar for all runs, and a bar for each run that is being trained."""
     head = Table.grid(padding=(0, 1))
     head.add_row(
         f"runs {overview.done}/{overview.total}{_failed(overview)}",
@@ -277,7 +277,7 @@ def picture(overview: "Overview") -> Group:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Write a number of seconds in seconds, minutes or hours, whichever people would use."""
     minutes, hours = round(seconds / 60), seconds / 3600
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -285,7 +285,7 @@ def duration(seconds: float) -> str:
 
 
 def _stage(run: "Running") -> str:
-    """Trained runs are still to be validated and evaluated, which takes minutes on robots."""
+    """Describe how far a run is; after training it is validated and evaluated, which takes time."""
     if run.episodes is not None:
         purpose, share = run.episodes
         return f"{100 * run.share:.0f} %, {purpose} {100 * share:.0f} %"
@@ -293,7 +293,7 @@ def _stage(run: "Running") -> str:
 
 
 def _pace(overview: "Overview") -> list[str]:
-    """The rate and the time left, where they are known: at first look nothing has been measured."""
+    """Describe the rate and the time left, as far as they are known already."""
     rate = [f"{overview.rate:,.0f} transitions/s"] if overview.rate > 0 else []
     if overview.running and overview.transitions >= overview.total_transitions:
         return [*rate, "evaluation left"]
@@ -318,13 +318,13 @@ Rows = list[dict[str, Any]]
 
 @dataclass
 class SweepResults:
-    """The table of all finished runs of a study, its page, a figure a task, and what is beside it.
+    """Writes the results of a study: the table of its finished runs, its page, and its figures.
 
     Attributes:
-        study: as it was read.
-        requests: all its runs.
-        command: that makes the table.
-        errors: by a run's digest, why it failed in this sweep, or why its files cannot be read.
+        study: the study, as it was read.
+        requests: all runs of the study.
+        command: the command that makes the table.
+        errors: by the run's digest, why it failed in this sweep, or why its files cannot be read.
     """
 
     study: "Study"
@@ -334,19 +334,19 @@ class SweepResults:
     _next_write: float = 0.0
 
     TABLE_SHARE = 0.01
-    """Of a core's time that may go into writing the table while the sweep goes on."""
+    """The share of a core's time that writing the table may take while the sweep goes on."""
 
     @property
     def parquet(self) -> Path:
-        """The table."""
+        """The path of the table."""
         return self.study.results / f"{self.study.name}.parquet"
 
     def check(self) -> dict[str, dict[str, Any]]:
-        """See that everything can be written later, and nothing is lost by it.
+        """Check that everything can be written later, and that nothing is lost by writing it.
 
         Returns:
-            the rows that are there already, by digest: of the study's own table, and of those that
-            it reuses.
+            the rows that exist already, by digest: those of the study's own table, and those of the
+            tables that it reuses.
 
         Raises:
             HandfulError: if a table is missing or damaged, holds what the study does not ask for,
@@ -364,9 +364,9 @@ class SweepResults:
         return reused | own
 
     def ended(self, outcome: "Outcome") -> None:
-        """A run ended: if it is finished just now, write the table with it, now or with the next.
+        """Add a run that ended just now to the table, at once or together with the next run.
 
-        Why a run failed is kept for the end.
+        The reason why a run failed is kept until the sweep ends.
         """
         if outcome.error is not None:
             if not outcome.interrupted:
@@ -378,9 +378,12 @@ class SweepResults:
             self._next_write = start + (time.monotonic() - start) / self.TABLE_SHARE
 
     def write(self) -> tuple[list[Path], Rows]:
-        """Everything, from every run folder and table that there is; the files and the summary.
+        """Write all results, from every run folder and table that exists.
 
-        Where no run is finished there is no table, only what was asked for and what came of it.
+        Where no run is finished there is no table: then only the list of runs is written.
+
+        Returns:
+            the files that were written, and the rows of the summary.
         """
         from handful.sweep.details import write_details
         from handful.sweep.table import summarize
@@ -406,14 +409,18 @@ class SweepResults:
         return rows
 
     def _write_table(self) -> "tuple[pl.DataFrame | None, list[Path]]":
-        """The table and its page, as far as there are finished runs."""
+        """Write the table and its page, with the runs that are finished."""
         from handful.sweep.table import build_table, stored_rows, write_table
 
         table = build_table(self.requests, self._reused() | stored_rows(self.parquet))
         return table, [] if table is None else write_table(self.parquet, table, self.command)
 
     def write_figures(self) -> list[Path]:
-        """Welfare against the budget, a figure a task that has finished runs."""
+        """Draw welfare against the budget, a figure for each task that has finished runs.
+
+        Returns:
+            the files of the figures.
+        """
         from handful.report.study.budgets import welfare_figure
         from handful.report.study.reading import collect
         from handful.report.words import task_title

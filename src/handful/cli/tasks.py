@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from handful.parameters import TaskParameter
 
 LEAST_ROOM = 30
-"""Columns for what a parameter means, on however narrow a terminal."""
+"""The least number of columns for the meaning of a parameter, also on a narrow terminal."""
 
 
 @dataclass
@@ -27,10 +27,11 @@ class Tasks:
     """List the tasks that have a name, or the parameters of one of them."""
 
     task: tyro.conf.Positional[str | None] = None
-    """The task whose parameters to list, with their defaults; by default all tasks, without."""
+    """The task whose parameters are listed; without one all tasks are listed."""
 
     json: bool = False
-    """Print JSON instead, with all parameters; null where a task's module cannot be imported."""
+    """Print JSON, with the parameters of every task; they are null where its module cannot be
+    imported."""
 
     def run(self) -> None:
         """Print a line a task, or a line a parameter."""
@@ -51,13 +52,17 @@ class Tasks:
 
 
 def _find(name: str) -> Task:
-    """The task, or a family, which needs no argument here."""
+    """Find a task by its name; a family of tasks needs no argument here."""
     family = next((task for task in tasks() if task.name == name), None)
     return family or find_task(name)
 
 
 def _parameters(task: Task) -> "list[TaskParameter]":
-    """Imports the task's module, which listing the tasks does not wait for."""
+    """Find the parameters of a task, for which its module is imported.
+
+    Raises:
+        HandfulError: if the module cannot be imported.
+    """
     from handful.parameters import parameters_of
 
     try:
@@ -92,7 +97,7 @@ def _lines(task: Task, parameters: "list[TaskParameter]") -> list[str]:
 
 
 def _wrapped(start: str, meaning: str) -> list[str]:
-    """A line, or as many as the terminal makes of it, the meaning below itself."""
+    """Wrap a line at the width of the terminal, so that the meaning stands in a column."""
     columns = shutil.get_terminal_size((100, 24)).columns
     room = max(columns - len(start), LEAST_ROOM)
     first, *more = textwrap.wrap(meaning, room) or [""]
@@ -107,7 +112,7 @@ def _as_json(task: Task, parameters: "list[TaskParameter] | None") -> dict[str, 
 
 
 def _parameter_as_json(parameter: "TaskParameter") -> dict[str, Any]:
-    """The default is missing where the parameter is required."""
+    """Describe a parameter for JSON; it has no default where it is required."""
     described = {"name": parameter.name, "meaning": parameter.meaning}
     return described if parameter.is_required else {**described, "default": parameter.json_default}
 

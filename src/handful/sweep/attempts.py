@@ -1,4 +1,4 @@
-"""One run, executed by whoever holds its lock; every attempt leaves a line behind.
+"""One run of a study: a process takes the run's lock, trains it, and notes the attempt in a file.
 
 A killed sweep's workers live a little longer than it does, to save their states, and a node that a
 cluster has given up may go on for a while. So before a process touches a run folder it takes the
@@ -29,14 +29,14 @@ from handful.sweep.study import RunRequest
 from handful.training.callbacks import Callback, EpisodesReport, Report
 
 EVERY = 1.0
-"""Seconds between two notes: a file each."""
+"""Seconds between two notes, each of which is written as a file."""
 
 
 class StageNote(Callback):
-    """Keeps a note of validation or evaluation beside a run's folder, while that lasts.
+    """Keeps a note beside a run's folder while the run is validated or evaluated.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         clock: seconds that never go backwards.
     """
 
@@ -54,13 +54,13 @@ class StageNote(Callback):
         self._path.unlink(missing_ok=True)
 
     def on_update(self, report: Report) -> None:
-        """Training goes on."""
+        """Remove the note, as training goes on."""
         if self._is_there:  # updates are many, and not every disk is near
             self._path.unlink(missing_ok=True)
             self._is_there = False
 
     def on_episodes(self, report: EpisodesReport) -> None:
-        """Note it, if the last note is old enough."""
+        """Write a new note, if the last one is old enough."""
         now = self._clock()
         if now - self._noted >= EVERY:
             self._noted, self._is_there = now, True
@@ -68,14 +68,16 @@ class StageNote(Callback):
 
 
 def path_of(folder: Path) -> Path:
-    """Where the note of the run in ``folder`` is, if there is any."""
+    """The path of the note of the run in ``folder``, whether or not it exists."""
     return folder.parent / ".attempts" / f"{folder.name}.stage.json"
 
 
 def stage_of(folder: Path) -> tuple[str, float] | None:
-    """The purpose of the episodes that the run in ``folder`` plays, and the share that is played.
+    """Read what the run in ``folder`` plays episodes for, and how much of them it has played.
 
-    None where it plays none, or where its note is being written just now.
+    Returns:
+        the purpose and the share; None where the run plays no episodes, or where its note is being
+        written at this moment.
     """
     try:
         purpose, share = json.loads(path_of(folder).read_text())
@@ -92,9 +94,9 @@ class Outcome:
         request: the run.
         error: one sentence, or None where the run is finished.
         interrupted: whether it was asked to stop; it can be resumed.
-        seconds: that a process spent on it in this sweep, from being given it to being done with
-            it; 0 where it was finished before.
-        cpu_seconds: of all cores together, in the same time.
+        seconds: how long a process worked at the run in this sweep; 0 where the run was finished
+            before.
+        cpu_seconds: the CPU time of all cores in these seconds.
     """
 
     request: RunRequest
@@ -106,10 +108,10 @@ class Outcome:
 
 @runtime_checkable
 class Observer(Protocol):
-    """Is told how a sweep goes on, in the process that started it."""
+    """Hears how a sweep goes on, in the process that started it."""
 
     def started(self, request: RunRequest) -> None:
-        """A run was given to a process; again where the last one died of it."""
+        """A run was given to a process, perhaps again because the process before died."""
         ...
 
     def ended(self, outcome: Outcome) -> None:
@@ -122,20 +124,20 @@ class Observer(Protocol):
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as plain values."""
+    """Describe an outcome with values that JSON holds."""
     return {"run": str(outcome.request.folder), "error": outcome.error}
 
 
 def longest_first(
     requests: Sequence[RunRequest], rows: Mapping[str, Mapping[str, Any]]
 ) -> list[RunRequest]:
-    """The order to start runs in: seed after seed, and the longest runs of a seed first.
+    """Sort runs into the order in which they are started: seed by seed, and the longest runs first.
 
-    So that tables fill evenly, and at the end no core has a long run to itself. A run's length is
+    Tables then fill evenly, and at the end no core is left alone with a long run. A run's length is
     guessed from its transitions and from what they took in finished runs of the same task.
 
     Args:
-        rows: of finished runs, by digest.
+        rows: the rows of finished runs in tables, by digest.
     """
     spent: dict[str, list[float]] = {}
     for row in rows.values():
@@ -157,7 +159,7 @@ POLL = 0.2
 
 
 class Attempts:
-    """The attempts at a run: a file beside its folder, which is its lock too.
+    """The file of the attempts at a run, which stands beside the run's folder and is its lock too.
 
     Its lines are JSON: ``event`` (``started``, ``finished``, ``stopped`` or ``failed``), ``host``,
     ``pid`` and ``time`` (seconds since 1970).
@@ -168,7 +170,7 @@ class Attempts:
         self.path = path.absolute()  # an environment may change the working directory
 
     def read(self) -> list[dict[str, Any]]:
-        """Every line; one that a kill cut short, or that says of no event, is left out."""
+        """Read every line, without those that a kill cut short or that name no event."""
         records = []
         for line in self.path.read_bytes().splitlines() if self.path.is_file() else []:
             try:
@@ -186,7 +188,11 @@ class Attempts:
 
     @contextmanager
     def lock(self, is_stopped: Callable[[], bool]) -> Iterator[Callable[[str], None] | None]:
-        """Wait for the lock and hold it; gives what writes a line, or None if asked to stop."""
+        """Wait for the lock and hold it while the block runs.
+
+        Yields:
+            the function that writes a line, or None if this process was asked to stop.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+", encoding="utf-8") as file:
             while not lock_file(file.fileno()):
@@ -205,13 +211,13 @@ class Attempts:
 
 
 def _missing_end(path: Path) -> str:
-    """The end of a line that a kill cut short."""
+    """Find what is missing at the end of a file whose last line was cut short by a kill."""
     text = path.read_bytes()
     return "" if not text or text.endswith(b"\n") else "\n"
 
 
 def attempt(request: RunRequest, is_stopped: Callable[[], bool] = lambda: False) -> Outcome:
-    """Start or resume one run in this process; what goes wrong is in the outcome."""
+    """Start or resume one run in this process; the outcome says what went wrong."""
     start, cpu_start = time.perf_counter(), time.process_time()
     try:
         error, interrupted = _attempt(request, is_stopped)
@@ -241,7 +247,7 @@ def _attempt(request: RunRequest, is_stopped: Callable[[], bool]) -> tuple[str |
 
 
 def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
-    """Train to the end, or say how far it came where it was asked to stop."""
+    """Train a run to its end, or say how far it came if it was asked to stop."""
     from handful.training.loop import resume, train_with_config
     from handful.training.session import TrainingInterrupted
 
@@ -262,7 +268,7 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
 
 
 class _Reminder(Callback):
-    """Tells training of a signal that came before it listened."""
+    """Sends training a signal again that came before training listened to signals."""
 
     def __init__(self, is_stopped: Callable[[], bool]) -> None:
         self._is_stopped = is_stopped
@@ -281,6 +287,6 @@ class _Reminder(Callback):
 
 
 def _remove_litter(folder: Path) -> None:
-    """What a kill left of a folder that was not in its place yet."""
+    """Remove what a kill left of a folder that was not in its place yet."""
     for left in folder.parent.glob(f".{glob.escape(folder.name)}-????????"):
         shutil.rmtree(left, ignore_errors=True)

@@ -1,8 +1,9 @@
-"""What is kept of a study's runs beside the table: users, learning curves, versions.
+"""The files beside the table of a study's runs: their users, learning curves and versions.
 
 And what the tasks have kept of their own runs (:class:`~handful.results.tables.KeptTable`).
 
-So that every figure can be made again from the results folder, once the run folders are gone.
+With these files every figure can be drawn again from the results folder when the run folders are
+gone.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 POINTS = 100
-"""Of a learning curve that are kept."""
+"""The number of moments of a learning curve that are kept."""
 
 Rows = list[dict[str, Any]]
 
@@ -83,7 +84,7 @@ def write_details(
 def _fresh(
     kind: str, requests: Sequence[RunRequest], stored: set[str]
 ) -> tuple[dict[str, Rows], dict[str, str]]:
-    """What the folders of finished runs say, and why some cannot be read; both by digest.
+    """Read the folders of finished runs, and say why some cannot be read; both by digest.
 
     Args:
         stored: digests of runs that have rows already, which are better than a folder that lacks
@@ -108,7 +109,7 @@ def _fresh(
 
 
 def user_rows(request: RunRequest) -> Rows:
-    """A row a user: what is known of them in numbers, who serves them and how well.
+    """Make a row for each user of a run: their numbers, the policy that serves them, and how well.
 
     A run with very many users lists none in its evaluation, and has no rows here. Beside the
     columns of every task there is one for each attribute of the users that is a number, and, as
@@ -142,7 +143,7 @@ def user_rows(request: RunRequest) -> Rows:
 
 
 def curve_rows(request: RunRequest) -> Rows:
-    """Some hundred moments of training, the first and the last update among them."""
+    """Make a row for each of some hundred updates, the first and the last among them."""
     records = RunFolder(request.folder).read_metrics()
     kept = np.unique(np.linspace(0, len(records) - 1, POINTS).astype(int)) if records else []
     columns = ("transitions", "seconds", "welfare")
@@ -179,7 +180,7 @@ def manifest(
     before: Mapping[str, Any],
     errors: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What was asked for and what came of it, as JSON.
+    """Describe the runs that a study asks for, and what became of each, as JSON.
 
     Args:
         before: the manifest so far, for what is known of runs whose folders are gone, and of those
@@ -238,7 +239,7 @@ def _circumstances(folder: RunFolder) -> dict[str, Any]:
 
 
 def _standing_error(error: str | None, request: RunRequest) -> str | None:
-    """Why a run failed in an earlier sweep, unless its folder holds whole results by now."""
+    """Find why a run failed in an earlier sweep, unless its folder holds whole results by now."""
     folder = RunFolder(request.folder)
     if error is None or not _circumstances(folder):
         return error
@@ -269,7 +270,7 @@ def _merged(
     kind: str,
     requests: Sequence[RunRequest],
 ) -> "pl.DataFrame":
-    """What the folders say, and the stored rows of runs whose folders say nothing, run by run."""
+    """Join the rows that were read from run folders with the stored rows of all other runs."""
     pl = import_polars()
     rows = [row for digest in fresh for row in fresh[digest]]
     kept = stored.filter(pl.col("digest").is_in({r.digest for r in requests} - fresh.keys()))
@@ -290,12 +291,12 @@ def _traces(folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def _are_numbers(values: Any) -> bool:
-    """Whether all entries of a list are numbers; truth values are none."""
+    """Whether all entries of a list are numbers; True and False do not count as numbers."""
     return isinstance(values, list) and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in values
     )
 
 
 def _means(trace: Mapping[str, Any]) -> dict[str, float]:
-    """The mean of each number of an outcome, over the steps of a traced episode."""
+    """Compute the mean of each number of an outcome over the steps of a traced episode."""
     return {name: float(np.mean(v)) for name, v in trace.items() if v and _are_numbers(v)}

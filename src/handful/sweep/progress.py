@@ -1,4 +1,4 @@
-"""How far a whole sweep is, as its run folders tell it: finished runs, and parts of others."""
+"""How far a whole sweep is, read from its run folders."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from handful.sweep.attempts import Outcome, stage_of
 from handful.sweep.study import RunRequest
 
 TAIL = 1 << 14
-"""Bytes at the end of a metrics file that are read first; more where a line is longer."""
+"""Bytes at the end of a metrics file that are read first; more are read if a line is longer."""
 
 WINDOW = 120.0
 """Seconds over which the rate is averaged."""
@@ -21,12 +21,12 @@ WINDOW = 120.0
 
 @dataclass(frozen=True)
 class Running:
-    """A run that somebody works at.
+    """A run that a process is training.
 
     Attributes:
-        name: of its folder.
-        share: of its transitions that are done, 0 to 1.
-        welfare: as training sees it; None before the first update.
+        name: the name of its folder.
+        share: how much of its transitions is done, from 0 to 1.
+        welfare: the welfare in training; None before the first update.
         episodes: what its trained policies play episodes for, and the share that is played, while
             they do.
     """
@@ -39,7 +39,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Overview:
-    """A sweep at a moment.
+    """How far a sweep is at a moment.
 
     Attributes:
         done, failed, total: runs; ``done`` counts failed ones too.
@@ -61,10 +61,10 @@ class Overview:
 
 
 class Tracker:
-    """Keeps count of a sweep's runs.
+    """Counts the runs of a sweep that have started and ended.
 
     Args:
-        requests: all of them.
+        requests: all runs of the sweep.
         clock: seconds that never go backwards.
     """
 
@@ -82,11 +82,15 @@ class Tracker:
         self._known_before = 0
 
     def started(self, request: RunRequest) -> None:
-        """Somebody works at the run."""
+        """Note that a process works at the run."""
         self._running[request.folder] = request
 
     def ended(self, outcome: Outcome) -> bool:
-        """The run is finished, or will not be; whether anybody worked at it in this sweep."""
+        """Note that a run ended.
+
+        Returns:
+            whether a process worked at the run in this sweep.
+        """
         request = outcome.request
         was_running = self._running.pop(request.folder, None) is not None
         self._waiting.pop(request.folder, None)
@@ -101,7 +105,7 @@ class Tracker:
         return was_running
 
     def look(self) -> Overview:
-        """The sweep now."""
+        """Read how far the sweep is now."""
         records = {folder: last_metrics(RunFolder(folder).metrics) for folder in self._running}
         done = sum(self._done_of(request, records) for request in self._waiting.values())
         transitions = self._ended_transitions + done
@@ -116,7 +120,7 @@ class Tracker:
     def _done_of(
         self, request: RunRequest, records: Mapping[Path, Mapping[str, Any] | None]
     ) -> int:
-        """Transitions on record of a run that has not ended.
+        """Count the recorded transitions of a run that has not ended.
 
         Nobody here has touched a run that was not started: its folder is looked into once.
         """
@@ -144,7 +148,7 @@ def _running(request: RunRequest, record: Mapping[str, Any] | None) -> Running:
 
 
 def _transitions(request: RunRequest, record: Mapping[str, Any] | None) -> int:
-    """Transitions of all policies, by the last record of a run, if it has any."""
+    """Count the transitions of all policies by the last record of a run; 0 where it has none."""
     return 0 if record is None else record["transitions"] * request.config.num_policies
 
 

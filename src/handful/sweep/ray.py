@@ -29,13 +29,13 @@ MAX_RETRIES = 5
 """Nodes or processes that may be lost under a run before it counts as failed."""
 
 CONNECT_SECONDS = 5.0
-"""That a cluster may take to answer."""
+"""Seconds that a cluster may take to answer."""
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at which runs have been started: a file a run, maybe on NFS."""
 
 STOP_SECONDS = 60.0
-"""That runs may take to save their states when the sweep is stopped."""
+"""Seconds that runs may take to save their states when the sweep is stopped."""
 
 
 def run_on_ray(
@@ -47,7 +47,7 @@ def run_on_ray(
     """Execute every run that is not finished on a cluster, one CPU each.
 
     Args:
-        address: of the cluster's head, HOST:PORT, or ``auto`` on one of its nodes.
+        address: the address of the cluster's head, HOST:PORT, or ``auto`` on one of its nodes.
         observer: told as runs start and end.
         known: rows of runs whose results are kept elsewhere, by digest; they count as finished.
 
@@ -93,7 +93,7 @@ def run_on_ray(
 
 
 def import_ray() -> Any:
-    """The module ray.
+    """Import the package ray.
 
     Raises:
         HandfulError: if it is not installed.
@@ -106,7 +106,7 @@ def import_ray() -> Any:
 
 
 def _execute(request: RunRequest, marker: str) -> Outcome:
-    """A task: in a process of Ray's, which may have executed other runs before."""
+    """Execute a run as a task of Ray's, in a process that may have executed other runs before."""
     if not Path(marker).is_file():
         return Outcome(
             request,
@@ -120,7 +120,7 @@ def _execute(request: RunRequest, marker: str) -> Outcome:
 
 
 class _Starts:
-    """Tells an observer of runs that are worked at, by the notes that their processes make.
+    """Tells an observer which runs have started, by the notes that their processes make.
 
     Ray takes all runs at once and does not say which of them wait for a CPU.
     """
@@ -132,7 +132,7 @@ class _Starts:
         self._next_look = time.monotonic()
 
     def look(self, requests: Iterable[RunRequest]) -> None:
-        """Tell of those of the runs that were started since, if the last look is old enough."""
+        """Tell which runs have started since the last look, if that is old enough."""
         if time.monotonic() < self._next_look:
             return
         for request in requests:
@@ -143,7 +143,7 @@ class _Starts:
         self._next_look = time.monotonic() + LOOK_EVERY
 
     def tell_of_end(self, request: RunRequest) -> None:
-        """A run ended: it was started before, if only between two looks."""
+        """Tell that a run has started, if it started and ended between two looks."""
         if request.folder in self._untold:
             self._tell(request)
 
@@ -153,7 +153,7 @@ class _Starts:
 
 
 class _Marker:
-    """While entered, a file in the runs' folder by which nodes tell that it is the same one."""
+    """Keeps a file in the runs' folder, by which a node checks that it sees the same folder."""
 
     def __init__(self, requests: Sequence[RunRequest]) -> None:
         folder = requests[0].folder.parent.absolute() / ".attempts"
@@ -175,7 +175,7 @@ class _Marker:
 
 @contextlib.contextmanager
 def _quiet_output() -> Iterator[None]:
-    """While entered, what is written to standard output goes to standard error.
+    """While the block runs, send what is written to standard output to standard error.
 
     Ray tells of lost nodes there, from native code too, and it would spoil the command's results.
     """
@@ -192,7 +192,7 @@ def _quiet_output() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _connected(ray: Any, address: str) -> Iterator[None]:
-    """While entered, this process drives jobs on the cluster.
+    """While the block runs, this process may start tasks on the cluster.
 
     Raises:
         HandfulError: if it does not answer.
@@ -236,7 +236,7 @@ def _outcome(ray: Any, reference: Any, request: RunRequest) -> Outcome:
 
 
 def _told(exceptions: Any, error: Exception) -> str:
-    """What Ray says of a run that has no outcome, in one sentence."""
+    """Say in one sentence what Ray reports of a run that has no outcome."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     losses = ("LocalRayletDiedError", "NodeDiedError", "ObjectLostError", "WorkerCrashedError")
     if isinstance(error, tuple(getattr(exceptions, name) for name in losses)):

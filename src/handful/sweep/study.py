@@ -29,7 +29,7 @@ from handful.results.tables import import_polars
 from handful.training.config import BY_VALIDATION, TrainConfig, make_config
 
 CHOICES = ("preset", "settings", "method_settings", "training", "parameters")
-"""Of a study, in which its groups may differ, and which a run's command names."""
+"""The settings of a study in which its groups may differ, and which a run's command names."""
 
 
 def check_what_is_needed(requests: "Iterable[RunRequest]") -> None:
@@ -51,7 +51,7 @@ class RunRequest:
 
     Attributes:
         task: the task's name.
-        parameters: of the task.
+        parameters: the parameters of the task.
         config: the run's settings.
         folder: where the run is kept.
         variant: the name of the study's variant that it belongs to, or nothing.
@@ -104,20 +104,20 @@ class RunRequest:
 
     @property
     def method(self) -> str:
-        """The method as the study names it."""
+        """The name of the method in the study."""
         return self.asked or self.config.method
 
     @property
     def transitions(self) -> int:
-        """Of all policies together, from the first update to the last."""
+        """The number of transitions of all policies together in the whole run."""
         return self.config.num_updates * self.config.ppo.batch_size * self.config.num_policies
 
 
 class SeedsAlike:
-    """Looks at a study's runs, one after the other.
+    """Checks that the runs of a study that count as seeds of one method differ in nothing else.
 
     Args:
-        title: of the study, for sentences.
+        title: the title of the study, for sentences.
     """
 
     def __init__(self, title: str) -> None:
@@ -144,13 +144,13 @@ class SeedsAlike:
 
 
 def _besides_seed(request: RunRequest) -> str:
-    """Everything that decides a run's result but its seed, and that of its users, as text."""
+    """Write what decides a run's result as text, without its seed and that of its users."""
     settings = {**request.config.to_dict(), "seed": None, "threads": None}
     return json.dumps([settings, {**request.parameters, "population_seed": None}], sort_keys=True)
 
 
 LONGEST_NAME = 200
-"""Bytes of the name of a run's folder, or of a study's file with a task's name behind it."""
+"""The most bytes of the name of a run's folder, or of a study's file with a task's name in it."""
 
 
 @dataclass(frozen=True)
@@ -195,18 +195,19 @@ class Study:
 
     @property
     def title(self) -> str:
-        """What sentences call it."""
+        """The name of the study in sentences."""
         return f"study '{self.file or self.name}'"
 
     def runs(self, trust: bool = True) -> list[RunRequest]:
-        """Every run, checked: the first seed of everything first, so that tables fill evenly.
+        """Make and check every run of the study; the first seed of all comes first.
 
         A task that samples its users draws them anew for every seed, but always as many. A run
         that several parts of the study ask for is there once, where it is asked for first.
 
         Args:
-            trust: whether the study may choose code to run, as the environments of its tasks may
-                need. Who asks for its runs trusts it; who only reads its results may not.
+            trust: whether the study may choose code that is run, as the environments of its tasks
+                may need. A caller who runs the study trusts it; a caller who only reads its results
+                may not.
 
         Raises:
             HandfulError: if a task, method, budget or setting does not exist or does not fit, two
@@ -304,7 +305,7 @@ class Study:
         return requests
 
     def _problem(self, task: str, trust: bool) -> tuple[RMDP, dict[int, dict[str, Any]]]:
-        """A task as its first seed has it, and its parameters by seed."""
+        """Make a task as the first seed has it, and find its parameters for every seed."""
         given = self.parameters.get(task, {})
         # Users from a file are read here: a run is known by who they are, not by the file's name.
         parameters = {
@@ -318,7 +319,11 @@ class Study:
 
 @contextmanager
 def telling(where: str) -> Iterator[None]:
-    """While entered, what is said of the study says where in it."""
+    """While the block runs, put the place in the study before every error.
+
+    Raises:
+        HandfulError: the error of the block, with the place before it.
+    """
     try:
         yield
     except HandfulError as error:
@@ -326,7 +331,10 @@ def telling(where: str) -> Iterator[None]:
 
 
 def _merged(study: Study, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A part's values: lists and numbers replace the study's, names are added to its names."""
+    """Merge a part of a study into the study.
+
+    Lists and numbers of the part replace those of the study; names in its mappings are added.
+    """
     merged = dict(changes)
     for key in ("settings", "training"):
         merged[key] = {**getattr(study, key), **changes.get(key, {})}
@@ -353,12 +361,12 @@ def _check_length(name: str, what: str) -> None:
 
 
 def file_name(name: str) -> str:
-    """A name as part of that of a file or folder: names of tasks may have a : and a /."""
+    """Make a name fit for a file or folder: names of tasks may have a colon and a slash."""
     return name.replace(":", "-").replace("/", "-")
 
 
 def offered(requests: Sequence[RunRequest]) -> dict[str, list[Any]]:
-    """What a part of a study can be chosen by: every value that its runs have."""
+    """List the values of the runs by which a part of a study can be chosen, such as its tasks."""
     columns = {
         "tasks": [request.task for request in requests],
         "methods": [request.method for request in requests],

@@ -28,7 +28,7 @@ from handful.training.opening import is_of_todays_method, stored_run
 
 @contextmanager
 def telling_damage(folder: RunFolder) -> Iterator[None]:
-    """While entered, entries that are missing or of another kind are told in one sentence.
+    """While the block runs, tell entries that are missing or of another kind in one sentence.
 
     Raises:
         HandfulError: instead of what they cause.
@@ -43,7 +43,7 @@ def telling_damage(folder: RunFolder) -> Iterator[None]:
 
 
 GROUP = ("task", "method", "policies", "users", "steps")
-"""Runs that are alike in these are seeds of one method."""
+"""The columns in which the seeds of one method agree."""
 
 MEASURES = {
     "welfare": "welfare",
@@ -53,11 +53,11 @@ MEASURES = {
     "worst_user_return": "worst user",
     "percent_of_optimum": "% of best possible",
 }
-"""Columns that are averaged over seeds, and what the page calls them."""
+"""The columns that are averaged over seeds, and their titles on the page."""
 
 
 def run_row(request: RunRequest) -> dict[str, Any]:
-    """One finished run as a row.
+    """Make a row of the table from a finished run.
 
     Raises:
         HandfulError: if its results are damaged.
@@ -93,7 +93,7 @@ def _row(request: RunRequest, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stored_rows(parquet: Path) -> dict[str, dict[str, Any]]:
-    """The rows of an earlier table, by the digest of their run; none if there is no table.
+    """Read the rows of an earlier table, by the digest of their run; none if there is no table.
 
     Raises:
         HandfulError: if the table is damaged, or would share files with that of another study.
@@ -107,7 +107,7 @@ def stored_rows(parquet: Path) -> dict[str, dict[str, Any]]:
 def build_table(
     requests: Sequence[RunRequest], stored: Mapping[str, dict[str, Any]]
 ) -> "pl.DataFrame | None":
-    """A row for each finished run, in the study's order; None where no run is finished.
+    """Make a table with a row for each finished run, in the study's order; None if there is none.
 
     A variant of the study stands there as a method of its own.
 
@@ -128,9 +128,10 @@ def _row_of(request: RunRequest, stored: Mapping[str, dict[str, Any]]) -> dict[s
 
 
 def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
-    """Mean and standard error over seeds of runs that are alike in the columns of `GROUP`.
+    """Compute means and standard errors over seeds, of runs that agree in the columns of `GROUP`.
 
-    What is not known of every seed is null: a mean of some is no mean of as many as are counted.
+    A number that is not known for every seed is null, as a mean of some seeds would look like a
+    mean of all of them.
     """
     pl = import_polars()
     count = pl.len().alias("seeds")
@@ -155,13 +156,13 @@ def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def _if_complete(name: str, value: "pl.Expr") -> "pl.Expr":
-    """A value of runs, where each of them has something in a column."""
+    """Keep a value only where every run has an entry in a column."""
     pl = import_polars()
     return pl.when(pl.col(name).is_not_null().all()).then(value)
 
 
 def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
-    """The summary as a Markdown page."""
+    """Write the summary as a Markdown page."""
     about = {"task": "task", "method": "method", "k": "policies", "n": "users"}
     if summary["steps"].n_unique() > 1:
         about["steps"] = "steps"
@@ -191,7 +192,7 @@ def summary_page(name: str, summary: "pl.DataFrame", command: str) -> str:
 
 
 def write_table(parquet: Path, table: "pl.DataFrame", command: str) -> list[Path]:
-    """Every run as Parquet, and the summary as a page beside it."""
+    """Write every run as Parquet, and the summary as a page beside it."""
     page = parquet.with_suffix(".md")
     write_parquet(parquet, table)
     write_text(page, summary_page(parquet.stem, summarize(table), command))
@@ -211,7 +212,7 @@ def check_nothing_is_lost(
     requests: Sequence[RunRequest],
     out: Path,
 ) -> None:
-    """A table is written anew from what a study asks for: its other rows must be elsewhere too.
+    """Check that no row is lost when a table is written again with the runs that a study asks for.
 
     A row of a run that the study asks for with other settings, or of an earlier revision of its
     method, makes room for that run.
@@ -247,7 +248,7 @@ def check_nothing_is_lost(
 
 
 def _digests_in(out: Path) -> set[str]:
-    """Of the finished runs whose folders are there and whole."""
+    """Find the digests of the finished runs whose folders exist and are whole."""
     found = set()
     for config in out.glob("*/config.json"):
         folder = RunFolder(config.parent)

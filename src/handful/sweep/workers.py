@@ -29,22 +29,23 @@ from handful.sweep.table import run_row
 from handful.training.opening import is_of_todays_method, stored_run
 
 Execute = Callable[[RunRequest, Callable[[], bool]], Outcome]
-"""From a run, and what tells whether to stop, to how it ended."""
+"""The type of a function that executes a run: it gets the run and a function that tells whether to
+stop, and returns how the run ended."""
 
 THREADS = "OMP_NUM_THREADS"
 PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
 
 _stopping = threading.Event()
-"""In a worker process: whether it was asked to stop."""
+"""The flag of a worker process that tells whether it was asked to stop."""
 
 
 @dataclass(frozen=True)
-class Death:
+class WorkerDeath:
     """A process died while it had a run.
 
     Attributes:
         request: the run.
-        cause: how, in a few words.
+        cause: why it died, in a few words.
     """
 
     request: RunRequest
@@ -58,13 +59,13 @@ class _Worker:
     request: RunRequest | None = None
 
 
-class Crew:
-    """Processes, started when there is work for them.
+class WorkerPool:
+    """Processes that execute runs; each is started when there is work for it.
 
     Args:
-        size: how many at most.
-        cores: of each.
-        execute: what they do with a run; a function that has a name in its module.
+        size: the most processes.
+        cores: the number of cores of each process.
+        execute: the function that executes a run; it must have a name in its module.
     """
 
     def __init__(self, size: int, cores: int, execute: Execute = attempt) -> None:
@@ -72,7 +73,7 @@ class Crew:
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "WorkerPool":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,12 +87,12 @@ class Crew:
 
     @property
     def has_room(self) -> bool:
-        """Whether a run can be given to somebody."""
+        """Whether there is a process that a run can be given to."""
         return self.num_busy < self._size
 
     @property
     def num_busy(self) -> int:
-        """Processes with a run."""
+        """The number of processes that have a run."""
         return sum(worker.request is not None for worker in self._workers)
 
     def give(self, request: RunRequest) -> None:
@@ -105,8 +106,12 @@ class Crew:
             worker.process.join()
             self.give(request)
 
-    def news(self, seconds: float) -> Iterator[Outcome | Death]:
-        """What happened, as soon as something does, or nothing after so many seconds."""
+    def news(self, seconds: float) -> Iterator[Outcome | WorkerDeath]:
+        """Wait until something happens, or for so many seconds.
+
+        Yields:
+            each run that ended, and each process that died.
+        """
         busy = [worker for worker in self._workers if worker.request is not None]
         ready = wait([worker.connection for worker in busy], seconds)
         for worker in busy:
@@ -120,7 +125,7 @@ class Crew:
             except (EOFError, OSError):
                 self._workers.remove(worker)
                 worker.process.join()
-                yield Death(request, _cause(worker.process.exitcode))
+                yield WorkerDeath(request, _cause(worker.process.exitcode))
 
     def _hire(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -134,7 +139,9 @@ class Crew:
 
 @contextmanager
 def _sharing_the_machine(cores: int) -> Iterator[None]:
-    """Processes started here leave room for each other, unless the caller has said otherwise.
+    """While the block runs, started processes leave room for each other.
+
+    Variables of the environment that the caller has set stay as they are.
 
     They have no more threads than cores: together they fill the machine. And they take a GPU's
     memory as they need it: JAX takes three quarters of it at once, and the second process would
@@ -153,7 +160,7 @@ def _sharing_the_machine(cores: int) -> Iterator[None]:
 
 @contextmanager
 def _unheard(number: signal.Signals) -> Iterator[None]:
-    """Processes started here do not hear the signal before they unblock it.
+    """While the block runs, started processes do not hear a signal before they unblock it.
 
     Ctrl-C reaches all processes of a terminal, and in the middle of imports it is a traceback.
     """
@@ -171,7 +178,7 @@ def _cause(exit_code: int | None) -> str:
 
 
 def _work(connection: Connection, cores: int, execute: Execute) -> None:
-    """A worker process, from its first run to the last."""
+    """Execute runs in a worker process, from the first run to the last."""
     share_cores(cores)
     use_cores(cores)
     keep_compiled_programs()
@@ -195,7 +202,7 @@ def _work(connection: Connection, cores: int, execute: Execute) -> None:
 
 
 def _stop_with_parent() -> None:
-    """When the sweep's own process is gone, however it went: let the run save, then end."""
+    """Save the run and end when the sweep's own process is gone."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -203,10 +210,10 @@ def _stop_with_parent() -> None:
 
 
 MAX_DEATHS = 3
-"""Processes that may die of a run in one sweep before it counts as failed."""
+"""The number of processes that may die while they have a run before the run counts as failed."""
 
 NEWS_EVERY = 1.0
-"""Seconds after which an observer is told that nothing happened."""
+"""Seconds without an event after which an observer hears that nothing happened."""
 
 
 def run_all(
@@ -223,10 +230,11 @@ def run_all(
     is left for the next time.
 
     Args:
-        workers: processes; they share the cores.
-        observer: told as runs start and end.
-        known: rows of runs whose results are kept elsewhere, by digest; they count as finished.
-        execute: what a process does with a run.
+        workers: the number of processes; they share the cores.
+        observer: hears which runs start and end.
+        known: the rows of runs whose results are kept elsewhere, by digest; these runs count as
+            finished.
+        execute: the function by which a process executes a run.
 
     Raises:
         HandfulError: before anything runs, if a folder holds a run with other settings.
@@ -236,14 +244,14 @@ def run_all(
     queue = deque(longest_first(unfinished, known))
     deaths: Counter[str] = Counter()
     cores = max(1, usable_cores() // workers)
-    with terminating_raises(), Crew(workers, cores, execute) as crew:
-        while queue or crew.num_busy:
-            while queue and crew.has_room:
+    with terminating_raises(), WorkerPool(workers, cores, execute) as pool:
+        while queue or pool.num_busy:
+            while queue and pool.has_room:
                 observer.started(queue[0])
-                crew.give(queue.popleft())
-            news = list(crew.news(NEWS_EVERY))
+                pool.give(queue.popleft())
+            news = list(pool.news(NEWS_EVERY))
             for event in news:
-                if isinstance(event, Death):
+                if isinstance(event, WorkerDeath):
                     digest = event.request.digest
                     deaths[digest] += 1
                     if deaths[digest] < MAX_DEATHS:
@@ -262,7 +270,7 @@ def run_all(
 
 
 def check_folders(requests: Sequence[RunRequest]) -> None:
-    """Look at the folders of all runs of a study, also of those that are not to be run now.
+    """Check the folders of all runs of a study, also of those that are not to be run now.
 
     Raises:
         HandfulError: if one holds a run with other settings: a table would have it for this one.
@@ -274,7 +282,7 @@ def check_folders(requests: Sequence[RunRequest]) -> None:
 def skip_finished(
     requests: Sequence[RunRequest], observer: Observer, known: Mapping[str, Any]
 ) -> tuple[list[Outcome], list[RunRequest]]:
-    """The outcomes of runs that are finished or whose folders are damaged, and the other runs.
+    """Part the runs that are finished or have damaged folders, with their outcomes, from others.
 
     Raises:
         HandfulError: if a folder holds a run with other settings, or none can be made.
@@ -295,7 +303,7 @@ def skip_finished(
 
 @contextmanager
 def terminating_raises() -> Iterator[None]:
-    """While entered, SIGTERM is heard as Ctrl-C is."""
+    """While the block runs, treat SIGTERM as Ctrl-C is treated."""
     before = signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         yield
@@ -308,7 +316,7 @@ def _raise_interrupt(*_: object) -> None:
 
 
 def _damage(request: RunRequest) -> str | None:
-    """Why the files of a run cannot be read, if that is so: the other runs go on without it.
+    """Find why the files of a run cannot be read, or None; the other runs go on without it.
 
     Raises:
         HandfulError: as of `_damage_of_settings`.
@@ -323,7 +331,7 @@ def _damage(request: RunRequest) -> str | None:
 
 
 def _damage_of_settings(request: RunRequest) -> str | None:
-    """Why the settings in a run's folder cannot be read, if there is a folder and that is so.
+    """Find why the settings in a run's folder cannot be read; None if they can or it has none.
 
     Raises:
         HandfulError: if they can, and are those of another run.
