@@ -9,10 +9,12 @@ from handful.envs.history import HistoryInJax, HistoryOnHost, Windows
 from handful.errors import HandfulError
 from handful.exact.bound import Optimum
 from handful.training.preflight import check_shapes
+from handful.types import Preset
 from tests.environments import TMaze, problem_of
 from tests.host_environments import track_problem
 
 KEY = jax.random.key(0)
+FAST = Preset("fast", True)
 
 
 def test_windows_begin_empty_and_lose_their_oldest_rows():
@@ -99,10 +101,12 @@ def test_an_environment_on_the_host_gives_windows():
 def test_windows_are_not_normalised_and_have_no_name_to_make_them_by():
     problem = handful.make("glide")
     windows = handful.with_history(problem, 2)
-    settings = windows.learner_settings(2, "fast")
-    assert settings == {**problem.learner_settings(2, "fast"), "normalize_observations": False}
+    settings = windows.learner_settings(2, FAST)
+    plain = problem.learner_settings(2, FAST)
+    assert settings == {**plain, "normalize_observations": False}
     assert (windows.name, dict(windows.parameters)) == ("custom", {})
     assert windows.environment.never_terminates
+    assert handful.optimum(windows, 2).welfare == handful.optimum(problem, 2).welfare
 
 
 def test_a_solver_is_asked_of_the_problem_without_windows():
