@@ -3,29 +3,37 @@
 import pytest
 
 from handful.methods import METHODS
-from handful.report.plots.style import method_look, method_rank
+from handful.report.plots.style import method_looks, method_rank
 from handful.training.config import AUTO
 
+OURS = (*METHODS, AUTO)
 UNKNOWN = "mine"
 
 
-@pytest.mark.parametrize("method", [*METHODS, AUTO])
+@pytest.mark.parametrize("method", OURS)
 def test_every_method_has_a_look_of_its_own(method):
     is_known = method_rank(method)[0] < method_rank(UNKNOWN)[0]
     assert is_known, f"say how '{method}' looks, in handful/report/plots/style.py"
 
 
 def test_methods_are_told_apart_without_colour():
-    looks = [method_look(method) for method in (*METHODS, AUTO)]
+    looks = method_looks(OURS).values()
     assert len({look.marker for look in looks}) == len(looks)
     assert len({look.colour for look in looks}) == len(looks)
 
 
 def test_other_settings_are_dashed():
-    assert method_look("em, fast").dashes
-    assert not method_look("em").dashes
+    looks = method_looks(["em, fast", "em"])
+    assert looks["em, fast"].dashes
+    assert not looks["em"].dashes
 
 
-def test_a_method_without_a_look_is_not_taken_for_one_with():
-    look = method_look(UNKNOWN)
-    assert look.marker not in {method_look(method).marker for method in (*METHODS, AUTO)}
+def test_methods_of_others_look_like_none_of_ours_and_not_like_each_other():
+    others = ["mine", "yours", "theirs"]
+    looks = method_looks([*OURS, *others])
+    assert [looks[method] for method in OURS] == list(method_looks(OURS).values())
+    for name in ("colour", "marker"):
+        assert len({getattr(look, name) for look in looks.values()}) == len(looks)
+    # The order of the labels does not matter, and settings keep to the method.
+    assert method_looks(reversed(others)) == {other: looks[other] for other in others}
+    assert method_looks(["mine, fast", *others])["mine"] == looks["mine"]

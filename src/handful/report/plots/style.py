@@ -2,7 +2,7 @@
 
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -242,7 +242,7 @@ last of ours have shades that stay apart from all others also for the colour-bli
 
 PAPER_METHODS = ("em", "end-to-end", "cluster", "random")
 
-_OTHER_MARKERS = "h8"
+_OTHER_MARKERS = "h8H"
 _SUFFIX_DASHES = ((4.0, 1.0, 1.0, 1.0), (1.0, 0.8), (2.2, 1.1))
 """Of a method whose label says that its settings are others: its words choose among them."""
 
@@ -254,18 +254,33 @@ def method_rank(label: str) -> tuple[int, str]:
     return (names.index(name) if name in names else len(names), label)
 
 
-def method_look(label: str) -> Look:
-    """The look of a method; with other settings its line is dashed and its colour darker."""
-    name = method_of(label)
-    if name in _LOOKS:
-        look = _LOOKS[name]
-    else:  # another's method: the same look in every figure, as its name decides it
-        number = sum(name.encode())
-        marker = _OTHER_MARKERS[number % len(_OTHER_MARKERS)]
-        look = Look(policy_colour(len(_LOOKS) + number % 40), marker)
-    if label == name:
+def method_looks(labels: Iterable[str]) -> dict[str, Look]:
+    """The look of each method of a figure, by its label.
+
+    The library's methods look the same in every figure. Methods of other packages follow after
+    them, in the order of their names. With other settings a line is dashed and its colour darker.
+
+    Args:
+        labels: all labels of the figure, also where it has several panels.
+    """
+    labels = list(dict.fromkeys(labels))
+    others = sorted({method_of(label) for label in labels} - _LOOKS.keys())
+    looks = {**_LOOKS, **{name: _other_look(number) for number, name in enumerate(others)}}
+    return {label: _with_settings(looks[method_of(label)], label) for label in labels}
+
+
+def _other_look(number: int) -> Look:
+    """The look of another package's method, by its place among those of the figure."""
+    marker = _OTHER_MARKERS[number % len(_OTHER_MARKERS)]
+    return Look(policy_colour(len(_LOOKS) + number), marker)
+
+
+def _with_settings(look: Look, label: str) -> Look:
+    """The look of a label that has words of its settings behind the method's name."""
+    words = label.removeprefix(method_of(label))
+    if not words:
         return look
-    dashes = _SUFFIX_DASHES[sum(label.removeprefix(name).encode()) % len(_SUFFIX_DASHES)]
+    dashes = _SUFFIX_DASHES[sum(words.encode()) % len(_SUFFIX_DASHES)]
     return look._replace(colour=mix(look.colour, "#000000", 0.3), dashes=dashes)
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from handful.report.plots.style import INK, method_look, set_title
+from handful.report.plots.style import INK, Look, method_looks, set_title
 from handful.report.statistics import mean_and_error
 from handful.report.study.collection import Cell, Collection, budget_of_most
 from handful.report.study.figure import StudyFigure, lay_out, legend_of
@@ -47,14 +47,24 @@ def draw_welfare_against_budget(
     optimum: Mapping[int, float],
     optimum_kind: str = "exact",
     *,
+    looks: Mapping[str, Look] | None = None,
     marker_size: float = 5.5,
     line_width: float = 1.4,
 ) -> None:
     """A line a method through its points, with standard errors, and the optimum's levels.
 
     The lines are labelled for a legend, which the figure has room for outside the axis.
+
+    Args:
+        axis: where to draw.
+        rows: the points.
+        optimum: by budget.
+        optimum_kind: of the optimum.
+        looks: of each method, where other axes of the figure have more methods.
+        marker_size, line_width: in points.
     """
     rows = list(rows)
+    looks = looks or method_looks(row.method for row in rows)
     ticks = sorted({row.num_policies for row in rows} | set(optimum))
     methods = list(dict.fromkeys(row.method for row in rows))
     if optimum:
@@ -75,7 +85,7 @@ def draw_welfare_against_budget(
     for i, method in enumerate(methods):
         points = sorted((r for r in rows if r.method == method), key=lambda r: r.num_policies)
         shift = 10 ** (_dodge(len(methods), len(ticks)) * (i - (len(methods) - 1) / 2))
-        look = method_look(method)
+        look = looks[method]
         axis.errorbar(
             [r.num_policies * shift for r in points],
             [r.welfare for r in points],
@@ -247,9 +257,16 @@ def _in_legend_order(collection: Collection, rows: list[WelfareRow]) -> list[Wel
 
 def _build(panels: Sequence[Panel], ylabel: str) -> Figure:
     figure, axes = lay_out(len(panels), 2.3 if len(panels) == 1 else 1.45)
+    looks = method_looks(row.method for panel in panels for row in panel.rows)
     for axis, panel in zip(axes, panels, strict=True):
         draw_welfare_against_budget(
-            axis, panel.rows, panel.optimum, panel.kind, marker_size=3.4, line_width=1.0
+            axis,
+            panel.rows,
+            panel.optimum,
+            panel.kind,
+            looks=looks,
+            marker_size=3.4,
+            line_width=1.0,
         )
         _label(axis, panel, is_alone=len(panels) == 1)
     if len(panels) == 1:

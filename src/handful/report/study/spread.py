@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from handful.report.plots.style import method_look, set_title
+from handful.report.plots.style import method_looks, set_title
 from handful.report.statistics import estimate_profile
 from handful.report.study.collection import Cell, Collection, budget_of_most
 from handful.report.study.figure import StudyFigure, lay_out, legend_of
@@ -69,9 +69,10 @@ def _quantiles(collection: Collection, cell: Cell) -> NumpyArray | None:
 
 def _spread(panels: Mapping[str, Mapping[str, NumpyArray]]) -> Figure:
     figure, axes = lay_out(len(panels), 2.1 if len(panels) == 1 else 1.35)
+    looks = method_looks(label for lines in panels.values() for label in lines)
     for axis, (task, lines) in zip(axes, panels.items(), strict=True):
         for label, line in lines.items():
-            look = method_look(label)
+            look = looks[label]
             dashes = (0, look.dashes)
             axis.plot(
                 100 * _QUANTILES, line, color=look.colour, linestyle=dashes, lw=1.2, label=label
@@ -126,9 +127,10 @@ def _profiles(
     panels: Mapping[str, Mapping[str, tuple[NumpyArray, NumpyArray, NumpyArray]]],
 ) -> Figure:
     figure, axes = lay_out(len(panels), 1.9 if len(panels) == 1 else 1.35)
+    looks = method_looks(label for lines in panels.values() for label in lines)
     for axis, (task, lines) in zip(axes, panels.items(), strict=True):
         for label, (share, low, high) in lines.items():
-            look = method_look(label)
+            look = looks[label]
             bends = _bends(share, low, high)
             at, band = _THRESHOLDS[bends], (low[bends], high[bends])
             axis.fill_between(at, *band, color=look.colour, alpha=0.18, linewidth=0)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from handful._support.palette import policy_colour
-from handful.report.plots.style import PAPER_COLUMN, Look, method_look, policy_dashes, set_title
+from handful.report.plots.style import PAPER_COLUMN, Look, method_looks, policy_dashes, set_title
 from handful.report.study.collection import Collection
 from handful.report.study.figure import StudyFigure, legend_of
 from handful.report.words import number, task_title
@@ -155,9 +155,9 @@ def _training(rows: Mapping[str, Clocks]) -> Figure:
     height = 0.25 + 1.15 * len(rows)
     figure = Figure(figsize=(PAPER_COLUMN, height), layout="constrained")
     axes = figure.subplots(len(rows), 2, squeeze=False, sharey="row")
-    labels = {}
+    labels, of_all = {}, method_looks(label for clocks in rows.values() for label in clocks[0])
     for pair, (task, clocks) in zip(axes, rows.items(), strict=True):
-        looks = {label: method_look(label) for label in clocks[0]}
+        looks = {label: look for label, look in of_all.items() if label in clocks[0]}
         for axis, courses, unit in zip(pair, clocks, (1e6, 60.0), strict=True):
             draw_courses(axis, courses, looks, unit=unit, line_width=1.1)
             axis.locator_params(axis="x", nbins=3)
