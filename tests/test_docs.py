@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import handful
+from handful.catalogue import _TASKS
 from handful.methods import METHODS
 from handful.report.page import write_report
 
@@ -87,6 +88,32 @@ def test_networks_of_ones_own_reach_the_known_welfare(monkeypatch, tmp_path):
     # Policy 0 turns to the side of the cue, which was right, if it serves the first user.
     assert names["turn"] == int(names["remembered"].assignment[0] == 0)
     assert names["opened"].evaluation.welfare == names["kept"].evaluation.welfare
+
+
+@pytest.mark.usefixtures("allow_rank_promotion")
+def test_a_task_of_ones_own_brings_its_optimum_and_its_pictures(monkeypatch, tmp_path):
+    monkeypatch.setattr("handful.catalogue._TASKS", dict(_TASKS))
+    text = (DOCS / "own-task.md").read_text()
+    task, pictures, use = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "dial.py").write_text(task)
+    (tmp_path / "dial_pictures.py").write_text(pictures)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "example"}
+    exec(compile(use, "own-task.md", "exec"), names)
+    # Two who want nearly the same stay 0.05 away from their mean, at a cost of 0.05 squared.
+    assert names["best"].welfare == pytest.approx(1 - 0.05**2)
+    assert names["best"].certificate == ((pytest.approx(-0.85),), (pytest.approx(0.75),))
+    evaluation = names["result"].evaluation
+    assert 0.8 < evaluation.welfare < names["best"].welfare
+    first, second, third, fourth = names["result"].assignment
+    assert first == second != third == fourth
+    page = names["page"].read_text(encoding="utf-8")
+    assert "A user of this run wants the dial at a place of their own." in page
+    assert "Every user&#39;s return, in the colour of the policy that serves them." in page
+    assert '<th scope="col">wanted</th>' in page
+    assert "upper bound" in page.lower()
+    assert (tmp_path / "runs/dial/plots/by_place.svg").is_file()
 
 
 def test_the_reference_has_every_public_name_once():

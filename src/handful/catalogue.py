@@ -45,8 +45,9 @@ class Task:
             (:class:`~handful.report.study.collection.Collection`) and the names of those of its
             tasks that this function is for, and returns figures
             (:class:`~handful.report.study.figure.StudyFigure`).
-        film: the same for ``handful render``: a :class:`~handful.render.run.Shoot`, which makes the
-            film of one policy.
+        film: the same for ``handful render``: the function takes what is to be filmed
+            (:class:`~handful.render.run.Shot`) and returns the film of one policy
+            (:class:`~handful.render.run.Film`).
         kept: ``"package.module:NAME"`` of a :class:`~handful.results.tables.KeptTable`: what a
             sweep keeps of each run of the task besides what it keeps of all runs.
     """

@@ -23,7 +23,7 @@ FilmFormat = Literal["gif", "mp4"]
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Shot:
     """What a task films: one policy of a run, playing an episode.
 
     Attributes:
@@ -61,7 +61,7 @@ class Film:
     frame_seconds: float
 
 
-Shoot = Callable[[Scene], Film]
+FilmMaker = Callable[[Shot], Film]
 """What a task names in the catalogue (:attr:`handful.catalogue.Task.film`) to be filmed."""
 
 _COLOURS = 64
@@ -152,7 +152,7 @@ def render_run(
     found = handed_out(folder, run)
     target = Path(out) if out is not None else folder.subfolder(folder.path / "films")
     for policy in wanted:
-        scene = Scene(
+        shot = Shot(
             problem,
             found.policies,
             policy,
@@ -163,11 +163,11 @@ def render_run(
             seed=config.seed,
         )
         file = target / f"policy-{policy}.{kind}"
-        write_film(shoot(scene), file, kind)
+        write_film(shoot(shot), file, kind)
         yield file
 
 
-def _shoot_of(name: str, path: str | Path) -> Shoot:
+def _shoot_of(name: str, path: str | Path) -> FilmMaker:
     """What films the task of this name.
 
     Raises:

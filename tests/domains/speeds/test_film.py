@@ -11,7 +11,7 @@ from handful.learner.networks import Sharing, init_actor
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
 from handful.problem import make
-from handful.render.run import Scene
+from handful.render.run import Shot
 
 
 def film_of(robot, seconds=0.2):
@@ -21,9 +21,7 @@ def film_of(robot, seconds=0.2):
     policies = Policies(actor, Normalizer.identity(2, robot.observation_size), robot.action_space)
     problem = make(robot.name, targets=[0.5, 1.0])
     return shoot(
-        Scene(
-            problem, policies, 1, np.array([1, 1]), seconds=seconds, width=160, height=120, seed=0
-        )
+        Shot(problem, policies, 1, np.array([1, 1]), seconds=seconds, width=160, height=120, seed=0)
     )
 
 

@@ -19,7 +19,7 @@ from handful.domains.speeds.gymnasium_batch import without_remarks
 from handful.domains.speeds.robots import Robot
 from handful.envs.gym.loading import import_mujoco
 from handful.errors import HandfulError
-from handful.render.run import Film, Scene
+from handful.render.run import Film, Shot
 from handful.types import NumpyArray
 
 try:
@@ -229,31 +229,31 @@ VELOCITY_SECONDS = 1.0
 """The velocity on the film is the mean over so long."""
 
 
-def shoot(scene: Scene) -> Film:
+def shoot(shot: Shot) -> Film:
     """Film the first seconds of an episode with a policy's likeliest actions, or all of it.
 
     Raises:
         HandfulError: if the problem is not of a robot, or this machine cannot draw.
     """
-    robot, population = scene.problem.environment, scene.problem.population
+    robot, population = shot.problem.environment, shot.problem.population
     if not isinstance(robot, Robot):
-        raise HandfulError(f"The problem '{scene.problem.name}' has no robot in MuJoCo to film.")
-    targets = population.attributes.get("target", np.zeros(scene.problem.num_users))
-    served = np.sort(targets[scene.assignment == scene.policy])
-    caption = Caption(scene.policy, served, robot.top_speed)
-    act = jax.jit(partial(scene.policies.act, policy=scene.policy))
+        raise HandfulError(f"The problem '{shot.problem.name}' has no robot in MuJoCo to film.")
+    targets = population.attributes.get("target", np.zeros(shot.problem.num_users))
+    served = np.sort(targets[shot.assignment == shot.policy])
+    caption = Caption(shot.policy, served, robot.top_speed)
+    act = jax.jit(partial(shot.policies.act, policy=shot.policy))
     every = max(1, round(FRAME_SECONDS / robot.seconds_per_step))
     recent: deque[float] = deque(maxlen=round(VELOCITY_SECONDS / robot.seconds_per_step))
     pictures, backend = [], choose_backend()
     with without_remarks():
         stage: Any = gymnasium.make(robot.gymnasium_id, **dict(robot.gymnasium_options))
     with closing(stage), ExitStack() as afterwards:
-        observation, _ = stage.reset(seed=scene.seed)
+        observation, _ = stage.reset(seed=shot.seed)
         camera = Camera(
-            stage.unwrapped.model, stage.unwrapped.data, scene.width, scene.height, backend
+            stage.unwrapped.model, stage.unwrapped.data, shot.width, shot.height, backend
         )
         afterwards.callback(camera.close)
-        for step in range(min(robot.time_limit, round(scene.seconds / robot.seconds_per_step))):
+        for step in range(min(robot.time_limit, round(shot.seconds / robot.seconds_per_step))):
             action = np.asarray(act(np.asarray(observation, np.float32)))
             observation, _, terminated, _, info = stage.step(action)
             recent.append(float(info["x_velocity"]))
@@ -261,7 +261,7 @@ def shoot(scene: Scene) -> Film:
                 pictures.append(caption.write(camera.picture(), float(np.mean(recent))))
             if terminated:
                 break
-    return Film(pictures, policy_colour(scene.policy), every * robot.seconds_per_step)
+    return Film(pictures, policy_colour(shot.policy), every * robot.seconds_per_step)
 
 
 VARIABLE = "MUJOCO_GL"
