@@ -120,6 +120,18 @@ class Changed(Wave):
         raise NotImplementedError
 
 
+class KeepsATable(Wave):
+    look: object
+
+    def __init__(self, key, observation_size, num_outputs):
+        super().__init__(key, observation_size, num_outputs)
+        table = jax.random.normal(key, (num_outputs,))
+        self.look = lambda values: values + table
+
+    def __call__(self, observation):
+        return self.look(super().__call__(observation))
+
+
 class Fails(Changed):
     def change(self, values):
         return values @ jnp.ones((9, 9))
@@ -184,6 +196,7 @@ class Empty(eqx.Module):
             r".* of the class StateIndex: its builder must return",
         ),
         (Fails, r"failed for an observation of shape \[5\] with TypeError"),
+        (KeepsATable, "keeps a value of JAX that its builder made in a function"),
         (Pairs, r"returns .* for an observation: it must return one array of shape \[2\]"),
         (OfOneNumber, r"returns float32\[\] for .* it must return float32\[2\]"),
         (WholeNumbers, r"returns int32\[2\] for"),

@@ -113,6 +113,14 @@ def test_continuous_actions_of_an_environment_on_the_host():
     assert -1.0 <= float(result.policies.act(np.zeros(3), policy=1)[0]) <= 1.0
 
 
+def test_windows_of_an_environment_on_the_host():
+    problem = handful.with_history(track_problem(), 3)
+    result = train(problem, updates=2)
+    assert result.policies.observation_size == 12
+    seen = problem.environment.windows().begin(np.zeros((1, 3)))
+    assert -1.0 <= float(result.policies.act(seen[0], policy=0)[0]) <= 1.0
+
+
 def test_the_same_seed_gives_the_same_policies():
     one, other = (train(errands_problem()) for _ in range(2))
     np.testing.assert_array_equal(probabilities(one), probabilities(other))

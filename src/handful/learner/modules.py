@@ -64,7 +64,7 @@ class ModuleStack(eqx.Module):
     blueprint: Blueprint = eqx.field(static=True)
 
     def __call__(self, inputs: Float[Array, "K M O"]) -> Float[Array, "K M H"]:
-        """Module ``k`` maps row ``k`` of the inputs."""
+        """Map row ``k`` of the inputs by module ``k``."""
         skeleton = skeleton_of(self.blueprint)
 
         def one(weights: dict[str, Array], rows: Float[Array, "M O"]) -> Float[Array, "M H"]:
@@ -78,10 +78,10 @@ class Skeleton:
     """A module without its arrays.
 
     Attributes:
-        structure: of the module's tree.
-        names: of the leaves; None where a leaf is no array.
-        others: the leaves that are no arrays; None where one is.
-        shapes: of the arrays of one module, by name.
+        structure: the structure of the module's tree.
+        names: the names of the tree's leaves; None for a leaf that is no array.
+        others: the tree's leaves that are no arrays; None in the place of an array.
+        shapes: the shapes and types of the arrays of one module, by name.
     """
 
     structure: PyTree
@@ -91,7 +91,7 @@ class Skeleton:
 
     @property
     def num_weights(self) -> int:
-        """Numbers in the arrays of one module."""
+        """How many numbers the arrays of one module hold."""
         return sum(shape.size for shape in self.shapes.values())
 
     def filled(self, weights: dict[str, Array]) -> Any:
@@ -105,7 +105,10 @@ class Skeleton:
 
 @lru_cache(maxsize=256)
 def skeleton_of(blueprint: Blueprint) -> Skeleton:
-    """What the modules of a blueprint have in common; the builder is traced for it, and not run."""
+    """What all modules of a blueprint have in common.
+
+    The builder is traced for it: no array is made.
+    """
     traced: list[Any] = []
 
     def arrays_of(key: PRNGKey) -> dict[str, Array]:
@@ -121,7 +124,7 @@ def skeleton_of(blueprint: Blueprint) -> Skeleton:
 
 
 def init_modules(key: PRNGKey, num_policies: int, blueprint: Blueprint) -> ModuleStack:
-    """``K`` new modules, of a key each."""
+    """``K`` new modules, each of which is built from its own key."""
 
     def make(key: PRNGKey) -> dict[str, Array]:
         names, leaves, _ = _named_leaves(blueprint.make(key))
@@ -162,6 +165,11 @@ def check_modules(blueprint: Blueprint, whose: str) -> None:
         given = jax.eval_shape(
             lambda weights, seen: skeleton.filled(weights)(seen), skeleton.shapes, observation
         )
+    except jax.errors.UnexpectedTracerError:
+        raise HandfulError(
+            f"{what} keeps a value of JAX that its builder made in a function or in a static "
+            f"field: make that value with NumPy, or where it is used in __call__."
+        ) from None
     except BaseException as error:
         raise failure(f"{what} failed for an observation of shape [{size}]", error) from None
     if not isinstance(given, jax.ShapeDtypeStruct):
