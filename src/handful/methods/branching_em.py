@@ -1,26 +1,24 @@
-"""EM whose least useful policies become copies of better ones, led to users nearby (ours).
+"""EM in which the least useful policies become copies of better ones, led to users nearby (ours).
 
-EM leaves policies where nothing can be learnt. A robot that may fall is the case in point: some
-policies find out how to stand or to go slowly, and serve their users ever better; others head for
-fast users before they can keep their feet, fall after a hundred steps, and earn their many users
-next to nothing for the rest of the run. A plan made before training does not help
+EM leaves policies where nothing can be learnt. A robot that may fall shows this: some policies find
+out how to stand or to go slowly, and serve their users ever better; others head for fast users
+before they can keep their feet, fall after a hundred steps, and earn their many users next to
+nothing for the rest of the run. A plan made before training does not help
 (:mod:`~handful.methods.planned_em`), as nobody knows then how fast a robot can go.
 
 So EM is interrupted a few times. The best ``k`` of all policies so far are chosen, as in
 :mod:`~handful.methods.pooled_em`, and where it promises more welfare, the policy that users need
-least becomes a copy of another, to be led to an outcome within that one's reach
-(:mod:`~handful.methods.branching_em`). A copy knows how to stand already. It is trained for the
-users along the way, each counting the less the farther the outcome that suits them is from its
-goal, in a width that shrinks; meanwhile the others are trained for the users that they keep. Then
-EM goes on, and copies that did well are copied in turn, so that competence spreads from where it
-was found. What did not work out is given up at the next interruption, since the pool still holds
-what was there before; the pool also decides what is handed out.
+least becomes a copy of another, which is led to an outcome that the other can reach. A copy knows
+how to stand already. It is trained for the users along the way: each counts the less, the farther
+the outcome that suits them is from the copy's goal, in a width that shrinks. Meanwhile the others
+are trained for the users that they keep. Then EM goes on, and copies that did well are copied in
+turn. What did not work is given up at the next interruption, since the pool still holds what was
+there before; the pool also decides what is handed out.
 
-Which policies are worth giving up for a copy of a better one that is led elsewhere.
-
-A policy that serves somebody well can be led from there to somebody else, the more surely the
-nearer they are. So what a copy of it would earn the users, led to any outcome, can be guessed from
-what it earns now, and the best of these guesses stands beside the policies that there are.
+:func:`branch_out` decides which policies are given up. A policy that serves somebody well can be
+led from there to somebody else, the more surely the nearer they are. So what its copy would earn
+the users at any outcome is guessed from what the policy earns now, and the best of these guesses
+competes with the policies that there are.
 """
 
 from dataclasses import dataclass

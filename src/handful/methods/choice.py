@@ -1,4 +1,4 @@
-"""Which k of M candidates serve the users best, by what they were seen to earn them.
+"""The choice of the k of M candidates that serve the users best, by what these earned them.
 
 The returns are estimates, so a proof of optimality would prove little: the choice is greedy, then
 improved by single swaps until none helps. :mod:`handful.exact.facility` chooses with a proof.
@@ -49,11 +49,12 @@ def _choose(gains: Array, is_there: Array, num_policies: int) -> Int[Array, " K"
 def greedy_choice(
     gains: Float[Array, "M N"], is_there: Bool[Array, " M"], num_policies: int
 ) -> Int[Array, " K"]:
-    """One row after the other, each the one that adds most.
+    """Choose one row after the other, each time the one that adds most.
 
     Args:
-        gains: at least 0.
-        is_there: which rows may be chosen, at least ``num_policies``.
+        gains: what each user gets from each row, at least 0.
+        is_there: which rows may be chosen; there are at least ``num_policies`` of them.
+        num_policies: how many rows to choose.
     """
 
     def add(
@@ -70,7 +71,10 @@ def greedy_choice(
 def swap(
     gains: Float[Array, "M N"], is_there: Bool[Array, " M"], chosen: Int[Array, " K"]
 ) -> Int[Array, " K"]:
-    """Exchange one chosen row after the other for a better one, until none is; places stay."""
+    """Exchange chosen rows one by one for better ones, until no exchange adds anything.
+
+    A row stands in the place of the one that it replaced.
+    """
 
     def one_place(place: Int[Array, ""], chosen: Int[Array, " K"]) -> Int[Array, " K"]:
         others = jnp.arange(len(chosen)) != place
@@ -90,7 +94,7 @@ def swap(
 
 
 def total_gain(gains: Float[Array, "M N"], chosen: Int[Array, " K"]) -> Float[Array, ""]:
-    """What the users get together if each is served by the best of the chosen rows."""
+    """Add up what the users get if the best of the chosen rows serves each of them."""
     return jnp.sum(jnp.max(gains[chosen], axis=0))
 
 
@@ -100,6 +104,6 @@ def _totals(
     chosen: Int[Array, " K"],
     served: Float[Array, " N"],
 ) -> Float[Array, " M"]:
-    """The total gain with each row added; no row is chosen twice."""
+    """Give the total gain with each row added; a row that is chosen already has -infinity."""
     is_free = is_there & ~jnp.isin(jnp.arange(len(gains)), chosen)
     return jnp.where(is_free, jnp.sum(jnp.maximum(gains, served[None]), axis=1), -jnp.inf)

@@ -1,16 +1,17 @@
-"""EM-like learning with hard assignment (paper, section 3.3, equations 10 and 11).
+"""EM-like learning, with a hard and with a soft E-step.
 
-EM with soft responsibilities: users are shared among the policies that serve them about best.
+The hard E-step is the paper's (section 3.3, equations 10 and 11): each user goes to the policy that
+serves them best, and each policy is trained for the users it has. A policy then learns nothing of
+users whom another serves a little better, and keeps every user whom it serves first. EM stops
+wherever no single user moves.
 
-With hard assignment a policy learns nothing of users whom another serves a little better, and keeps
-every user whom it serves first; EM stops wherever no single user moves. Here user ``i`` trains
-policy ``j`` with weight
+In the soft E-step user ``i`` trains policy ``j`` with weight
 
     softmax_j(Q_ij / temperature)
 
-so that whoever could take a user over soon is drawn to do so, and users whom nobody serves yet draw
-all policies alike. It is the E-step of deterministic annealing (Rose, 1998) at one temperature.
-Users are served by the best policy, as in EM.
+A policy that could soon take a user over is drawn to do so, and users whom no policy serves yet
+draw all policies alike. This is the E-step of deterministic annealing (Rose, 1998) at one
+temperature. Users are still served by the best policy, as in the hard E-step.
 """
 
 from dataclasses import KW_ONLY, dataclass
@@ -62,7 +63,7 @@ class EMState(NamedTuple):
 
     @property
     def training_weights(self) -> Float[Array, "N K"]:
-        """How much each user counts for each policy."""
+        """The table of how much each user counts for each policy, [N, K]."""
         return training_table(self.served, self.revived) if self.trained is None else self.trained
 
     def with_table(self) -> "EMState":

@@ -1,4 +1,4 @@
-"""Which outcomes to aim at, and how far users are from them, known before any training.
+"""Plans of which outcomes to aim at, and how far users are from them, made before any training.
 
 Some problems can name the outcomes that a policy might keep up throughout an episode: the
 velocities of a robot, say. What users earn from each of them is a table of payoffs, and the best k
@@ -22,7 +22,7 @@ OVERLAP = 0.5
 
 @dataclass(frozen=True, eq=False)
 class OutcomeSpace:
-    """Outcomes, by what the users earn from them.
+    """The outcomes that policies might keep up, described by what the users earn from them.
 
     The distance of two outcomes is the length of the shortest chain of linked outcomes between
     them; a link is as long as the two normalised rows of gains are apart. Distances along the
@@ -38,30 +38,38 @@ class OutcomeSpace:
 
     @classmethod
     def of(cls, payoffs: NumpyArray) -> "OutcomeSpace":
-        """From the payoffs of M outcomes to N users, [M, N]."""
+        """Make the space of M outcomes from what they pay N users, [M, N]."""
         return cls(payoffs - payoffs.min(axis=0))
 
     @property
     def first(self) -> int:
-        """The first outcome that anybody wants."""
+        """The number of the first outcome that any user wants."""
         return int(self.gains.any(axis=1).argmax())
 
     @property
     def best(self) -> NumpyArray:
-        """[N] the outcome that suits each user best."""
+        """The number of the outcome that suits each user best, [N]."""
         return self.gains.argmax(axis=0)
 
     @property
     def share(self) -> NumpyArray:
-        """[N] what each user counts for: the highest gain over the total one at their best outcome.
+        """What each user counts for, [N].
 
-        So outcomes that many want count no more than others.
+        It is the highest gain of any user, divided by the total gain of all users at the outcome
+        that suits this user best. So outcomes that many users want count no more than others.
         """
         total = self.gains.sum(axis=1)[self.best]
         return np.divide(self.gains.max(), total, out=np.zeros_like(total), where=total > 0.0)
 
     def distances(self, chosen: NumpyArray) -> NumpyArray:
-        """From some outcomes to every outcome, [len(chosen), M]."""
+        """Measure the distances from some outcomes to every outcome.
+
+        Args:
+            chosen: the numbers of the outcomes that distances are measured from.
+
+        Returns:
+            A table [len(chosen), M].
+        """
         norms = np.linalg.norm(self.gains, axis=1, keepdims=True)
         directions = np.divide(self.gains, norms, out=np.zeros_like(self.gains), where=norms > 0.0)
         cosines = directions @ directions.T
@@ -117,7 +125,7 @@ def on_the_way(
     first_width: Float[Array, "..."],
     progress: Float[Array, "..."],
 ) -> Float[Array, "N K"]:
-    """Weights of users, each counting the less the farther what suits them is from the goal.
+    """Weigh the users on the way: each counts the less, the farther they are from the goal.
 
     Args:
         share: what each user counts for at the goal.

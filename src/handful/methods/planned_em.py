@@ -1,9 +1,10 @@
-"""EM that starts from a plan (ours).
+"""EM that starts from a plan, and the same with policies that learn together (ours).
 
-EM from a random start serves whom new policies happen to reach first, often several times over, and
-nothing leads a policy to users whose reward is zero all the way to them. Where a problem names the
-outcomes that a policy might keep up (``RMDP.constant_outcomes``), the best ``k`` of these are known
-before any training (:mod:`~handful.methods.outcomes`), and each policy is given one to head for.
+EM from a random start serves the users whom new policies happen to reach first, often with several
+policies, and nothing leads a policy to users whose reward is zero all the way to them. Where a
+problem names the outcomes that a policy might keep up (``RMDP.constant_outcomes``), the best ``k``
+of these are known before any training (:mod:`~handful.methods.outcomes`), and each policy is given
+one to head for.
 
 The way there is paved with the users themselves. Policy ``j`` is trained for all of them, user
 ``i`` counting the less the farther the outcome that suits them is from the policy's:
@@ -17,26 +18,25 @@ is earned, so that a policy that cannot keep up anything any more goes back to w
 to earn. (To pace a curriculum by what has been mastered is the idea of automatic domain
 randomisation; Akkaya et al., 2019, "Solving Rubik's Cube with a Robot Hand".) Then each policy is
 trained for the users it is meant to serve, and at last EM takes over, gives up what turned out not
-to be reachable and moves users to whoever serves them best. Where no user wants anything of what
-lies on the way, nothing leads across the gap.
+to be reachable and moves users to the policy that serves them best. Where no user wants anything of
+what lies on the way, nothing leads across the gap.
 
-Planned EM of policies that learn together, for outcomes that are hard to reach (ours).
+:class:`FamilyEM` is for outcomes that are hard to reach. A robot that may fall learns to stand,
+then to creep, then to walk, and each takes hundreds of thousands of transitions. Policies on their
+own learn all of that ``k`` times over, and those that head for fast users before they can keep
+their feet never do. What they have to learn is nearly the same, though: one gait is the next one's
+beginning.
 
-A robot that may fall learns to stand, then to creep, then to walk, and each takes hundreds of
-thousands of transitions. Policies on their own learn all of that ``k`` times over, and those that
-head for fast users before they can keep their feet never do. What they have to learn is nearly the
-same, though: one gait is the next one's beginning.
-
-So the policies are a *family* (:attr:`~handful.learner.networks.Sharing.FAMILY`): one actor learns
+So its policies are a *family* (:attr:`~handful.learner.networks.Sharing.FAMILY`): one actor learns
 from the transitions of all, and a bias vector and the spread of its actions are all that a member
 has to itself. Members that head for near outcomes find out how to stay on their feet for those that
-head for far ones. The way is long (:mod:`~handful.methods.planned_em`), and who falls goes back
-on it, so that nobody is asked for what nobody can nearly do. From the start it leads somewhere,
-though: where standing pays about as much as walking, some families stand, all of them, until
-nothing else is tried any more. Critics stay apart: what is common to
-gaits is not common to what they are worth (``docs/development.md`` has the measurements).
+head for far ones. The way is long, and a policy that falls goes back on it, so that no policy is
+asked for what none can nearly do. It leads somewhere from the start, because where standing pays
+about as much as walking, all members of some families stand until nothing else is tried any more.
+Critics stay apart: what gaits have in common does not make them worth the same
+(``docs/development.md`` has the measurements).
 
-Each policy that is handed out is a network like any other, with that bias put in.
+Each policy that is handed out is a network like any other, with its own bias put in.
 """
 
 from dataclasses import dataclass, replace
