@@ -272,6 +272,16 @@ def test_a_finished_run_can_be_read_where_nobody_can_write(call, run_folder, mon
     assert errors == "handful: the report was not written anew (Read-only file system).\n"
 
 
+def test_a_logger_of_the_callers_is_found_in_the_current_folder(call, run_folder, tmp_path):
+    code, output, errors = call("resume", run_folder, "--log", "my_own_log:Log")
+    assert (code, output) == (2, "")
+    assert errors.startswith("handful: The logger 'my_own_log:Log' cannot be made (No module")
+    (tmp_path / "my_own_log.py").write_text(
+        "import handful\n\nclass Log(handful.Logger):\n    def log(self, step, metrics): pass\n"
+    )
+    assert call("resume", run_folder, "--log", "my_own_log:Log")[0] == 0
+
+
 def test_a_run_is_not_resumed_while_another_process_trains_it(call, run_folder):
     (run_folder / "evaluation.json").unlink()
     before = {path: path.read_bytes() for path in run_folder.iterdir() if path.is_file()}

@@ -42,10 +42,19 @@ OWN_CODE = ("train", "sweep", "check-env", "optimum", "tasks")
 def runs_own_code(arguments: Sequence[str]) -> bool:
     """Whether the command of these arguments may import modules of the working folder.
 
-    Commands that open run folders or only read may not, unless the caller trusts what they open:
-    somebody may stand in a stranger's folder when they look at the run in it.
+    Commands that open run folders or only read may not: somebody may stand in a stranger's folder
+    when they look at the run in it. :func:`trusts_own_code` has the exceptions.
     """
     return bool(arguments) and arguments[0] in OWN_CODE
+
+
+def trusts_own_code(command: Any) -> bool:
+    """Whether a command that opens a run folder may import modules of the working folder after all.
+
+    It may where the caller trusts the folder, or names a module of their own for a logger.
+    """
+    names = getattr(command, "log", ())
+    return getattr(command, "trust", False) or any(":" in name for name in names)
 
 
 def read_command(arguments: list[str]) -> Any:

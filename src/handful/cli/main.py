@@ -48,12 +48,12 @@ def _run(arguments: list[str]) -> None:
                 show(f"handful {__version__}")
             else:
                 from handful.cli.channel import results_alone
-                from handful.cli.commands import read_command, runs_own_code
+                from handful.cli.commands import read_command, runs_own_code, trusts_own_code
 
                 if runs_own_code(arguments):
                     _import_from_here()
                 command = read_command(arguments)
-                if getattr(command, "trust", False):
+                if trusts_own_code(command):
                     _import_from_here()
                 with results_alone() if getattr(command, "json", False) else nullcontext():
                     command.run()
