@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handful.cli.train import learner_sections
 from handful.report.page import train_parts
 from handful.report.statistics import mean_and_error
 from handful.report.study.collection import Cell
@@ -134,10 +133,7 @@ def train_commands(choices: Choices, cell: Cell, method: str, named: str) -> str
         preset=choices.preset,
         parameters=choices.parameters,
         method_settings=choices.method_settings,
-        settings={
-            section.name: {n: v for n, v in choices.settings.items() if section.has(n)}
-            for section in learner_sections(choices.preset)
-        },
+        settings={"ppo": choices.settings},
         run_settings=choices.training,
     )
     return f"for seed in {seeds}; do {' '.join(parts)}; done"

@@ -60,10 +60,6 @@ class Section:
     settings: tuple[Setting, ...]
     untyped: Mapping[str, Any] = field(default_factory=dict)
 
-    def has(self, name: str) -> bool:
-        """Whether the section has a setting of that name."""
-        return any(setting.name == name for setting in self.settings)
-
 
 def settings_of(kind: type, defaults: Any = None, source: str = "default") -> tuple[Setting, ...]:
     """The settings that a dataclass has.
@@ -339,7 +335,7 @@ def check_old_flags(arguments: Sequence[str], sections: Sequence[Section]) -> No
             pair = arguments[place + 1] if place + 1 < len(arguments) else ""
         name, _, text = pair.partition("=")
         name, old = name.replace("-", "_"), OLD_FLAGS[flag]
-        owners = [one.name for one in sections if one.has(name)]
+        owners = [one.name for one in sections if any(s.name == name for s in one.settings)]
         section = old if old in owners or not owners else owners[0]
         example = [flag_name(section, "NAME"), "VALUE"]
         if name.isidentifier():

@@ -84,7 +84,7 @@ class Train:
         preset = named(arguments, "--preset", "paper")
         return [
             *task_section(arguments),
-            *learner_sections(preset),
+            *_learner_sections(preset),
             *_method_section(named(arguments, "--method", "auto"), arguments),
             _run_section(),
         ]
@@ -94,7 +94,7 @@ class Train:
         from handful.problem import make, run_parameters
         from handful.training.loop import train
 
-        learner = [given(self, section.name) for section in learner_sections(self.preset)]
+        learner = [given(self, section.name) for section in _learner_sections(self.preset)]
         settings = {name: one[name] for one in learner for name in one}
         _load_networks(self.network, settings)
         method_settings = given(self, "method")
@@ -141,15 +141,8 @@ def _load_networks(network: str | None, settings: dict[str, Any]) -> None:
         load_network(name)
 
 
-def learner_sections(preset_name: str) -> list[Section]:
-    """Make a section for each class of settings that a run's configuration holds.
-
-    Args:
-        preset_name: of the preset whose values are shown as defaults.
-
-    Returns:
-        the sections, such as ``ppo``. No two of them have a setting of the same name.
-    """
+def _learner_sections(preset_name: str) -> list[Section]:
+    """A section for each class of settings that a run's configuration holds, such as ``ppo``."""
     from handful.learner.config import PRESETS
     from handful.training.config import TrainConfig
 
