@@ -81,13 +81,12 @@ def training_rate(
     from handful.training.stepper import open_stepper
 
     problem = make("half-cheetah", users=users)
+    suited = make_config(problem, policies, "em", preset)
     config = TrainConfig(
-        num_policies=policies,
-        overlap=overlap,
-        ppo=make_config(problem, policies, "em", preset).ppo,
+        num_policies=policies, overlap=overlap, learner=suited.learner, collect=suited.collect
     )
     mesh = core_mesh()
-    transitions = config.ppo.batch_size * policies
+    transitions = config.collect.batch_size * policies
     with open_stepper(Run(problem, config, mesh)) as step:
         state = replicate(init_state(Run(problem, config)), mesh)
         for _ in range(2):

@@ -19,9 +19,8 @@ stay_on_one_core()
 
 import jax  # noqa: E402
 
-from handful.learner.config import PRESETS  # noqa: E402
 from handful.problem import make  # noqa: E402
-from handful.training.config import TrainConfig  # noqa: E402
+from handful.training.config import TrainConfig, resolve_settings  # noqa: E402
 from handful.training.run import Run  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
 from handful.training.step import train_step  # noqa: E402
@@ -35,8 +34,9 @@ SECONDS_A_TURN = 2.0
 def turn(preset: str, num_policies: int, num_seeds: int):
     """A function that trains for a while; seconds of an update and a seed."""
     problem = make(TASK)
+    learner, collecting = resolve_settings(preset, {})
     configs = [
-        TrainConfig(num_policies=num_policies, seed=seed, ppo=PRESETS[preset])
+        TrainConfig(num_policies=num_policies, seed=seed, learner=learner, collect=collecting)
         for seed in range(num_seeds)
     ]
     one_step = partial(train_step, run=Run(problem, configs[0], mesh=None))

@@ -26,10 +26,9 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
 from handful.collect.jax_rollout import collect  # noqa: E402
-from handful.learner.config import PRESETS  # noqa: E402
 from handful.learner.parallel import core_mesh, replicate  # noqa: E402
 from handful.problem import make  # noqa: E402
-from handful.training.config import TrainConfig  # noqa: E402
+from handful.training.config import TrainConfig, resolve_settings  # noqa: E402
 from handful.training.run import Run  # noqa: E402
 from handful.training.state import init_state  # noqa: E402
 from handful.training.step import train_step  # noqa: E402
@@ -57,7 +56,8 @@ except Stop:
 def training_rate(preset: str):
     """A function that trains for a while and returns transitions a second."""
     problem = make("resource-gathering")
-    config = TrainConfig(num_policies=NUM_POLICIES, ppo=PRESETS[preset])
+    learner, collecting = resolve_settings(preset, {})
+    config = TrainConfig(num_policies=NUM_POLICIES, learner=learner, collect=collecting)
     mesh = core_mesh()
     step = jax.jit(partial(train_step, run=Run(problem, config, mesh)), donate_argnums=0)
     state = replicate(init_state(Run(problem, config)), mesh)
@@ -70,7 +70,7 @@ def training_rate(preset: str):
             state, metrics = step(state)
             jax.device_get(metrics)  # as the training loop does
         seconds = time.perf_counter() - start
-        return UPDATES_A_ROUND * config.ppo.batch_size * NUM_POLICIES / seconds
+        return UPDATES_A_ROUND * config.collect.batch_size * NUM_POLICIES / seconds
 
     measure()
     return measure
@@ -79,10 +79,13 @@ def training_rate(preset: str):
 def collection_rate(preset: str):
     """The same for collection alone: policies acting in environments, nothing learnt."""
     problem = make("resource-gathering")
-    config = TrainConfig(num_policies=NUM_POLICIES, ppo=PRESETS[preset])
+    learner, collecting = resolve_settings(preset, {})
+    config = TrainConfig(num_policies=NUM_POLICIES, learner=learner, collect=collecting)
     state = init_state(Run(problem, config))
     run = jax.jit(
-        lambda collector: collect(collector, problem, state.policies(problem), config.ppo.num_steps)
+        lambda collector: collect(
+            collector, problem, state.policies(problem), config.collect.num_steps
+        )
     )
     jax.block_until_ready(run(state.collector))
 
@@ -91,7 +94,7 @@ def collection_rate(preset: str):
         for _ in range(UPDATES_A_ROUND):
             jax.block_until_ready(run(state.collector))
         seconds = time.perf_counter() - start
-        return UPDATES_A_ROUND * config.ppo.batch_size * NUM_POLICIES / seconds
+        return UPDATES_A_ROUND * config.collect.batch_size * NUM_POLICIES / seconds
 
     return measure
 

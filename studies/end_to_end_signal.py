@@ -45,12 +45,12 @@ def follow(problem, config, step) -> dict[str, np.ndarray]:
     @jax.jit
     def observe(state):
         _, transitions, _ = collect(
-            state.collector, problem, state.policies(problem), config.ppo.num_steps
+            state.collector, problem, state.policies(problem), config.collect.num_steps
         )
         batch, _ = prepare(
             state.learner,
             transitions.scale_features(1.0 / problem.return_scale),
-            config.ppo,
+            config.learner,
             problem.discount,
         )
         return batch.advantages.mean(axis=1), state.table.mean / problem.return_scale
@@ -83,14 +83,15 @@ def correlations(signal: np.ndarray, returns: np.ndarray) -> tuple[float, float,
 def main() -> None:
     """Run every seed and write the page."""
     problem = make("resource-gathering")
-    rows = []
+    suited, rows = make_config(problem, NUM_POLICIES, "em", "fast"), []
     for seed in SEEDS:
         config = TrainConfig(
             num_policies=NUM_POLICIES,
             method="end-to-end",
             steps=STEPS,
             seed=seed,
-            ppo=make_config(problem, NUM_POLICIES, "em", "fast").ppo,
+            learner=suited.learner,
+            collect=suited.collect,
         )
         if not rows:
             step = jax.jit(partial(train_step, run=Run(problem, config, mesh=None)))

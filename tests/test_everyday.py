@@ -8,10 +8,11 @@ import pytest
 
 import handful
 from handful._support.controls import has_controls
-from handful.learner.config import PRESETS
+from handful.learner import LEARNERS
 from handful.methods import METHODS
 from handful.training.callbacks import Callback, with_progress
-from handful.types import MethodName, PresetName
+from handful.training.config import PRESETS
+from handful.types import LearnerName, MethodName, PresetName
 
 TINY = {"batch_size": 64, "num_envs": 8, "minibatch_size": 32, "num_epochs": 1}
 NAMES = ("ann-private", "bob-private", "cem-private")
@@ -156,8 +157,9 @@ def test_progress_can_be_switched_off(problem, capsys):
 def test_names_are_typed():
     assert set(get_args(MethodName)) == {"auto", *METHODS}
     assert set(get_args(PresetName)) == set(PRESETS)
+    assert set(get_args(LearnerName)) == set(LEARNERS)
     hints = get_type_hints(handful.train)
-    for name in ("method", "preset"):
+    for name in ("method", "learner", "preset"):
         assert any(get_origin(option) is Literal for option in get_args(hints[name]))
 
 

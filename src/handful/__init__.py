@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from handful.evaluation.gap import optimum
     from handful.evaluation.returns import Evaluation, evaluate
     from handful.exact.bound import Optimum
+    from handful.learner import PPO, Counting, Learner, register_learner
     from handful.learner.builders import register_network
-    from handful.learner.config import PPOConfig
     from handful.learner.policies import Policies
     from handful.methods import (
         AssignmentMethod,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from handful.population import Population
     from handful.problem import RMDP, make, register, tasks
     from handful.training.callbacks import Callback, ProgressBar
-    from handful.training.config import TrainConfig
+    from handful.training.config import CollectConfig, TrainConfig
     from handful.training.loggers import Logger, RunStart, Step
     from handful.training.loop import TrainResult, resume, train
     from handful.training.session import TrainingInterrupted
@@ -58,7 +58,9 @@ _HOME = {
     "AssignmentMethod": "handful.methods",
     "Box": "handful.environment",
     "Callback": "handful.training.callbacks",
+    "CollectConfig": "handful.training.config",
     "Conformance": "handful.check.findings",
+    "Counting": "handful.learner",
     "Discrete": "handful.environment",
     "Environment": "handful.environment",
     "EpisodeMemory": "handful.methods",
@@ -67,11 +69,12 @@ _HOME = {
     "HandfulError": "handful.errors",
     "HandfulWarning": "handful.errors",
     "Intervention": "handful.methods",
+    "Learner": "handful.learner",
     "Logger": "handful.training.loggers",
     "MLflowLogger": "handful.training.trackers",
     "MethodInfo": "handful.methods",
     "Optimum": "handful.exact.bound",
-    "PPOConfig": "handful.learner.config",
+    "PPO": "handful.learner",
     "Policies": "handful.learner.policies",
     "Population": "handful.population",
     "ProgressBar": "handful.training.callbacks",
@@ -96,6 +99,7 @@ _HOME = {
     "make_method": "handful.methods",
     "optimum": "handful.evaluation.gap",
     "register": "handful.problem",
+    "register_learner": "handful.learner",
     "register_method": "handful.methods",
     "register_network": "handful.learner.builders",
     "resume": "handful.training.loop",
@@ -107,11 +111,14 @@ _HOME = {
 }
 
 __all__ = [
+    "PPO",
     "RMDP",
     "AssignmentMethod",
     "Box",
     "Callback",
+    "CollectConfig",
     "Conformance",
+    "Counting",
     "Discrete",
     "Environment",
     "EpisodeMemory",
@@ -120,11 +127,11 @@ __all__ = [
     "HandfulError",
     "HandfulWarning",
     "Intervention",
+    "Learner",
     "Logger",
     "MLflowLogger",
     "MethodInfo",
     "Optimum",
-    "PPOConfig",
     "Policies",
     "Population",
     "ProgressBar",
@@ -148,6 +155,7 @@ __all__ = [
     "make_method",
     "optimum",
     "register",
+    "register_learner",
     "register_method",
     "register_network",
     "resume",

@@ -27,6 +27,7 @@ __all__ = [
     "Float",
     "Int",
     "Key",
+    "LearnerName",
     "MethodName",
     "NumpyArray",
     "PRNGKey",
@@ -55,6 +56,9 @@ MethodName = Literal[
     "branching-em",
 ]
 """The assignment methods, for editors and type checkers."""
+
+LearnerName = Literal["ppo", "counting"]
+"""The learners, for editors and type checkers."""
 
 PresetName = Literal["paper", "fast"]
 """The learner's presets."""

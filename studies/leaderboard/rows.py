@@ -1,9 +1,11 @@
 """Our rows of the leaderboard, made from the results tables of the studies."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import handful
 from handful.report.page import train_parts
 from handful.report.statistics import mean_and_error
 from handful.report.study.collection import Cell
@@ -133,10 +135,19 @@ def train_commands(choices: Choices, cell: Cell, method: str, named: str) -> str
         preset=choices.preset,
         parameters=choices.parameters,
         method_settings=choices.method_settings,
-        settings={"ppo": choices.settings},
+        settings=_by_section(choices.settings),
         run_settings=choices.training,
     )
     return f"for seed in {seeds}; do {' '.join(parts)}; done"
+
+
+def _by_section(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings of PPO and of collecting by the section that each has on the command line."""
+    collecting = {field.name for field in dataclasses.fields(handful.CollectConfig)}
+    return {
+        "ppo": {name: value for name, value in settings.items() if name not in collecting},
+        "collect": {name: value for name, value in settings.items() if name in collecting},
+    }
 
 
 def _version(runs: Sequence[Mapping[str, Any]]) -> str | None:

@@ -14,7 +14,7 @@ from tests.programs import handful
 
 GYM = ["optimum", "gymnasium:CartPole-v1", "--policies", "1"]
 TRAIN = ["train", "resource-gathering", "--policies", "2", "--out", "run"]
-TINY = ["--ppo.batch-size", "64", "--ppo.num-envs", "8", "--ppo.minibatch-size", "32"]
+TINY = ["--collect.batch-size", "64", "--collect.num-envs", "8", "--ppo.minibatch-size", "32"]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ TINY = ["--ppo.batch-size", "64", "--ppo.num-envs", "8", "--ppo.minibatch-size",
         ([*TRAIN, "--ppo.hidden-sizes", str(10**30)], "hidden_sizes must be at most 100 layers"),
         ([*TRAIN, "--ppo.hidden-sizes", "100000", "100000"], "268,435,456 weights"),
         ([*TRAIN, "--ppo.hidden-sizes", *["1"] * 101], "at most 100 layers"),
-        ([*TRAIN, "--ppo.batch-size", str(2**40)], "batch_size must be from 1 to 134,217,728"),
+        ([*TRAIN, "--collect.batch-size", str(2**40)], "batch_size must be from 1 to 134,217,728"),
         ([*TRAIN, "--ppo.learning-rate", "1e300"], "learning_rate must be at most 3.4e+38"),
         ([*TRAIN, "--ppo.learning-rate", "1e400"], "learning_rate must be finite"),
         ([*TRAIN, "--steps", "9" * 400], "steps must be between"),
@@ -148,9 +148,9 @@ def test_one_sentence_where_the_kind_is_another_too(call, tmp_path, arguments, s
             "--ppo.learning-rate FLOAT.",
         ),
         (
-            ["--ppo.num-envs", "2.5"],
-            "Error parsing --ppo.num-envs: invalid literal for int() with base 10: '2.5'; it is "
-            "--ppo.num-envs INT.",
+            ["--collect.num-envs", "2.5"],
+            "Error parsing --collect.num-envs: invalid literal for int() with base 10: '2.5'; it "
+            "is --collect.num-envs INT.",
         ),
         (["--ppo.share-hidden", "1"], "Unrecognized options: 1."),
         (
@@ -238,7 +238,7 @@ def test_a_folder_in_use_is_left_alone(call, run_folder):
         (lambda run: (run / "config.json").write_text("{"), "is not valid JSON"),
         (lambda run: (run / "config.json").write_text("[]"), "config.json' is damaged: it does"),
         (lambda run: edit(run, format=99), "of format 99"),
-        (lambda run: edit(run, settings={"ppo": {}}), "another version"),
+        (lambda run: edit(run, settings={"learner": {}}), "another version"),
         (lambda run: (run / "policies.safetensors").write_bytes(b"torn"), "is not the file that"),
     ],
 )

@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 
 from tests.programs import handful
 
-SMALL = ["--param.height", "2", "--param.width", "2", "--ppo.batch-size", "256"]
-SMALL += ["--ppo.num-envs", "8", "--ppo.num-epochs", "4", "--no-tensorboard"]
+SMALL = ["--param.height", "2", "--param.width", "2", "--collect.batch-size", "256"]
+SMALL += ["--collect.num-envs", "8", "--ppo.num-epochs", "4", "--no-tensorboard"]
 
 
 EM = ["--method", "em", "--method.warm-up", "5"]

@@ -21,7 +21,7 @@ from handful.cli.settings import (
     with_sections,
 )
 from handful.errors import HandfulError
-from handful.learner.config import PPOConfig
+from handful.learner import PPO
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def test_words_of_a_value_are_read_as_the_value():
 
 
 def test_settings_say_their_default_and_where_it_comes_from(capsys):
-    settings = settings_of(Tool, Tool(0.5, sizes=(8, 8)), "preset fast")
+    settings = settings_of(Tool, {"rate": 0.5, "sizes": (8, 8)}, "preset fast")
     assert [one.name for one in settings][-1] == "anything"  # inner is a section of its own
     command = with_sections(Command, [Section("tool", "What a tool has.", settings)])
     with pytest.raises(SystemExit):
@@ -129,7 +129,7 @@ def test_settings_say_their_default_and_where_it_comes_from(capsys):
     assert "What a tool has." in shown
     assert "--tool.rate FLOAT how fast. (preset fast: 0.5)" in shown
     assert "--tool.sizes [INT [INT ...]] (preset fast: 8 8)" in shown
-    assert "--tool.is-new, --tool.no-is-new (preset fast: True)" in shown
+    assert "--tool.is-new, --tool.no-is-new (default: True)" in shown
     (rate, *_) = settings_of(Tool)
     with pytest.raises(SystemExit):
         tyro.cli(with_sections(Command, [Section("tool", "", (rate,))]), args=["--help"])
@@ -137,15 +137,15 @@ def test_settings_say_their_default_and_where_it_comes_from(capsys):
 
 
 def test_every_setting_of_the_learner_is_a_flag():
-    settings = settings_of(PPOConfig)
-    preset = PPOConfig(hidden_sizes=(32, 16), discount=0.5)
+    settings = settings_of(PPO)
+    preset = PPO(hidden_sizes=(32, 16), discount=0.5)
     words = [w for one in settings for w in flag_words("tool", one.name, vars(preset)[one.name])]
-    assert PPOConfig(**read(words, settings)) == preset
+    assert PPO(**read(words, settings)) == preset
 
 
 def test_arguments_are_found_before_they_are_read():
     arguments = ["glide", "--method", "em", "--preset=fast", "--method=cluster"]
-    assert named(arguments, "--method") == "cluster"
+    assert named(arguments, "--method", None) == "cluster"
     assert named(arguments, "--preset", "paper") == "fast"
     assert named(arguments, "--seed", "0") == "0"
     assert named(["--method"], "--method", "auto") == "auto"

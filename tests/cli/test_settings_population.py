@@ -8,7 +8,7 @@ from handful.cli.users import chosen_users
 from handful.domains.speeds.targets import sample_targets
 from tests.speeds import TOP_SPEED, cruise_registered
 
-TINY = ["--steps", "64", "--ppo.batch-size", "64", "--ppo.num-envs", "8"]
+TINY = ["--steps", "64", "--collect.batch-size", "64", "--collect.num-envs", "8"]
 TINY += ["--ppo.minibatch-size", "32", "--ppo.num-epochs", "1", "--no-tensorboard"]
 
 

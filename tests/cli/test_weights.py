@@ -7,7 +7,7 @@ import pytest
 
 from tests.weights import arms_registered
 
-TINY = ["--steps", "64", "--ppo.batch-size", "64", "--ppo.num-envs", "8"]
+TINY = ["--steps", "64", "--collect.batch-size", "64", "--collect.num-envs", "8"]
 TINY += ["--ppo.minibatch-size", "32", "--ppo.num-epochs", "1", "--no-tensorboard"]
 
 

@@ -14,7 +14,7 @@ from handful.domains import icu_sepsis
 from handful.domains.icu_sepsis import DEATH, GROUPS, SURVIVAL, load_arrays, sample_users
 from handful.domains.tabular.optimum import tabular_rmdp
 from handful.errors import HandfulError
-from handful.learner.config import find_preset
+from handful.training.config import find_preset
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +190,8 @@ PAPER, FAST = find_preset("paper"), find_preset("fast")
 
 
 def test_the_preset_decides_how_is_learnt(ours):
-    assert ours.learner_settings(3, FAST)["counts"] is True
-    assert "counts" not in ours.learner_settings(3, PAPER)
+    assert ours.learner_settings(3, FAST)["learner"] == "counting"
+    assert "learner" not in ours.learner_settings(3, PAPER)
     assert ours.method_settings("pooled-em", FAST)["solo"] is True
     for method, preset in (("pooled-em", PAPER), ("em", PAPER), ("soft-em", FAST)):
         assert ours.method_settings(method, preset) == {}

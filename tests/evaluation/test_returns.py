@@ -105,7 +105,7 @@ def weather():
     """A problem in which every number drawn is new, and what evaluation draws by its seed."""
     problem = problem_of(Weather(time_limit=1))
     config, state, policies = policies_of(problem)
-    _, batch, _ = collect(state.collector, problem, policies, config.ppo.num_steps)
+    _, batch, _ = collect(state.collector, problem, policies, config.collect.num_steps)
     drawn = {}
     with pytest.MonkeyPatch.context() as patch:
         for name, seed in (("first", 0), ("again", 0), ("other", 1)):

@@ -12,19 +12,44 @@ import pytest
 from handful.environment import Discrete
 from handful.exact.tabular import Dynamics, policy_iteration
 from handful.learner import counting
-from handful.learner.config import PPOConfig
-from handful.learner.counting import Model, count, estimate, improve, values_of
+from handful.learner.counting import (
+    LEAST_TEMPERATURE,
+    Counting,
+    CountingState,
+    Model,
+    estimate,
+    plan,
+    values_of,
+)
 from handful.learner.experience import Experience
-from handful.learner.ppo import Rates, init_learner
+from handful.learner.networks import Sharing, init_actor, init_critic
+from handful.learner.normalize import Normalizer
 from handful.transitions import Transitions
 
 S, A, D, K = 5, 3, 2, 2
-CONFIG = PPOConfig(hidden_sizes=(), share_hidden=False, counts=True, num_epochs=10)
 
 
 def learner_of(num_symbols, num_actions, num_features, num_policies=K):
-    key, space = jax.random.key(0), Discrete(num_actions)
-    return init_learner(key, CONFIG, num_policies, 1, space, num_features, (), num_symbols)
+    key, space, alone = jax.random.key(0), Discrete(num_actions), Sharing.NOTHING
+    return CountingState(
+        init_actor(key, num_policies, 1, space, (), alone, num_symbols=num_symbols),
+        init_critic(key, num_policies, 1, num_features, (), alone, num_symbols),
+        Normalizer.identity(num_policies, 1, np.inf),
+        Experience.empty(num_symbols, num_actions, num_features),
+    )
+
+
+def improve(state, model, batch, mix, temperature):
+    """Ten steps of policy iteration, and what they say of the batch."""
+    temperature = max(temperature, LEAST_TEMPERATURE)
+    after = state.with_networks(plan(state.networks, model, mix, temperature, 10))
+    return after, counting._metrics(after, batch, model.discount)
+
+
+def count(state, batch, horizon, discount):
+    """The state with a batch counted, and the model that follows."""
+    after = Counting().observe(state, batch)
+    return after, estimate(after.experience, horizon, discount)
 
 
 def random_model(seed, horizon=1000):
@@ -49,10 +74,6 @@ def batch_of(observations, actions, features, number, terminated=True):
         terminated=ends,
         truncated=~ends,
     )
-
-
-def rates(temperature):
-    return Rates(jnp.zeros(()), jnp.asarray(temperature), 0.0)
 
 
 def test_frequencies_with_the_other_actions_for_a_prior():
@@ -107,7 +128,7 @@ def test_policies_that_never_end_earn_what_the_horizon_allows(discount, value):
 def test_every_policy_finds_the_best_for_its_own_mix(seed):
     model, mix = random_model(seed), np.array([[1.0, 0.3], [-1.0, 2.0]])
     batch = batch_of([0, 0], [0, 0], [[0.0] * D] * K, S)
-    learner, _ = improve(learner_of(S, A, D), model, batch, jnp.asarray(mix), rates(0.1), CONFIG)
+    learner, _ = improve(learner_of(S, A, D), model, batch, jnp.asarray(mix), 0.1)
     dynamics = Dynamics(np.asarray(model.moves, float), 1.0)
     found = counting.likeliest_actions(learner.actor)
     for j in range(K):
@@ -139,27 +160,24 @@ def bandit():
 def test_policies_are_a_softmax_of_advantages():
     batch = batch_of([0, 0], [0, 1], [[1.0], [0.5]], 1)
     mix = jnp.array([[1.0], [-1.0]])
-    learner, metrics = improve(learner_of(1, 2, 1), bandit(), batch, mix, rates(0.5), CONFIG)
+    learner, metrics = improve(learner_of(1, 2, 1), bandit(), batch, mix, 0.5)
     np.testing.assert_allclose(learner.actor.stack.head.weight[:, 0], [[0, -1], [-1, 0]])
     np.testing.assert_array_equal(learner.actor.stack.head.bias, 0.0)
     np.testing.assert_allclose(learner.critic.head.weight[:, 0, 0], [1.0, 0.5])
     likely = 1 / (1 + np.exp(-1))
     entropy = -likely * np.log(likely) - (1 - likely) * np.log(1 - likely)
-    np.testing.assert_allclose(metrics.actor.entropy, [entropy] * 2, rtol=1e-5)
+    np.testing.assert_allclose(metrics["entropy"], [entropy] * 2, rtol=1e-5)
     # Policy 0 took arm 0 and policy 1 arm 1, each with probability a half.
     ratio = 2 * likely
-    np.testing.assert_allclose(metrics.actor.approx_kl, [ratio - 1 - np.log(ratio)] * 2, rtol=1e-4)
-    np.testing.assert_array_equal(metrics.actor.clip_fraction, 1.0)
-    np.testing.assert_allclose(metrics.critic_loss, 0.0, atol=1e-12)
+    np.testing.assert_allclose(metrics["approx_kl"], [ratio - 1 - np.log(ratio)] * 2, rtol=1e-4)
+    np.testing.assert_allclose(metrics["critic_loss"], 0.0, atol=1e-12)
 
 
 def test_without_a_temperature_policies_are_greedy():
     batch = batch_of([0, 0], [0, 1], [[1.0], [0.5]], 1)
-    learner, metrics = improve(
-        learner_of(1, 2, 1), bandit(), batch, jnp.ones((2, 1)), rates(0.0), CONFIG
-    )
-    np.testing.assert_allclose(metrics.actor.entropy, 0.0, atol=1e-6)
-    assert np.isfinite(metrics.actor.approx_kl).all()
+    learner, metrics = improve(learner_of(1, 2, 1), bandit(), batch, jnp.ones((2, 1)), 0.0)
+    np.testing.assert_allclose(metrics["entropy"], 0.0, atol=1e-6)
+    assert np.isfinite(metrics["approx_kl"]).all()
     np.testing.assert_array_equal(counting.likeliest_actions(learner.actor), [[0], [0]])
 
 
@@ -175,28 +193,32 @@ def test_a_cut_episode_counts_what_would_have_followed():
         model,
         batch_of([0], [0], [[1.0]], 1, terminated=False),
         jnp.ones((1, 1)),
-        rates(0.1),
-        CONFIG,
+        0.1,
     )
-    np.testing.assert_allclose(metrics.critic_loss, 0.0, atol=1e-5)
+    np.testing.assert_allclose(metrics["critic_loss"], 0.0, atol=1e-5)
 
 
 def test_an_episode_that_ended_counts_nothing_that_would_have_followed():
     """The same action, but the episode ends with it: it is worth the 1 that it pays and no more."""
     batch = batch_of([0], [0], [[1.0]], 1, terminated=True)
     learner, model = count(learner_of(1, 1, 1, 1), batch, 10, 0.5)
-    learner, metrics = improve(learner, model, batch, jnp.ones((1, 1)), rates(0.1), CONFIG)
+    learner, metrics = improve(learner, model, batch, jnp.ones((1, 1)), 0.1)
     np.testing.assert_allclose(learner.critic.head.weight, 1.0)
-    np.testing.assert_allclose(metrics.critic_loss, 0.0, atol=1e-5)
+    np.testing.assert_allclose(metrics["critic_loss"], 0.0, atol=1e-5)
 
 
-def test_only_a_learner_that_counts_has_a_model():
+def test_all_policies_count_into_one_table():
     batch = batch_of([0, 0], [0, 1], [[1.0], [0.5]], 1)
-    plain = eqx.tree_at(lambda s: s.experience, learner_of(1, 2, 1), None)
-    assert count(plain, batch, 1, 1.0) == (plain, None)
-    learner, model = count(learner_of(1, 2, 1), batch, 1, 1.0)
+    learner, _ = count(learner_of(1, 2, 1), batch, 1, 1.0)
     np.testing.assert_array_equal(learner.experience.visits, [[1, 1]])
-    assert model is not None
+
+
+def test_what_was_counted_outlives_the_policies():
+    batch = batch_of([0, 0], [0, 1], [[1.0], [0.5]], 1)
+    before, fresh = Counting().observe(learner_of(1, 2, 1), batch), learner_of(1, 2, 1)
+    after = Counting().restart(fresh, before)
+    np.testing.assert_array_equal(after.experience.visits, [[1, 1]])
+    assert after.actor is fresh.actor
 
 
 def test_policies_that_have_not_changed_differ_in_nothing_from_those_that_acted():
@@ -210,6 +232,5 @@ def test_policies_that_have_not_changed_differ_in_nothing_from_those_that_acted(
     flat = batch.flat()
     log_probs = actor(flat.observations).log_prob(flat.actions).reshape(batch.log_probs.shape)
     batch = dataclasses.replace(batch, log_probs=log_probs)
-    metrics = counting._metrics(learner, batch, CONFIG, 1.0)
-    np.testing.assert_allclose(metrics.actor.approx_kl, 0.0, atol=1e-6)
-    np.testing.assert_array_equal(metrics.actor.clip_fraction, 0.0)
+    metrics = counting._metrics(learner, batch, 1.0)
+    np.testing.assert_allclose(metrics["approx_kl"], 0.0, atol=1e-6)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.environment import Box, Discrete
-from handful.learner.config import PPOConfig
+from handful.learner import PPO
 from handful.learner.imitation import imitate
 from handful.learner.ppo import init_learner
 
@@ -11,7 +11,7 @@ K, L, O, ACTIONS = 2, 6, 5, 3  # noqa: E741
 
 
 def a_learner(**changes):
-    config = PPOConfig(hidden_sizes=(16,), share_hidden=False, **changes)
+    config = PPO(hidden_sizes=(16,), share_hidden=False, **changes)
     return init_learner(jax.random.key(0), config, K, O, Discrete(ACTIONS), 2, ())
 
 
@@ -52,7 +52,7 @@ def test_only_the_actor_changes():
 
 
 def test_a_spread_that_is_not_learnt_stays():
-    config = PPOConfig(hidden_sizes=(16,), share_hidden=False)
+    config = PPO(hidden_sizes=(16,), share_hidden=False)
     start = init_learner(jax.random.key(0), config, K, O, Box((-1.0,), (1.0,)), 2, ())
     taken = jax.random.normal(jax.random.key(2), (K, L, 1))
     every = jnp.ones((K, L), bool)

@@ -7,6 +7,7 @@ import pytest
 from handful.environment import Box, Discrete
 from handful.errors import HandfulError
 from handful.learner.builders import name_of
+from handful.learner.losses import clip_gradients
 from handful.learner.modules import Blueprint, check_modules, init_modules, skeleton_of
 from handful.learner.networks import (
     Actor,
@@ -20,7 +21,6 @@ from handful.learner.networks import (
     init_stack,
     take_policies,
 )
-from handful.learner.ppo import clip_gradients
 from tests.networks import Wave
 
 K, M, O, H = 3, 4, 5, 2  # noqa: E741
@@ -207,13 +207,13 @@ class Empty(eqx.Module):
 )
 def test_what_cannot_be_learnt_is_refused_in_one_sentence(build, sentence):
     with pytest.raises(HandfulError, match=f"The critic's network '.*' {sentence}") as caught:
-        check_modules(blueprint(build), "critic")
+        check_modules(blueprint(build), "critic", 2)
     assert "\n" not in str(caught.value)
 
 
 def test_sound_modules_pass():
-    check_modules(blueprint(), "actor")
-    check_modules(blueprint(lambda k, o, h: eqx.nn.MLP(o, h, 4, 2, key=k)), "actor")
+    check_modules(blueprint(), "actor", 2)
+    check_modules(blueprint(lambda k, o, h: eqx.nn.MLP(o, h, 4, 2, key=k)), "actor", 2)
 
 
 def test_names_of_arrays_are_told_apart():

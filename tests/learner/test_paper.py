@@ -17,9 +17,9 @@ import scipy.stats
 
 from handful.collect.returns import FinishedEpisodes
 from handful.environment import Box
-from handful.learner.config import PPOConfig
+from handful.learner.base import Objective
 from handful.learner.normalize import Normalizer
-from handful.learner.ppo import Rates, init_learner, update
+from handful.learner.ppo import PPO, Rates, init_learner, update
 from handful.methods import EndToEnd, em
 from handful.training.state import ReturnTable
 from handful.transitions import Transitions
@@ -58,11 +58,9 @@ RATIOS = GENERATOR.uniform(0.6, 1.5, (K, M))
 
 def make_learner(share_hidden, max_grad_norm, parameters):
     """A learner none of whose numbers is zero, and its settings."""
-    config = PPOConfig(
+    config = PPO(
         gae_lambda=GAE_LAMBDA,
         clip_range=CLIP,
-        num_envs=B,
-        batch_size=M,
         minibatch_size=M,
         num_epochs=1,
         hidden_sizes=(H,),
@@ -165,7 +163,7 @@ def stepped(arrays, gradients, rate):
 
 
 def run(learner, config, parameters, mix_fn):
-    rates = Rates(jnp.array(RATE), jnp.array(ENTROPY), ASSIGNMENT_RATE)
+    rates = Rates(jnp.array(RATE), jnp.array(ENTROPY))
     taken = log_probs_of(double(learner.actor)) - np.log(RATIOS)
     arrays = {
         name: jnp.asarray(leaf, bool if leaf.dtype == bool else jnp.float32)
@@ -175,8 +173,15 @@ def run(learner, config, parameters, mix_fn):
     batch = Transitions(log_probs=log_probs, **arrays)
     return jax.jit(
         lambda learner, parameters: update(
-            jax.random.key(1), learner, batch, parameters, mix_fn, rates, config, DISCOUNT, None
-        )
+            jax.random.key(1),
+            learner,
+            batch,
+            Objective(mix_fn, parameters, ASSIGNMENT_RATE, jnp.ones(K)),
+            rates,
+            config,
+            DISCOUNT,
+            None,
+        )[:3]
     )(learner, parameters)
 
 
@@ -209,7 +214,7 @@ def test_an_update_follows_equations_8_9_and_12(share_hidden):
         return equation_8(arrays, targets) / (2 * M * D)
 
     assert_close(after.critic, stepped(before, slopes(half_mean_square, before), RATE), before)
-    assert float(metrics.critic_loss.sum()) == pytest.approx(half_mean_square(before), rel=1e-4)
+    assert float(metrics["critic_loss"].sum()) == pytest.approx(half_mean_square(before), rel=1e-4)
 
     # Equation 9, and 12 in the same breath: the scale is a constant.
     actor = double(learner.actor)
@@ -222,7 +227,7 @@ def test_an_update_follows_equations_8_9_and_12(share_hidden):
         soft = scipy.special.softmax(arrays[0], axis=1)
         return equations_9_and_12(actor, taken, soft, advantages, scale)
 
-    assert 0.2 < float(metrics.actor.clip_fraction.mean()) < 0.8
+    assert 0.2 < float(metrics["clip_fraction"].mean()) < 0.8
     assert_close(after.actor, stepped(actor, slopes(of_actors, actor), RATE), actor)
     expected = stepped([LOGITS], slopes(of_logits, [LOGITS.copy()]), ASSIGNMENT_RATE)
     assert_close(psi, expected, [LOGITS])

@@ -5,7 +5,7 @@ import pytest
 
 from handful.environment import Box, Discrete
 from handful.errors import HandfulError
-from handful.learner.config import PPOConfig
+from handful.learner import PPO
 from handful.learner.networks import Actor, Layer, NetworkStack, Sharing
 from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
@@ -82,7 +82,7 @@ def test_sizes_are_known(discrete):
 @pytest.mark.parametrize("normalises", [True, False])
 def test_raw_observations_are_clipped_only_where_they_are_normalised(normalises):
     """The same in JAX and on the host, at the first update too."""
-    config = PPOConfig(normalize_observations=normalises)
+    config = PPO(normalize_observations=normalises)
     learner = init_learner(jax.random.key(0), config, 1, 1, Discrete(2), 1, ())
     policies = Policies(learner.actor, learner.normalizer, Discrete(2))
     near, far = jnp.full((1, 1, 1), 11.0), jnp.full((1, 1, 1), 25.0)
@@ -127,7 +127,7 @@ def test_chance_of_numpy_is_the_same_distribution(continuous, discrete):
 def test_one_policy_alone_computes_what_all_do_together(space, symbols, sharing):
     size = 1 if symbols else 4
     shared = {"share_hidden": sharing is Sharing.HIDDEN, "family": sharing is Sharing.FAMILY}
-    config = PPOConfig(hidden_sizes=(8, 8), normalize_observations=not symbols, **shared)
+    config = PPO(hidden_sizes=(8, 8), normalize_observations=not symbols, **shared)
     learner = init_learner(KEY, config, 3, size, space, 2, None, symbols)
     policies = Policies(learner.actor, learner.normalizer, space)
     if symbols:

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from handful.learner.losses import clip_gradients
 from handful.learner.networks import Layer, NetworkStack
-from handful.learner.ppo import clip_gradients
 
 
 def stack_of(*weights, biases):

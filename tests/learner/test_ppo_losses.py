@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from handful.learner.gae import Scale
+from handful.learner.losses import ActorBatch, CriticBatch, actor_loss, critic_loss
 from handful.learner.networks import Actor, Layer, NetworkStack
-from handful.learner.ppo import ActorBatch, CriticBatch, actor_loss, critic_loss
 
 CLIP = 0.2
 

@@ -5,8 +5,8 @@ import pytest
 import scipy.special
 
 from handful.learner.gae import Scale
+from handful.learner.losses import ActorBatch, actor_loss
 from handful.learner.networks import Actor, Layer, NetworkStack
-from handful.learner.ppo import ActorBatch, actor_loss
 from handful.methods import EndToEnd
 
 N, K, M, D = 3, 2, 4, 2

@@ -14,8 +14,8 @@ def test_it_is_planned_em_of_a_family_that_goes_slowly_and_keeps_its_footing():
     assert method.footing > PlannedEM().footing
     assert method.width < PlannedEM().width
     config = make_config(handful.make("glide", users=4), 2, "family-em", "fast")
-    assert config.ppo.sharing is Sharing.FAMILY
-    assert make_config(handful.make("glide", users=4), 2, "em", "fast").ppo.family is False
+    assert config.learner.sharing is Sharing.FAMILY
+    assert make_config(handful.make("glide", users=4), 2, "em", "fast").learner.family is False
 
 
 def test_members_of_a_family_reach_outcomes_far_apart():

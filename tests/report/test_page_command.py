@@ -8,7 +8,7 @@ import pytest
 
 import handful.training.loop
 from handful.cli.main import main
-from handful.learner.config import PPOConfig
+from handful.learner import PPO
 from handful.problem import make
 from handful.report import run as report_run
 from handful.report.page import resume_command, train_command
@@ -31,7 +31,7 @@ CONFIGS = {
         steps=4096,
         seed=3,
         threads=1,
-        ppo=PPOConfig(hidden_sizes=(16, 8), discount=0.9, family=True),
+        learner=PPO(hidden_sizes=(16, 8), discount=0.9, family=True),
     ),
 }
 
@@ -73,10 +73,9 @@ def test_settings_of_a_stranger_run_nothing(tmp_path):
     problem = make("resource-gathering", height=2, width=2)
     config = TrainConfig(num_policies=2)
     stored = json.loads(json.dumps(describe_run(Run(problem, config))))
-    settings = {
-        name: f"{name}{EVIL}" if name not in ("method_settings", "ppo") else {EVIL: EVIL}
-        for name in stored["settings"]
-    }
+    sections = {"method_settings": {EVIL: EVIL}, "collect": {EVIL: EVIL}}
+    sections["learner"] = {"name": EVIL, EVIL: EVIL}
+    settings = {name: sections.get(name, f"{name}{EVIL}") for name in stored["settings"]}
     stored["settings"] = settings
     stored["problem"] |= {"name": EVIL, "parameters": {EVIL: EVIL}}
     run = report_run.Run(f"-{EVIL}", stored, problem.population.user_ids, None, None, [])

@@ -4,13 +4,16 @@ import os
 import signal
 from pathlib import Path
 
-from handful.learner.config import PPOConfig
+from handful.learner import PPO
 from handful.sweep.attempts import Outcome
 from handful.sweep.study import RunRequest
-from handful.training.config import TrainConfig
+from handful.training.config import CollectConfig, TrainConfig
 
 TASK = "resource-gathering"
-TINY = PPOConfig(batch_size=64, minibatch_size=64, num_envs=8, num_epochs=1, hidden_sizes=(8,))
+TINY = {
+    "learner": PPO(minibatch_size=64, num_epochs=1, hidden_sizes=(8,)),
+    "collect": CollectConfig(batch_size=64, num_envs=8),
+}
 
 STUDY = {
     "tasks": [TASK],
@@ -27,7 +30,7 @@ STUDY = {
 
 def request_of(folder, seed=0, steps=640, task=TASK, num_policies=1, **parameters):
     """A run that nobody has started."""
-    config = TrainConfig(num_policies=num_policies, seed=seed, steps=steps, ppo=TINY)
+    config = TrainConfig(num_policies=num_policies, seed=seed, steps=steps, **TINY)
     parameters = parameters or {"height": 2, "width": 2}
     return RunRequest(task, parameters, config, Path(folder) / f"{task}-{seed}")
 

@@ -26,7 +26,7 @@ def test_settings_reach_the_runs(study_file):
         settings={"num_epochs": 3}, method_settings={"em": {"warm_up": 7}}, preset="paper"
     )
     for run in read_study(path).runs():
-        assert run.config.ppo.num_epochs == 3
+        assert run.config.learner.num_epochs == 3
         assert run.config.method_settings == ({"warm_up": 7} if run.config.method == "em" else {})
 
 
@@ -107,7 +107,7 @@ def test_variants_have_folders_and_labels_of_their_own(study_file):
     assert rare.folder.name == "resource-gathering-em-k3-seed0-rare"
     assert rare.config.method_settings == {"warm_up": 7, "e_step_every": 5}
     assert discounted.config.method_settings == {"warm_up": 7}
-    assert discounted.config.ppo.num_epochs == 3
+    assert discounted.config.learner.num_epochs == 3
     assert discounted.config.return_mixing == 0.2
     assert discounted.config.discounted_table
     assert len({run.digest for run in (plain, rare, discounted)}) == 3

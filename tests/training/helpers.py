@@ -6,9 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from handful.learner.config import PPOConfig
 from handful.training.callbacks import Report
-from handful.training.config import TrainConfig
+from handful.training.config import TrainConfig, resolve_settings
 from handful.training.run import Run
 from handful.training.state import init_state
 from handful.training.step import train_step
@@ -30,14 +29,15 @@ def quick_compilation():
     jax.config.update("jax_disable_most_optimizations", False)
 
 
-def config_of(num_policies, method="random", updates=4, method_settings=None, **ppo):
-    learner = PPOConfig(**{**TINY, **ppo})
+def config_of(num_policies, method="random", updates=4, method_settings=None, **settings):
+    learner, collect = resolve_settings("paper", settings, suited=TINY)
     return TrainConfig(
         num_policies=num_policies,
         method=method,
         method_settings=method_settings or {},
-        steps=updates * learner.batch_size,
-        ppo=learner,
+        steps=updates * collect.batch_size,
+        learner=learner,
+        collect=collect,
     )
 
 

@@ -158,7 +158,7 @@ def filled(template, seed=0):
     return jax.tree.map(fill, template)
 
 
-COUNTS = {"counts": True, "share_hidden": False, "hidden_sizes": ()}
+COUNTS = {"learner": "counting"}
 
 
 def table_problem():

@@ -144,7 +144,7 @@ def test_episodes_for_the_assignment_are_added_until_it_is_settled(trained, monk
     settled = assign(Run(problem, config), state)  # all episodes go the same way
     assert int(settled.validated) - played == EVALUATION_EPISODES * length
     monkeypatch.setattr(Choice, "is_settled", False)
-    share = int(state.update) * config.ppo.batch_size
+    share = int(state.update) * config.collect.batch_size
     monkeypatch.setattr("handful.training.choosing.MOST_OF_RUN", 0.0)
     once = assign(Run(problem, config), state)
     assert int(once.validated) - played == EVALUATION_EPISODES * length

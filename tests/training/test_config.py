@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handful.errors import HandfulError
-from handful.learner.config import PPOConfig
+from handful.learner import PPO, Counting
 from handful.training.config import TrainConfig, make_config
 from tests.environments import ContextualBandit, problem_of
 
@@ -18,7 +18,7 @@ def test_only_whole_batches_are_trained_and_never_more_than_asked_for():
     "config",
     [
         TrainConfig(5),
-        TrainConfig(1, "cluster", {"pretraining": 0.25}, seed=7, ppo=PPOConfig(num_epochs=3)),
+        TrainConfig(1, "cluster", {"pretraining": 0.25}, seed=7, learner=PPO(num_epochs=3)),
         TrainConfig(2, "fixed", {"policy": (0, 1, 1)}, return_mixing=1.0),
     ],
 )
@@ -29,7 +29,10 @@ def test_settings_come_back_from_json(config):
 @pytest.mark.parametrize(
     "change",
     [
-        {"ppo": {"epochs": 3}},
+        {"learner": {"name": "ppo", "epochs": 3}},
+        {"learner": {"name": "magic"}},
+        {"learner": {"epochs": 3}},
+        {"collect": {"batches": 3}},
         {"policies": 3},
         {"method_settings": None},
         {"method_settings": {"unknown": 1}},
@@ -48,7 +51,7 @@ def test_assignment_may_be_an_array_such_as_another_runs(given):
 
 def test_missing_settings_are_refused():
     stored = TrainConfig(2).to_dict()
-    del stored["ppo"]
+    del stored["learner"]
     with pytest.raises(HandfulError, match="another version of handful"):
         TrainConfig.from_dict(stored)
 
@@ -79,8 +82,8 @@ def test_a_method_is_a_name():
 
 def test_a_method_that_keeps_policies_has_them_share_no_layers():
     problem = problem_of(ContextualBandit(), np.eye(2))
-    assert make_config(problem, 2, "em", "paper").ppo.share_hidden
-    assert not make_config(problem, 2, "pooled-em", "paper").ppo.share_hidden
+    assert make_config(problem, 2, "em", "paper").learner.share_hidden
+    assert not make_config(problem, 2, "pooled-em", "paper").learner.share_hidden
     with pytest.raises(
         HandfulError, match="must not share layers: set share_hidden and family to false"
     ):
@@ -89,6 +92,6 @@ def test_a_method_that_keeps_policies_has_them_share_no_layers():
 
 def test_settings_are_read_back_as_they_were_written():
     assert TrainConfig.from_dict(TrainConfig(1).to_dict()) == TrainConfig(1)
-    counting = TrainConfig(1, ppo=PPOConfig(counts=True))
-    assert counting.to_dict()["ppo"]["counts"] is True
+    counting = TrainConfig(1, learner=Counting(planning_steps=3))
+    assert counting.to_dict()["learner"]["name"] == "counting"
     assert TrainConfig.from_dict(counting.to_dict()) == counting

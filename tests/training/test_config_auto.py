@@ -1,8 +1,8 @@
 import pytest
 
 import handful
-from handful.learner.config import PPOConfig
-from handful.training.config import concrete_method, make_config
+from handful.learner import PPO, Counting
+from handful.training.config import CollectConfig, concrete_method, make_config
 from tests.environments import ContextualBandit, problem_of
 
 
@@ -19,21 +19,19 @@ from tests.environments import ContextualBandit, problem_of
     ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "its own", "chance"],
 )
 def test_auto_stands_for_what_suits_the_problem(problem, expected):
-    assert concrete_method(problem, "auto", PPOConfig()) == expected
-    assert concrete_method(problem, "random", PPOConfig()) == "random"
+    assert concrete_method(problem, "auto", PPO(), CollectConfig()) == expected
+    assert concrete_method(problem, "random", PPO(), CollectConfig()) == "random"
 
 
 def test_episodes_that_no_batch_holds_cannot_be_remembered():
     problem = handful.make("resource-gathering", height=2, width=2, time_limit=129)
-    assert concrete_method(problem, "auto", PPOConfig()) == "em"  # batches of 64 steps
-    assert concrete_method(problem, "auto", PPOConfig(num_envs=16)) == "elite-em"
+    assert concrete_method(problem, "auto", PPO(), CollectConfig()) == "em"  # 64 steps a batch
+    assert concrete_method(problem, "auto", PPO(), CollectConfig(num_envs=16)) == "elite-em"
 
 
 def test_policies_of_single_users_come_cheap_to_a_learner_that_counts():
-    assert (
-        concrete_method(problem_of(ContextualBandit()), "auto", PPOConfig(counts=True))
-        == "pooled-em"
-    )
+    problem = problem_of(ContextualBandit())
+    assert concrete_method(problem, "auto", Counting(), CollectConfig()) == "pooled-em"
 
 
 def test_a_run_records_what_auto_stood_for_and_its_settings():
@@ -41,6 +39,6 @@ def test_a_run_records_what_auto_stood_for_and_its_settings():
         handful.make("resource-gathering", height=2, width=2), 2, "auto", "fast", steps=4096
     )
     assert config.method == "elite-em"
-    assert config.ppo.random_actions == 0.06
+    assert config.learner.random_actions == 0.06
     plain = make_config(handful.make("resource-gathering"), 2, "em", "fast")
-    assert plain.ppo.random_actions == 0.0
+    assert plain.learner.random_actions == 0.0

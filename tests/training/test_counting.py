@@ -20,16 +20,12 @@ from tests.training.helpers import config_of, step_of
 from tests.training.test_resume import StopAt, assert_same_run
 
 COUNTS = {
-    "counts": True,
+    "learner": "counting",
     "num_envs": 32,
     "batch_size": 1024,
-    "minibatch_size": 1024,
-    "num_epochs": 3,
-    "entropy_coefficient": 0.05,
-    "final_entropy_coefficient": 0.01,
-    "hidden_sizes": (),
-    "share_hidden": False,
-    "normalize_observations": False,
+    "planning_steps": 3,
+    "temperature": 0.05,
+    "final_temperature": 0.01,
 }
 SOLO = {"rounds": 2, "warm_up": 0, "solo": True, "frontier": False}
 
@@ -128,7 +124,7 @@ def test_every_transition_of_every_policy_is_counted(trained):
     assert before == 2 * 32  # all begin
     assert int(experience.visits.sum()) == 2 * 2 * 1024
     assert int(experience.starts.sum()) > before
-    assert np.isfinite(metrics.learner.critic_loss).all()
+    assert np.isfinite(metrics.learner["critic_loss"]).all()
 
 
 def test_what_was_counted_outlives_a_round(trained):

@@ -165,7 +165,7 @@ def test_who_explores_keeps_the_network_and_gets_back_the_first_spread():
     narrow = eqx.tree_at(lambda s: s.learner.actor.log_std, state, jnp.full((2, 1), -3.0))
     after = intervene(Run(problem, config), narrow)
     assert after.assignment.is_frontier
-    np.testing.assert_array_equal(after.learner.actor.log_std, config.ppo.initial_log_std)
+    np.testing.assert_array_equal(after.learner.actor.log_std, config.learner.initial_log_std)
     heads = np.asarray(after.pool.networks.actor.stack.head.weight)
     for head in np.asarray(after.learner.actor.stack.head.weight):
         assert any(np.array_equal(head, kept) for kept in heads)

@@ -12,8 +12,8 @@ import pytest
 
 import handful
 from handful.errors import HandfulError
+from handful.learner import PPO
 from handful.learner.builders import UNNAMED, name_of
-from handful.learner.config import PPOConfig
 from handful.learner.networks import Sharing
 from handful.run_folder import RunFolder
 from handful.training.callbacks import Callback
@@ -92,14 +92,14 @@ AIMED = ("branching-em", "planned-em")
 def test_every_method_without_a_family_trains_own_networks(method, settings):
     problem = handful.make("glide", users=4) if method in AIMED else errands_problem()
     result = train(problem, method, updates=6, settings=settings)
-    assert result.config.ppo.sharing is Sharing.NOTHING
+    assert result.config.learner.sharing is Sharing.NOTHING
     assert np.isfinite(result.evaluation.welfare)
 
 
 @pytest.mark.parametrize("network", [(Wave, None), (None, Wave), (perceptron, Wave)])
 def test_actors_and_critics_have_networks_of_their_own(network):
     result = train(errands_problem(), network=network)
-    ppo = result.config.ppo
+    ppo = result.config.learner
     names = [None if one is None else name_of(one) for one in network]
     assert [ppo.actor_network, ppo.critic_network] == names
     assert ppo.sharing is ppo.critic_sharing is Sharing.NOTHING
@@ -157,12 +157,12 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path, monkeypatch, network):
 def test_a_folder_imports_its_network_with_consent_only(tmp_path, monkeypatch):
     problem, out = errands_problem(), tmp_path / "run"
     train(problem, out=out)
-    stored = RunFolder(out).read_config()["settings"]["ppo"]
+    stored = RunFolder(out).read_config()["settings"]["learner"]
     assert stored["actor_network"] == stored["critic_network"] == "tests.networks:Wave"
     forget(monkeypatch)
     with pytest.raises(HandfulError, match=r"that names a module to import.*--trust"):
         handful.resume(out, problem)
-    assert handful.resume(out, problem, trust=True).config.ppo.actor_network == name_of(Wave)
+    assert handful.resume(out, problem, trust=True).config.learner.actor_network == name_of(Wave)
 
 
 def test_a_strangers_folder_runs_no_code(tmp_path, monkeypatch):
@@ -174,7 +174,7 @@ def test_a_strangers_folder_runs_no_code(tmp_path, monkeypatch):
     RunFolder(out).checkpoint.unlink()
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'MARK')!r}, 'w')\nbuild = print\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    edit(out / "config.json", lambda c: c["settings"]["ppo"].update(actor_network="evil:build"))
+    edit(out / "config.json", lambda c: c["settings"]["learner"].update(actor_network="evil:build"))
     with pytest.raises(HandfulError, match="'evil:build', and that names a module to import"):
         handful.resume(out, problem)
     assert not Path(tmp_path / "MARK").exists()
@@ -247,9 +247,9 @@ def test_a_family_has_no_networks_of_ones_own():
     assert make_config(falls, 2, "auto", "fast").method == "family-em"
     config = make_config(falls, 2, "auto", "fast", {"actor_network": Wave})
     assert config.method == "planned-em"
-    assert config.ppo.actor_network == name_of(Wave)
+    assert config.learner.actor_network == name_of(Wave)
     # Critics of a family share nothing, so that theirs may be of any kind.
-    assert PPOConfig(family=True, critic_network="wave").critic_sharing is Sharing.NOTHING
+    assert PPO(family=True, critic_network="wave").critic_sharing is Sharing.NOTHING
 
 
 def test_a_learner_that_counts_has_no_networks():

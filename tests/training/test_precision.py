@@ -9,7 +9,7 @@ import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from handful.collect.jax_rollout import run_episodes
-from handful.learner.counting import mean_mix
+from handful.learner.base import mean_mix
 from handful.problem import make
 from handful.training.run import Run
 from handful.training.state import init_state
@@ -56,7 +56,7 @@ def test_products_are_found_wherever_they_are():
         (push_problem((0.5, -0.5)), {}),
         (push_problem((0.5, -0.5)), {"family": True}),
         (make("resource-gathering", height=2, width=2, time_limit=6), {"method": "elite-em"}),
-        (make("icu-sepsis", users=4), {"counts": True, "hidden_sizes": ()}),
+        (make("icu-sepsis", users=4), {"learner": "counting"}),
     ],
     ids=["robots", "family", "grid", "counting"],
 )

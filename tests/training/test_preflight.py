@@ -11,20 +11,16 @@ import handful
 from handful._support.installing import install_command
 from handful.domains.tabular.problem import tabular_problem
 from handful.errors import HandfulError
-from handful.learner.config import PPOConfig
+from handful.learner import PPO, Counting
 from handful.methods import METHODS, AssignmentMethod
 from handful.population import Population
 from handful.problem import RMDP, make
 from handful.sweep.study import RunRequest, check_what_is_needed
 from handful.training.config import TrainConfig, make_config
 from handful.training.preflight import (
-    check_counts,
-    check_exploration,
     check_installed,
     check_method,
-    check_normalisation,
     check_shapes,
-    check_sizes,
 )
 from handful.training.run import Run
 from tests.environments import ContextualBandit, Push, problem_of
@@ -142,23 +138,19 @@ def test_nothing_is_run():
 
 def test_numbered_observations_are_not_normalised():
     problem = tabular_problem(np.zeros((1, 2, 1)), np.ones((2, 1, 2)))
-    config = TrainConfig(num_policies=1, ppo=PPOConfig(normalize_observations=True))
+    normalises = PPO(normalize_observations=True)
     with pytest.raises(HandfulError, match="normalize_observations"):
-        check_normalisation(Run(problem, config))
-    ppo = make_config(problem, 1, "em", "paper").ppo
-    check_normalisation(Run(problem, TrainConfig(num_policies=1, ppo=ppo)))
-    check_normalisation(Run(RMDP(ContextualBandit(), Population.identity(2)), config))
+        normalises.check(problem, 1)
+    make_config(problem, 1, "em", "paper").learner.check(problem, 1)
+    normalises.check(RMDP(ContextualBandit(), Population.identity(2)), 1)
 
 
 def test_continuous_actions_are_not_random_besides():
-    config = TrainConfig(num_policies=1, ppo=PPOConfig(random_actions=0.1))
-    with pytest.raises(HandfulError, match=r"random_actions \(.*'em'\) is for finite actions"):
-        check_exploration(Run(problem_of(Push(), np.eye(1)), config))
-    check_exploration(Run(problem_of(Push(), np.eye(1)), TrainConfig(num_policies=1)))
-    check_exploration(Run(problem_of(ContextualBandit()), config))
-
-
-TABLES = {"counts": True, "hidden_sizes": (), "share_hidden": False}
+    explores, problem = PPO(random_actions=0.1), problem_of(Push(), np.eye(1))
+    with pytest.raises(HandfulError, match="random_actions is for finite actions, and those of"):
+        explores.check(problem, 1)
+    PPO().check(problem, 1)
+    explores.check(problem_of(ContextualBandit()), 1)
 
 
 def states(number, num_actions=2):
@@ -166,31 +158,28 @@ def states(number, num_actions=2):
 
 
 @pytest.mark.parametrize(
-    ("problem", "settings", "method", "sentence"),
-    [
-        (make("resource-gathering", height=2, width=2), {}, "em", "number their observations"),
-        (states(3), {"hidden_sizes": (4,)}, "em", "a table for each policy"),
-        (states(3), {"share_hidden": True}, "em", "a table for each policy"),
-        (states(3), {}, "end-to-end", "'end-to-end' learns by the policies' gradients"),
-    ],
+    "problem",
+    [make("resource-gathering", height=2, width=2), problem_of(Push(), np.eye(1))],
+    ids=["not numbered", "continuous"],
 )
-def test_what_cannot_be_counted_is_refused(problem, settings, method, sentence):
-    config = TrainConfig(1, method, ppo=PPOConfig(**{**TABLES, **settings}))
-    with pytest.raises(HandfulError, match=sentence):
-        check_counts(Run(problem, config))
+def test_what_cannot_be_counted_is_refused(problem):
+    with pytest.raises(HandfulError, match="number their observations"):
+        Counting().check(problem, 1)
 
 
 def test_tables_that_are_too_large_to_count_are_refused(monkeypatch):
-    config = TrainConfig(1, ppo=PPOConfig(**TABLES))
-    check_counts(Run(states(8), config))
-    monkeypatch.setattr("handful.training.preflight.MOST_COUNTS", 8 * 2 * 8 - 1)
+    Counting().check(states(8), 1)
+    monkeypatch.setattr("handful.learner.counting.MOST_COUNTS", 8 * 2 * 8 - 1)
     with pytest.raises(HandfulError, match="8 observations and 2 actions are too many to count"):
-        check_counts(Run(states(8), config))
+        Counting().check(states(8), 1)
 
 
-def test_without_counts_nothing_is_asked():
-    config = TrainConfig(1, "end-to-end", ppo=PPOConfig())
-    check_counts(Run(make("resource-gathering", height=2, width=2), config))
+def test_an_assignment_that_is_learnt_by_gradients_needs_a_learner_with_gradients():
+    counting = TrainConfig(1, "end-to-end", learner=Counting())
+    with pytest.raises(HandfulError, match="'end-to-end' learns by the policies' gradients"):
+        check_method(Run(states(3), counting))
+    check_method(Run(states(3), TrainConfig(1, learner=Counting())))
+    check_method(Run(states(3), TrainConfig(1, "end-to-end")))
 
 
 def without(monkeypatch, *missing):
@@ -253,12 +242,13 @@ def test_networks_that_no_memory_holds_are_refused(sizes):
     problem = make("market", users=5)
     config = make_config(problem, 2, "em", "fast", {"hidden_sizes": sizes})
     with pytest.raises(HandfulError, match=r"weights for 3 reward features .* smaller hidden_size"):
-        check_sizes(Run(problem, config))
+        config.learner.check(problem, config.num_policies)
 
 
 def test_many_policies_of_usual_networks_fit():
     problem = make("market", users=5000)
-    check_sizes(Run(problem, make_config(problem, 5000, "em", "fast", {"hidden_sizes": (64, 64)})))
+    fits = make_config(problem, 5000, "em", "fast", {"hidden_sizes": (64, 64)})
+    fits.learner.check(problem, 5000)
 
 
 class OneHot(AssignmentMethod):

@@ -7,8 +7,8 @@ import numpy as np
 import optax
 import pytest
 
+from handful.learner.base import LearnerState
 from handful.learner.networks import take_policies
-from handful.learner.ppo import LearnerState
 from handful.population import Population
 from handful.problem import RMDP
 from handful.training.run import Run

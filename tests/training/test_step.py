@@ -9,6 +9,7 @@ import pytest
 
 from handful.collect.jax_rollout import collect
 from handful.domains.tabular.problem import tabular_problem
+from handful.learner.base import Objective
 from handful.learner.ppo import Rates, update
 from handful.methods import METHODS, AssignmentMethod
 from handful.methods.base import split_trainable
@@ -46,7 +47,7 @@ def test_normaliser_holds_the_raw_observations_of_all_batches():
     problem, config = problem_of(Weather(), np.eye(2)), config_of(2)
     state, step = init_state(Run(problem, config)), step_of(problem, config)
     look = jax.jit(
-        lambda s: collect(s.collector, problem, s.policies(problem), config.ppo.num_steps)[1]
+        lambda s: collect(s.collector, problem, s.policies(problem), config.collect.num_steps)[1]
     )
     seen = []
     for _ in range(3):
@@ -109,11 +110,14 @@ def test_assignment_stays_through_the_warm_up_and_then_follows_the_table(grid_ru
 
 def test_rates_fall_linearly_from_the_first_update_to_the_last(grid_run):
     _, config, _, _, metrics = grid_run
-    first, last = config.ppo.learning_rate, config.ppo.final_learning_rate
+    first, last = config.learner.learning_rate, config.learner.final_learning_rate
     expected = np.linspace(first, last, config.num_updates)
-    np.testing.assert_allclose([told.learning_rate for told in metrics], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        [told.learner["learning_rate"] for told in metrics], expected, rtol=1e-5
+    )
     entropy = np.linspace(0.05, 0.001, config.num_updates)
-    np.testing.assert_allclose([told.entropy_coefficient for told in metrics], entropy, rtol=1e-5)
+    told = [told.learner["entropy_coefficient"] for told in metrics]
+    np.testing.assert_allclose(told, entropy, rtol=1e-5)
 
 
 def test_policies_of_a_state_act_with_its_statistics():
@@ -207,15 +211,16 @@ def networks_after(problem, config, state, alpha, metrics):
     @jax.jit
     def learn(state, mix):
         policies = state.policies(problem)
-        _, transitions, _ = collect(state.collector, problem, policies, config.ppo.num_steps)
+        _, transitions, _ = collect(state.collector, problem, policies, config.collect.num_steps)
         scaled = eqx.tree_at(
             lambda batch: batch.features, transitions, transitions.features / problem.return_scale
         )
-        rates = Rates(metrics.learning_rate, metrics.entropy_coefficient, 0.0)
+        rates = Rates(metrics.learner["learning_rate"], metrics.learner["entropy_coefficient"])
         key = jax.random.key(123)  # one minibatch has but one order
-        rest = (rates, config.ppo, problem.discount, None)
         nothing, _ = split_trainable(config.make_method(), state.assignment)
-        return update(key, state.learner, scaled, nothing, lambda _: mix, *rest)[0].networks
+        objective = Objective(lambda _: mix, nothing, 0.0, jnp.ones(len(mix)))
+        rest = (objective, rates, config.learner, problem.discount, None)
+        return update(key, state.learner, scaled, *rest).state.networks
 
     return learn(state, jnp.asarray(alpha).T @ jnp.asarray(problem.population.coefficients))
 
@@ -293,7 +298,7 @@ def test_counted_policies_are_planned_for_what_they_are_trained_for(monkeypatch)
         np.zeros((1, 2, 1)), features=np.eye(2)[None], coefficients=np.eye(2), time_limit=2
     )
     problem = dataclasses.replace(problem, return_scale=4.0)
-    config = config_of(2, "tutored", counts=True, share_hidden=False, hidden_sizes=())
+    config = config_of(2, "tutored", learner="counting")
     state = init_state(Run(problem, config))
     other = jnp.array([[0.0, 1.0], [1.0, 0.0]])
     np.testing.assert_array_equal(config.make_method().weights(other), np.eye(2))

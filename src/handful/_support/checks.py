@@ -91,6 +91,19 @@ def check_range(name: str, value: int, least: int, most: int) -> None:
         raise HandfulError(f"{name} must be from {least:,} to {most:,}, not {brief(value)}.")
 
 
+def require(holds: bool, name: str, range_: str, value: Any) -> None:
+    """Raise HandfulError unless a setting's value is in its range.
+
+    Args:
+        holds: whether it is, in a comparison that is false for NaN.
+        name: the setting's name.
+        range_: what the value must be, as "at least 1".
+        value: the value.
+    """
+    if not holds:
+        raise HandfulError(f"{name} must be {range_}, not {value}.")
+
+
 def check_plain(value: Any, what: str) -> None:
     """Look at settings that come from text, before anything walks through them or opens files.
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handful._support.earlier_settings import PPO_KEY, today
 from handful.errors import HandfulError
 
 NUMBER, WHOLE, TEXT, FLAG, ANYTHING = "number", "whole number", "text", "truth value", "value"
@@ -44,7 +45,8 @@ CONFIG: Shape = {
         "method_settings": {...: ANYTHING},
         "steps": WHOLE,
         "seed": WHOLE,
-        "ppo": {...: ANYTHING},
+        "learner": {"name": TEXT, ...: ANYTHING},
+        "collect": {...: ANYTHING},
     },
     "method_summary?": TEXT,
     "versions": {...: TEXT},
@@ -53,22 +55,30 @@ CONFIG: Shape = {
 """Of ``config.json``."""
 
 
-def check_config(config: Mapping[str, Any], path: Path) -> None:
+def checked_config(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Look at the settings of a run, as far as others than the training itself use them.
 
     Args:
         config: all of ``config.json``.
-        path: of the file.
+        path: the file's path, for sentences.
+
+    Returns:
+        the same, with settings that an earlier version wrote as they are written today.
 
     Raises:
         HandfulError: naming the first value that is missing or of another kind.
     """
+    config = dict(config)
+    if isinstance(config.get("settings"), Mapping) and PPO_KEY in config["settings"]:
+        check_stored(config["settings"][PPO_KEY], {...: ANYTHING}, path, f"settings.{PPO_KEY}")
+        config["settings"] = today(config["settings"])
     check_stored(config, CONFIG, path)
     users = len(config["problem"]["users"])
     if not 1 <= config["settings"]["num_policies"] <= users:
         raise _damaged(
             path, f"it has {config['settings']['num_policies']} policies for {users} users"
         )
+    return config
 
 
 def check_stored(value: Any, shape: Shape, path: Path, place: str = "") -> None:

@@ -82,7 +82,7 @@ class Evaluate:
             users = list(problem.population.user_ids)
             write_parquet(self.returns, import_polars().DataFrame({"user": users, **columns}))
         gap = measure_gap(problem, config.num_policies, evaluation.welfare)
-        training = {"transitions": update * config.ppo.batch_size}
+        training = {"transitions": update * config.collect.batch_size}
         record = evaluation_record(problem, found.policies, evaluation, gap, training)
         if self.json:
             print_json(record)

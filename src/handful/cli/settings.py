@@ -14,7 +14,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypedDict,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import tyro
 
@@ -23,6 +33,8 @@ from handful._support.flags import flag_name, flag_words
 from handful._support.text import shown
 from handful.errors import HandfulError
 from handful.parameters import REQUIRED, TaskParameter, meanings
+
+Default = TypeVar("Default", str, None)
 
 
 @dataclass(frozen=True)
@@ -61,14 +73,15 @@ class Section:
     untyped: Mapping[str, Any] = field(default_factory=dict)
 
 
-def settings_of(kind: type, defaults: Any = None, source: str = "default") -> tuple[Setting, ...]:
+def settings_of(
+    kind: type, usual: Mapping[str, Any] | None = None, source: str = "default"
+) -> tuple[Setting, ...]:
     """The settings that a dataclass has.
 
     Args:
         kind: the dataclass; its fields that hold settings of their own are left out.
-        defaults: an object of it, whose values are the defaults; without one they are those of the
-            class.
-        source: where the defaults come from, in a word or two.
+        usual: defaults that come before those of the class, by name.
+        source: where these come from, in a word or two.
     """
     hints, said = get_type_hints(kind), meanings(kind)
     found = []
@@ -76,13 +89,22 @@ def settings_of(kind: type, defaults: Any = None, source: str = "default") -> tu
         annotation = hints[one.name]
         if not one.init or any(map(dataclasses.is_dataclass, _options(annotation))):
             continue
-        if defaults is not None:
-            default = getattr(defaults, one.name)
+        is_usual = usual is not None and one.name in usual
+        if usual is not None and is_usual:
+            default = usual[one.name]
         elif one.default_factory is not dataclasses.MISSING:
             default = one.default_factory()
         else:
             default = REQUIRED if one.default is dataclasses.MISSING else one.default
-        found.append(Setting(one.name, annotation, default, source, said.get(one.name, "")))
+        found.append(
+            Setting(
+                one.name,
+                annotation,
+                default,
+                source if is_usual else "default",
+                said.get(one.name, ""),
+            )
+        )
     return tuple(found)
 
 
@@ -253,7 +275,7 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value
 
 
-def named(arguments: Sequence[str], flag: str, default: str = "") -> str:
+def named(arguments: Sequence[str], flag: str, default: Default) -> str | Default:
     """The value of a flag among arguments that were not read yet; of several the last.
 
     Args:

@@ -1,9 +1,9 @@
 """The command ``handful train``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any
 
 import tyro
 
@@ -33,6 +33,10 @@ class Train:
     """Who is served by whom: auto (the one of ours that suits the task), em, end-to-end, cluster,
     random, fixed, or another of ours; module:Class for a method of your own. A method that is named
     has settings, --method.NAME VALUE."""
+
+    learner: str | None = None
+    """What improves the policies: ppo or counting, or module:Class for a learner of your own; by
+    default what suits the task and the preset."""
 
     seed: int = 0
     """The seed of everything random; the same seed gives the same result."""
@@ -84,7 +88,7 @@ class Train:
         preset = named(arguments, "--preset", "paper")
         return [
             *task_section(arguments),
-            *_learner_sections(preset),
+            *_learner_sections(preset, named(arguments, "--learner", None)),
             *_method_section(named(arguments, "--method", "auto"), arguments),
             _run_section(),
         ]
@@ -94,8 +98,8 @@ class Train:
         from handful.problem import make, run_parameters
         from handful.training.loop import train
 
-        learner = [given(self, section.name) for section in _learner_sections(self.preset)]
-        settings = {name: one[name] for one in learner for name in one}
+        sections = _learner_sections(self.preset, self.learner)
+        settings = {n: value for one in sections for n, value in given(self, one.name).items()}
         _load_networks(self.network, settings)
         method_settings = given(self, "method")
         if self.assignment is not None and self.method != "fixed":
@@ -103,6 +107,7 @@ class Train:
         run_settings = given(self, "run")
         request: dict[str, Any] = {
             "method": self.method,
+            "learner": self.learner,
             "steps": self.steps,
             "seed": self.seed,
             "preset": self.preset,
@@ -141,23 +146,37 @@ def _load_networks(network: str | None, settings: dict[str, Any]) -> None:
         load_network(name)
 
 
-def _learner_sections(preset_name: str) -> list[Section]:
-    """A section for each class of settings that a run's configuration holds, such as ``ppo``."""
-    from handful.learner.config import PRESETS
-    from handful.training.config import TrainConfig
+def _learner_sections(preset: str, learner: str | None) -> list[Section]:
+    """A section for the settings of each learner, and one for those of collecting.
 
-    preset = PRESETS.get(preset_name)
-    sections = []
-    for hint in get_type_hints(TrainConfig).values():
-        for kind in get_args(hint) or (hint,):
-            if not (isinstance(kind, type) and is_dataclass(kind)):
-                continue
-            defaults = preset if isinstance(preset, kind) else None
-            source = f"preset {preset_name}" if defaults else "default"
-            name = kind.__name__.removesuffix("Config").lower()
-            title = f"Settings of {kind.__name__} that differ from the preset."
-            sections.append(Section(name, title, settings_of(kind, defaults, source)))
-    return sections
+    Args:
+        preset: the name of the preset, whose values the help shows.
+        learner: the learner's name, ``module:Class`` for one of the caller's own, or None where no
+            learner is named: the task then decides which one it is.
+    """
+    from handful.learner import LEARNERS
+    from handful.training.config import PRESETS, CollectConfig
+
+    if learner is not None:
+        LEARNERS.load(learner)  # the caller has chosen its code
+    names = LEARNERS if learner is None else [learner]
+    usual = PRESETS.get(preset, {})
+    sections = [
+        Section(
+            _section_name(name),
+            f"Settings of the learner '{name}' that differ from the preset.",
+            settings_of(LEARNERS.find(name), usual, f"preset {preset}"),
+        )
+        for name in names
+    ]
+    collecting = settings_of(CollectConfig, usual, f"preset {preset}")
+    title = "How policies collect transitions, where it differs from the preset."
+    return [*sections, Section("collect", title, collecting)]
+
+
+def _section_name(learner: str) -> str:
+    """The beginning of a learner's flags: its name, or ``learner`` for one of the caller's own."""
+    return "learner" if ":" in learner else learner
 
 
 def _method_section(method: str, arguments: Sequence[str]) -> list[Section]:

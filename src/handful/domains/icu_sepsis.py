@@ -240,14 +240,12 @@ def _learner_settings(suited: SettingsFn, num_policies: int, preset: Preset) -> 
     """
     if preset.is_fast:
         return {
-            **suited(num_policies, preset),
-            "counts": True,
+            "learner": "counting",
             "num_envs": 2048,
             "batch_size": 131072,
-            "minibatch_size": 131072,
-            "num_epochs": 2,
-            "entropy_coefficient": 0.01,
-            "final_entropy_coefficient": 0.005,
+            "planning_steps": 2,
+            "temperature": 0.01,
+            "final_temperature": 0.005,
         }
     return {
         **suited(num_policies, preset),

@@ -12,19 +12,34 @@ Only what policies sampled is used; the environment's own arrays are never read.
 """
 
 import dataclasses
-from typing import NamedTuple
+import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
+from handful._support.checks import check_numbers, check_range, require
 from handful.devices import in_full_precision
-from handful.learner.config import PPOConfig
+from handful.environment import Discrete, num_symbols
+from handful.errors import HandfulError
+from handful.learner.base import Improvement, Learner, LearnerState, Networks, Objective
 from handful.learner.experience import Experience, symbols
-from handful.learner.networks import Actor, Categorical, table_of
-from handful.learner.ppo import ActorMetrics, LearnerState, Networks, Rates, UpdateMetrics
+from handful.learner.networks import (
+    Actor,
+    Categorical,
+    Sharing,
+    init_actor,
+    init_critic,
+    table_of,
+)
+from handful.learner.normalize import Normalizer
+from handful.learner.ppo import check_discount, check_random_actions
+from handful.problem import RMDP
 from handful.transitions import Transitions
-from handful.types import Array, Float, Int
+from handful.types import Array, Float, Int, PRNGKey, PyTree
 
 PRIOR_VISITS = 5.0
 """Before it was taken so often, an action is believed to do mostly what others do there."""
@@ -52,17 +67,6 @@ class Model(NamedTuple):
     starts: Float[Array, " S"]
     horizon: int
     discount: float
-
-
-def count(
-    state: LearnerState, batch: Transitions, horizon: int, discount: float
-) -> tuple[LearnerState, Model | None]:
-    """Take a batch into the experience; and the model that follows, where the learner counts."""
-    if state.experience is None:
-        return state, None
-    experience = state.experience.add(batch)
-    state = dataclasses.replace(state, experience=experience)
-    return state, estimate(experience, horizon, discount)
 
 
 def estimate(experience: Experience, horizon: int, discount: float) -> Model:
@@ -110,19 +114,6 @@ def advantages_of(
     return worth - jnp.max(worth, axis=2, keepdims=True)
 
 
-@in_full_precision
-def mean_mix(
-    trained: Float[Array, "N K"], coefficients: Float[Array, "N D"]
-) -> Float[Array, "K D"]:
-    """What each feature is worth to the mean user that each policy is trained for.
-
-    Args:
-        trained: how much each user counts for each policy.
-    """
-    users = jnp.maximum(jnp.sum(trained, axis=0), 1e-6)
-    return trained.T @ coefficients / users[:, None]
-
-
 def likeliest_actions(actor: Actor) -> Int[Array, "K S"]:
     """Of look-up policies, at every observation."""
     return jnp.argmax(table_of(actor.stack).weight, axis=2)
@@ -137,27 +128,6 @@ def returns_of(model: Model, actor: Actor, discount: float = 1.0) -> Float[Array
     """
     model = model._replace(discount=discount)
     return jnp.einsum("s,ksd->kd", model.starts, values_of(model, likeliest_actions(actor)))
-
-
-def improve(
-    state: LearnerState,
-    model: Model,
-    transitions: Transitions,
-    mix: Float[Array, "K D"],
-    rates: Rates,
-    config: PPOConfig,
-) -> tuple[LearnerState, UpdateMetrics]:
-    """``config.num_epochs`` steps of policy iteration for every policy, on the model.
-
-    Args:
-        transitions: the latest batch, for the metrics only: the model has counted it.
-        mix: what each feature is worth to the mean user that a policy is trained for.
-        rates: the entropy coefficient is the temperature of the actors' softmax, in returns.
-    """
-    temperature = jnp.maximum(rates.entropy_coefficient, LEAST_TEMPERATURE)
-    networks = plan(state.networks, model, mix, temperature, config.num_epochs)
-    new_state = eqx.tree_at(lambda s: (s.actor, s.critic), state, (networks.actor, networks.critic))
-    return new_state, _metrics(new_state, transitions, config, model.discount)
 
 
 @in_full_precision
@@ -196,9 +166,9 @@ def plan(
 
 
 def _metrics(
-    state: LearnerState, transitions: Transitions, config: PPOConfig, discount: float
-) -> UpdateMetrics:
-    """PPO's metrics, on the latest batch: how the new policies differ from those that acted."""
+    state: "CountingState", transitions: Transitions, discount: float
+) -> dict[str, Float[Array, " K"]]:
+    """The latest batch: how the new policies differ from those that acted, and their errors."""
     flat = transitions.flat()
     table = table_of(state.critic).weight
     number = table.shape[1]
@@ -207,14 +177,190 @@ def _metrics(
     logits = look_up(table_of(state.actor.stack).weight, seen)
     distribution = Categorical(logits).softened(state.actor.random_actions)
     log_ratio = distribution.log_prob(flat.actions) - flat.log_probs
-    ratio = jnp.exp(log_ratio)
     goes_on = ~flat.terminated[..., None]
     errors = flat.features + discount * goes_on * look_up(table, after) - look_up(table, seen)
-    return UpdateMetrics(
-        ActorMetrics(
-            entropy=jnp.mean(distribution.entropy(), axis=1),
-            approx_kl=jnp.mean(ratio - 1.0 - log_ratio, axis=1),
-            clip_fraction=jnp.mean(jnp.abs(ratio - 1.0) > config.clip_range, axis=1),
-        ),
-        critic_loss=0.5 * jnp.mean(errors**2, axis=(1, 2)),
-    )
+    return {
+        "entropy": jnp.mean(distribution.entropy(), axis=1),
+        "approx_kl": jnp.mean(jnp.exp(log_ratio) - 1.0 - log_ratio, axis=1),
+        "critic_loss": 0.5 * jnp.mean(errors**2, axis=(1, 2)),
+    }
+
+
+MOST_COUNTS = 2**27
+"""Pairs of observations and an action that can be counted: half a gigabyte."""
+
+MOST_STEPS = 10_000
+"""Steps of policy iteration an update, far beyond where anything changes."""
+
+PLANNING_STEPS = 10
+"""Steps of policy iteration for policies that were kept: most are at their best after five."""
+
+
+class CountingState(LearnerState):
+    """The tables of the policies, and what was seen.
+
+    Attributes:
+        experience: the counts of all transitions so far.
+    """
+
+    experience: Experience
+
+
+@dataclass(frozen=True)
+class Counting(Learner):
+    """A learner that counts, for environments that number their observations.
+
+    Attributes:
+        temperature: of the policies' softmax at the start, as a share of the return scale.
+        final_temperature: the same at the end; it falls linearly with the transitions.
+        discount: what policies are trained with, above 0 and at most 1; None takes the problem's.
+        planning_steps: steps of policy iteration an update.
+        random_actions: the probability with which a policy takes any action while it trains, all of
+            them alike; the policies that are handed out take none.
+
+    Raises:
+        HandfulError: if a number is out of its range.
+    """
+
+    has_gradients: ClassVar[bool] = False
+    knows_returns: ClassVar[bool] = True
+
+    temperature: float = 1e-3
+    final_temperature: float = 1e-3
+    discount: float | None = None
+    planning_steps: int = 4
+    random_actions: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        for name in ("temperature", "final_temperature"):
+            require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        check_range("planning_steps", self.planning_steps, 1, MOST_STEPS)
+        check_discount(self.discount)
+        check_random_actions(self.random_actions)
+
+    @property
+    def own_discount(self) -> float | None:
+        """The setting ``discount``."""
+        return self.discount
+
+    def check(self, problem: RMDP, num_policies: int) -> None:
+        """Look whether the observations are numbered, and few enough to be counted.
+
+        Raises:
+            HandfulError: if they are not, or actions are continuous.
+        """
+        del num_policies
+        number, space = num_symbols(problem.environment), problem.environment.action_space
+        if number is None or not isinstance(space, Discrete):
+            raise HandfulError(
+                "The learner 'counting' is for environments in JAX that number their observations "
+                "and have discrete actions: choose another learner, as 'ppo'."
+            )
+        if number**2 * space.num_actions > MOST_COUNTS:
+            raise HandfulError(
+                f"{number} observations and {space.num_actions} actions are too many to count: "
+                f"choose another learner, as 'ppo'."
+            )
+
+    def init(
+        self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree
+    ) -> CountingState:
+        """Tables of small random numbers, and nothing seen."""
+        del parameters
+        environment = problem.environment
+        number, space, size = (
+            num_symbols(environment),
+            environment.action_space,
+            environment.observation_size,
+        )
+        assert number is not None
+        assert isinstance(space, Discrete)
+        actor_key, critic_key = jax.random.split(key)
+        alone = Sharing.NOTHING
+        actor = init_actor(
+            actor_key,
+            num_policies,
+            size,
+            space,
+            (),
+            alone,
+            num_symbols=number,
+            random_actions=self.random_actions,
+        )
+        features = problem.num_features
+        critic = init_critic(critic_key, num_policies, size, features, (), alone, number)
+        return CountingState(
+            actor=actor,
+            critic=critic,
+            normalizer=Normalizer.identity(num_policies, size, math.inf),
+            experience=Experience.empty(number, space.num_actions, features),
+        )
+
+    def begin(self, state: LearnerState, observations: Float[Array, "K B 1"]) -> LearnerState:
+        """Count the observations with which the first episodes begin."""
+        assert isinstance(state, CountingState)
+        return dataclasses.replace(state, experience=state.experience.begin(observations))
+
+    def observe(self, state: LearnerState, batch: Transitions) -> LearnerState:
+        """Count a batch."""
+        assert isinstance(state, CountingState)
+        return dataclasses.replace(state, experience=state.experience.add(batch))
+
+    def model(self, state: LearnerState, problem: RMDP) -> Model:
+        """What the counts say of the dynamics."""
+        assert isinstance(state, CountingState)
+        return estimate(state.experience, problem.environment.time_limit, problem.discount)
+
+    def returns(
+        self, state: LearnerState, actor: Actor, problem: RMDP, discount: float
+    ) -> Float[Array, "K D"]:
+        """What the model says that an episode of each policy's likeliest actions earns."""
+        return returns_of(self.model(state, problem), actor, discount)
+
+    def improve(
+        self,
+        key: PRNGKey,
+        state: LearnerState,
+        batch: Transitions,
+        objective: Objective,
+        progress: Float[Array, ""],
+        pace: Float[Array, ""],
+        problem: RMDP,
+        mesh: Mesh | None,
+    ) -> Improvement:
+        """Take some steps of policy iteration on the model, for every policy.
+
+        Nothing is learnt from this one batch, which the model has counted: it is for the metrics.
+        Nor do steps have a size that ``pace`` could change.
+        """
+        del key, pace, mesh
+        assert isinstance(state, CountingState)
+        temperature = self.temperature + progress * (self.final_temperature - self.temperature)
+        networks = plan(
+            state.networks,
+            self.model(state, problem),
+            objective.mean_mix,
+            jnp.maximum(temperature, LEAST_TEMPERATURE),
+            self.planning_steps,
+        )
+        new_state = state.with_networks(networks)
+        assert isinstance(new_state, CountingState)
+        metrics = _metrics(new_state, batch, problem.discount)
+        is_finite = jnp.isfinite(metrics["critic_loss"]) & jnp.isfinite(metrics["entropy"])
+        return Improvement(
+            new_state, objective.parameters, {"temperature": temperature, **metrics}, is_finite
+        )
+
+    def restart(self, fresh: LearnerState, before: LearnerState) -> LearnerState:
+        """New policies, and all that was counted so far: the dynamics are the same."""
+        assert isinstance(fresh, CountingState)
+        assert isinstance(before, CountingState)
+        return dataclasses.replace(fresh, experience=before.experience)
+
+    def renew(
+        self, networks: Networks, state: LearnerState, mixes: Float[Array, "K D"], problem: RMDP
+    ) -> Networks:
+        """Policies planned anew by all that was counted since they were kept."""
+        temperature = max(self.temperature, LEAST_TEMPERATURE)
+        return plan(networks, self.model(state, problem), mixes, temperature, PLANNING_STEPS)

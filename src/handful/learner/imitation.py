@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from handful.learner.base import LearnerState
 from handful.learner.networks import Actor, keep_spread
-from handful.learner.ppo import LearnerState
 from handful.types import Array, Bool, Float
 
 STEPS = 20

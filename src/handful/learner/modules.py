@@ -17,9 +17,14 @@ import numpy as np
 
 from handful._support.checks import brief
 from handful._support.foreign import failure
+from handful._support.text import count
 from handful.errors import HandfulError
 from handful.learner.builders import NetworkBuilder, find_network
 from handful.types import Array, Float, PRNGKey, PyTree
+
+MOST_WEIGHTS = 2**28
+"""Numbers in the networks of all policies: 1 GB, of which optimisers and the shortlist keep several
+times as much."""
 
 
 @dataclass(frozen=True)
@@ -136,16 +141,18 @@ def init_modules(key: PRNGKey, num_policies: int, blueprint: Blueprint) -> Modul
     return ModuleStack(weights, blueprint)
 
 
-def check_modules(blueprint: Blueprint, whose: str) -> None:
+def check_modules(blueprint: Blueprint, whose: str, num_policies: int) -> None:
     """Trace a builder and its module, and look whether they are what the learner needs.
 
     Args:
         blueprint: of the modules.
         whose: the network is, "actor" or "critic", for the sentences.
+        num_policies: ``K``, the number of modules.
 
     Raises:
         HandfulError: if the builder fails or returns no Equinox module, or if the module has arrays
-            that cannot be learnt, fails, or returns another shape than it should.
+            that cannot be learnt, fails, or returns another shape than it should, or if no memory
+            holds all modules.
     """
     what = f"The {whose}'s network '{blueprint.name}'"
     size, outputs = blueprint.observation_size, blueprint.num_outputs
@@ -181,6 +188,12 @@ def check_modules(blueprint: Blueprint, whose: str) -> None:
         raise HandfulError(
             f"{what} returns {given.dtype}{list(given.shape)} for an observation of shape "
             f"[{size}]: it must return float32[{outputs}], as the builder's num_outputs says."
+        )
+    weights = skeleton.num_weights * num_policies
+    if weights > MOST_WEIGHTS:
+        raise HandfulError(
+            f"{what} has {brief(weights)} weights for {count(num_policies, 'policy')}, and at most "
+            f"{MOST_WEIGHTS:,} fit: give a smaller network, or fewer policies."
         )
 
 

@@ -4,17 +4,21 @@ The library's own networks are multilayer perceptrons, which may share layers (p
 The caller's own are in :mod:`handful.learner.modules`.
 """
 
-import itertools
 import math
 from enum import Enum
+from itertools import pairwise
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from handful._support.checks import brief
+from handful._support.text import count
 from handful.environment import ActionSpace, Box, Discrete
+from handful.errors import HandfulError
 from handful.learner.experience import symbols
-from handful.learner.modules import Blueprint, ModuleStack, init_modules
+from handful.learner.modules import MOST_WEIGHTS, Blueprint, ModuleStack, init_modules
 from handful.types import Array, Float, Int, PRNGKey, PyTree
 
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -228,7 +232,7 @@ def init_stack(
         num_symbols: the number of symbols that the first layer looks up; None if it is affine.
     """
     keys = jax.random.split(key, len(sizes) - 1)
-    shapes = list(itertools.pairwise((num_symbols or sizes[0], *sizes[1:])))
+    shapes = list(pairwise((num_symbols or sizes[0], *sizes[1:])))
     kinds = [Layer if num_symbols is None else Lookup, *[Layer] * (len(shapes) - 1)]
     own_hidden = num_networks if sharing is Sharing.NOTHING else None
     own_head = None if sharing is Sharing.FAMILY else num_networks
@@ -390,3 +394,57 @@ def _init_layer(
     # ever (jaxlib 0.10.2).
     weights = jax.lax.map(lambda k: init(k, shape), jax.random.split(key, num_networks))
     return kind(weights, jnp.zeros((num_networks, 1, shape[1])))
+
+
+MOST_LAYERS = 100
+
+
+def num_outputs(action_space: ActionSpace) -> int:
+    """The number of finite actions, or of the components of a continuous one."""
+    return action_space.size if isinstance(action_space, Box) else action_space.num_actions
+
+
+def check_hidden_sizes(sizes: Any) -> None:
+    """Look at the widths of hidden layers.
+
+    Raises:
+        HandfulError: if they are no list of widths, or more than any memory holds.
+    """
+    is_list = isinstance(sizes, list | tuple)
+    if not is_list or not all(type(size) is int and size >= 1 for size in sizes):
+        raise HandfulError(
+            f"hidden_sizes must be a list of widths of at least 1, like [64, 64], not "
+            f"{brief(sizes)}."
+        )
+    weights = sum(one * other for one, other in pairwise(sizes)) + sum(sizes)
+    if weights > MOST_WEIGHTS or len(sizes) > MOST_LAYERS:
+        raise HandfulError(
+            f"hidden_sizes must be at most {MOST_LAYERS} layers with {MOST_WEIGHTS:,} weights "
+            f"among them, not {brief(sizes)}."
+        )
+
+
+def check_number_of_weights(
+    widths: tuple[int, ...], action_space: ActionSpace, num_features: int, num_policies: int
+) -> None:
+    """Refuse networks that no memory holds, before anything is made.
+
+    Args:
+        widths: the widths of the input and of the hidden layers.
+        action_space: the actions.
+        num_features: ``D``, the number of reward features.
+        num_policies: ``K``, the number of policies.
+
+    Raises:
+        HandfulError: if the policies' networks would have too many weights.
+    """
+    actions = num_outputs(action_space)
+    hidden = sum(width * following for width, following in pairwise(widths))
+    weights = (2 * hidden + widths[-1] * (num_features + actions)) * num_policies
+    if weights > MOST_WEIGHTS:
+        raise HandfulError(
+            f"The networks of {count(num_policies, 'policy')} would have {brief(weights)} weights "
+            f"for {count(num_features, 'reward feature')} and hidden_sizes of "
+            f"{[brief(size) for size in widths[1:]]}, and at most {MOST_WEIGHTS:,} fit: give "
+            f"smaller hidden_sizes, fewer policies or fewer features."
+        )

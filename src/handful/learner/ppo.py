@@ -1,294 +1,405 @@
-"""One PPO update of ``K`` actors and ``K`` critics from one batch of transitions."""
+"""Proximal policy optimisation (Schulman et al., 2017) of ``K`` actors and ``K`` critics."""
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from handful.environment import ActionSpace, Discrete
-from handful.learner.config import PPOConfig
-from handful.learner.experience import Experience
-from handful.learner.gae import Scale, advantage_scale, gae, mix_advantages, standardize
+from handful._support.checks import check_kind, check_numbers, check_range, require
+from handful.environment import ActionSpace, Box, num_symbols
+from handful.errors import HandfulError
+from handful.learner.base import Improvement, Learner, LearnerState, Objective
+from handful.learner.gae import advantage_scale, gae, mix_advantages
+from handful.learner.losses import (
+    ActorBatch,
+    ActorMetrics,
+    CriticBatch,
+    actor_loss,
+    adam,
+    critic_loss,
+    descend,
+)
+from handful.learner.modules import Blueprint, check_modules
 from handful.learner.networks import (
     Actor,
     Critic,
     Sharing,
-    has_policy_axis,
+    check_hidden_sizes,
+    check_number_of_weights,
     init_actor,
     init_critic,
     keep_spread,
-    take_policies,
+    num_outputs,
 )
 from handful.learner.normalize import CLIP, Normalizer
 from handful.learner.parallel import side_by_side
+from handful.problem import RMDP
 from handful.transitions import Transitions
-from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
+from handful.types import Array, Float, Int, PRNGKey, PyTree
 
-MixFn = Callable[[PyTree], Float[Array, "K D"]]
-"""From the assignment's parameters to the weight of each feature in each policy's reward."""
-
-
-class ActorBatch(NamedTuple):
-    """What the actors learn from.
-
-    Attributes:
-        observations: normalised as they were when the actions were taken.
-        actions: raw: never clipped.
-        log_probs: under the policies that took them.
-        advantages: in features; where the mix is constant, mixed already, with ``D`` = 1.
-    """
-
-    observations: Float[Array, "K M O"]
-    actions: Array
-    log_probs: Float[Array, "K M"]
-    advantages: Float[Array, "K M D"]
-
-
-class CriticBatch(NamedTuple):
-    """What the critics learn from: normalised observations and value targets in features."""
-
-    observations: Float[Array, "K M O"]
-    targets: Float[Array, "K M D"]
-
-
-class ActorMetrics(NamedTuple):
-    """Of each policy in one minibatch."""
-
-    entropy: Float[Array, " K"]
-    approx_kl: Float[Array, " K"]
-    clip_fraction: Float[Array, " K"]
-
-
-def actor_loss(
-    parameters: tuple[Actor, PyTree],
-    batch: ActorBatch,
-    mix_fn: MixFn,
-    scale: Scale,
-    clip_range: float,
-    entropy_coefficient: Float[Array, ""] | float,
-) -> tuple[Float[Array, ""], ActorMetrics]:
-    """The clipped surrogate with an entropy bonus, summed over policies.
-
-    The second of the parameters are the assignment's: through ``mix_fn`` the same backward pass
-    reaches them (equation 12). ``scale`` is a constant of the whole batch, so that standardising
-    does not hide from them how advantages differ between users.
-    """
-    actor, assignment = parameters
-    distribution = actor(batch.observations)
-    log_ratio = distribution.log_prob(batch.actions) - batch.log_probs
-    ratio = jnp.exp(log_ratio)
-    advantages = standardize(mix_advantages(batch.advantages, mix_fn(assignment)), scale)
-    clipped = jnp.clip(ratio, 1.0 - clip_range, 1.0 + clip_range)
-    surrogate = jnp.mean(jnp.minimum(ratio * advantages, clipped * advantages), axis=1)
-    entropy = jnp.mean(distribution.entropy(), axis=1)
-    metrics = ActorMetrics(
-        entropy=entropy,
-        approx_kl=jnp.mean(ratio - 1.0 - log_ratio, axis=1),
-        clip_fraction=jnp.mean(jnp.abs(ratio - 1.0) > clip_range, axis=1),
-    )
-    return -jnp.sum(surrogate + entropy_coefficient * entropy), metrics
-
-
-def critic_loss(critic: Critic, batch: CriticBatch) -> tuple[Float[Array, ""], Float[Array, " K"]]:
-    """Half the mean squared error over a policy's values, summed over policies (equation 8)."""
-    error = critic(batch.observations) - batch.targets
-    per_policy = 0.5 * jnp.mean(error**2, axis=(1, 2))
-    return jnp.sum(per_policy), per_policy
-
-
-Parameters = TypeVar("Parameters")
-
-
-def adam(config: PPOConfig) -> optax.GradientTransformation:
-    """Adam's direction; the learning rate is applied afterwards as it changes."""
-    return optax.scale_by_adam(eps=config.adam_epsilon)
-
-
-def descend(
-    parameters: Parameters,
-    gradients: Parameters,
-    moments: optax.OptState,
-    learning_rate: Float[Array, ""],
-    config: PPOConfig,
-) -> tuple[Parameters, optax.OptState]:
-    """One step down along clipped gradients: the new parameters and moments."""
-    clipped = clip_gradients(gradients, config.max_grad_norm)
-    direction, moments = adam(config).update(clipped, moments)
-    return jax.tree.map(lambda p, d: p - learning_rate * d, parameters, direction), moments
-
-
-def clip_gradients(gradients: Parameters, max_norm: float) -> Parameters:
-    """Scale gradients down to ``max_norm``: each policy's own where they share no layer."""
-    own = has_policy_axis(gradients)
-    squares: list[Float[Array, " K"]] = []
-    shared_squares: list[Float[Array, ""]] = []
-    for leaf, is_own in zip(jax.tree.leaves(gradients), jax.tree.leaves(own), strict=True):
-        if is_own:
-            squares.append(jnp.sum(leaf**2, axis=tuple(range(1, leaf.ndim))))
-        else:
-            shared_squares.append(jnp.sum(leaf**2))
-    per_policy = sum(squares, jnp.zeros(()))
-    if shared_squares:
-        total = jnp.sum(per_policy) + sum(shared_squares, jnp.zeros(()))
-        per_policy = jnp.broadcast_to(total / per_policy.shape[0], per_policy.shape)
-    factors = jnp.minimum(1.0, max_norm / (jnp.sqrt(per_policy) + 1e-6))
-
-    def scaled(leaf: Array, is_own: Bool[Array, ""] | bool) -> Array:
-        if is_own:
-            return leaf * factors.reshape(-1, *[1] * (leaf.ndim - 1))
-        return leaf * factors[0]  # all the same where layers are shared
-
-    return jax.tree.map(scaled, gradients, own)
-
+MOST_TRANSITIONS = 2**27
+"""The largest batch: each transition takes some hundred bytes a policy."""
 
 Carry = TypeVar("Carry")
 Metrics = TypeVar("Metrics")
 
 
-class Networks(eqx.Module):
-    """What is a policy's own: enough to act and to go on learning.
+class PPOState(LearnerState):
+    """The networks, and Adam's moments of them.
 
     Attributes:
-        actor, critic: the networks.
-        normalizer: of observations.
+        actor_moments: the moments of the actor, and of the assignment's parameters.
+        critic_moments: the moments of the critic.
     """
 
-    actor: Actor
-    critic: Critic
-    normalizer: Normalizer
-
-    def take(self, source: Int[Array, " J"]) -> "Networks":
-        """Copies of these policies, in this order; what is shared stays."""
-        return Networks(
-            take_policies(self.actor, source),
-            take_policies(self.critic, source),
-            self.normalizer.take(source),
-        )
-
-
-class LearnerState(eqx.Module):
-    """Everything that learning changes.
-
-    Attributes:
-        actor, critic: the networks.
-        actor_moments: Adam's, of the actor and of the assignment's parameters.
-        critic_moments: Adam's.
-        normalizer: of observations.
-        experience: all transitions so far, where these are counted.
-    """
-
-    actor: Actor
-    critic: Critic
     actor_moments: tuple[optax.OptState, optax.OptState]
     critic_moments: optax.OptState
-    normalizer: Normalizer
-    experience: Experience | None = None
-
-    @property
-    def networks(self) -> Networks:
-        """The policies without what their optimisers keep."""
-        return Networks(self.actor, self.critic, self.normalizer)
 
 
 class Rates(NamedTuple):
-    """What changes from update to update; arguments of the compiled program, not part of it."""
+    """What changes from update to update; arguments of the compiled program, not part of it.
+
+    Attributes:
+        learning_rate: Adam's step size for actors and critics.
+        entropy_coefficient: the weight of the entropy bonus.
+    """
 
     learning_rate: Float[Array, ""]
     entropy_coefficient: Float[Array, ""]
-    assignment_learning_rate: float
 
 
-class UpdateMetrics(NamedTuple):
-    """Means over an update's minibatches, for each policy."""
+@dataclass(frozen=True)
+class PPO(Learner):
+    """PPO for ``K`` policies, with the paper's values as defaults (appendix B).
 
-    actor: ActorMetrics
-    critic_loss: Float[Array, " K"]
+    Attributes:
+        learning_rate: Adam's step size for actors and critics at the start.
+        final_learning_rate: the same at the end; it falls linearly with the transitions.
+        entropy_coefficient: the weight of the entropy bonus (nats) at the start.
+        final_entropy_coefficient: the same at the end; it falls linearly too.
+        discount: what policies are trained with, above 0 and at most 1; None takes the problem's.
+        gae_lambda: lambda of generalised advantage estimation, 0 to 1.
+        clip_range: how far the probability ratio may leave 1 before its gradient stops.
+        minibatch_size: the transitions of a policy in a gradient step; they must divide the batch.
+        num_epochs: passes over the batch an update.
+        hidden_sizes: the widths of the hidden layers, all tanh.
+        initial_log_std: the logarithm of the standard deviation with which continuous actions
+            start.
+        learnable_log_std: whether that is learnt; else it stays as it starts.
+        random_actions: the probability with which a policy of finite actions takes any action while
+            it trains, all of them alike; the policies that are handed out take none.
+        share_hidden: whether the actors share their hidden layers, and the critics theirs.
+        family: whether actors share everything but the first layer's biases
+            (:attr:`~handful.learner.networks.Sharing.FAMILY`), and observations are normalised
+            alike, whatever ``share_hidden`` says. Critics, who judge one policy each for every
+            user, share nothing then, nor do policies the spread of continuous actions.
+        normalize_observations: whether observations are normalised by each policy's own running
+            mean and variance, or the family's, and clipped to ten standard deviations; else they
+            are taken as they are.
+        max_grad_norm: the norm that gradients are scaled down to (times the square root of ``K``
+            where the policies share layers, so that a policy's part does not shrink with the
+            budget).
+        adam_epsilon: Adam's epsilon.
+        actor_network, critic_network: the names of the builders of the caller's own networks
+            (:mod:`handful.learner.builders`); None for the library's own. Own networks share
+            nothing, so that ``share_hidden`` then has no meaning, nor has ``hidden_sizes`` for the
+            network that it replaces.
+
+    Raises:
+        HandfulError: if a number is out of its range.
+    """
+
+    learning_rate: float = 3e-4
+    final_learning_rate: float = 1e-4
+    entropy_coefficient: float = 1e-3
+    final_entropy_coefficient: float = 1e-3
+    discount: float | None = None
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    minibatch_size: int = 64
+    num_epochs: int = 10
+    hidden_sizes: tuple[int, ...] = (64,)
+    initial_log_std: float = 0.0
+    learnable_log_std: bool = True
+    random_actions: float = 0.0
+    share_hidden: bool = True
+    family: bool = False
+    normalize_observations: bool = True
+    max_grad_norm: float = 0.5
+    adam_epsilon: float = 1e-5
+    actor_network: str | None = None
+    critic_network: str | None = None
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        check_hidden_sizes(self.hidden_sizes)
+        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
+        for name in ("minibatch_size", "num_epochs"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+            check_range(name, getattr(self, name), 1, MOST_TRANSITIONS)
+        for name in ("learning_rate", "max_grad_norm", "adam_epsilon", "clip_range"):
+            require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        for name in (
+            "final_learning_rate",
+            "entropy_coefficient",
+            "final_entropy_coefficient",
+        ):
+            require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        check_discount(self.discount)
+        require(0 <= self.gae_lambda <= 1, "gae_lambda", "between 0 and 1", self.gae_lambda)
+        check_random_actions(self.random_actions)
+        if self.family and not self.hidden_sizes:
+            raise HandfulError(
+                "The actors of a family share all but a hidden layer's biases: give hidden_sizes "
+                "at least one width, or set family to false."
+            )
+        for name in ("actor_network", "critic_network"):
+            check_kind(name, getattr(self, name), str | None)
+        if self.family and self.actor_network is not None:
+            raise HandfulError(
+                "The actors of a family share all but the biases of a first layer, which a network "
+                "of your own need not have: set family to false, or choose a method whose policies "
+                "are no family."
+            )
+
+    @property
+    def own_discount(self) -> float | None:
+        """The setting ``discount``."""
+        return self.discount
+
+    @property
+    def learns_spread(self) -> bool:
+        """The setting ``learnable_log_std``."""
+        return self.learnable_log_std
+
+    @property
+    def shares_layers(self) -> bool:
+        """Whether any two actors have a layer in common."""
+        return self.sharing is not Sharing.NOTHING
+
+    @property
+    def can_share_layers(self) -> bool:
+        """Whether the actors are the library's own networks."""
+        return self.actor_network is None
+
+    @property
+    def has_own_network(self) -> bool:
+        """Whether actors or critics are networks of the caller's own."""
+        return self.actor_network is not None or self.critic_network is not None
+
+    @property
+    def sharing(self) -> Sharing:
+        """Which layers the actors have in common: none where a network is the caller's own."""
+        if self.family:
+            return Sharing.FAMILY
+        if self.has_own_network:
+            return Sharing.NOTHING
+        return Sharing.HIDDEN if self.share_hidden else Sharing.NOTHING
+
+    @property
+    def critic_sharing(self) -> Sharing:
+        """Which layers the critics have in common."""
+        return Sharing.NOTHING if self.family else self.sharing
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise HandfulError unless a batch can be cut into minibatches of equal size."""
+        check_multiple(batch_size, "minibatch_size", self.minibatch_size)
+
+    def check(self, problem: RMDP, num_policies: int) -> None:
+        """Look whether the networks fit the observations and actions, and into memory.
+
+        Raises:
+            HandfulError: if numbered observations would be normalised, continuous actions would be
+                random besides, no memory holds the networks of all policies, or a network of the
+                caller's own does not map one observation to one number for each action or feature.
+        """
+        environment, number = problem.environment, num_symbols(problem.environment)
+        if number is not None and self.normalize_observations:
+            raise HandfulError(
+                "This environment numbers its observations, and networks look them up: leave the "
+                "learner's setting normalize_observations at false."
+            )
+        if self.random_actions and isinstance(environment.action_space, Box):
+            raise HandfulError(
+                f"The setting random_actions is for finite actions, and those of "
+                f"'{problem.name}' are continuous: set it to 0, or choose another method if your "
+                f"method sets it."
+            )
+        size, space = environment.observation_size, environment.action_space
+        own = {
+            "actor": (self.actor_network, num_outputs(space)),
+            "critic": (self.critic_network, problem.num_features),
+        }
+        for whose, (name, outputs) in own.items():
+            if name is not None:
+                check_modules(Blueprint.of(name, size, outputs), whose, num_policies)
+        if self.actor_network is None or self.critic_network is None:
+            widths = (number or size, *self.hidden_sizes)
+            check_number_of_weights(widths, space, problem.num_features, num_policies)
+
+    def init(self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree) -> PPOState:
+        """Fresh networks, moments and statistics."""
+        environment = problem.environment
+        return init_learner(
+            key,
+            self,
+            num_policies,
+            environment.observation_size,
+            environment.action_space,
+            problem.num_features,
+            parameters,
+            num_symbols(environment),
+        )
+
+    def rates(self, progress: Float[Array, ""], pace: Float[Array, ""]) -> Rates:
+        """An update's rates, linear from the first values to the last.
+
+        Args:
+            progress: how far they have changed, from 0 to 1.
+            pace: what the step size is multiplied by.
+        """
+        learning_rate = self.learning_rate + progress * (
+            self.final_learning_rate - self.learning_rate
+        )
+        entropy_coefficient = self.entropy_coefficient + progress * (
+            self.final_entropy_coefficient - self.entropy_coefficient
+        )
+        return Rates(pace * learning_rate, entropy_coefficient)
+
+    def improve(
+        self,
+        key: PRNGKey,
+        state: LearnerState,
+        batch: Transitions,
+        objective: Objective,
+        progress: Float[Array, ""],
+        pace: Float[Array, ""],
+        problem: RMDP,
+        mesh: Mesh | None,
+    ) -> Improvement:
+        """Some epochs of gradient steps over the batch (paper, equations 3 to 9, and 12)."""
+        assert isinstance(state, PPOState)
+        rates = self.rates(progress, pace)
+        return update(key, state, batch, objective, rates, self, problem.discount, mesh)
+
+
+def check_multiple(batch_size: int, name: str, divisor: int) -> None:
+    """Raise HandfulError unless a batch divides evenly by the setting of that name."""
+    if batch_size % divisor:
+        raise HandfulError(f"batch_size ({batch_size}) must be a multiple of {name} ({divisor}).")
+
+
+def check_discount(discount: float | None) -> None:
+    """Raise HandfulError unless a learner's discount is above 0 and at most 1, or None."""
+    holds = discount is None or 0 < discount <= 1
+    require(holds, "discount", "above 0 and at most 1", discount)
+
+
+def check_random_actions(share: float) -> None:
+    """Raise HandfulError unless the share of random actions is at least 0 and below 1."""
+    require(0 <= share < 1, "random_actions", "at least 0 and below 1", share)
 
 
 def init_learner(
     key: PRNGKey,
-    config: PPOConfig,
+    settings: PPO,
     num_policies: int,
     observation_size: int,
     action_space: ActionSpace,
     num_features: int,
     assignment_parameters: PyTree,
     num_symbols: int | None = None,
-) -> LearnerState:
-    """Fresh networks, moments and statistics."""
+) -> PPOState:
+    """Fresh networks, moments and statistics.
+
+    Args:
+        key: the key of the networks' random weights.
+        settings: the learner's settings.
+        num_policies: ``K``.
+        observation_size: ``O``.
+        action_space: the actions.
+        num_features: ``D``.
+        assignment_parameters: the assignment's parameters, which have moments too.
+        num_symbols: how many observations there are, where they are numbered.
+    """
     actor_key, critic_key = jax.random.split(key)
     actor = init_actor(
         actor_key,
         num_policies,
         observation_size,
         action_space,
-        config.hidden_sizes,
-        config.sharing,
-        config.initial_log_std,
+        settings.hidden_sizes,
+        settings.sharing,
+        settings.initial_log_std,
         num_symbols,
-        config.random_actions,
-        config.actor_network,
+        settings.random_actions,
+        settings.actor_network,
     )
     critic = init_critic(
         critic_key,
         num_policies,
         observation_size,
         num_features,
-        config.hidden_sizes,
-        config.critic_sharing,
+        settings.hidden_sizes,
+        settings.critic_sharing,
         num_symbols,
-        config.critic_network,
+        settings.critic_network,
     )
-    init, experience = adam(config).init, None
-    clip = CLIP if config.normalize_observations else math.inf
-    if config.counts:
-        assert num_symbols is not None
-        assert isinstance(action_space, Discrete)
-        experience = Experience.empty(num_symbols, action_space.num_actions, num_features)
-    return LearnerState(
+    moments = adam(settings.adam_epsilon).init
+    clip = CLIP if settings.normalize_observations else math.inf
+    return PPOState(
         actor=actor,
         critic=critic,
-        actor_moments=(init(actor), init(assignment_parameters)),
-        critic_moments=init(critic),
         normalizer=Normalizer.identity(num_policies, observation_size, clip),
-        experience=experience,
+        actor_moments=(moments(actor), moments(assignment_parameters)),
+        critic_moments=moments(critic),
     )
 
 
 def update(
     key: PRNGKey,
-    state: LearnerState,
+    state: PPOState,
     transitions: Transitions,
-    assignment_parameters: PyTree,
-    mix_fn: MixFn,
+    objective: Objective,
     rates: Rates,
-    config: PPOConfig,
+    settings: PPO,
     discount: float,
     mesh: Mesh | None,
-) -> tuple[LearnerState, PyTree, UpdateMetrics]:
+) -> Improvement:
     """Improve the actors, the critics and, where it has any, the assignment's parameters.
 
     Args:
-        key: for the order of minibatches.
+        key: the key of the order of minibatches.
+        state: the learner's state.
         transitions: one batch of each policy, features on the learner's scale.
-        assignment_parameters: what ``mix_fn`` takes; an empty tree where nothing is learnt there.
-        mix_fn: gives the weight [K, D] of each feature in each policy's reward.
-        rates: this update's step sizes and entropy coefficient.
+        objective: what the policies are improved for.
+        rates: this update's step size and entropy coefficient.
+        settings: the learner's settings.
+        discount: what later rewards are discounted with.
         mesh: two devices to share the work between, or None.
     """
-    actor_batch, critic_batch = prepare(state, transitions, config, discount)
-    mixed = mix_advantages(actor_batch.advantages, mix_fn(assignment_parameters))
+    mix_fn, parameters = objective.mix_fn, objective.parameters
+    actor_batch, critic_batch = prepare(state, transitions, settings, discount)
+    mixed = mix_advantages(actor_batch.advantages, mix_fn(parameters))
     scale = advantage_scale(mixed)
-    if not jax.tree.leaves(assignment_parameters):
+    if not jax.tree.leaves(parameters):
         # A mix that stays the same is applied once instead of in every minibatch.
         actor_batch = actor_batch._replace(advantages=mixed[:, :, None])
         weight_one = jnp.ones((mixed.shape[0], 1))
         mix_fn = lambda _: weight_one  # noqa: E731
+
+    follow = partial(
+        descend,
+        learning_rate=rates.learning_rate,
+        max_norm=settings.max_grad_norm,
+        epsilon=settings.adam_epsilon,
+    )
 
     def actor_step(
         carry: tuple[tuple[Actor, PyTree], tuple[optax.OptState, optax.OptState]],
@@ -296,15 +407,13 @@ def update(
     ) -> tuple[PyTree, ActorMetrics]:
         parameters, moments = carry
         gradients, metrics = jax.grad(actor_loss, has_aux=True)(
-            parameters, batch, mix_fn, scale, config.clip_range, rates.entropy_coefficient
+            parameters, batch, mix_fn, scale, settings.clip_range, rates.entropy_coefficient
         )
-        towards = gradients[0] if config.learnable_log_std else keep_spread(gradients[0])
-        actor, actor_moments = descend(
-            parameters[0], towards, moments[0], rates.learning_rate, config
-        )
-        direction, assignment_moments = adam(config).update(gradients[1], moments[1])
+        towards = gradients[0] if settings.learnable_log_std else keep_spread(gradients[0])
+        actor, actor_moments = follow(parameters[0], towards, moments[0])
+        direction, assignment_moments = adam(settings.adam_epsilon).update(gradients[1], moments[1])
         learnt = jax.tree.map(
-            lambda p, d: p - rates.assignment_learning_rate * d, parameters[1], direction
+            lambda p, d: p - objective.parameters_rate * d, parameters[1], direction
         )
         return ((actor, learnt), (actor_moments, assignment_moments)), metrics
 
@@ -312,29 +421,34 @@ def update(
         carry: tuple[Critic, optax.OptState], batch: CriticBatch
     ) -> tuple[tuple[Critic, optax.OptState], Float[Array, " K"]]:
         gradients, loss = jax.grad(critic_loss, has_aux=True)(carry[0], batch)
-        return descend(carry[0], gradients, carry[1], rates.learning_rate, config), loss
+        return follow(carry[0], gradients, carry[1]), loss
 
     actor_key, critic_key = jax.random.split(key)
-    actor_carry = ((state.actor, assignment_parameters), state.actor_moments)
+    actor_carry = ((state.actor, parameters), state.actor_moments)
     critic_carry = (state.critic, state.critic_moments)
     (actor_carry, actor_metrics), (critic_carry, critic_metrics) = side_by_side(
-        lambda operand: _epochs(actor_step, *operand, config),
-        lambda operand: _epochs(critic_step, *operand, config),
+        lambda operand: _epochs(actor_step, *operand, settings),
+        lambda operand: _epochs(critic_step, *operand, settings),
         (actor_carry, actor_batch, actor_key),
         (critic_carry, critic_batch, critic_key),
         mesh,
     )
-    (actor, assignment_parameters), actor_moments = actor_carry
+    (actor, parameters), actor_moments = actor_carry
     normalizer = state.normalizer
-    if config.normalize_observations:
-        together = config.sharing is Sharing.FAMILY
+    if settings.normalize_observations:
+        together = settings.sharing is Sharing.FAMILY
         normalizer = normalizer.update(transitions.flat().observations, together)
-    new_state = LearnerState(actor, critic_carry[0], actor_moments, critic_carry[1], normalizer)
-    return new_state, assignment_parameters, UpdateMetrics(actor_metrics, critic_metrics)
+    critic, critic_moments = critic_carry
+    return Improvement(
+        PPOState(actor, critic, normalizer, actor_moments, critic_moments),
+        parameters,
+        {**rates._asdict(), **actor_metrics._asdict(), "critic_loss": critic_metrics},
+        jnp.isfinite(critic_metrics) & jnp.isfinite(actor_metrics.entropy),
+    )
 
 
 def prepare(
-    state: LearnerState, transitions: Transitions, config: PPOConfig, discount: float
+    state: PPOState, transitions: Transitions, settings: PPO, discount: float
 ) -> tuple[ActorBatch, CriticBatch]:
     """Values, advantages and value targets of a batch [K, T, B] laid out as [K, M]."""
     steps_and_envs = transitions.terminated.shape[1:]
@@ -346,7 +460,7 @@ def prepare(
         return values.reshape(values.shape[0], *steps_and_envs, -1)
 
     def stream(*arrays: Array) -> Array:
-        return gae(*arrays, discount=discount, gae_lambda=config.gae_lambda)
+        return gae(*arrays, discount=discount, gae_lambda=settings.gae_lambda)
 
     values = state.critic(observations)
     per_environment = jax.vmap(stream, in_axes=1, out_axes=1)
@@ -368,20 +482,21 @@ def _epochs(
     carry: Carry,
     batch: PyTree,
     key: PRNGKey,
-    config: PPOConfig,
+    settings: PPO,
 ) -> tuple[Carry, Metrics]:
     """Gradient steps over shuffled minibatches; the metrics' means over them.
 
     All policies take the same positions of their batches: so the order does not depend on which
     label a policy has.
     """
+    batch_size = jax.tree.leaves(batch)[0].shape[1]
 
     def minibatch(carry: Carry, positions: Int[Array, " m"]) -> tuple[Carry, Metrics]:
         return step(carry, jax.tree.map(lambda leaf: jnp.take(leaf, positions, axis=1), batch))
 
     def epoch(carry: Carry, key: PRNGKey) -> tuple[Carry, Metrics]:
-        order = jax.random.permutation(key, config.batch_size)
-        return jax.lax.scan(minibatch, carry, order.reshape(config.num_minibatches, -1))
+        order = jax.random.permutation(key, batch_size)
+        return jax.lax.scan(minibatch, carry, order.reshape(-1, settings.minibatch_size))
 
-    carry, metrics = jax.lax.scan(epoch, carry, jax.random.split(key, config.num_epochs))
+    carry, metrics = jax.lax.scan(epoch, carry, jax.random.split(key, settings.num_epochs))
     return carry, jax.tree.map(lambda leaf: jnp.mean(leaf, axis=(0, 1)), metrics)

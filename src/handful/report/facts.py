@@ -245,7 +245,11 @@ def _user(run: Run, results: Results, of_task: TaskPictures, user: int) -> UserR
 def settings_rows(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """Every stored setting, in groups."""
     settings, problem = run.settings, run.problem
-    apart = {name: settings[name] for name in settings if name not in ("ppo", "method_settings")}
+    apart = {
+        name: settings[name]
+        for name in settings
+        if name not in ("learner", "collect", "method_settings")
+    }
     described = {
         "name": problem["name"],
         "users": len(run.users),
@@ -257,7 +261,8 @@ def settings_rows(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
         "Problem": described,
         "Training": apart,
         "Method": settings["method_settings"],
-        "Learner": settings["ppo"],
+        "Learner": settings["learner"],
+        "Collecting": settings["collect"],
         "Versions": run.config["versions"],
         "Machine": run.config["machine"],
     }

@@ -40,7 +40,7 @@ def image_source(svg: Path) -> str:
 USERS_FILE = "USERS.csv"
 """What stands for the table that the users came from."""
 
-_APART = ("num_policies", "method", "method_settings", "steps", "seed", "threads")
+_APART = ("num_policies", "method", "method_settings", "steps", "seed", "learner", "threads")
 """Settings that have flags of their own, and the threads, which are as many as the machine has that
 does the run again. All others belong to the section ``run``, or are a section themselves."""
 
@@ -56,6 +56,7 @@ def train_command(run: Run) -> str | None:
         return None
     parameters = dict(run.problem["parameters"])
     # A table of users is too long for a command line: the config has it, the caller has the file.
+    learner = settings["learner"]["name"]
     population = USERS_FILE if parameters.pop("population", None) else None
     others = {name: value for name, value in settings.items() if name not in _APART}
     parts = train_parts(
@@ -68,7 +69,13 @@ def train_command(run: Run) -> str | None:
         population=population,
         parameters=parameters,
         method_settings=settings["method_settings"],
-        settings={n: value for n, value in others.items() if isinstance(value, Mapping)},
+        learner=learner,
+        settings={
+            "learner" if ":" in learner else learner: {
+                n: value for n, value in settings["learner"].items() if n != "name"
+            },
+            **{n: value for n, value in others.items() if isinstance(value, Mapping)},
+        },
         run_settings={n: value for n, value in others.items() if not isinstance(value, Mapping)},
     )
     return " \\\n  ".join(parts)
@@ -84,6 +91,7 @@ def train_parts(
     *,
     population: str | None = None,
     preset: str | None = None,
+    learner: str | None = None,
     parameters: Mapping[str, Any],
     method_settings: Mapping[str, Any],
     settings: Mapping[str, Mapping[str, Any]],
@@ -105,8 +113,9 @@ def train_parts(
         population: the file of the users, if there is one.
         preset: its name, if there is one.
         parameters: of the task.
+        learner: the learner's name, if it is not what suits.
         method_settings: of the method.
-        settings: of the learner, by section, such as ``ppo``.
+        settings: of the learner and of collecting, by section, such as ``ppo`` and ``collect``.
         run_settings: the settings that belong neither to the learner nor to the method.
     """
     return [
@@ -117,6 +126,7 @@ def train_parts(
         shell_line("--method", method),
         *_flags("method", method_settings),
         *([shell_line("--preset", preset)] if preset else []),
+        *([shell_line("--learner", learner)] if learner else []),
         *[line for section, values in settings.items() for line in _flags(section, values)],
         *_flags("run", run_settings),
         shell_line("--steps", steps),

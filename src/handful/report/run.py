@@ -16,8 +16,8 @@ from handful._support.storage import (
     TEXT,
     WHOLE,
     Shape,
-    check_config,
     check_stored,
+    checked_config,
 )
 from handful.errors import HandfulError
 from handful.run_folder import RunFolder
@@ -168,8 +168,7 @@ def read_run(path: str | Path) -> Run:
         HandfulError: if there is none, or a file in it is damaged.
     """
     folder = RunFolder(path)
-    config = folder.read_config()
-    check_config(config, folder.config)
+    config = checked_config(folder.read_config(), folder.config)
     users = tuple(config["problem"]["users"])
     record = None
     if folder.is_finished:

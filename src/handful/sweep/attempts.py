@@ -255,7 +255,7 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
     callbacks = [_Reminder(is_stopped), StageNote(request.folder)]
     try:
         load_method(request.config.method)  # this may be another process than the one that asked
-        for network in named_networks(request.config.ppo):
+        for network in named_networks(request.config.learner):
             load_network(network)
         problem = make(request.task, **request.parameters)
         if request.folder.is_dir():

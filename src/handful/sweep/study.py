@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from handful._support.checks import brief
+from handful._support.earlier_settings import as_first_written
 from handful._support.text import count
 from handful.errors import HandfulError
 from handful.learner.builders import named_networks, settled_name
@@ -70,23 +71,24 @@ class RunRequest:
     @property
     def digest(self) -> str:
         """A name for everything that decides the run's result, the versions of software apart."""
-        settings = self.config.to_dict()
+        settings = as_first_written(self.config.to_dict())
         del settings["threads"]
         # Left out where they are as they were before there was a choice: results stay known.
+        learner = settings.get("ppo", {})
         for group, name, before in (
             (settings, "overlap", False),
             (settings, "discounted_table", False),
-            (settings["ppo"], "initial_log_std", 0.0),
-            (settings["ppo"], "learnable_log_std", True),
-            (settings["ppo"], "random_actions", 0.0),
-            (settings["ppo"], "discount", None),
-            (settings["ppo"], "counts", False),
-            (settings["ppo"], "family", False),
-            (settings["ppo"], "short_episodes", None),
-            (settings["ppo"], "actor_network", None),
-            (settings["ppo"], "critic_network", None),
+            (learner, "initial_log_std", 0.0),
+            (learner, "learnable_log_std", True),
+            (learner, "random_actions", 0.0),
+            (learner, "discount", None),
+            (learner, "counts", False),
+            (learner, "family", False),
+            (learner, "short_episodes", None),
+            (learner, "actor_network", None),
+            (learner, "critic_network", None),
         ):
-            if group[name] == before:
+            if name in group and group[name] == before:
                 del group[name]
         info = self.config.make_method().info
         if not (info.assigns_best and settings["final_assignment"] == BY_VALIDATION):
@@ -110,7 +112,7 @@ class RunRequest:
     @property
     def transitions(self) -> int:
         """The number of transitions of all policies together in the whole run."""
-        return self.config.num_updates * self.config.ppo.batch_size * self.config.num_policies
+        return self.config.num_updates * self.config.collect.batch_size * self.config.num_policies
 
 
 class SeedsAlike:

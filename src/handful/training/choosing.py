@@ -1,7 +1,7 @@
 """What policies are worth, apart from the batches that they collected in training.
 
-Where the learner counts, by the model of all that it has counted so far: a hundred episodes would
-say less. Elsewhere by validation episodes.
+Where the learner knows the returns without playing, as one that counts does, it is asked: a hundred
+episodes would say less. Elsewhere validation episodes say it.
 
 The choices at the end of a run, by episodes that neither trained nor evaluate anything of it.
 
@@ -17,13 +17,10 @@ import numpy as np
 
 from handful.collect.episodes import make_player
 from handful.evaluation.returns import EVALUATION_EPISODES
-from handful.learner.counting import estimate, returns_of
-from handful.learner.experience import Experience
+from handful.learner.base import LearnerState
 from handful.learner.networks import Actor
 from handful.learner.policies import Policies
-from handful.learner.ppo import LearnerState
 from handful.methods.weights import likeliest_policies
-from handful.problem import RMDP
 from handful.training.assigning import choose_assignment
 from handful.training.run import Run
 from handful.training.state import Shortlist, Snapshot, TrainState
@@ -70,8 +67,8 @@ def make_appraiser(run: Run, state: TrainState, stream: int = VALIDATION_STREAM)
     Args:
         stream: of the episodes' chance.
     """
-    if state.learner.experience is not None:
-        return _by_counts(run.learnt, state.learner)
+    if run.learner.knows_returns:
+        return _by_learner(run, state.learner)
     problem, config = run.problem, run.config
     num_episodes = HOST_EPISODES if problem.runs_on_host else EVALUATION_EPISODES
     play = make_player(problem, config.num_policies, num_episodes)
@@ -87,20 +84,17 @@ def make_appraiser(run: Run, state: TrainState, stream: int = VALIDATION_STREAM)
     return by_episodes
 
 
-def _by_counts(problem: RMDP, learner: LearnerState) -> Appraiser:
-    assert learner.experience is not None
-    horizon, discount = problem.environment.time_limit, problem.discount
-
+def _by_learner(run: Run, state: LearnerState) -> Appraiser:
     @jax.jit
-    def returns(experience: Experience, actor: Actor) -> Array:
-        return returns_of(estimate(experience, horizon, discount), actor)
+    def returns(state: LearnerState, actor: Actor) -> Array:
+        return run.learner.returns(state, actor, run.learnt, 1.0)
 
-    def by_counts(policies: Policies, watch: Watch = unwatched) -> Worth:
-        found = np.asarray(returns(learner.experience, policies.actor)) * problem.return_scale
+    def by_learner(policies: Policies, watch: Watch = unwatched) -> Worth:
+        found = np.asarray(returns(state, policies.actor)) * run.learnt.return_scale
         watch(1.0)
         return Worth(found, np.stack([found, found]), 0)
 
-    return by_counts
+    return by_learner
 
 
 def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
@@ -155,7 +149,7 @@ def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     chosen = state.chosen(run)
     policies = chosen.policies(problem)
     current = np.asarray(likeliest_policies(method.weights(chosen.assignment)))
-    most = MOST_OF_RUN * int(state.update) * config.ppo.batch_size
+    most = MOST_OF_RUN * int(state.update) * config.collect.batch_size
     policy, steps, played = current, 0, []
     for turn in range(MOST_TURNS if config.num_policies > 1 else 0):
         appraise = make_appraiser(run, state, ASSIGNMENT_STREAM + turn)

@@ -12,8 +12,9 @@ say itself which method was measured to suit it (``RMDP.suited_method``); else:
   own cannot be a family: for them ``planned-em``.
 * Its actions are finite, nothing is left to chance, so that an episode that was played once can be
   played again, and episodes are short enough for a batch to hold whole ones: ``elite-em``.
-* The learner counts (``PPOConfig.counts``), so that a policy for one user is known soon and costs
-  little: ``pooled-em``.
+* The learner knows what policies earn without playing them, as
+  :class:`~handful.learner.counting.Counting` does, so that a policy for one user is known soon and
+  costs little: ``pooled-em``.
 * Otherwise ``em``, which the others have not been shown to beat there.
 
 ``docs/methods.md`` has the measurements.
@@ -26,14 +27,22 @@ from typing import Any
 
 import numpy as np
 
-from handful._support.checks import check_kind, check_numbers, check_range, check_seed, did_you_mean
+from handful._support.checks import (
+    check_kind,
+    check_numbers,
+    check_range,
+    check_seed,
+    did_you_mean,
+    require,
+)
+from handful._support.registry import field_names
 from handful._support.text import count
 from handful.collect.determinism import is_deterministic
 from handful.devices import usable_cores
 from handful.errors import HandfulError
+from handful.learner import LEARNERS, PPO, Learner
 from handful.learner.builders import with_names
-from handful.learner.config import PPOConfig, find_preset, preset
-from handful.learner.networks import Sharing
+from handful.learner.ppo import MOST_TRANSITIONS, check_multiple
 from handful.methods import (
     AUTO,
     METHODS,
@@ -42,25 +51,133 @@ from handful.methods import (
     name_and_settings,
 )
 from handful.problem import RMDP
+from handful.types import Preset
 
 LONGEST = 2
 """Batches, in steps of an environment, that an episode may last for ``elite-em``: most episodes are
 shorter than the longest, and those that lie in one batch are remembered."""
 
 
-def concrete_method(problem: RMDP, method: str, learner: PPOConfig) -> str:
-    """The method of that name, or what ``auto`` stands for with these settings of the learner."""
+@dataclass(frozen=True)
+class CollectConfig:
+    """How policies collect transitions between two updates.
+
+    Attributes:
+        num_envs: environments that a policy steps side by side.
+        batch_size: transitions of a policy an update.
+        short_episodes: steps after which episodes in half of these environments are cut, so that
+            policies see their beginnings more often (:mod:`handful.collect.jax_rollout`);
+            None for none.
+
+    Raises:
+        HandfulError: if a number is out of its range or the batch does not divide evenly.
+    """
+
+    num_envs: int = 32
+    batch_size: int = 2048
+    short_episodes: int | None = None
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        for name in ("num_envs", "batch_size"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+            check_range(name, getattr(self, name), 1, MOST_TRANSITIONS)
+        if self.short_episodes is not None:
+            short = self.short_episodes
+            require(short >= 1, "short_episodes", "at least 1, or None", short)
+            check_range("short_episodes", short, 1, 2**31 - 1)
+            if self.num_envs < 2:
+                raise HandfulError(
+                    "short_episodes is for half of the environments: give num_envs at least 2."
+                )
+        check_multiple(self.batch_size, "num_envs", self.num_envs)
+
+    @property
+    def num_steps(self) -> int:
+        """``T``: steps of each environment an update."""
+        return self.batch_size // self.num_envs
+
+
+PRESETS: dict[str, Mapping[str, Any]] = {
+    "paper": {},
+    "fast": {
+        "learning_rate": 1e-3,
+        "num_envs": 64,
+        "minibatch_size": 128,
+        "num_epochs": 4,
+        "share_hidden": False,
+    },
+}
+"""Named settings: ``paper`` is the paper's, which are the defaults; ``fast`` needs less time or
+fewer transitions, and is what our own methods were measured with."""
+
+_FAST = ("fast",)
+"""The presets that save time or transitions."""
+
+LEARNER = "learner"
+"""The name, among settings, of the learner itself."""
+
+
+def find_preset(name: str) -> Preset:
+    """What a problem may know of the preset with this name.
+
+    Raises:
+        HandfulError: if there is no such preset.
+    """
+    if name not in PRESETS:
+        raise HandfulError(f"There is no preset named '{name}': choose from {', '.join(PRESETS)}.")
+    return Preset(name, name in _FAST)
+
+
+def resolve_settings(
+    preset: str, changes: Mapping[str, Any], suited: Mapping[str, Any] | None = None
+) -> tuple[Learner, CollectConfig]:
+    """A learner and how its policies collect, from a preset and what differs from it.
+
+    Args:
+        preset: the preset's name.
+        changes: what the caller asks for: settings of the learner and of collecting, by name, and
+            the learner's own name as ``learner``. What the learner does not have is an error.
+        suited: what suits the problem and the method better than the preset, by name. Of these and
+            of the preset the learner takes what it has.
+
+    Raises:
+        HandfulError: for a preset, a learner or a setting that does not exist, or a value out of
+            range.
+    """
+    find_preset(preset)
+    usual = {**PRESETS[preset], **(suited or {})}
+    name = changes.get(LEARNER, usual.get(LEARNER, "ppo"))
+    check_kind(LEARNER, name, str)
+    kind = LEARNERS.find(name)
+    fields, collecting = set(field_names(kind)), set(field_names(CollectConfig))
+    unknown = sorted(set(changes) - fields - collecting - {LEARNER})
+    if unknown:
+        known = sorted(fields | collecting)
+        raise HandfulError(
+            f"The learner '{name}' has no setting '{unknown[0]}'{did_you_mean(unknown[0], known)}: "
+            f"choose from {', '.join(known)}."
+        )
+    wanted = {**usual, **changes}
+    return (
+        LEARNERS.make(name, {n: value for n, value in wanted.items() if n in fields}),
+        CollectConfig(**{n: value for n, value in wanted.items() if n in collecting}),
+    )
+
+
+def concrete_method(problem: RMDP, method: str, learner: Learner, collect: CollectConfig) -> str:
+    """The method of that name, or what ``auto`` stands for with these settings."""
     if method != AUTO:
         return method
     if problem.suited_method is not None:
         return problem.suited_method
     if problem.constant_outcomes is not None:
         never_terminates = getattr(problem.environment, "never_terminates", False)
-        can_be_family = learner.actor_network is None
-        return "family-em" if can_be_family and not never_terminates else "planned-em"
-    if learner.counts:
+        is_family = learner.can_share_layers and not never_terminates
+        return "family-em" if is_family else "planned-em"
+    if learner.knows_returns:
         return "pooled-em"
-    is_short = problem.environment.time_limit <= LONGEST * learner.num_steps
+    is_short = problem.environment.time_limit <= LONGEST * collect.num_steps
     return "elite-em" if is_short and is_deterministic(problem) else "em"
 
 
@@ -101,7 +218,8 @@ class TrainConfig:
             machine with more cores is stepped by as many as there are.
         overlap: collect the next batch on the host while this one is learnt from, by policies that
             are one update old; environments in JAX never overlap.
-        ppo: the learner's numbers.
+        learner: what improves the policies, with its settings.
+        collect: how transitions are collected.
 
     Raises:
         HandfulError: if a number is out of its range, or the method or one of its settings does
@@ -119,7 +237,8 @@ class TrainConfig:
     threads: int | None = None
     overlap: bool = False
     discounted_table: bool = False
-    ppo: PPOConfig = field(default_factory=PPOConfig)
+    learner: Learner = field(default_factory=PPO)
+    collect: CollectConfig = field(default_factory=CollectConfig)
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -129,11 +248,13 @@ class TrainConfig:
             raise HandfulError(
                 f"The number of policies must be at least 1, not {self.num_policies}."
             )
-        if self.steps < self.ppo.batch_size:
+        batch_size = self.collect.batch_size
+        if self.steps < batch_size:
             raise HandfulError(
                 f"The number of steps (transitions per policy) must be at least one batch "
-                f"({self.ppo.batch_size}), not {self.steps}."
+                f"({batch_size}), not {self.steps}."
             )
+        self.learner.check_batch(batch_size)
         check_range("The number of updates (steps / batch_size)", self.num_updates, 1, 2**31 - 1)
         check_seed(self.seed)
         if not 0 < self.return_mixing <= 1:
@@ -147,7 +268,7 @@ class TrainConfig:
             )
         if self.threads is not None and self.threads < 1:
             raise HandfulError(f"The number of threads must be 1 or more, not {self.threads}.")
-        if self.make_method().info.keeps_pool and self.ppo.sharing is not Sharing.NOTHING:
+        if self.make_method().info.keeps_pool and self.learner.shares_layers:
             raise HandfulError(
                 f"The method '{self.method}' keeps policies to go on from later, so they must not "
                 f"share layers: set share_hidden and family to false."
@@ -162,12 +283,14 @@ class TrainConfig:
 
     def __hash__(self) -> int:
         """So that compiled functions may have it for a static argument; settings are a mapping."""
-        return hash((self.num_policies, self.method, self.steps, self.seed, self.ppo))
+        return hash(
+            (self.num_policies, self.method, self.steps, self.seed, self.learner, self.collect)
+        )
 
     @property
     def num_updates(self) -> int:
         """Batches that fit into the steps."""
-        return self.steps // self.ppo.batch_size
+        return self.steps // self.collect.batch_size
 
     def make_method(self) -> AssignmentMethod:
         """The assignment method itself."""
@@ -175,7 +298,8 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """For a run folder."""
-        return dataclasses.asdict(self)
+        name, settings = LEARNERS.describe(self.learner)
+        return {**dataclasses.asdict(self), "learner": {"name": name, **settings}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
@@ -185,8 +309,14 @@ class TrainConfig:
             HandfulError: if it was written by another version, with other settings.
         """
         try:
-            ppo = PPOConfig(**_with_tuples(values["ppo"]))
-            return cls(**{**values, "ppo": ppo})
+            learner = _with_tuples(values["learner"])
+            return cls(
+                **{
+                    **values,
+                    "learner": LEARNERS.make(learner.pop("name"), learner),
+                    "collect": CollectConfig(**values["collect"]),
+                }
+            )
         except (AttributeError, KeyError, TypeError) as error:
             raise HandfulError(
                 f"The run's settings were written by another version of handful ({error}): "
@@ -201,6 +331,7 @@ def make_config(
     preset_name: str,
     settings: Mapping[str, Any] | None = None,
     method_settings: Mapping[str, Any] | None = None,
+    learner: str | Learner | None = None,
     **others: Any,
 ) -> TrainConfig:
     """A run's settings: a preset, what suits the problem and the method, and the changes to both.
@@ -208,8 +339,11 @@ def make_config(
     Args:
         method: a method's name, or ``auto`` for the one that suits the problem; or the method
             itself, whose fields then come before ``method_settings``.
-        settings: of the learner, that differ; networks as builders, or by their names.
+        settings: of the learner and of collecting, that differ; networks as builders, or by their
+            names; and ``learner``, the learner's name.
         method_settings: of the method, that differ.
+        learner: a learner's name, or the learner itself, whose fields then come before
+            ``settings``; None for the learner that suits the problem.
         others: fields of :class:`TrainConfig`.
 
     Raises:
@@ -220,6 +354,12 @@ def make_config(
     if isinstance(method, AssignmentMethod):
         method, own = name_and_settings(method)
         method_settings = {**(method_settings or {}), **own}
+    if isinstance(learner, Learner):
+        learner, own = LEARNERS.describe(learner)
+        settings = {**(settings or {}), **own}
+    check_kind("learner", learner, str | None)
+    if learner is not None:
+        settings = {**(settings or {}), LEARNER: learner}
     check_kind("method", method, str)
     threads = others.get("threads")
     check_kind("threads", threads, int | None)
@@ -228,12 +368,12 @@ def make_config(
             f"The number of threads must be from 1 to the cores of this machine "
             f"({usable_cores()}), not {threads}."
         )
-    known = find_preset(preset_name)
+    known, asked = find_preset(preset_name), with_names(settings or {})
     suited = dict(problem.learner_settings(num_policies, known))
-    changes = with_names(settings or {})
-    method = concrete_method(problem, method, preset(preset_name, **{**suited, **changes}))
+    method = concrete_method(problem, method, *resolve_settings(preset_name, asked, suited))
     if method in METHODS:
         suited |= METHODS[method].info.learner_settings
+    chosen, collect = resolve_settings(preset_name, asked, suited)
     return TrainConfig(
         num_policies=num_policies,
         method=method,
@@ -241,7 +381,8 @@ def make_config(
             **problem.method_settings(method, known),
             **(method_settings or {}),
         },
-        ppo=preset(preset_name, **{**suited, **changes}),
+        learner=chosen,
+        collect=collect,
         **others,
     )
 

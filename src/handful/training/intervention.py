@@ -9,10 +9,9 @@ import numpy as np
 
 from handful.collect.episodes import make_player
 from handful.errors import HandfulError
-from handful.learner.counting import LEAST_TEMPERATURE, Model, estimate, mean_mix, plan
+from handful.learner.base import LearnerState, Networks, mean_mix
 from handful.learner.networks import Actor
 from handful.learner.policies import Policies
-from handful.learner.ppo import LearnerState, Networks
 from handful.methods import FRESH, Scene
 from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies, weight_table
@@ -31,10 +30,6 @@ from handful.training.state import (
 )
 from handful.types import NumpyArray, PRNGKey, PyTree, Watch, unwatched
 
-PLANNING_STEPS = 10
-"""Of policy iteration, for policies of a pool: most are at their best after five."""
-
-
 _fresh_policies = jax.jit(init_policies, static_argnums=1)
 """Compiled once a run: operation by operation it takes seconds at every intervention."""
 
@@ -42,13 +37,14 @@ _fresh_policies = jax.jit(init_policies, static_argnums=1)
 def intervene(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     """Between two updates, let the method decide where every policy goes on from.
 
-    Every episode, optimiser and running mean then starts anew; counts stay, and pooled policies
-    that were planned with fewer are planned again, or the latest would look best for that alone.
+    Every episode, optimiser and running mean then starts anew. What the learner knows of the
+    environment stays, and pooled policies are renewed by it, or the latest would look best for that
+    alone.
     ``watch`` is told how far validation is.
     """
     key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
     state = _pooled(run, state, watch)
-    state = _reappraised(run, _replanned(run, state))
+    state = _reappraised(run, _renewed(run, state))
     scene = _scene(run, state, episodes_key)
     decision = run.method.intervene(method_key, state.assignment, scene)
     # Copies: a step consumes its state, and no two parts of that may be one array.
@@ -59,7 +55,7 @@ def intervene(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainSta
         learner, table = _placed(
             state.pool, learner, table, np.asarray(decision.sources), decision.explores
         )
-    learner = dataclasses.replace(learner, experience=state.learner.experience)
+    learner = run.learner.restart(learner, state.learner)
     shortlist = jax.tree.map(jnp.copy, Shortlist.empty(table.mean, learner.networks, assignment))
     return dataclasses.replace(
         state,
@@ -121,30 +117,25 @@ def _pooled(run: Run, state: TrainState, watch: Watch) -> TrainState:
     return dataclasses.replace(state, pool=pool)
 
 
-def _replanned(run: Run, state: TrainState) -> TrainState:
-    """The state with its pool planned by all that was counted so far, where the learner counts."""
-    experience = state.learner.experience
-    if state.pool is None or experience is None:
+def _renewed(run: Run, state: TrainState) -> TrainState:
+    """The state with its pool as good as what the learner knows by now makes it."""
+    if state.pool is None or not run.learner.knows_returns:
         return state
-    problem, config = run.learnt, run.config
-    made = jax.jit(estimate, static_argnums=(1, 2))
-    model = made(experience, problem.environment.time_limit, problem.discount)
-    temperature = max(config.ppo.entropy_coefficient, LEAST_TEMPERATURE)
 
     @jax.jit
-    def planned(networks: Networks, model: Model, mixes: jax.Array) -> Networks:
-        return plan(networks, model, mixes, temperature, PLANNING_STEPS)
+    def renew(networks: Networks, known: LearnerState, mixes: jax.Array) -> Networks:
+        return run.learner.renew(networks, known, mixes, run.learnt)
 
     def bring(policies: Pooled) -> Pooled:
-        return policies._replace(networks=planned(policies.networks, model, policies.mixes))
+        return policies._replace(networks=renew(policies.networks, state.learner, policies.mixes))
 
-    pool = state.pool.map(bring, config.num_policies)
+    pool = state.pool.map(bring, run.num_policies)
     return dataclasses.replace(state, pool=pool)
 
 
 def _reappraised(run: Run, state: TrainState) -> TrainState:
-    """The state with its pool's returns by all counted so far, where the learner counts."""
-    if state.pool is None or state.learner.experience is None:
+    """The state with its pool's returns as the learner knows them by now, if it knows them."""
+    if state.pool is None or not run.learner.knows_returns:
         return state
     appraise, space = make_appraiser(run, state), run.problem.environment.action_space
 
@@ -207,13 +198,7 @@ def _placed(
         networks = eqx.tree_at(
             lambda n: n.actor, networks, _spread_out(networks.actor, learner.actor)
         )
-    learner = LearnerState(
-        networks.actor,
-        networks.critic,
-        learner.actor_moments,
-        learner.critic_moments,
-        networks.normalizer,
-    )
+    learner = learner.with_networks(networks)
     if table.plain is None:
         mean = pick(pool.returns[rows], table.mean)
         return learner, ReturnTable(mean, is_pooled | table.seen)

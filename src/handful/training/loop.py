@@ -17,6 +17,7 @@ from handful._support.foreign import in_same_directory
 from handful.errors import HandfulError, HandfulWarning
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
+from handful.learner import Learner
 from handful.learner.builders import Network, network_settings
 from handful.learner.parallel import core_mesh, replicate
 from handful.learner.policies import Policies
@@ -55,7 +56,7 @@ from handful.training.run import Run
 from handful.training.session import Clock, Session, open_session, seconds_before
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
-from handful.types import MethodName, NumpyArray, PresetName
+from handful.types import LearnerName, MethodName, NumpyArray, PresetName
 
 CHECKPOINT_EVERY = 30.0
 """Seconds of training that a kill can cost at most."""
@@ -108,6 +109,7 @@ def train(
     num_policies: int,
     method: MethodName | str | AssignmentMethod = "auto",
     *,
+    learner: LearnerName | str | Learner | None = None,
     steps: int = 1_000_000,
     seed: int = 0,
     preset: PresetName | str = "paper",
@@ -129,11 +131,14 @@ def train(
         num_policies: the budget, from 1 to the number of users.
         method: the assignment method, or its name; ``auto`` takes the one that suits the problem
             (:mod:`handful.training.config`).
+        learner: the learner, or its name (``ppo``, ``counting``); None takes the one that suits the
+            problem and the preset.
         steps: transitions per policy.
         seed: of everything random in training; the same seed gives the same result.
-        preset: the learner's settings by name, ``paper`` or ``fast``.
-        settings: learner settings that differ from the preset and from what the problem asks for
-            (:class:`~handful.learner.config.PPOConfig`).
+        preset: the settings of the learner and of collecting by name, ``paper`` or ``fast``.
+        settings: settings that differ from the preset and from what the problem asks for, of the
+            learner (:class:`~handful.learner.ppo.PPO`) and of collecting
+            (:class:`~handful.training.config.CollectConfig`).
         method_settings: settings of the method that differ from its defaults.
         run_settings: the others that differ from their defaults
             (:data:`~handful.training.config.RUN_SETTINGS`), as ``{"return_mixing": 0.2}``.
@@ -166,6 +171,7 @@ def train(
         preset,
         {**(settings or {}), **network_settings(network)},
         method_settings,
+        learner,
         steps=steps,
         seed=seed,
         threads=threads,
@@ -296,7 +302,7 @@ def _go_on(
 ) -> TrainResult:
     """Train what is left, evaluate, and write the results, while the loggers are open."""
     done = 0 if state is None else int(state.update)
-    begun = Step(done, done * run.config.ppo.batch_size, seconds_before(folder, done))
+    begun = Step(done, done * run.config.collect.batch_size, seconds_before(folder, done))
     is_trained = done == run.num_updates
     describe = partial(describe_run, run)
     with open_log(folder, loggers, describe, run.problem.name, begun, is_trained) as log:
@@ -320,7 +326,7 @@ def _logged(
     with open_session(folder, callbacks, problem) as session:
         if state is None or not is_trained:
             state, seconds = _train(run, state, session, seconds)
-        transitions = int(state.update) * config.ppo.batch_size
+        transitions = int(state.update) * config.collect.batch_size
         if config.keep_best and not state.shortlist.is_validated:
             state = finish(run, state, session.watch("validation", transitions))
             session.save(state)
@@ -393,11 +399,11 @@ def _updates(
     first, saved_at = int(state.update), time.monotonic()
     episodes = EpisodeWatch(run)
     for update in range(first + 1, config.num_updates + 1):
-        transitions = update * config.ppo.batch_size
+        transitions = update * config.collect.batch_size
         if update - 1 in run.schedule.interventions:
             if update - 1 > first:  # else there is nothing new to keep
                 session.save(state)  # whoever watches may stop it
-            watch = session.watch("validation", transitions - config.ppo.batch_size)
+            watch = session.watch("validation", transitions - config.collect.batch_size)
             state = replicate(intervene(run, state, watch), run.mesh)
             step.restart()
             episodes.restart()
@@ -409,7 +415,7 @@ def _updates(
                 check_digits(problem, metrics)
             episodes.check(metrics.episodes)
         seconds = clock.tick()
-        rate = clock.updates_per_second() * config.ppo.batch_size * config.num_policies
+        rate = clock.updates_per_second() * config.collect.batch_size * config.num_policies
         session.tell(
             Report(update, config.num_updates, transitions, rate, seconds, metrics_record(metrics))
         )

@@ -17,7 +17,7 @@ import numpy as np
 
 from handful._support.backend import computing
 from handful._support.controls import shell_line
-from handful._support.storage import check_config, digest_of_arrays, digest_of_json
+from handful._support.storage import checked_config, digest_of_arrays, digest_of_json
 from handful._support.text import is_json, plain, shown
 from handful.errors import HandfulError
 from handful.learner.builders import (
@@ -283,14 +283,16 @@ def _with_networks(
     """
     given, names = network_settings(network), {}
     for field in FIELDS:
-        stored = getattr(config.ppo, field)
+        stored = getattr(config.learner, field, None)
         if stored is not None:
             names[field] = settled_name(stored, given.get(field), source, trust)
     if given and not names:
         raise HandfulError(
             f"{source} was trained with the library's own networks: open it without network."
         )
-    return dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, **names))
+    if not names:
+        return config
+    return dataclasses.replace(config, learner=dataclasses.replace(config.learner, **names))
 
 
 def _made_again(folder: RunFolder, described: Mapping[str, Any], trust: bool) -> RMDP:
@@ -307,7 +309,8 @@ def _made_again(folder: RunFolder, described: Mapping[str, Any], trust: bool) ->
 def resume_advice(folder: RunFolder, problem: RMDP) -> str:
     """How the caller, whose problem it is, continues a run that was stopped: an imperative."""
     _, config = stored_run(folder)
-    networks = [name for field in FIELDS if (name := getattr(config.ppo, field)) is not None]
+    learner = config.learner
+    networks = [name for field in FIELDS if (name := getattr(learner, field, None)) is not None]
     given = ["problem"] if problem.name == CUSTOM else []
     if not all(map(is_importable, networks)):
         given.append("network=build")
@@ -347,8 +350,7 @@ def stored_run(folder: RunFolder, trust: bool = False) -> tuple[dict[str, Any], 
         HandfulError: if there is no run there, it is damaged or of another version, or its
             assignment method is not known.
     """
-    stored = folder.read_config()
-    check_config(stored, folder.config)
+    stored = checked_config(folder.read_config(), folder.config)
     load_stored_method(stored["settings"]["method"], f"The run in '{folder.path}'", trust)
     return stored, TrainConfig.from_dict(stored["settings"])
 
@@ -390,7 +392,7 @@ def handed_out(folder: RunFolder, run: Run) -> HandedOut:
         policies, alpha = state.chosen(run).policies(problem), state.handed_out(run)
         return HandedOut(policies, np.asarray(alpha), int(state.update))
     environment = problem.environment
-    loaded = load_policies(folder.policies, config.ppo.actor_network)
+    loaded = load_policies(folder.policies, getattr(config.learner, "actor_network", None))
     policies = dataclasses.replace(loaded, reader=reader_of(environment))
     there = (policies.num_policies, policies.observation_size, policies.action_space)
     here = (config.num_policies, environment.observation_size, environment.action_space)

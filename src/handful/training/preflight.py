@@ -2,30 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from handful._support.checks import brief
 from handful._support.digits import find_coarse_entry
 from handful._support.foreign import exits_told
-from handful._support.text import count
 from handful.environment import (
-    Box,
-    Discrete,
     Environment,
     HasRequirements,
     HostEnvironment,
-    num_symbols,
     outcome_shape,
     step_shape,
 )
 from handful.errors import HandfulError
-from handful.learner.modules import Blueprint, check_modules, skeleton_of
-from handful.learner.networks import Sharing
 from handful.methods import Feedback, RememberedEpisodes
 from handful.methods.schedule import check_packages
 from handful.problem import RMDP
@@ -43,35 +35,24 @@ def check_run(run: Run) -> None:
     """
     run.problem.check_budget(run.num_policies)
     check_shapes(run.problem)
-    check_normalisation(run)
+    run.learner.check(run.problem, run.num_policies)
     check_method(run)
     check_installed(run)
-    check_counts(run)
-    check_networks(run)
-    check_sizes(run)
-    check_exploration(run)
-
-
-def check_normalisation(run: Run) -> None:
-    """Numbered observations are looked up and must come as they are.
-
-    Raises:
-        HandfulError: if the learner would normalise them.
-    """
-    if num_symbols(run.problem.environment) is not None and run.config.ppo.normalize_observations:
-        raise HandfulError(
-            "This environment numbers its observations, and networks look them up: leave the "
-            "learner's setting normalize_observations at false."
-        )
 
 
 def check_method(run: Run) -> None:
-    """Look whether the method fits the problem, and what its functions give by their shapes.
+    """Look whether the method fits problem and learner, and which shapes its functions give.
 
     Raises:
-        HandfulError: if the problem names no outcomes that the method needs, or one of the method's
-            functions gives something else than it should.
+        HandfulError: if the problem names no outcomes that the method needs, the method learns by
+            gradients that the learner does not have, or one of the method's functions gives
+            something else than it should.
     """
+    if run.method.trainable is not None and not run.learner.has_gradients:
+        raise HandfulError(
+            f"The method '{run.config.method}' learns by the policies' gradients, and this learner "
+            f"has none: choose another method, or the learner 'ppo'."
+        )
     if run.method.info.needs_outcomes and run.problem.constant_outcomes is None:
         raise HandfulError(
             f"The method '{run.config.method}' aims at outcomes that a policy might keep up, and "
@@ -136,131 +117,6 @@ def check_installed(run: Run) -> None:
     environment = run.problem.environment
     if isinstance(environment, HasRequirements):
         environment.check_installed()
-
-
-MOST_WEIGHTS = 2**28
-"""Numbers in the networks of all policies: 1 GB, of which optimisers and the shortlist keep several
-times as much."""
-
-
-def check_sizes(run: Run) -> None:
-    """Networks that no memory holds are refused before anything is made.
-
-    Raises:
-        HandfulError: if the policies' networks would have too many weights.
-    """
-    problem, config = run.problem, run.config
-    environment = problem.environment
-    outputs, actions = problem.num_features, _num_actions(problem)
-    own = _own_networks(run)
-    for whose, blueprint in own.items():
-        weights = skeleton_of(blueprint).num_weights * config.num_policies
-        if weights > MOST_WEIGHTS:
-            raise HandfulError(
-                f"The {whose}'s network '{blueprint.name}' has {brief(weights)} weights for "
-                f"{count(config.num_policies, 'policy')}, and at most {MOST_WEIGHTS:,} fit: give a "
-                f"smaller network, or fewer policies."
-            )
-    if len(own) == 2:
-        return
-    widths = (num_symbols(environment) or environment.observation_size, *config.ppo.hidden_sizes)
-    hidden = sum(width * following for width, following in pairwise(widths))
-    weights = 2 * hidden + widths[-1] * (outputs + actions)
-    if weights * config.num_policies > MOST_WEIGHTS:
-        raise HandfulError(
-            f"The networks of {count(config.num_policies, 'policy')} would have "
-            f"{brief(weights * config.num_policies)} weights for "
-            f"{count(outputs, 'reward feature')} and hidden_sizes of "
-            f"{[brief(size) for size in config.ppo.hidden_sizes]}, and at most "
-            f"{MOST_WEIGHTS:,} fit: give smaller hidden_sizes, fewer policies or fewer features."
-        )
-
-
-def check_networks(run: Run) -> None:
-    """Trace the caller's own networks before anything slow begins.
-
-    Raises:
-        HandfulError: if a network is not known, cannot be made, or does not map one observation to
-            one number for each action or reward feature.
-    """
-    for whose, blueprint in _own_networks(run).items():
-        check_modules(blueprint, whose)
-
-
-def _own_networks(run: Run) -> dict[str, Blueprint]:
-    """The blueprints of the caller's own networks, by whose they are."""
-    problem, config = run.problem, run.config
-    names = {"actor": config.ppo.actor_network, "critic": config.ppo.critic_network}
-    outputs = {"actor": _num_actions(problem), "critic": problem.num_features}
-    size = problem.environment.observation_size
-    return {
-        whose: Blueprint.of(name, size, outputs[whose])
-        for whose, name in names.items()
-        if name is not None
-    }
-
-
-def _num_actions(problem: RMDP) -> int:
-    """The number of finite actions, or of the components of a continuous one."""
-    space = problem.environment.action_space
-    return space.size if isinstance(space, Box) else space.num_actions
-
-
-def check_exploration(run: Run) -> None:
-    """Continuous actions have chance of their own, which is learnt.
-
-    Raises:
-        HandfulError: if they are to be random besides.
-    """
-    problem, config = run.problem, run.config
-    if config.ppo.random_actions and isinstance(problem.environment.action_space, Box):
-        raise HandfulError(
-            f"The setting random_actions (here with the method '{config.method}') is for finite "
-            f"actions, and those of '{problem.name}' are continuous: set it to 0, or choose "
-            f"another method."
-        )
-
-
-MOST_COUNTS = 2**27
-"""Of pairs of observations and an action: half a gigabyte."""
-
-
-def check_counts(run: Run) -> None:
-    """Counting needs numbered observations, few enough, and policies that look them up.
-
-    Raises:
-        HandfulError: if the learner would count what it cannot.
-    """
-    config = run.config
-    if not config.ppo.counts:
-        return
-    environment = run.problem.environment
-    number, space = num_symbols(environment), environment.action_space
-    if number is None or not isinstance(space, Discrete):
-        raise HandfulError(
-            "The learner's setting counts is for environments in JAX that number their "
-            "observations and have discrete actions: leave it at false."
-        )
-    if config.ppo.hidden_sizes or config.ppo.sharing is not Sharing.NOTHING:
-        raise HandfulError(
-            "A learner that counts has a table for each policy: leave the settings hidden_sizes "
-            "and share_hidden as the task has them."
-        )
-    if config.ppo.has_own_network:
-        raise HandfulError(
-            "A learner that counts has a table for each policy, and no network: leave out the "
-            "networks of your own, or set counts to false."
-        )
-    if number**2 * space.num_actions > MOST_COUNTS:
-        raise HandfulError(
-            f"{number} observations and {space.num_actions} actions are too many to count: leave "
-            f"the learner's setting counts at false."
-        )
-    if run.method.trainable is not None:
-        raise HandfulError(
-            f"The method '{config.method}' learns by the policies' gradients, and a learner that "
-            f"counts has none: choose another method, or set counts to false."
-        )
 
 
 def check_shapes(problem: RMDP) -> None:
@@ -389,7 +245,7 @@ class EpisodeWatch:
 
     def __init__(self, run: Run) -> None:
         self._limit = run.problem.environment.time_limit
-        self._num_steps = run.config.ppo.num_steps
+        self._num_steps = run.config.collect.num_steps
         self._is_needed = not run.problem.runs_on_host
         self.restart()
 

@@ -262,17 +262,12 @@ def _return_rows(problem: RMDP, evaluation: Evaluation) -> Iterator[list[Any]]:
 
 def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
     """An iteration's metrics as plain numbers and lists by policy."""
-    actor, best = metrics.learner.actor, float(metrics.best_welfare)
+    best = float(metrics.best_welfare)
     return {
         "welfare": float(metrics.welfare),
         **({"best_welfare": best} if math.isfinite(best) else {}),
-        "learning_rate": float(metrics.learning_rate),
-        "entropy_coefficient": float(metrics.entropy_coefficient),
         "users": metrics.users.tolist(),
         "moved": float(metrics.moved),
         "episodes": metrics.episodes.tolist(),
-        "entropy": actor.entropy.tolist(),
-        "approx_kl": actor.approx_kl.tolist(),
-        "clip_fraction": actor.clip_fraction.tolist(),
-        "critic_loss": metrics.learner.critic_loss.tolist(),
+        **{name: np.asarray(value).tolist() for name, value in metrics.learner.items()},
     }

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from jax.sharding import Mesh
 
+from handful.learner import Learner
 from handful.methods import AssignmentMethod, Schedule
 from handful.problem import RMDP
 from handful.training.config import BY_VALIDATION, TrainConfig
@@ -39,7 +40,12 @@ class Run:
     @cached_property
     def learnt(self) -> RMDP:
         """The problem as the learner sees it: with the learner's own discount, where it has one."""
-        return self.problem.with_discount(self.config.ppo.discount)
+        return self.problem.with_discount(self.learner.own_discount)
+
+    @property
+    def learner(self) -> Learner:
+        """What improves the policies."""
+        return self.config.learner
 
     @property
     def num_policies(self) -> int:

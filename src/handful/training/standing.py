@@ -13,7 +13,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from handful.learner.ppo import MixFn
+from handful.learner.base import MixFn
 from handful.methods import AssignmentMethod, Feedback, RememberedEpisodes
 from handful.methods.base import split_trainable
 from handful.methods.ledger import BlockwiseMethod, GroupFeedback, Ledger, wary

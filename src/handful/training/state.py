@@ -12,9 +12,8 @@ from handful.collect.archive import EpisodeArchive
 from handful.collect.host_rollout import HostCollectorState, init_host_collector
 from handful.collect.jax_rollout import CollectorState, init_collector
 from handful.collect.returns import FinishedEpisodes
-from handful.environment import num_symbols
+from handful.learner.base import LearnerState, Networks
 from handful.learner.policies import Policies, reader_of
-from handful.learner.ppo import LearnerState, Networks, init_learner
 from handful.methods.base import split_trainable
 from handful.methods.ledger import BLOCK, BlockwiseMethod, Ledger
 from handful.methods.weights import handed_out, likeliest_policies
@@ -236,7 +235,7 @@ class TrainState(eqx.Module):
     Attributes:
         key: of chance that belongs to no single policy.
         update: updates done.
-        learner: networks, moments, observation statistics.
+        learner: networks, observation statistics, and what the learner keeps besides.
         collector: environments, with a key for each policy; of environments on the host, what is
             known of their running episodes.
         table: the return table.
@@ -318,9 +317,9 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
     pool = Pool.empty(shortlist.best, shortlists) if method.info.keeps_pool else None
     archive = None
     if method.memory is not None:
-        ppo = config.ppo
+        collect = config.collect
         archive = EpisodeArchive.empty(
-            problem, config.num_policies, ppo.num_envs, ppo.num_steps, method.memory.size
+            problem, config.num_policies, collect.num_envs, collect.num_steps, method.memory.size
         )
     return TrainState(
         key=key,
@@ -356,28 +355,17 @@ def init_policies(
     """Everything about the policies, fresh."""
     problem, config = run.learnt, run.config
     learner_key, collector_key = jax.random.split(key)
-    learner = init_learner(
-        learner_key,
-        config.ppo,
-        config.num_policies,
-        problem.environment.observation_size,
-        problem.environment.action_space,
-        problem.num_features,
-        assignment_parameters,
-        num_symbols(problem.environment),
-    )
+    learner = run.learner.init(learner_key, problem, config.num_policies, assignment_parameters)
     policy_keys = jax.random.split(collector_key, config.num_policies)
-    ppo, discounted = config.ppo, config.discounted_table
+    num_envs, discounted = config.collect.num_envs, config.discounted_table
     collector: CollectorState | HostCollectorState
     if problem.runs_on_host:
-        collector = init_host_collector(policy_keys, problem, ppo.num_envs, discounted)
+        collector = init_host_collector(policy_keys, problem, num_envs, discounted)
     else:
         collector = init_collector(
-            policy_keys, problem, ppo.num_envs, discounted, ppo.short_episodes
+            policy_keys, problem, num_envs, discounted, config.collect.short_episodes
         )
-    if learner.experience is not None and isinstance(collector, CollectorState):
-        begun = learner.experience.begin(collector.observations)
-        learner = dataclasses.replace(learner, experience=begun)
+        learner = run.learner.begin(learner, collector.observations)
     return (
         learner,
         collector,

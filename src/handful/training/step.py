@@ -11,18 +11,17 @@ from handful.collect.host_rollout import HostCollectorState, HostExperience, dig
 from handful.collect.jax_rollout import CollectorState, collect
 from handful.collect.returns import FinishedEpisodes
 from handful.devices import in_full_precision
-from handful.learner.counting import Model, count, improve, returns_of
+from handful.learner.base import LearnerState, Objective
 from handful.learner.imitation import imitate
-from handful.learner.ppo import LearnerState, Rates, UpdateMetrics, update
 from handful.methods import RememberedEpisodes
 from handful.methods.base import split_trainable
 from handful.methods.ledger import BlockwiseMethod
 from handful.methods.weights import likeliest_policies
 from handful.training.run import Run
-from handful.training.standing import Standing, reassign_all, reassign_some
+from handful.training.standing import reassign_all, reassign_some
 from handful.training.state import ReturnTable, Snapshot, TrainState
 from handful.transitions import Transitions
-from handful.types import Array, Bool, Float, Int, Key, PRNGKey, PyTree
+from handful.types import Array, Bool, Float, Int, Key
 
 
 class StepMetrics(NamedTuple):
@@ -35,8 +34,8 @@ class StepMetrics(NamedTuple):
         users: weight of users on each policy.
         moved: the share of users whose policy the update changed.
         episodes: finished by each policy.
-        learning_rate, entropy_coefficient: as used.
-        learner: entropies, losses and the like.
+        learner: what the learner says of its update, by name: numbers [], or one for each policy
+            [K].
         lowest_observation, highest_observation: each entry's smallest and largest value in the
             batch, in the environment's units.
         finite_features: whether each reward feature was a finite number throughout the batch.
@@ -48,9 +47,7 @@ class StepMetrics(NamedTuple):
     users: Float[Array, " K"]
     moved: Float[Array, ""]
     episodes: Int[Array, " K"]
-    learning_rate: Float[Array, ""]
-    entropy_coefficient: Float[Array, ""]
-    learner: UpdateMetrics
+    learner: dict[str, Array]
     lowest_observation: Float[Array, " O"]
     highest_observation: Float[Array, " O"]
     finite_features: Bool[Array, " D"]
@@ -61,10 +58,11 @@ class StepMetrics(NamedTuple):
 def train_step(state: TrainState, run: Run) -> tuple[TrainState, StepMetrics]:
     """Collect with the policies as they are, then learn: the same state, the same next state."""
     assert isinstance(state.collector, CollectorState)
-    problem, ppo = run.learnt, run.config.ppo
+    problem, settings = run.learnt, run.config.collect
     # Collect: every policy acts in environments of its own.
+    policies = state.policies(problem)
     experience = collect(
-        state.collector, problem, state.policies(problem), ppo.num_steps, ppo.short_episodes
+        state.collector, problem, policies, settings.num_steps, settings.short_episodes
     )
     return _learn(state, *experience, run)
 
@@ -94,8 +92,8 @@ def _learn(
 
     # Evaluate: the table of who would get what from whom (equation 10).
     scaled = transitions.scale_features(1.0 / problem.return_scale)
-    learner, model = count(state.learner, scaled, problem.environment.time_limit, problem.discount)
-    table, latest = _evaluate(state, finished, model, run)
+    learner = run.learner.observe(state.learner, scaled)
+    table, latest = _evaluate(state, learner, finished, run)
     coefficients = jnp.asarray(problem.population.coefficients)
 
     # Remember: the whole episodes of the batch, where the method wants any.
@@ -137,15 +135,32 @@ def _learn(
     shortlist = state.shortlist.offer(seen, state.update, _spacing(run))
 
     # Improve: the M-step, one update of every policy for the users it serves.
-    rates = _rates(state.update, run)
-    learner, assignment, learner_metrics = _improve(
-        update_key, learner, standing, scaled, model, rates, run
+    imitates = jnp.zeros((), bool)
+    if method.memory is not None:
+        imitates = method.memory.imitates(state.update, config.num_updates)
+    parameters, rest = split_trainable(method, standing.assignment)
+    improved = run.learner.improve(
+        update_key,
+        learner,
+        scaled,
+        Objective(
+            standing.mix_fn,
+            parameters,
+            0.0 if method.trainable is None else method.trainable.learning_rate,
+            standing.trained,
+        ),
+        progress=run.schedule.progress(state.update),
+        pace=jnp.where(imitates, 0.0, 1.0),
+        problem=problem,
+        mesh=run.mesh,
     )
+    learner = improved.state
+    assignment = eqx.combine(improved.parameters, rest)
     if archive is not None and method.memory is not None:
         demonstrations = archive.demonstrations(method.memory.demonstrated(assignment))
         learner = jax.lax.cond(
-            method.memory.imitates(state.update, config.num_updates),
-            lambda: imitate(learner, *demonstrations, config.ppo.learnable_log_std),
+            imitates,
+            lambda: imitate(learner, *demonstrations, run.learner.learns_spread),
             lambda: learner,
         )
 
@@ -158,14 +173,11 @@ def _learn(
         users=standing.users,
         moved=jnp.mean(after != before),
         episodes=finished.count,
-        learning_rate=rates.learning_rate,
-        entropy_coefficient=rates.entropy_coefficient,
-        learner=learner_metrics,
+        learner=improved.metrics,
         lowest_observation=jnp.min(transitions.observations, axis=(0, 1, 2)),
         highest_observation=jnp.max(transitions.observations, axis=(0, 1, 2)),
         finite_features=jnp.all(jnp.isfinite(transitions.features), axis=(0, 1, 2)),
-        finite_policies=jnp.isfinite(learner_metrics.critic_loss)
-        & jnp.isfinite(learner_metrics.actor.entropy),
+        finite_policies=improved.is_finite,
     )
     new_state = TrainState(
         key,
@@ -186,56 +198,25 @@ def _learn(
 
 def _evaluate(
     state: TrainState,
+    learnt: LearnerState,
     finished: FinishedEpisodes,
-    model: Model | None,
     run: Run,
 ) -> tuple[ReturnTable, Float[Array, "K D"]]:
     """The return table with a batch in it, and what the batch alone says of its policies.
 
-    A learner that counts knows more of its policies than their last episodes say.
+    A learner may know more of its policies than their last episodes say.
     """
     config = run.config
-    if model is None:
+    if not run.learner.knows_returns:
         table = state.table.update(finished, config.return_mixing)
         return table, state.table.update(finished, 1.0).undiscounted
     scale, actor = run.learnt.return_scale, state.learner.actor
     seen = jnp.ones_like(state.table.seen)
-    latest = returns_of(model, actor) * scale
+    latest = run.learner.returns(learnt, actor, run.learnt, 1.0) * scale
     if not config.discounted_table:
         return ReturnTable(latest, seen), latest
-    discounted = returns_of(model, actor, model.discount) * scale
+    discounted = run.learner.returns(learnt, actor, run.learnt, run.learnt.discount) * scale
     return ReturnTable(discounted, seen, latest), latest
-
-
-def _improve(
-    key: PRNGKey,
-    learner: LearnerState,
-    standing: Standing,
-    scaled: Transitions,
-    model: Model | None,
-    rates: Rates,
-    run: Run,
-) -> tuple[LearnerState, PyTree, UpdateMetrics]:
-    """The learner after an update, by gradients or by counts, and the method's state with it."""
-    problem, config = run.learnt, run.config
-    assignment = standing.assignment
-    parameters, rest = split_trainable(run.method, assignment)
-    if model is not None:
-        mix = standing.mix_fn(parameters) / jnp.maximum(standing.trained, 1e-6)[:, None]
-        learner, metrics = improve(learner, model, scaled, mix, rates, config.ppo)
-        return learner, assignment, metrics
-    learner, parameters, metrics = update(
-        key,
-        learner,
-        scaled,
-        parameters,
-        standing.mix_fn,
-        rates,
-        config.ppo,
-        problem.discount,
-        run.mesh,
-    )
-    return learner, eqx.combine(parameters, rest), metrics
 
 
 def _remember(
@@ -265,24 +246,5 @@ def _remember(
 def _spacing(run: Run) -> int:
     """Updates between shortlisted moments: an episode's length, and a fiftieth of the run."""
     config = run.config
-    episode = -(-run.learnt.environment.time_limit // config.ppo.num_steps)
+    episode = -(-run.learnt.environment.time_limit // config.collect.num_steps)
     return max(episode, config.num_updates // 50)
-
-
-def _rates(update: Int[Array, ""], run: Run) -> Rates:
-    """Give each rate between its first value and its last, as far as the schedule has come."""
-    config, method = run.config, run.method
-    progress = run.schedule.progress(update)
-    ppo = config.ppo
-    learning_rate = ppo.learning_rate + progress * (ppo.final_learning_rate - ppo.learning_rate)
-    if method.memory is not None:
-        imitates = method.memory.imitates(update, config.num_updates)
-        learning_rate = jnp.where(imitates, 0.0, learning_rate)
-    return Rates(
-        learning_rate=learning_rate,
-        entropy_coefficient=ppo.entropy_coefficient
-        + progress * (ppo.final_entropy_coefficient - ppo.entropy_coefficient),
-        assignment_learning_rate=0.0
-        if method.trainable is None
-        else method.trainable.learning_rate,
-    )

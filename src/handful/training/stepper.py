@@ -135,7 +135,7 @@ class HostStepper:
     @computing
     def _collect(self, policies: HostPolicies, keys: Keys) -> tuple[Keys, HostExperience]:
         assert self._collector is not None
-        return self._collector.collect(policies, keys, self._run.config.ppo.num_steps)
+        return self._collector.collect(policies, keys, self._run.config.collect.num_steps)
 
     def _open_environments(self, update: int) -> HostCollector:
         """The environments, in new episodes: a checkpoint does not hold where they were."""
@@ -145,10 +145,10 @@ class HostStepper:
             HostCollector(
                 self._run.learnt.host_environment,
                 config.num_policies,
-                config.ppo.num_envs,
+                config.collect.num_envs,
                 int(seed.generate_state(1)[0] >> 1),  # engines take 31 bits
                 min(config.threads or usable_cores(), usable_cores()),
-                config.ppo.short_episodes,
+                config.collect.short_episodes,
             )
         )
 
@@ -168,7 +168,7 @@ def _batch_shapes(run: Run) -> tuple[PyTree, PyTree]:
     environment: Any = run.problem.host_environment
     config = run.config
     space = environment.action_space
-    shape = (config.ppo.num_steps, config.num_policies, config.ppo.num_envs)
+    shape = (config.collect.num_steps, config.num_policies, config.collect.num_envs)
 
     def array(dtype: Any, *more: int) -> Any:
         return jax.ShapeDtypeStruct((*shape, *more), dtype)

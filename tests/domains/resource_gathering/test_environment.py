@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from handful.domains.resource_gathering.task import make_resource_gathering
 from handful.errors import HandfulError
-from handful.learner.config import find_preset
 from handful.problem import make
+from handful.training.config import find_preset
 
 UP, DOWN, LEFT, RIGHT = range(4)
 KEY = jax.random.key(0)

@@ -7,8 +7,8 @@ import pytest
 import handful
 from handful.domains.speeds.targets import Motion
 from handful.errors import HandfulError
-from handful.learner.config import find_preset, preset
-from handful.training.config import make_config
+from handful.learner import PPO
+from handful.training.config import CollectConfig, find_preset, make_config, resolve_settings
 
 TOP_SPEEDS = {"half-cheetah": 4.0, "ant": 3.0, "hopper": 2.5, "walker2d": 2.5}
 
@@ -58,12 +58,11 @@ def test_given_users_come_as_they_are():
 def test_settings_fit_the_learner(name, preset_name):
     problem = handful.make(name)
     settings = problem.learner_settings(5, find_preset(preset_name))
-    config = preset(preset_name, **settings)
-    assert config.initial_log_std == -1.0
+    learner, collect = resolve_settings(preset_name, {}, settings)
+    assert learner.initial_log_std == -1.0
     if preset_name == "paper":  # what the paper does say stays
-        paper = dataclasses.asdict(preset("paper"))
-        changed = {n for n, value in dataclasses.asdict(config).items() if paper[n] != value}
-        assert changed == {"initial_log_std", "num_envs"}
+        assert dataclasses.replace(learner, initial_log_std=0.0) == PPO()
+        assert dataclasses.replace(collect, num_envs=32) == CollectConfig()
 
 
 def test_em_waits_longer_for_robots_unless_told_otherwise():
@@ -86,7 +85,7 @@ def test_an_ant_goes_on_its_way_though_it_falls_and_aims_lower():
 
 def test_only_an_ant_with_our_settings_sees_starts_more_often():
     short = {
-        (task, name): make_config(handful.make(task), 2, "em", name).ppo.short_episodes
+        (task, name): make_config(handful.make(task), 2, "em", name).collect.short_episodes
         for task in ("ant", "walker2d")
         for name in ("fast", "paper")
     }

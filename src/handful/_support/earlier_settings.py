@@ -1,0 +1,62 @@
+"""Settings as run folders and tables had them before PPO, counting and collecting were apart.
+
+One mapping ``ppo`` held all of them then. Folders that have it are still read, and the digests by
+which the tables of studies know their runs are still made of it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+PPO_KEY = "ppo"
+"""The name of the mapping."""
+
+COUNTS = "counts"
+"""The name of the flag in it that made a learner count."""
+
+_COLLECTING = ("num_envs", "batch_size", "short_episodes")
+"""The names in it that said how transitions are collected."""
+
+_COUNTING = {
+    "entropy_coefficient": "temperature",
+    "final_entropy_coefficient": "final_temperature",
+    "num_epochs": "planning_steps",
+    "discount": "discount",
+    "random_actions": "random_actions",
+}
+"""What settings meant to a learner that counts, by the names that they have for it today."""
+
+
+def today(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's settings as they are written today, from those or from earlier ones.
+
+    Args:
+        settings: the settings as a run folder has them.
+
+    Raises:
+        KeyError, AttributeError, TypeError: if they are neither.
+    """
+    if PPO_KEY not in settings:
+        return dict(settings)
+    rest = {name: value for name, value in settings.items() if name != PPO_KEY}
+    ppo = dict(settings[PPO_KEY])
+    collect = {name: ppo.pop(name) for name in _COLLECTING if name in ppo}
+    if ppo.pop(COUNTS, False):
+        counting = {new: ppo[old] for old, new in _COUNTING.items() if old in ppo}
+        return {**rest, "learner": {"name": "counting", **counting}, "collect": collect}
+    return {**rest, "learner": {"name": PPO_KEY, **ppo}, "collect": collect}
+
+
+def as_first_written(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's settings with PPO and collecting in one mapping, as they were before.
+
+    Args:
+        settings: the settings as they are written today.
+
+    Returns:
+        the earlier form of a run of PPO; of any other learner the settings as they are.
+    """
+    learner = dict(settings["learner"])
+    if learner.pop("name") != PPO_KEY:
+        return dict(settings)
+    rest = {n: value for n, value in settings.items() if n not in ("learner", "collect")}
+    return {**rest, PPO_KEY: {**learner, **settings["collect"], COUNTS: False}}

@@ -1,0 +1,270 @@
+"""What a learner is: it improves ``K`` policies from what they did, for the rewards of a mix.
+
+The learner never sees a user. All that it gets of them is the :class:`Objective`: how much each
+reward feature is worth to each policy. :mod:`~handful.learner.ppo` and
+:mod:`~handful.learner.counting` are the learners that come with the library.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from handful.devices import in_full_precision
+from handful.learner.networks import Actor, Critic, take_policies
+from handful.learner.normalize import Normalizer
+from handful.problem import RMDP
+from handful.transitions import Transitions
+from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
+
+MixFn = Callable[[PyTree], Float[Array, "K D"]]
+"""From the assignment's parameters to the weight of each feature in each policy's reward."""
+
+
+class Objective(NamedTuple):
+    """What an update improves the policies for.
+
+    Attributes:
+        mix_fn: gives the weight [K, D] of each feature in each policy's reward, from the
+            assignment's parameters.
+        parameters: the assignment's parameters; an empty tree where nothing is learnt there.
+        parameters_rate: Adam's step size for these.
+        users: how much all users together count for each policy.
+    """
+
+    mix_fn: MixFn
+    parameters: PyTree
+    parameters_rate: float
+    users: Float[Array, " K"]
+
+    @property
+    def mean_mix(self) -> Float[Array, "K D"]:
+        """What each feature is worth to the mean user that each policy is trained for."""
+        return self.mix_fn(self.parameters) / jnp.maximum(self.users, 1e-6)[:, None]
+
+
+@in_full_precision
+def mean_mix(
+    trained: Float[Array, "N K"], coefficients: Float[Array, "N D"]
+) -> Float[Array, "K D"]:
+    """What each feature is worth to the mean user that each policy is trained for.
+
+    Args:
+        trained: how much each user counts for each policy.
+        coefficients: what each feature is worth to each user.
+    """
+    users = jnp.maximum(jnp.sum(trained, axis=0), 1e-6)
+    return trained.T @ coefficients / users[:, None]
+
+
+class Networks(eqx.Module):
+    """What is a policy's own: enough to act and to go on learning.
+
+    Attributes:
+        actor: the networks that act, of all ``K`` policies.
+        critic: the networks that judge them.
+        normalizer: the statistics that normalise observations.
+    """
+
+    actor: Actor
+    critic: Critic
+    normalizer: Normalizer
+
+    def take(self, source: Int[Array, " J"]) -> "Networks":
+        """Copies of the policies ``source``, in this order; what policies share stays."""
+        return Networks(
+            take_policies(self.actor, source),
+            take_policies(self.critic, source),
+            self.normalizer.take(source),
+        )
+
+
+class LearnerState(eqx.Module):
+    """Everything that learning changes. A learner adds what it needs besides the networks.
+
+    Attributes:
+        actor: the networks that act.
+        critic: the networks that judge.
+        normalizer: the statistics that normalise observations.
+    """
+
+    actor: Actor
+    critic: Critic
+    normalizer: Normalizer
+
+    @property
+    def networks(self) -> Networks:
+        """The policies without what their learner keeps besides."""
+        return Networks(self.actor, self.critic, self.normalizer)
+
+    def with_networks(self, networks: Networks) -> "LearnerState":
+        """The same state with other policies."""
+        return eqx.tree_at(
+            lambda state: (state.actor, state.critic, state.normalizer),
+            self,
+            (networks.actor, networks.critic, networks.normalizer),
+        )
+
+
+class Improvement(NamedTuple):
+    """What an update gives.
+
+    Attributes:
+        state: the learner's new state.
+        parameters: the assignment's new parameters.
+        metrics: by name, numbers [] or one for each policy [K]; they go to the loggers.
+        is_finite: whether each policy's losses were finite numbers.
+    """
+
+    state: LearnerState
+    parameters: PyTree
+    metrics: dict[str, Array]
+    is_finite: Bool[Array, " K"]
+
+
+@dataclass(frozen=True)
+class Learner(ABC):
+    """Base of all learners: a frozen dataclass, whose fields are the learner's settings.
+
+    A learner is immutable and hashable; what changes during training is in its state. Everything
+    but :meth:`check` is compiled. The problem that it is given has the learner's own discount.
+    """
+
+    has_gradients: ClassVar[bool] = True
+    """Whether the actors' gradient reaches the assignment's parameters."""
+
+    knows_returns: ClassVar[bool] = False
+    """Whether the learner knows what policies earn without playing them: :meth:`returns`."""
+
+    @property
+    def own_discount(self) -> float | None:
+        """The discount that policies are trained with; None for the problem's."""
+        return None
+
+    @property
+    def learns_spread(self) -> bool:
+        """Whether the spread of continuous actions is learnt, also by imitation."""
+        return True
+
+    @property
+    def shares_layers(self) -> bool:
+        """Whether policies share layers, so that none of them can be kept alone."""
+        return False
+
+    @property
+    def can_share_layers(self) -> bool:
+        """Whether policies share layers where a method asks for it."""
+        return False
+
+    def check_batch(self, batch_size: int) -> None:
+        """Look whether the learner can learn from batches of so many transitions a policy.
+
+        Raises:
+            HandfulError: if it cannot.
+        """
+        del batch_size
+
+    def check(self, problem: RMDP, num_policies: int) -> None:
+        """Look whether the learner can learn such a problem, before anything is made.
+
+        Args:
+            problem: the problem.
+            num_policies: ``K``, the budget.
+
+        Raises:
+            HandfulError: if the learner's settings do not fit the problem.
+        """
+        del problem, num_policies
+
+    @abstractmethod
+    def init(
+        self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree
+    ) -> LearnerState:
+        """The first state.
+
+        Args:
+            key: the key of all that is random in it.
+            problem: the problem.
+            num_policies: ``K``, the budget.
+            parameters: the assignment's parameters, for the moments of an optimiser.
+        """
+
+    @abstractmethod
+    def improve(
+        self,
+        key: PRNGKey,
+        state: LearnerState,
+        batch: Transitions,
+        objective: Objective,
+        progress: Float[Array, ""],
+        pace: Float[Array, ""],
+        problem: RMDP,
+        mesh: Mesh | None,
+    ) -> Improvement:
+        """Improve every policy: one update.
+
+        Args:
+            key: the key of all that is random in the update.
+            state: the learner's state, which :meth:`observe` has seen the batch.
+            batch: the latest transitions of each policy, [K, T, B], features on the learner's
+                scale.
+            objective: what the policies are improved for.
+            progress: how far the settings that change have changed, from 0 to 1.
+            pace: what step sizes are multiplied by: 0 where the policies shall stay as they are.
+            problem: the problem.
+            mesh: two devices to share the work between, or None.
+        """
+
+    def begin(self, state: LearnerState, observations: Float[Array, "K B O"]) -> LearnerState:
+        """The state once it is known with which observations the first episodes begin."""
+        del observations
+        return state
+
+    def observe(self, state: LearnerState, batch: Transitions) -> LearnerState:
+        """The state once it has seen a batch, before users are assigned by what it knows."""
+        del batch
+        return state
+
+    def returns(
+        self, state: LearnerState, actor: Actor, problem: RMDP, discount: float
+    ) -> Float[Array, "K D"]:
+        """What an episode of each policy's likeliest actions earns, on the learner's scale.
+
+        Training asks only learners that know it (:attr:`knows_returns`).
+
+        Args:
+            state: the learner's state.
+            actor: the policies.
+            problem: the problem.
+            discount: what later rewards are discounted with.
+        """
+        raise NotImplementedError(f"{type(self).__name__} knows no returns")
+
+    def restart(self, fresh: LearnerState, before: LearnerState) -> LearnerState:
+        """The state with which new policies begin, after a method has decided on the host.
+
+        Args:
+            fresh: a first state.
+            before: the state so far. What policies do not own, and what was true of the
+                environment before, may be taken from it.
+        """
+        del before
+        return fresh
+
+    def renew(
+        self, networks: Networks, state: LearnerState, mixes: Float[Array, "K D"], problem: RMDP
+    ) -> Networks:
+        """Kept policies, as good as what is known by now makes them; by default as they are.
+
+        Args:
+            networks: ``K`` policies that were kept.
+            state: the learner's state.
+            mixes: what each feature is worth to the mean user that each was trained for.
+            problem: the problem.
+        """
+        del state, mixes, problem
+        return networks

@@ -1,0 +1,126 @@
+"""PPO's losses, with their gradient clipped and followed: half of an update's mathematics."""
+
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from handful.learner.base import MixFn
+from handful.learner.gae import Scale, mix_advantages, standardize
+from handful.learner.networks import Actor, Critic, has_policy_axis
+from handful.types import Array, Bool, Float, PyTree
+
+
+class ActorBatch(NamedTuple):
+    """What the actors learn from.
+
+    Attributes:
+        observations: normalised as they were when the actions were taken.
+        actions: raw: never clipped.
+        log_probs: under the policies that took them.
+        advantages: in features; where the mix is constant, mixed already, with ``D`` = 1.
+    """
+
+    observations: Float[Array, "K M O"]
+    actions: Array
+    log_probs: Float[Array, "K M"]
+    advantages: Float[Array, "K M D"]
+
+
+class CriticBatch(NamedTuple):
+    """What the critics learn from: normalised observations and value targets in features."""
+
+    observations: Float[Array, "K M O"]
+    targets: Float[Array, "K M D"]
+
+
+class ActorMetrics(NamedTuple):
+    """Of each policy in one minibatch."""
+
+    entropy: Float[Array, " K"]
+    approx_kl: Float[Array, " K"]
+    clip_fraction: Float[Array, " K"]
+
+
+def actor_loss(
+    parameters: tuple[Actor, PyTree],
+    batch: ActorBatch,
+    mix_fn: MixFn,
+    scale: Scale,
+    clip_range: float,
+    entropy_coefficient: Float[Array, ""] | float,
+) -> tuple[Float[Array, ""], ActorMetrics]:
+    """The clipped surrogate with an entropy bonus, summed over policies.
+
+    The second of the parameters are the assignment's: through ``mix_fn`` the same backward pass
+    reaches them (equation 12). ``scale`` is a constant of the whole batch, so that standardising
+    does not hide from them how advantages differ between users.
+    """
+    actor, assignment = parameters
+    distribution = actor(batch.observations)
+    log_ratio = distribution.log_prob(batch.actions) - batch.log_probs
+    ratio = jnp.exp(log_ratio)
+    advantages = standardize(mix_advantages(batch.advantages, mix_fn(assignment)), scale)
+    clipped = jnp.clip(ratio, 1.0 - clip_range, 1.0 + clip_range)
+    surrogate = jnp.mean(jnp.minimum(ratio * advantages, clipped * advantages), axis=1)
+    entropy = jnp.mean(distribution.entropy(), axis=1)
+    metrics = ActorMetrics(
+        entropy=entropy,
+        approx_kl=jnp.mean(ratio - 1.0 - log_ratio, axis=1),
+        clip_fraction=jnp.mean(jnp.abs(ratio - 1.0) > clip_range, axis=1),
+    )
+    return -jnp.sum(surrogate + entropy_coefficient * entropy), metrics
+
+
+def critic_loss(critic: Critic, batch: CriticBatch) -> tuple[Float[Array, ""], Float[Array, " K"]]:
+    """Half the mean squared error over a policy's values, summed over policies (equation 8)."""
+    error = critic(batch.observations) - batch.targets
+    per_policy = 0.5 * jnp.mean(error**2, axis=(1, 2))
+    return jnp.sum(per_policy), per_policy
+
+
+Parameters = TypeVar("Parameters")
+
+
+def adam(epsilon: float) -> optax.GradientTransformation:
+    """Adam's direction; the learning rate is applied afterwards as it changes."""
+    return optax.scale_by_adam(eps=epsilon)
+
+
+def descend(
+    parameters: Parameters,
+    gradients: Parameters,
+    moments: optax.OptState,
+    learning_rate: Float[Array, ""],
+    max_norm: float,
+    epsilon: float,
+) -> tuple[Parameters, optax.OptState]:
+    """One step down along clipped gradients: the new parameters and moments."""
+    clipped = clip_gradients(gradients, max_norm)
+    direction, moments = adam(epsilon).update(clipped, moments)
+    return jax.tree.map(lambda p, d: p - learning_rate * d, parameters, direction), moments
+
+
+def clip_gradients(gradients: Parameters, max_norm: float) -> Parameters:
+    """Scale gradients down to ``max_norm``: each policy's own where they share no layer."""
+    own = has_policy_axis(gradients)
+    squares: list[Float[Array, " K"]] = []
+    shared_squares: list[Float[Array, ""]] = []
+    for leaf, is_own in zip(jax.tree.leaves(gradients), jax.tree.leaves(own), strict=True):
+        if is_own:
+            squares.append(jnp.sum(leaf**2, axis=tuple(range(1, leaf.ndim))))
+        else:
+            shared_squares.append(jnp.sum(leaf**2))
+    per_policy = sum(squares, jnp.zeros(()))
+    if shared_squares:
+        total = jnp.sum(per_policy) + sum(shared_squares, jnp.zeros(()))
+        per_policy = jnp.broadcast_to(total / per_policy.shape[0], per_policy.shape)
+    factors = jnp.minimum(1.0, max_norm / (jnp.sqrt(per_policy) + 1e-6))
+
+    def scaled(leaf: Array, is_own: Bool[Array, ""] | bool) -> Array:
+        if is_own:
+            return leaf * factors.reshape(-1, *[1] * (leaf.ndim - 1))
+        return leaf * factors[0]  # all the same where layers are shared
+
+    return jax.tree.map(scaled, gradients, own)
