@@ -157,6 +157,7 @@ def check_modules(blueprint: Blueprint, whose: str, num_policies: int) -> None:
     what = f"The {whose}'s network '{blueprint.name}'"
     size, outputs = blueprint.observation_size, blueprint.num_outputs
     _check_kind(blueprint, what)
+    _check_leaks(blueprint, what)
     skeleton = skeleton_of(blueprint)
     for name, shape in skeleton.shapes.items():
         if shape.dtype != jnp.float32:
@@ -172,11 +173,6 @@ def check_modules(blueprint: Blueprint, whose: str, num_policies: int) -> None:
         given = jax.eval_shape(
             lambda weights, seen: skeleton.filled(weights)(seen), skeleton.shapes, observation
         )
-    except jax.errors.UnexpectedTracerError:
-        raise HandfulError(
-            f"{what} keeps a value of JAX that its builder made in a function or in a static "
-            f"field: make that value with NumPy, or where it is used in __call__."
-        ) from None
     except BaseException as error:
         raise failure(f"{what} failed for an observation of shape [{size}]", error) from None
     if not isinstance(given, jax.ShapeDtypeStruct):
@@ -218,6 +214,23 @@ def _check_kind(blueprint: Blueprint, what: str) -> None:
             f"{what} is built as an object of the class {type(module).__name__}: its builder must "
             f"return an equinox.Module with a method __call__(self, observation)."
         )
+
+
+def _check_leaks(blueprint: Blueprint, what: str) -> None:
+    """Raise HandfulError if values of JAX outlive the builder outside the module's arrays.
+
+    Each policy's module would need its own, and a function or a static field cannot hold them.
+    """
+    try:
+        with jax.checking_leaks():
+            skeleton_of.__wrapped__(blueprint)
+    except Exception as error:  # JAX has no class of its own for it
+        if not str(error).startswith("Leaked"):
+            raise
+        raise HandfulError(
+            f"{what} keeps a value of JAX that its builder made in a function or in a static "
+            f"field: make that value with NumPy, or where it is used in __call__."
+        ) from None
 
 
 def _named_leaves(module: Any) -> tuple[tuple[str | None, ...], list[Any], PyTree]:
