@@ -1,11 +1,14 @@
 """Films of a run folder, from the folder to the files."""
 
+from dataclasses import replace
+
 import imageio_ffmpeg
 import pytest
 from PIL import Image
 
+from handful.catalogue import _TASKS
 from handful.errors import HandfulError
-from handful.render.run import render_run
+from handful.render.run import Film, render_run
 from tests.render.folders import write_untrained_run
 
 SMALL = {"seconds": 0.5, "size": 160}
@@ -65,3 +68,22 @@ def test_a_run_of_something_else(tmp_path):
     write_untrained_run(tmp_path / "run", "resource-gathering", has_checkpoint=False)
     with pytest.raises(HandfulError, match="are made of ant, half-cheetah, hopper, walker2d only"):
         list(render_run(tmp_path / "run"))
+
+
+def one_colour(shot):
+    """A film of one colour a frame: as red as the policy has users."""
+    red = 40 * shot.assignment.tolist().count(shot.policy)
+    colours = [(red, 0, 200 * frame) for frame in range(round(shot.seconds * 4))]
+    pictures = [Image.new("RGB", (shot.width, shot.height), colour) for colour in colours]
+    return Film(pictures, "#FFFFFF", 0.25)
+
+
+def test_a_task_of_another_package_is_filmed_too(tmp_path, monkeypatch):
+    tasks = {**_TASKS, "glide": replace(_TASKS["glide"], film="tests.render.test_run:one_colour")}
+    monkeypatch.setattr("handful.catalogue._TASKS", tasks)
+    write_untrained_run(tmp_path / "run", "glide", users=6)
+    files = list(render_run(tmp_path / "run", **SMALL))
+    assert [file.name for file in files] == ["policy-0.gif", "policy-1.gif"]
+    with Image.open(files[0]) as film:
+        assert (film.size, film.n_frames) == ((160, 120), 2)
+        assert film.convert("RGB").getpixel((0, 0)) == (120, 0, 0)  # three users of six

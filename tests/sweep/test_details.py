@@ -7,12 +7,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from handful.results.tables import all_kinds, fits, manifest_path, read_beside
+from handful.catalogue import _TASKS, register
+from handful.results.tables import (
+    KeptTable,
+    all_kinds,
+    fits,
+    manifest_path,
+    read_beside,
+    read_study_results,
+)
 from handful.run_folder import RunFolder
 from handful.sweep.details import POINTS, curve_rows, manifest, sources, user_rows, write_details
 from handful.sweep.study import RunRequest, Study
 from handful.training.config import TrainConfig
-from tests.report.folders import LOOP, write_grid_run
+from tests.report.folders import LOOP, write_grid_run, write_run
 from tests.report.robot_folders import write_robot_run
 from tests.report.study.results import run_row
 from tests.sealing import seal
@@ -222,3 +230,41 @@ def test_tables_have_the_columns_that_readers_want(tmp_path, robot, kind):
     parquet = tmp_path / "results" / "mine.parquet"
     write_details(parquet, study(tmp_path), [robot], "handful sweep mine.yaml")
     assert fits(kind, read_beside(parquet, kind))
+
+
+LENGTHS = KeptTable(
+    "lengths",
+    {"policy": "UInt16", "steps": "UInt16"},
+    lambda traces: [{"policy": k, "steps": trace["length"]} for k, trace in enumerate(traces)],
+)
+
+
+def test_a_task_of_another_package_keeps_a_table_of_its_own(tmp_path, robot, monkeypatch):
+    monkeypatch.setattr("handful.catalogue._TASKS", dict(_TASKS))
+    register("mine", "x:y", "", kept="tests.sweep.test_details:LENGTHS")
+    parquet = tmp_path / "results" / "mine.parquet"
+    mine = request(robot.folder, "mine")
+    other = request(write_grid_run(tmp_path / "runs" / "grid"))
+    write_details(parquet, study(tmp_path), [mine, other], "handful sweep mine.yaml")
+    lengths = read_beside(parquet, "lengths")
+    traces = json.loads((robot.folder / "traces.json").read_text())
+    assert lengths["steps"].to_list() == [trace["length"] for trace in traces]
+    assert set(lengths["digest"]) == {mine.digest}
+    pl.DataFrame([run_row("mine", "em", 3, 0, 1.0)]).write_parquet(parquet)
+    assert read_study_results(parquet).kept["lengths"].equals(lengths)
+
+
+def test_users_of_every_task_are_kept_with_what_is_known_of_them_in_numbers(tmp_path):
+    users = {"fear": [0.5, 20.0, 3.0], "group": ["a", "b", "a"], "is_new": [True, False, True]}
+    folder = write_run(
+        tmp_path / "runs" / "x",
+        users=["p", "q", "r"],
+        num_policies=1,
+        attributes=users,
+        traces=[{"length": 2, "glucose": [100.0, 120.0], "place": [[1, 2], [3, 4]]}],
+    )
+    rows = user_rows(request(folder, "glucose", num_policies=1))
+    assert [row["fear"] for row in rows] == users["fear"]
+    assert {row["policy_glucose"] for row in rows} == {110.0}
+    known = {"digest", "user", "policy", "return", "fear", "policy_glucose"}
+    assert all(row.keys() == known for row in rows)

@@ -11,7 +11,7 @@ from handful.cli.output import show
 
 @dataclass
 class Render:
-    """Film a run's policies: a short GIF or MP4 of each robot, without needing a screen."""
+    """Film a run's policies: a short GIF or MP4 of each, without needing a screen, where the task can be filmed."""
 
     run_folder: tyro.conf.Positional[Path]
     """The run's folder; of an unfinished run the latest checkpoint is filmed."""
@@ -26,7 +26,7 @@ class Render:
     """The format of the films."""
 
     seconds: float = 8.0
-    """How many seconds of the robot's time are filmed, from the start of an episode."""
+    """How many seconds of the environment's time are filmed, from the start of an episode."""
 
     size: int = 480
     """Width in pixels, a multiple of 8; the height is three quarters of it."""

@@ -65,7 +65,7 @@ FilmMaker = Callable[[Shot], Film]
 """What a task names in the catalogue (:attr:`handful.catalogue.Task.film`) to be filmed."""
 
 _COLOURS = 64
-"""Of a GIF: soft floor, one robot and a caption need few, and fewer make it small."""
+"""Colours of a GIF: fewer of them make the file smaller."""
 
 _QUALITY = "24"
 """x264's constant rate factor: 18 looks like the original, 28 shows its savings."""

@@ -118,6 +118,24 @@ def test_a_bound_that_does_not_fit_is_left_out(tmp_path, bound):
     assert names(run) >= NAMES
 
 
+@pytest.mark.parametrize(
+    ("unit", "certificate", "is_there"),
+    [("m/s", [[0.5], [2.0]], True), ("mg/dl", [[0.5], [2.0]], False), ("m/s", [[1, 2]], False)],
+)
+def test_a_bound_is_known_by_its_unit(tmp_path, unit, certificate, is_there):
+    bound = {
+        "kind": "upper bound",
+        "utilities": [1.0] * 100,
+        "unit": unit,
+        "certificate": certificate,
+    }
+    run = read_run(write_robot_run(tmp_path / "run", bound=bound))
+    found = bound_of(run.results)
+    assert (found is not None) == is_there
+    if found is not None:
+        assert found.velocities.tolist() == [0.5, 2.0]
+
+
 @pytest.mark.parametrize("trace", [{"length": 3}, {"length": 2, "velocity": [1.0, None]}])
 def test_traces_without_finite_velocities_draw_none(tmp_path, trace):
     folder = write_robot_run(tmp_path / "run")
