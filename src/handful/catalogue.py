@@ -241,12 +241,12 @@ def register(
 
 
 def tasks() -> tuple[Task, ...]:
-    """All registered tasks, by name."""
+    """Return all registered tasks, by name."""
     return tuple(_TASKS[name] for name in sorted(_TASKS))
 
 
 def find_task(name: str) -> Task:
-    """The task that is asked for by this name, a family's argument included.
+    """Find the task that is asked for by this name, a family's argument included.
 
     Raises:
         HandfulError: if there is none, or the argument is missing.
@@ -265,7 +265,7 @@ def find_task(name: str) -> Task:
 
 
 def task_of_run(name: str) -> Task | None:
-    """The task that a stored name stands for, or None where no task has that name here.
+    """Find the task that a stored name stands for; None where no task has that name here.
 
     Args:
         name: a problem's name in a run folder or a table of results, which may be of a task that is

@@ -11,7 +11,7 @@ from handful.cli.output import show
 
 @dataclass
 class Render:
-    """Film a run's policies: a short GIF or MP4 of each, without needing a screen, where the task can be filmed."""
+    """Film a run's policies: a short GIF or MP4 of each, without needing a screen."""
 
     run_folder: tyro.conf.Positional[Path]
     """The run's folder; of an unfinished run the latest checkpoint is filmed."""

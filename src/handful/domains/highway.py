@@ -28,7 +28,7 @@ DISCOUNT = 0.95
 
 
 def sample_drivers(num_users: int, seed: int) -> NumpyArray:
-    """Weights [N, 3] of speed, lane and crash.
+    """Draw drivers, as weights [N, 3] of speed, lane and crash.
 
     A driver splits 1 between speed and the right lane, uniformly (highway-env's own reward gives
     0.8 of it to speed), and fears a crash with a cost between 1 and 10, uniform in its logarithm
@@ -45,7 +45,7 @@ def sample_drivers(num_users: int, seed: int) -> NumpyArray:
 
 
 def make_highway(**parameters: Any) -> RMDP:
-    """The task; the parameters are those of :func:`highway_task`."""
+    """Make the task; the parameters are those of :func:`highway_task`."""
     return replace(highway_task(**parameters), name="highway", parameters=parameters)
 
 
@@ -60,7 +60,7 @@ def highway_task(
     duration: int = 20,
     processes: int | None = None,
 ) -> RMDP:
-    """The road and its drivers.
+    """Make the problem of a road and its drivers.
 
     Args:
         users: how many to draw, as :func:`sample_drivers` says.
@@ -102,7 +102,7 @@ def highway_task(
 
 
 def _learner_settings(num_policies: int, preset: Preset) -> dict[str, Any]:
-    """Small batches and large steps: a simulator this slow gives few of either."""
+    """Take small batches and large steps, as a simulator this slow gives few transitions."""
     del num_policies, preset
     return {
         "num_envs": 8,
@@ -114,6 +114,6 @@ def _learner_settings(num_policies: int, preset: Preset) -> dict[str, Any]:
 
 
 def _method_settings(method: str, preset: Preset) -> dict[str, Any]:
-    """A warm-up of four of the small batches."""
+    """Give ``em`` a warm-up of four of the small batches."""
     del preset
     return {"warm_up": 4} if method == "em" else {}

@@ -51,7 +51,7 @@ RULES = ("mean", "terminate", "nearest")
 
 @dataclass(frozen=True)
 class Group:
-    """Users of one mind.
+    """A group of users who weigh treatment alike.
 
     Attributes:
         name: of the group.
@@ -88,7 +88,7 @@ SPREAD = 0.5
 
 
 def make_icu_sepsis(**parameters: Any) -> RMDP:
-    """ICU-Sepsis and its users; the parameters are those of :func:`icu_sepsis_task`."""
+    """Make the task; the parameters are those of :func:`icu_sepsis_task`."""
     return replace(icu_sepsis_task(**parameters), parameters=parameters)
 
 
@@ -98,7 +98,7 @@ def icu_sepsis_task(
     population: Any = None,
     inadmissible: str = "mean",
 ) -> RMDP:
-    """The MDP and its users.
+    """Make the problem of the MDP and its users.
 
     Args:
         users: how many to draw.
@@ -148,7 +148,7 @@ def icu_sepsis_task(
 def sample_users(
     num_users: int, seed: int
 ) -> tuple[NumpyArray, tuple[str, ...], dict[str, NumpyArray]]:
-    """Users' prices of treatment [N, 2], their names, and the group of each as a label.
+    """Draw users: their prices of treatment [N, 2], their names, and each one's group as a label.
 
     A point of survival is worth a point to everybody.
 
@@ -168,7 +168,7 @@ def sample_users(
 
 @lru_cache(maxsize=1)
 def load_arrays() -> Mapping[str, NumpyArray]:
-    """The package's arrays, and ``admissible``, bool [S, A].
+    """Read the package's arrays, and add ``admissible``, bool [S, A].
 
     Raises:
         HandfulError: if the package is not installed, or holds something else.
@@ -230,7 +230,7 @@ def _nearest(admissible: NumpyArray) -> NumpyArray:
 
 
 def _learner_settings(suited: SettingsFn, num_policies: int, preset: Preset) -> Mapping[str, Any]:
-    """Large batches and small, averaging steps: outcomes are noisy and actions differ little.
+    """Take large batches and small steps: outcomes are noisy and actions differ little.
 
     With ``fast`` the learner counts: nearly all of the way where gradients come to half of it.
 
@@ -264,7 +264,7 @@ def _learner_settings(suited: SettingsFn, num_policies: int, preset: Preset) -> 
 
 
 def _method_settings(method: str, preset: Preset) -> Mapping[str, Any]:
-    """With counts a policy is known at once, so no user need wait and rounds can be short."""
+    """Shorten the waiting for the learner that counts, which knows a policy's worth at once."""
     if not preset.is_fast:
         return {}
     if method == "em":

@@ -31,7 +31,7 @@ class Gap:
 
 
 def optimum(problem: RMDP, num_policies: int) -> Optimum:
-    """The highest welfare that any ``num_policies`` policies can reach, with its proof.
+    """Find the highest welfare that any ``num_policies`` policies can reach, with its proof.
 
     Raises:
         HandfulError: if the budget does not fit the population, if the problem brings no solver, or
@@ -57,7 +57,7 @@ def optimum(problem: RMDP, num_policies: int) -> Optimum:
 
 
 def measure_gap(problem: RMDP, num_policies: int, welfare: float) -> Gap | None:
-    """The gap of a measured welfare, or None where no optimum or bound can be had."""
+    """Measure the gap of a welfare; None where no optimum or bound can be had."""
     try:
         return Gap(welfare, optimum(problem, num_policies))
     except HandfulError:  # a problem of another kind, or too large to solve

@@ -72,14 +72,14 @@ _QUALITY = "24"
 
 
 def write_film(film: Film, path: Path, kind: FilmFormat) -> None:
-    """Write a film, all or nothing."""
+    """Write a film to a file, whole or not at all."""
     write = {"gif": _write_gif, "mp4": _write_mp4}[kind]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda temporary: write(film, temporary))
 
 
 def _write_gif(film: Film, path: Path) -> None:
-    """One palette for all pictures and no dithering: what stands still costs nothing."""
+    """Write one palette for all pictures, without dithering: what stands still costs nothing."""
     sample = film.pictures[:: max(1, len(film.pictures) // 8)]
     # Little of a picture has the policy's colour, so it gets a picture of its own to be kept.
     sample = [*sample, Image.new("RGB", sample[0].size, film.colour)]
@@ -98,7 +98,7 @@ def _write_gif(film: Film, path: Path) -> None:
 
 
 def _write_mp4(film: Film, path: Path) -> None:
-    """Through the ffmpeg that imageio-ffmpeg brings."""
+    """Write it through the ffmpeg that imageio-ffmpeg brings."""
     first = film.pictures[0]
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{first.width}x{first.height}"]
     rate = ["-r", f"{1 / film.frame_seconds:g}"]
@@ -124,7 +124,7 @@ def render_run(
     size: int = 480,
     trust: bool = False,
 ) -> Iterator[Path]:
-    """Write a film a policy, and hand out each path when it is there.
+    """Write a film for each policy, and yield each path when its file is there.
 
     Args:
         path: the run's folder; an unfinished run shows its latest checkpoint.
@@ -168,7 +168,7 @@ def render_run(
 
 
 def _shoot_of(name: str, path: str | Path) -> FilmMaker:
-    """What films the task of this name.
+    """Find the function that films the task with this name.
 
     Raises:
         HandfulError: if the task brings no film.

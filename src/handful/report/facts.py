@@ -32,7 +32,7 @@ NEVER_MOVED = "never-moved"
 
 
 class FindingRow(NamedTuple):
-    """What should be said of a run, and what to do."""
+    """A finding about a run, and what to do about it."""
 
     kind: str
     message: str
@@ -49,7 +49,7 @@ class AlternativeRow(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The result in one look."""
+    """The welfare and the best possible, as the page shows them first."""
 
     welfare: str
     stderr: str
@@ -59,7 +59,7 @@ class Headline(NamedTuple):
 
 
 class MeasurementRow(NamedTuple):
-    """One kind of action selection."""
+    """A row of the table of welfare: one way to select actions."""
 
     actions: str
     welfare: str
@@ -104,7 +104,7 @@ class UserRow(NamedTuple):
 
 
 def method_words(run: Run) -> str | None:
-    """What the method does, in one clause, and what of it did not happen in this run."""
+    """Say what the method does, in one clause, and what of it did not happen in this run."""
     if run.num_policies == 1:
         return "with a single policy, which is trained for all users together"
     words = run.config.get("method_summary") or None
@@ -114,7 +114,7 @@ def method_words(run: Run) -> str | None:
 
 
 def findings(results: Results | None) -> list[FindingRow]:
-    """What should be said of a run at the top of its page."""
+    """List the findings that stand at the top of a run's page."""
     if results is None:
         return []
     found = results.record.get("findings", [])
@@ -122,7 +122,7 @@ def findings(results: Results | None) -> list[FindingRow]:
 
 
 def alternative_rows(results: Results) -> list[AlternativeRow]:
-    """The assignment that is handed out beside others of the same policies."""
+    """Make the table that compares other assignments with the one that is handed out."""
     found = results.record.get("alternatives", {})
     return [
         AlternativeRow(
@@ -137,7 +137,7 @@ def alternative_rows(results: Results) -> list[AlternativeRow]:
 
 
 def headline(results: Results) -> Headline:
-    """Welfare, and how it compares with the best possible."""
+    """Return the welfare, and how it compares with the best possible."""
     record = results.record
     optimum, percent = record["optimum"], record["percent_of_optimum"]
     return Headline(
@@ -150,13 +150,13 @@ def headline(results: Results) -> Headline:
 
 
 def measurements(results: Results) -> list[MeasurementRow]:
-    """Deterministic and stochastic welfare, under each way to assign."""
+    """Make the table of welfare: deterministic and stochastic, under each way to assign."""
     named = (("likeliest", "deterministic"), ("sampled", "stochastic"))
     return [_measurement(name, results.record[kind]) for name, kind in named]
 
 
 def says_more(results: Results, alternative: str) -> bool:
-    """Whether ``soft`` or ``reassigned`` welfare differs from the welfare in any measurement."""
+    """Say whether ``soft`` or ``reassigned`` welfare differs from welfare in any measurement."""
     return any(
         not np.isclose(
             results.record[kind][f"{alternative}_welfare"], results.record[kind]["welfare"]
@@ -180,7 +180,7 @@ def _measurement(name: str, measured: Mapping[str, Any]) -> MeasurementRow:
 
 
 def policy_rows(results: Results, of_task: TaskPictures) -> list[PolicyRow]:
-    """The table of policies."""
+    """Make the table of policies."""
     rows = []
     for policy, users in enumerate(results.users_per_policy):
         utilities = results.utilities[results.assignment == policy]
@@ -199,7 +199,7 @@ def policy_rows(results: Results, of_task: TaskPictures) -> list[PolicyRow]:
 
 
 def group_rows(run: Run, results: Results) -> dict[str, list[GroupRow]]:
-    """By the name of each label that several users share: a row a group, worst served first."""
+    """Make a table for each label that users share: a row a group, the worst served first."""
     tables = {}
     for name, values in run.labels.items():
         groups, members = np.unique(np.array(values), return_inverse=True)
@@ -219,7 +219,7 @@ def group_rows(run: Run, results: Results) -> dict[str, list[GroupRow]]:
 
 
 def user_rows(run: Run, results: Results, of_task: TaskPictures, limit: int) -> list[UserRow]:
-    """The ``limit`` users with the lowest mean return, lowest first, as far as they are shown."""
+    """Make the table of the ``limit`` worst served users that are shown, lowest return first."""
     order = np.argsort(results.utilities, kind="stable")[:limit]
     order = order[np.isin(order, results.shown)]
     return [_user(run, results, of_task, int(user)) for user in order]
@@ -243,7 +243,7 @@ def _user(run: Run, results: Results, of_task: TaskPictures, user: int) -> UserR
 
 
 def settings_rows(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Every stored setting, in groups."""
+    """List every stored setting, in groups."""
     settings, problem = run.settings, run.problem
     apart = {
         name: settings[name]
@@ -274,7 +274,7 @@ def settings_rows(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def progress(run: Run) -> str:
-    """How far an unfinished run has come."""
+    """Say how far an unfinished run has come."""
     asked = count(run.settings["steps"], "transition")
     if run.curves is None:
         return f"No update of the {asked} per policy has been made yet."

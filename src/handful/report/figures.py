@@ -19,7 +19,7 @@ from handful.report.words import count, number
 
 
 def run_pictures(run: Run, of_task: TaskPictures) -> list[Picture]:
-    """The pictures of a run that its folder has the data for, whatever the task is.
+    """List the pictures of a run that its folder has the data for, whatever the task is.
 
     Args:
         run: as it was read from its folder.

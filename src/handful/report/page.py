@@ -21,7 +21,7 @@ from handful.run_folder import RunFolder
 
 
 def templates() -> Environment:
-    """The templates of the pages; what is put into them is text, whatever it looks like."""
+    """Load the templates of the pages; they escape whatever is put into them."""
     return Environment(
         loader=PackageLoader("handful.report"),
         autoescape=True,
@@ -32,7 +32,7 @@ def templates() -> Environment:
 
 
 def image_source(svg: Path) -> str:
-    """A picture as the source of an image of its own: two figures' element ids cannot clash."""
+    """Return a picture as an image's source, so that two figures' element ids cannot clash."""
     encoded = base64.b64encode(svg.read_bytes()).decode("ascii")
     return f"data:image/svg+xml;base64,{encoded}"
 
@@ -46,7 +46,7 @@ does the run again. All others belong to the section ``run``, or are a section t
 
 
 def train_command(run: Run) -> str | None:
-    """``handful train ...`` over several lines, or nothing for a problem that has no name.
+    """Return ``handful train ...`` over several lines; None for a problem that has no name.
 
     Every setting is written out, so that the command does not depend on what a preset or a default
     is in a later version.
@@ -136,7 +136,7 @@ def train_parts(
 
 
 def resume_command(run: Run) -> str:
-    """What continues the run, from the folder above its own."""
+    """Return the command that continues the run, from the folder above its own."""
     return f"handful resume {_folder(run.name)}"
 
 

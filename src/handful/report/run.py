@@ -65,7 +65,7 @@ TRACES: Shape = [{"length": WHOLE, ...: (NUMBER, FLAG, TEXT, [ANYTHING])}]
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What training said of itself after each of ``U`` updates.
+    """The course of training, after each of ``U`` updates.
 
     Attributes:
         transitions: [U] per policy, so far.
@@ -105,11 +105,11 @@ class Results:
 
     @property
     def users_per_policy(self) -> NumpyArray:
-        """[K]."""
+        """How many users each policy serves: [K]."""
         return np.bincount(self.assignment, minlength=len(self.returns))
 
     def returns_of(self, user: int) -> NumpyArray:
-        """What each policy earns a user who is shown: [K]."""
+        """Return what each policy earns a user who is shown: [K]."""
         return self.returns[:, np.searchsorted(self.shown, user)]
 
 
@@ -145,7 +145,7 @@ class Run:
 
     @cached_property
     def labels(self) -> dict[str, list[str]]:
-        """What the users' table said of them in words, by column: [N] each."""
+        """The words that the users' table has for them, by column: [N] each."""
         found = self.problem.get("attributes", {})
         return {
             name: values
@@ -157,7 +157,7 @@ class Run:
 
     @property
     def num_policies(self) -> int:
-        """``K``."""
+        """The number of policies ``K``."""
         return self.settings["num_policies"]
 
 

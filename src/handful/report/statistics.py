@@ -43,7 +43,7 @@ class Estimate:
 
 
 def mean_and_error(scores: NumpyArray) -> tuple[float, float | None]:
-    """Mean and standard error over runs [runs]; of one run alone the error is not known."""
+    """Return mean and standard error over runs [runs]; the error is None of one run alone."""
     _check([scores])
     if len(scores) == 1:
         return float(scores[0]), None
@@ -51,7 +51,7 @@ def mean_and_error(scores: NumpyArray) -> tuple[float, float | None]:
 
 
 def mean_interval(scores: NumpyArray) -> Estimate | None:
-    """Mean of runs [runs] with Student's interval; None of one run alone.
+    """Return the mean of runs [runs] with Student's interval; None for one run alone.
 
     Two or three runs have far less to say than their standard error alone suggests, and a bootstrap
     of so few is too narrow.
@@ -61,7 +61,7 @@ def mean_interval(scores: NumpyArray) -> Estimate | None:
 
 
 def difference_interval(one: NumpyArray, other: NumpyArray) -> Estimate | None:
-    """The first runs' mean less the others', whose spreads may differ; None if either is alone.
+    """Return the first runs' mean less the others', with its interval; None if either is alone.
 
     The degrees of freedom are those of Welch 1947.
     """
@@ -74,7 +74,7 @@ def difference_interval(one: NumpyArray, other: NumpyArray) -> Estimate | None:
 
 
 def interquartile_mean(strata: Strata) -> NumpyArray | np.floating:
-    """[...] mean of the middle half of all strata's scores, pooled.
+    """Return the mean [...] of the middle half of all strata's scores, pooled.
 
     A quarter of the runs, rounded down, is left out at either end.
     """
@@ -97,13 +97,13 @@ def improvement(strata: Strata, others: Strata) -> NumpyArray | np.floating:
 
 
 def profile(strata: Strata, thresholds: NumpyArray) -> NumpyArray:
-    """[..., thresholds] the share of runs with scores above each threshold; strata weigh alike."""
+    """Return the share of runs above each threshold [..., thresholds]; strata weigh alike."""
     shares = [(scores[..., None] > thresholds).mean(axis=-2) for scores in strata]
     return np.mean(shares, axis=0)
 
 
 def estimate_iqm(strata: Strata, resamples: int = RESAMPLES) -> Estimate:
-    """The interquartile mean and its interval.
+    """Return the interquartile mean and its interval.
 
     Raises:
         HandfulError: if a stratum has no runs.
@@ -114,7 +114,7 @@ def estimate_iqm(strata: Strata, resamples: int = RESAMPLES) -> Estimate:
 
 
 def estimate_improvement(strata: Strata, others: Strata, resamples: int = RESAMPLES) -> Estimate:
-    """The probability that the first method improves on the second, and its interval.
+    """Return the probability that the first method improves on the second, and its interval.
 
     Args:
         strata: the first method's runs.
@@ -140,7 +140,7 @@ def estimate_improvement(strata: Strata, others: Strata, resamples: int = RESAMP
 def estimate_profile(
     strata: Strata, thresholds: NumpyArray, resamples: int = RESAMPLES
 ) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
-    """The performance profile and the ends of its intervals, each [thresholds].
+    """Return the performance profile and the ends of its intervals, each [thresholds].
 
     Raises:
         HandfulError: if a stratum has no runs.

@@ -133,7 +133,7 @@ class ArtificialPancreas:
 
     @property
     def action_space(self) -> Box:
-        """Basal rate and meal bolus: 0 is the usual, -1 none; 1 is four and two times as much."""
+        """An action sets basal rate and bolus: 0 as usual, -1 none, 1 four and two times that."""
         return Box((-1.0, -1.0), (1.0, 1.0))
 
     def reset(self, key: PRNGKey) -> tuple[PatientState, Float[Array, " 11"]]:
@@ -164,7 +164,7 @@ class ArtificialPancreas:
     def step(
         self, key: PRNGKey, state: PatientState, action: Float[Array, " 2"]
     ) -> tuple[PatientState, TimeStep]:
-        """Infuse, perhaps eat, and read the sensor."""
+        """Let a quarter of an hour pass: infuse insulin, perhaps eat, and read the sensor."""
         _, basal = usual_therapy()
         eaten, told = self._meal(state, state.meal_grams), self._meal(state, state.announced_grams)
         bolus = 1000.0 * told / GRAMS_PER_UNIT / WEIGHT / STEP_MINUTES  # mU/kg/min
@@ -184,7 +184,7 @@ class ArtificialPancreas:
         return state, TimeStep(self.observe(state), outcome, jnp.zeros((), bool), over)
 
     def observe(self, state: PatientState) -> Float[Array, " 11"]:
-        """What the pump knows."""
+        """Return what the pump knows [11]: sensor, insulin, carbohydrate, and the time."""
         _, basal = usual_therapy()
         clock = 2 * jnp.pi * state.step / DAY_STEPS
         on_board = state.body.depot / (basal * 100.0)
@@ -205,13 +205,13 @@ class ArtificialPancreas:
         )
 
     def _meal(self, state: PatientState, grams: Float[Array, " 3"]) -> Float[Array, ""]:
-        """Grams of the meal that starts now, if one does."""
+        """Return the grams of the meal that starts now; 0 if none does."""
         return jnp.sum(jnp.where(state.meal_steps == state.step, grams, 0.0))
 
     def _sense(
         self, key: PRNGKey, state: PatientState, level: Float[Array, ""], told: Float[Array, ""]
     ) -> PatientState:
-        """The sensor and what the pump reckons, after the body has lived on."""
+        """Update the sensor, and what the pump reckons, after the body has lived through a step."""
         follows = 1.0 - np.exp(-STEP_MINUTES / SENSOR_LAG)
         fluid = state.fluid + follows * (level - state.fluid)
         fresh = SENSOR_ERROR * np.sqrt(1 - SENSOR_MEMORY**2) * jax.random.normal(key)
@@ -229,7 +229,7 @@ class ArtificialPancreas:
         )
 
     def _reckon(self, gut: Float[Array, " 2"], told: Float[Array, ""]) -> Float[Array, " 2"]:
-        """Carbohydrate on board a step later, with the published delay."""
+        """Return the carbohydrate on board [2] a step later, by the published delay."""
 
         def minute(_: Any, gut: Float[Array, " 2"]) -> Float[Array, " 2"]:
             return gut + gut_rates(gut, _eating(told), jnp.array(MEAL_DELAY))
@@ -238,5 +238,5 @@ class ArtificialPancreas:
 
 
 def _eating(grams: Float[Array, ""]) -> Float[Array, ""]:
-    """Carbohydrate in mmol/kg/min, where a meal takes one step."""
+    """Convert a meal's grams into mmol/kg/min, as a meal takes one step."""
     return grams * MMOL_PER_GRAM / WEIGHT / STEP_MINUTES

@@ -72,7 +72,7 @@ class Body(NamedTuple):
 
     @property
     def concentration(self) -> Float[Array, ""]:
-        """Of glucose in the blood, mmol/l."""
+        """The concentration of glucose in the blood, mmol/l."""
         return self.glucose[0] / GLUCOSE_VOLUME
 
 
@@ -83,7 +83,7 @@ def rates(
     sensitivity: Float[Array, ""],
     meal_delay: Float[Array, ""],
 ) -> Body:
-    """How fast each variable changes, a minute.
+    """Return how much each variable changes in a minute.
 
     Args:
         body: the variables.
@@ -124,13 +124,13 @@ def rates(
 def gut_rates(
     gut: Float[Array, " 2"], eating: Float[Array, ""], meal_delay: Float[Array, ""]
 ) -> Float[Array, " 2"]:
-    """Of the gut alone, as a pump reckons the carbohydrate on board."""
+    """Return the rates of the gut alone, by which a pump reckons the carbohydrate on board."""
     inflow = BIOAVAILABILITY * eating
     return jnp.stack([inflow - gut[0] / meal_delay, (gut[0] - gut[1]) / meal_delay])
 
 
 def at_rest(concentration: float, sensitivity: float = 1.0) -> tuple[Body, float]:
-    """The body that stays at a concentration of glucose (mmol/l), and the infusion that keeps it.
+    """Find the body that stays at a concentration of glucose (mmol/l), and its infusion.
 
     Both sides of the blood's balance are polynomials of degree two in insulin's concentration, of
     which one root is positive.
@@ -171,7 +171,7 @@ def live(
     sensitivity: Float[Array, ""],
     meal_delay: Float[Array, ""],
 ) -> Body:
-    """The body after so many minutes of constant infusion and eating, by Euler's method.
+    """Return the body after some minutes of constant infusion and eating, by Euler's method.
 
     One minute is a seventh of the quickest time constant (insulin's 7 minutes in the blood).
     """

@@ -26,7 +26,7 @@ from handful.problem import RMDP
 
 
 def constant_bound(targets: np.ndarray, height: float, num_policies: int) -> Optimum:
-    """The best `num_policies` constants for the users' targets.
+    """Find the best `num_policies` constants for the users' targets.
 
     Args:
         targets: of each user [N].
@@ -71,7 +71,7 @@ def constant_bound(targets: np.ndarray, height: float, num_policies: int) -> Opt
 
 
 def solve(problem: RMDP, num_policies: int) -> Optimum:
-    """The bound for wearers who judge whole days; its certificate has glucose levels in mg/dl.
+    """Bound the welfare of wearers who judge whole days; the certificate has levels in mg/dl.
 
     Args:
         problem: of :class:`~handful.domains.glucose.environment.ArtificialPancreas`.

@@ -15,7 +15,7 @@ from handful.users.draws import check_draw
 
 
 def make_glucose(users: int = 100, population_seed: int = 0, population: Any = None) -> RMDP:
-    """The artificial pancreas and its users.
+    """Make the task of the artificial pancreas and its users.
 
     Args:
         users: how many to draw: targets from 90 to 160 mg/dl, fears of lows from 0.5 to 20, both
@@ -61,12 +61,12 @@ def _sample(users: int, seed: int) -> tuple[NumpyArray, NumpyArray]:
 
 
 def _learner_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
-    """Narrow first actions: a pump that doses at random soon has its wearer in a coma."""
+    """Keep first actions narrow: a pump that doses at random soon has its wearer in a coma."""
     del num_policies, preset
     return {"initial_log_std": -1.5, "entropy_coefficient": 0.0, "final_entropy_coefficient": 0.0}
 
 
 def _method_settings(method: str, preset: Preset) -> Mapping[str, Any]:
-    """A longer warm-up for ``em``: who serves whom is noise until glucose is under control."""
+    """Give ``em`` a longer warm-up: who serves whom is noise until glucose is under control."""
     del preset
     return {"warm_up": 60} if method == "em" else {}

@@ -49,19 +49,19 @@ three steps at the target."""
 
 
 def relative_level(glucose: Any, module: Any = np) -> Any:
-    """``z``: doublings over 110 mg/dl, of what a sensor can show."""
+    """Return ``z``: how many doublings over 110 mg/dl a level is, as a sensor shows it."""
     shown = module.clip(glucose, LOWEST_READING, HIGHEST_READING)
     return module.log(shown / USUAL_LEVEL) / math.log(2.0)
 
 
 @dataclass(frozen=True)
 class GlucoseFeatures:
-    """1, z, z² and the square below 70 mg/dl, spread over the steps of a day."""
+    """The features 1, z, z² and the square below 70 mg/dl, spread over the steps of a day."""
 
     steps: int
 
     def __call__(self, outcome: GlucoseOutcome) -> Float[Array, " 4"]:
-        """The features of one step."""
+        """Return the features [4] of one step."""
         level = relative_level(outcome.glucose, jnp)
         low = jnp.maximum(relative_level(LOW) - level, 0.0)
         return FULL_RETURN / self.steps * jnp.stack([jnp.ones(()), level, level**2, low**2])
@@ -74,7 +74,7 @@ def wearers(
     user_ids: tuple[str, ...] = (),
     labels: Mapping[str, NumpyArray] | None = None,
 ) -> Population:
-    """Users with such targets [N] (mg/dl) and fears [N]."""
+    """Make the population of users with these targets [N] (mg/dl) and fears [N]."""
     wanted = relative_level(targets)
     ones = np.ones_like(wanted)
     return Population(

@@ -88,18 +88,18 @@ class FundOutcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Market:
-    """Five years, month by month. Observed is the regime of the month to come, one-hot."""
+    """The market over five years, by months. The coming month's regime is observed, one-hot."""
 
     time_limit: int = 60
     observation_size: int = len(REGIMES)
 
     @property
     def action_space(self) -> Box:
-        """Shares of wealth, from sold short to bought on credit."""
+        """An action holds shares of wealth, from sold short to bought on credit."""
         return Box((LEAST_SHARE,) * len(ASSETS), (LARGEST_SHARE,) * len(ASSETS))
 
     def reset(self, key: PRNGKey) -> tuple[MarketState, Float[Array, " 2"]]:
-        """A regime as likely as it is in the long run, and wealth 1."""
+        """Begin with wealth 1, in a regime drawn as often as it occurs in the long run."""
         regime = jax.random.bernoulli(key, regime_shares()[1]).astype(jnp.int32)
         state = MarketState(regime, jnp.zeros(()), jnp.zeros((), jnp.int32))
         return state, jax.nn.one_hot(regime, len(REGIMES))
@@ -131,7 +131,7 @@ class Market:
 
 @dataclass(frozen=True)
 class FundFeatures:
-    """Expected excess return, half the variance and the green share: percent a year, averaged.
+    """The features excess return, half variance and green share: percent a year, averaged.
 
     Summed over an episode of ``months`` they are its mean, so that an investor's return is the safe
     rate above cash, in percent a year, that the fund is worth to them.
@@ -140,13 +140,13 @@ class FundFeatures:
     months: int
 
     def __call__(self, outcome: FundOutcome) -> Float[Array, " 3"]:
-        """The features of one month."""
+        """Return the features [3] of one month."""
         rates = jnp.stack([outcome.expected, outcome.variance / 2, outcome.green])
         return PERCENT / self.months * rates
 
 
 def covariances() -> NumpyArray:
-    """Of the assets' returns a year, [S, assets, assets]."""
+    """Return the covariances of the assets' returns a year, [S, assets, assets]."""
     matrices = []
     for volatility, (first, second, third) in zip(VOLATILITIES, CORRELATIONS, strict=True):
         correlation = np.array([[1, first, second], [first, 1, third], [second, third, 1]])
@@ -155,24 +155,24 @@ def covariances() -> NumpyArray:
 
 
 def regime_shares() -> NumpyArray:
-    """How likely each regime is in the long run, [S]."""
+    """Return how likely each regime is in the long run, [S]."""
     calm, turbulent = LEAVES
     return np.array([turbulent, calm]) / (calm + turbulent)
 
 
 def best_shares(risk_aversion: float, taste: float) -> NumpyArray:
-    """What suits such an investor best (Merton, 1969): [S, assets], whether they fit or not."""
+    """Return the shares [S, assets] that suit an investor best (Merton, 1969), allowed or not."""
     wanted = np.array(MEANS) + np.array([0.0, 0.0, taste])
     return np.linalg.solve(covariances(), wanted[..., None])[..., 0] / risk_aversion
 
 
 def can_hold(shares: NumpyArray) -> bool:
-    """Whether the shares [..., assets] lie in the action space."""
+    """Say whether the shares [..., assets] lie in the action space."""
     return bool(((shares >= LEAST_SHARE) & (shares <= LARGEST_SHARE)).all())
 
 
 def sharpe_and_taste() -> tuple[float, float, float]:
-    """What the market offers on average over regimes, in percent a year.
+    """Return what the market offers on average over regimes, in percent a year.
 
     The squared Sharpe ratio of all assets, what a taste adds to it to first order, and to second:
     ``A``, ``B`` and ``C`` of :mod:`handful.domains.market.optimum`.
@@ -198,7 +198,7 @@ def investors(
     user_ids: tuple[str, ...] = (),
     labels: Mapping[str, NumpyArray] | None = None,
 ) -> Population:
-    """Investors with such risk aversions [N] and tastes [N] (a year, per unit held)."""
+    """Make the investors with these risk aversions [N] and tastes [N] (a year, per unit held)."""
     return Population(
         np.stack([np.ones_like(risk_aversion), -risk_aversion, taste], axis=1),
         FundFeatures(months),

@@ -46,7 +46,7 @@ from handful.problem import RMDP
 
 @dataclass(frozen=True)
 class FundMarket:
-    """A, B and C of the module's text: the market as far as its best funds go."""
+    """The market as far as its best funds go: A, B and C of the module's text."""
 
     squared_sharpe: float
     cross: float
@@ -62,7 +62,7 @@ class FundMarket:
             )
 
     def worth(self, risk_aversion: np.ndarray, taste: np.ndarray) -> np.ndarray:
-        """What each such investor gets from the fund that suits them best."""
+        """Return what each investor gets from the fund that suits them best."""
         return (self.squared_sharpe + 2 * self.cross * taste + self.squared_taste * taste**2) / (
             2 * risk_aversion
         )
@@ -70,7 +70,7 @@ class FundMarket:
     def returns(
         self, funds: np.ndarray, risk_aversion: np.ndarray, taste: np.ndarray
     ) -> np.ndarray:
-        """What funds made for (risk aversion, taste) [K, 2] are worth to investors: [K, N]."""
+        """Return the worth [K, N] to investors of funds made for (risk aversion, taste) [K, 2]."""
         made_for, made_to = funds[:, :1], funds[:, 1:]
         gain = self.squared_sharpe + self.cross * made_to
         pull = self.cross + self.squared_taste * made_to
@@ -81,7 +81,7 @@ class FundMarket:
 def best_funds(
     market: FundMarket, risk_aversion: np.ndarray, taste: np.ndarray, num_policies: int
 ) -> Optimum:
-    """The best `num_policies` funds for the investors, or a bound on them.
+    """Find the best `num_policies` funds for the investors, or a bound on them.
 
     Args:
         market: what the assets offer.
@@ -208,7 +208,7 @@ def _bound(
 
 
 def solve(problem: RMDP, num_policies: int) -> Optimum:
-    """The best funds for investors who judge whole episodes of the market.
+    """Find the best funds for investors who judge whole episodes of the market.
 
     Args:
         problem: of :class:`~handful.domains.market.environment.Market`.

@@ -21,7 +21,7 @@ def make_market(
     population: Any = None,
     months: int = 60,
 ) -> RMDP:
-    """The market and its investors.
+    """Make the task of the market and its investors.
 
     Args:
         users: how many to draw: risk aversion from 1 to 10, evenly on a logarithmic scale.
@@ -72,13 +72,13 @@ def _sample(users: int, seed: int, taste: float) -> tuple[NumpyArray, NumpyArray
 
 
 def _learner_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
-    """Narrow first actions: shares are of the order of 1."""
+    """Keep first actions narrow: shares are of the order of 1."""
     del num_policies, preset
     return {"initial_log_std": -1.0, "entropy_coefficient": 0.0, "final_entropy_coefficient": 0.0}
 
 
 def _method_settings(method: str, preset: Preset) -> Mapping[str, Any]:
-    """A longer warm-up for ``em``, so that funds know both regimes before users choose.
+    """Give ``em`` a longer warm-up, so that funds know both regimes before users choose.
 
     k = 5, 1,000,000 transitions, ``fast``, seeds 100 and 101: 99.8 % and 98.7 % of the optimum with
     15 updates, 99.95 % and 99.4 % with 60.

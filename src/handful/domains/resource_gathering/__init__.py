@@ -2,5 +2,5 @@
 
 
 def name_of_owner(row: int, column: int) -> str:
-    """The name of the user who owns a tile, by which reports and studies find the tile again."""
+    """Return the name of the user who owns a tile; reports and studies find the tile by it."""
     return f"tile-{row}-{column}"

@@ -53,7 +53,7 @@ MOST_TILES = 10_000
 
 @dataclass(frozen=True)
 class ResourceGathering:
-    """The grid world. Hashable; all its arrays are derived when a function is traced.
+    """The grid world. It is hashable; its arrays are made when a function is traced.
 
     Attributes:
         height, width: of the grid, in tiles.
@@ -111,7 +111,7 @@ class ResourceGathering:
 
     @property
     def action_space(self) -> Discrete:
-        """Up, down, left, right."""
+        """An action moves up, down, left or right."""
         return Discrete(len(MOVES))
 
     def reset(self, key: PRNGKey) -> tuple[GridState, Float[Array, " O"]]:
@@ -127,7 +127,7 @@ class ResourceGathering:
     def step(
         self, key: PRNGKey, state: GridState, action: Int[Array, ""]
     ) -> tuple[GridState, TimeStep]:
-        """Move one tile, or bump."""
+        """Move by one tile, or bump and stay."""
         del key  # moves are deterministic
         limits = jnp.array([self.height - 1, self.width - 1], dtype=jnp.int32)
         target = jnp.clip(state.position + jnp.asarray(MOVES)[action], 0, limits)
@@ -146,7 +146,7 @@ class ResourceGathering:
         )
 
     def observe(self, state: GridState) -> Float[Array, " O"]:
-        """Position (one-hot), visited tiles (flags), share of the time limit passed."""
+        """Return the position (one-hot), the visited tiles (flags) and the share of time passed."""
         parts = [
             jax.nn.one_hot(self._cell(state.position), self.num_cells),
             state.visited.astype(jnp.float32),
@@ -170,13 +170,13 @@ class TileRewards:
     cells: tuple[int, ...]
 
     def __call__(self, outcome: TourOutcome) -> Float[Array, " N"]:
-        """The rewards of one step."""
+        """Return the rewards [N] of one step."""
         worth = jnp.where(outcome.home, FULL_REWARD - outcome.steps, 0.0)
         return worth * outcome.visited[np.array(self.cells)]
 
 
 def tile_owners(environment: ResourceGathering) -> Population:
-    """One user a tile that can be entered."""
+    """Make the population with one user for each tile that can be entered."""
     cells, width = environment.open_cells, environment.width
     labels = [name_of_owner(*divmod(cell, width)) for cell in cells]
     return Population.from_function(TileRewards(cells), len(cells), labels)

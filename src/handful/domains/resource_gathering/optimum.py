@@ -171,7 +171,7 @@ class ClosedWalks:
 
 @lru_cache(maxsize=4)
 def undominated_closed_walks(grid: Grid, max_length: int) -> ClosedWalks:
-    """Every undominated closed walk on `grid` of at most `max_length` steps, shortest first.
+    """Find every undominated closed walk of at most `max_length` steps, shortest first.
 
     A walk is undominated if no other visits a superset of its tiles in at most as many steps. There
     may be none: with `max_length` 1 if the start has no wall to bump into.
@@ -293,7 +293,7 @@ def resource_gathering_optimum(
     time_limit: int,
     num_policies: int,
 ) -> Optimum:
-    """The optimum of Resource Gathering for `num_policies` policies, and walks that attain it.
+    """Find the optimum of Resource Gathering for `num_policies` policies, and its walks.
 
     Users are the tiles that are not blocked, in row-major order (N of them). The walks are
     enumerated once for a grid and time limit and kept in memory, so that other numbers of policies
@@ -426,7 +426,7 @@ def _check(optimum: Optimum, play: Callable[[Sequence[int]], list[int]]) -> None
 
 
 def solve(problem: RMDP, num_policies: int) -> Optimum:
-    """The exact optimum of a problem whose users are the owners of the tiles.
+    """Find the exact optimum of a problem whose users are the owners of the tiles.
 
     Args:
         problem: of :class:`~handful.domains.resource_gathering.environment.ResourceGathering`.

@@ -42,7 +42,7 @@ _MAX_MAP = 6.6
 
 
 def run_pictures(run: Run) -> TaskPictures | None:
-    """The walks on the map, and who is served where; None for a run that is not on a grid."""
+    """Show the walks on the map, and who is served where; None for a run on no grid."""
     grid, results = grid_of(run), run.results
     if grid is None or results is None:
         return None
@@ -91,7 +91,7 @@ def _walks_picture(
 
 
 def _map_figure(grid: GridMap) -> tuple[Figure, Axes, float]:
-    """A figure that a map fills, and the side of its tiles in points."""
+    """Make a figure that a map fills; also return its axis, and a tile's side in points."""
     tile = min(_MAX_TILE, _MAX_MAP / grid.width)
     figure = Figure(figsize=(tile * grid.width, tile * grid.height))
     return figure, figure.add_axes((0, 0, 1, 1)), 72 * tile
@@ -180,11 +180,11 @@ class WalkedMap:
 
     @property
     def mean_length(self) -> float:
-        """Steps of a walk, over policies."""
+        """The mean number of steps of a walk, over policies."""
         return float(np.mean([len(walk) - 1 for walk in self.walks]))
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return what is drawn, as plain values."""
         return {
             "policies": self.policies,
             "walks": [walk.tolist() for walk in self.walks],
@@ -193,7 +193,7 @@ class WalkedMap:
 
 
 def walkers(collection: Collection, task: str) -> str:
-    """The label of the runs whose walks are shown.
+    """Choose the label of the runs whose walks are shown.
 
     It is the label of `METHOD`, alone or with words of its settings, where a run has it; else the
     first label of the task.
@@ -204,7 +204,7 @@ def walkers(collection: Collection, task: str) -> str:
 
 
 def walked_maps(collection: Collection, task: str, label: str = METHOD) -> list[WalkedMap]:
-    """For each budget that fits on a map, the run of the lowest seed whose walks were kept."""
+    """Find for each budget the run of the lowest seed whose walks were kept."""
     found = []
     for cell in collection.best(task, label):
         for digest, seed, welfare in zip(cell.digests, cell.seeds, cell.welfare, strict=True):
@@ -220,7 +220,7 @@ def walked_maps(collection: Collection, task: str, label: str = METHOD) -> list[
 
 
 def study_pictures(collection: Collection, tasks: Sequence[str]) -> list[StudyFigure]:
-    """The maps of the first task of which walks were kept."""
+    """Draw the maps of the first task of which walks were kept."""
     for task in tasks:
         label = walkers(collection, task)
         if walked_maps(collection, task, label):
@@ -231,7 +231,7 @@ def study_pictures(collection: Collection, tasks: Sequence[str]) -> list[StudyFi
 
 
 def walks_figure(collection: Collection, task: str, budgets: Sequence[int]) -> StudyFigure | None:
-    """The maps of some budgets; None if no walks were kept."""
+    """Draw the maps of some budgets; None if no walks were kept."""
     label = walkers(collection, task)
     maps = [one for one in walked_maps(collection, task, label) if one.policies in budgets]
     if not maps:

@@ -42,22 +42,22 @@ class GridMap:
 
     @property
     def open_tiles(self) -> tuple[Tile, ...]:
-        """In row-major order, without the blocked ones."""
+        """The tiles that can be entered, in row-major order."""
         tiles = ((row, column) for row in range(self.height) for column in range(self.width))
         return tuple(tile for tile in tiles if tile not in self.blocked)
 
     def has(self, tile: Tile) -> bool:
-        """Whether it lies on the map."""
+        """Say whether a tile lies on the map."""
         return 0 <= tile[0] < self.height and 0 <= tile[1] < self.width
 
 
 def grid_of(run: Run) -> GridMap | None:
-    """The run's grid, if its environment describes one."""
+    """Return the run's grid, or None if its environment describes none."""
     return grid_from(run.problem["environment"])
 
 
 def grid_from(environment: Mapping[str, Any]) -> GridMap | None:
-    """The grid that the fields of an environment describe, if they do."""
+    """Return the grid that the fields of an environment describe, or None."""
     try:
         return GridMap(
             int(environment["height"]),
@@ -70,14 +70,14 @@ def grid_from(environment: Mapping[str, Any]) -> GridMap | None:
 
 
 def walks_of(run: Run, grid: GridMap) -> tuple[NumpyArray, ...] | None:
-    """Each policy's walk, [T + 1, 2] rows and columns with the start first, if it left a trace."""
+    """Return each policy's walk, [T + 1, 2] rows and columns from the start on, or None."""
     walks = tuple(_walk(trace, grid) for trace in run.traces)
     found = tuple(walk for walk in walks if walk is not None)
     return found if len(found) == len(walks) == run.num_policies else None
 
 
 def users_are_tiles(run: Run, grid: GridMap) -> bool:
-    """Whether user i is the owner of the grid's i-th open tile, as the names say."""
+    """Say whether user i is the owner of the grid's i-th open tile, as the names tell."""
     return run.users == tuple(name_of_owner(*tile) for tile in grid.open_tiles)
 
 
@@ -101,7 +101,7 @@ _HALF = 0.5
 
 
 def draw_map(axis: Axes, grid: GridMap, fills: Mapping[Tile, str]) -> None:
-    """The grid with row 0 at the top; a tile without a fill of its own is white."""
+    """Draw the grid with row 0 at the top; a tile without a fill of its own is white."""
     for tile in grid.open_tiles:
         axis.add_patch(_square(tile, facecolor=fills.get(tile, "white"), edgecolor=FAINT))
     for tile in grid.blocked:
@@ -114,7 +114,7 @@ def draw_map(axis: Axes, grid: GridMap, fills: Mapping[Tile, str]) -> None:
 
 
 def label_start(axis: Axes, grid: GridMap) -> None:
-    """The word under a start tile of the bottom row; elsewhere it would hide what is there."""
+    """Write "start" under a start tile of the bottom row; elsewhere it would hide other tiles."""
     row, column = grid.start
     if row < grid.height - 1:
         return
@@ -141,7 +141,7 @@ def _square(tile: Tile, inset: float = 0.0, **style: object) -> Rectangle:
 def draw_tile_returns(
     axis: Axes, tiles: Sequence[Tile], results: Results, tile_points: float
 ) -> None:
-    """In each tile its user's return and, where it fits, the policy that serves them.
+    """Write in each tile its user's return and, where it fits, the policy that serves them.
 
     Args:
         tile_points: a tile's side on paper.
@@ -167,7 +167,7 @@ def draw_tile_returns(
 def tile_fills(
     tiles: Sequence[Tile], results: Results, colours: Sequence[str]
 ) -> Mapping[Tile, str]:
-    """Each user's tile in the colour of their policy."""
+    """Colour each user's tile with the colour of their policy."""
     return {
         tile: colours[int(policy)] for tile, policy in zip(tiles, results.assignment, strict=True)
     }
@@ -213,7 +213,7 @@ _ARROWHEAD = np.array([[0.58, 0.0], [-0.42, 0.48], [-0.23, 0.0], [-0.42, -0.48]]
 
 
 def lane_offset(policy: int, num_policies: int) -> float:
-    """How far a policy's walk is shifted right and down, in tiles."""
+    """Return how far a policy's walk is shifted right and down, in tiles."""
     if num_policies == 1:
         return 0.0
     step = min(_LANE_STEP, _LANES_SPAN / (num_policies - 1))
@@ -221,7 +221,7 @@ def lane_offset(policy: int, num_policies: int) -> float:
 
 
 def draw_walks(axis: Axes, walks: Sequence[NumpyArray], tile_points: float) -> None:
-    """Every policy's walk on one map, each with its number on it.
+    """Draw every policy's walk on one map, each with its number on it.
 
     Args:
         tile_points: a tile's side on paper.
@@ -241,7 +241,7 @@ def draw_walks(axis: Axes, walks: Sequence[NumpyArray], tile_points: float) -> N
 def draw_walk(
     axis: Axes, walk: NumpyArray, policy: int, pen: Pen = FINE_PEN, offset: float = 0.0
 ) -> None:
-    """One walk [T + 1, 2] (rows, columns): a smooth line with arrowheads, a dot where it starts.
+    """Draw a walk [T + 1, 2] (rows, columns) as a smooth line with arrowheads, from a dot on.
 
     A walk that does not come home ends with a cross.
     """

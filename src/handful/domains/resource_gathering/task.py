@@ -13,7 +13,7 @@ from handful.types import Preset
 
 
 def make_resource_gathering(**parameters: Any) -> RMDP:
-    """The paper's task; the parameters are those of :class:`ResourceGathering`.
+    """Make the paper's task; the parameters are those of :class:`ResourceGathering`.
 
     The discount is 1: an episode is at most ``time_limit`` steps long and the reward itself falls
     with every step, so a discount would count time twice.

@@ -9,7 +9,7 @@ from handful.results.tables import KeptTable
 
 
 def walk_rows(traces: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Where each policy was after each step of an episode.
+    """Return where each policy was after each step of an episode.
 
     Args:
         traces: of a run, an episode of each policy, as ``traces.json`` has them.

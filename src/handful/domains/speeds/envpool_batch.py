@@ -13,12 +13,12 @@ from handful.types import NumpyArray
 
 
 def is_installed() -> bool:
-    """Whether EnvPool is there."""
+    """Say whether EnvPool is installed."""
     return importlib.util.find_spec("envpool") is not None
 
 
 def missing() -> HandfulError:
-    """What is said where EnvPool is not installed."""
+    """Return the error to raise where EnvPool is not installed."""
     return HandfulError(
         f"The backend 'envpool' needs EnvPool: {install_command('mujoco')}, or choose the backend "
         f"'gymnasium'."
@@ -52,7 +52,7 @@ class EnvPoolBatch:
         return observation[order]
 
     def step(self, actions: NumpyArray) -> HostStep:
-        """One action [M, A] in every robot."""
+        """Take one action [M, A] in every robot."""
         observation, _, terminated, truncated, info = self._env.step(
             np.asarray(actions, dtype=np.float64)
         )

@@ -95,7 +95,7 @@ class Camera:
         self._look_at_height = _LOOK_AT_HEIGHT * torso_height
 
     def picture(self) -> NumpyArray:
-        """The robot as it is now: uint8 [height, width, 3]."""
+        """Draw the robot as it is now: uint8 [height, width, 3]."""
         self._view.lookat[:] = (*self._torso()[:2], self._look_at_height)
         mujoco.mjv_updateScene(
             self._model,
@@ -116,7 +116,7 @@ class Camera:
         return pixels[::-1]  # OpenGL's rows go upwards
 
     def close(self) -> None:
-        """Free what OpenGL holds."""
+        """Free the memory that OpenGL holds."""
         self._context.make_current()
         self._drawer.free()
         self._context.free()
@@ -159,7 +159,7 @@ _MARGIN = 0.03
 
 @dataclass(frozen=True, eq=False)
 class Caption:
-    """What stays the same throughout a policy's film.
+    """The words and the scale that stay the same throughout a policy's film.
 
     Attributes:
         policy: its number.
@@ -184,7 +184,7 @@ class Caption:
         return f"policy {self.policy}, for {users} {mean}{average}"
 
     def write(self, picture: NumpyArray, velocity: float) -> Image.Image:
-        """A picture [height, width, 3] with the title and the velocity (m/s) on it.
+        """Write the title and the velocity (m/s) on a picture [height, width, 3].
 
         A scale at the bottom has a tick for each target and a pointer at the velocity.
         """
@@ -280,7 +280,7 @@ mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), 100)
 
 
 def choose_backend() -> str:
-    """What the variable ``MUJOCO_GL`` asks for, else the first of EGL and OSMesa that works.
+    """Choose what the variable ``MUJOCO_GL`` asks for, else the first of EGL and OSMesa that works.
 
     Raises:
         HandfulError: if what was asked for, or both of these, do not work here.
@@ -302,7 +302,7 @@ def choose_backend() -> str:
 
 @cache
 def works(backend: str) -> bool:
-    """Whether this machine can draw with it."""
+    """Say whether this machine can draw with a backend."""
     environment = {**os.environ, VARIABLE: backend}
     environment.pop("PYOPENGL_PLATFORM", None)
     try:

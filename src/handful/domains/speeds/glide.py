@@ -35,7 +35,7 @@ TREMOR = 0.03
 
 @dataclass(frozen=True)
 class Glide:
-    """The body. State: velocity and share of the episode that has passed; both are observed."""
+    """The body. Its state is the velocity and the share of time passed; both are observed."""
 
     time_limit: int = TIME_LIMIT
     observation_size: int = 2
@@ -43,18 +43,18 @@ class Glide:
 
     @property
     def action_space(self) -> Box:
-        """One push, from -1 (back) to 1 (forward)."""
+        """An action is one push, from -1 (back) to 1 (forward)."""
         return Box((-1.0,), (1.0,))
 
     def reset(self, key: PRNGKey) -> tuple[Float[Array, " 2"], Float[Array, " 2"]]:
-        """At rest."""
+        """Start at rest."""
         del key
         return jnp.zeros(2), jnp.zeros(2)
 
     def step(
         self, key: PRNGKey, state: Float[Array, " 2"], action: Float[Array, " 1"]
     ) -> tuple[Float[Array, " 2"], TimeStep]:
-        """Push, and be seen."""
+        """Push the body, and report its velocity as users see it."""
         velocity = state[0] + PUSH * action[0]
         state = jnp.stack([velocity, state[1] + 1.0 / self.time_limit])
         tremor = TREMOR * (0.3 + jnp.abs(velocity)) * jax.random.normal(key)
@@ -63,12 +63,12 @@ class Glide:
 
 
 def make_glide(**parameters: Any) -> RMDP:
-    """Glide for users who want 0 to 4 m/s; the parameters are those of :func:`glide_task`."""
+    """Make the task; the parameters are those of :func:`glide_task`."""
     return replace(glide_task(**parameters), parameters=parameters)
 
 
 def glide_task(**users: Any) -> RMDP:
-    """The body and its users, as :func:`~handful.domains.speeds.targets.users_with_speeds` does.
+    """Make the problem; the users are :func:`~handful.domains.speeds.targets.users_with_speeds`.
 
     Raises:
         HandfulError: for a number of users below 1, or targets that cannot be.
@@ -87,7 +87,7 @@ def glide_task(**users: Any) -> RMDP:
 
 
 def _learner_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
-    """As for the robots: small first standard deviations, and few environments."""
+    """Take small first standard deviations and few environments, as for the robots."""
     del num_policies
     settings: dict[str, Any] = {"initial_log_std": -1.0, "num_envs": 32}
     if preset.is_fast:

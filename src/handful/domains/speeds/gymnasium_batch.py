@@ -18,7 +18,7 @@ from handful.types import NumpyArray
 
 @contextmanager
 def without_remarks() -> Iterator[None]:
-    """Within it, Gymnasium warns of nothing and MuJoCo writes no file into the current folder."""
+    """While entered, Gymnasium gives no warnings and MuJoCo writes no file into the folder."""
     mujoco = import_mujoco()
     mujoco.set_mju_user_warning(lambda message: None)
     try:
@@ -30,12 +30,12 @@ def without_remarks() -> Iterator[None]:
 
 
 def is_installed() -> bool:
-    """Whether Gymnasium and MuJoCo are there."""
+    """Say whether Gymnasium and MuJoCo are installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("gymnasium", "mujoco"))
 
 
 def missing() -> HandfulError:
-    """What is said where no engine for the robots is installed."""
+    """Return the error to raise where no engine for the robots is installed."""
     return HandfulError(
         f"The robots need EnvPool, or Gymnasium with MuJoCo: {install_command('mujoco')}."
     )
@@ -74,7 +74,7 @@ class GymnasiumBatch:
         return observation[which]
 
     def step(self, actions: NumpyArray) -> HostStep:
-        """One action [M, A] in every robot."""
+        """Take one action [M, A] in every robot."""
         observation, _, terminated, truncated, info = self._env.step(np.asarray(actions))
         return HostStep(observation, Motion(info["x_velocity"]), terminated, truncated)
 

@@ -39,7 +39,7 @@ from handful.problem import RMDP
 def velocity_bound(
     targets: np.ndarray, half_width: float, height: float, num_policies: int
 ) -> Optimum:
-    """The best `num_policies` constant velocities for the users, chosen exactly.
+    """Find the best `num_policies` constant velocities for the users, exactly.
 
     Where the users have fewer distinct targets than there are policies, the first velocity is
     repeated.
@@ -113,7 +113,7 @@ class _Line:
         self.first, self.last = np.minimum(first, here), np.maximum(last, here + 1)
 
     def choose(self, num_policies: int) -> np.ndarray:
-        """The indices of the best `num_policies` peaks, ascending: int64 [K], K <= M."""
+        """Return the indices of the best `num_policies` peaks, ascending: int64 [K], K <= M."""
         every = np.arange(len(self.peaks))
         # best[c]: what users up to p_c earn from the best choice so far whose last velocity is p_c.
         best = self._from_above(every, self.first)
@@ -175,7 +175,7 @@ class _Line:
 
 
 def solve(problem: RMDP, num_policies: int) -> Optimum:
-    """The bound for users who each want a velocity.
+    """Bound the welfare of users who each want a velocity.
 
     Args:
         problem: whatever its environment is, as long as it reports

@@ -44,7 +44,7 @@ _PANEL_HEIGHTS = {1: 3.0, 2: 2.1, 3: 1.75, 5: 1.35}
 
 
 def run_pictures(run: Run) -> TaskPictures | None:
-    """Who is served by whom, how well, and what the policies do.
+    """Show who is served by whom, how well, and what the policies do.
 
     None for a run whose environment does not say how fast users are drawn to want it, or how long a
     step lasts.
@@ -136,7 +136,7 @@ def _range(targets: NumpyArray) -> str:
 
 
 def by_target(speeds: Speeds, results: Results) -> TableOrder:
-    """A table of returns with policies and users from the slowest to the fastest."""
+    """Order the table of returns: policies and users from the slowest to the fastest."""
     return TableOrder(speeds.order(results), speeds.targets)
 
 
@@ -159,7 +159,7 @@ def _returns_by_target(speeds: Speeds, results: Results, bound: Bound | None) ->
 def _velocities(
     run: Run, speeds: Speeds, results: Results, velocities: tuple[NumpyArray, ...]
 ) -> Figure:
-    """A panel a policy, by the targets that they serve, all on the same axes."""
+    """Draw a panel a policy, in the order of the targets that they serve, all on the same axes."""
     num_policies = run.num_policies
     columns = next(c for c, panels in _MAX_PANELS.items() if num_policies <= panels)
     rows = -(-num_policies // columns)
@@ -200,7 +200,7 @@ def served_words(targets: NumpyArray) -> str:
 
 
 def study_pictures(collection: Collection, tasks: Sequence[str]) -> list[StudyFigure]:
-    """Who is served by whom on the tasks with a run whose users' targets were kept."""
+    """Show who is served by whom on the tasks with a run whose users' targets were kept."""
     shown = [
         task
         for task in tasks
@@ -214,7 +214,7 @@ def study_pictures(collection: Collection, tasks: Sequence[str]) -> list[StudyFi
 
 
 class Served(NamedTuple):
-    """Who serves whom in one run whose users want velocities.
+    """The assignment of one run whose users want velocities.
 
     Attributes:
         task, label, policies, seed: of the run.
@@ -233,7 +233,7 @@ class Served(NamedTuple):
 
 
 def served_by_target(collection: Collection, cell: Cell) -> list[Served]:
-    """Each run of the cell whose users' targets were kept."""
+    """Return the assignment of each run of the cell whose users' targets were kept."""
     found = []
     for users in collection.users_of(cell):
         if "target" not in users.columns or users["target"].null_count():
@@ -253,7 +253,7 @@ def served_by_target(collection: Collection, cell: Cell) -> list[Served]:
 def assignments_figure(
     collection: Collection, tasks: Sequence[str], name: str, budget: int
 ) -> StudyFigure | None:
-    """A histogram for each method (down) and task (across); None without data.
+    """Draw a histogram for each method (down) and task (across); None without data.
 
     The figure shows the seed that most methods of a task have, as each seed draws its own users.
 

@@ -18,7 +18,7 @@ from handful.types import NumpyArray
 
 @dataclass(frozen=True, eq=False)
 class Speeds:
-    """What the users want.
+    """The velocities that the users of a run want.
 
     Attributes:
         targets: [N] forward velocity that each user wants, m/s.
@@ -31,16 +31,16 @@ class Speeds:
     step_seconds: float
 
     def served(self, policy: int, results: Results) -> NumpyArray:
-        """The targets of a policy's users, sorted."""
+        """Return the targets of a policy's users, sorted."""
         return np.sort(self.targets[results.assignment == policy])
 
     def order(self, results: Results) -> list[int]:
-        """All policies by the mean target that they serve; those who serve nobody come last."""
+        """Order all policies by the mean target that they serve; those without users come last."""
         return policies_by_target(self.targets, results.assignment, len(results.returns))
 
 
 def policies_by_target(targets: NumpyArray, assignment: NumpyArray, num_policies: int) -> list[int]:
-    """[K] policies by the mean target [N] that they serve; those who serve nobody come last."""
+    """Order policies [K] by the mean target that they serve; those that serve nobody come last."""
     served = [targets[assignment == policy] for policy in range(num_policies)]
     means = [mine.mean() if len(mine) else np.inf for mine in served]
     return [int(policy) for policy in np.argsort(means, kind="stable")]
@@ -62,12 +62,12 @@ class Bound:
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """The word for the bound in legends."""
         return "upper bound" if self.kind == "upper bound" else "optimum"
 
 
 def speeds_of(run: Run) -> Speeds | None:
-    """What the run's users want, if its problem says so in velocities."""
+    """Return what the run's users want, or None if they do not want velocities."""
     try:
         targets = _numbers(run.problem["attributes"]["target"])
         environment = run.problem["environment"]
@@ -81,7 +81,7 @@ def speeds_of(run: Run) -> Speeds | None:
 
 
 def velocities_of(run: Run) -> tuple[NumpyArray, ...] | None:
-    """Each policy's forward velocity [T] (m/s), step by step, if it left a trace."""
+    """Return each policy's forward velocity [T] (m/s) by step, or None without traces of it."""
     try:
         found = tuple(_numbers(trace["velocity"]) for trace in run.traces)
     except (KeyError, TypeError, ValueError):
@@ -90,7 +90,7 @@ def velocities_of(run: Run) -> tuple[NumpyArray, ...] | None:
 
 
 def bound_of(results: Results) -> Bound | None:
-    """The velocities that the optimum or bound chose, if the evaluation has them."""
+    """Return the velocities that the optimum or bound chose, or None without them."""
     try:
         stored = results.record["bound"]
         velocities = stored.get("velocities")  # as version 0.1 of handful wrote them
@@ -128,7 +128,7 @@ _BADGE_ROW = 11.0
 
 
 def draw_targets(axis: Axes, speeds: Speeds, results: Results) -> None:
-    """Users by target velocity, stacked bars in the colours of the policies that serve them."""
+    """Draw users by target velocity: stacked bars in the colours of the policies serving them."""
     num_policies = len(results.returns)
     draw_target_histogram(axis, speeds.targets, results.assignment, num_policies, speeds.top)
     axis.set_ylabel("users")
@@ -139,7 +139,7 @@ def draw_targets(axis: Axes, speeds: Speeds, results: Results) -> None:
 def draw_target_histogram(
     axis: Axes, targets: NumpyArray, assignment: NumpyArray, num_policies: int, top: float
 ) -> None:
-    """Bars of users by target velocity, stacked from the policy for the slowest users upwards.
+    """Draw bars of users by target velocity, stacked from the policy for the slowest upwards.
 
     Args:
         axis: where to draw.
@@ -170,7 +170,7 @@ def draw_target_histogram(
 def draw_returns_by_target(
     axis: Axes, speeds: Speeds, results: Results, bound: Bound | None
 ) -> None:
-    """Each user's return against their target, over what the bound's velocities would give.
+    """Draw each user's return against their target, over what the bound's velocities give.
 
     The bound is labelled for a legend, which the figure has room for outside the axis.
     """
@@ -218,7 +218,7 @@ def draw_returns_by_target(
 
 
 def draw_policy_numbers(axis: Axes, speeds: Speeds, results: Results) -> None:
-    """Over the axis, each policy's number at the mean target that it serves.
+    """Write each policy's number over the axis, at the mean target that it serves.
 
     Numbers that would touch stand in rows above each other.
     """
@@ -257,7 +257,7 @@ def draw_velocity(
     is_cut: bool,
     is_raster: bool,
 ) -> None:
-    """A policy's velocity [T] in one episode, and the targets that it serves (m/s).
+    """Draw a policy's velocity [T] in one episode, and the targets that it serves (m/s).
 
     A light line is the velocity as it is, a bold one its running mean; the targets are ticks at the
     right edge and a band from the lowest to the highest.
@@ -295,7 +295,7 @@ def draw_velocity(
 
 
 def running_mean(values: NumpyArray, window: int) -> NumpyArray:
-    """[T] means over ``window`` neighbours, centred; near the ends over those that there are."""
+    """Return means [T] over ``window`` neighbours, centred; near the ends over fewer."""
     ends = np.arange(len(values)) + (window + 1) // 2
     first, last = np.maximum(ends - window, 0), np.minimum(ends, len(values))
     sums = np.concatenate([[0.0], np.cumsum(values)])

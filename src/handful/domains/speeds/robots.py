@@ -54,11 +54,11 @@ class Robot:
 
     @property
     def action_space(self) -> Box:
-        """Torques."""
+        """An action is a torque for each joint."""
         return Box((-1.0,) * self.num_joints, (1.0,) * self.num_joints)
 
     def outcome_shape(self) -> Motion:
-        """A velocity."""
+        """An outcome is one velocity."""
         number: Any = jax.ShapeDtypeStruct((), jnp.float32)
         return Motion(number)
 
@@ -80,7 +80,7 @@ class Robot:
             raise backend.missing()
 
     def open(self, num_envs: int, seed: int, num_threads: int) -> HostBatch:
-        """``num_envs`` robots that step side by side.
+        """Open ``num_envs`` robots that step side by side.
 
         Raises:
             HandfulError: if neither EnvPool nor Gymnasium with MuJoCo is installed, or the backend

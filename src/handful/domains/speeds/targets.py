@@ -56,7 +56,7 @@ _MAX_POINTS = 5_000  # seconds to compress; targets within four times the top sp
 
 @dataclass(frozen=True, eq=False)
 class SpeedReward:
-    """All users' rewards for one step, exactly. Hashable by identity.
+    """The exact rewards of all users for one step. It is hashable by identity.
 
     Attributes:
         targets: float64 [N], metres per second.
@@ -79,13 +79,13 @@ class SpeedReward:
         return FULL_RETURN / self.episode_length
 
     def __call__(self, outcome: Motion) -> Float[Array, " N"]:
-        """The reward of every user."""
+        """Return the reward of every user."""
         targets = jnp.asarray(self.targets, dtype=jnp.float32)
         nearness = 1.0 - jnp.abs(targets - outcome.velocity) / self.half_width
         return self.peak * jnp.maximum(nearness, 0.0)
 
     def table(self, users: slice, velocities: NumpyArray) -> NumpyArray:
-        """The rewards of some of the users at velocities [G]: [n, G], on the host."""
+        """Return the rewards [n, G] of some of the users at velocities [G], on the host."""
         table = np.abs(self.targets[users, None] - velocities)
         table *= -self.peak / self.half_width  # in place: the tables are large
         table += self.peak
@@ -94,7 +94,7 @@ class SpeedReward:
 
 @dataclass(frozen=True, eq=False)
 class SpeedFeatures:
-    """The features of compressed users. Hashable by identity.
+    """The features of compressed users. It is hashable by identity.
 
     Attributes:
         compression: the users' rewards over velocities, and how far they are from exact.
@@ -103,12 +103,12 @@ class SpeedFeatures:
     compression: Compression
 
     def __call__(self, outcome: Motion) -> Float[Array, " D"]:
-        """The features of one step."""
+        """Return the features [D] of one step."""
         return self.compression.features(outcome.velocity)
 
 
 def sample_targets(num_users: int, top_speed: float, seed: int) -> NumpyArray:
-    """Target velocities [N], uniform between 0 and the top speed, in metres per second.
+    """Draw target velocities [N] between 0 and the top speed, in metres per second.
 
     Raises:
         HandfulError: for no users, a top speed that is not positive, or a negative seed.
@@ -129,7 +129,7 @@ def users_with_speeds(
     population: Any = None,
     tolerance: float = COMPRESSION_TOLERANCE,
 ) -> Population:
-    """The users of a task: from a table, else with the given targets, else drawn.
+    """Make the users of a task: from a table, else with the given targets, else drawn.
 
     Args:
         top_speed: ``b``, metres per second.
@@ -166,7 +166,7 @@ def speed_seekers(
     user_ids: Sequence[str] = (),
     tolerance: float = COMPRESSION_TOLERANCE,
 ) -> Population:
-    """The population of users who each want one of the targets.
+    """Make the population of users who each want one of the targets.
 
     Up to 200 users have a feature each. More are compressed: training sees features that come
     close to their rewards, and evaluation pays the rewards themselves.
@@ -200,7 +200,7 @@ def speed_seekers(
 
 
 def steady_motions(population: Population, top_speed: float) -> Motion:
-    """Velocities that a policy might keep up, from 0 to the fastest that anybody wants: [M].
+    """Return velocities [M] that a policy might keep up, from 0 to the fastest that is wanted.
 
     Args:
         population: of :func:`users_with_speeds`.

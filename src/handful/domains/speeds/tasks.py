@@ -17,12 +17,12 @@ RETURN_SCALE = 10.0
 
 
 def make_half_cheetah(**parameters: Any) -> RMDP:
-    """HalfCheetah for users who want 0 to 4 m/s; the parameters are those of :func:`robot_task`."""
+    """Make HalfCheetah for users who want 0 to 4 m/s; parameters as of :func:`robot_task`."""
     return replace(robot_task(HALF_CHEETAH, **parameters), parameters=parameters)
 
 
 def make_ant(**parameters: Any) -> RMDP:
-    """Ant, healthy between heights of 0.4 and 1.0 m, for users who want 0 to 3 m/s."""
+    """Make Ant, healthy between heights of 0.4 and 1.0 m, for users who want 0 to 3 m/s."""
     task = robot_task(ANT, **parameters)
     return replace(
         task,
@@ -33,7 +33,7 @@ def make_ant(**parameters: Any) -> RMDP:
 
 
 def make_hopper(**parameters: Any) -> RMDP:
-    """Hopper for users who want 0 to 2.5 m/s.
+    """Make Hopper for users who want 0 to 2.5 m/s.
 
     It has one leg: it stands or leaps, and little that lies between can be kept up. So plans made
     before training are wrong, and copies of what turned out to work do best (``docs/methods.md``).
@@ -43,12 +43,12 @@ def make_hopper(**parameters: Any) -> RMDP:
 
 
 def make_walker2d(**parameters: Any) -> RMDP:
-    """Walker2d for users who want 0 to 2.5 m/s."""
+    """Make Walker2d for users who want 0 to 2.5 m/s."""
     return replace(robot_task(WALKER2D, **parameters), parameters=parameters)
 
 
 def robot_task(robot: Robot, *, backend: str = "auto", **users: Any) -> RMDP:
-    """A robot and its users.
+    """Make the problem of a robot and its users.
 
     Args:
         robot: which.
@@ -73,7 +73,7 @@ def robot_task(robot: Robot, *, backend: str = "auto", **users: Any) -> RMDP:
 
 
 def _robot_settings(num_policies: int, preset: Preset) -> dict[str, float]:
-    """What the paper leaves open, and what is fast here, chosen on HalfCheetah.
+    """Set what the paper leaves open, and what is fast here, as chosen on HalfCheetah.
 
     With unit standard deviations at first a robot trembles more than it runs, and 200,000
     transitions bring less than half the welfare. Few environments see longer stretches of an
@@ -95,13 +95,13 @@ def _robot_settings(num_policies: int, preset: Preset) -> dict[str, float]:
 
 
 def _ant_settings(num_policies: int, preset: Preset) -> dict[str, float]:
-    """As for every robot; ``fast`` cuts half of the episodes short: ants fell soon after starts."""
+    """Cut half of the episodes short where the preset is fast: ants fell soon after starts."""
     settings = _robot_settings(num_policies, preset)
     return settings | ({"short_episodes": 200} if preset.is_fast else {})
 
 
 def _method_settings(method: str, preset: Preset) -> dict[str, Any]:
-    """A longer warm-up for ``em``, and for what begins with it.
+    """Give ``em``, and the method that begins with it, a longer warm-up.
 
     While every policy still trains for a fifth of the users, it is drawn to some speed of its own.
     With an early first E-step only users who want to stand still are served by anybody yet:
@@ -114,7 +114,7 @@ def _method_settings(method: str, preset: Preset) -> dict[str, Any]:
 
 
 def _ant_method_settings(method: str, preset: Preset) -> dict[str, Any]:
-    """As for every robot, and ``family-em`` goes on at every update, with goals that are nearer.
+    """Let ``family-em`` go on at every update, with goals that are nearer; else as every robot.
 
     On four legs it falls late, after hundreds of steps, and learns to run while it does: a policy
     that waits until it keeps up four fifths of an outcome, or half of one, is slower, and may still

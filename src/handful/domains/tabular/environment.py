@@ -31,7 +31,7 @@ NEGLIGIBLE = 1e-8
 
 @dataclass(frozen=True)
 class AliasTable:
-    """Distributions to draw from in constant time.
+    """Tables of distributions to draw from in constant time.
 
     Attributes:
         value: what each cell of a distribution's row stands for, int32 [R, M].
@@ -44,7 +44,7 @@ class AliasTable:
     share: NumpyArray
 
     def draw(self, key: PRNGKey, row: Int[Array, ""]) -> Int[Array, ""]:
-        """One draw from a row's distribution."""
+        """Draw once from a row's distribution."""
         cell_key, share_key = jax.random.split(key)
         cell = jax.random.randint(cell_key, (), 0, self.value.shape[1])
         is_first = jax.random.uniform(share_key) < jnp.asarray(self.share)[row, cell]
@@ -53,7 +53,7 @@ class AliasTable:
 
 
 def alias_table(probabilities: NumpyArray) -> AliasTable:
-    """Tables for the distributions in the rows of a matrix [R, S], each of which sums to 1."""
+    """Make the tables of the distributions in the rows of a matrix [R, S], which sum to 1."""
     width = max(1, int((probabilities > 0).sum(axis=1).max()))
     shape = (len(probabilities), width)
     value, other = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
@@ -77,7 +77,7 @@ def alias_table(probabilities: NumpyArray) -> AliasTable:
 
 
 class Move(NamedTuple):
-    """What a step was: a state, the action taken there, and where it led (-1 where to nothing)."""
+    """The outcome of a step: a state, the action, and the next state (-1 where there is none)."""
 
     state: Int[Array, ""]
     action: Int[Array, ""]
@@ -92,7 +92,7 @@ class TabularState(NamedTuple):
 
 
 class TabularEnvironment:
-    """States and actions by number. Hashable by identity; nothing of it may be changed.
+    """An environment of numbered states and actions. It is hashable by identity, and read-only.
 
     An episode ends with an action from which nothing follows (a row of zeros), or on arrival in a
     terminal state, where no action is taken.
@@ -140,11 +140,11 @@ class TabularEnvironment:
 
     @property
     def action_space(self) -> Discrete:
-        """Actions by number."""
+        """An action is a number from 0."""
         return Discrete(self.transitions.shape[1])
 
     def reset(self, key: PRNGKey) -> tuple[TabularState, Float[Array, " O"]]:
-        """A first state by chance."""
+        """Draw the first state."""
         none = jnp.zeros((), jnp.int32)
         state = TabularState(self._first.draw(key, none), none)
         return state, self.observe(state.state, state.steps)
@@ -152,7 +152,7 @@ class TabularEnvironment:
     def step(
         self, key: PRNGKey, state: TabularState, action: Int[Array, ""]
     ) -> tuple[TabularState, TimeStep]:
-        """The next state by chance; where the action ends the episode, the state stays."""
+        """Draw the next state; where the action ends the episode, the state stays."""
         move_key, stop_key = jax.random.split(key)
         row_of, rows = self._rows
         row = jnp.asarray(row_of)[state.state, action]
@@ -168,7 +168,7 @@ class TabularEnvironment:
         return after, TimeStep(observation, outcome, terminated, truncated)
 
     def observe(self, state: Any, steps: Any) -> Float[Array, " O"]:
-        """What policies see in a state after so many steps.
+        """Return what policies observe in a state after some steps.
 
         The state's number divided by how many there are (:func:`~handful.environment.num_symbols`);
         with the time, an entry a state, 1 for this one, and the share of the limit that has passed.
@@ -179,11 +179,11 @@ class TabularEnvironment:
 
     @cached_property
     def cut_probability(self) -> float:
-        """Of reaching the time limit, under the policy that makes it likeliest."""
+        """The chance of reaching the time limit, under the policy that makes it likeliest."""
         return next(islice(self.chances_to_go_on(), self.time_limit - 1, None))
 
     def chances_to_go_on(self) -> Iterator[float]:
-        """Of still running after 1, 2, ... steps, each under the policy that makes it likeliest."""
+        """Yield the highest chance, over policies, to be still running after 1, 2, ... steps."""
         matrix = csr_array(self.transitions.reshape(-1, self.num_states))
         goes_on = (1.0 - self.stop_probability) * ~self.terminal
         runs = (~self.terminal).astype(np.float64)
@@ -212,7 +212,7 @@ class TabularEnvironment:
 
 @dataclass(frozen=True, eq=False)
 class TableFeatures:
-    """Reward features looked up in tables. Hashable by identity.
+    """Reward features that are looked up in tables. It is hashable by identity.
 
     Attributes:
         of_action: paid for an action in a state, float64 [S, A, D].
@@ -223,11 +223,11 @@ class TableFeatures:
     of_arrival: NumpyArray
 
     def __call__(self, outcome: Move) -> Float[Array, " D"]:
-        """The features of one step."""
+        """Return the features [D] of one step."""
         taken = jnp.asarray(self.of_action, jnp.float32)[outcome.state, outcome.action]
         arrived = jnp.asarray(self.of_arrival, jnp.float32)[outcome.next_state]
         return taken + jnp.where(outcome.next_state < 0, 0.0, arrived)
 
     def expected(self, transitions: NumpyArray) -> NumpyArray:
-        """What an action earns on average, [S, A, D]."""
+        """Return what an action earns on average, [S, A, D]."""
         return self.of_action + transitions @ self.of_arrival

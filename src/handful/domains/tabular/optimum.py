@@ -22,7 +22,7 @@ from handful.types import Array, NumpyArray
 
 
 def tabular_rmdp(problem: RMDP) -> TabularRMDP | None:
-    """What evaluation asks of a tabular problem, for the exact solvers; None of any other problem.
+    """Return a tabular problem as the exact solvers take it, or None for any other problem.
 
     Evaluation sums rewards over whole episodes without discounting them, and so does this. Where
     the time limit cuts episodes it is the horizon, and the best policies depend on the time: an
@@ -45,7 +45,7 @@ def tabular_rmdp(problem: RMDP) -> TabularRMDP | None:
 
 
 def exact_returns(problem: RMDP, policies: Policies) -> NumpyArray:
-    """What each policy's likeliest actions earn each user on average, without sampling: [K, N].
+    """Compute what each policy's likeliest actions earn each user on average: [K, N].
 
     Raises:
         HandfulError: if the problem is not tabular.
@@ -73,7 +73,7 @@ def exact_returns(problem: RMDP, policies: Policies) -> NumpyArray:
 
 
 def solve(problem: RMDP, num_policies: int) -> Optimum:
-    """The optimum of a tabular problem, or an upper bound where policies do not see the time.
+    """Find the optimum of a tabular problem, or a bound where policies do not see the time.
 
     Args:
         problem: of :func:`~handful.domains.tabular.problem.tabular_problem`.

@@ -28,7 +28,7 @@ _SUM_TOLERANCE = 1e-6  # of a row of probabilities, as files may hold single pre
 
 
 def checked_transitions(values: Any) -> NumpyArray:
-    """A copy in double precision, every row of which sums to 1 or 0 but for rounding."""
+    """Return a copy in double precision, each row of which sums to 1 or 0 but for rounding."""
     table = checked_numbers("transitions", values)
     if table.ndim != 3 or table.shape[0] != table.shape[2] or 0 in table.shape:
         raise HandfulError(
@@ -47,7 +47,7 @@ def checked_transitions(values: Any) -> NumpyArray:
 
 
 def checked_start(values: Any, num_states: int) -> NumpyArray:
-    """A distribution [S], from one or from the number of a state."""
+    """Return the distribution [S] that is given as such or as the number of a state."""
     if np.ndim(values) == 0:
         what = f"The first state must be a number from 0 to {num_states - 1}"
         state = checked_number(what, values, lambda number: number in range(num_states))
@@ -62,7 +62,7 @@ def checked_start(values: Any, num_states: int) -> NumpyArray:
 
 
 def checked_number(what: str, value: Any, fits: Callable[[float], bool]) -> float:
-    """A single finite number, from a number or an array without axes; true and false are none.
+    """Return a single finite number, given as such or as an array without axes; not a bool.
 
     Args:
         what: it must be, as the beginning of a sentence.
@@ -78,7 +78,7 @@ def checked_number(what: str, value: Any, fits: Callable[[float], bool]) -> floa
 
 
 def checked_numbers(name: str, values: Any) -> NumpyArray:
-    """A copy in double precision, all of it finite."""
+    """Return a copy in double precision, in which all numbers are finite."""
     try:
         table = np.array(number_array(values), dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -109,7 +109,7 @@ def tabular_problem(
     user_ids: Any = (),
     attributes: Mapping[str, Any] | None = None,
 ) -> RMDP:
-    """A problem given as arrays: train on it like any other, and solve it exactly.
+    """Make a problem of arrays: train on it like on any other, and solve it exactly.
 
     Give either every user's rewards, or features and what they are worth to each user.
 
@@ -156,7 +156,7 @@ def tabular_problem(
 
 
 def make_tabular(file: str) -> RMDP:
-    """The problem in an ``.npz`` file.
+    """Make the problem that an ``.npz`` file holds.
 
     Args:
         file: its path; its arrays have the names of :func:`tabular_problem`'s arguments.
@@ -281,7 +281,7 @@ def _return_scale(
 
 
 def _learner_settings(observe_time: bool, num_policies: int, preset: Preset) -> Mapping[str, Any]:
-    """A table of its own for each policy: an entry a state and action, and no hidden layer.
+    """Give each policy a table of its own, an entry a state and action, without hidden layer.
 
     Observations hold a single 1, and there is nothing to normalise.
     """

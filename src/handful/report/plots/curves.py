@@ -21,7 +21,7 @@ _MIN_SHARE_NAMED = 0.08
 
 @dataclass(frozen=True)
 class Reference:
-    """What a run's welfare is held against.
+    """The result and the optimum that a learning curve is compared with.
 
     Attributes:
         welfare: evaluated, with the policies' likeliest actions.
@@ -37,7 +37,7 @@ class Reference:
 
 
 def draw_welfare(axis: Axes, curves: Curves, reference: Reference | None) -> None:
-    """Training welfare, and once the run is evaluated its result and the optimum.
+    """Draw training welfare and, once the run is evaluated, its result and the optimum.
 
     The lines are labelled for a legend, which the figure has room for outside the axis.
     """
@@ -70,7 +70,7 @@ def draw_welfare(axis: Axes, curves: Curves, reference: Reference | None) -> Non
 
 
 def draw_optimum(axis: Axes, optimum: float, kind: str) -> None:
-    """A dashed line with its name on it."""
+    """Draw the optimum as a dashed line with its name on it."""
     name = "upper bound on welfare" if kind == "upper bound" else "optimum (exact)"
     axis.axhline(optimum, color=INK, linestyle=(0, (5, 3)), linewidth=1.2)
     axis.annotate(
@@ -84,7 +84,7 @@ def draw_optimum(axis: Axes, optimum: float, kind: str) -> None:
 
 
 def draw_entropy(axis: Axes, curves: Curves) -> None:
-    """Of each policy's actions: how much it still tries out."""
+    """Draw the entropy of each policy's actions: how much it still tries out."""
     for policy in range(curves.entropy.shape[1]):
         axis.plot(
             curves.transitions,
@@ -99,7 +99,7 @@ def draw_entropy(axis: Axes, curves: Curves) -> None:
 
 
 def draw_users(axis: Axes, curves: Curves) -> None:
-    """Users of each policy, stacked up to all users, with a policy's number where there is room."""
+    """Draw the users of each policy, stacked, with a policy's number where there is room."""
     num_policies = curves.users.shape[1]
     axis.stackplot(
         curves.transitions,

@@ -30,7 +30,7 @@ _MAX_DOTS = 10_000
 
 @dataclass(frozen=True, eq=False)
 class TableOrder:
-    """How the table of returns is laid out.
+    """The order of policies and users in the table of returns.
 
     Attributes:
         policies: [K] from top to bottom.
@@ -42,11 +42,11 @@ class TableOrder:
 
     @classmethod
     def by_return(cls, results: Results) -> "TableOrder":
-        """Policies as they are numbered, within a policy the best served users first."""
+        """Order policies by their numbers, and the users of a policy from best to worst served."""
         return cls(range(len(results.returns)), -results.utilities)
 
     def users(self, results: Results) -> NumpyArray:
-        """[S] the users that are shown from left to right: by policy, then by rank."""
+        """Return the users [S] that are shown, from left to right: by policy, then by rank."""
         row = np.argsort(self.policies)
         shown = results.shown
         return shown[np.lexsort((self.rank[shown], row[results.assignment[shown]]))]
@@ -55,7 +55,7 @@ class TableOrder:
 def draw_returns(
     axis: Axes, results: Results, users: Sequence[str], order: TableOrder
 ) -> AxesImage:
-    """Every user's return from every policy; who has which is framed."""
+    """Draw every user's return from every policy, with a frame round those whom it serves."""
     columns, rows = order.users(results), list(order.policies)
     num_policies, num_users = results.returns.shape
     places = np.searchsorted(results.shown, columns)
@@ -98,7 +98,7 @@ def draw_returns(
 
 
 def draw_utilities(axis: Axes, results: Results) -> None:
-    """The spread of welfare: every user's return from their policy, from worst to best."""
+    """Draw the spread of welfare: every user's return from their policy, from worst to best."""
     order = np.lexsort((results.assignment, results.utilities))
     num_users = len(order)
     # More dots than pixels would show nothing more: of many users every so many-th is drawn.

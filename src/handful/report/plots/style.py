@@ -79,17 +79,17 @@ PAPER_STYLE: dict[str, Any] = {
 
 
 def policy_dashes(policy: int) -> tuple[float, tuple[float, ...]]:
-    """The line style that goes with the colour."""
+    """Return the line style that goes with a policy's colour."""
     return 0.0, _DASHES[policy // len(HUES) % len(_DASHES)]
 
 
 def tint(colour: str) -> str:
-    """Light enough to write on."""
+    """Return a colour that is light enough to write on."""
     return mix(colour, "#FFFFFF", 0.74)
 
 
 def policy_handle(policy: int, label: str | None = None) -> Line2D:
-    """A policy's line for a legend."""
+    """Make a policy's line for a legend."""
     return Line2D(
         [],
         [],
@@ -105,7 +105,7 @@ TITLE_LETTERS = 40
 
 
 def set_title(axis: Axes, text: str, **how: Any) -> None:
-    """A panel's title in as many lines as it takes, so that a long name stays on the page."""
+    """Set a panel's title in as many lines as it takes, so that a long name stays on the page."""
     lines = textwrap.wrap(text, TITLE_LETTERS, break_on_hyphens=False)
     axis.set_title("\n".join(lines), **how)
 
@@ -113,7 +113,7 @@ def set_title(axis: Axes, text: str, **how: Any) -> None:
 def legend_below(
     figure: Figure, axis: Axes, handles: Sequence[Artist], columns: int, points_down: float = 0.0
 ) -> None:
-    """A legend under an axis and whatever is written there, its left edge with the axis's."""
+    """Put a legend under an axis and its labels, left-aligned with the axis."""
     axis.legend(
         handles=list(handles),
         ncols=columns,
@@ -127,7 +127,7 @@ def legend_below(
 
 
 def legend_above(figure: Figure, columns: int) -> None:
-    """A legend of everything labelled, over the axes, where it hides no data.
+    """Put a legend of everything labelled over the axes, where it hides no data.
 
     Args:
         columns: at most; fewer where long labels would make it wider than the figure.
@@ -136,7 +136,7 @@ def legend_above(figure: Figure, columns: int) -> None:
 
 
 def fit_legend(figure: Figure, columns: int, **options: Any) -> int:
-    """A legend over the axes, with fewer columns where long labels would make it too wide.
+    """Put a legend over the axes, with fewer columns where long labels make it too wide.
 
     Args:
         columns: at most.
@@ -157,7 +157,7 @@ def fit_legend(figure: Figure, columns: int, **options: Any) -> int:
 
 
 def label_transitions(axis: Axes, last: float) -> None:
-    """The x axis of everything that is shown over training."""
+    """Label the x axis of what is shown over training."""
     axis.set_xlabel("transitions per policy")
     axis.xaxis.set_major_formatter("{x:,.0f}")
     axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
@@ -200,7 +200,7 @@ def write_figure(
 
 
 def _metadata(kind: str, identifier: str | None) -> dict[str, Any]:
-    """Without a date two writes of the same figure are the same file."""
+    """Return metadata without a date, so that two writes of a figure are the same file."""
     if kind == "pdf":
         return {"CreationDate": None, "Keywords": identifier}
     found = {} if identifier is None else {"Identifier": identifier}
@@ -208,7 +208,7 @@ def _metadata(kind: str, identifier: str | None) -> dict[str, Any]:
 
 
 class Look(NamedTuple):
-    """Of a method's line.
+    """The look of a method's line.
 
     Attributes:
         colour: ``#rrggbb``.
@@ -248,14 +248,14 @@ _SUFFIX_DASHES = ((4.0, 1.0, 1.0, 1.0), (1.0, 0.8), (2.2, 1.1))
 
 
 def method_rank(label: str) -> tuple[int, str]:
-    """Sorts labels: methods in the order of legends, unknown ones after them by name."""
+    """Return a key that sorts labels: known methods as in legends, others after them by name."""
     names = list(_LOOKS)
     name = method_of(label)
     return (names.index(name) if name in names else len(names), label)
 
 
 def method_looks(labels: Iterable[str]) -> dict[str, Look]:
-    """The look of each method of a figure, by its label.
+    """Return the look of each method of a figure, by its label.
 
     The library's methods look the same in every figure. Methods of other packages follow after
     them, in the order of their names. With other settings a line is dashed and its colour darker.
@@ -289,6 +289,6 @@ WIDTH = 5.8
 
 
 def single(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure (inches) with one axis."""
+    """Make a figure (inches) with one axis."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()

@@ -51,7 +51,7 @@ def draw_welfare_against_budget(
     marker_size: float = 5.5,
     line_width: float = 1.4,
 ) -> None:
-    """A line a method through its points, with standard errors, and the optimum's levels.
+    """Draw a line a method through its points, with standard errors, and the optimum's levels.
 
     The lines are labelled for a legend, which the figure has room for outside the axis.
 
@@ -110,7 +110,7 @@ def draw_welfare_against_budget(
 
 
 def starts_at_zero(rows: Iterable[WelfareRow]) -> bool:
-    """Whether the axis does: where heights are compared at one k, or zero is near anyway."""
+    """Say whether the axis starts at zero: if there is one k only, or zero is near anyway."""
     rows = list(rows)
     lows = [row.welfare - row.stderr for row in rows]
     if not rows or min(lows) < 0:
@@ -143,14 +143,14 @@ class Panel(NamedTuple):
     kind: str
 
     def to_list(self) -> list[Any]:
-        """As plain values."""
+        """Return what is drawn, as plain values."""
         return [self.task, [list(astuple(row)) for row in self.rows], self.optimum, self.kind]
 
 
 def welfare_figure(
     collection: Collection, tasks: Sequence[str], name: str, title: str
 ) -> StudyFigure | None:
-    """Welfare against k, an axis a task; None if no task has runs."""
+    """Draw welfare against k, an axis a task; None if no task has runs."""
     panels = [_welfare_panel(collection, task) for task in tasks if collection.of(task)]
     if not panels:
         return None
@@ -171,7 +171,7 @@ def welfare_figure(
 
 
 def percent_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure | None:
-    """Percent of the optimum or bound against k, for the tasks where it is known."""
+    """Draw percent of the optimum or bound against k, for the tasks where it is known."""
     panels = [_percent_panel(collection, task) for task in tasks]
     panels = [panel for panel in panels if panel.rows]
     if not panels:
@@ -200,7 +200,7 @@ def _of_other_users(collection: Collection, task: str) -> list[str]:
 
 
 def comparable_cells(collection: Collection, task: str) -> list[Cell]:
-    """The best cells; of seeds that all of them have, where seeds have users of their own.
+    """Return the best cells; where seeds have users of their own, of the seeds that all have.
 
     One with a single seed, beside others with more, is not waited for: it is left out.
     """

@@ -48,12 +48,12 @@ class Cell:
 
     @property
     def mean(self) -> float:
-        """Of welfare over seeds."""
+        """The mean of welfare over seeds."""
         return mean_and_error(self.welfare)[0]
 
     @property
     def stderr(self) -> float | None:
-        """Of that mean; None for one seed."""
+        """The standard error of that mean; None for one seed."""
         return mean_and_error(self.welfare)[1]
 
     @property
@@ -67,7 +67,7 @@ class Cell:
         return len(self.optima) > 0 and bool(np.ptp(self.optima) > 0)
 
     def changes_from(self, other: "Cell", measure: str) -> list[float]:
-        """How much more this one has of a measure, seed by seed of those in both.
+        """Return how much more this cell has of a measure, for each seed that both have.
 
         Nothing where the measure of one is not known, or a seed has other users in each, as far as
         their optima tell: those of one budget.
@@ -85,11 +85,11 @@ class Cell:
         ]
 
     def of_seeds(self, seeds: Container[int]) -> "Cell":
-        """The same of some of the seeds only."""
+        """Return the cell with some of its seeds only."""
         return self._part([i for i, seed in enumerate(self.seeds) if seed in seeds])
 
     def of_runs(self, digests: Container[str]) -> "Cell":
-        """The same of some of the runs only."""
+        """Return the cell with some of its runs only."""
         return self._part([i for i, digest in enumerate(self.digests) if digest in digests])
 
     def _part(self, index: Sequence[int]) -> "Cell":
@@ -108,7 +108,7 @@ class Cell:
 
 
 def most_complete(cells: Iterable[Cell]) -> Cell | None:
-    """The one with the most seeds, and then the most transitions a policy, if there is any.
+    """Return the cell with the most seeds, and then the most transitions; None of no cells.
 
     A single longer run does not stand in for ten.
     """
@@ -142,12 +142,12 @@ class Collection:
         return list(dict.fromkeys(cell.task for cell in self.cells))
 
     def labels(self, task: str | None = None) -> list[str]:
-        """Every method's label, on one task or on any, in the order of legends."""
+        """Return every method's label, on one task or on any, in the order of legends."""
         found = {cell.label for cell in self.cells if task in (None, cell.task)}
         return sorted(found, key=method_rank)
 
     def of(self, task: str, label: str | None = None, policies: int | None = None) -> list[Cell]:
-        """The cells of a task, of one method or budget where these are given."""
+        """Return the cells of a task, and of one method or budget where these are given."""
         return [
             cell
             for cell in self.cells
@@ -157,7 +157,7 @@ class Collection:
         ]
 
     def one(self, task: str, label: str, policies: int) -> Cell | None:
-        """The cell with the most seeds, and then the most transitions a policy, if there is one.
+        """Return the cell with the most seeds, and then the most transitions, or None.
 
         Only of those with :meth:`usual_users`: budgets are compared for the same number of users.
         """
@@ -171,19 +171,19 @@ class Collection:
         return [cell for cell in found if cell is not None]
 
     def usual_users(self, task: str) -> int | None:
-        """How many users most of a task's runs have; None of a task without runs."""
+        """Return how many users most of a task's runs have; None for a task without runs."""
         runs = Counter[int]()
         for cell in self.of(task):
             runs[cell.users] += len(cell.seeds)
         return max(runs, key=lambda users: (runs[users], -users), default=None)
 
     def curves_of(self, cell: Cell) -> Iterator[tuple[NumpyArray, NumpyArray, NumpyArray]]:
-        """Transitions, seconds and welfare [U] of each run whose curve was kept."""
+        """Yield transitions, seconds and welfare [U] of each run whose curve was kept."""
         found = (self.curve_of(digest) for digest in cell.digests)
         yield from (curve for curve in found if curve is not None)
 
     def curve_of(self, digest: str) -> tuple[NumpyArray, NumpyArray, NumpyArray] | None:
-        """The same of one run; None if its curve was not kept."""
+        """Return transitions, seconds and welfare [U] of a run; None if its curve was not kept."""
         rows = self.curves.filter(digest=digest)
         if len(rows) < 2:
             return None
@@ -192,20 +192,20 @@ class Collection:
         return one, two, three
 
     def users_of(self, cell: Cell) -> "Iterator[pl.DataFrame]":
-        """A table of users for each run whose users were kept."""
+        """Yield the table of users of each run whose users were kept."""
         for digest in cell.digests:
             rows = self.users.filter(digest=digest)
             if len(rows):
                 yield rows
 
     def kept_seeds(self, cell: Cell, kind: str) -> list[int]:
-        """The seeds of those of the cell's runs whose users, or curves, were kept."""
+        """Return the seeds of those of the cell's runs whose users, or curves, were kept."""
         known = set(getattr(self, kind)["digest"])
         pairs = zip(cell.seeds, cell.digests, strict=True)
         return [seed for seed, digest in pairs if digest in known]
 
     def sentences_of_lacking(self, task: str, kind: str, policies: int | None) -> list[str]:
-        """Of which runs of a task, with one budget or any, no users (or no curves) were kept."""
+        """Say of which runs of a task, of one budget or any, no users (or curves) were kept."""
         kept = {cell: self.kept_seeds(cell, kind) for cell in self.best(task, policies=policies)}
         if not any(kept.values()):
             return [f"{task_title(task)}: no {kind} were kept."]
@@ -222,6 +222,6 @@ PREFERRED_BUDGET = 5
 
 
 def budget_of_most(budgets: Iterable[int]) -> int:
-    """The budget that most runs have; of equals the one nearest to :data:`PREFERRED_BUDGET`."""
+    """Return the budget that most runs have; of equals that nearest to :data:`PREFERRED_BUDGET`."""
     found = list(budgets)
     return max(set(found), key=lambda k: (found.count(k), -abs(k - PREFERRED_BUDGET), k))

@@ -53,7 +53,7 @@ class StudyFigure:
 
 
 def stored_identifier(path: Path) -> str | None:
-    """The identifier of the data that a figure's file was drawn from; None if it has none.
+    """Read the identifier of the data that a figure's file was drawn from; None without one.
 
     Raises:
         HandfulError: if there is no such file.
@@ -67,7 +67,7 @@ def stored_identifier(path: Path) -> str | None:
 
 
 def _rounded(value: Any) -> Any:
-    """Six significant digits: sums in another order must not look like other data."""
+    """Round to six significant digits: sums in another order must not look like other data."""
     if isinstance(value, dict):
         return {str(key): _rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -80,7 +80,7 @@ _LEGEND_ROW = 0.14
 
 
 def lay_out(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
-    """A figure a column wide with panels side by side, each so many inches high."""
+    """Make a figure a column wide with panels side by side, each so many inches high."""
     columns = min(columns, panels)
     rows = -(-panels // columns)
     figure = Figure(figsize=(PAPER_COLUMN, 0.25 + rows * height), layout="constrained")
@@ -91,7 +91,7 @@ def lay_out(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[
 
 
 def legend_of(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
-    """One legend over all panels, each label once; the figure grows by its height.
+    """Put one legend over all panels, each label once; the figure grows by its height.
 
     Args:
         columns: at most; fewer where long labels would be cut off at the figure's edge.

@@ -14,7 +14,7 @@ from handful.report.study.training import training_figure
 
 
 def study_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]:
-    """Every figure that a collection of runs has the data for.
+    """Make every figure that a collection of runs has the data for.
 
     Returns:
         The figures, and a sentence for each one that is left out.

@@ -44,7 +44,7 @@ ALIKE = ("task", "label", "policies", "users", "steps")
 
 
 def labelled_runs(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Rows:
-    """A row a run, with its `label`; a run that is in two studies is there once, for the first.
+    """Return a row for each run, with its `label`; a run in two studies counts for the first.
 
     Args:
         studies: by name.
@@ -63,7 +63,7 @@ def labelled_runs(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Ro
 
 
 def read_suffixes(path: Path) -> Suffixes:
-    """The list of studies; empty if there is no such file.
+    """Read the list of studies; it is empty if there is no such file.
 
     Raises:
         HandfulError: if it cannot be read or is damaged.
@@ -150,7 +150,7 @@ def collect(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Collecti
 
 
 def read_collection(root: Path) -> Collection:
-    """Every study in a folder of results and the folders in it, or those that its list names.
+    """Read every study in a folder of results and the folders in it, or those that its list names.
 
     Raises:
         HandfulError: if there is no table of runs, or one is damaged.

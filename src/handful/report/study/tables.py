@@ -28,13 +28,13 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[str]]
 
     def markdown(self) -> str:
-        """The table alone, as Markdown."""
+        """Return the table alone, as Markdown."""
         lines = [_line(self.header), "|" + " --- |" * len(self.header), *map(_line, self.rows)]
         return "\n".join(lines)
 
 
 def welfare_table(collection: Collection) -> Table:
-    """A row a method, task and budget."""
+    """Make the table of welfare: a row a method, task and budget."""
     return Table(
         "Welfare",
         "Mean ± standard error over training seeds, and the interquartile mean with a 95 % "
@@ -58,7 +58,7 @@ def welfare_table(collection: Collection) -> Table:
 
 
 def summary_table(collection: Collection, budget: int | None = None) -> Table | None:
-    """A row for each task and budget: the paper's methods with its settings beside `auto`.
+    """Make a row for each task and budget: the paper's methods beside `auto`.
 
     Args:
         collection: the runs.
@@ -93,7 +93,7 @@ def summary_table(collection: Collection, budget: int | None = None) -> Table | 
 
 
 def ahead_table(collection: Collection) -> Table | None:
-    """By how many points of percent `auto` is ahead of each other method, on the same seeds.
+    """Tell by how many points of percent `auto` is ahead of each other method, seed by seed.
 
     None where no other method shares a task, a budget and a seed with it.
     """
@@ -120,7 +120,7 @@ def ahead_table(collection: Collection) -> Table | None:
 
 
 def improvement_table(collection: Collection) -> Table | None:
-    """A row a pair of methods and task; None where no two methods share a budget.
+    """Make a row for each pair of methods and task; None where no two methods share a budget.
 
     Strata are the budgets at which both have two seeds or more. Variants of a method have a table
     of their own, in which their runs are compared seed by seed.
@@ -235,7 +235,7 @@ class Varied(NamedTuple):
 
 
 def varied(collection: Collection) -> dict[Varied, dict[str, Cell]]:
-    """The cells by variant; under "" the method as it is, if it was run."""
+    """Group the cells by variant; under "" the method as it is, if it was run."""
     groups: dict[Varied, dict[str, Cell]] = {}
     for cell in collection.variants:
         method, variant = split_variant(cell.label)
@@ -245,7 +245,7 @@ def varied(collection: Collection) -> dict[Varied, dict[str, Cell]]:
 
 
 def variants_table(collection: Collection) -> Table | None:
-    """A row a variant, after the row of the method as it is; None without variants."""
+    """Make a row for each variant, after that of the method as it is; None without variants."""
     rows = [
         [of.task, str(of.policies), of.method, name or "nothing", *_measured(cell, cells.get(""))]
         for of, cells in varied(collection).items()

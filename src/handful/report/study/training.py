@@ -17,7 +17,7 @@ from handful.types import NumpyArray
 
 @dataclass(frozen=True)
 class Course:
-    """How one run went.
+    """The course of one run.
 
     Attributes:
         seconds: [U] of training, after each update; ascending. Or what another clock shows.
@@ -29,7 +29,7 @@ class Course:
 
 
 def mean_course(runs: Sequence[Course], points: int = 400) -> Course:
-    """The mean of several runs' welfare, from when all have any for as long as all of them ran."""
+    """Return the mean of several runs' welfare, over the time in which all of them ran."""
     begin, end = max(run.seconds[0] for run in runs), min(run.seconds[-1] for run in runs)
     common = np.linspace(begin, end, points)
     welfare = [np.interp(common, run.seconds, run.welfare) for run in runs]
@@ -37,7 +37,7 @@ def mean_course(runs: Sequence[Course], points: int = 400) -> Course:
 
 
 def typical_course(counted: Sequence[Course], timed: Sequence[Course], points: int = 200) -> Course:
-    """The mean welfare of several runs against how long they typically took to get that far.
+    """Return the mean welfare of several runs against the time that they typically took.
 
     A mean over seconds would end with the quickest run and bend with how busy the machine was.
 
@@ -65,7 +65,7 @@ def draw_courses(
     unit: float = 1.0,
     line_width: float = 2.0,
 ) -> None:
-    """Every run as a thin line, and the mean of each group for as long as all of it ran.
+    """Draw every run as a thin line, and the mean of each group as long as all of it ran.
 
     The means are labelled for a legend, which the figure has room for outside the axis.
 
@@ -98,7 +98,7 @@ Clocks = tuple[Mapping[str, Sequence[Course]], Mapping[str, Sequence[Course]]]
 def training_figure(
     collection: Collection, tasks: Sequence[str], budget: int
 ) -> StudyFigure | None:
-    """A row for each task whose curves were kept, over transitions and over minutes; else None.
+    """Draw a row a task whose curves were kept, over transitions and minutes; None without.
 
     Args:
         tasks: the tasks that are shown, from top to bottom.
