@@ -75,6 +75,27 @@ def test_what_is_no_method_is_refused(name):
         load_method(name)
 
 
+@dataclass(frozen=True)
+class AllTo(AssignmentMethod):
+    """One policy has all users, and no default says which one."""
+
+    policy: int
+    spare: int = 0
+
+    def init(self, key, num_users, num_policies):
+        return jnp.full(num_users, self.policy)
+
+    def weights(self, state):
+        return state
+
+
+def test_a_setting_without_a_default_must_be_given():
+    register_method("all-to", AllTo)
+    assert make_method("all-to", policy=2) == AllTo(2)
+    with pytest.raises(HandfulError, match=r"^The method 'all-to' needs a value for .* 'policy'"):
+        make_method("all-to", spare=1)
+
+
 def test_a_method_that_its_fields_do_not_make_again_is_refused():
     with pytest.raises(HandfulError, match="Forgetful cannot be made again from its fields"):
         name_and_settings(Forgetful(1, secret=2))

@@ -24,7 +24,7 @@ from handful.methods.clustering import Clustering
 from handful.methods.elite_em import EliteEM
 from handful.methods.em import ExpectationMaximization, SoftEM
 from handful.methods.end_to_end import EndToEnd
-from handful.methods.fixed import Fixed, RandomAssignment
+from handful.methods.fixed import NEEDED, Fixed, RandomAssignment
 from handful.methods.ledger import BlockwiseMethod
 from handful.methods.memory import EpisodeMemory, RememberedEpisodes
 from handful.methods.planned_em import FamilyEM, PlannedEM
@@ -174,21 +174,22 @@ def make_method(name: str, /, **settings: Any) -> AssignmentMethod:
         The method, which is immutable and hashable.
 
     Raises:
-        HandfulError: if there is no such method, or it has no such setting.
+        HandfulError: if there is no such method, it has no such setting, or a setting that it must
+            have is missing.
     """
     method = find_method(name)
-    fields = {field.name for field in dataclasses.fields(method)}
-    unknown = sorted(set(settings) - fields)
+    fields = {field.name: field for field in dataclasses.fields(method) if field.init}
+    unknown = sorted(set(settings) - set(fields))
     if unknown:
         raise HandfulError(
             f"The method '{name}' has no setting '{unknown[0]}'; it has: "
             f"{', '.join(sorted(fields)) or 'none'}."
         )
-    if name == "fixed" and "policy" not in settings:
-        raise HandfulError(
-            "The method 'fixed' needs an assignment: give each user's policy, from 0 "
-            "(on the command line: --assignment FILE.csv)."
-        )
+    for field in fields.values():
+        has_default = not (field.default is field.default_factory is dataclasses.MISSING)
+        if not has_default and field.name not in settings:
+            needed = field.metadata.get(NEEDED, f"a value for its setting '{field.name}'")
+            raise HandfulError(f"The method '{name}' needs {needed}.")
     return method(**settings)
 
 

@@ -1,7 +1,7 @@
 """Assignments that training does not change: given by the caller, or random."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -12,6 +12,9 @@ from handful.methods.base import MethodInfo
 from handful.methods.ledger import BlockwiseMethod, GroupFeedback, Ledger, Turn
 from handful.methods.weights import balanced_assignment
 from handful.types import Array, Int, PRNGKey
+
+NEEDED = "needed"
+"""Of a setting without a default, the key in its metadata for the words that ask for it."""
 
 
 class Dealt(NamedTuple):
@@ -62,7 +65,14 @@ class Fixed(Unchanging):
 
     info: ClassVar[MethodInfo] = MethodInfo(summary="groups given beforehand, one policy each")
 
-    policy: tuple[int, ...]
+    policy: tuple[int, ...] = field(
+        metadata={
+            NEEDED: (
+                "an assignment: give each user's policy, from 0 (on the command line: --assignment "
+                "FILE.csv)"
+            )
+        }
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.policy, Sequence):
