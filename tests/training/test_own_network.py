@@ -256,9 +256,8 @@ def test_a_learner_that_counts_has_no_networks():
     moves = np.zeros((2, 2, 2))  # either action leads on, and then ends the episode
     moves[0, :, 1] = 1.0
     problem = handful.tabular_problem(moves, rewards=np.ones((2, 2, 2)))
-    settings = {"counts": True, "hidden_sizes": (), "share_hidden": False}
-    with pytest.raises(HandfulError, match="counts has a table for each policy, and no network"):
-        train(problem, settings=settings)
+    with pytest.raises(HandfulError, match="'counting' has no setting 'actor_network'"):
+        handful.train(problem, 2, settings={"learner": "counting"}, network=Wave)
 
 
 def test_the_command_line_imports_the_network_that_it_names(tmp_path, monkeypatch):
