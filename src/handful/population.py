@@ -263,23 +263,6 @@ class Population:
             ]
         )
 
-    def mix(self, policy: NumpyArray, num_policies: int) -> NumpyArray:
-        """What each feature of each policy is worth to the mean user under an assignment: [K, D].
-
-        The welfare of an episode of each policy is the sum of this, times its returns in features.
-
-        Args:
-            policy: the policy of each user, [N].
-            num_policies: ``K``.
-        """
-        total = np.zeros((num_policies, self.num_features))
-        for users in in_chunks(self.num_users, self.num_features):
-            columns = self.coefficients[users].T
-            total += np.stack(
-                [np.bincount(policy[users], c, num_policies) for c in columns], axis=1
-            )
-        return total / self.num_users
-
 
 def in_chunks(num_users: int, numbers_per_user: int) -> Iterator[slice]:
     """Slices of users, so that a table with so many numbers for each of them fits into memory.

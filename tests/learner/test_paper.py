@@ -21,6 +21,7 @@ from handful.learner.base import Objective
 from handful.learner.normalize import Normalizer
 from handful.learner.ppo import PPO, Rates, init_learner, update
 from handful.methods import EndToEnd, em
+from handful.mix import Mix
 from handful.training.state import ReturnTable
 from handful.transitions import Transitions
 
@@ -176,7 +177,7 @@ def run(learner, config, parameters, mix_fn):
             jax.random.key(1),
             learner,
             batch,
-            Objective(mix_fn, parameters, ASSIGNMENT_RATE, jnp.ones(K)),
+            Objective(lambda p: Mix(mix_fn(p), jnp.ones(K)), parameters, ASSIGNMENT_RATE),
             rates,
             config,
             DISCOUNT,

@@ -22,6 +22,7 @@ from handful.learner.ppo import (
     prepare,
     update,
 )
+from handful.mix import Mix
 from handful.transitions import Transitions
 from tests.environments import ContextualBandit, Weather, errands_problem, problem_of
 
@@ -57,7 +58,7 @@ def run_update(
 ):
     """The learner, the assignment's parameters and the metrics after an update."""
     mix_fn = mix_fn or (lambda _: OWN_FEATURE)
-    objective = Objective(mix_fn, parameters, rate, jnp.ones(2))
+    objective = Objective(lambda p: Mix(mix_fn(p), jnp.ones(2)), parameters, rate)
     return update(jax.random.key(2), learner, transitions, objective, rates, config, 0.9, None)[:3]
 
 
@@ -198,7 +199,7 @@ def first_critic_loss():
 
     def run(transitions):
         key = jax.random.key(0)
-        objective = Objective(mix_fn, (), 0.0, jnp.ones(1))
+        objective = Objective(lambda p: Mix(mix_fn(p), jnp.ones(1)), (), 0.0)
         improved = update(key, learner, transitions, objective, RATES, config, 0.5, None)
         return improved.metrics["critic_loss"]
 

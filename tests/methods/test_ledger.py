@@ -34,7 +34,7 @@ def sums(served):
 def assert_holds(ledger, served):
     users, coefficients = sums(served)
     np.testing.assert_allclose(ledger.total_users, users, rtol=1e-6)
-    np.testing.assert_allclose(ledger.total_coefficients, coefficients, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(ledger.total.weights, coefficients, rtol=1e-5, atol=1e-5)
 
 
 def feedback(update, mean=MEAN, seen=(True,) * 4):

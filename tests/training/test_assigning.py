@@ -1,5 +1,8 @@
 """Which assignment validation speaks for: hand-made episodes, and what holds for all of them."""
 
+import itertools
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -125,3 +128,49 @@ def test_several_policies_are_handed_out_where_it_is_shown_that_they_pay(noise, 
     assert (choice.rule, choice.policy.tolist()) == (rule, [0, 1] if rule == "best" else [0, 0])
     assert choice.gain == (1.0 if rule == "best" else 0.0)
     assert choice.gain_stderr == pytest.approx(noise / 2 * np.sqrt(1 / 11))
+
+
+def log_sum(utilities):
+    """The mean of log(1 + u): the worse off count more."""
+    return jnp.mean(jnp.log(1.0 + utilities))
+
+
+def test_one_policy_for_everybody_is_the_best_by_the_welfare_that_is_asked_for():
+    """Policy 0 earns the users 10 and 0, policy 1 earns them 3 and 3: only luck moves a user."""
+    population = Population.identity(2)
+    even, odd = [[10, 0], [3, 3], [-9, 9]], [[10, 0], [3, 3], [9, -9]]
+    episodes = np.array([even, odd] * 6, float)
+    utilitarian = choose_assignment(population, episodes, np.array([2, 2]))
+    concave = choose_assignment(population, episodes[:, :2], np.array([1, 1]), log_sum)
+    assert utilitarian.one == 5.0
+    assert concave.one == pytest.approx(np.log(4.0))
+    # Each with their best policy they get 10 and 3, whatever the welfare function is.
+    assert concave.policy.tolist() == [0, 1]
+    assert concave.welfare == pytest.approx(np.log(11 * 4) / 2)
+    assert concave.gain == pytest.approx(np.log(11 / 4) / 2)
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_everybodys_best_policy_is_the_best_assignment_for_every_welfare(data):
+    """Of all K^N assignments none has a higher welfare, for functions that never fall."""
+    num_users, num_policies = 3, 3
+    shape = (num_policies, num_users)
+    returns = data.draw(arrays(np.float64, shape, elements=st.integers(0, 9)))
+    population, everyone = Population.identity(num_users), np.arange(num_users)
+    episodes = np.repeat(returns[None], 2, axis=0)
+    functions = {
+        "log-sum": lambda u: np.log1p(u).mean(),
+        "least": lambda u: u.min(),
+        "gini": lambda u: np.sort(u) @ [0.6, 0.3, 0.1],
+    }
+    best = returns.argmax(axis=0)
+    for welfare in functions.values():
+        values = [
+            welfare(returns[list(policy), everyone])
+            for policy in itertools.product(range(num_policies), repeat=num_users)
+        ]
+        assert welfare(returns[best, everyone]) == max(values)
+    choice = choose_assignment(population, episodes, np.zeros(3, int), log_sum)
+    best_welfare = functions["log-sum"](returns.max(axis=0))
+    assert choice.welfare == pytest.approx(best_welfare, rel=1e-5, abs=1e-6)

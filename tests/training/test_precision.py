@@ -9,7 +9,7 @@ import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from handful.collect.jax_rollout import run_episodes
-from handful.learner.base import mean_mix
+from handful.mix import Mix
 from handful.problem import make
 from handful.training.run import Run
 from handful.training.state import init_state
@@ -88,5 +88,5 @@ def test_what_users_call_themselves_is_in_full_precision():
     problem, config = push_problem((0.5, -0.5)), config_of(2)
     policies = init_state(Run(problem, config)).policies(problem)
     found = precisions(lambda seen: policies.act(seen, 0), np.zeros(3, np.float32))
-    found += precisions(mean_mix, jnp.ones((2, 2)), jnp.ones((2, 3)))
+    found += precisions(Mix.of, jnp.ones((2, 2)), jnp.ones((2, 3)))
     assert set(found) == {HIGHEST}

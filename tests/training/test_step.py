@@ -14,6 +14,7 @@ from handful.learner.ppo import Rates, update
 from handful.methods import METHODS, AssignmentMethod
 from handful.methods.base import split_trainable
 from handful.methods.weights import weight_table
+from handful.mix import Mix
 from handful.problem import make
 from handful.training.record import metrics_record
 from handful.training.run import Run
@@ -218,7 +219,7 @@ def networks_after(problem, config, state, alpha, metrics):
         rates = Rates(metrics.learner["learning_rate"], metrics.learner["entropy_coefficient"])
         key = jax.random.key(123)  # one minibatch has but one order
         nothing, _ = split_trainable(config.make_method(), state.assignment)
-        objective = Objective(lambda _: mix, nothing, 0.0, jnp.ones(len(mix)))
+        objective = Objective(lambda _: Mix(mix, jnp.ones(len(mix))), nothing, 0.0)
         rest = (objective, rates, config.learner, problem.discount, None)
         return update(key, state.learner, scaled, *rest).state.networks
 

@@ -28,8 +28,8 @@ class Evaluate:
     """The seed of the evaluation episodes; by default the one that the run was evaluated with."""
 
     trust: bool = False
-    """Allow the folder to choose code that is run, as its environment may need; use it only for
-    folders that you trust."""
+    """Allow the folder to choose code that is run, as its environment or its welfare function may
+    need; use it only for folders that you trust."""
 
     returns: Path | None = None
     """A Parquet file to write: a row for each user, with their mean return from each policy."""
@@ -69,6 +69,7 @@ class Evaluate:
                     seed=config.seed if self.seed is None else self.seed,
                     num_episodes=self.episodes,
                     watch=lambda share: bar.on_episodes(EpisodesReport("evaluation", share)),
+                    welfare=run.welfare,
                 )
         except (JaxRuntimeError, MemoryError) as error:
             if isinstance(error, JaxRuntimeError) and OUT_OF_MEMORY not in str(error):
@@ -81,7 +82,9 @@ class Evaluate:
             columns = {f"policy_{j}": row for j, row in enumerate(returns)}
             users = list(problem.population.user_ids)
             write_parquet(self.returns, import_polars().DataFrame({"user": users, **columns}))
-        gap = measure_gap(problem, config.num_policies, evaluation.welfare)
+        gap = None  # what is known of the best possible is of the mean
+        if run.is_utilitarian:
+            gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {"transitions": update * config.collect.batch_size}
         record = evaluation_record(problem, found.policies, evaluation, gap, training)
         if self.json:

@@ -52,11 +52,18 @@ def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:
     Returns:
         the lines, joined.
     """
+    name = record.get("welfare_function", "utilitarian")
+    is_mean = name == "utilitarian"
     lines = [
-        f"welfare {record['welfare']:.2f} ± {record['welfare_stderr']:.2f} "
+        f"welfare {'' if is_mean else f'({name}) '}"
+        f"{record['welfare']:.2f} ± {record['welfare_stderr']:.2f} "
         f"({count(num_policies, 'policy')}, {count(record['num_users'], 'user')}, "
         f"{count(record['num_episodes'], 'evaluation episode')} a policy)"
     ]
+    if not is_mean:
+        lines.append(
+            f"mean over users {record['mean_utility']:.2f} ± {record['mean_utility_stderr']:.2f}"
+        )
     if record["optimum"] is not None:
         best = f"{_optimum_name(record['optimum_kind'])} {record['optimum']:.2f}"
         percent = record["percent_of_optimum"]

@@ -25,8 +25,8 @@ class Resume:
     """Write TensorBoard files beside metrics.jsonl, if tensorboardX is installed."""
 
     trust: bool = False
-    """Allow the folder to choose code that is run, as its environment may need; use it only for
-    folders that you trust."""
+    """Allow the folder to choose code that is run, as its environment or its welfare function may
+    need; use it only for folders that you trust."""
 
     json: bool = False
     """Print the evaluation as JSON."""

@@ -60,6 +60,10 @@ class Train:
     """A network of your own for actors and critics: module:function, a function that makes an
     Equinox module (docs/own-network.md)."""
 
+    welfare: str = "utilitarian"
+    """What is trained for and measured: utilitarian (the mean over users), or module:function for a
+    welfare function of your own."""
+
     threads: int | None = None
     """The number of threads that step environments outside JAX; by default one a core."""
 
@@ -117,6 +121,7 @@ class Train:
             "run_settings": run_settings,
             "threads": self.threads,
             "overlap": run_settings.pop("overlap", False),
+            "welfare": self.welfare,
             "out": self.out,
         }
         parameters = run_parameters(

@@ -1,13 +1,12 @@
-"""Other ways to assign the same policies, on the same evaluation episodes.
+"""What a run's result stands beside: other assignments of its policies, and constant actions.
 
-A run says with them what its own assignment is worth: beside what its method left, beside what
-validation would assign, beside one policy for everybody, and beside the best policy of each user.
+The other assignments are measured on the same evaluation episodes: what the method left, what
+validation would assign, one policy for everybody, and the best policy of each user.
 
-What the simplest policies of all are worth: the same action at every step, for everybody.
-
-Training that ends below the best of them has not learnt to do better than nothing. They are played
-as networks of the trained policies' own shape, whose weights are 0 and whose last biases name the
-action, so that what plays the policies plays them too, without a program of its own.
+A constant action is the simplest policy of all: the same action at every step, for everybody. A run
+that ends below the best of them has learnt nothing of use. Constant actions are played as networks
+of the trained policies' own shape, whose weights are 0 and whose last biases name the action. So
+they need no program of their own: the one that plays the policies plays them too.
 """
 
 from collections.abc import Mapping
@@ -20,23 +19,25 @@ import numpy as np
 from handful._support.checks import check_seed
 from handful.collect.episodes import make_player
 from handful.environment import Discrete
-from handful.evaluation.played import FeatureReturns, Played
+from handful.evaluation.by_episode import ALL, welfare_by_episode, welfare_of_single_policies
+from handful.evaluation.played import FeatureReturns
 from handful.evaluation.returns import Measurement, mean_and_stderr
 from handful.learner.networks import Actor, constant_stack
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.types import NumpyArray, Watch, part, unwatched
+from handful.welfare import WelfareFn, utilitarian
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """An assignment beside the one that is handed out, on the same episodes.
+    """Another assignment beside the one that is handed out, on the same episodes.
 
     Attributes:
-        welfare: of it: the welfare as handed out, and the gain.
-        gain: by how much that is above the welfare as handed out, on the same episodes.
-        gain_stderr: of the gain, over episodes.
-        users_moved: users who have another policy in it.
+        welfare: the welfare of the other assignment: the welfare as handed out, and the gain.
+        gain: by how much it is above the welfare as handed out, on the same episodes.
+        gain_stderr: the standard error of the gain, over episodes.
+        users_moved: how many users have another policy in it.
     """
 
     welfare: float
@@ -46,20 +47,24 @@ class Alternative:
 
     @property
     def is_better(self) -> bool:
-        """Whether it is better beyond chance: by more than two standard errors of the gain."""
+        """Whether its gain is beyond chance: more than two standard errors."""
         rounding = 1e-6 * abs(self.welfare)
         return self.gain > 2.0 * self.gain_stderr + rounding
 
 
 def compare_assignments(
-    measurement: Measurement, assignment: NumpyArray, others: Mapping[str, NumpyArray]
+    measurement: Measurement,
+    assignment: NumpyArray,
+    others: Mapping[str, NumpyArray],
+    welfare: WelfareFn = utilitarian,
 ) -> dict[str, Alternative]:
     """Set an assignment beside others, beside the best single policy, and beside reassignment.
 
     Args:
-        measurement: of the policies, on the episodes that are to judge.
+        measurement: the policies' returns, on the episodes that are to judge.
         assignment: [N] the policy of each user, as it is handed out.
         others: more assignments [N], by name.
+        welfare: the welfare function.
 
     Returns:
         ``others``, measured on all episodes. Beside them ``one_policy`` (everybody with the policy
@@ -68,61 +73,39 @@ def compare_assignments(
     """
     played, reassigned = measurement.played, measurement.reassigned
     half = played.shape[0] // 2
-    alone = _alone(played)
-    one = int(np.argmax(alone[:half].mean(axis=0)))
-    named = {**others, "reassigned": reassigned}
-    own, *totals = _by_episode(played, [assignment, *named.values()])
-    welfare = float(own.mean())
+    parts = (ALL, slice(half), slice(half, None))
+    given = [assignment, *others.values(), reassigned]
+    own, *totals, again = welfare_by_episode(played, given, welfare, parts)
+    alone = welfare_of_single_policies(played, welfare, parts)
+    one = int(np.argmax(alone[1].mean(axis=0)))
+    value = float(own[0].mean())
+
+    def beside(policy: NumpyArray, total: NumpyArray, part: int) -> Alternative:
+        gain, stderr = mean_and_stderr(total - own[part])
+        moved = int(np.sum(policy != assignment))
+        return Alternative(value + float(gain), float(gain), float(stderr), moved)
+
     found = {
-        name: _alternative(total, own, int(np.sum(policy != assignment)), welfare)
-        for (name, policy), total in zip(others.items(), totals[:-1], strict=True)
+        name: beside(policy, total[0], 0)
+        for (name, policy), total in zip(others.items(), totals, strict=True)
     }
-    moved = int(np.sum(assignment != one))
-    found["one_policy"] = _alternative(alone[half:, one], own[half:], moved, welfare)
-    moved = int(np.sum(reassigned != assignment))
-    found["reassigned"] = _alternative(totals[-1][half:], own[half:], moved, welfare)
+    found["one_policy"] = beside(np.broadcast_to(one, len(assignment)), alone[2][:, one], 2)
+    found["reassigned"] = beside(reassigned, again[2], 2)
     return found
 
 
-def _alternative(total: NumpyArray, own: NumpyArray, moved: int, handed_out: float) -> Alternative:
-    gain, stderr = mean_and_stderr(total - own)
-    return Alternative(handed_out + float(gain), float(gain), float(stderr), moved)
-
-
-def _alone(played: Played) -> NumpyArray:
-    """The welfare of every episode if its policy served everybody: [E, K]."""
-    if isinstance(played, FeatureReturns):
-        everybody = played.population.coefficients.mean(axis=0, dtype=np.float64)
-        return played.features @ everybody
-    total = sum(returns.sum(axis=2) for _, returns in played.chunks())
-    return np.asarray(total) / played.shape[2]
-
-
-def _by_episode(played: Played, assignments: list[NumpyArray]) -> list[NumpyArray]:
-    """The welfare [E] of every assignment in every episode."""
-    num_episodes, num_policies, num_users = played.shape
-    if isinstance(played, FeatureReturns):
-        mixes = [played.population.mix(policy, num_policies) for policy in assignments]
-        return [np.einsum("kd,ekd->e", mix, played.features) for mix in mixes]
-    totals = np.zeros((len(assignments), num_episodes))
-    for users, returns in played.chunks():
-        everyone = np.arange(returns.shape[2])
-        for total, policy in zip(totals, assignments, strict=True):
-            total += returns[:, policy[users], everyone].sum(axis=1)
-    return list(totals / num_users)
-
-
 CONSTANTS_STREAM = 0xC0257
-"""Folded into the seed's key: neither training nor evaluation plays these episodes."""
+"""A number that is folded into the seed's key: neither training nor evaluation plays these
+episodes."""
 
 MOST_ACTIONS = 12
-"""Of more discrete actions, so many are played, evenly spread over their numbers."""
+"""The most discrete actions that are played; of more, so many are taken, evenly spread."""
 
 HOST_EPISODES = 10
-"""Of each action on the host, where stepping takes long."""
+"""Episodes of each action on the host, where stepping takes long."""
 
 JAX_EPISODES = 100
-"""Of each action in JAX: as many as in validation, by the same program."""
+"""Episodes of each action in JAX: as many as in validation, by the same program."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +113,10 @@ class ConstantActions:
     """What each of ``A`` constant actions is worth to all users together.
 
     Attributes:
-        names: of the actions, as sentences name them.
-        welfare: [A] the mean over users of what the action earns them for an episode.
-        welfare_stderr: [A] standard errors over episodes.
-        transitions: that were played, of all actions together.
+        names: the names of the actions, as sentences have them.
+        welfare: [A] the welfare where every user is served by the action, for whole episodes.
+        welfare_stderr: [A] the standard errors of ``welfare`` over episodes.
+        transitions: how many transitions were played, of all actions together.
     """
 
     names: tuple[str, ...]
@@ -148,15 +131,23 @@ class ConstantActions:
 
 
 def play_constants(
-    problem: RMDP, policies: Policies, seed: int, watch: Watch = unwatched
+    problem: RMDP,
+    policies: Policies,
+    seed: int,
+    watch: Watch = unwatched,
+    welfare: WelfareFn = utilitarian,
 ) -> ConstantActions:
     """Play constant actions: each discrete action, or the bounds of continuous ones and between.
 
     Args:
-        problem: whose environment and users.
-        policies: the shape that the constant policies take.
-        seed: of the episodes; a stream of its own.
-        watch: is told how far the episodes are.
+        problem: the environment that is played, and the users.
+        policies: policies whose shape the constant policies take.
+        seed: the seed of the episodes, whose chance is apart from all other episodes'.
+        watch: is called with the share of the episodes that has been played.
+        welfare: the welfare function.
+
+    Returns:
+        The welfare of each action, with its standard error.
 
     Raises:
         HandfulError: if the seed is out of range.
@@ -166,8 +157,7 @@ def play_constants(
     num_episodes = HOST_EPISODES if problem.runs_on_host else JAX_EPISODES
     play = make_player(problem, policies.num_policies, num_episodes)
     key = jax.random.fold_in(jax.random.key(seed), CONSTANTS_STREAM)
-    everybody = problem.population.coefficients.mean(axis=0, dtype=np.float64)
-    at_once, welfare, transitions = policies.num_policies, [], 0
+    at_once, found, transitions = policies.num_policies, [], 0
     turns = -(-len(names) // at_once)
     for turn in range(turns):
         rows = np.arange(turn * at_once, (turn + 1) * at_once)
@@ -175,16 +165,16 @@ def play_constants(
         constant = _constant_policies(policies, outputs[np.minimum(rows, len(names) - 1)])
         key_of_turn = jax.random.fold_in(key, turn)
         episodes = play(key_of_turn, constant, True, part(watch, turn, turns))
-        earned = np.asarray(episodes.returns, np.float64) @ everybody
-        welfare.append(earned[:, is_wanted])
+        played = FeatureReturns(np.asarray(episodes.returns, np.float64), problem.population)
+        found.append(welfare_of_single_policies(played, welfare)[0][:, is_wanted])
         transitions += int(np.sum(episodes.lengths))
-    samples = np.concatenate(welfare, axis=1)
+    samples = np.concatenate(found, axis=1)
     stderr = samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
     return ConstantActions(names, samples.mean(axis=0), stderr, transitions)
 
 
 def _constant_outputs(problem: RMDP) -> tuple[tuple[str, ...], NumpyArray]:
-    """The actions' names, and what a network puts out for each: logits or means [A, H]."""
+    """Give the actions' names, and what a network puts out for each: logits or means [A, H]."""
     space = problem.environment.action_space
     if isinstance(space, Discrete):
         number = min(space.num_actions, MOST_ACTIONS)
@@ -207,7 +197,7 @@ def _constant_outputs(problem: RMDP) -> tuple[tuple[str, ...], NumpyArray]:
 
 
 def _constant_policies(like: Policies, outputs: NumpyArray) -> Policies:
-    """Policies of the same shape, of which each puts out one row of ``outputs`` [K, H] always."""
+    """Make policies of the same shape, each of which puts out one row of ``outputs`` [K, H]."""
     stack = constant_stack(like.actor.stack, jnp.asarray(outputs), like.observation_size)
     spread = None if like.actor.log_std is None else jnp.zeros_like(like.actor.log_std)
     actor = Actor(stack, spread, like.actor.random_actions)

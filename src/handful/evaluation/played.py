@@ -1,8 +1,8 @@
 """What every user earned in every evaluation episode, for some of the users at a time.
 
 A table of all episodes, policies and users has 5,000,000,000 numbers for 100 episodes, 50 policies
-and a million users. Nobody needs all of it at once: where rewards are linear it follows from the
-returns in features, and where they are not, from the outcomes that the episodes led to.
+and a million users. No caller needs all of it at once. Where rewards are linear, the table follows
+from the returns in features, and where they are not, from the outcomes that the episodes led to.
 """
 
 from abc import ABC, abstractmethod
@@ -42,10 +42,14 @@ class Played(ABC):
 
     @abstractmethod
     def of(self, users: Selection) -> NumpyArray:
-        """The returns of some of the users: float64 [E, K, n]."""
+        """Give the returns of some of the users: float64 [E, K, n]."""
+
+    @abstractmethod
+    def some(self, episodes: slice) -> "Played":
+        """Give the returns of some of the episodes."""
 
     def chunks(self) -> Iterator[tuple[slice, NumpyArray]]:
-        """All users, so many at a time that their returns [E, K, n] fit into memory."""
+        """Give the returns [E, K, n] of all users, so many users at a time as fit into memory."""
         num_episodes, num_policies, num_users = self.shape
         for users in in_chunks(num_users, num_episodes * num_policies):
             yield users, self.of(users)
@@ -57,7 +61,7 @@ class FeatureReturns(Played):
 
     Attributes:
         features: float64 [E, K, D], the episodes' returns in features.
-        population: the users.
+        population: the users, by whose coefficients their returns follow.
     """
 
     features: NumpyArray
@@ -70,13 +74,17 @@ class FeatureReturns(Played):
         return num_episodes, num_policies, self.population.num_users
 
     def of(self, users: Selection) -> NumpyArray:
-        """The returns of some of the users: float64 [E, K, n]."""
+        """Give the returns of some of the users: float64 [E, K, n]."""
         return self.population.returns(self.features, users)
+
+    def some(self, episodes: slice) -> "FeatureReturns":
+        """Give the returns of some of the episodes."""
+        return FeatureReturns(self.features[episodes], self.population)
 
 
 @dataclass(frozen=True, eq=False)
 class ReturnTable(Played):
-    """Returns that are all known.
+    """Returns that are kept as one table.
 
     Attributes:
         table: float64 [E, K, N].
@@ -91,8 +99,12 @@ class ReturnTable(Played):
         return num_episodes, num_policies, num_users
 
     def of(self, users: Selection) -> NumpyArray:
-        """The returns of some of the users: float64 [E, K, n]."""
+        """Give the returns of some of the users: float64 [E, K, n]."""
         return self.table[:, :, users]
+
+    def some(self, episodes: slice) -> "ReturnTable":
+        """Give the returns of some of the episodes."""
+        return ReturnTable(self.table[episodes])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +112,9 @@ class PaidReturns(Played):
     """Returns of many users whose rewards are not linear in the features.
 
     Attributes:
-        outcomes: of every step, with the axes [E, K, T] in each array.
-        lengths: [E, K] of the episodes, in steps.
-        pay: from an outcome to the users' rewards [N].
+        outcomes: the outcome of every step, with the axes [E, K, T] in each array.
+        lengths: [E, K] the lengths of the episodes in steps.
+        pay: the function from an outcome to the users' rewards [N].
         num_users: ``N``.
     """
 
@@ -118,12 +130,17 @@ class PaidReturns(Played):
         return num_episodes, num_policies, self.num_users
 
     def of(self, users: Selection) -> NumpyArray:
-        """The returns of some of the users: float64 [E, K, n]."""
+        """Give the returns of some of the users: float64 [E, K, n]."""
         chosen = np.arange(self.num_users)[users]
         # A smaller last chunk would need a program of its own: it repeats a user instead.
         filled = np.pad(chosen, (0, -len(chosen) % self._usual_size), mode="edge")
         paid = _paid(self.pay, self.outcomes, jnp.asarray(self.lengths), jnp.asarray(filled))
         return np.asarray(paid, dtype=np.float64)[:, :, : len(chosen)]
+
+    def some(self, episodes: slice) -> "PaidReturns":
+        """Give the returns of some of the episodes."""
+        outcomes = jax.tree.map(lambda leaf: leaf[episodes], self.outcomes)
+        return PaidReturns(outcomes, self.lengths[episodes], self.pay, self.num_users)
 
     @property
     def _usual_size(self) -> int:
@@ -137,7 +154,7 @@ class PaidReturns(Played):
 def _paid(
     pay: FeatureFn, outcomes: PyTree, lengths: Int[Array, "E K"], users: Int[Array, " n"]
 ) -> Float[Array, "E K n"]:
-    """What some users earn, one episode and step after the other."""
+    """Add up what some users earn, one episode and step after the other."""
 
     def episode(played: tuple[PyTree, Int[Array, " K"]]) -> Float[Array, "K n"]:
         outcomes, lengths = played
@@ -156,12 +173,12 @@ def _paid(
 
 
 class EpisodePlayer:
-    """Plays episodes of policies, compiled once for all its calls, and says what all users earned.
+    """Plays episodes of policies, by a program that is compiled once, and gives users' returns.
 
     Args:
-        problem: what is played.
+        problem: the environment that is played, and the users who are paid.
         num_policies: ``K``.
-        num_episodes: of each policy.
+        num_episodes: how many episodes of each policy are played.
     """
 
     def __init__(self, problem: RMDP, num_policies: int, num_episodes: int) -> None:
@@ -178,13 +195,16 @@ class EpisodePlayer:
     def __call__(
         self, key: PRNGKey, policies: Any, deterministic: bool, watch: Watch = unwatched
     ) -> tuple[Played, NumpyArray]:
-        """The returns, and the episodes' lengths in steps [E, K].
+        """Play the episodes.
 
         Args:
-            key: of the episodes' chance.
-            policies: whose episodes.
+            key: for the chance in the episodes.
+            policies: the ``K`` policies that play.
             deterministic: whether they take their likeliest actions; else they sample.
-            watch: is told how far the episodes are.
+            watch: is called with the share of the episodes that has been played.
+
+        Returns:
+            The returns of all users, and the episodes' lengths in steps [E, K].
         """
         episodes = self._play(key, policies, deterministic, watch)
         lengths, population = np.asarray(episodes.lengths), self._population
@@ -201,7 +221,7 @@ class EpisodePlayer:
 
 
 def check_fit(problem: RMDP, policies: Policies) -> None:
-    """Look at policies before they play.
+    """Check whether policies can play a problem.
 
     Raises:
         HandfulError: if they see other observations or choose other actions
@@ -231,7 +251,7 @@ def _described(space: ActionSpace) -> str:
 
 
 def _shown(bound: tuple[float, ...]) -> str:
-    """One number if all are the same, else the first ones."""
+    """Show one number if all are the same, else the first ones."""
     if len(set(bound)) == 1:
         return f"{bound[0]:g}"
     more = ", ..." if len(bound) > 3 else ""

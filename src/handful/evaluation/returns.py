@@ -1,4 +1,9 @@
-"""What every policy is worth to every user, measured on episodes that training never saw."""
+"""What every policy is worth to every user, measured on episodes that training never saw.
+
+The welfare is a welfare of expected returns: a welfare function of the users' mean returns over the
+episodes. Its standard error is that of :mod:`handful.evaluation.by_episode`. The mean return over
+users stands beside it, which is the same number for the utilitarian welfare.
+"""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,35 +17,49 @@ from handful._support.checks import check_seed
 from handful._support.foreign import in_same_directory
 from handful._support.text import count
 from handful.errors import HandfulError
+from handful.evaluation.by_episode import welfare_by_episode
 from handful.evaluation.played import EpisodePlayer, Played, check_fit
 from handful.learner.policies import Policies
 from handful.problem import RMDP, check_problem
 from handful.types import NumpyArray, Watch, part, unwatched
+from handful.welfare import (
+    UTILITARIAN,
+    WelfareFn,
+    check_welfare,
+    find_welfare,
+    name_of_welfare,
+    utilitarian,
+    welfare_of,
+)
 
 EVALUATION_EPISODES = 100
-"""Of each policy and each kind of action selection, unless asked otherwise."""
+"""Episodes of each policy and each kind of action selection, unless a caller asks otherwise."""
 
 EVALUATION_STREAM = 0x5EED
-"""Folded into the seed's key, so that no evaluation episode repeats a training episode's chance."""
+"""A number that is folded into the seed's key, so that no evaluation episode repeats a training
+episode's chance."""
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Returns of one kind of action selection, and the welfare that follows.
+    """Returns of one kind of action selection, and the welfare that follows from them.
 
-    All in the environment's units, undiscounted. Standard errors are over episodes; they are 0
-    where nothing is random. The tables [K, N] are computed when they are first asked for: a million
-    users and 50 policies have 50,000,000 of each.
+    Returns are undiscounted and in the environment's units. Standard errors are over episodes; they
+    are 0 where nothing is random. The tables [K, N] are computed when they are first asked for, as
+    a million users and 50 policies have 50,000,000 entries in each.
 
     Attributes:
         lengths: [K] mean episode length in steps.
-        welfare: mean over users of their return from the policy they are assigned to.
-        welfare_stderr: of it.
-        soft_welfare: the same under the assignment as the method left it, a distribution over
+        welfare: the welfare of the users' mean returns from the policies they are assigned to.
+        welfare_stderr: the standard error of ``welfare``.
+        soft_welfare: the welfare under the assignment as the method left it, a distribution over
             policies for each user; equal to ``welfare`` where that is one-hot.
         reassigned: [N] each user's best policy, chosen on one half of the episodes.
-        reassigned_welfare: under that choice, measured on the other half.
-        reassigned_welfare_stderr: of it.
+        reassigned_welfare: the welfare under that choice, measured on the other half.
+        reassigned_welfare_stderr: the standard error of ``reassigned_welfare``.
+        mean_utility: the mean over users of their mean returns; equal to ``welfare`` where that is
+            the utilitarian one.
+        mean_utility_stderr: the standard error of ``mean_utility``.
         utilities: [N] each user's mean return from the policy they are assigned to.
         worst_episodes: [N] each user's lowest return from that policy over the episodes.
         played: what every user earned in every episode.
@@ -53,6 +72,8 @@ class Measurement:
     reassigned: NumpyArray
     reassigned_welfare: float
     reassigned_welfare_stderr: float
+    mean_utility: float
+    mean_utility_stderr: float
     utilities: NumpyArray
     worst_episodes: NumpyArray
     played: Played = field(repr=False)
@@ -74,7 +95,7 @@ class Measurement:
         return np.concatenate(means, axis=1), np.concatenate(errors, axis=1)
 
     def __repr__(self) -> str:
-        """The welfare, without what single users get."""
+        """Show the welfare, and keep private what single users get."""
         return f"Measurement(welfare {self.welfare:.2f} ± {self.welfare_stderr:.2f})"
 
     @property
@@ -85,14 +106,16 @@ class Measurement:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """An honest look at trained policies.
+    """What trained policies earn their users on fresh episodes.
 
     Attributes:
         assignment: [N] each user's policy: the likeliest under the method's distribution.
-        num_episodes: of each policy, for each kind of action selection.
-        seed: of the evaluation.
-        deterministic: with each policy's likeliest actions; the headline.
-        stochastic: with sampled actions.
+        num_episodes: how many episodes each policy played for each kind of action selection.
+        seed: the seed of these episodes.
+        deterministic: the measurement with each policy's likeliest actions, which the attributes
+            below repeat.
+        stochastic: the measurement with sampled actions.
+        welfare_function: the name of the welfare function.
     """
 
     assignment: NumpyArray
@@ -100,11 +123,13 @@ class Evaluation:
     seed: int
     deterministic: Measurement
     stochastic: Measurement
+    welfare_function: str = UTILITARIAN
 
     def __repr__(self) -> str:
-        """The welfare and what it was measured by, without what single users get."""
+        """Show the welfare and how it was measured, and keep private what single users get."""
+        name = "" if self.welfare_function == UTILITARIAN else f" ({self.welfare_function})"
         return (
-            f"Evaluation(welfare {self.welfare:.2f} ± {self.welfare_stderr:.2f}, "
+            f"Evaluation(welfare{name} {self.welfare:.2f} ± {self.welfare_stderr:.2f}, "
             f"{count(len(self.assignment), 'user')}, "
             f"{count(len(self.deterministic.lengths), 'policy')}, "
             f"{count(self.num_episodes, 'episode')} a policy, seed {self.seed})"
@@ -112,13 +137,18 @@ class Evaluation:
 
     @property
     def welfare(self) -> float:
-        """Deterministic, under the learned assignment."""
+        """The welfare with likeliest actions, under the assignment that is evaluated."""
         return self.deterministic.welfare
 
     @property
     def welfare_stderr(self) -> float:
-        """Standard error of :attr:`welfare`."""
+        """The standard error of :attr:`welfare`."""
         return self.deterministic.welfare_stderr
+
+    @property
+    def mean_utility(self) -> float:
+        """The mean over users of their mean returns, whatever the welfare function is."""
+        return self.deterministic.mean_utility
 
 
 @computing
@@ -131,22 +161,30 @@ def evaluate(
     seed: int = 0,
     num_episodes: int = EVALUATION_EPISODES,
     watch: Watch = unwatched,
+    welfare: WelfareFn | str = UTILITARIAN,
 ) -> Evaluation:
     """Measure policies and an assignment on fresh episodes.
 
     Args:
+        problem: the environment that the policies play, and the users whom they serve.
+        policies: the ``K`` policies.
         alpha: each user's distribution over policies [N, K], or where everybody has one policy,
             its number [N]. Without either, for users who are new, each is given the policy that was
             best for them in one half of the deterministic episodes; then ``reassigned_welfare``,
             measured on the other half, is the welfare without luck in the choice.
-        seed: of the evaluation episodes; a stream of its own, apart from training's.
-        num_episodes: even and at least 4: one half chooses the best reassignment, the other
-            measures it.
-        watch: is told how far the episodes are.
+        seed: the seed of the evaluation episodes, whose chance is apart from that of training.
+        num_episodes: how many episodes each policy plays, for each kind of action selection; even
+            and at least 4, as one half chooses the best reassignment and the other measures it.
+        watch: is called with the share of the episodes that has been played.
+        welfare: the welfare function, or its name (:mod:`handful.welfare`).
+
+    Returns:
+        What every user earns, and the welfare with its standard error.
 
     Raises:
-        HandfulError: if the policies are not for this problem, the number of episodes does not
-            allow that, the seed is out of range, or alpha does not fit the users and policies.
+        HandfulError: if the policies are not for this problem, the number of episodes is odd or too
+            small, the seed is out of range, alpha does not fit the users and policies, or the
+            welfare function cannot be used.
     """
     check_problem(problem, "evaluate")
     _check_policies(policies)
@@ -157,24 +195,29 @@ def evaluate(
             f"The number of evaluation episodes must be even and at least 4, not {num_episodes}."
         )
     assignment, shares = _read_alpha(alpha, problem.num_users, policies.num_policies)
+    name = name_of_welfare(welfare)
+    function = find_welfare(name)
+    if function is not utilitarian:
+        check_welfare(name, function, problem.num_users, problem.return_scale)
     key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
     play = EpisodePlayer(problem, policies.num_policies, num_episodes)
     measurements = []
     for index, deterministic in enumerate((True, False)):
         run_key = jax.random.split(key)[index]
         played, lengths = play(run_key, policies, deterministic, part(watch, index, 2))
-        measurement = summarize(played, lengths, assignment, shares)
+        measurement = summarize(played, lengths, assignment, shares, function)
         if assignment is None:
             assignment = measurement.reassigned
         measurements.append(measurement)
     assert assignment is not None
-    return Evaluation(assignment, num_episodes, seed, *measurements)
+    deterministic, stochastic = measurements
+    return Evaluation(assignment, num_episodes, seed, deterministic, stochastic, name)
 
 
 def _read_alpha(
     alpha: Any, num_users: int, num_policies: int
 ) -> tuple[NumpyArray | None, NumpyArray | None]:
-    """The policy of each user [N], and where they have several, how they share them [N, K]."""
+    """Read the policy of each user [N], and the shares [N, K] where users have several."""
     if alpha is None:
         return None, None
     given = np.asarray(alpha)
@@ -196,14 +239,19 @@ def summarize(
     lengths: NumpyArray,
     assignment: NumpyArray | None,
     shares: NumpyArray | None = None,
+    welfare: WelfareFn = utilitarian,
 ) -> Measurement:
-    """What episodes say of policies and of who is served by whom.
+    """Work out what episodes say of policies and of who is served by whom.
 
     Args:
         played: what every user earned in every episode.
-        lengths: [E, K] of the episodes.
+        lengths: [E, K] the lengths of the episodes in steps.
         assignment: [N] the policy of each user; None gives each the best by half of the episodes.
         shares: [N, K] each user's distribution over policies, where it is not one-hot.
+        welfare: the welfare function.
+
+    Returns:
+        The users' mean returns, and their welfare with its standard error.
     """
     num_episodes, _, num_users = played.shape
     half = num_episodes // 2
@@ -222,16 +270,27 @@ def summarize(
             soft[users] = np.sum(shares[users] * mean.T, axis=1)
         served_total += np.sum(served, axis=1)
         reassigned_total += np.sum(returns[half:, best, everyone], axis=1)
-    welfare, welfare_stderr = mean_and_stderr(served_total / num_users)
-    again, again_stderr = mean_and_stderr(reassigned_total / num_users)
+    mean_utility, mean_stderr = mean_and_stderr(served_total / num_users)
+    if welfare is utilitarian:
+        value, stderr = mean_utility, mean_stderr
+        again, again_stderr = mean_and_stderr(reassigned_total / num_users)
+    else:
+        served = reassigned if assignment is None else assignment
+        later = (slice(half, None),)
+        value, stderr = mean_and_stderr(welfare_by_episode(played, [served], welfare)[0][0])
+        again, again_stderr = mean_and_stderr(
+            welfare_by_episode(played, [reassigned], welfare, later)[0][0]
+        )
     return Measurement(
         lengths=np.mean(lengths, axis=0),
-        welfare=float(welfare),
-        welfare_stderr=float(welfare_stderr),
-        soft_welfare=float(np.mean(utilities if shares is None else soft)),
+        welfare=float(value),
+        welfare_stderr=float(stderr),
+        soft_welfare=welfare_of(welfare, utilities if shares is None else soft),
         reassigned=reassigned,
         reassigned_welfare=float(again),
         reassigned_welfare_stderr=float(again_stderr),
+        mean_utility=float(mean_utility),
+        mean_utility_stderr=float(mean_stderr),
         utilities=utilities,
         worst_episodes=worst,
         played=played,
@@ -239,13 +298,13 @@ def summarize(
 
 
 def mean_and_stderr(samples: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-    """Mean and standard error over the first axis, of two samples or more."""
+    """Give the mean and its standard error over the first axis, of two samples or more."""
     stderr = np.std(samples, axis=0, ddof=1) / np.sqrt(len(samples))
     return np.asarray(np.mean(samples, axis=0)), np.asarray(stderr)
 
 
 def _check_policies(policies: Any) -> None:
-    """Raise HandfulError unless policies are handful's own."""
+    """Raise HandfulError unless the policies are an object of :class:`Policies`."""
     if isinstance(policies, Policies):
         return
     if isinstance(getattr(policies, "policies", None), Policies):

@@ -11,54 +11,33 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from handful.devices import in_full_precision
 from handful.learner.networks import Actor, Critic, take_policies
 from handful.learner.normalize import Normalizer
+from handful.mix import Mix
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
-
-MixFn = Callable[[PyTree], Float[Array, "K D"]]
-"""From the assignment's parameters to the weight of each feature in each policy's reward."""
 
 
 class Objective(NamedTuple):
     """What an update improves the policies for.
 
     Attributes:
-        mix_fn: gives the weight [K, D] of each feature in each policy's reward, from the
-            assignment's parameters.
+        mix_of: gives what each policy is trained for, from the assignment's parameters.
         parameters: the assignment's parameters; an empty tree where nothing is learnt there.
         parameters_rate: Adam's step size for these.
-        users: how much all users together count for each policy.
     """
 
-    mix_fn: MixFn
+    mix_of: Callable[[PyTree], Mix]
     parameters: PyTree
     parameters_rate: float
-    users: Float[Array, " K"]
 
     @property
-    def mean_mix(self) -> Float[Array, "K D"]:
-        """What each feature is worth to the mean user that each policy is trained for."""
-        return self.mix_fn(self.parameters) / jnp.maximum(self.users, 1e-6)[:, None]
-
-
-@in_full_precision
-def mean_mix(
-    trained: Float[Array, "N K"], coefficients: Float[Array, "N D"]
-) -> Float[Array, "K D"]:
-    """What each feature is worth to the mean user that each policy is trained for.
-
-    Args:
-        trained: how much each user counts for each policy.
-        coefficients: what each feature is worth to each user.
-    """
-    users = jnp.maximum(jnp.sum(trained, axis=0), 1e-6)
-    return trained.T @ coefficients / users[:, None]
+    def mix(self) -> Mix:
+        """What each policy is trained for by the parameters as they are."""
+        return self.mix_of(self.parameters)
 
 
 class Networks(eqx.Module):

@@ -340,7 +340,7 @@ class Counting(Learner):
         networks = plan(
             state.networks,
             self.model(state, problem),
-            objective.mean_mix,
+            objective.mix.mean,
             jnp.maximum(temperature, LEAST_TEMPERATURE),
             self.planning_steps,
         )

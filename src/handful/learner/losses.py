@@ -1,15 +1,18 @@
 """PPO's losses, with their gradient clipped and followed: half of an update's mathematics."""
 
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from handful.learner.base import MixFn
 from handful.learner.gae import Scale, mix_advantages, standardize
 from handful.learner.networks import Actor, Critic, has_policy_axis
 from handful.types import Array, Bool, Float, PyTree
+
+WeightsFn = Callable[[PyTree], Float[Array, "K D"]]
+"""From the assignment's parameters to the weights of the mix (:mod:`handful.mix`)."""
 
 
 class ActorBatch(NamedTuple):
@@ -46,22 +49,27 @@ class ActorMetrics(NamedTuple):
 def actor_loss(
     parameters: tuple[Actor, PyTree],
     batch: ActorBatch,
-    mix_fn: MixFn,
+    weights_of: WeightsFn | None,
     scale: Scale,
     clip_range: float,
     entropy_coefficient: Float[Array, ""] | float,
 ) -> tuple[Float[Array, ""], ActorMetrics]:
     """The clipped surrogate with an entropy bonus, summed over policies.
 
-    The second of the parameters are the assignment's: through ``mix_fn`` the same backward pass
-    reaches them (equation 12). ``scale`` is a constant of the whole batch, so that standardising
-    does not hide from them how advantages differ between users.
+    The second of the parameters are the assignment's: through ``weights_of`` the same backward pass
+    reaches them (equation 12). It is None where the advantages are mixed
+    already. ``scale`` is a constant of the whole batch, so that standardising does not hide from
+    them how advantages differ between users.
     """
     actor, assignment = parameters
     distribution = actor(batch.observations)
     log_ratio = distribution.log_prob(batch.actions) - batch.log_probs
     ratio = jnp.exp(log_ratio)
-    advantages = standardize(mix_advantages(batch.advantages, mix_fn(assignment)), scale)
+    if weights_of is None:
+        mixed = batch.advantages[:, :, 0]
+    else:
+        mixed = mix_advantages(batch.advantages, weights_of(assignment))
+    advantages = standardize(mixed, scale)
     clipped = jnp.clip(ratio, 1.0 - clip_range, 1.0 + clip_range)
     surrogate = jnp.mean(jnp.minimum(ratio * advantages, clipped * advantages), axis=1)
     entropy = jnp.mean(distribution.entropy(), axis=1)

@@ -384,15 +384,15 @@ def update(
         discount: what later rewards are discounted with.
         mesh: two devices to share the work between, or None.
     """
-    mix_fn, parameters = objective.mix_fn, objective.parameters
+    parameters = objective.parameters
     actor_batch, critic_batch = prepare(state, transitions, settings, discount)
-    mixed = mix_advantages(actor_batch.advantages, mix_fn(parameters))
+    mixed = mix_advantages(actor_batch.advantages, objective.mix.weights)
     scale = advantage_scale(mixed)
-    if not jax.tree.leaves(parameters):
-        # A mix that stays the same is applied once instead of in every minibatch.
+    weights_of = None
+    if jax.tree.leaves(parameters):
+        weights_of = lambda learnt: objective.mix_of(learnt).weights  # noqa: E731
+    else:  # a mix that stays the same is applied once instead of in every minibatch
         actor_batch = actor_batch._replace(advantages=mixed[:, :, None])
-        weight_one = jnp.ones((mixed.shape[0], 1))
-        mix_fn = lambda _: weight_one  # noqa: E731
 
     follow = partial(
         descend,
@@ -407,7 +407,7 @@ def update(
     ) -> tuple[PyTree, ActorMetrics]:
         parameters, moments = carry
         gradients, metrics = jax.grad(actor_loss, has_aux=True)(
-            parameters, batch, mix_fn, scale, settings.clip_range, rates.entropy_coefficient
+            parameters, batch, weights_of, scale, settings.clip_range, rates.entropy_coefficient
         )
         towards = gradients[0] if settings.learnable_log_std else keep_spread(gradients[0])
         actor, actor_moments = follow(parameters[0], towards, moments[0])

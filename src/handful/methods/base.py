@@ -36,6 +36,8 @@ class MethodInfo:
         keeps_pool: whether the run keeps the best policies from before each intervention, so that
             the method can go on from them, and hand them out in the end. Such policies must not
             share layers: each needs all of its networks for itself.
+        only_utilitarian: whether the method chooses policies or outcomes by what they earn the mean
+            user, so that it does not suit a welfare that weighs users by what they get.
         needs_outcomes: whether the problem must name the outcomes that a policy might keep up.
         learner_settings: settings of the learner that suit the method at any problem, by name.
     """
@@ -44,6 +46,7 @@ class MethodInfo:
     revision: int = 0
     assigns_best: bool = False
     keeps_pool: bool = False
+    only_utilitarian: bool = False
     needs_outcomes: bool = False
     learner_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

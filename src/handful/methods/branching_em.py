@@ -160,6 +160,7 @@ class BranchingEM(AssignmentMethod):
         ),
         assigns_best=True,
         keeps_pool=True,
+        only_utilitarian=True,
         needs_outcomes=True,
         learner_settings={"share_hidden": False},
     )

@@ -89,6 +89,7 @@ class EliteEM(AssignmentMethod):
             "that together would serve the users best, which it imitates in the end"
         ),
         assigns_best=True,
+        only_utilitarian=True,
         learner_settings={
             "random_actions": 0.06,
             "entropy_coefficient": 0.003,

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from handful.methods.base import AssignmentMethod
 from handful.methods.weights import weight_table
+from handful.mix import Mix
 from handful.types import Array, Bool, Float, Int, PyTree
 
 BLOCK = 16_384
@@ -74,9 +75,9 @@ class Ledger(eqx.Module):
         return jnp.sum(self.users, axis=0)
 
     @property
-    def total_coefficients(self) -> Float[Array, "K D"]:
-        """What the coefficients of each policy's users sum up to."""
-        return jnp.sum(self.coefficients, axis=0)
+    def total(self) -> Mix:
+        """The mix of the whole assignment, in which every user counts 1."""
+        return Mix(jnp.sum(self.coefficients, axis=0), self.total_users)
 
     def users_of(
         self, block: Int[Array, ""], num_users: int
@@ -99,9 +100,9 @@ class Ledger(eqx.Module):
         """Make the ledger in which these policies serve a block's users."""
         shares = weight_table(policy, self.users.shape[1])
         shares = jnp.where(is_user[:, None], shares, 0.0)
+        mix = Mix.of(shares, coefficients)
         return Ledger(
-            self.users.at[block].set(jnp.sum(shares, axis=0)),
-            self.coefficients.at[block].set(shares.T @ coefficients),
+            self.users.at[block].set(mix.trained), self.coefficients.at[block].set(mix.weights)
         )
 
 

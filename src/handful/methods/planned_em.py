@@ -118,6 +118,7 @@ class PlannedEM(AssignmentMethod):
         ),
         assigns_best=True,
         needs_outcomes=True,
+        only_utilitarian=True,
     )
 
     leading: float = 0.1

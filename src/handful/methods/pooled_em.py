@@ -103,6 +103,7 @@ class PooledEM(AssignmentMethod):
         revision=1,
         assigns_best=True,
         keeps_pool=True,
+        only_utilitarian=True,
         learner_settings={"share_hidden": False},
     )
 

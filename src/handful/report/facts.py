@@ -49,10 +49,17 @@ class AlternativeRow(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The welfare and the best possible, as the page shows them first."""
+    """The welfare and the best possible, as the page shows them first.
+
+    ``function`` is the name of the welfare function, and ``mean`` the mean over users; both are
+    None where the welfare is that mean.
+    """
 
     welfare: str
     stderr: str
+    function: str | None
+    mean: str | None
+    mean_stderr: str | None
     optimum: str | None
     optimum_name: str
     percent: str | None
@@ -140,9 +147,14 @@ def headline(results: Results) -> Headline:
     """Return the welfare, and how it compares with the best possible."""
     record = results.record
     optimum, percent = record["optimum"], record["percent_of_optimum"]
+    function = record.get("welfare_function", "utilitarian")
+    is_mean = function == "utilitarian"
     return Headline(
         number(record["welfare"]),
         number(record["welfare_stderr"]),
+        None if is_mean else function,
+        None if is_mean else number(record["mean_utility"]),
+        None if is_mean else number(record["mean_utility_stderr"]),
         None if optimum is None else number(optimum),
         "upper bound" if record["optimum_kind"] == "upper bound" else "optimum",
         None if percent is None else f"{percent:.1f}",

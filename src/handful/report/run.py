@@ -38,6 +38,9 @@ _MEASUREMENT: Shape = {
 }
 
 RECORD: Shape = {
+    "welfare_function?": TEXT,
+    "mean_utility?": NUMBER,
+    "mean_utility_stderr?": NUMBER,
     "welfare": NUMBER,
     "welfare_stderr": NUMBER,
     "optimum": (NUMBER, None),

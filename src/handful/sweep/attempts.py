@@ -27,6 +27,7 @@ from handful.problem import make
 from handful.run_folder import RunFolder
 from handful.sweep.study import RunRequest
 from handful.training.callbacks import Callback, EpisodesReport, Report
+from handful.welfare import load_welfare
 
 EVERY = 1.0
 """Seconds between two notes, each of which is written as a file."""
@@ -257,6 +258,7 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
         load_method(request.config.method)  # this may be another process than the one that asked
         for network in named_networks(request.config.learner):
             load_network(network)
+        load_welfare(request.config.welfare)
         problem = make(request.task, **request.parameters)
         if request.folder.is_dir():
             resume(request.folder, problem, callbacks, progress=False)

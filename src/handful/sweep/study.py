@@ -28,6 +28,7 @@ from handful.problem import (
 from handful.results.labels import with_variant
 from handful.results.tables import import_polars
 from handful.training.config import BY_VALIDATION, TrainConfig, make_config
+from handful.welfare import UTILITARIAN, load_welfare
 
 CHOICES = ("preset", "settings", "method_settings", "training", "parameters")
 """The settings of a study in which its groups may differ, and which a run's command names."""
@@ -78,6 +79,7 @@ class RunRequest:
         for group, name, before in (
             (settings, "overlap", False),
             (settings, "discounted_table", False),
+            (settings, "welfare", UTILITARIAN),
             (learner, "initial_log_std", 0.0),
             (learner, "learnable_log_std", True),
             (learner, "random_actions", 0.0),
@@ -287,6 +289,8 @@ class Study:
             problem, parameters = made[task]
             with telling(f"{where}, task '{task}'"):
                 problem.check_budget(num_policies)
+                if trust:
+                    load_welfare(self.training.get("welfare", UTILITARIAN))
                 config = make_config(
                     problem,
                     num_policies,

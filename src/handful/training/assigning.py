@@ -1,28 +1,40 @@
 """Which assignment the validation episodes of ``K`` policies speak for.
 
-The best policy of every user on a few noisy episodes looks better than it is: on other episodes it
-may be worse than one policy for everybody. So three assignments are compared by episodes that had
-no part in them:
+With given policies, the assignment that gives every user their best policy is the best one for
+every welfare function that never falls where a user earns more, as no other assignment gives any
+user more. What a policy is worth to a user is only estimated, though, by few and noisy episodes.
+The policy that looks best for a user looks better than it is, and on other episodes it may be worse
+than one policy for everybody. So three assignments are compared by episodes that had no part in
+them:
 
 * *best*: each user has the policy that served them best in one half of the episodes, measured on
   the other half, and the other way round;
-* *method*: the assignment that the method left, which no validation episode had a part in;
-* *one*: everybody has the policy that is best for all together, chosen and measured by halves too.
+* *method*: the assignment that the method left, in which no validation episode had a part;
+* *one*: everybody has the policy that is best for all together, also chosen on one half of the
+  episodes and measured on the other.
 
-The best of the three is made anew of all the episodes. It is *one* where the others are not shown
-to pay: where their gain over it is less than its standard error. On all the episodes it is never
-worse than the best single policy for everybody.
+The one of the three that has the highest welfare is then made anew from all the episodes. It is
+*one* where the other two are not shown to be worth more: where their gain over it is less than its
+standard error. On all the episodes the welfare is never lower than that of the best single policy
+for everybody.
 
-Users are looked at in chunks, and all that is kept of an assignment is what its
-policies are worth to their users together: so a million users cost no more memory than a thousand.
+Users are looked at in chunks, and no table of users and policies is made, so a million users need
+little memory.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from handful.evaluation.by_episode import ALL, welfare_by_episode, welfare_of_single_policies
+from handful.evaluation.played import FeatureReturns
+from handful.evaluation.returns import mean_and_stderr
 from handful.population import Population, in_chunks
 from handful.types import NumpyArray
+from handful.welfare import WelfareFn, utilitarian
+
+EVEN, ODD = slice(0, None, 2), slice(1, None, 2)
+"""The two halves of the episodes."""
 
 TIE = 1e-9
 """Returns that differ by less than this share of the largest are equal: sums are rounded."""
@@ -33,13 +45,13 @@ class Choice(NamedTuple):
 
     Attributes:
         policy: int [N] each user's policy.
-        rule: where it comes from: *best*, *method* or *one*.
-        welfare: of it, on all the episodes.
-        held_out: its rule's welfare, on episodes that had no part in it.
+        rule: the rule that made it: *best*, *method* or *one*.
+        welfare: its welfare on all the episodes.
+        held_out: the welfare of its rule on episodes that had no part in the assignment.
         one: the welfare of the best single policy for everybody, on all the episodes.
         gain: by how much the held-out welfare is above that of one policy.
-        gain_stderr: of that, over episodes.
-        luck: by how much *best* looks better on the episodes that it was chosen by.
+        gain_stderr: the standard error of the gain, over episodes.
+        luck: by how much the welfare of *best* is higher on the episodes that chose it.
     """
 
     policy: NumpyArray
@@ -55,66 +67,71 @@ class Choice(NamedTuple):
     def is_settled(self) -> bool:
         """Whether more episodes would hardly change anything.
 
-        That is where the gain over one policy for all stands out from chance, and luck is small
-        beside it; or where nothing is left to chance.
+        It is settled where the gain over one policy for everybody is beyond chance and luck is
+        small beside it, or where nothing is left to chance.
         """
         rounding = TIE * max(abs(self.held_out), abs(self.one))
         is_clear = abs(self.gain) >= 2.0 * self.gain_stderr
         return is_clear and self.luck <= 0.1 * abs(self.gain) + rounding
 
 
-def choose_assignment(population: Population, episodes: NumpyArray, current: NumpyArray) -> Choice:
-    """The assignment that these episodes speak for.
+def choose_assignment(
+    population: Population,
+    episodes: NumpyArray,
+    current: NumpyArray,
+    welfare: WelfareFn = utilitarian,
+) -> Choice:
+    """Choose the assignment that these episodes speak for.
 
     Args:
+        population: the users.
         episodes: each policy's returns in features, [E, K, D]; E is even.
         current: int [N] the assignment that the method left. A user whom policies serve alike
             keeps theirs.
+        welfare: the welfare function.
+
+    Returns:
+        The assignment, and what the episodes say of it.
     """
     episodes = np.asarray(episodes, np.float64)
-    halves = (episodes[0::2], episodes[1::2])
-    mean = episodes.mean(axis=0)
-    everybody = population.coefficients.mean(axis=0, dtype=np.float64)
-    views = np.stack([halves[0].mean(axis=0), halves[1].mean(axis=0), mean])
+    played, parts = FeatureReturns(episodes, population), (EVEN, ODD, ALL)
+    views = np.stack([episodes[part].mean(axis=0) for part in parts])
     best = _best(population, views, current)
-    mixes = [population.mix(policy, len(mean)) for policy in best]
-    own = population.mix(current, len(mean))
-    one = int(np.argmax(mean @ everybody))
-
-    # Welfare episode by episode, on the half that had no part in the choice.
-    held: dict[str, NumpyArray] = {"best": np.zeros(0), "method": np.zeros(0), "one": np.zeros(0)}
-    for chosen_by, measured_by in ((0, 1), (1, 0)):
-        alone = int(np.argmax(views[chosen_by] @ everybody))
-        measured: dict[str, NumpyArray] = {
-            "best": _welfare(mixes[chosen_by], halves[measured_by]),
-            "method": _welfare(own, halves[measured_by]),
-            "one": halves[measured_by][:, alone] @ everybody,
-        }
-        held = {rule: np.concatenate([held[rule], measured[rule]]) for rule in held}
-    means: dict[str, float] = {rule: float(values.mean()) for rule, values in held.items()}
-    welfare: dict[str, float] = {
-        "best": float(np.sum(mixes[2] * mean)),
-        "method": float(np.sum(own * mean)),
-        "one": float(mean[one] @ everybody),
+    # Welfare episode by episode, by each of the parts.
+    *of_best, of_method = welfare_by_episode(played, [*best, current], welfare, parts)
+    singles = welfare_of_single_policies(played, welfare, parts)
+    ones = [int(np.argmax(of_part.mean(axis=0))) for of_part in singles]
+    even, odd, whole = 0, 1, 2
+    # On the half that had no part in the choice.
+    held: dict[str, NumpyArray] = {
+        "best": np.concatenate([of_best[even][odd], of_best[odd][even]]),
+        "method": np.concatenate([of_method[odd], of_method[even]]),
+        "one": np.concatenate([singles[odd][:, ones[even]], singles[even][:, ones[odd]]]),
     }
-    rounding = TIE * max(abs(value) for value in (*means.values(), *welfare.values()))
-    allowed = [rule for rule in means if welfare[rule] >= welfare["one"] - rounding]
+    means: dict[str, float] = {rule: float(values.mean()) for rule, values in held.items()}
+    found: dict[str, float] = {
+        "best": float(of_best[whole][whole].mean()),
+        "method": float(of_method[whole].mean()),
+        "one": float(singles[whole][:, ones[whole]].mean()),
+    }
+    rounding = TIE * max(abs(value) for value in (*means.values(), *found.values()))
+    allowed = [rule for rule in means if found[rule] >= found["one"] - rounding]
     rule = max(allowed, key=lambda rule: means[rule] + (rounding if rule == "best" else 0.0))
     policies: dict[str, NumpyArray] = {
-        "best": best[-1],
+        "best": best[whole],
         "method": np.asarray(current, np.int32),
-        "one": np.full(len(current), one, np.int32),
+        "one": np.full(len(current), ones[whole], np.int32),
     }
-    gain, gain_stderr = _mean_and_stderr(held[rule] - held["one"])
-    if gain + rounding < gain_stderr:  # it is not shown that several policies pay
+    gain, gain_stderr = map(float, mean_and_stderr(held[rule] - held["one"]))
+    if gain + rounding < gain_stderr:  # it is not shown that several policies are worth more
         rule, gain = "one", 0.0
-    in_sample = np.mean([np.sum(mixes[half] * views[half]) for half in (0, 1)])
+    in_sample = np.mean([of_best[part][part].mean() for part in (even, odd)])
     return Choice(
         policy=policies[rule],
         rule=rule,
-        welfare=welfare[rule],
+        welfare=found[rule],
         held_out=means[rule],
-        one=welfare["one"],
+        one=found["one"],
         gain=gain,
         gain_stderr=gain_stderr,
         luck=float(in_sample) - means["best"],
@@ -122,7 +139,7 @@ def choose_assignment(population: Population, episodes: NumpyArray, current: Num
 
 
 def _best(population: Population, views: NumpyArray, current: NumpyArray) -> list[NumpyArray]:
-    """Each user's best policy [N] by each of ``V`` views of the policies' returns [V, K, D]."""
+    """Find each user's best policy [N] by each of ``V`` views of policies' returns [V, K, D]."""
     num_views, num_policies, _ = views.shape
     best = [np.zeros(len(current), np.int32) for _ in range(num_views)]
     for users in in_chunks(len(current), num_views * num_policies):
@@ -135,12 +152,3 @@ def _best(population: Population, views: NumpyArray, current: NumpyArray) -> lis
             is_better = highest - present > TIE * np.maximum(abs(highest), abs(present))
             best[view][users] = np.where(is_better, policy, stays)
     return best
-
-
-def _welfare(mix: NumpyArray, episodes: NumpyArray) -> NumpyArray:
-    """Of every episode, [E], with the mix [K, D] of an assignment."""
-    return np.einsum("kd,ekd->e", mix, episodes)
-
-
-def _mean_and_stderr(samples: NumpyArray) -> tuple[float, float]:
-    return float(samples.mean()), float(samples.std(ddof=1) / np.sqrt(len(samples)))

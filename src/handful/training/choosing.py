@@ -25,6 +25,7 @@ from handful.training.assigning import choose_assignment
 from handful.training.run import Run
 from handful.training.state import Shortlist, Snapshot, TrainState
 from handful.types import Array, NumpyArray, Watch, part, unwatched
+from handful.welfare import welfare_of
 
 VALIDATION_STREAM = 0x7A11D
 """Folded into the run's key: neither training nor evaluation plays these episodes."""
@@ -115,9 +116,12 @@ def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainStat
             worth = appraise(snapshot.policies(problem), part(watch, row, moments))
             served = np.asarray(likeliest_policies(method.weights(snapshot.assignment)))
             if run.assigns_by_validation:
-                welfare = choose_assignment(problem.population, worth.episodes, served).held_out
+                welfare = choose_assignment(
+                    problem.population, worth.episodes, served, run.welfare
+                ).held_out
             else:
-                welfare = problem.population.utilities(worth.returns, served).mean()
+                utilities = problem.population.utilities(worth.returns, served)
+                welfare = welfare_of(run.welfare, utilities)
             snapshot = dataclasses.replace(
                 snapshot,
                 welfare=jnp.asarray(welfare, jnp.float32),
@@ -156,7 +160,7 @@ def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
         worth = appraise(policies, part(watch, turn, MOST_TURNS))
         played.append(worth.episodes)
         steps += worth.steps
-        choice = choose_assignment(problem.population, np.concatenate(played), current)
+        choice = choose_assignment(problem.population, np.concatenate(played), current, run.welfare)
         policy = choice.policy
         if choice.is_settled or worth.steps == 0 or steps + worth.steps > most:
             break

@@ -17,6 +17,9 @@ say itself which method was measured to suit it (``RMDP.suited_method``); else:
   costs little: ``pooled-em``.
 * Otherwise ``em``, which the others have not been shown to beat there.
 
+Where the welfare is not the utilitarian one, ``em`` takes the place of those of these methods that
+choose by what the mean user earns (``only_utilitarian`` of a method's ``info``).
+
 ``docs/methods.md`` has the measurements.
 """
 
@@ -47,11 +50,13 @@ from handful.methods import (
     AUTO,
     METHODS,
     AssignmentMethod,
+    find_method,
     make_method,
     name_and_settings,
 )
 from handful.problem import RMDP
 from handful.types import Preset
+from handful.welfare import UTILITARIAN, check_welfare_name
 
 LONGEST = 2
 """Batches, in steps of an environment, that an episode may last for ``elite-em``: most episodes are
@@ -165,10 +170,31 @@ def resolve_settings(
     )
 
 
-def concrete_method(problem: RMDP, method: str, learner: Learner, collect: CollectConfig) -> str:
-    """The method of that name, or what ``auto`` stands for with these settings."""
+def concrete_method(
+    problem: RMDP,
+    method: str,
+    learner: Learner,
+    collect: CollectConfig,
+    welfare: str = UTILITARIAN,
+) -> str:
+    """Give the method of that name, or the one that ``auto`` stands for in a run.
+
+    Args:
+        problem: the problem that is trained on.
+        method: the name.
+        learner: the learner, with its settings.
+        collect: how transitions are collected.
+        welfare: the name of the welfare function.
+    """
     if method != AUTO:
         return method
+    suited = _suited_method(problem, learner, collect)
+    if welfare != UTILITARIAN and find_method(suited).info.only_utilitarian:
+        return "em"
+    return suited
+
+
+def _suited_method(problem: RMDP, learner: Learner, collect: CollectConfig) -> str:
     if problem.suited_method is not None:
         return problem.suited_method
     if problem.constant_outcomes is not None:
@@ -181,7 +207,14 @@ def concrete_method(problem: RMDP, method: str, learner: Learner, collect: Colle
     return "elite-em" if is_short and is_deterministic(problem) else "em"
 
 
-RUN_SETTINGS = ("return_mixing", "discounted_table", "keep_best", "final_assignment", "overlap")
+RUN_SETTINGS = (
+    "return_mixing",
+    "discounted_table",
+    "keep_best",
+    "final_assignment",
+    "overlap",
+    "welfare",
+)
 """Of :class:`TrainConfig`, what a caller may choose that belongs neither to the learner nor to a
 method."""
 
@@ -216,6 +249,8 @@ class TrainConfig:
             keep their own rule with either.
         threads: that step environments on the host; by default one a core. A run that comes from a
             machine with more cores is stepped by as many as there are.
+        welfare: the name of the welfare function that is trained for and measured
+            (:mod:`handful.welfare`): one that was registered, or ``module:function``.
         overlap: collect the next batch on the host while this one is learnt from, by policies that
             are one update old; environments in JAX never overlap.
         learner: what improves the policies, with its settings.
@@ -237,12 +272,15 @@ class TrainConfig:
     threads: int | None = None
     overlap: bool = False
     discounted_table: bool = False
+    welfare: str = UTILITARIAN
     learner: Learner = field(default_factory=PPO)
     collect: CollectConfig = field(default_factory=CollectConfig)
 
     def __post_init__(self) -> None:
         check_numbers(self)
         check_kind("method", self.method, str)
+        check_kind("welfare", self.welfare, str)
+        check_welfare_name(self.welfare)
         object.__setattr__(self, "method_settings", _with_tuples(self.method_settings))
         if self.num_policies < 1:
             raise HandfulError(
@@ -370,7 +408,10 @@ def make_config(
         )
     known, asked = find_preset(preset_name), with_names(settings or {})
     suited = dict(problem.learner_settings(num_policies, known))
-    method = concrete_method(problem, method, *resolve_settings(preset_name, asked, suited))
+    welfare = others.get("welfare", UTILITARIAN)
+    method = concrete_method(
+        problem, method, *resolve_settings(preset_name, asked, suited), welfare=welfare
+    )
     if method in METHODS:
         suited |= METHODS[method].info.learner_settings
     chosen, collect = resolve_settings(preset_name, asked, suited)

@@ -78,8 +78,8 @@ def judge(
     others = {"as_trained": np.asarray(as_trained)}
     if state.is_assigned:
         others["by_validation"] = np.asarray(state.by_validation)
-    alternatives = compare_assignments(evaluation.deterministic, assignment, others)
-    constants = play_constants(run.problem, policies, config.seed, watch)
+    alternatives = compare_assignments(evaluation.deterministic, assignment, others, run.welfare)
+    constants = play_constants(run.problem, policies, config.seed, watch, run.welfare)
     ending = Ending(
         method=config.method,
         assigns_best=method.info.assigns_best,

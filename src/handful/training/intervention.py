@@ -9,12 +9,13 @@ import numpy as np
 
 from handful.collect.episodes import make_player
 from handful.errors import HandfulError
-from handful.learner.base import LearnerState, Networks, mean_mix
+from handful.learner.base import LearnerState, Networks
 from handful.learner.networks import Actor
 from handful.learner.policies import Policies
 from handful.methods import FRESH, Scene
 from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies, weight_table
+from handful.mix import Mix
 from handful.problem import RMDP
 from handful.training.choosing import make_appraiser, validate
 from handful.training.run import Run
@@ -28,7 +29,8 @@ from handful.training.state import (
     init_policies,
     open_ledger,
 )
-from handful.types import NumpyArray, PRNGKey, PyTree, Watch, unwatched
+from handful.types import NumpyArray, PRNGKey, Watch, unwatched
+from handful.welfare import user_weights, welfare_of
 
 _fresh_policies = jax.jit(init_policies, static_argnums=1)
 """Compiled once a run: operation by operation it takes seconds at every intervention."""
@@ -92,7 +94,7 @@ def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     served = np.asarray(likeliest_policies(run.method.weights(decision.state)))
     utilities = scene.pooled[sources[served], np.arange(run.problem.num_users)]
     chosen = Snapshot(
-        jnp.asarray(utilities.mean(), jnp.float32),
+        jnp.asarray(welfare_of(run.welfare, utilities), jnp.float32),
         state.pool.returns[sources],
         state.pool.networks.take(jnp.asarray(sources)),
         decision.state,
@@ -109,9 +111,16 @@ def _pooled(run: Run, state: TrainState, watch: Watch) -> TrainState:
     assert state.pool is not None
     method, coefficients = run.method, jnp.asarray(run.problem.population.coefficients)
 
-    def mixes_of(assignment: PyTree) -> jax.Array:
-        trained = weight_table(method.training_weights(assignment), run.num_policies)
-        return mean_mix(trained, coefficients)
+    def mixes_of(moment: Snapshot) -> jax.Array:
+        trained_for, served = (
+            weight_table(weights(moment.assignment), run.num_policies)
+            for weights in (method.training_weights, method.weights)
+        )
+        counts = None
+        if not run.is_utilitarian:
+            utilities = jnp.sum(served * (coefficients @ moment.returns.T), axis=1)
+            counts = user_weights(run.welfare, utilities)
+        return Mix.of(trained_for, coefficients, counts).mean
 
     pool = state.pool.add_all(state.shortlist, mixes_of)
     return dataclasses.replace(state, pool=pool)

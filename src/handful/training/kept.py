@@ -20,6 +20,7 @@ from handful.run_folder import RunFolder
 from handful.tensors import read_tensors, write_tensors
 from handful.training.findings import Finding
 from handful.types import NumpyArray
+from handful.welfare import UTILITARIAN
 
 KINDS = ("deterministic", "stochastic")
 """The measurements of an evaluation, as its attributes and ``evaluation.json`` call them."""
@@ -33,8 +34,13 @@ SCALARS = (
     "soft_welfare",
     "reassigned_welfare",
     "reassigned_welfare_stderr",
+    "mean_utility",
+    "mean_utility_stderr",
 )
 """Of a measurement, the numbers."""
+
+_BEFORE = {"mean_utility": "welfare", "mean_utility_stderr": "welfare_stderr"}
+"""Numbers that were the same while there was no welfare but the mean, in older run folders."""
 
 SHOWN = 1000
 """Users whose returns from all policies a report shows: so many of the worst served, and as many
@@ -79,10 +85,17 @@ def read_evaluation(
     """
     arrays, _ = read_tensors(folder.users, "The file")
     try:
-        measurements = [_measurement(record[kind], arrays, kind, problem) for kind in KINDS]
+        deterministic, stochastic = (
+            _measurement(record[kind], arrays, kind, problem) for kind in KINDS
+        )
         assignment = arrays["assignment"].astype(np.int64).reshape(problem.num_users)
         evaluation = Evaluation(
-            assignment, record["num_episodes"], record["evaluation_seed"], *measurements
+            assignment,
+            record["num_episodes"],
+            record["evaluation_seed"],
+            deterministic,
+            stochastic,
+            record.get("welfare_function", UTILITARIAN),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise HandfulError(
@@ -119,7 +132,7 @@ def _measurement(
     )
     return Measurement(
         lengths=np.array(record["lengths"], dtype=np.float64),
-        **{name: float(record[name]) for name in SCALARS},
+        **{name: float(record.get(name, record[_BEFORE.get(name, name)])) for name in SCALARS},
         utilities=utilities,
         worst_episodes=worst,
         reassigned=reassigned,

@@ -57,6 +57,7 @@ from handful.training.session import Clock, Session, open_session, seconds_befor
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
 from handful.types import LearnerName, MethodName, NumpyArray, PresetName
+from handful.welfare import UTILITARIAN, WelfareFn, name_of_welfare
 
 CHECKPOINT_EVERY = 30.0
 """Seconds of training that a kill can cost at most."""
@@ -118,6 +119,7 @@ def train(
     run_settings: dict[str, Any] | None = None,
     threads: int | None = None,
     overlap: bool = False,
+    welfare: WelfareFn | str = UTILITARIAN,
     network: Network | None = None,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
@@ -148,6 +150,9 @@ def train(
         network: a network of your own for actors and critics, or a pair of one for each, where None
             stands for the library's own: a builder, which is called as ``build(key,
             observation_size, num_outputs)`` and returns an Equinox module, or its name.
+        welfare: the welfare function that is trained for and measured: a function of ``jax.numpy``
+            from the utilities of all users to one number, or the name of one; the mean unless
+            another one is given (:mod:`handful.welfare`).
         out: a new folder to keep the run in; without one nothing is written.
         callbacks: objects that training calls after every update.
         loggers: where metrics go besides ``metrics.jsonl`` in ``out``: objects of classes derived
@@ -163,7 +168,9 @@ def train(
     check_problem(problem, "train")
     callbacks = with_progress(callbacks, progress)
     check_loggers(loggers)
+    others = {"overlap": overlap, "welfare": welfare, **(run_settings or {})}
     check_run_settings(run_settings or {}, "run_settings")
+    others["welfare"] = name_of_welfare(others["welfare"])
     config = make_config(
         problem,
         num_policies,
@@ -175,7 +182,7 @@ def train(
         steps=steps,
         seed=seed,
         threads=threads,
-        **{"overlap": overlap, **(run_settings or {})},
+        **others,
     )
     return train_with_config(problem, config, out, callbacks, loggers)
 
@@ -343,11 +350,14 @@ def _logged(
             seed=config.seed,
             num_episodes=EVALUATION_EPISODES,
             watch=watch,
+            welfare=run.welfare,
         )
         judgement = judge(run, state, policies, evaluation, history, watch)
     shares = alpha if alpha.ndim == 2 else None
     if folder is not None or log.has_loggers:
-        gap = measure_gap(problem, config.num_policies, evaluation.welfare)
+        gap = None  # what is known of the best possible is of the mean
+        if run.is_utilitarian:
+            gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {
             "transitions": transitions,
             "validation_transitions": int(state.validated),

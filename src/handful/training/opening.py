@@ -42,6 +42,7 @@ from handful.training.kept import read_evaluation
 from handful.training.run import Run
 from handful.training.state import TrainState, init_state
 from handful.types import NumpyArray
+from handful.welfare import load_welfare
 
 _COMPARED = {
     "num_features": "the number of reward features",
@@ -253,12 +254,13 @@ def open_run(
         path: the run folder.
         problem: what the run was trained on, where it has no name to make it by, or where making it
             by name would run code that the folder chooses.
-        trust: whether the folder may choose code to run (:func:`handful.problem.make_stored`).
+        trust: whether the folder may choose code to run, as its problem
+            (:func:`handful.problem.make_stored`), its networks or its welfare function may need.
         network: the run's own network, where this program does not know it.
 
     Raises:
         HandfulError: if there is no run there, a file of it was changed, it is of another problem,
-            or its assignment method or its network is not known.
+            or its assignment method, its network or its welfare function is not known.
     """
     folder = RunFolder(path)
     stored, config = stored_run(folder, trust)
@@ -270,6 +272,8 @@ def open_run(
         problem = dataclasses.replace(problem, return_scale=described["return_scale"])
     check_same_problem(described, problem, path)
     config = _with_networks(config, f"The run in '{path}'", network, trust)
+    if trust:
+        load_welfare(config.welfare)
     return folder, Run(problem, config, core_mesh())
 
 
@@ -322,7 +326,8 @@ def resume_advice(folder: RunFolder, problem: RMDP) -> str:
         check_consent(problem.name, described_parameters(problem.parameters), str(folder.path))
     except HandfulError:
         words.append("--trust")
-    if (networks or ":" in config.method) and "--trust" not in words:
+    own_code = [*networks, *(n for n in (config.method, config.welfare) if ":" in n)]
+    if own_code and "--trust" not in words:
         words.append("--trust")
     return f"continue with: {shell_line(*words)}"
 

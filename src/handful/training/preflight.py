@@ -18,13 +18,14 @@ from handful.environment import (
     step_shape,
 )
 from handful.errors import HandfulError
-from handful.methods import Feedback, RememberedEpisodes
+from handful.methods import METHODS, Feedback, RememberedEpisodes
 from handful.methods.schedule import check_packages
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.training.run import Run
 from handful.training.step import StepMetrics
 from handful.types import NumpyArray, PRNGKey, PyTree
+from handful.welfare import UTILITARIAN, check_welfare, undefined_welfare
 
 
 def check_run(run: Run) -> None:
@@ -37,6 +38,7 @@ def check_run(run: Run) -> None:
     check_shapes(run.problem)
     run.learner.check(run.problem, run.num_policies)
     check_method(run)
+    check_run_welfare(run)
     check_installed(run)
 
 
@@ -105,6 +107,25 @@ def _trace_method(run: Run) -> None:
             f"{name} has a function reassign that gives a state of another kind than its init: "
             f"{after}, not {before}."
         )
+
+
+def check_run_welfare(run: Run) -> None:
+    """Check whether the run can be trained for its welfare function.
+
+    Raises:
+        HandfulError: if the function cannot be used, or the method suits the utilitarian one alone.
+    """
+    if run.is_utilitarian:
+        return
+    name = run.config.welfare
+    if run.method.info.only_utilitarian:
+        others = [name for name, method in METHODS.items() if not method.info.only_utilitarian]
+        raise HandfulError(
+            f"The method '{run.config.method}' chooses by what the mean user earns, so it goes "
+            f"with the welfare '{UTILITARIAN}' only, not with '{name}': choose another method, "
+            f"which may be {', '.join(others)}."
+        )
+    check_welfare(name, run.welfare, run.problem.num_users, run.problem.return_scale)
 
 
 def check_installed(run: Run) -> None:
@@ -193,10 +214,11 @@ def telling_what_is_kept(folder: RunFolder | None) -> Iterator[None]:
 
 
 def check_finite(problem: RMDP, metrics: StepMetrics, update: int) -> None:
-    """Look for NaN and infinity in an update's rewards and losses.
+    """Look for NaN and infinity in an update's rewards, users' weights and losses.
 
     Raises:
-        HandfulError: naming the reward feature, and its user if it has one, or the policy.
+        HandfulError: naming the reward feature, and its user if it has one, the welfare function,
+            or the policy.
     """
     if not metrics.finite_features.all():
         feature = int(np.argmin(metrics.finite_features))
@@ -207,6 +229,8 @@ def check_finite(problem: RMDP, metrics: StepMetrics, update: int) -> None:
             f"Reward feature {feature}{owner} was not a finite number in update {update}: "
             f"reward functions must return finite numbers for every outcome."
         )
+    if not metrics.defined_welfare:
+        raise undefined_welfare(f"at the users' returns in update {update}")
     if not metrics.finite_policies.all():
         policy = int(np.argmin(metrics.finite_policies))
         raise HandfulError(

@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from handful.learner import Learner
 from handful.methods import AssignmentMethod, Schedule
 from handful.problem import RMDP
 from handful.training.config import BY_VALIDATION, TrainConfig
+from handful.welfare import WelfareFn, find_welfare, utilitarian
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,18 +27,22 @@ class Run:
         mesh: the two devices that share actors and critics, or None where one device does all
             (:mod:`handful.learner.parallel`).
         method: the assignment method that the settings name.
+        welfare: the welfare function that the settings name.
 
     Raises:
-        HandfulError: if the settings do not make a method.
+        HandfulError: if the settings do not make a method, or their welfare function is not known
+            to this program.
     """
 
     problem: RMDP
     config: TrainConfig
     mesh: Mesh | None = None
     method: AssignmentMethod = field(init=False)
+    welfare: WelfareFn = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "method", self.config.make_method())
+        object.__setattr__(self, "welfare", find_welfare(self.config.welfare))
 
     @cached_property
     def learnt(self) -> RMDP:
@@ -56,6 +63,17 @@ class Run:
     def num_updates(self) -> int:
         """How many updates the whole run has."""
         return self.config.num_updates
+
+    @property
+    def is_utilitarian(self) -> bool:
+        """Whether the welfare is the mean over users, in which all users count alike."""
+        return self.welfare is utilitarian
+
+    @cached_property
+    def welfare_of_nothing(self) -> float:
+        """The welfare where every user earns 0."""
+        with jax.ensure_compile_time_eval():
+            return float(self.welfare(jnp.zeros(self.problem.num_users)))
 
     @property
     def assigns_by_validation(self) -> bool:

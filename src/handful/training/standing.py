@@ -1,26 +1,31 @@
-"""Who is served how, as an update needs it: of all users at once, or by groups of many.
+"""Who is served how, as an update needs it: for all users at once, or by blocks of many users.
 
-Either way gives the same things: the method's new state, what the users get, and what policies are
+Both ways give the same things: the method's new state, what the users get, and what policies are
 trained for. Up to :data:`~handful.methods.ledger.BLOCK` users they come from tables of all users
-and policies, beyond from a :class:`~handful.methods.ledger.Ledger`, whose cost hardly depends on
-how many users there are. Both are for the utilitarian welfare, in which all users count alike; with
-another, a group needs the weighted sum of its users' coefficients, so that weights would be
-computed where a block is looked at, from the utilities of its users.
+and policies. Of more users, the E-step looks at some blocks in each update
+(:mod:`handful.methods.ledger`). What policies are trained for then follows from sums by block,
+whose cost hardly depends on the number of users. That is so for the utilitarian welfare, in which
+all users count alike. With another welfare, a user's weight depends on what all users get, so that
+every update computes the utilities and the weighted sums of all blocks anew, one block after the
+other.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
-from handful.learner.base import MixFn
-from handful.methods import AssignmentMethod, Feedback, RememberedEpisodes
+from handful.methods import Feedback, RememberedEpisodes
 from handful.methods.base import split_trainable
 from handful.methods.ledger import BlockwiseMethod, GroupFeedback, Ledger, wary
 from handful.methods.weights import weight_table
-from handful.training.state import ReturnTable
-from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
-from handful.welfare import user_weights, utilitarian
+from handful.mix import Mix
+from handful.training.run import Run
+from handful.training.state import ReturnTable, TrainState
+from handful.types import Array, Bool, Float, PRNGKey, PyTree
+from handful.welfare import is_defined, user_weights
 
 
 class Standing(NamedTuple):
@@ -28,12 +33,14 @@ class Standing(NamedTuple):
 
     Attributes:
         assignment: the method's new state.
-        ledger: of it, where the users are many.
-        users: weight of users on each policy.
-        welfare: of the moving-average returns.
-        batch_welfare: of the returns of one batch.
-        mix_fn: what each feature counts for each policy.
-        trained: how much all users together count for each policy.
+        ledger: the sums of the new assignment, where the users are many.
+        users: the number of users whom each policy serves, or the sum of their shares.
+        welfare: the welfare of the moving-average returns.
+        batch_welfare: the welfare of the returns of one batch.
+        defined_welfare: whether the welfare and what every user counts in it can be used
+            (:func:`handful.welfare.is_defined`).
+        mix_of: gives what policies are trained for, from the parameters of the assignment that
+            learn by gradient (equation 12).
     """
 
     assignment: PyTree
@@ -41,8 +48,8 @@ class Standing(NamedTuple):
     users: Float[Array, " K"]
     welfare: Float[Array, ""]
     batch_welfare: Float[Array, ""]
-    mix_fn: MixFn
-    trained: Float[Array, " K"]
+    defined_welfare: Bool[Array, ""]
+    mix_of: Callable[[PyTree], Mix]
 
     @property
     def is_served(self) -> Bool[Array, " K"]:
@@ -50,87 +57,174 @@ class Standing(NamedTuple):
         return self.users > 0
 
 
-def reassign_all(
+def reassign(
     key: PRNGKey,
-    method: AssignmentMethod,
-    assignment: PyTree,
-    coefficients: Float[Array, "N D"],
+    run: Run,
+    state: TrainState,
     table: ReturnTable,
     latest: Float[Array, "K D"],
-    update: Int[Array, ""],
-    num_updates: int,
-    episodes: RememberedEpisodes | None,
+    episodes: RememberedEpisodes | None = None,
 ) -> Standing:
-    """Every user is looked at, by tables [N, K].
+    """Reassign the users (equation 11), and work out what follows for the policies.
 
     Args:
-        key: for the method.
-        method: that assigns.
-        assignment: its state.
-        coefficients: of the users.
-        table: of the policies' returns.
-        latest: what one batch says of them.
-        update: updates done so far.
-        num_updates: of the run.
-        episodes: that the run remembers.
+        key: for what is random in the method.
+        run: the run, with its method, users and welfare function.
+        state: the state before the update; its assignment and its ledger are used.
+        table: the moving averages of the policies' returns.
+        latest: the policies' returns in features by the latest batch.
+        episodes: the episodes that the run remembers.
     """
+    if state.ledger is None:
+        return _reassign_all(key, run, state, table, latest, episodes)
+    return _reassign_some(run, state, state.ledger, table, latest)
+
+
+def _reassign_all(
+    key: PRNGKey,
+    run: Run,
+    state: TrainState,
+    table: ReturnTable,
+    latest: Float[Array, "K D"],
+    episodes: RememberedEpisodes | None,
+) -> Standing:
+    """Look at every user, by tables [N, K]."""
+    method, welfare = run.method, run.welfare
+    coefficients = jnp.asarray(run.problem.population.coefficients)
     returns = wary(coefficients @ table.mean.T, table.seen)
-    feedback = Feedback(returns, update, num_updates, episodes)
-    assignment = method.reassign(key, assignment, feedback)
-    num_policies = len(table.seen)
-    alpha = weight_table(method.weights(assignment), num_policies)
+    feedback = Feedback(returns, state.update, run.num_updates, episodes)
+    assignment = method.reassign(key, state.assignment, feedback)
+    alpha = weight_table(method.weights(assignment), run.num_policies)
     utilities = jnp.sum(alpha * returns, axis=1)
-    weights = user_weights(utilitarian, utilities)
+    weights = user_weights(welfare, utilities)
     _, rest = split_trainable(method, assignment)
 
-    def trained_for(state: PyTree) -> Float[Array, "N K"]:
-        who = weight_table(method.training_weights(state), num_policies)
-        return who * weights[:, None]
+    def mix_of(parameters: PyTree) -> Mix:
+        trained_for = method.training_weights(eqx.combine(parameters, rest))
+        return Mix.of(weight_table(trained_for, run.num_policies), coefficients, weights)
 
-    def mix_fn(parameters: PyTree) -> Float[Array, "K D"]:
-        return trained_for(eqx.combine(parameters, rest)).T @ coefficients
-
+    value = welfare(utilities)
     return Standing(
         assignment,
         ledger=None,
         users=jnp.sum(alpha, axis=0),
-        welfare=utilitarian(utilities),
-        batch_welfare=utilitarian(jnp.sum(alpha * (coefficients @ latest.T), axis=1)),
-        mix_fn=mix_fn,
-        trained=jnp.sum(trained_for(assignment), axis=0),
+        welfare=value,
+        batch_welfare=welfare(jnp.sum(alpha * (coefficients @ latest.T), axis=1)),
+        defined_welfare=is_defined(value, weights),
+        mix_of=mix_of,
     )
 
 
-def reassign_some(
-    method: BlockwiseMethod,
-    assignment: PyTree,
-    ledger: Ledger,
-    coefficients: Float[Array, "N D"],
-    table: ReturnTable,
-    latest: Float[Array, "K D"],
-    update: Int[Array, ""],
-    num_updates: int,
+def _reassign_some(
+    run: Run, state: TrainState, ledger: Ledger, table: ReturnTable, latest: Float[Array, "K D"]
 ) -> Standing:
-    """Some users are looked at, and what all get follows from sums by policy.
-
-    The arguments are those of :func:`reassign_all`, with the ledger of the assignment.
-    """
-    feedback = GroupFeedback(table.mean, table.seen, coefficients, update, num_updates)
-    assignment, ledger, revived = method.take_turn(assignment, ledger, feedback)
-    users, sums = ledger.total_users, ledger.total_coefficients
-    # A group is as wary as its mean user is.
-    earned = jnp.diagonal(wary(sums @ table.mean.T, table.seen))
-    mix, trained = sums, users
+    """Look at some users, and let what all users get follow from sums."""
+    method = run.method
+    assert isinstance(method, BlockwiseMethod)
+    coefficients = jnp.asarray(run.problem.population.coefficients)
+    feedback = GroupFeedback(table.mean, table.seen, coefficients, state.update, run.num_updates)
+    assignment, ledger, revived = method.take_turn(state.assignment, ledger, feedback)
+    if run.is_utilitarian:
+        served = _all_alike(ledger, feedback, latest)
+    else:
+        served = _weighed(run, method.weights(assignment), ledger, feedback, latest)
+    mix = served.mix
     if revived is not None:
-        is_revived = (revived >= 0).astype(mix.dtype)
-        mix = mix + is_revived[:, None] * coefficients[jnp.maximum(revived, 0)]
-        trained = trained + is_revived
+        is_revived, users = revived >= 0, jnp.maximum(revived, 0)
+        counts = jnp.where(is_revived, served.weight_of(users), 0.0)
+        mix = mix.plus(counts, coefficients[users])
     return Standing(
         assignment,
         ledger,
-        users,
-        welfare=jnp.sum(earned) / len(coefficients),
-        batch_welfare=jnp.sum(sums * latest) / len(coefficients),
-        mix_fn=lambda _: mix,
-        trained=trained,
+        ledger.total_users,
+        welfare=served.welfare,
+        batch_welfare=served.batch_welfare,
+        defined_welfare=served.defined_welfare,
+        mix_of=lambda _: mix,
+    )
+
+
+class _Served(NamedTuple):
+    """What many users get under an assignment, and what policies are trained for by it.
+
+    Attributes:
+        welfare: the welfare of the moving-average returns.
+        batch_welfare: the welfare of the returns of one batch.
+        defined_welfare: whether the welfare and what every user counts in it can be used
+            (:func:`handful.welfare.is_defined`).
+        mix: what policies are trained for.
+        weight_of: gives what some users count in the welfare, from their positions.
+    """
+
+    welfare: Float[Array, ""]
+    batch_welfare: Float[Array, ""]
+    defined_welfare: Bool[Array, ""]
+    mix: Mix
+    weight_of: Callable[[Array], Array]
+
+
+def _all_alike(ledger: Ledger, feedback: GroupFeedback, latest: Float[Array, "K D"]) -> _Served:
+    """Work out the utilitarian welfare and its mix from sums by block alone."""
+    mix, num_users = ledger.total, len(feedback.coefficients)
+    # A group is as wary as its mean user is.
+    earned = jnp.diagonal(wary(mix.weights @ feedback.mean.T, feedback.seen))
+    return _Served(
+        welfare=jnp.sum(earned) / num_users,
+        batch_welfare=jnp.sum(mix.weights * latest) / num_users,
+        defined_welfare=jnp.ones((), bool),
+        mix=mix,
+        weight_of=lambda users: jnp.ones(len(users)),
+    )
+
+
+def _weighed(
+    run: Run,
+    policy: Array,
+    ledger: Ledger,
+    feedback: GroupFeedback,
+    latest: Float[Array, "K D"],
+) -> _Served:
+    """Work out another welfare and its mix, one block of users after the other.
+
+    Args:
+        run: the run, with its welfare function.
+        policy: the policy of each user, or -1 where all policies serve the user alike.
+        ledger: its blocks are looked at.
+        feedback: how good every policy was.
+        latest: the policies' returns in features by the latest batch.
+    """
+    num_users, num_policies = len(policy), run.num_policies
+
+    def look(block: Array) -> tuple[Array, Array, Array]:
+        """The users of a block, where there are any, their shares [S, K] and coefficients."""
+        users, is_user = ledger.users_of(block, num_users)
+        shares = weight_table(jnp.take(policy, users, mode="clip"), num_policies)
+        return users, jnp.where(is_user[:, None], shares, 0.0), feedback.rows(users)
+
+    def earn(block: Array, known: tuple[Array, Array]) -> tuple[Array, Array]:
+        users, shares, rows = look(block)
+        utilities = jnp.sum(shares * wary(rows @ feedback.mean.T, feedback.seen), axis=1)
+        by_batch = jnp.sum(shares * (rows @ latest.T), axis=1)
+        return (
+            known[0].at[users].set(utilities, mode="drop"),
+            known[1].at[users].set(by_batch, mode="drop"),
+        )
+
+    nothing = jnp.zeros(num_users)
+    utilities, by_batch = jax.lax.fori_loop(0, ledger.num_blocks, earn, (nothing, nothing))
+    weights = user_weights(run.welfare, utilities)
+
+    def add(block: Array, mix: Mix) -> Mix:
+        users, shares, rows = look(block)
+        of_block = Mix.of(shares, rows, jnp.take(weights, users, mode="clip"))
+        return jax.tree.map(jnp.add, mix, of_block)
+
+    empty = Mix(jnp.zeros((num_policies, feedback.coefficients.shape[1])), jnp.zeros(num_policies))
+    value = run.welfare(utilities)
+    return _Served(
+        welfare=value,
+        batch_welfare=run.welfare(by_batch),
+        defined_welfare=is_defined(value, weights),
+        mix=jax.lax.fori_loop(0, ledger.num_blocks, add, empty),
+        weight_of=lambda users: weights[users],
     )

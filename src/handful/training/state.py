@@ -162,18 +162,19 @@ class Pool(eqx.Module):
         return pool
 
     def add_all(
-        self, shortlist: Shortlist, mixes_of: Callable[[PyTree], Float[Array, "K D"]]
+        self, shortlist: Shortlist, mixes_of: Callable[[Snapshot], Float[Array, "K D"]]
     ) -> "Pool":
-        """The policies of every moment of a shortlist that was validated.
+        """Add the policies of every moment of a shortlist that was validated.
 
         Args:
-            mixes_of: from an assignment method's state to what its policies are trained for.
+            shortlist: the moments.
+            mixes_of: gives what the mean user of each policy of a moment wants, from the moment.
         """
         pool = self
         for row in range(len(shortlist.updates)):
             moment = shortlist[row]
             if jnp.isfinite(moment.welfare):
-                mixes = mixes_of(moment.assignment)
+                mixes = mixes_of(moment)
                 pool = pool.add(Pooled(moment.returns, mixes, moment.networks))
         return pool
 

@@ -15,10 +15,9 @@ from handful.learner.base import LearnerState, Objective
 from handful.learner.imitation import imitate
 from handful.methods import RememberedEpisodes
 from handful.methods.base import split_trainable
-from handful.methods.ledger import BlockwiseMethod
 from handful.methods.weights import likeliest_policies
 from handful.training.run import Run
-from handful.training.standing import reassign_all, reassign_some
+from handful.training.standing import reassign
 from handful.training.state import ReturnTable, Snapshot, TrainState
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, Key
@@ -40,6 +39,8 @@ class StepMetrics(NamedTuple):
             batch, in the environment's units.
         finite_features: whether each reward feature was a finite number throughout the batch.
         finite_policies: whether each policy's losses were.
+        defined_welfare: whether the welfare was a finite number, and what every user counts in it
+            a finite number that is not negative.
     """
 
     welfare: Float[Array, ""]
@@ -52,6 +53,7 @@ class StepMetrics(NamedTuple):
     highest_observation: Float[Array, " O"]
     finite_features: Bool[Array, " D"]
     finite_policies: Bool[Array, " K"]
+    defined_welfare: Bool[Array, ""]
 
 
 @in_full_precision
@@ -100,37 +102,16 @@ def _learn(
     archive, episodes = _remember(state, transitions, coefficients, run)
 
     # Reassign: the E-step, or whatever the method does instead (equation 11).
-    if state.ledger is None:
-        standing = reassign_all(
-            assignment_key,
-            method,
-            state.assignment,
-            coefficients,
-            table,
-            latest,
-            state.update,
-            config.num_updates,
-            episodes,
-        )
-    else:
-        assert isinstance(method, BlockwiseMethod)
-        standing = reassign_some(
-            method,
-            state.assignment,
-            state.ledger,
-            coefficients,
-            table,
-            latest,
-            state.update,
-            config.num_updates,
-        )
+    standing = reassign(assignment_key, run, state, table, latest, episodes)
 
     # Keep the policies if the batch shows them to be among the best so far. (Where batches are
     # collected ahead, it is of those from before the last update.) What is not known yet is not
     # worth nothing, which would be much where returns are negative.
     batch_welfare = standing.batch_welfare
     is_known = jnp.all(table.seen | ~standing.is_served)
-    batch_welfare = jnp.where(is_known | (batch_welfare > 0), batch_welfare, -jnp.inf)
+    batch_welfare = jnp.where(
+        is_known | (batch_welfare > run.welfare_of_nothing), batch_welfare, -jnp.inf
+    )
     seen = Snapshot(batch_welfare, latest, state.learner.networks, standing.assignment)
     shortlist = state.shortlist.offer(seen, state.update, _spacing(run))
 
@@ -144,10 +125,9 @@ def _learn(
         learner,
         scaled,
         Objective(
-            standing.mix_fn,
+            standing.mix_of,
             parameters,
             0.0 if method.trainable is None else method.trainable.learning_rate,
-            standing.trained,
         ),
         progress=run.schedule.progress(state.update),
         pace=jnp.where(imitates, 0.0, 1.0),
@@ -178,6 +158,7 @@ def _learn(
         highest_observation=jnp.max(transitions.observations, axis=(0, 1, 2)),
         finite_features=jnp.all(jnp.isfinite(transitions.features), axis=(0, 1, 2)),
         finite_policies=improved.is_finite,
+        defined_welfare=standing.defined_welfare,
     )
     new_state = TrainState(
         key,
