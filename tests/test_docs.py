@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import handful
 from handful.catalogue import _TASKS
 from handful.methods import METHODS
 from handful.report.page import write_report
+from handful.welfare import WELFARES
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -52,6 +54,30 @@ def test_methods_of_ones_own_train_by_object_and_by_name_and_are_described_in_re
     assert second.config.make_method().schedule(100, 2).interventions == (40,)
     page = write_report(second.folder).read_text(encoding="utf-8")
     assert "(a first set of policies finds the groups of users, and" in page
+
+
+@pytest.mark.usefixtures("allow_rank_promotion")
+def test_a_welfare_of_ones_own_trains_and_measures(monkeypatch, capsys):
+    monkeypatch.setattr("handful.welfare.WELFARES", dict(WELFARES))
+    text = (DOCS / "own-welfare.md").read_text()
+    names, results = {"__name__": "example"}, []
+    for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(compile(example, "own-welfare.md", "exec"), names)
+        results.append(names["result"])
+    by_place, _, by_name = results
+    assert by_place.config.welfare == "example:nash"
+    assert by_name.evaluation.welfare_function == "nash"
+    utilities = by_place.evaluation.deterministic.utilities
+    assert by_place.evaluation.welfare == pytest.approx(np.log1p(utilities).mean(), rel=1e-5)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [name for name, _, _ in rows] == [
+        "example:nash",
+        "example:power_mean",
+        "example:soft_minimum",
+        "utilitarian",
+    ]
+    assert len({mean for _, _, mean in rows}) == 1
+    assert rows[-1][1] == rows[-1][2]
 
 
 @pytest.mark.usefixtures("allow_rank_promotion")

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from handful.training.loop import TrainResult, resume, train
     from handful.training.session import TrainingInterrupted
     from handful.training.trackers import MLflowLogger, TensorBoardLogger, WandbLogger
+    from handful.welfare import register_welfare, utilitarian
 
 __version__ = "0.2.0.dev0"
 
@@ -102,11 +103,13 @@ _HOME = {
     "register_learner": "handful.learner",
     "register_method": "handful.methods",
     "register_network": "handful.learner.builders",
+    "register_welfare": "handful.welfare",
     "resume": "handful.training.loop",
     "tabular_problem": "handful.domains.tabular.problem",
     "tasks": "handful.problem",
     "train": "handful.training.loop",
     "use_cores": "handful.devices",
+    "utilitarian": "handful.welfare",
     "with_history": "handful.envs.history",
 }
 
@@ -158,11 +161,13 @@ __all__ = [
     "register_learner",
     "register_method",
     "register_network",
+    "register_welfare",
     "resume",
     "tabular_problem",
     "tasks",
     "train",
     "use_cores",
+    "utilitarian",
     "with_history",
 ]
 

@@ -11,6 +11,7 @@ import handful
 from handful.errors import HandfulError
 from handful.methods import METHODS
 from handful.methods import ledger as ledger_module
+from handful.run_folder import RunFolder
 from handful.training import state as state_module
 from handful.training.loop import resume, train
 from handful.training.opening import resume_advice
@@ -116,7 +117,7 @@ def test_a_run_folder_imports_a_module_only_with_trust(tmp_path, monkeypatch):
     with pytest.raises(HandfulError, match=r"'fairness:soft' is not known.*--trust"):
         resume(tmp_path / "run")
     assert resume(tmp_path / "run", trust=True).evaluation.welfare == result.evaluation.welfare
-    folder = handful.run_folder.RunFolder(tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
     assert "--trust" in resume_advice(folder, result.problem)
 
 
