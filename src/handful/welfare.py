@@ -186,7 +186,7 @@ def name_of_welfare(welfare: Any) -> str:
     _check_callable(welfare)
     names = [name for name, known in WELFARES.items() if known is welfare]
     if names:
-        return names[0]
+        return min(names, key=lambda name: ":" in name)  # a name that was registered, if any
     module, path = (getattr(welfare, name, "") for name in ("__module__", "__qualname__"))
     if not module or not path or "<" in path:
         raise HandfulError(

@@ -69,7 +69,7 @@ class Evaluate:
                     seed=config.seed if self.seed is None else self.seed,
                     num_episodes=self.episodes,
                     watch=lambda share: bar.on_episodes(EpisodesReport("evaluation", share)),
-                    welfare=run.welfare,
+                    welfare=config.welfare,
                 )
         except (JaxRuntimeError, MemoryError) as error:
             if isinstance(error, JaxRuntimeError) and OUT_OF_MEMORY not in str(error):

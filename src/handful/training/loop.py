@@ -350,7 +350,7 @@ def _logged(
             seed=config.seed,
             num_episodes=EVALUATION_EPISODES,
             watch=watch,
-            welfare=run.welfare,
+            welfare=config.welfare,
         )
         judgement = judge(run, state, policies, evaluation, history, watch)
     shares = alpha if alpha.ndim == 2 else None
