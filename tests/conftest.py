@@ -63,3 +63,15 @@ def allow_rank_promotion():
 def as_users_call(monkeypatch):
     """Arguments of a wrong type get as far as they do for users, without the checks of tests."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture(autouse=True)
+def forgotten_names():
+    """Methods and learners that a test gives names are forgotten after it."""
+    found = (("handful.methods", "METHODS"), ("handful.learner", "LEARNERS"))
+    registries = [getattr(sys.modules[m], name) for m, name in found if m in sys.modules]
+    kept = [dict(registry) for registry in registries]
+    yield
+    for registry, names in zip(registries, kept, strict=True):
+        registry.clear()
+        registry.update(names)

@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 import handful
 from handful.catalogue import _TASKS
-from handful.methods import METHODS
 from handful.report.page import write_report
 from handful.welfare import WELFARES
 
@@ -33,7 +33,6 @@ def test_the_environment_in_jax_trains_policies_apart():
 def test_methods_of_ones_own_train_by_object_and_by_name_and_are_described_in_reports(
     monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("handful.methods.METHODS", dict(METHODS))
     monkeypatch.chdir(tmp_path)
     text = (DOCS / "own-method.md").read_text()
     names = {"__name__": "example"}
@@ -78,6 +77,49 @@ def test_a_welfare_of_ones_own_trains_and_measures(monkeypatch, capsys):
     ]
     assert len({mean for _, _, mean in rows}) == 1
     assert rows[-1][1] == rows[-1][2]
+
+
+def test_learners_of_ones_own_train_by_object_and_by_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / "own-learner.md").read_text()
+    names, results = {"__name__": "example"}, []
+    for example, result in zip(
+        re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL), ("result", "named"), strict=True
+    ):
+        exec(compile(example, "own-learner.md", "exec"), names)
+        results.append(names[result])
+    by_object, by_name = results
+    assert by_object.config.learner == names["ActorCritic"]()
+    assert by_object.config.to_dict()["learner"]["name"] == "example:ActorCritic"
+    assert by_name.config.to_dict()["learner"]["name"] == "actor-critic"
+    # The library's own learner reaches 96.5, and policies that have learnt nothing earn 30.
+    assert by_object.evaluation.welfare > 90.0
+
+
+@pytest.mark.usefixtures("allow_rank_promotion")
+def test_the_step_alone_trains_as_the_loop_does():
+    text = (DOCS / "pure-step.md").read_text()
+    names = {"__name__": "example"}
+    first, second = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(compile(first, "pure-step.md", "exec"), names)
+    problem = names["problem"]
+    as_it_ends = {"keep_best": False, "final_assignment": "method"}
+    result = handful.train(
+        problem,
+        2,
+        "em",
+        steps=40_960,
+        seed=100,
+        preset="fast",
+        run_settings=as_it_ends,
+        progress=False,
+    )
+    alone, looped = (jax.tree.leaves(p.actor) for p in (names["policies"], result.policies))
+    for one, other in zip(alone, looped, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    exec(compile(second, "pure-step.md", "exec"), names)
+    assert names["metrics"].welfare.shape == (4,)
+    assert len(set(np.asarray(names["metrics"].welfare).tolist())) == 4  # a seed each
 
 
 @pytest.mark.usefixtures("allow_rank_promotion")

@@ -48,8 +48,11 @@ if TYPE_CHECKING:
     from handful.training.callbacks import Callback, ProgressBar
     from handful.training.config import CollectConfig, TrainConfig
     from handful.training.loggers import Logger, RunStart, Step
-    from handful.training.loop import TrainResult, resume, train
+    from handful.training.loop import TrainResult, prepare, resume, train, train_run
+    from handful.training.run import Run
     from handful.training.session import TrainingInterrupted
+    from handful.training.state import TrainState, init_state
+    from handful.training.step import StepMetrics, train_step
     from handful.training.trackers import MLflowLogger, TensorBoardLogger, WandbLogger
     from handful.welfare import register_welfare, utilitarian
 
@@ -87,8 +90,11 @@ _HOME = {
     "Step": "handful.training.loggers",
     "TensorBoardLogger": "handful.training.trackers",
     "TimeStep": "handful.environment",
+    "Run": "handful.training.run",
+    "StepMetrics": "handful.training.step",
     "TrainConfig": "handful.training.config",
     "TrainResult": "handful.training.loop",
+    "TrainState": "handful.training.state",
     "Trainable": "handful.methods",
     "TrainingInterrupted": "handful.training.session",
     "WandbLogger": "handful.training.trackers",
@@ -96,9 +102,11 @@ _HOME = {
     "evaluate": "handful.evaluation.returns",
     "exact_returns": "handful.domains.tabular.optimum",
     "from_gymnasium": "handful.envs.gym.problem",
+    "init_state": "handful.training.state",
     "make": "handful.problem",
     "make_method": "handful.methods",
     "optimum": "handful.evaluation.gap",
+    "prepare": "handful.training.loop",
     "register": "handful.problem",
     "register_learner": "handful.learner",
     "register_method": "handful.methods",
@@ -108,6 +116,8 @@ _HOME = {
     "tabular_problem": "handful.domains.tabular.problem",
     "tasks": "handful.problem",
     "train": "handful.training.loop",
+    "train_run": "handful.training.loop",
+    "train_step": "handful.training.step",
     "use_cores": "handful.devices",
     "utilitarian": "handful.welfare",
     "with_history": "handful.envs.history",
@@ -139,14 +149,17 @@ __all__ = [
     "Population",
     "ProgressBar",
     "RateRound",
+    "Run",
     "RunStart",
     "Scene",
     "Schedule",
     "Step",
+    "StepMetrics",
     "TensorBoardLogger",
     "TimeStep",
     "TrainConfig",
     "TrainResult",
+    "TrainState",
     "Trainable",
     "TrainingInterrupted",
     "WandbLogger",
@@ -154,9 +167,11 @@ __all__ = [
     "evaluate",
     "exact_returns",
     "from_gymnasium",
+    "init_state",
     "make",
     "make_method",
     "optimum",
+    "prepare",
     "register",
     "register_learner",
     "register_method",
@@ -166,6 +181,8 @@ __all__ = [
     "tabular_problem",
     "tasks",
     "train",
+    "train_run",
+    "train_step",
     "use_cores",
     "utilitarian",
     "with_history",

@@ -11,10 +11,7 @@ from handful.methods import (
     METHODS,
     AssignmentMethod,
     ExpectationMaximization,
-    find_method,
-    load_method,
     make_method,
-    name_and_settings,
     register_method,
 )
 
@@ -43,36 +40,31 @@ class Forgetful(InTurn):
         object.__setattr__(self, "secret", secret)
 
 
-@pytest.fixture(autouse=True)
-def methods(monkeypatch):
-    monkeypatch.setattr("handful.methods.METHODS", dict(METHODS))
-
-
 def test_an_object_is_kept_as_its_name_and_settings():
-    name, settings = name_and_settings(InTurn(first=2))
+    name, settings = METHODS.describe(InTurn(first=2))
     assert name == f"{__name__}:InTurn"
     assert settings == {"first": 2}
     assert make_method(name, **settings) == InTurn(first=2)
-    assert name_and_settings(ExpectationMaximization(warm_up=3))[0] == "em"
+    assert METHODS.describe(ExpectationMaximization(warm_up=3))[0] == "em"
 
 
 def test_a_name_of_its_own():
     register_method("in-turn", InTurn)
     register_method("in-turn", InTurn)  # as a module does that is imported again
-    assert find_method("in-turn") is InTurn
-    assert name_and_settings(InTurn()) == ("in-turn", {"first": 0})
+    assert METHODS.find("in-turn") is InTurn
+    assert METHODS.describe(InTurn()) == ("in-turn", {"first": 0})
 
 
 @pytest.mark.parametrize("name", ["em", "auto", ""])
 def test_a_name_that_is_taken_is_refused(name):
-    with pytest.raises(HandfulError, match="cannot be given to the method InTurn"):
+    with pytest.raises(HandfulError, match="cannot be given to the assignment method InTurn"):
         register_method(name, InTurn)
 
 
 @pytest.mark.parametrize("name", ["json:JSONDecoder", "handful.methods:METHODS"])
 def test_what_is_no_method_is_refused(name):
     with pytest.raises(HandfulError, match=r"a class derived from handful\.AssignmentMethod"):
-        load_method(name)
+        METHODS.load(name)
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ def test_a_setting_without_a_default_must_be_given():
 
 def test_a_method_that_its_fields_do_not_make_again_is_refused():
     with pytest.raises(HandfulError, match="Forgetful cannot be made again from its fields"):
-        name_and_settings(Forgetful(1, secret=2))
+        METHODS.describe(Forgetful(1, secret=2))
 
 
 def test_a_class_in_a_module_is_loaded_when_the_caller_names_it(tmp_path, monkeypatch):
@@ -107,13 +99,13 @@ def test_a_class_in_a_module_is_loaded_when_the_caller_names_it(tmp_path, monkey
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(HandfulError, match="'dealers:Mine' is not known to this program"):
-        find_method("dealers:Mine")  # a run folder's word is not the caller's
-    load_method("em")  # nothing to load
-    load_method("dealers:Mine")
-    assert find_method("dealers:Mine").__name__ == "Mine"
+        METHODS.find("dealers:Mine")  # a run folder's word is not the caller's
+    METHODS.load("em")  # nothing to load
+    METHODS.load("dealers:Mine")
+    assert METHODS.find("dealers:Mine").__name__ == "Mine"
 
 
 @pytest.mark.parametrize("name", ["no_such_module:Mine", "json:Mine"])
 def test_a_class_that_is_not_there_is_one_sentence(name):
     with pytest.raises(HandfulError, match=f"'{name}' cannot be imported"):
-        load_method(name)
+        METHODS.load(name)

@@ -53,15 +53,15 @@ def test_it_asks_for_the_same_run(config, tmp_path, monkeypatch):
         asked.extend(request)
         raise Asked
 
-    monkeypatch.setattr(handful.training.loop, "train_with_config", ask)
+    monkeypatch.setattr(handful.training.loop, "train_run", ask)
     monkeypatch.chdir(tmp_path)
     _, *arguments = shlex.split(command.replace("\\\n", ""))
     with pytest.raises(Asked):
         main([*arguments, "--no-tensorboard"])
-    again, found, out, *_ = asked
-    assert again.parameters == problem.parameters
+    found, out, *_ = asked
+    assert found.problem.parameters == problem.parameters
     # How many threads step environments is for the machine to say that runs it again.
-    assert found.to_dict() == {**config.to_dict(), "threads": None}
+    assert found.config.to_dict() == {**config.to_dict(), "threads": None}
     assert out.name == "a run-again"
 
 

@@ -11,7 +11,6 @@ import yaml
 
 from handful.cli.main import main
 from handful.errors import HandfulError
-from handful.methods import METHODS
 from handful.methods.em import ExpectationMaximization
 from handful.results.tables import read_manifest
 from handful.run_folder import RunFolder
@@ -246,7 +245,6 @@ def test_a_part_of_a_study_at_a_time(tmp_path, monkeypatch, capsys):
 
 def test_a_study_may_name_a_method_of_a_module_beside_it(tmp_path, monkeypatch, capsys):
     """The processes that execute its runs import it as well."""
-    monkeypatch.setattr("handful.methods.METHODS", dict(METHODS))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     Path("dealing.py").write_text(

@@ -94,7 +94,7 @@ def test_a_run_without_keep_best_does_not_choose_among_moments(monkeypatch):
     problem = problem_of(ContextualBandit(3), np.eye(3))
     config = dataclasses.replace(config_of(2, "random", updates=2), keep_best=False)
     assert isinstance(config, TrainConfig)
-    result = handful.training.loop.train_with_config(problem, config)
+    result = handful.train_run(Run(problem, config))
     assert np.isfinite(result.evaluation.welfare)
 
 

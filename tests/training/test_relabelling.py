@@ -7,8 +7,8 @@ import numpy as np
 import optax
 import pytest
 
-from handful.learner.base import LearnerState
 from handful.learner.networks import take_policies
+from handful.learner.ppo import PPOState
 from handful.population import Population
 from handful.problem import RMDP
 from handful.training.run import Run
@@ -70,13 +70,12 @@ def with_users(state, order):
 def with_learners(state, order):
     """The learner's state with its policies in another order, moments and all."""
     actor_moments, assignment_moments = state.actor_moments
-    return LearnerState(
+    return PPOState(
         actor=take_policies(state.actor, order),
         critic=take_policies(state.critic, order),
         actor_moments=(with_moments(actor_moments, order), assignment_moments),
         critic_moments=with_moments(state.critic_moments, order),
         normalizer=state.normalizer.take(order),
-        experience=state.experience,
     )
 
 

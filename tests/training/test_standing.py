@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from handful.methods import METHODS, make_method
 from handful.methods import ledger as ledger_module
-from handful.methods import make_method, name_and_settings
 from handful.methods.base import split_trainable
 from handful.problem import make
 from handful.training import state as state_module
@@ -31,7 +31,7 @@ def log_sum(utilities):
 
 def run_of(method, num_policies, coefficients=COEFFICIENTS, welfare=utilitarian):
     """A run of a method for users with these coefficients."""
-    name, settings = name_and_settings(method)
+    name, settings = METHODS.describe(method)
     problem = problem_of(ContextualBandit(num_arms=3), coefficients)
     config = config_of(num_policies, name, method_settings=settings, share_hidden=False)
     return Run(problem, dataclasses.replace(config, welfare=name_of_welfare(welfare)))

@@ -8,7 +8,6 @@ import pytest
 
 import handful
 from handful.errors import HandfulError
-from handful.methods import METHODS
 from handful.run_folder import RunFolder
 from handful.training.opening import open_run
 from handful.training.record import describe_run
@@ -94,7 +93,6 @@ class Mine(RandomAssignment):
 @pytest.fixture
 def evil_method(tmp_path, monkeypatch):
     """A module with a method, which leaves a mark when it is imported: the mark."""
-    monkeypatch.setattr("handful.methods.METHODS", dict(METHODS))
     monkeypatch.delitem(sys.modules, "evil_method", raising=False)
     mark = tmp_path / "MARK"
     (tmp_path / "evil_method.py").write_text(METHOD.format(mark=mark))

@@ -2,16 +2,19 @@
 
 import dataclasses
 import importlib
-from collections.abc import Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar, cast
 
 from handful._support.checks import did_you_mean
 from handful.errors import HandfulError
 
 T = TypeVar("T")
 
+NEEDED = "needed"
+"""In the metadata of a field without a default: what a setting is needed for, for a sentence."""
 
-class Registry(Mapping[str, type[T]], Generic[T]):
+
+class Registry(dict[str, type[T]], Generic[T]):
     """The classes of one kind by name. Each is a frozen dataclass, whose fields are its settings.
 
     A class from outside is registered under a name of its own, or under ``module:Class``, the place
@@ -22,7 +25,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         base: the class that all of them are derived from.
         classes: those that come with the library, by name.
         register_name: the public function that registers another one, for sentences.
-        reserved: names that no class may have.
+        others: names that stand for no class, each with what it does, for sentences.
     """
 
     def __init__(
@@ -31,19 +34,11 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         base: type[T],
         classes: Mapping[str, type[T]],
         register_name: str,
-        reserved: tuple[str, ...] = (),
+        others: Mapping[str, str] | None = None,
     ) -> None:
-        self._kind, self._base, self._classes = kind, base, dict(classes)
-        self._register_name, self._reserved = register_name, reserved
-
-    def __getitem__(self, name: str) -> type[T]:
-        return self._classes[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._classes)
-
-    def __len__(self) -> int:
-        return len(self._classes)
+        super().__init__(classes)
+        self._kind, self._base, self._library = kind, base, frozenset(classes)
+        self._register_name, self._others = register_name, others or {}
 
     def register(self, name: str, found: Any) -> None:
         """Give a class a name. The same class may be registered again under the name that it has.
@@ -53,15 +48,15 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         """
         if not (isinstance(found, type) and issubclass(found, self._base)):
             raise HandfulError(
-                f"The {self._kind} '{name}' must be a class derived from "
-                f"handful.{self._base.__name__}, not {found!r}."
+                f"{self._a_kind} must be a class derived from handful.{self._base.__name__}, not "
+                f"{found!r}."
             )
-        if not name or self._classes.get(name, found) is not found or name in self._reserved:
+        if not name or self.get(name, found) is not found or name in self._others:
             raise HandfulError(
                 f"The name '{name}' cannot be given to the {self._kind} {found.__name__}: choose "
                 f"another name, which no other {self._kind} has."
             )
-        self._classes[name] = found
+        self[name] = found
 
     def load(self, name: str) -> None:
         """Import and register the class that ``module:Class`` names; leave other names alone.
@@ -72,7 +67,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
             HandfulError: if the module cannot be imported, or has no such class.
         """
         module, _, attribute = name.partition(":")
-        if not attribute or name in self._classes:
+        if not attribute or name in self:
             return
         try:
             found = getattr(importlib.import_module(module), attribute)
@@ -83,32 +78,84 @@ class Registry(Mapping[str, type[T]], Generic[T]):
             ) from None
         self.register(name, found)
 
+    def load_stored(self, name: str, source: str, trust: bool) -> None:
+        """Make sure that this program knows the class that a file names.
+
+        The file may be a stranger's, so nothing that it names is imported unless the caller trusts
+        it.
+
+        Args:
+            name: the name in the file.
+            source: what sentences call the file, as ``The run in 'runs/one'``.
+            trust: whether the caller trusts the file.
+
+        Raises:
+            HandfulError: if the class is not known, cannot be imported, or importing it needs the
+                caller's consent.
+        """
+        if name in self or ":" not in name:
+            return
+        own = f"{source} uses {self._a_kind[0].lower()}{self._a_kind[1:]} of its own, '{name}', and"
+        if not self.is_importable(name):
+            raise HandfulError(
+                f"{own} that was made in a Python program and cannot be imported: open it in that "
+                f"program, after handful.{self._register_name}('{name}', ...)."
+            )
+        if not trust:
+            raise HandfulError(
+                f"{own} that names a module to import: that would run code which the file chooses. "
+                f"If you trust the file and that code, say so with --trust (in Python: "
+                f"trust=True), or import the module and call "
+                f"handful.{self._register_name}('{name}', ...) before."
+            )
+        self.load(name)
+
+    def is_importable(self, name: str) -> bool:
+        """Say whether another program can know the class of that name by importing something.
+
+        That is so for the library's own classes, and for names like ``module:Class``, unless the
+        module is the program itself.
+        """
+        if ":" in name:
+            return name.partition(":")[0] != "__main__"
+        return name in self._library or name not in self
+
+    @property
+    def _a_kind(self) -> str:
+        """The kind with its article, to begin a sentence with."""
+        return f"{'An' if self._kind[0] in 'aeiou' else 'A'} {self._kind}"
+
+    @property
+    def _also(self) -> str:
+        return "".join(f"; '{name}' {what}" for name, what in self._others.items())
+
     def find(self, name: str) -> type[T]:
         """The class of that name.
 
         Raises:
             HandfulError: if there is none.
         """
-        if name in self._classes:
-            return self._classes[name]
+        if name in self:
+            return self[name]
         if ":" in name:
             raise HandfulError(
                 f"The {self._kind} '{name}' is not known to this program: import its module and "
                 f"call handful.{self._register_name}('{name}', ...) before, in Python."
             )
         raise HandfulError(
-            f"There is no {self._kind} named '{name}'{did_you_mean(name, self._classes)}: choose "
-            f"from {', '.join(self._classes)}."
+            f"There is no {self._kind} named '{name}'{did_you_mean(name, self)}: choose from "
+            f"{', '.join(self)}{self._also}."
         )
 
     def make(self, name: str, settings: Mapping[str, Any]) -> T:
         """An instance of the class of that name.
 
         Raises:
-            HandfulError: if there is no such class, or it has no such setting.
+            HandfulError: if there is no such class, it has no such setting, or a setting that it
+                must have is missing.
         """
         found = self.find(name)
-        fields = field_names(found)
+        fields = {field.name: field for field in dataclasses.fields(cast(Any, found)) if field.init}
         unknown = sorted(set(settings) - set(fields))
         if unknown:
             raise HandfulError(
@@ -116,6 +163,11 @@ class Registry(Mapping[str, type[T]], Generic[T]):
                 f"{did_you_mean(unknown[0], fields)}: it has "
                 f"{', '.join(sorted(fields)) or 'none'}."
             )
+        for field in fields.values():
+            has_default = not (field.default is field.default_factory is dataclasses.MISSING)
+            if not has_default and field.name not in settings:
+                needed = field.metadata.get(NEEDED, f"a value for its setting '{field.name}'")
+                raise HandfulError(f"The {self._kind} '{name}' needs {needed}.")
         return found(**settings)
 
     def describe(self, instance: T) -> tuple[str, dict[str, Any]]:
@@ -137,7 +189,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
                 f"The {self._kind} {found.__name__} cannot be made again from its fields: write it "
                 f"as a dataclass with frozen=True, whose fields are all its settings."
             )
-        names = [name for name, known in self._classes.items() if known is found]
+        # A name that was given comes before the place that the class can be imported from.
+        names = sorted((n for n, known in self.items() if known is found), key=lambda n: ":" in n)
         name = names[0] if names else f"{found.__module__}:{found.__qualname__}"
         self.register(name, found)
         return name, settings

@@ -190,7 +190,7 @@ def _method_section(method: str, arguments: Sequence[str]) -> list[Section]:
     Raises:
         HandfulError: if there is no such method, or settings are given and no method is.
     """
-    from handful.methods import AUTO, find_method, load_method
+    from handful.methods import AUTO, METHODS
 
     if method == AUTO:
         setting = next((one for one in arguments if one.startswith(flag_name("method", ""))), None)
@@ -200,9 +200,9 @@ def _method_section(method: str, arguments: Sequence[str]) -> list[Section]:
                 f"method with --method."
             )
         return []
-    load_method(method)
+    METHODS.load(method)
     title = f"Settings of the method '{method}' that differ from its defaults."
-    return [Section("method", title, settings_of(find_method(method)))]
+    return [Section("method", title, settings_of(METHODS.find(method)))]
 
 
 def _run_section() -> Section:

@@ -7,14 +7,12 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from handful._support.registry import NEEDED
 from handful.errors import HandfulError
 from handful.methods.base import MethodInfo
 from handful.methods.ledger import BlockwiseMethod, GroupFeedback, Ledger, Turn
 from handful.methods.weights import balanced_assignment
 from handful.types import Array, Int, PRNGKey
-
-NEEDED = "needed"
-"""Of a setting without a default, the key in its metadata for the words that ask for it."""
 
 
 class Dealt(NamedTuple):

@@ -22,7 +22,7 @@ from typing import Any, Protocol, runtime_checkable
 from handful._support.files import lock_file
 from handful.errors import HandfulError
 from handful.learner.builders import load_network, named_networks
-from handful.methods import load_method
+from handful.methods import METHODS
 from handful.problem import make
 from handful.run_folder import RunFolder
 from handful.sweep.study import RunRequest
@@ -249,13 +249,15 @@ def _attempt(request: RunRequest, is_stopped: Callable[[], bool]) -> tuple[str |
 
 def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
     """Train a run to its end, or say how far it came if it was asked to stop."""
-    from handful.training.loop import resume, train_with_config
+    from handful.training.loop import checked_run, resume, train_run
     from handful.training.session import TrainingInterrupted
 
     _remove_litter(request.folder)
     callbacks = [_Reminder(is_stopped), StageNote(request.folder)]
     try:
-        load_method(request.config.method)  # this may be another process than the one that asked
+        # This may be another process than the one that asked. A learner of somebody's own is known
+        # here already: the request holds the learner itself.
+        METHODS.load(request.config.method)
         for network in named_networks(request.config.learner):
             load_network(network)
         load_welfare(request.config.welfare)
@@ -263,7 +265,7 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
         if request.folder.is_dir():
             resume(request.folder, problem, callbacks, progress=False)
         else:
-            train_with_config(problem, request.config, request.folder, callbacks)
+            train_run(checked_run(problem, request.config), request.folder, callbacks)
     except TrainingInterrupted as stop:
         return str(stop)
     return None

@@ -15,8 +15,9 @@ from handful._support.checks import brief
 from handful._support.earlier_settings import as_first_written
 from handful._support.text import count
 from handful.errors import HandfulError
+from handful.learner import LEARNERS
 from handful.learner.builders import named_networks, settled_name
-from handful.methods import load_stored_method
+from handful.methods import METHODS
 from handful.methods.schedule import check_packages
 from handful.problem import (
     RMDP,
@@ -27,7 +28,7 @@ from handful.problem import (
 )
 from handful.results.labels import with_variant
 from handful.results.tables import import_polars
-from handful.training.config import BY_VALIDATION, TrainConfig, make_config
+from handful.training.config import BY_VALIDATION, LEARNER, TrainConfig, make_config
 from handful.welfare import UTILITARIAN, load_welfare
 
 CHOICES = ("preset", "settings", "method_settings", "training", "parameters")
@@ -278,7 +279,9 @@ class Study:
             _check_length(f"{self.name}-{file_name(task)}.parquet", f"{where}, the name of a file")
         for method in self.methods:
             with telling(where):
-                load_stored_method(method, "It", trust)
+                METHODS.load_stored(method, "It", trust)
+        with telling(where):
+            LEARNERS.load_stored(str(self.settings.get(LEARNER, "")), "It", trust)
         for network in named_networks(self.settings):
             with telling(where):
                 settled_name(network, None, "It", trust)

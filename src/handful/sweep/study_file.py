@@ -8,7 +8,7 @@ from handful._support.checks import brief, did_you_mean
 from handful._support.installing import install_command
 from handful.catalogue import find_task
 from handful.errors import HandfulError
-from handful.methods import AUTO, find_method
+from handful.methods import AUTO, METHODS
 from handful.results.yaml_file import meant, read_yaml
 from handful.sweep.study import Study, telling
 
@@ -161,7 +161,7 @@ def _check_names(values: Mapping[str, Any], where: str) -> None:
                 find_task(task)
             for method in part.get("methods", ()):
                 if method != AUTO and ":" not in method:  # a class of a module is imported later
-                    find_method(method)
+                    METHODS.find(method)
     for key, runs in (("method_settings", "methods"), ("parameters", "tasks")):
         known = list(dict.fromkeys(name for part in parts for name in part.get(runs, ())))
         for name in (name for part in parts for name in part.get(key, {})):

@@ -46,14 +46,7 @@ from handful.errors import HandfulError
 from handful.learner import LEARNERS, PPO, Learner
 from handful.learner.builders import with_names
 from handful.learner.ppo import MOST_TRANSITIONS, check_multiple
-from handful.methods import (
-    AUTO,
-    METHODS,
-    AssignmentMethod,
-    find_method,
-    make_method,
-    name_and_settings,
-)
+from handful.methods import AUTO, METHODS, AssignmentMethod, make_method
 from handful.problem import RMDP
 from handful.types import Preset
 from handful.welfare import UTILITARIAN, check_welfare_name
@@ -189,7 +182,7 @@ def concrete_method(
     if method != AUTO:
         return method
     suited = _suited_method(problem, learner, collect)
-    if welfare != UTILITARIAN and find_method(suited).info.only_utilitarian:
+    if welfare != UTILITARIAN and METHODS.find(suited).info.only_utilitarian:
         return "em"
     return suited
 
@@ -390,7 +383,7 @@ def make_config(
     """
     problem.check_budget(num_policies)
     if isinstance(method, AssignmentMethod):
-        method, own = name_and_settings(method)
+        method, own = METHODS.describe(method)
         method_settings = {**(method_settings or {}), **own}
     if isinstance(learner, Learner):
         learner, own = LEARNERS.describe(learner)

@@ -168,8 +168,60 @@ def train(
     check_problem(problem, "train")
     callbacks = with_progress(callbacks, progress)
     check_loggers(loggers)
-    others = {"overlap": overlap, "welfare": welfare, **(run_settings or {})}
+    # The path is made absolute before anything of the environment's runs: it may call os.chdir.
+    out = None if out is None else Path(out).absolute()
+    run = prepare(
+        problem,
+        num_policies,
+        method,
+        learner=learner,
+        steps=steps,
+        seed=seed,
+        preset=preset,
+        settings=settings,
+        method_settings=method_settings,
+        run_settings=run_settings,
+        threads=threads,
+        overlap=overlap,
+        welfare=welfare,
+        network=network,
+    )
+    return train_run(run, out, callbacks, loggers)
+
+
+@computing
+@in_same_directory
+def prepare(
+    problem: RMDP,
+    num_policies: int,
+    method: MethodName | str | AssignmentMethod = "auto",
+    *,
+    learner: LearnerName | str | Learner | None = None,
+    steps: int = 1_000_000,
+    seed: int = 0,
+    preset: PresetName | str = "paper",
+    settings: dict[str, Any] | None = None,
+    method_settings: dict[str, Any] | None = None,
+    run_settings: dict[str, Any] | None = None,
+    threads: int | None = None,
+    overlap: bool = False,
+    welfare: WelfareFn | str = UTILITARIAN,
+    network: Network | None = None,
+) -> Run:
+    """Put a run together and check it, without training anything.
+
+    The arguments are those of :func:`train`.
+
+    Returns:
+        The run, for :func:`handful.init_state` and :func:`handful.train_step`, or for
+        :func:`train_run`.
+
+    Raises:
+        HandfulError: for anything in the request or the problem that the caller can mend.
+    """
+    check_problem(problem, "prepare")
     check_run_settings(run_settings or {}, "run_settings")
+    others = {"overlap": overlap, "welfare": welfare, **(run_settings or {})}
     others["welfare"] = name_of_welfare(others["welfare"])
     config = make_config(
         problem,
@@ -184,23 +236,39 @@ def train(
         threads=threads,
         **others,
     )
-    return train_with_config(problem, config, out, callbacks, loggers)
+    return checked_run(problem, config)
 
 
 @computing
 @in_same_directory
-def train_with_config(
-    problem: RMDP,
-    config: TrainConfig,
+def checked_run(problem: RMDP, config: TrainConfig) -> Run:
+    """A run on this machine's devices, of settings that were put together already.
+
+    Raises:
+        HandfulError: if problem and settings do not fit each other.
+    """
+    run = Run(problem, config, core_mesh())
+    check_run(run)
+    return run
+
+
+@computing
+@in_same_directory
+def train_run(
+    run: Run,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
 ) -> TrainResult:
-    """:func:`train` with its settings put together already."""
-    # The path is made absolute before anything of the environment's runs: it may call os.chdir.
+    """Train a run from its first update to its last, and evaluate it, as :func:`train` does.
+
+    Args:
+        run: the run, from :func:`prepare`.
+        out: as in :func:`train`.
+        callbacks: as in :func:`train`.
+        loggers: as in :func:`train`.
+    """
     folder = None if out is None else RunFolder(Path(out).absolute())
-    run = Run(problem, config, core_mesh())
-    check_run(run)
     if folder is None:
         return _go_on(run, None, None, callbacks, loggers)
     folder.create(describe_run(run))

@@ -20,6 +20,7 @@ from handful._support.controls import shell_line
 from handful._support.storage import checked_config, digest_of_arrays, digest_of_json
 from handful._support.text import is_json, plain, shown
 from handful.errors import HandfulError
+from handful.learner import LEARNERS
 from handful.learner.builders import (
     FIELDS,
     Network,
@@ -30,8 +31,7 @@ from handful.learner.builders import (
 from handful.learner.parallel import core_mesh
 from handful.learner.policies import Policies, reader_of
 from handful.learner.policies_file import load_policies
-from handful.methods import AssignmentMethod, load_stored_method
-from handful.methods import is_importable as is_importable_method
+from handful.methods import METHODS, AssignmentMethod
 from handful.population import Population
 from handful.problem import RMDP, check_consent, described_parameters, make_stored
 from handful.run_folder import RunFolder
@@ -318,7 +318,9 @@ def resume_advice(folder: RunFolder, problem: RMDP) -> str:
     given = ["problem"] if problem.name == CUSTOM else []
     if not all(map(is_importable, networks)):
         given.append("network=build")
-    if given or not is_importable_method(config.method):
+    name, _ = LEARNERS.describe(learner)
+    classes = (METHODS.is_importable(config.method), LEARNERS.is_importable(name))
+    if given or not all(classes):
         arguments = ", ".join([f"'{folder.path}'", *given])
         return f"continue from Python with: handful.resume({arguments})"
     words = ["handful", "resume", folder.path]
@@ -326,7 +328,7 @@ def resume_advice(folder: RunFolder, problem: RMDP) -> str:
         check_consent(problem.name, described_parameters(problem.parameters), str(folder.path))
     except HandfulError:
         words.append("--trust")
-    own_code = [*networks, *(n for n in (config.method, config.welfare) if ":" in n)]
+    own_code = [*networks, *(n for n in (config.method, config.welfare, name) if ":" in n)]
     if own_code and "--trust" not in words:
         words.append("--trust")
     return f"continue with: {shell_line(*words)}"
@@ -349,14 +351,16 @@ def stored_run(folder: RunFolder, trust: bool = False) -> tuple[dict[str, Any], 
 
     Args:
         folder: the run folder.
-        trust: whether the module that the folder names for a method may be imported.
+        trust: whether modules that the folder names for a method or a learner may be imported.
 
     Raises:
         HandfulError: if there is no run there, it is damaged or of another version, or its
-            assignment method is not known.
+            assignment method or learner is not known.
     """
     stored = checked_config(folder.read_config(), folder.config)
-    load_stored_method(stored["settings"]["method"], f"The run in '{folder.path}'", trust)
+    source, settings = f"The run in '{folder.path}'", stored["settings"]
+    METHODS.load_stored(settings["method"], source, trust)
+    LEARNERS.load_stored(settings["learner"]["name"], source, trust)
     return stored, TrainConfig.from_dict(stored["settings"])
 
 

@@ -300,10 +300,19 @@ class TrainState(eqx.Module):
         return likeliest_policies(run.method.weights(self.chosen(run).assignment))
 
 
-def init_state(run: Run) -> TrainState:
-    """A run before its first update."""
+def init_state(run: Run, key: PRNGKey | None = None) -> TrainState:
+    """The state of a run before its first update.
+
+    Args:
+        run: the run, from :func:`handful.prepare`.
+        key: the key of everything random in the run; by default it is made of the run's seed. With
+            a key of each seed the function can be mapped over seeds (``jax.vmap``).
+
+    Returns:
+        The state, a tree of arrays.
+    """
     # Compiled as one program: op by op, the first state would take longer than the first update.
-    key = jax.random.key(run.config.seed)
+    key = jax.random.key(run.config.seed) if key is None else key
     return jax.jit(lambda key: _init_state(key, run))(key)
 
 

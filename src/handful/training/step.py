@@ -11,6 +11,7 @@ from handful.collect.host_rollout import HostCollectorState, HostExperience, dig
 from handful.collect.jax_rollout import CollectorState, collect
 from handful.collect.returns import FinishedEpisodes
 from handful.devices import in_full_precision
+from handful.errors import HandfulError
 from handful.learner.base import LearnerState, Objective
 from handful.learner.imitation import imitate
 from handful.methods import RememberedEpisodes
@@ -58,8 +59,26 @@ class StepMetrics(NamedTuple):
 
 @in_full_precision
 def train_step(state: TrainState, run: Run) -> tuple[TrainState, StepMetrics]:
-    """Collect with the policies as they are, then learn: the same state, the same next state."""
-    assert isinstance(state.collector, CollectorState)
+    """Collect with the policies as they are, then learn: one update of a run.
+
+    The function is pure: the same state gives the same next state. Compile it with the run fixed,
+    as ``jax.jit(functools.partial(handful.train_step, run=run))``.
+
+    Args:
+        state: the state, from :func:`handful.init_state` or from the update before.
+        run: the run, from :func:`handful.prepare`. Its environment is written in JAX.
+
+    Returns:
+        The next state, and what the update says of itself.
+
+    Raises:
+        HandfulError: if the environment is stepped on the host.
+    """
+    if not isinstance(state.collector, CollectorState):
+        raise HandfulError(
+            "train_step is for environments that are written in JAX, and this one is stepped on "
+            "the host: use handful.train, with callbacks to follow it."
+        )
     problem, settings = run.learnt, run.config.collect
     # Collect: every policy acts in environments of its own.
     policies = state.policies(problem)
