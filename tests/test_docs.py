@@ -82,16 +82,14 @@ def test_a_welfare_of_ones_own_trains_and_measures(monkeypatch, capsys):
 def test_learners_of_ones_own_train_by_object_and_by_name(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / "own-learner.md").read_text()
-    names, results = {"__name__": "example"}, []
-    for example, result in zip(
-        re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL), ("result", "named"), strict=True
-    ):
+    names, called = {"__name__": "example"}, []
+    examples = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    for example, result in zip(examples, ("result", "named"), strict=True):
         exec(compile(example, "own-learner.md", "exec"), names)
-        results.append(names[result])
-    by_object, by_name = results
+        called.append(names[result].config.to_dict()["learner"]["name"])
+    assert called == ["example:ActorCritic", "actor-critic"]
+    by_object = names["result"]
     assert by_object.config.learner == names["ActorCritic"]()
-    assert by_object.config.to_dict()["learner"]["name"] == "example:ActorCritic"
-    assert by_name.config.to_dict()["learner"]["name"] == "actor-critic"
     # The library's own learner reaches 96.5, and policies that have learnt nothing earn 30.
     assert by_object.evaluation.welfare > 90.0
 

@@ -84,7 +84,7 @@ class AllTo(AssignmentMethod):
 def test_a_setting_without_a_default_must_be_given():
     register_method("all-to", AllTo)
     assert make_method("all-to", policy=2) == AllTo(2)
-    with pytest.raises(HandfulError, match=r"^The method 'all-to' needs a value for .* 'policy'"):
+    with pytest.raises(HandfulError, match=r"method 'all-to' needs a value for .* 'policy'"):
         make_method("all-to", spare=1)
 
 

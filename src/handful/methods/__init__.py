@@ -7,7 +7,6 @@ are its settings. It is given to training as an object, or by the name that it w
 from typing import Any
 
 from handful._support.registry import Registry
-from handful.errors import HandfulError
 from handful.methods.base import (
     FRESH,
     AssignmentMethod,
