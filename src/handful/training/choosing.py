@@ -1,11 +1,10 @@
-"""What policies are worth, apart from the batches that they collected in training.
+"""The choices at the end of a run: which policies are handed out, and who gets which of them.
 
-Where the learner knows the returns without playing, as one that counts does, it is asked: a hundred
-episodes would say less. Elsewhere validation episodes say it.
-
-The choices at the end of a run, by episodes that neither trained nor evaluate anything of it.
-
-First the policies are chosen among the moments that were shortlisted, then who gets which of them.
+First the policies are chosen among the moments that were shortlisted, then the assignment. Both are
+chosen by what the policies are worth apart from the batches that they collected in training. A
+learner that knows their returns without playing, as one that counts does, is asked for them, as a
+hundred episodes would say less. With other learners the policies play validation episodes, which
+have no part in training and none in the evaluation.
 """
 
 import dataclasses
@@ -28,24 +27,27 @@ from handful.types import Array, NumpyArray, Watch, part, unwatched
 from handful.welfare import welfare_of
 
 VALIDATION_STREAM = 0x7A11D
-"""Folded into the run's key: neither training nor evaluation plays these episodes."""
+"""A number that is folded into the run's key, so that neither training nor evaluation plays these
+episodes."""
 
 ASSIGNMENT_STREAM = 0xA5519
-"""Folded into the run's key for the episodes that the final assignment comes from: they had no part
-in the choice of the policies either."""
+"""A number that is folded into the run's key for the episodes that the final assignment comes from,
+which have no part in the choice of the policies either."""
 
 HOST_EPISODES = 20
-"""Of each policy on the host, where stepping takes long. In JAX compiling does: there as many are
-played as in evaluation, by the same program."""
+"""Validation episodes of each policy on the host, where stepping takes long. In JAX it is compiling
+that takes long, so that as many are played there as in evaluation, by the same program."""
 
 
 class Worth(NamedTuple):
     """What ``K`` policies are worth.
 
     Attributes:
-        returns: of their likeliest actions, in features and the environment's units, [K, D].
-        episodes: the same of an even number of episodes, [E, K, D]; of a model the returns twice.
-        steps: transitions a policy that it took to find out.
+        returns: [K, D] what an episode of each policy's likeliest actions earns in the mean, in
+            features and the environment's units.
+        episodes: [E, K, D] what each of an even number of episodes earns; where none were played,
+            the returns twice.
+        steps: how many transitions each policy played for it.
     """
 
     returns: NumpyArray
@@ -58,15 +60,23 @@ class Appraiser(Protocol):
     """Finds out what policies are worth."""
 
     def __call__(self, policies: Policies, watch: Watch = unwatched) -> Worth:
-        """Of ``K`` policies; ``watch`` is told how far that is."""
+        """Find out what ``K`` policies are worth.
+
+        Args:
+            policies: the policies.
+            watch: is called with the share of the work that is done.
+        """
         ...
 
 
 def make_appraiser(run: Run, state: TrainState, stream: int = VALIDATION_STREAM) -> Appraiser:
-    """What appraises ``K`` policies at a time; at one moment of a run all by the same means.
+    """Make what appraises ``K`` policies at a time, at one moment of a run.
 
     Args:
-        stream: of the episodes' chance.
+        run: the run.
+        state: its state at this moment. All policies are appraised by the same episodes, or by the
+            same knowledge of the learner.
+        stream: a number for the chance in the episodes.
     """
     if run.learner.knows_returns:
         return _by_learner(run, state.learner)
@@ -99,12 +109,19 @@ def _by_learner(run: Run, state: LearnerState) -> Appraiser:
 
 
 def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
-    """Appraise every shortlisted moment and the present one, to know what each is worth.
+    """Appraise every shortlisted moment and the present one, to know the welfare of each.
 
     All of them are appraised by the same episodes or counts, with their likeliest actions, and with
     the assignment that they would be handed out with: the one that validation speaks for, or the
-    one that they had. The present policies take the place of the least of the shortlist; ``watch``
-    is told how far that is.
+    one that they had.
+
+    Args:
+        run: the run.
+        state: its state. The present policies take the place of the least of its shortlist.
+        watch: is called with the share of the work that is done.
+
+    Returns:
+        The state with a validated shortlist.
     """
     shortlist = _with_present(state)
     appraise = make_appraiser(run, state)
@@ -137,17 +154,25 @@ def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainStat
 
 
 MOST_TURNS = 5
-"""How often episodes are played for the final assignment, at most."""
+"""How many times episodes are played for the final assignment, at most."""
 
 MOST_OF_RUN = 0.02
-"""Of a run's transitions, the share that these episodes may take after the first turn."""
+"""The share of a run's transitions that these episodes may take after the first time."""
 
 
 def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
-    """Find out who should be handed which of the policies that are handed out.
+    """Choose who gets which of the policies that are handed out.
 
     Episodes are added until the choice is settled, or has taken its share of the run
-    (:data:`MOST_OF_RUN`). ``watch`` is told how far that is.
+    (:data:`MOST_OF_RUN`).
+
+    Args:
+        run: the run.
+        state: its state, with a validated shortlist.
+        watch: is called with the share of the work that is done.
+
+    Returns:
+        The state with the assignment in it.
     """
     problem, config, method = run.problem, run.config, run.method
     chosen = state.chosen(run)

@@ -27,11 +27,11 @@ class Judgement(NamedTuple):
     Attributes:
         assigned_by: where the assignment that is handed out comes from: ``validation``, or
             ``method`` for the method's own rule.
-        alternatives: the same policies otherwise assigned, on the same episodes, by name:
-            ``as_trained`` by the method, ``by_validation`` where that was asked, ``one_policy`` for
-            everybody, and ``reassigned`` to everybody's best.
-        constants: what constant actions are worth.
-        findings: what should be said of the run.
+        alternatives: other assignments of the same policies, on the same episodes, by name:
+            ``as_trained`` as the method left it, ``by_validation`` where validation chose one,
+            ``one_policy`` for everybody, and ``reassigned`` with everybody's best policy.
+        constants: the welfare of constant actions.
+        findings: what a user of the run should know.
     """
 
     assigned_by: str
@@ -40,7 +40,7 @@ class Judgement(NamedTuple):
     findings: list[Finding]
 
     def record(self) -> dict[str, Any]:
-        """As ``evaluation.json`` holds it."""
+        """Give it in the form that ``evaluation.json`` holds."""
         best = self.constants.best
         return {
             "assigned_by": self.assigned_by,
@@ -63,15 +63,15 @@ def judge(
     history: History,
     watch: Watch = unwatched,
 ) -> Judgement:
-    """Look at a run that was trained, validated and evaluated.
+    """Work out what is known of a run that was trained, validated and evaluated.
 
     Args:
-        run: that has ended.
-        state: at its end.
-        policies: that are handed out.
-        evaluation: of them.
-        history: what training said.
-        watch: is told how far the episodes of constant actions are.
+        run: the run, which has ended.
+        state: its last state.
+        policies: the policies that are handed out.
+        evaluation: their evaluation.
+        history: two numbers of every update.
+        watch: is called with the share of the episodes of constant actions that has been played.
     """
     config, method, assignment = run.config, run.method, evaluation.assignment
     as_trained = likeliest_policies(method.weights(state.chosen(run).assignment))

@@ -1,4 +1,4 @@
-"""What a good run should have told at its end: findings, each with what to do.
+"""Findings: what a user of a run should know at its end, each with what to do about it.
 
 A run can end without an error and still be worth little: policies that nobody has, users who are
 better served elsewhere, training that was stopped while it rose. Everything here is worked out from
@@ -21,7 +21,7 @@ from handful.types import NumpyArray
 
 
 class Moment(NamedTuple):
-    """What an update said.
+    """Two numbers of an update.
 
     Attributes:
         welfare: the moving average of training returns, with sampled actions.
@@ -33,7 +33,7 @@ class Moment(NamedTuple):
 
 
 class History(Callback):
-    """Remembers two numbers of every update.
+    """Keeps two numbers of every update.
 
     Args:
         folder: the run's, whose metrics tell of the updates before this process; None where the run
@@ -46,32 +46,32 @@ class History(Callback):
         self.moments = [Moment(r["welfare"], r.get("moved", 0.0)) for r in records]
 
     def on_update(self, report: Report) -> None:
-        """Remember it."""
+        """Keep the numbers of an update."""
         self.moments.append(Moment(report.metrics["welfare"], report.metrics["moved"]))
 
 
 LAST_PART = 0.25
-"""The share of the updates, its last, in which assignments should have come to rest."""
+"""The last share of the updates, in which assignments should have come to rest."""
 
 MANY = 0.1
-"""The share of users who change policies in an update that swings."""
+"""An update swings if at least this share of the users change policies in it."""
 
 OFTEN = 0.25
-"""The share of updates that swing, of the last part, from which on it is said."""
+"""Swinging is a finding if at least this share of the updates of the last part swing."""
 
 FEWEST_SWINGS = 3
-"""Updates that swing, at least: two could be one step there and back."""
+"""Swinging is a finding if at least so many updates swing: two could be one step there and back."""
 
 STILL_RISING = 0.1
-"""By how much of its whole range welfare may rise in the last part of training."""
+"""The share of its whole range by which welfare may rise in the last part of training."""
 
 FEWEST_UPDATES = 12
-"""Updates that a run must have for its rise to be judged."""
+"""A run must have so many updates for its rise to be judged."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a run that whoever uses it should know.
+    """Something about a run that its user should know.
 
     Attributes:
         kind: a short name, the same in every run.
@@ -84,7 +84,7 @@ class Finding:
     advice: str
 
     def record(self) -> dict[str, str]:
-        """As ``evaluation.json`` holds it."""
+        """Give it in the form that ``evaluation.json`` holds."""
         return asdict(self)
 
 
@@ -95,14 +95,14 @@ class Ending:
     Attributes:
         method: the assignment method's name.
         assigns_best: whether its rule is that each user has the policy that serves them best.
-        users_per_policy: int [K], as handed out.
-        welfare: as handed out, by evaluation.
-        welfare_stderr: of it.
+        users_per_policy: int [K], how many users each policy serves as handed out.
+        welfare: the welfare of the assignment that is handed out, by evaluation.
+        welfare_stderr: the standard error of ``welfare``.
         alternatives: the handed-out assignment beside others, by name
             (:mod:`handful.evaluation.alternatives`).
-        constants: what constant actions are worth.
-        history: of every update.
-        warm_up: the method's, if it has any.
+        constants: the welfare of constant actions.
+        history: two numbers of every update.
+        warm_up: the warm-up of the method, if it has any.
         starts_at_random: whether only E-steps move users from the random assignment that the method
             begins with.
     """
@@ -120,7 +120,7 @@ class Ending:
 
 
 def find(ending: Ending) -> list[Finding]:
-    """Everything about a run that should be said; an empty list where all is well."""
+    """Find everything about a run that its user should know; an empty list where all is well."""
     parts = (
         _below_a_constant_action(ending),
         _below_one_policy(ending),
