@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from handful.training.callbacks import Callback, ProgressBar
     from handful.training.config import CollectConfig, TrainConfig
     from handful.training.loggers import Logger, RunStart, Step
-    from handful.training.loop import TrainResult, prepare, resume, train, train_run
+    from handful.training.loop import TrainResult, resume, train, train_run
+    from handful.training.preflight import prepare
     from handful.training.run import Run
     from handful.training.session import TrainingInterrupted
     from handful.training.state import TrainState, init_state
@@ -106,7 +107,7 @@ _HOME = {
     "make": "handful.problem",
     "make_method": "handful.methods",
     "optimum": "handful.evaluation.gap",
-    "prepare": "handful.training.loop",
+    "prepare": "handful.training.preflight",
     "register": "handful.problem",
     "register_learner": "handful.learner",
     "register_method": "handful.methods",

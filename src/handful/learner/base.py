@@ -13,6 +13,8 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 from jax.sharding import Mesh
 
+from handful._support.checks import require
+from handful.errors import HandfulError
 from handful.learner.networks import Actor, Critic, take_policies
 from handful.learner.normalize import Normalizer
 from handful.mix import Mix
@@ -247,3 +249,20 @@ class Learner(ABC):
         """
         del state, mixes, problem
         return networks
+
+
+def check_multiple(batch_size: int, name: str, divisor: int) -> None:
+    """Raise HandfulError unless a batch divides evenly by the setting of that name."""
+    if batch_size % divisor:
+        raise HandfulError(f"batch_size ({batch_size}) must be a multiple of {name} ({divisor}).")
+
+
+def check_discount(discount: float | None) -> None:
+    """Raise HandfulError unless a learner's discount is above 0 and at most 1, or None."""
+    holds = discount is None or 0 < discount <= 1
+    require(holds, "discount", "above 0 and at most 1", discount)
+
+
+def check_random_actions(share: float) -> None:
+    """Raise HandfulError unless the share of random actions is at least 0 and below 1."""
+    require(0 <= share < 1, "random_actions", "at least 0 and below 1", share)

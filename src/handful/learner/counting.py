@@ -25,7 +25,15 @@ from handful._support.checks import check_numbers, check_range, require
 from handful.devices import in_full_precision
 from handful.environment import Discrete, num_symbols
 from handful.errors import HandfulError
-from handful.learner.base import Improvement, Learner, LearnerState, Networks, Objective
+from handful.learner.base import (
+    Improvement,
+    Learner,
+    LearnerState,
+    Networks,
+    Objective,
+    check_discount,
+    check_random_actions,
+)
 from handful.learner.experience import Experience, symbols
 from handful.learner.networks import (
     Actor,
@@ -36,7 +44,6 @@ from handful.learner.networks import (
     table_of,
 )
 from handful.learner.normalize import Normalizer
-from handful.learner.ppo import check_discount, check_random_actions
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree

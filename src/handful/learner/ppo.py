@@ -14,7 +14,15 @@ from jax.sharding import Mesh
 from handful._support.checks import check_kind, check_numbers, check_range, require
 from handful.environment import ActionSpace, Box, num_symbols
 from handful.errors import HandfulError
-from handful.learner.base import Improvement, Learner, LearnerState, Objective
+from handful.learner.base import (
+    Improvement,
+    Learner,
+    LearnerState,
+    Objective,
+    check_discount,
+    check_multiple,
+    check_random_actions,
+)
 from handful.learner.gae import advantage_scale, gae, mix_advantages
 from handful.learner.losses import (
     ActorBatch,
@@ -287,23 +295,6 @@ class PPO(Learner):
         assert isinstance(state, PPOState)
         rates = self.rates(progress, pace)
         return update(key, state, batch, objective, rates, self, problem.discount, mesh)
-
-
-def check_multiple(batch_size: int, name: str, divisor: int) -> None:
-    """Raise HandfulError unless a batch divides evenly by the setting of that name."""
-    if batch_size % divisor:
-        raise HandfulError(f"batch_size ({batch_size}) must be a multiple of {name} ({divisor}).")
-
-
-def check_discount(discount: float | None) -> None:
-    """Raise HandfulError unless a learner's discount is above 0 and at most 1, or None."""
-    holds = discount is None or 0 < discount <= 1
-    require(holds, "discount", "above 0 and at most 1", discount)
-
-
-def check_random_actions(share: float) -> None:
-    """Raise HandfulError unless the share of random actions is at least 0 and below 1."""
-    require(0 <= share < 1, "random_actions", "at least 0 and below 1", share)
 
 
 def init_learner(

@@ -249,7 +249,8 @@ def _attempt(request: RunRequest, is_stopped: Callable[[], bool]) -> tuple[str |
 
 def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
     """Train a run to its end, or say how far it came if it was asked to stop."""
-    from handful.training.loop import checked_run, resume, train_run
+    from handful.training.loop import resume, train_run
+    from handful.training.preflight import checked_run
     from handful.training.session import TrainingInterrupted
 
     _remove_litter(request.folder)

@@ -44,8 +44,9 @@ from handful.collect.determinism import is_deterministic
 from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner import LEARNERS, PPO, Learner
+from handful.learner.base import check_multiple
 from handful.learner.builders import with_names
-from handful.learner.ppo import MOST_TRANSITIONS, check_multiple
+from handful.learner.ppo import MOST_TRANSITIONS
 from handful.methods import AUTO, METHODS, AssignmentMethod, make_method
 from handful.problem import RMDP
 from handful.types import Preset

@@ -18,15 +18,15 @@ from handful.errors import HandfulError, HandfulWarning
 from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
 from handful.learner import Learner
-from handful.learner.builders import Network, network_settings
-from handful.learner.parallel import core_mesh, replicate
+from handful.learner.builders import Network
+from handful.learner.parallel import replicate
 from handful.learner.policies import Policies
 from handful.methods import AssignmentMethod
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
 from handful.training.callbacks import Callback, Report, with_progress
 from handful.training.choosing import assign
-from handful.training.config import BY_VALIDATION, TrainConfig, check_run_settings, make_config
+from handful.training.config import BY_VALIDATION, TrainConfig
 from handful.training.ending import judge
 from handful.training.findings import Finding, History
 from handful.training.intervention import finish, intervene
@@ -42,7 +42,7 @@ from handful.training.preflight import (
     EpisodeWatch,
     check_digits,
     check_finite,
-    check_run,
+    prepare,
     telling_what_is_kept,
 )
 from handful.training.provenance import changed_versions, versions
@@ -57,7 +57,7 @@ from handful.training.session import Clock, Session, open_session, seconds_befor
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
 from handful.types import LearnerName, MethodName, NumpyArray, PresetName
-from handful.welfare import UTILITARIAN, WelfareFn, name_of_welfare
+from handful.welfare import UTILITARIAN, WelfareFn
 
 CHECKPOINT_EVERY = 30.0
 """Seconds of training that a kill can cost at most."""
@@ -187,69 +187,6 @@ def train(
         network=network,
     )
     return train_run(run, out, callbacks, loggers)
-
-
-@computing
-@in_same_directory
-def prepare(
-    problem: RMDP,
-    num_policies: int,
-    method: MethodName | str | AssignmentMethod = "auto",
-    *,
-    learner: LearnerName | str | Learner | None = None,
-    steps: int = 1_000_000,
-    seed: int = 0,
-    preset: PresetName | str = "paper",
-    settings: dict[str, Any] | None = None,
-    method_settings: dict[str, Any] | None = None,
-    run_settings: dict[str, Any] | None = None,
-    threads: int | None = None,
-    overlap: bool = False,
-    welfare: WelfareFn | str = UTILITARIAN,
-    network: Network | None = None,
-) -> Run:
-    """Put a run together and check it, without training anything.
-
-    The arguments are those of :func:`train`.
-
-    Returns:
-        The run, for :func:`handful.init_state` and :func:`handful.train_step`, or for
-        :func:`train_run`.
-
-    Raises:
-        HandfulError: for anything in the request or the problem that the caller can mend.
-    """
-    check_problem(problem, "prepare")
-    check_run_settings(run_settings or {}, "run_settings")
-    others = {"overlap": overlap, "welfare": welfare, **(run_settings or {})}
-    others["welfare"] = name_of_welfare(others["welfare"])
-    config = make_config(
-        problem,
-        num_policies,
-        method,
-        preset,
-        {**(settings or {}), **network_settings(network)},
-        method_settings,
-        learner,
-        steps=steps,
-        seed=seed,
-        threads=threads,
-        **others,
-    )
-    return checked_run(problem, config)
-
-
-@computing
-@in_same_directory
-def checked_run(problem: RMDP, config: TrainConfig) -> Run:
-    """A run on this machine's devices, of settings that were put together already.
-
-    Raises:
-        HandfulError: if problem and settings do not fit each other.
-    """
-    run = Run(problem, config, core_mesh())
-    check_run(run)
-    return run
 
 
 @computing

@@ -1,4 +1,4 @@
-"""Looks at a problem before anything is written or trained."""
+"""Puts a run together, and looks at it before anything is written or trained."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from handful._support.backend import computing
 from handful._support.digits import find_coarse_entry
-from handful._support.foreign import exits_told
+from handful._support.foreign import exits_told, in_same_directory
 from handful.environment import (
     Environment,
     HasRequirements,
@@ -18,14 +19,87 @@ from handful.environment import (
     step_shape,
 )
 from handful.errors import HandfulError
-from handful.methods import METHODS, Feedback, RememberedEpisodes
+from handful.learner import Learner
+from handful.learner.builders import Network, network_settings
+from handful.learner.parallel import core_mesh
+from handful.methods import METHODS, AssignmentMethod, Feedback, RememberedEpisodes
 from handful.methods.schedule import check_packages
-from handful.problem import RMDP
+from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
+from handful.training.config import TrainConfig, check_run_settings, make_config
 from handful.training.run import Run
 from handful.training.step import StepMetrics
-from handful.types import NumpyArray, PRNGKey, PyTree
-from handful.welfare import UTILITARIAN, check_welfare, undefined_welfare
+from handful.types import LearnerName, MethodName, NumpyArray, PresetName, PRNGKey, PyTree
+from handful.welfare import (
+    UTILITARIAN,
+    WelfareFn,
+    check_welfare,
+    name_of_welfare,
+    undefined_welfare,
+)
+
+
+@computing
+@in_same_directory
+def prepare(
+    problem: RMDP,
+    num_policies: int,
+    method: MethodName | str | AssignmentMethod = "auto",
+    *,
+    learner: LearnerName | str | Learner | None = None,
+    steps: int = 1_000_000,
+    seed: int = 0,
+    preset: PresetName | str = "paper",
+    settings: dict[str, Any] | None = None,
+    method_settings: dict[str, Any] | None = None,
+    run_settings: dict[str, Any] | None = None,
+    threads: int | None = None,
+    overlap: bool = False,
+    welfare: WelfareFn | str = UTILITARIAN,
+    network: Network | None = None,
+) -> Run:
+    """Put a run together and check it, without training anything.
+
+    The arguments are those of :func:`handful.train`.
+
+    Returns:
+        The run, for :func:`handful.init_state` and :func:`handful.train_step`, or for
+        :func:`handful.train_run`.
+
+    Raises:
+        HandfulError: for anything in the request or the problem that the caller can mend.
+    """
+    check_problem(problem, "prepare")
+    check_run_settings(run_settings or {}, "run_settings")
+    others = {"overlap": overlap, "welfare": welfare, **(run_settings or {})}
+    others["welfare"] = name_of_welfare(others["welfare"])
+    config = make_config(
+        problem,
+        num_policies,
+        method,
+        preset,
+        {**(settings or {}), **network_settings(network)},
+        method_settings,
+        learner,
+        steps=steps,
+        seed=seed,
+        threads=threads,
+        **others,
+    )
+    return checked_run(problem, config)
+
+
+@computing
+@in_same_directory
+def checked_run(problem: RMDP, config: TrainConfig) -> Run:
+    """A run on this machine's devices, of settings that were put together already.
+
+    Raises:
+        HandfulError: if problem and settings do not fit each other.
+    """
+    run = Run(problem, config, core_mesh())
+    check_run(run)
+    return run
 
 
 def check_run(run: Run) -> None:

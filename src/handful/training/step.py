@@ -131,8 +131,8 @@ def _learn(
     batch_welfare = jnp.where(
         is_known | (batch_welfare > run.welfare_of_nothing), batch_welfare, -jnp.inf
     )
-    seen = Snapshot(batch_welfare, latest, state.learner.networks, standing.assignment)
-    shortlist = state.shortlist.offer(seen, state.update, _spacing(run))
+    moment = Snapshot(batch_welfare, latest, state.learner.networks, standing.assignment)
+    shortlist = state.shortlist.offer(moment, state.update, _spacing(run))
 
     # Improve: the M-step, one update of every policy for the users it serves.
     imitates = jnp.zeros((), bool)
