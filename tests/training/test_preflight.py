@@ -12,7 +12,6 @@ from handful._support.installing import install_command
 from handful.domains.tabular.problem import tabular_problem
 from handful.errors import HandfulError
 from handful.learner import PPO, Counting
-from handful.methods import METHODS, AssignmentMethod
 from handful.population import Population
 from handful.problem import RMDP, make
 from handful.sweep.study import RunRequest, check_what_is_needed
@@ -249,53 +248,3 @@ def test_many_policies_of_usual_networks_fit():
     problem = make("market", users=5000)
     fits = make_config(problem, 5000, "em", "fast", {"hidden_sizes": (64, 64)})
     fits.learner.check(problem, 5000)
-
-
-class OneHot(AssignmentMethod):
-    """A sound method, as those below are not."""
-
-    def init(self, key, num_users, num_policies):
-        return jnp.eye(num_users, num_policies)
-
-    def weights(self, state):
-        return state
-
-
-class FloatsForPolicies(OneHot):
-    def weights(self, state):
-        return jnp.argmax(state, axis=1).astype(jnp.float32)
-
-
-class TooFewPolicies(OneHot):
-    def training_weights(self, state):
-        return state[:, 1:]
-
-
-class NoArray(OneHot):
-    def weights(self, state):
-        return {"policy": state}
-
-
-class Grows(OneHot):
-    def reassign(self, key, state, feedback):
-        return jnp.argmax(feedback.returns, axis=1)
-
-
-@pytest.mark.parametrize(
-    ("method", "sentence"),
-    [
-        (FloatsForPolicies, r"weights that gives one array float32\[3\]: it must give each user's"),
-        (TooFewPolicies, r"training_weights that gives one array float32\[3, 1\].*shape \[3, 2\]"),
-        (NoArray, r"weights that gives \['policy'\] float32\[3, 2\]: it must give"),
-        (Grows, r"reassign that .* than its init: one array int32\[3\], not .* float32\[3, 2\]"),
-    ],
-)
-def test_methods_that_give_something_else_than_they_should_are_refused(
-    monkeypatch, method, sentence
-):
-    problem = problem_of(ContextualBandit(3), np.eye(3))
-    monkeypatch.setitem(METHODS, "mine", OneHot)
-    check_method(Run(problem, config_of(2, "mine")))
-    monkeypatch.setitem(METHODS, "mine", method)
-    with pytest.raises(HandfulError, match=f"{method.__name__} has a function {sentence}"):
-        check_method(Run(problem, config_of(2, "mine")))

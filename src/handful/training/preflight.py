@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from handful._support.backend import computing
@@ -19,17 +18,18 @@ from handful.environment import (
     step_shape,
 )
 from handful.errors import HandfulError
-from handful.learner import Learner
+from handful.learner import PPO, Counting, Learner
 from handful.learner.builders import Network, network_settings
 from handful.learner.parallel import core_mesh
-from handful.methods import METHODS, AssignmentMethod, Feedback, RememberedEpisodes
+from handful.methods import METHODS, AssignmentMethod
 from handful.methods.schedule import check_packages
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
 from handful.training.config import TrainConfig, check_run_settings, make_config
 from handful.training.run import Run
 from handful.training.step import StepMetrics
-from handful.types import LearnerName, MethodName, NumpyArray, PresetName, PRNGKey, PyTree
+from handful.training.tracing import kinds, trace_learner, trace_method
+from handful.types import LearnerName, MethodName, NumpyArray, PresetName
 from handful.welfare import (
     UTILITARIAN,
     WelfareFn,
@@ -112,6 +112,8 @@ def check_run(run: Run) -> None:
     check_shapes(run.problem)
     run.learner.check(run.problem, run.num_policies)
     check_method(run)
+    if type(run.learner) not in (PPO, Counting):  # the library's own are known to be sound
+        trace_learner(run)
     check_run_welfare(run)
     check_installed(run)
 
@@ -135,52 +137,7 @@ def check_method(run: Run) -> None:
             f"the problem '{run.problem.name}' names none: give its RMDP constant_outcomes, or "
             f"choose another method."
         )
-
-    _trace_method(run)
-
-
-def _trace_method(run: Run) -> None:
-    """Trace the functions of a run's method that are compiled later, without running them."""
-    method, num_users, num_policies = run.method, run.problem.num_users, run.num_policies
-    name = f"The assignment method {type(method).__name__}"
-
-    def array(dtype: Any, *shape: int) -> Any:
-        return jax.ShapeDtypeStruct(shape, dtype)
-
-    def reassign(key: PRNGKey, state: PyTree, returns: Any, update: Any, episodes: Any) -> PyTree:
-        return method.reassign(key, state, Feedback(returns, update, run.num_updates, episodes))
-
-    key, episodes = jax.eval_shape(lambda: jax.random.key(0)), None
-    if method.memory is not None:
-        size, num_features = method.memory.size, run.problem.num_features
-        episodes = RememberedEpisodes(
-            returns=array(jnp.float32, size, num_features),
-            is_filled=array(jnp.bool_, size),
-            born=array(jnp.int32, size),
-            coefficients=array(jnp.float32, num_users, num_features),
-        )
-    with exits_told(f"{name} failed"):
-        state = jax.eval_shape(lambda key: method.init(key, num_users, num_policies), key)
-    for function in (method.weights, method.training_weights):
-        with exits_told(f"{name} failed"):
-            weights: Any = jax.eval_shape(function, state)
-        is_whole = jnp.issubdtype(getattr(weights, "dtype", float), jnp.integer)
-        shape = (num_users,) if is_whole else (num_users, num_policies)
-        if getattr(weights, "shape", None) != shape:
-            raise HandfulError(
-                f"{name} has a function {function.__name__} that gives {_kinds(weights)}: it must "
-                f"give each user's policy, as whole numbers of shape [{num_users}], or each user's "
-                f"weights of all policies, as a table of shape [{num_users}, {num_policies}]."
-            )
-    returns = array(jnp.float32, num_users, num_policies)
-    with exits_told(f"{name} failed"):
-        following = jax.eval_shape(reassign, key, state, returns, array(jnp.int32), episodes)
-    before, after = _kinds(state), _kinds(following)
-    if before != after:
-        raise HandfulError(
-            f"{name} has a function reassign that gives a state of another kind than its init: "
-            f"{after}, not {before}."
-        )
+    trace_method(run)
 
 
 def check_run_welfare(run: Run) -> None:
@@ -257,21 +214,12 @@ def _check_step(environment: Environment) -> None:
                 f"The environment's step gives {name} as {flag.dtype} of shape "
                 f"{list(flag.shape)}: it must be one truth value, a bool of shape []."
             )
-    before, after = _kinds(state), _kinds(following)
+    before, after = kinds(state), kinds(following)
     if before != after:
         raise HandfulError(
             f"The environment's step leads to a state of another kind than its reset: {after}, "
             f"not {before}."
         )
-
-
-def _kinds(state: PyTree) -> str:
-    """A state's arrays by their places in it, each with its type and shape."""
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return ", ".join(
-        f"{jax.tree_util.keystr(path) or 'one array'} {leaf.dtype}{list(leaf.shape)}"
-        for path, leaf in leaves
-    )
 
 
 @contextmanager
