@@ -254,14 +254,14 @@ def _batch(run: Run) -> Any:
     """The types and shapes of a batch of transitions."""
     collect, space = run.config.collect, run.problem.environment.action_space
     each = (run.num_policies, collect.num_steps, collect.num_envs)
+    dtype = jnp.float32 if isinstance(space, Box) else jnp.int32
 
     def make() -> Transitions:
         numbers, flags = jnp.zeros(each), jnp.zeros(each, bool)
         observations = jnp.zeros((*each, run.problem.environment.observation_size))
-        is_continuous = isinstance(space, Box)
         return Transitions(
             observations=observations,
-            actions=jnp.zeros((*each, space.size)) if is_continuous else jnp.zeros(each, int),
+            actions=jnp.zeros((*each, space.size) if isinstance(space, Box) else each, dtype),
             log_probs=numbers,
             features=jnp.zeros((*each, run.problem.num_features)),
             next_observations=observations,
