@@ -122,6 +122,70 @@ def test_the_earlier_form_is_what_tables_know_runs_by():
     assert as_first_written(counting) == counting
 
 
+def test_settings_as_they_are_written_today_are_left_as_they_are():
+    settings = TrainConfig(2).to_dict()
+    assert today(settings) == settings
+    assert today(settings) is not settings
+
+
+@pytest.mark.parametrize(
+    ("ppo", "learner", "collect"),
+    [
+        ({}, {"name": "ppo"}, {}),
+        ({"counts": False}, {"name": "ppo"}, {}),
+        (
+            {
+                "num_envs": 8,
+                "batch_size": 64,
+                "short_episodes": 3,
+                "discount": 0.5,
+                "num_epochs": 2,
+            },
+            {"name": "ppo", "discount": 0.5, "num_epochs": 2},
+            {"num_envs": 8, "batch_size": 64, "short_episodes": 3},
+        ),
+        (
+            {
+                "counts": True,
+                "entropy_coefficient": 0.5,
+                "final_entropy_coefficient": 0.25,
+                "num_epochs": 7,
+                "discount": 0.75,
+                "random_actions": 0.125,
+                "gae_lambda": 0.9,  # which had no meaning for a learner that counts
+                "batch_size": 64,
+            },
+            {
+                "name": "counting",
+                "temperature": 0.5,
+                "final_temperature": 0.25,
+                "planning_steps": 7,
+                "discount": 0.75,
+                "random_actions": 0.125,
+            },
+            {"batch_size": 64},
+        ),
+    ],
+    ids=["nothing", "does not count", "collects", "counts"],
+)
+def test_every_earlier_setting_has_its_place_today(ppo, learner, collect):
+    earlier = {"seed": 3, "ppo": ppo}
+    before = json.dumps(earlier)
+    assert today(earlier) == {"seed": 3, "learner": learner, "collect": collect}
+    assert json.dumps(earlier) == before, "what was read stays as it is"
+
+
+def test_the_two_forms_say_the_same():
+    learner = PPO(hidden_sizes=(8,), discount=0.5, share_hidden=False)
+    config = TrainConfig(3, "pooled-em", {}, learner=learner, collect=CollectConfig(num_envs=16))
+    settings = config.to_dict()
+    before = json.dumps(settings)
+    earlier = as_first_written(settings)
+    assert (earlier["ppo"]["num_envs"], earlier["ppo"]["discount"]) == (16, 0.5)
+    assert json.dumps(settings) == before, "what was written stays as it is"
+    assert today(earlier) == settings
+
+
 def test_training_takes_a_learner_by_name():
     """Counting is refused before anything is made: a bandit's observations have no numbers."""
     problem = problem_of(ContextualBandit(), np.eye(2))

@@ -30,10 +30,10 @@ def today(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A run's settings as they are written today, from those or from earlier ones.
 
     Args:
-        settings: the settings as a run folder has them.
+        settings: the settings as a run folder has them; what they have as ``ppo`` is a mapping.
 
-    Raises:
-        KeyError, AttributeError, TypeError: if they are neither.
+    Returns:
+        new settings, in which ``learner`` and ``collect`` hold what ``ppo`` held.
     """
     if PPO_KEY not in settings:
         return dict(settings)
