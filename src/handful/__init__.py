@@ -200,5 +200,5 @@ def __getattr__(name: str) -> "Any":
 
 
 def __dir__() -> list[str]:
-    """What the library exports: not what it is made of."""
+    """Return what the library exports: not what it is made of."""
     return [*__all__, "__version__"]

@@ -15,7 +15,7 @@ class Task:
     """A problem with a name.
 
     Attributes:
-        name: what the task is asked for as.
+        name: the name by which the task is asked for.
         entry_point: ``"package.module:function"``; the function takes the task's parameters and
             returns an :class:`~handful.problem.RMDP`. It is imported when the task is made, not
             before.
@@ -27,29 +27,31 @@ class Task:
             meaning where the users are given, so that they are refused there.
         given: the names of further parameters that say who the users are, instead of
             ``population``.
-        argument: of a family of tasks, what follows its name and a colon (``gymnasium:ENV-ID``);
-            the entry point is given it first. Empty for a single task.
-        takes: where the entry point hands on parameters that it does not name itself, the functions
-            or classes that take them, as ``"package.module:name"``: all that they have by name, or,
-            of those with a ``*``, what follows it (the task itself fills in the rest). They are
-            imported when somebody asks what the task takes (:mod:`handful.parameters`).
-        consent: of a task that may import or call what its argument or its parameters name,
-            ``"package.module:function"``; the function takes the argument and the parameters and
-            returns why making the task of these needs its user's consent, or None where it does
-            not. Files that may be a stranger's (run folders, studies) are held against it.
+        argument: the word for what follows the name of a family of tasks and a colon
+            (``gymnasium:ENV-ID``); the entry point gets it as its first argument. It is empty for a
+            single task.
+        takes: the functions or classes, as ``"package.module:name"``, to which the entry point
+            passes parameters that it does not name itself. The task takes all their named
+            parameters, or, if their signature has a ``*``, only those that follow it (the task
+            fills in the others). They are imported only when the parameters of the task are asked
+            for (:mod:`handful.parameters`).
+        consent: ``"package.module:function"`` for a task that may import or call what its argument
+            or its parameters name. The function takes the argument and the parameters. It returns
+            the reason why making the task from these needs the user's consent, or None if it does
+            not. Files that may come from a stranger (run folders, studies) are checked with it.
         pictures: ``"package.module:function"``; the function takes a run as reports read it
             (:class:`~handful.report.run.Run`) and returns the
             :class:`~handful.report.pictures.TaskPictures` that the task adds to the run's page, or
-            None where the run lacks what they show. Imported when a report is written.
-        study_pictures: the same for the page of a study: the function takes the runs of the study
-            (:class:`~handful.report.study.collection.Collection`) and the names of those of its
-            tasks that this function is for, and returns figures
+            None where the run lacks what they show. It is imported when a report is written.
+        study_pictures: ``"package.module:function"`` for the page of a study. The function takes
+            the runs of the study (:class:`~handful.report.study.collection.Collection`) and the
+            names of those of its tasks that this function is for, and returns figures
             (:class:`~handful.report.study.figure.StudyFigure`).
-        film: the same for ``handful render``: the function takes what is to be filmed
-            (:class:`~handful.render.run.Shot`) and returns the film of one policy
+        film: ``"package.module:function"`` for ``handful render``. The function takes what is to be
+            filmed (:class:`~handful.render.run.Shot`) and returns the film of one policy
             (:class:`~handful.render.run.Film`).
-        kept: ``"package.module:NAME"`` of a :class:`~handful.results.tables.KeptTable`: what a
-            sweep keeps of each run of the task besides what it keeps of all runs.
+        kept: ``"package.module:NAME"`` of a :class:`~handful.results.tables.KeptTable`, which says
+            what a sweep keeps of each run of the task besides what it keeps of all runs.
     """
 
     name: str
@@ -83,7 +85,7 @@ class Task:
 
 
 def _of_speeds(name: str, entry_point: str, description: str, *takes: str, film: str = "") -> Task:
-    """A task whose users each want a velocity."""
+    """Return a task whose users each want a velocity."""
     room = "handful.domains.speeds"
     return Task(
         name,
@@ -99,7 +101,7 @@ def _of_speeds(name: str, entry_point: str, description: str, *takes: str, film:
 
 
 def _robot(name: str, description: str) -> Task:
-    """A robot in MuJoCo, which can be filmed."""
+    """Return a robot in MuJoCo, which can be filmed."""
     return _of_speeds(
         name,
         f"tasks:make_{name.replace('-', '_')}",

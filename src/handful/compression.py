@@ -29,7 +29,7 @@ class Interpolation:
     """Features of one number: linear between the points of an even grid, constant outside of it.
 
     Attributes:
-        low, high: the first and the last point.
+        low, high: the first and the last point of the grid.
         table: float32 [G, D], the features at each point; G >= 2.
     """
 
@@ -38,7 +38,7 @@ class Interpolation:
     table: NumpyArray
 
     def __call__(self, outcome: Float[Array, ""]) -> Float[Array, " D"]:
-        """The features of one outcome."""
+        """Return the features of one outcome."""
         last = len(self.table) - 1
         place = jnp.clip((outcome - self.low) * (last / (self.high - self.low)), 0.0, last)
         left = jnp.minimum(place.astype(jnp.int32), last - 1)
@@ -56,8 +56,8 @@ class Compression:
     output a user does.
 
     Attributes:
-        coefficients: float32 [N, D].
-        features: from an outcome to [D].
+        coefficients: the coefficients of the users, float32 [N, D].
+        features: the feature function, from an outcome to features [D].
         rms_error: the largest root-mean-square error of any user over the range of outcomes, in
             the unit of rewards.
         max_error: the largest error of any user at any outcome, in the same unit.
@@ -72,18 +72,21 @@ class Compression:
 def compress(
     rewards: RewardTable, num_users: int, low: float, high: float, num_points: int, tolerance: float
 ) -> Compression:
-    """The fewest features that keep every user's root-mean-square error within the tolerance.
+    """Return the fewest features that keep every user's mean error within the tolerance.
+
+    The mean error is the root mean square over the range of outcomes.
 
     The features are the leading singular vectors of the reward table of at most 4,000 users,
     evenly spaced in their order; the errors are those of all users, measured at the points of the
     grid and in the middles between them.
 
     Args:
-        rewards: exact rewards.
-        num_users: ``N``.
+        rewards: the exact rewards of the users.
+        num_users: the number of users ``N``.
         low, high: the range of outcomes.
-        num_points: of the grid of the features, at least 2.
-        tolerance: in the unit of rewards.
+        num_points: the number of points of the features' grid, at least 2.
+        tolerance: the largest root-mean-square error that is allowed for any user, in the unit of
+            rewards.
 
     Raises:
         HandfulError: if the tolerance is not positive, or finer than the grid allows.
@@ -115,7 +118,9 @@ def compress(
 
 
 def _enough(tables: Iterable[NumpyArray], basis: NumpyArray, tolerance: float) -> int:
-    """The least D with which every user's error on the grid is within the tolerance, if any is.
+    """Return the least D that keeps every user's error on the grid within the tolerance.
+
+    If no D does, it is the largest one.
 
     Args:
         tables: exact rewards on the grid, [n, G] each.
@@ -132,7 +137,10 @@ def _enough(tables: Iterable[NumpyArray], basis: NumpyArray, tolerance: float) -
 def _project(
     rewards: RewardTable, num_users: int, fine_grid: NumpyArray, basis: NumpyArray
 ) -> tuple[NumpyArray, float, float]:
-    """The users on the basis [N, D], and the largest error of any: root mean square, and at all."""
+    """Return the users on the basis [N, D], the largest mean error and the largest error.
+
+    The mean error of a user is the root mean square over the grid.
+    """
     projected = np.empty((num_users, basis.shape[1]))
     between = np.empty((len(fine_grid), basis.shape[1]))
     between[::2], between[1::2] = basis, (basis[1:] + basis[:-1]) / 2
@@ -147,7 +155,7 @@ def _project(
 
 
 def _scaled(basis: NumpyArray, projected: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-    """The feature table [G, D] and the coefficients [N, D] of a projection, both float32.
+    """Return the feature table [G, D] and the coefficients [N, D] of a projection, both float32.
 
     With the projected rewards ``U S V'``, coefficients are ``U sqrt(N / D)`` and features
     ``S V' sqrt(D / N)``: as U has orthonormal columns, an error in the features has the mean square

@@ -59,7 +59,7 @@ def keep_compiled_programs() -> None:
 
 
 def in_full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with its products of matrices in full single precision on every device.
+    """Return the function with its products of matrices in full single precision on every device.
 
     GPUs and TPUs keep about three digits unless they are asked for more: too few for policies to
     act in training as they do on the host, and for returns to be added up as users would. It

@@ -53,7 +53,7 @@ class Box:
         return len(self.low)
 
     def clip(self, action: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
-        """The nearest action inside the box, which is what an environment gets."""
+        """Return the nearest action inside the box, which is what an environment gets."""
         low, high = (jnp.broadcast_to(jnp.array(b), action.shape) for b in (self.low, self.high))
         return jnp.clip(action, low, high)
 
@@ -65,12 +65,13 @@ class TimeStep(NamedTuple):
     """What one step of an environment gives.
 
     Attributes:
-        observation: of the state that the step led to, also where the episode ended there: the
-            collector resets, the environment never does, so no reset observation can leak into
-            the data.
-        outcome: whatever the population's feature function reads.
-        terminated: the episode ended by itself: nothing can be earned after it.
-        truncated: the episode was cut (a time limit); the value of the final observation counts.
+        observation: the observation of the state that the step led to. This holds also at the end
+            of an episode: the collector resets, the environment never does, so no reset observation
+            can leak into the data.
+        outcome: the pytree that the population's feature function reads.
+        terminated: whether the episode ended by itself: nothing can be earned after it.
+        truncated: whether the episode was cut (a time limit); the value of the final observation
+            counts.
     """
 
     observation: Float[Array, " O"]
@@ -168,7 +169,7 @@ class HostEnvironment(Interface, Protocol):
     """An environment that runs outside JAX. Implementations are immutable and hashable."""
 
     def outcome_shape(self) -> PyTree:
-        """The outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
+        """Return the outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
         ...
 
     def open(self, num_envs: int, seed: int, num_threads: int) -> HostBatch:
@@ -181,7 +182,7 @@ class HostEnvironment(Interface, Protocol):
 
 
 def num_symbols(environment: Interface) -> int | None:
-    """How many different observations there are, where an environment numbers them.
+    """Return how many different observations there are, where an environment numbers them.
 
     Such an environment has an attribute ``num_symbols``, and its observation is one entry: the
     number of the observation, from 0, divided by ``num_symbols``. Networks then look their first
@@ -194,14 +195,14 @@ def num_symbols(environment: Interface) -> int | None:
 
 
 def outcome_shape(environment: Environment | HostEnvironment) -> PyTree:
-    """The outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
+    """Return the outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
     if isinstance(environment, HostEnvironment):
         return environment.outcome_shape()
     return step_shape(environment)[1].outcome
 
 
 def step_shape(environment: Environment) -> tuple[PyTree, TimeStep]:
-    """The state that a step leads to and what it gives, as ``jax.ShapeDtypeStruct`` leaves."""
+    """Return the next state and the step's result as ``jax.ShapeDtypeStruct`` leaves."""
     key, space = jax.random.key(0), environment.action_space
     state, _ = jax.eval_shape(environment.reset, key)
     action = jnp.zeros(space.size) if isinstance(space, Box) else jnp.zeros((), jnp.int32)

@@ -29,7 +29,7 @@ class TaskParameter:
 
     Attributes:
         name: the name for :func:`handful.make`; on the command line it is ``--param.NAME VALUE``.
-        default: what it is where it is not given, or :data:`REQUIRED`.
+        default: the value if none is given, or :data:`REQUIRED`.
         annotation: the type that it is declared with.
         taken_by: the function or class that takes it.
     """
@@ -63,13 +63,15 @@ class TaskParameter:
 
 
 def find_object(entry_point: str) -> Any:
-    """What ``"package.module:name"`` stands for."""
+    """Return what ``"package.module:name"`` stands for."""
     module, _, name = entry_point.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def parameters_of(task: Task) -> dict[str, TaskParameter]:
-    """What a task takes, by name: first what its entry point names, then what :attr:`Task.takes`.
+    """Return the parameters that a task takes, by name.
+
+    The parameters of its entry point come first, then those that :attr:`Task.takes` names.
 
     A task whose entry point takes anything (``**parameters``) without saying where it goes may take
     more than this: see :func:`takes_anything`.
@@ -89,7 +91,7 @@ def parameters_of(task: Task) -> dict[str, TaskParameter]:
 
 
 def takes_anything(task: Task) -> bool:
-    """Whether only making the task tells which parameters it takes."""
+    """Return whether only making the task tells which parameters it takes."""
     return not task.takes and any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD
         for parameter in _signature(find_object(task.entry_point)).parameters.values()
@@ -100,9 +102,9 @@ def check_parameters(name: str, task: Task, given: Mapping[str, Any]) -> None:
     """Look at a task's parameters before it is made of them.
 
     Args:
-        name: what the task was asked for as.
-        task: that is it.
-        given: by name.
+        name: the name by which the task was asked for.
+        task: the task of that name.
+        given: the parameters that were given, by name.
 
     Raises:
         HandfulError: naming the first that the task does not take, lacks, or takes only of another

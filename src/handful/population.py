@@ -41,7 +41,7 @@ FEW = 8
 
 
 def outcome_is_features(outcome: Float[Array, " D"]) -> Float[Array, " D"]:
-    """The feature function of an environment whose outcome is the feature vector already."""
+    """Return the feature function of an environment whose outcome is the feature vector already."""
     return outcome
 
 
@@ -51,16 +51,18 @@ class Population:
 
     Attributes:
         coefficients: float32 [N, D], each user's weight on each feature.
-        features: from the outcome of one step to the feature vector [D]; written in ``jax.numpy``.
-        user_ids: [N] distinct names, kept through to every result. Whole numbers and other single
-            values may be given, and become text; ``user-0``, ``user-1``, ... if none are given.
-        reward_fn: the users' rewards [N] exactly, from the outcome of one step, where the features
-            only come close to them (a population compressed for training); None where they are
-            exact. Evaluation pays by it.
-        attributes: what else is known of the users, by name: [N] values each (a target, a group);
-            kept through to every result too. Finite numbers stay; dates and the like become
-            text, and what is not known becomes ``""``.
-        feature_names: [D] distinct names of the features, where they have any.
+        features: the feature function, from the outcome of one step to the feature vector [D]; it
+            is written in ``jax.numpy``.
+        user_ids: the users' distinct names [N], which every result keeps. Whole numbers and other
+            single values may be given, and become text; without names the users are ``user-0``,
+            ``user-1``, ...
+        reward_fn: the function from the outcome of one step to the users' exact rewards [N], for a
+            population whose features only come close to them (one that was compressed for
+            training); None if the features are exact. Evaluation uses it.
+        attributes: other facts about the users by name, [N] values each (a target, a group); every
+            result keeps them too. Finite numbers stay; dates and the like become text, and a
+            missing value becomes ``""``.
+        feature_names: the features' distinct names [D]; empty if they have none.
 
     Raises:
         HandfulError: if the coefficients are not a finite [N, D] table with N, D >= 1, or the
@@ -138,13 +140,13 @@ class Population:
         """Linear preferences from a table with one row a user.
 
         Args:
-            table: a CSV or Parquet file, or a DataFrame; what else it may be, and hold, says
-                :mod:`handful.users`. A column ``user`` or ``id`` names the users, and text is
+            table: a CSV or Parquet file, or a DataFrame; :mod:`handful.users` says what else it may
+                be and what it may hold. A column ``user`` or ``id`` names the users, and text is
                 kept as a label.
-            feature_names: of the features in their order; each is a column of weights. None for
-                all columns of numbers, in the order of the table.
-            features: from the outcome of one step to the feature vector [D].
-            labels: columns of numbers that are labels too.
+            feature_names: the names of the features in their order; each is a column of weights.
+                None takes all columns of numbers, in the order of the table.
+            features: the feature function, from the outcome of one step to the feature vector [D].
+            labels: the columns of numbers that are labels too.
 
         Raises:
             HandfulError: one sentence with the file, the row and the column.
@@ -182,7 +184,7 @@ class Population:
         Every user's reward is a feature (``D = N``).
 
         Args:
-            table: as in :meth:`from_table`.
+            table: the same as in :meth:`from_table`.
             reward_fn: ``reward_fn(outcome, parameters)`` gives all users' rewards [N], in
                 ``jax.numpy``; ``parameters`` has an array [N] by the name of each.
             parameters: the columns with the parameters, kept through to every result.
@@ -202,7 +204,7 @@ class Population:
         )
 
     def __repr__(self) -> str:
-        """How many users and features there are; what each user wants is private."""
+        """Return how many users and features there are; what each user wants is private."""
         features = count(self.num_features, "feature")
         if 0 < len(self.feature_names) <= FEW:
             features += f": {', '.join(self.feature_names)}"
@@ -220,7 +222,7 @@ class Population:
 
     @in_full_precision
     def rewards(self, outcome: Any) -> Float[Array, " N"]:
-        """The users' rewards for one outcome: exact, also where the features are not."""
+        """Return the users' rewards for one outcome: exact, also where the features are not."""
         if self.reward_fn is not None:
             return self.reward_fn(outcome)
         return jnp.asarray(self.coefficients) @ self.features(outcome)
@@ -231,13 +233,14 @@ class Population:
         """Users' returns [..., n] from returns in features [..., D]: :math:`Q = C \\Phi^T`.
 
         Args:
-            feature_returns: what an episode, or the mean one, earned in each feature.
+            feature_returns: the return of an episode, or the mean return of several, in each
+                feature.
             users: whose returns, as a slice or as positions [n]; by default all users'.
         """
         return feature_returns @ self.coefficients[users].T
 
     def utilities(self, feature_returns: NumpyArray, policy: NumpyArray) -> NumpyArray:
-        """What each user gets from one policy: [N], without a table of all users and policies.
+        """Return each user's utility [N] of one policy, without a table of all users and policies.
 
         Args:
             feature_returns: the policies' mean returns in features, [K, D].
@@ -251,7 +254,7 @@ class Population:
         )
 
     def best_policies(self, feature_returns: NumpyArray) -> NumpyArray:
-        """The policy that serves each user best: int64 [N]; of equals the first.
+        """Return the policy that serves each user best: int64 [N]; of equals the first.
 
         Args:
             feature_returns: the policies' mean returns in features, [K, D].

@@ -32,13 +32,13 @@ __all__ = [
 
 
 def no_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
-    """The learner's presets as they are, whatever the budget."""
+    """Return the learner's presets as they are, whatever the budget."""
     del num_policies, preset
     return {}
 
 
 def no_method_settings(method: str, preset: Preset) -> Mapping[str, Any]:
-    """The methods' defaults as they are."""
+    """Return the methods' defaults as they are."""
     del method, preset
     return {}
 
@@ -50,7 +50,7 @@ class RMDP:
     Attributes:
         environment: the dynamics, shared by all users.
         population: the users.
-        discount: of the learner's objective, in (0, 1]; evaluation never discounts.
+        discount: the discount of the learner's objective, in (0, 1]; evaluation never discounts.
         return_scale: the return that a user gets from an episode that suits them well. The learner
             divides rewards by it, so that value targets are near 1; results are in the original
             units.
@@ -107,7 +107,7 @@ class RMDP:
         check_range("The environment's time_limit", limit, 1, 2**31 - 1)  # steps are counted so
 
     def __repr__(self) -> str:
-        """What the problem is, without its users."""
+        """Return what the problem is, without its users."""
         return (
             f"RMDP({self.name!r}, {type(self.environment).__name__}, {self.population!r}, "
             f"discount {self.discount:g})"
@@ -141,7 +141,7 @@ class RMDP:
         return self.environment
 
     def with_discount(self, discount: float | None) -> "RMDP":
-        """The same problem for a learner with this discount; None changes nothing.
+        """Return the same problem for a learner with this discount; None changes nothing.
 
         The return scale grows or shrinks with the steps that the learner looks ahead,
         ``1 / (1 - discount)`` and at most the time limit, so that value targets stay near 1.
@@ -166,7 +166,7 @@ def check_problem(value: Any, asked: str) -> None:
     """Look whether a caller gave a problem, and not a part of one.
 
     Args:
-        value: that was given for the problem.
+        value: the value that was given for the problem.
         asked: the function that was called, to begin the sentence with.
 
     Raises:
@@ -210,21 +210,21 @@ def _check_parts(environment: Any, population: Any) -> None:
 
 
 def _kind(value: Any) -> str:
-    """What a value is, for a sentence."""
+    """Return what a value is, for a sentence."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     return f"an object of the class {type(value).__name__}"
 
 
 def steps_ahead(discount: float, time_limit: int) -> float:
-    """How far a learner with this discount looks: 1 / (1 - discount), at most an episode."""
+    """Return how far a learner with this discount looks: 1 / (1 - discount), at most an episode."""
     return 1.0 / max(1.0 - discount, 1.0 / time_limit)
 
 
 @computing
 @in_same_directory
 def make(name: str, /, **parameters: Any) -> RMDP:
-    """The task of that name; the parameters are the task's own (see ``handful tasks NAME``).
+    """Return the task of that name; the parameters are the task's own (see ``handful tasks NAME``).
 
     A ``population`` may be all that :func:`handful.users.read_table` reads.
 
@@ -256,15 +256,15 @@ _DAMAGE = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, Val
 
 
 def make_stored(name: str, parameters: Mapping[str, Any], source: str, trust: bool) -> RMDP:
-    """The task that a file names, of the parameters that the file holds.
+    """Return the task that a file names, of the parameters that the file holds.
 
     The file may be a stranger's. So a task that is made of it may not import or call what the file
     names, unless the caller trusts the file.
 
     Args:
-        name: the task's.
-        parameters: of the task.
-        source: what sentences call the file.
+        name: the name of the task.
+        parameters: the parameters of the task.
+        source: the words for the file in error messages.
         trust: whether the caller trusts the file.
 
     Raises:
@@ -324,7 +324,7 @@ def _check_users(task: Task, parameters: Mapping[str, Any]) -> None:
 
 
 def _given(task: Task, parameters: Mapping[str, Any]) -> list[str]:
-    """The parameters that say who the users are."""
+    """Return the parameters that say who the users are."""
     return [name for name in task.users_from if parameters.get(name) is not None]
 
 
@@ -349,16 +349,16 @@ def described_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def run_parameters(
     name: str, seed: int, parameters: Mapping[str, Any], users: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What :func:`make` is given for one run of a task.
+    """Return what :func:`make` is given for one run of a task.
 
     A task that samples its users draws them with the run's seed, unless the parameters hold another
     ``population_seed`` or the users themselves.
 
     Args:
-        name: the task's.
-        seed: of the run.
-        parameters: of the task.
-        users: more parameters, those that say who the users are; only a task that samples its users
+        name: the name of the task.
+        seed: the seed of the run.
+        parameters: the parameters of the task.
+        users: further parameters, which say who the users are; only a task that samples its users
             takes them.
 
     Raises:

@@ -182,10 +182,10 @@ class RunFolder:
                 entry.unlink(missing_ok=True)
 
     def subfolder(self, path: Path) -> Path:
-        """A folder of files that are made from the run, made where it is not there yet.
+        """Return a folder of files that are made from the run, made where it is not there yet.
 
         Args:
-            path: of a folder in this one, such as :attr:`plots`.
+            path: the path of a folder in this one, such as :attr:`plots`.
 
         Raises:
             HandfulError: if a link is there, by which files elsewhere would be written.
@@ -199,7 +199,7 @@ class RunFolder:
         return path
 
     def read_config(self) -> dict[str, Any]:
-        """The run's settings.
+        """Return the run's settings.
 
         Raises:
             HandfulError: if this is no run folder, or one of a newer or broken format.
@@ -230,7 +230,7 @@ class RunFolder:
         """Write what was measured of the run, bound to the other files: this finishes the run.
 
         Args:
-            record: as JSON; the files in :attr:`results` are written already.
+            record: the record as JSON; the files in :attr:`results` are written already.
         """
         record = {
             **record,
@@ -241,7 +241,7 @@ class RunFolder:
         write_json(self.evaluation, {**record, "digest": digest_of_json(record)})
 
     def read_evaluation(self) -> dict[str, Any]:
-        """The stored evaluation, once all that it is bound to was checked.
+        """Return the stored evaluation, once all that it is bound to was checked.
 
         Raises:
             HandfulError: if the run is not finished, or a file was changed, is missing, or is of
@@ -279,7 +279,7 @@ class RunFolder:
         """Look whether the settings are those that a file of the run is about.
 
         Args:
-            digest: of the settings, as the checkpoint names it.
+            digest: the digest of the settings, as the checkpoint names it.
 
         Raises:
             HandfulError: if the settings are others.
@@ -309,7 +309,7 @@ class RunFolder:
             )
 
     def short_name(self) -> str:
-        """What each line of the metrics calls the run: a part of the digest of its settings."""
+        """Return the run's name in the lines of the metrics: a part of its settings' digest."""
         return digest_of_json(self.read_config())[:16]
 
     def read_metrics(self) -> list[dict[str, Any]]:
@@ -335,7 +335,7 @@ class RunFolder:
         return [record for _, record in lines if record is not None]
 
     def salvage_metrics(self, last_update: int) -> list[dict[str, Any]]:
-        """The records up to an update that a run goes on from, as far as they can be read.
+        """Return the records up to an update that a run goes on from, as far as they can be read.
 
         The run itself is in its checkpoint, so a damaged line must not keep it from going on: what
         that line said is lost, and no more.
@@ -349,7 +349,10 @@ class RunFolder:
         ]
 
     def _metrics_lines(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        """Each line's number from 1, and its record; None where it is damaged. Blanks are none."""
+        """Return each line's number from 1, and its record; None if it is damaged.
+
+        Blank lines are left out.
+        """
         if not self.metrics.is_file():
             return
         for number, line in enumerate(self.metrics.read_bytes().splitlines(), 1):
@@ -358,12 +361,12 @@ class RunFolder:
 
 
 def _is_foreign(record: Mapping[str, Any] | None, run: str) -> bool:
-    """Whether a record of the metrics says that it is of another run than the one of this name."""
+    """Return whether a record of the metrics says that it belongs to another run."""
     return record is not None and record.get("run", run) != run
 
 
 def _metrics_record(line: bytes) -> dict[str, Any] | None:
-    """What a line of the metrics says; None if it does not say of which update."""
+    """Return what a line of the metrics says; None if it does not say of which update."""
     try:
         record = parse_json(line)
     except ValueError:  # no JSON, or no text
@@ -373,5 +376,5 @@ def _metrics_record(line: bytes) -> dict[str, Any] | None:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """What is in a folder, but for what the file system of a whole volume keeps there."""
+    """Return what is in a folder, but for what the file system of a whole volume keeps there."""
     return (entry for entry in folder.iterdir() if entry.name != "lost+found")

@@ -21,9 +21,9 @@ def write_tensors(path: Path, arrays: Mapping[str, NumpyArray], about: Mapping[s
     """Write arrays by name; the old file stays until the new one is whole.
 
     Args:
-        path: of the file.
-        arrays: by name.
-        about: what the file's metadata says besides the digest, by name.
+        path: the path of the file.
+        arrays: the arrays by name.
+        about: the other texts of the file's metadata, besides the digest, by name.
 
     Raises:
         OSError: if the file cannot be written.
@@ -42,11 +42,11 @@ def write_tensors(path: Path, arrays: Mapping[str, NumpyArray], about: Mapping[s
 
 
 def read_tensors(path: Path, what: str) -> tuple[dict[str, NumpyArray], dict[str, str]]:
-    """The arrays of a file by name, and its metadata, once the digest was checked.
+    """Return the arrays of a file by name, and its metadata, once the digest was checked.
 
     Args:
-        path: of the file.
-        what: sentences call the file, such as "The checkpoint".
+        path: the path of the file.
+        what: the words for the file in error messages, such as "The checkpoint".
 
     Raises:
         HandfulError: if the file cannot be read, or its arrays are not those that were written.
@@ -66,7 +66,7 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, NumpyArray], dict[str
 
 
 def read_about(path: Path, what: str) -> dict[str, str]:
-    """The metadata of a file, without its arrays, which are not checked.
+    """Return the metadata of a file, without its arrays, which are not checked.
 
     Raises:
         HandfulError: if the file cannot be read.

@@ -10,13 +10,13 @@ class Transitions(eqx.Module):
     """``T`` steps of ``B`` environments for each of ``K`` policies.
 
     Attributes:
-        observations: raw, before each step.
-        actions: raw as sampled: continuous ones not clipped.
-        log_probs: of the actions under the policies that took them.
-        features: reward features of each step.
-        next_observations: raw, after each step; at the end of an episode its final observation,
-            never that of the reset.
-        terminated, truncated: how an episode ended with this step, if it did.
+        observations: the raw observation before each step.
+        actions: the raw actions as sampled; continuous ones are not clipped.
+        log_probs: the log-probabilities of the actions under the policies that took them.
+        features: the reward features of each step.
+        next_observations: the raw observation after each step; at the end of an episode its final
+            observation, never the one of the reset.
+        terminated, truncated: whether and how an episode ended with this step.
     """
 
     observations: Float[Array, "K T B O"]
@@ -28,9 +28,9 @@ class Transitions(eqx.Module):
     truncated: Bool[Array, "K T B"]
 
     def flat(self) -> "Transitions":
-        """The same with time and environments as one axis: [K, M, ...]."""
+        """Return the same with time and environments as one axis: [K, M, ...]."""
         return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0], -1, *leaf.shape[3:]), self)
 
     def scale_features(self, factor: float) -> "Transitions":
-        """The same with every reward feature multiplied by ``factor``."""
+        """Return the same with every reward feature multiplied by ``factor``."""
         return eqx.tree_at(lambda batch: batch.features, self, self.features * factor)

@@ -20,7 +20,7 @@ VARIABLE = "JAX_PLATFORMS"
 
 
 def computing(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with JAX's usual types in it, and one sentence where JAX has no device.
+    """Return the function with JAX's usual types in it, and one sentence where JAX has no device.
 
     Training computes in float32 and int32, whether or not ``jax_enable_x64`` is set: a program that
     sets it for other things gets the same numbers from training. JAX keeps that choice for each
@@ -45,7 +45,7 @@ def computing(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _is_wide() -> bool:
-    """Whether JAX computes in 64 bits in this thread."""
+    """Return whether JAX computes in 64 bits in this thread."""
     return bool(jax.dtypes.canonicalize_dtype(np.float64) == np.float64)
 
 

@@ -97,7 +97,7 @@ def require(holds: bool, name: str, range_: str, value: Any) -> None:
     Args:
         holds: whether it is, in a comparison that is false for NaN.
         name: the setting's name.
-        range_: what the value must be, as "at least 1".
+        range_: the values that are allowed, in words such as "at least 1".
         value: the value.
     """
     if not holds:
@@ -108,7 +108,7 @@ def check_plain(value: Any, what: str) -> None:
     """Look at settings that come from text, before anything walks through them or opens files.
 
     Args:
-        value: as JSON or YAML give it.
+        value: a value in the types that JSON or YAML give.
         what: the value is, to begin the sentence with.
 
     Raises:
@@ -126,14 +126,14 @@ def check_plain(value: Any, what: str) -> None:
 
 
 def _entries(value: Any) -> Iterable[Any]:
-    """What is in a list or a mapping, keys too; nothing for anything else."""
+    """Return what is in a list or a mapping, keys too; nothing for anything else."""
     if isinstance(value, Mapping):
         return [*value.keys(), *value.values()]
     return value if isinstance(value, list | tuple) else ()
 
 
 def brief(value: Any) -> str:
-    """A value as Python shows it, shortened to what a sentence can hold."""
+    """Return a value as Python shows it, shortened to what a sentence can hold."""
     try:
         shown = repr(value)
     except ValueError:  # a number of so many digits that Python does not write it out

@@ -28,15 +28,15 @@ _CONTROL_OR_LINE = re.compile(f"[{_CONTROLS}\n\t]")
 
 
 def has_controls(text: str) -> bool:
-    """Whether there is a character in a text that would not be shown but obeyed."""
+    """Return whether there is a character in a text that would not be shown but obeyed."""
     return _CONTROL_OR_LINE.search(text) is not None
 
 
 def first_control(text: str, one_line: bool = True) -> str | None:
-    """The first character of a text that would be obeyed, by its code; None if there is none.
+    """Return the code of the first control character of a text; None if it has none.
 
     Args:
-        text: to be looked at.
+        text: the text to look at.
         one_line: whether the ends of lines and tabs count too.
     """
     found = (_CONTROL_OR_LINE if one_line else _CONTROL).search(text)
@@ -44,10 +44,10 @@ def first_control(text: str, one_line: bool = True) -> str | None:
 
 
 def escaped(text: str, one_line: bool = True) -> str:
-    """A text with its control characters by their codes.
+    """Return a text with its control characters by their codes.
 
     Args:
-        text: to be shown.
+        text: the text to show.
         one_line: whether the ends of lines and tabs are escaped too.
     """
     pattern = _CONTROL_OR_LINE if one_line else _CONTROL
@@ -55,7 +55,7 @@ def escaped(text: str, one_line: bool = True) -> str:
 
 
 def shell_word(value: object) -> str:
-    """A value as one word of a command line, whatever it holds.
+    """Return a value as one word of a command line, whatever it holds.
 
     Control characters are written by their codes, in quotation marks of bash and zsh that know
     them: pasted as they are, some would reach the terminal before the shell.
@@ -71,7 +71,7 @@ def shell_word(value: object) -> str:
 
 
 def shell_line(*words: object) -> str:
-    """A command line of these words, ready to be pasted."""
+    """Return a command line of these words, ready to be pasted."""
     return " ".join(map(shell_word, words))
 
 
@@ -87,7 +87,7 @@ _NEEDS_QUOTES = re.compile(r"""[",;\t\r\n]""")
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number with a decimal point: ``1``, ``-1.5``, ``.5`` or ``1e-3``.
+    """Return whether a text is a number with a decimal point: ``1``, ``-1.5``, ``.5`` or ``1e-3``.
 
     Python takes more for numbers, such as ``1_5``, ``nan`` and the digits of other scripts. All of
     these are text here.
@@ -96,17 +96,17 @@ def is_number(text: str) -> bool:
 
 
 def protect(text: str) -> str:
-    """The text as it is written into a CSV file, so that no spreadsheet takes it for a formula."""
+    """Return the text for a CSV file, changed if a spreadsheet would take it for a formula."""
     return f"'{text}" if _FORMULA.match(text) and not is_number(text) else text
 
 
 def unprotect(cell: str) -> str:
-    """The text that :func:`protect` was given; any other cell as it is."""
+    """Return the text that :func:`protect` was given; any other cell as it is."""
     return cell[1:] if _PROTECTED.match(cell) and not is_number(cell[1:]) else cell
 
 
 def csv_line(row: Sequence[Any]) -> str:
-    """A row as one line of a CSV file, with commas between its cells and a line break at its end.
+    """Return a row as a line of a CSV file, with commas between cells and a line break at its end.
 
     Text is protected and, where it has to be, put in quotation marks. None is an empty cell.
     """

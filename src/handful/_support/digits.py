@@ -27,7 +27,7 @@ class LostDigits(NamedTuple):
         values: how many different values were seen.
         kept: how many of them are left in float32.
         size: the largest value, in absolute terms.
-        spread: from the smallest to the largest value.
+        spread: the distance from the smallest to the largest value.
         middle: a round number among the values, to be subtracted from them.
     """
 
@@ -39,7 +39,7 @@ class LostDigits(NamedTuple):
     middle: float
 
     def __str__(self) -> str:
-        """The fault in a sentence without its end."""
+        """Return the fault in a sentence without its end."""
         return (
             f"Entry {self.entry} of the observations is about {self.middle:,.10g} and varies by "
             f"{self.spread:,.3g}, so that of {self.values:,} different values {self.kept:,} are "
@@ -78,7 +78,7 @@ class CoarseEntry(NamedTuple):
     Attributes:
         entry: its index in a vector of observations.
         low, high: the smallest and the largest value that was seen.
-        step: from a float32 number of this size to the next one.
+        step: the distance from a float32 number of this size to the next one.
     """
 
     entry: int
@@ -87,7 +87,7 @@ class CoarseEntry(NamedTuple):
     step: float
 
     def __str__(self) -> str:
-        """The fault in a sentence without its end."""
+        """Return the fault in a sentence without its end."""
         seen = f"{self.low:,.10g} to {self.high:,.10g}"
         if self.low == self.high:
             seen = f"{self.low:,.10g} at every step"
@@ -117,6 +117,6 @@ def find_coarse_entry(low: Any, high: Any, constant: bool) -> CoarseEntry | None
 
 
 def _round_number(value: float, size: float) -> float:
-    """The value rounded down to about six digits, or as it is where that is coarse enough."""
+    """Return the value rounded down to about six digits, or unchanged if it is coarse enough."""
     step = 10.0 ** (np.floor(np.log10(size)) - 5)
     return float(np.floor(value / step) * step)

@@ -27,7 +27,7 @@ _COUNTING = {
 
 
 def today(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's settings as they are written today, from those or from earlier ones.
+    """Return a run's settings as they are written today, from those or from earlier ones.
 
     Args:
         settings: the settings as a run folder has them; what they have as ``ppo`` is a mapping.
@@ -47,7 +47,7 @@ def today(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_first_written(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's settings with PPO and collecting in one mapping, as they were before.
+    """Return a run's settings with PPO and collecting in one mapping, as they were before.
 
     Args:
         settings: the settings as they are written today.

@@ -41,7 +41,7 @@ def make_folder(place: Path, name: str, content: Mapping[str, Any]) -> None:
 
 
 def _umask() -> int:
-    """The permissions that new files of this process do not get."""
+    """Return the permissions that new files of this process do not get."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
@@ -68,7 +68,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def _new_file(path: Path) -> Path:
-    """An empty file beside ``path`` that was not there before; who may read it, the umask says."""
+    """Return a new empty file beside ``path``; the umask decides who may read it."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     return temporary
@@ -197,13 +197,13 @@ MAX_BYTES = 2**30
 
 
 def read_whole(path: Path, source: str) -> bytes:
-    """A file's bytes.
+    """Return a file's bytes.
 
     A pipe or a device may give nothing or have no end, so neither is opened.
 
     Args:
-        path: of the file.
-        source: what to call it in a sentence.
+        path: the path of the file.
+        source: the name of the file in an error message.
 
     Raises:
         HandfulError: if it cannot be read, is no ordinary file, or is larger than `MAX_BYTES`.
@@ -224,7 +224,7 @@ def read_whole(path: Path, source: str) -> bytes:
 
 
 def too_large(source: str, size: int) -> HandfulError:
-    """The error for a file that holds more than `MAX_BYTES`, with how much it holds."""
+    """Return the error for a file that holds more than `MAX_BYTES`, with how much it holds."""
     return HandfulError(
         f"{source} holds {size / 2**20:,.0f} MiB, and at most {MAX_BYTES / 2**20:,.0f} MiB are "
         f"read: leave out what is not needed."

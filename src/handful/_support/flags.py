@@ -6,22 +6,22 @@ from typing import Any
 
 
 def flag_name(section: str, name: str) -> str:
-    """The flag of a setting, such as ``--ppo.learning-rate``.
+    """Return the flag of a setting, such as ``--ppo.learning-rate``.
 
     Args:
-        section: what the setting belongs to, such as ``ppo``, ``method``, ``run`` or ``param``.
-        name: of the setting, as in Python.
+        section: the part of the settings, such as ``ppo``, ``method``, ``run`` or ``param``.
+        name: the name of the setting in Python.
     """
     return f"--{section}.{name.replace('_', '-')}"
 
 
 def flag_words(section: str, name: str, value: Any) -> list[str]:
-    """A setting and its value as words of a command line, not yet quoted for a shell.
+    """Return a setting and its value as words of a command line, not yet quoted for a shell.
 
     Args:
-        section: what the setting belongs to.
-        name: of the setting, as in Python.
-        value: as JSON holds it.
+        section: the part of the settings that the setting belongs to.
+        name: the name of the setting in Python.
+        value: the value of the setting, in the types that JSON has.
 
     Returns:
         the flag and the words of its value: a word for each entry of a flat list, one word of JSON
@@ -48,5 +48,8 @@ def _word(value: Any) -> str:
 
 
 def _looks_like_a_flag(word: str) -> bool:
-    """Whether a parser would take a value for a flag; it takes a negative number for a value."""
+    """Return whether a parser would take a value for a flag.
+
+    It takes a negative number for a value.
+    """
     return word.startswith("-") and not word[1:2].isdigit()

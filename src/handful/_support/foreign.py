@@ -20,11 +20,12 @@ R = TypeVar("R")
 
 
 def failure(what: str, error: BaseException) -> HandfulError:
-    """An exception from the code of others as one sentence that says where it came from.
+    """Return an exception from the code of others as one sentence that says where it came from.
 
     Args:
         what: the beginning of the sentence, as ``The environment failed in step()``.
-        error: what was raised; also ``SystemExit``, which would end the program in silence.
+        error: the exception that was raised. It may be ``SystemExit``, which would end the program
+            without a message.
 
     Raises:
         KeyboardInterrupt: the error itself, where a signal (Ctrl-C) raised it and not the code.
@@ -40,7 +41,7 @@ def pass_on_stop(error: BaseException) -> None:
 
 
 def told(error: BaseException) -> str:
-    """An exception and its place: ``ZeroDivisionError: division by zero (cart.py, line 30)``."""
+    """Return an error and its place: ``ZeroDivisionError: division by zero (cart.py, line 30)``."""
     place = ""
     if (trace := _innermost(error)) is not None:
         code = trace.tb_frame.f_code
@@ -91,7 +92,7 @@ def same_directory() -> Iterator[None]:
 
 
 def in_same_directory(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, after which the working directory is the one from before it."""
+    """Return the function, after which the working directory is the one from before it."""
 
     @wraps(function)
     def kept(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -102,7 +103,10 @@ def in_same_directory(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _is_raised_by_statement(error: BaseException) -> bool:
-    """Whether a ``raise`` outside handful raised it; a signal interrupts any other instruction."""
+    """Return whether a ``raise`` outside handful raised it.
+
+    A signal interrupts any other instruction.
+    """
     trace = _innermost(error)
     if trace is None:
         return False
@@ -113,7 +117,7 @@ def _is_raised_by_statement(error: BaseException) -> bool:
 
 
 def _innermost(error: BaseException) -> TracebackType | None:
-    """The last entry of the traceback: the place that raised the error."""
+    """Return the last entry of the traceback: the place that raised the error."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

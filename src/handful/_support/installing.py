@@ -18,7 +18,7 @@ _PROJECT = "pyproject.toml"
 
 
 def install_command(extra: str) -> str:
-    """The command that adds an extra to this installation, ready to be pasted.
+    """Return the command that adds an extra to this installation, ready to be pasted.
 
     Args:
         extra: its name in ``pyproject.toml``, as ``report``.
@@ -35,7 +35,7 @@ def install_command(extra: str) -> str:
 
 
 def _origin() -> str:
-    """Where pip had this handful from, as an address; empty where nothing is known."""
+    """Return where pip had this handful from, as an address; empty where nothing is known."""
     try:
         stored = json.loads(distribution("handful").read_text("direct_url.json") or "{}")
         address, system = stored.get("url", ""), stored.get("vcs_info", {}).get("vcs")
@@ -45,7 +45,10 @@ def _origin() -> str:
 
 
 def _pip() -> str:
-    """The pip of the Python that runs: without an active environment ``pip`` is another one."""
+    """Return the pip command of the Python that runs.
+
+    Without an active environment the command ``pip`` may belong to another Python.
+    """
     active = os.environ.get("VIRTUAL_ENV")
     if sys.prefix == sys.base_prefix or (active and Path(active) == Path(sys.prefix)):
         return "pip"
@@ -53,7 +56,7 @@ def _pip() -> str:
 
 
 def _short(path: Path) -> Path:
-    """A path from the folder where the command runs, where it lies within."""
+    """Return a path from the folder where the command runs, where it lies within."""
     try:
         folder = Path.cwd()
     except OSError:  # it has been deleted

@@ -19,7 +19,7 @@ def policy_colour(policy: int) -> str:
 
 
 def mix(colour: str, other: str, share: float) -> str:
-    """A colour (``#rrggbb``) with a share of another in it."""
+    """Return a colour (``#rrggbb``) with a share of another in it."""
     pairs = zip(rgb(colour), rgb(other), strict=True)
     return "#" + "".join(f"{round((1 - share) * a + share * b):02x}" for a, b in pairs)
 

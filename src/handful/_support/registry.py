@@ -21,7 +21,7 @@ class Registry(dict[str, type[T]], Generic[T]):
     where it can be imported from.
 
     Args:
-        kind: what an instance is called in sentences, as "assignment method".
+        kind: the words for an instance in error messages, such as "assignment method".
         base: the class that all of them are derived from.
         classes: those that come with the library, by name.
         register_name: the public function that registers another one, for sentences.
@@ -130,7 +130,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         return "".join(f"; '{name}' {what}" for name, what in self._others.items())
 
     def find(self, name: str) -> type[T]:
-        """The class of that name.
+        """Return the class of that name.
 
         Raises:
             HandfulError: if there is none.
@@ -148,7 +148,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         )
 
     def make(self, name: str, settings: Mapping[str, Any]) -> T:
-        """An instance of the class of that name.
+        """Return an instance of the class of that name.
 
         Raises:
             HandfulError: if there is no such class, it has no such setting, or a setting that it
@@ -171,7 +171,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         return found(**settings)
 
     def describe(self, instance: T) -> tuple[str, dict[str, Any]]:
-        """What makes an equal instance again: its name, and all its settings.
+        """Return what makes an equal instance again: its name, and all its settings.
 
         A class without a name is registered as ``module:Class``.
 
@@ -197,7 +197,7 @@ class Registry(dict[str, type[T]], Generic[T]):
 
 
 def field_names(found: type) -> list[str]:
-    """The names of a class's settings: the fields of a dataclass.
+    """Return the names of a class's settings: the fields of a dataclass.
 
     Raises:
         TypeError: if the class is no dataclass.

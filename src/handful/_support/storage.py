@@ -85,10 +85,11 @@ def check_stored(value: Any, shape: Shape, path: Path, place: str = "") -> None:
     """Look whether a value has a shape.
 
     Args:
-        value: from a JSON file.
-        shape: what it must have.
-        path: of the file.
-        place: of the value in the file, as ``settings.steps``; nothing for all of it.
+        value: the value that was read from a JSON file.
+        shape: the shape that the value must have.
+        path: the path of the file.
+        place: the place of the value in the file, such as ``settings.steps``; empty for the whole
+            file.
 
     Raises:
         HandfulError: naming the first place where something else is.
@@ -163,7 +164,7 @@ def _damaged(path: Path, what: str) -> HandfulError:
 
 
 def digest_of_file(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes.
+    """Return the SHA-256 of a file's bytes.
 
     Raises:
         OSError: if the file cannot be read.
@@ -173,13 +174,13 @@ def digest_of_file(path: str | Path) -> str:
 
 
 def digest_of_json(values: Any) -> str:
-    """The SHA-256 of values as JSON holds them, however a file with them is laid out."""
+    """Return the SHA-256 of values as JSON holds them, however a file with them is laid out."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """The SHA-256 of named arrays: their names, types, shapes and numbers."""
+    """Return the SHA-256 of named arrays: their names, types, shapes and numbers."""
     found = hashlib.sha256()
     for name in sorted(arrays):
         array = arrays[name]
@@ -189,7 +190,7 @@ def digest_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _bytes_of(array: NDArray[Any]) -> bytes | memoryview:
-    """The array's memory, without a copy where its numbers lie in one piece and in order."""
+    """Return the array's memory, without a copy where its numbers lie in one piece and in order."""
     if array.size and array.flags.c_contiguous:
         return memoryview(array.view(np.uint8).reshape(-1))  # type: ignore[arg-type]
     return array.tobytes()

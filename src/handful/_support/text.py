@@ -8,7 +8,9 @@ from typing import Any, SupportsFloat
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it, where there is a way: arrays and dataclasses become lists and maps.
+    """Return a value in the types that JSON has, if possible.
+
+    Arrays and dataclasses become lists and maps.
 
     What has no such way stays as it is; :func:`is_json` tells.
     """
@@ -24,7 +26,7 @@ def plain(value: Any) -> Any:
 
 
 def is_json(value: Any) -> bool:
-    """Whether JSON that any tool reads can hold it: no NaN, no infinity."""
+    """Return whether JSON that any tool reads can hold it: no NaN, no infinity."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):  # ValueError: infinity, NaN, or something within itself
@@ -33,7 +35,7 @@ def is_json(value: Any) -> bool:
 
 
 def shown(value: Any) -> Any:
-    """A value for a reader: as JSON holds it, or else as Python shows it."""
+    """Return a value for a reader: as JSON holds it, or else as Python shows it."""
     described = plain(value)
     return described if is_json(described) else repr(value)
 

@@ -18,7 +18,7 @@ class FromProblem:
     """Single environments of a problem; a step's reward is its vector of features.
 
     Attributes:
-        problem: with an environment in JAX or on the host.
+        problem: a problem whose environment is written in JAX or runs on the host.
     """
 
     problem: RMDP

@@ -90,9 +90,9 @@ def check_env(
     It is played at random for about a thousand steps, in this process and for some in another.
 
     Args:
-        env: as in :func:`handful.from_gymnasium`, whose other arguments mean the same here; or a
-            task's name, a problem (:class:`~handful.problem.RMDP`), or an environment of the
-            library's own kinds.
+        env: an environment that :func:`handful.from_gymnasium` takes (the other arguments mean the
+            same here as there); or a task's name, a problem (:class:`~handful.problem.RMDP`), or an
+            environment of the library's own kinds.
 
     Raises:
         HandfulError: for a request that makes no sense. What is wrong with the environment is in
@@ -126,7 +126,7 @@ def check_env(
 
 
 def _source(env: Any, vectorized: bool, options: Any) -> tuple[Source, int | None]:
-    """What makes copies, and the time limit that is known without one.
+    """Return what makes copies, and the time limit that is known without one.
 
     Raises:
         HandfulError: if the request makes no sense: no environment is made yet.
@@ -195,7 +195,7 @@ def _stages(subject: _Subject, findings: list[Finding]) -> Iterator[tuple[tuple[
     """Groups of checks, in the order in which one needs what another has seen.
 
     Args:
-        findings: of the stages so far.
+        findings: the findings of the stages so far.
     """
     yield ("api", "errors", "reward", "info"), partial(_play, subject)
     yield (

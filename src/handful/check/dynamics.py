@@ -103,7 +103,7 @@ def check_actions(player: Player, env: Any, max_steps: int) -> Iterator[Finding]
 
 
 def extreme_actions(actions: Any) -> list[Any]:
-    """Each of finitely many actions (at most 64), or the corners along each axis of a box."""
+    """Return each of finitely many actions (at most 64), or the corners along the axes of a box."""
     if isinstance(actions, Choices):
         return list(np.linspace(0, actions.count - 1, min(actions.count, 64)).astype(int))
     low = np.where(np.isfinite(actions.low), actions.low, -10.0)
@@ -144,7 +144,7 @@ def check_process(
 def _parts_in_process(
     blueprint: Blueprint, player: Player, here: Episode, flattener: Flattener
 ) -> int | None:
-    """The step from which on another process shows something else; None if none."""
+    """Return the step from which on another process shows something else; None if none."""
     discrete = isinstance(player.actions, Choices)
     size = () if discrete else (len(player.actions.low),)  # type: ignore[union-attr]
     num_features = len(here.features[0])
@@ -180,7 +180,7 @@ def _parts_in_process(
 
 
 def _ends(here: Episode, step: int, time_limit: int) -> tuple[bool, bool]:
-    """Whether an episode is terminated and truncated in a step, the time limit included."""
+    """Return whether an episode is terminated and truncated in a step, the time limit included."""
     is_last = step == len(here) - 1
     terminated = is_last and here.terminated
     is_cut = step + 1 >= time_limit and not terminated

@@ -69,13 +69,13 @@ class Conformance:
     """The result of a check.
 
     Attributes:
-        label: of the environment.
+        label: the name of the environment.
         findings: all that do not hold.
         looked_at: names of the checks that could be made; the others need what failed before.
-        steps: that were taken.
-        steps_per_second: of one copy.
+        steps: the number of steps that were taken.
+        steps_per_second: the speed of one copy of the environment.
         feature_names: [D]; none where the environment could not be stepped.
-        time_limit: in steps, or None where none is known.
+        time_limit: the time limit of an episode in steps, or None if none is known.
     """
 
     label: str
@@ -97,5 +97,5 @@ class Conformance:
         return not self.defects
 
     def of(self, check: str) -> Sequence[Finding]:
-        """The findings of one check."""
+        """Return the findings of one check."""
         return [found for found in self.findings if found.check == check]

@@ -78,7 +78,7 @@ def _look_at(space: Any, flattener: Flattener, observation: Any, when: str) -> I
 
 
 def _boxes(space: Any, observation: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
-    """Every box within a space, what to call it, and its part of the observation."""
+    """Return every box within a space, what to call it, and its part of the observation."""
     from gymnasium import spaces
 
     if isinstance(space, spaces.Box):

@@ -25,7 +25,7 @@ class Episode:
         actions: policies' actions, one a step.
         features: [D] one a step.
         infos: one a step.
-        terminated, truncated: of the last step.
+        terminated, truncated: how the episode ended, as its last step says.
         reused: whether an observation was overwritten by the step after it.
         first: the first step, as feature functions see it; None before it.
     """
@@ -53,8 +53,8 @@ class Player:
     """How episodes are played.
 
     Attributes:
-        actions: of the environment.
-        features: of its steps.
+        actions: the action space of the environment.
+        features: the reward features of the steps of the environment.
     """
 
     actions: Choices | Interval
@@ -73,7 +73,8 @@ class Player:
 
         Args:
             max_steps: after which it is left.
-            deadline: on the clock of ``time.monotonic``, the same, but for the first step.
+            deadline: the time on the clock of ``time.monotonic`` after which the episode takes no
+                other step than its first one.
 
         Raises:
             Defect: where the environment cannot be played further.
@@ -121,7 +122,7 @@ class Player:
 
 
 def checked_reset(env: Any, seed: int | None) -> Any:
-    """The first observation.
+    """Return the first observation.
 
     Raises:
         Defect: if there is none.
@@ -141,7 +142,7 @@ def checked_reset(env: Any, seed: int | None) -> Any:
 
 
 def checked_step(env: Any, action: Any) -> tuple[Any, Any, Any, Any, Mapping[str, Any]]:
-    """What a step returns, if it is what Gymnasium says.
+    """Return what a step returns, if it is what Gymnasium says.
 
     Raises:
         Defect: if not.
@@ -171,7 +172,7 @@ def checked_step(env: Any, action: Any) -> tuple[Any, Any, Any, Any, Mapping[str
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two observations hold the same; NaN equals NaN."""
+    """Return whether two observations hold the same; NaN equals NaN."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
     if isinstance(one, tuple | list) and isinstance(other, tuple | list):
@@ -181,7 +182,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def first_difference(one: Episode, other: Episode) -> str | None:
-    """Where two episodes part, in words; None where they do not."""
+    """Return where two episodes part, in words; None where they do not."""
     for step, (a, b) in enumerate(zip(one.observations, other.observations, strict=False)):
         if not same(a, b):
             return f"the observation after {step} steps" if step else "the first observation"

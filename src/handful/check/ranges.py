@@ -61,7 +61,7 @@ def check_observation_range(space: Any, observations: NDArray[Any]) -> Iterator[
     """Bounds of observations are not far wider than what episodes show.
 
     Args:
-        space: of the observations.
+        space: the space of the observations.
         observations: [M, O] in float64.
     """
     low, high = _bounds(space)
@@ -139,7 +139,7 @@ def check_action_range(
 
 
 def _part(low: NDArray[Any], high: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A hundredth of each range: around 0, or from the bound that is nearest to it."""
+    """Return a hundredth of each range: around 0, or from the bound that is nearest to it."""
     width = PART * (high - low)
     start = np.clip(-width / 2, low, high - width)
     return start, start + width

@@ -49,7 +49,7 @@ class CheckEnv:
 
     @classmethod
     def sections(cls, arguments: Sequence[str]) -> list[Section]:
-        """The arguments of ``check_env`` for an environment that is given by name.
+        """Return the arguments of ``check_env`` for an environment that is given by name.
 
         Raises:
             HandfulError: if a parameter is given that belongs to the task.

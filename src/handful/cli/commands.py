@@ -40,7 +40,7 @@ OWN_CODE = ("train", "sweep", "check-env", "optimum", "tasks")
 
 
 def runs_own_code(arguments: Sequence[str]) -> bool:
-    """Whether the command of these arguments may import modules of the working folder.
+    """Return whether the command of these arguments may import modules of the working folder.
 
     Commands that open run folders or only read may not: somebody may stand in a stranger's folder
     when they look at the run in it. :func:`trusts_own_code` has the exceptions.
@@ -58,7 +58,7 @@ def trusts_own_code(command: Any) -> bool:
 
 
 def read_command(arguments: list[str]) -> Any:
-    """The command that the arguments ask for, ready to run.
+    """Return the command that the arguments ask for, ready to run.
 
     Raises:
         SystemExit: 0 after help was printed.
@@ -102,7 +102,7 @@ _RULE = re.compile("[─-]{10,}")
 
 
 def one_sentence(box: str) -> str:
-    """A message of tyro's, which is a box with sections, as one sentence.
+    """Return a message of tyro's, which is a box with sections, as one sentence.
 
     Args:
         box: what tyro printed. Its first section says what is wrong; another may name the flags

@@ -49,7 +49,7 @@ class OptimumCommand:
 
     @classmethod
     def sections(cls, arguments: Sequence[str]) -> list[Section]:
-        """The parameters of the task that the arguments name.
+        """Return the parameters of the task that the arguments name.
 
         Raises:
             HandfulError: if there is no such task.

@@ -89,7 +89,7 @@ def run_training(
 
     Args:
         start: trains, given the callbacks and the loggers.
-        log: what ``--log`` names.
+        log: the names of the loggers, as ``--log`` gives them.
         tensorboard: whether there is a logger for TensorBoard too, if tensorboardX is installed.
 
     Raises:
@@ -120,7 +120,7 @@ def run_training(
 
 
 def can_report() -> bool:
-    """Whether everything is installed that a report needs."""
+    """Return whether everything is installed that a report needs."""
     return all(importlib.util.find_spec(name) is not None for name in ("matplotlib", "jinja2"))
 
 

@@ -42,9 +42,9 @@ class Setting:
     """A setting that a section has.
 
     Attributes:
-        name: as in Python.
+        name: the name of the setting in Python.
         annotation: the type that it is declared with.
-        default: what it is if it is not given, or :data:`~handful.parameters.REQUIRED`.
+        default: the value of the setting if none is given, or :data:`~handful.parameters.REQUIRED`.
         source: where the default comes from, in a word or two.
         meaning: a sentence for the help.
     """
@@ -62,7 +62,7 @@ class Section:
 
     Attributes:
         name: the beginning, such as ``ppo``.
-        title: what the settings are of, for the help.
+        title: what the settings belong to, as the help says it.
         settings: all that the section takes.
         untyped: settings that a task takes without saying so, with their values.
     """
@@ -76,7 +76,7 @@ class Section:
 def settings_of(
     kind: type, usual: Mapping[str, Any] | None = None, source: str = "default"
 ) -> tuple[Setting, ...]:
-    """The settings that a dataclass has.
+    """Return the settings that a dataclass has.
 
     Args:
         kind: the dataclass; its fields that hold settings of their own are left out.
@@ -109,14 +109,14 @@ def settings_of(
 
 
 def settings_of_task(parameters: Iterable[TaskParameter]) -> tuple[Setting, ...]:
-    """The parameters of a task as settings."""
+    """Return the parameters of a task as settings."""
     return tuple(
         Setting(one.name, one.annotation, one.default, "default", one.meaning) for one in parameters
     )
 
 
 def with_sections(command: type, sections: Sequence[Section]) -> type:
-    """The class of a command with a typed flag for each setting of its sections.
+    """Return the class of a command with a typed flag for each setting of its sections.
 
     Returns:
         a subclass, whose objects hand out by :func:`given` what was given of each section.
@@ -140,7 +140,7 @@ def with_sections(command: type, sections: Sequence[Section]) -> type:
 
 
 def given(command: Any, section: str) -> dict[str, Any]:
-    """What was given of a section of a command that was read.
+    """Return what was given of a section of a command that was read.
 
     Args:
         command: an object of the class that :func:`with_sections` made.
@@ -158,13 +158,13 @@ def _attribute(section: str, kind: str = "given") -> str:
 
 
 def _typed_dict(section: Section) -> Any:
-    """A type with a key for each setting, of which tyro leaves out those that are not given."""
+    """Return a type with a key for each setting; tyro leaves out settings that are not given."""
     entries = {one.name: _annotated(one) for one in section.settings}
     return TypedDict(section.name, entries, total=False)  # type: ignore[operator]
 
 
 def _annotated(setting: Setting) -> Any:
-    """The type of a setting for tyro, with its help."""
+    """Return the type of a setting for tyro, with its help."""
     annotation = setting.annotation
     if annotation is inspect.Parameter.empty:  # then its default says what it is
         plain = type(setting.default) in (bool, int, float, str)
@@ -188,7 +188,7 @@ def _shown(default: Any) -> str:
 
 
 def _known_to_tyro(annotation: Any) -> Any:
-    """A type that tyro reads and that means the same; None where there is no such."""
+    """Return a type that tyro reads and that means the same; None where there is no such."""
     if annotation in (bool, int, float, str, Path, NoneType):
         return annotation
     origin, entries = get_origin(annotation), get_args(annotation)
@@ -206,13 +206,13 @@ def _known_to_tyro(annotation: Any) -> Any:
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
-    """The types of a union, or the one type."""
+    """Return the types of a union, or the one type."""
     is_union = get_origin(annotation) in (Union, UnionType)
     return get_args(annotation) if is_union else (annotation,)
 
 
 def _json_words(annotation: Any) -> Any:
-    """How tyro reads a setting whose type it does not know: each word is JSON, or else text."""
+    """Return how tyro reads a setting of an unknown type: each word is JSON, or else text."""
     kinds = {get_origin(option) or option for option in _options(annotation)}
     is_list = bool(kinds & {Sequence, list, tuple}) and not kinds & {Any, str, int, float}
 
@@ -236,7 +236,7 @@ def _json_words(annotation: Any) -> Any:
 
 
 def json_value(text: str, what: str) -> Any:
-    """A word of the command line: JSON, or else the text itself.
+    """Return a word of the command line: JSON, or else the text itself.
 
     Args:
         text: the word.
@@ -276,12 +276,12 @@ def _tuples(value: Any) -> Any:
 
 
 def named(arguments: Sequence[str], flag: str, default: Default) -> str | Default:
-    """The value of a flag among arguments that were not read yet; of several the last.
+    """Return the value of a flag among arguments that were not read yet; of several the last.
 
     Args:
-        arguments: of a command.
+        arguments: the arguments of a command.
         flag: such as ``--method``.
-        default: what to return where the flag is not given.
+        default: the value to return if the flag is not given.
     """
     value = default
     for place, argument in enumerate(arguments):
@@ -298,8 +298,8 @@ def take_untyped(
     """Part the settings whose names and types nobody knows from the other arguments.
 
     Args:
-        arguments: of a command.
-        section: that the settings belong to.
+        arguments: the arguments of a command.
+        section: the section that the settings belong to.
         known: the settings of the section that are known; these stay among the arguments.
 
     Returns:
@@ -343,8 +343,8 @@ def check_old_flags(arguments: Sequence[str], sections: Sequence[Section]) -> No
     """Look for flags of handful 0.1.
 
     Args:
-        arguments: of a command.
-        sections: that the command has.
+        arguments: the arguments of a command.
+        sections: the sections that the command has.
 
     Raises:
         HandfulError: naming the first such flag, and how it is written now.

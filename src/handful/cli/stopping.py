@@ -102,7 +102,7 @@ def _time_is_up(*_: object) -> None:
 
 
 def _is_importing(frame: object) -> bool:
-    """Whether a frame, or one that called it, is in the middle of an import."""
+    """Return whether a frame, or one that called it, is in the middle of an import."""
     while frame is not None:
         if frame.f_code.co_filename == _IMPORT_MACHINERY:  # type: ignore[attr-defined]
             return True

@@ -191,7 +191,8 @@ class SweepProgress:
 
     Args:
         tracker: counts the runs; this class tells it which runs start and end.
-        console: where to draw; standard error by default, so that results can be piped.
+        console: the console to draw on. It is standard error by default, so that results can be
+            piped.
     """
 
     def __init__(self, tracker: "Tracker", console: Console | None = None) -> None:
@@ -324,7 +325,8 @@ class SweepResults:
         study: the study, as it was read.
         requests: all runs of the study.
         command: the command that makes the table.
-        errors: by the run's digest, why it failed in this sweep, or why its files cannot be read.
+        errors: the reason why a run failed in this sweep, or why its files cannot be read, by the
+            run's digest.
     """
 
     study: "Study"

@@ -118,10 +118,10 @@ def _parameter_as_json(parameter: "TaskParameter") -> dict[str, Any]:
 
 
 def task_section(arguments: Sequence[str]) -> list[Section]:
-    """The parameters of the task that is the first of a command's arguments, as a section.
+    """Return the parameters of the task that is the first of a command's arguments, as a section.
 
     Args:
-        arguments: of the command, those that the section takes without a type included.
+        arguments: the arguments of the command, with those that the section takes without a type.
 
     Returns:
         the section ``param``; nothing where the first argument is a flag or the task's module

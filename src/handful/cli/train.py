@@ -84,7 +84,7 @@ class Train:
 
     @classmethod
     def sections(cls, arguments: Sequence[str]) -> list[Section]:
-        """The sections of settings that the command has with these arguments.
+        """Return the sections of settings that the command has with these arguments.
 
         Raises:
             HandfulError: if the arguments name a task or a method that does not exist.
@@ -152,7 +152,7 @@ def _load_networks(network: str | None, settings: dict[str, Any]) -> None:
 
 
 def _learner_sections(preset: str, learner: str | None) -> list[Section]:
-    """A section for the settings of each learner, and one for those of collecting.
+    """Return a section for the settings of each learner, and one for those of collecting.
 
     Args:
         preset: the name of the preset, whose values the help shows.
@@ -180,12 +180,12 @@ def _learner_sections(preset: str, learner: str | None) -> list[Section]:
 
 
 def _section_name(learner: str) -> str:
-    """The beginning of a learner's flags: its name, or ``learner`` for one of the caller's own."""
+    """Return the beginning of a learner's flags: its name, or ``learner`` for the caller's own."""
     return "learner" if ":" in learner else learner
 
 
 def _method_section(method: str, arguments: Sequence[str]) -> list[Section]:
-    """The settings of a method that is named.
+    """Return the settings of a method that is named.
 
     Raises:
         HandfulError: if there is no such method, or settings are given and no method is.
@@ -206,7 +206,7 @@ def _method_section(method: str, arguments: Sequence[str]) -> list[Section]:
 
 
 def _run_section() -> Section:
-    """The settings of a run that belong neither to the learner nor to the method."""
+    """Return the settings of a run that belong neither to the learner nor to the method."""
     from handful.training.config import RUN_SETTINGS, TrainConfig
 
     settings = [one for one in settings_of(TrainConfig) if one.name in RUN_SETTINGS]

@@ -18,7 +18,7 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 def chosen_users(
     users: int | None, population_seed: int | None, population: Path | None
 ) -> dict[str, Any]:
-    """The options that say who the users are, as parameters of a task.
+    """Return the options that say who the users are, as parameters of a task.
 
     Args:
         users: how many are sampled.
@@ -33,7 +33,7 @@ def chosen_users(
 
 
 def read_assignment(path: Path, user_ids: Sequence[str]) -> tuple[int, ...]:
-    """Each user's policy, in the population's order, from a table with a column ``policy``.
+    """Return each user's policy, in the population's order, from a table with a column ``policy``.
 
     If it has a column ``user`` or ``id`` too, as the ``assignment.csv`` of a run has, users are
     found by name and rows may stand in any order; else they stand in the population's.

@@ -41,7 +41,7 @@ class HasHostPolicies(Protocol):
     """Policies that can also act on the host."""
 
     def on_host(self) -> HostPolicies:
-        """The same policies, as they are now."""
+        """Return the same policies, as they are now."""
         ...
 
 
@@ -63,14 +63,14 @@ class Chooser:
     """Chooses the actions of ``num_steps`` steps.
 
     Args:
-        policies: who acts.
-        space: of actions.
-        keys: [K] one stream of chance a policy; None to take the likeliest actions.
+        policies: the policies that act.
+        space: the action space of the environment.
+        keys: the random keys to go on with afterwards.
         shape: ``K`` and ``B``.
         num_steps: how many calls there will be.
 
     Attributes:
-        keys: to go on with afterwards.
+        keys: the random keys to go on with afterwards.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Chooser:
             self._mode, self._sample = partial(np.argmax, axis=-1), self._sample_categorical
 
     def __call__(self, observations: NumpyArray) -> Choice:
-        """The next step's actions at raw observations [K, B, O]."""
+        """Return the next step's actions at raw observations [K, B, O]."""
         outputs = self._policies(observations)
         if self.keys is None:
             raw, log_probs = self._mode(outputs), np.zeros(self._shape, np.float32)
@@ -145,6 +145,6 @@ def _draw_gumbel(keys: Key[Array, " K"], shape: tuple[int, ...]) -> tuple[Array,
 def _draw(
     noise: Callable[..., Array], keys: Key[Array, " K"], shape: tuple[int, ...]
 ) -> tuple[Key[Array, " K"], Float[Array, "K T B A"]]:
-    """Every policy's noise from its own key, and the keys to go on with."""
+    """Return every policy's noise from its own key, and the keys to go on with."""
     keys, now = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
     return keys, jax.vmap(lambda key: noise(key, shape))(now)

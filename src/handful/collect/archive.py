@@ -49,9 +49,9 @@ class EpisodeArchive(eqx.Module):
     Attributes:
         returns: undiscounted, in features.
         marks: numbers that tell episodes with different returns apart.
-        lengths: in steps; 0 where there is no episode yet.
+        lengths: the lengths of the episodes in steps; 0 where there is no episode yet.
         born: the update before which each was played.
-        observations, actions: raw, of each step; zero after the end.
+        observations, actions: the raw observation and action of each step; zero after the end.
         is_new: [K, B] whether the next batch's first step begins an episode.
     """
 
@@ -103,7 +103,8 @@ class EpisodeArchive(eqx.Module):
 
         Args:
             update: updates done before the batch was collected.
-            worth_fn: of episodes; judges the new and the old alike.
+            worth_fn: the function that gives the worth of episodes; it judges the new and the old
+                alike.
             protected: rows that stay; -1 for none.
         """
         max_length = self.observations.shape[1]
@@ -164,8 +165,8 @@ class _Episodes(NamedTuple):
     """Whole episodes of a batch, the first ``P`` of each policy.
 
     Attributes:
-        lengths: in steps; 0 where there is no episode.
-        policies, starts, envs: where in the batch each begins.
+        lengths: the lengths of the episodes in steps; 0 where there is no episode.
+        policies, starts, envs: the indices in the batch at which each episode begins.
     """
 
     lengths: Int[Array, "*E"]
@@ -175,7 +176,7 @@ class _Episodes(NamedTuple):
 
 
 def _whole_episodes(batch: Transitions, is_new: Bool[Array, "K B"], time_limit: int) -> _Episodes:
-    """What of a batch began and ended in it, [K, P] of each."""
+    """Return what of a batch began and ended in it, [K, P] of each."""
     num_policies, num_steps, num_envs = batch.terminated.shape
     ended = batch.terminated | batch.truncated
     times = jnp.broadcast_to(jnp.arange(num_steps)[None, :, None], ended.shape)
@@ -205,19 +206,19 @@ def _steps(leaf: Array, episodes: _Episodes, max_length: int) -> Array:
 
 
 def _mark(returns: Float[Array, "*E D"]) -> Float[Array, "*E"]:
-    """A number for each return; two that differ have the same one hardly ever."""
+    """Return a number for each return; two that differ have the same one hardly ever."""
     direction = jax.random.normal(jax.random.key(0), returns.shape[-1:])
     return returns @ direction
 
 
 def _is_among(marks: Float[Array, " E"], known: Float[Array, " M"]) -> Bool[Array, " E"]:
-    """Which marks are known; by bisection, as there are many of both."""
+    """Return which marks are known; by bisection, as there are many of both."""
     ranked = jnp.sort(known)  # NaN, where there is no episode, comes last
     place = jnp.minimum(jnp.searchsorted(ranked, marks), len(ranked) - 1)
     return ranked[place] == marks
 
 
 def _is_first(marks: Float[Array, " E"]) -> Bool[Array, " E"]:
-    """Which marks are not there before."""
+    """Return which marks are not there before."""
     before = jnp.tril(marks[:, None] == marks[None], k=-1)
     return ~jnp.any(before, axis=1)

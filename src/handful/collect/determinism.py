@@ -18,7 +18,7 @@ MAX_STEPS = 100
 
 @lru_cache(maxsize=8)
 def is_deterministic(problem: RMDP) -> bool:
-    """Whether the same actions always led to the same observations, rewards and ends.
+    """Return whether the same actions always led to the same observations, rewards and ends.
 
     It is found out by playing: episodes of the same random finite actions, with different keys for
     the environment. Environments on the host and continuous actions are not tried: no.
@@ -37,7 +37,7 @@ def is_deterministic(problem: RMDP) -> bool:
 
 
 def _play(problem: RMDP, key: PRNGKey, actions: Array) -> tuple[Array, ...]:
-    """What is seen and earned up to the first end, and nothing after it."""
+    """Return what is seen and earned up to the first end, and nothing after it."""
     reset_key, steps_key = jax.random.split(key)
     state, observation = problem.jax_environment.reset(reset_key)
 

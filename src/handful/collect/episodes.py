@@ -25,8 +25,9 @@ class PlayFn(Protocol):
         Args:
             policies: a :data:`~handful.collect.jax_rollout.PolicyFn`; for environments on the host
                 they can also act there (:class:`~handful.collect.acting.HasHostPolicies`).
-            deterministic: by the likeliest actions instead of sampled ones.
-            watch: is told how far they are, step by step on the host, elsewhere at the end.
+            deterministic: whether each policy takes its likeliest action instead of a sampled one.
+            watch: a function that gets the share of the steps that is done: after each step on the
+                host, and elsewhere only at the end.
         """
         ...
 
@@ -40,13 +41,14 @@ def make_player(
     trace: bool = False,
     pay: FeatureFn | None = None,
 ) -> PlayFn:
-    """What plays ``num_episodes`` episodes of each policy, compiled once for all its calls.
+    """Return what plays ``num_episodes`` episodes of each policy, compiled once for all its calls.
 
     It is the same for the same arguments, as validation and evaluation play one after the other.
 
     Args:
         trace: keep every step's features and outcome too.
-        pay: from an outcome to what the returns are in; by default the reward features.
+        pay: a function from an outcome to the quantities that the returns add up; by default the
+            reward features.
     """
     if problem.runs_on_host:
 

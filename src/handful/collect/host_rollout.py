@@ -66,9 +66,9 @@ class HostExperience(NamedTuple):
     """A batch as it comes from the host: time first, [T, K, B, ...].
 
     Attributes:
-        observations, actions, log_probs, next_observations, terminated, truncated: as in
+        observations, actions, log_probs, next_observations, terminated, truncated: the same as in
             :class:`~handful.transitions.Transitions`.
-        outcomes: of each step, for the reward features.
+        outcomes: the outcome of each step, from which the reward features are computed.
         whole: whether an episode that ended here had run its course. A first episode that was cut
             short had not, and says nothing of a policy's return; nor does any in an environment
             of short ones.
@@ -102,11 +102,11 @@ class HostCollector:
     as well.
 
     Args:
-        environment: what to run.
+        environment: the environment to run.
         num_policies: ``K``.
         num_envs: ``B``, copies a policy.
-        seed: of the environments' own chance.
-        num_threads: that step them, where they can use threads.
+        seed: the seed of the random numbers that the environments draw themselves.
+        num_threads: the number of threads that step the environments, if they can use threads.
         short_episodes: steps after which half of a policy's environments start anew
             (:mod:`handful.collect.jax_rollout`); None for the time limit everywhere.
 
@@ -202,7 +202,7 @@ class HostCollector:
             )
 
     def _is_whole(self, cut: NumpyArray) -> NumpyArray:
-        """Where an episode that ends now was as long as the environment lets it be."""
+        """Return where an episode that ends now was as long as the environment lets it be."""
         limit = self._environment.time_limit
         return (~cut | (self._limits == limit)) & (self._later_limits == limit)
 
@@ -211,7 +211,7 @@ class HostCollector:
         return array.reshape(*self._shape, *array.shape[1:])
 
     def _start_again(self, observations: NumpyArray, ended: NumpyArray) -> NumpyArray:
-        """The observations to act on next: those of new episodes where one has ended."""
+        """Return the observations to act on next: those of new episodes where one has ended."""
         if not ended.any():
             return observations
         started = self._reset(np.flatnonzero(ended))
@@ -255,7 +255,7 @@ class _Record:
         return self._shape[0]
 
     def finish(self) -> HostExperience:
-        """The whole batch, if it holds nothing but numbers."""
+        """Return the whole batch, if it holds nothing but numbers."""
         self._check("observation", self._arrays["next_observations"])
         for leaf in jax.tree.leaves(self._outcomes):
             self._check("outcome", leaf)
@@ -289,11 +289,11 @@ def put(arrays: PyTree, index: int, values: PyTree) -> None:
 def digest(
     state: HostCollectorState, problem: RMDP, keys: Key[Array, " K"], batch: HostExperience
 ) -> tuple[HostCollectorState, Transitions, FinishedEpisodes]:
-    """A batch from the host as the learner takes it; pure, compiled with the learner.
+    """Return a batch from the host as the learner takes it; pure, compiled with the learner.
 
     Args:
         state: before the batch.
-        keys: to go on with, from :meth:`HostCollector.collect`.
+        keys: the keys to go on with, from :meth:`HostCollector.collect`.
     """
     every_step = jax.vmap(jax.vmap(jax.vmap(problem.population.features)))
     features = every_step(batch.outcomes)
@@ -380,7 +380,7 @@ def run_host_episodes(
 
 
 def _traced(pay: FeatureFn, traces: list[list[Block]]) -> tuple[Array, PyTree]:
-    """The features of each step [E, K, T, D] and its outcome, from the blocks of all rounds."""
+    """Return each step's features [E, K, T, D] and its outcome, from the blocks of all rounds."""
     wholes = [jax.tree.map(lambda *leaves: np.concatenate(leaves), *blocks) for blocks in traces]
     longest = max(len(running) for _, running in wholes)
 
@@ -440,7 +440,7 @@ def _reset(batch: HostBatch, which: NumpyArray) -> NumpyArray:
 
 
 def _divisor(number: int, at_most: int) -> int:
-    """The largest divisor of ``number`` that is no larger, and at least 1."""
+    """Return the largest divisor of ``number`` that is no larger, and at least 1."""
     return max(d for d in range(1, number + 1) if number % d == 0 and d <= max(at_most, 1))
 
 
@@ -455,9 +455,9 @@ def _total(
     """Sum over the steps of the running episodes, one step at a time: users can be many.
 
     Args:
-        pay: from an outcome to what is summed.
-        outcomes: of each step.
-        running: which steps count.
+        pay: a function from an outcome to the quantities that are added up.
+        outcomes: the outcome of each step.
+        running: whether each step counts.
         before: the sum over the steps before these; None where these are the first.
     """
 

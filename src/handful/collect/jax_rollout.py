@@ -49,7 +49,7 @@ class ActionDistribution(Protocol):
         ...
 
     def mode(self) -> Array:
-        """The actions without chance."""
+        """Return the actions without chance."""
         ...
 
     def log_prob(self, action: Array) -> Array:
@@ -192,9 +192,10 @@ class Episodes(NamedTuple):
 
     Attributes:
         returns: undiscounted, in features.
-        lengths: in steps.
-        features: of each step; zero after the end. None unless asked for.
-        outcomes: of each step; those after the end repeat nothing meaningful. None unless asked.
+        lengths: the lengths of the episodes in steps.
+        features: the reward features of each step, zero after the end; None unless asked for.
+        outcomes: the outcome of each step; values after the end of the episode mean nothing. None
+            unless asked for.
     """
 
     returns: Float[Array, "E K D"]
@@ -220,7 +221,8 @@ def run_episodes(
         deterministic: take each distribution's mode instead of a sample; may be traced, so that
             one compiled program serves both.
         trace: keep every step's features and outcome too.
-        pay: from an outcome to what the returns are in; by default the reward features.
+        pay: a function from an outcome to the quantities that the returns add up; by default the
+            reward features.
     """
     pay = pay or problem.population.features
     start = init_collector(jax.random.split(key, num_policies), problem, num_episodes)

@@ -70,8 +70,8 @@ def advance(
     """Add one step's features.
 
     Args:
-        ended: where an episode's last step was this one.
-        counted: where that episode's return is one to learn from.
+        ended: whether this step was the last one of an episode.
+        counted: whether the return of that episode enters the moving average.
     """
     total = running.episode_return + features
     total_return = finished.total_return + jnp.sum(total * counted[..., None], axis=1)

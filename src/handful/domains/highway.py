@@ -64,14 +64,14 @@ def highway_task(
 
     Args:
         users: how many to draw, as :func:`sample_drivers` says.
-        population_seed: of that draw.
+        population_seed: the seed of the draw of the users.
         population: a table of users instead, with a column for each of the features:
             rewards.high_speed_reward, rewards.right_lane_reward, rewards.collision_reward.
         weights: an array of users instead, [N, 3]: of speed, lane and crash.
         user_ids: their names, where ``weights`` are given.
         vehicles: other cars; the simulator's time grows with them.
-        duration: of an episode, in seconds, each of which is a step.
-        processes: that step the simulator; by default one a core.
+        duration: the length of an episode in seconds, each of which is a step.
+        processes: the number of processes that step the simulator; by default one for each core.
 
     Raises:
         HandfulError: if highway-env is not installed, or something does not fit.

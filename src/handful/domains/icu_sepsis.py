@@ -54,8 +54,8 @@ class Group:
     """A group of users who weigh treatment alike.
 
     Attributes:
-        name: of the group.
-        share: of the population.
+        name: the name of the group.
+        share: the group's share of the population.
         fluid, vasopressor: median over the group of the chance of survival, in percentage points,
             that a user would give for a day less at the highest level.
     """
@@ -102,7 +102,7 @@ def icu_sepsis_task(
 
     Args:
         users: how many to draw.
-        population_seed: of that draw.
+        population_seed: the seed of the draw of the users.
         population: a table instead, with columns ``fluid_price`` and ``vasopressor_price``: how
             many percentage points of survival a day less at the highest level is worth.
         inadmissible: what follows an action that the data hold too little of: ``mean``,
@@ -221,7 +221,7 @@ def under_rule(
 
 
 def _nearest(admissible: NumpyArray) -> NumpyArray:
-    """The admissible action for each action, int [S, A]: itself, where it is one."""
+    """Return the admissible action for each action, int [S, A]: itself, where it is one."""
     actions = np.arange(LEVELS**2)
     levels = np.column_stack([actions // LEVELS, actions % LEVELS])
     apart = np.abs(levels[:, None] - levels[None]).sum(axis=2)  # of an action and what is given

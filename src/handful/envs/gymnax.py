@@ -28,7 +28,7 @@ class GymnaxOutcome(NamedTuple):
 
     Attributes:
         observation: before the step, as gymnax has it.
-        action: as gymnax was given it.
+        action: the action that gymnax got.
         reward: gymnax's own.
         next_observation: after the step.
         terminated: whether the episode ended by itself.
@@ -46,8 +46,8 @@ class GymnaxEnvironment:
     """Any environment with gymnax's interface. Hashable by identity.
 
     Attributes:
-        environment: of gymnax.
-        parameters: of the environment; by default its own.
+        environment: an environment of gymnax.
+        parameters: the parameters of the environment; by default its own.
 
     Raises:
         HandfulError: for actions that are neither discrete nor a box, or episodes without a limit.

@@ -36,7 +36,7 @@ LONGEST = 1000
 
 
 def with_history(problem: RMDP, length: int) -> RMDP:
-    """The same problem with the latest observations in the place of each observation.
+    """Return the same problem with the latest observations in the place of each observation.
 
     An observation [O] becomes [L * (O + 1)]: ``L`` rows, the oldest first, each of which is a mark
     and an observation. The mark is 1, and a row from before the episode's start is all 0. Windows
@@ -44,7 +44,8 @@ def with_history(problem: RMDP, length: int) -> RMDP:
     and empty rows could not be read any more.
 
     Args:
-        problem: with an environment in JAX or on the host, whose observations are vectors.
+        problem: a problem whose environment is written in JAX or runs on the host, and whose
+            observations are vectors.
         length: ``L``, the number of observations in a window, the latest one included.
 
     Returns:
@@ -76,7 +77,7 @@ def with_history(problem: RMDP, length: int) -> RMDP:
 
 
 def _learner_settings(problem: RMDP, num_policies: int, preset: Preset) -> dict[str, Any]:
-    """The settings of the problem without windows, but for normalisation."""
+    """Return the settings of the problem without windows, but for normalisation."""
     suited = problem.learner_settings(num_policies, preset)
     return {**suited, "normalize_observations": False}
 
@@ -139,7 +140,7 @@ class Remembered(NamedTuple):
     """The state of an environment in JAX with its window.
 
     Attributes:
-        state: of the environment.
+        state: the state of the environment.
         window: [L, O + 1], the oldest row first.
     """
 
@@ -168,7 +169,7 @@ class HistoryInJax(_History):
 def _pushed(
     window: Float[Array, "L O_1"], observation: Float[Array, " O"]
 ) -> Float[Array, "L O_1"]:
-    """The window with one more observation at its end and without its first row."""
+    """Return the window with one more observation at its end and without its first row."""
     row = jnp.concatenate([jnp.ones(1, observation.dtype), observation])
     return jnp.concatenate([window[1:], row[None]])
 
@@ -178,7 +179,7 @@ class HistoryOnHost(_History):
     """An environment on the host whose observations are windows."""
 
     def outcome_shape(self) -> PyTree:
-        """The outcome of one step, as the environment gives it."""
+        """Return the outcome of one step, as the environment gives it."""
         return self.environment.outcome_shape()
 
     def check_installed(self) -> None:

@@ -17,10 +17,10 @@ class Optimum:
             number that it cannot exceed.
         kind: "exact" if the returns below attain `welfare` and nothing exceeds it.
         num_policies: the budget k.
-        returns: of each policy to each user [K, N].
+        returns: the return of each policy to each user [K, N].
         assignment: a policy that serves each user best: int64 [N].
-        certificate: for each policy a tuple of the numbers that its returns come from, as its
-            actions, or a quantity that it keeps up. Each solver says which.
+        certificate: for each policy a tuple of the numbers that its returns come from, such as its
+            actions or a quantity that it keeps up. Each solver says which.
         explanation: one sentence that says why this is a proof.
         unit: the unit of the certificate's numbers, where these are quantities.
         attained: beside an upper bound, the welfare that the returns above do attain; None where
@@ -38,12 +38,12 @@ class Optimum:
     attained: float | None = None
 
     def __repr__(self) -> str:
-        """The welfare and what it is, without what single users get."""
+        """Return the welfare and what it is, without what single users get."""
         policies, users = self.num_policies, len(self.assignment)
         return f"Optimum({self.kind}: welfare {self.welfare:.4f}, k = {policies}, n = {users})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The same fields with lists for arrays and tuples, ready for JSON."""
+        """Return the same fields with lists for arrays and tuples, ready for JSON."""
         return {
             "welfare": self.welfare,
             "kind": self.kind,
@@ -58,7 +58,7 @@ class Optimum:
 
 
 def nothing_known(problem: str, users: str) -> str:
-    """The sentence of a solver that was asked about a problem of another kind than its own.
+    """Return the sentence of a solver that was asked about a problem of another kind than its own.
 
     Args:
         problem: the problem's name.

@@ -51,9 +51,9 @@ class Coverage:
     """The best choice that was found, and what none exceeds.
 
     Attributes:
-        policies: what was found: the chosen policies' actions, int64 [K', S] or [K', T, S].
+        policies: the actions of the policies that were chosen, int64 [K', S] or [K', T, S].
         returns: theirs to each user, [K', N].
-        upper_bound: on the welfare of any k policies.
+        upper_bound: a bound that the welfare of no k policies exceeds.
         is_proven: whether the welfare found and the bound are one, up to rounding.
         evaluations: how many best policies it took.
     """
@@ -71,7 +71,7 @@ class Coverage:
 
 
 def cover(rmdp: TabularRMDP, num_policies: int, seconds: float = SECONDS) -> Coverage:
-    """The best ``num_policies`` policies, or how far from the best they can be at most.
+    """Return the best ``num_policies`` policies, or how far from the best they can be at most.
 
     Args:
         seconds: after which the bounds are stated as they are.
@@ -114,7 +114,7 @@ def _best_found(returns: np.ndarray, num_policies: int, deadline: float) -> Choi
 
 
 def _choose_until(values: np.ndarray, num_policies: int, deadline: float) -> Choice | None:
-    """A proven choice, or None if there is no time for the proof."""
+    """Return a proven choice, or None if there is no time for the proof."""
     left = deadline - time.monotonic()
     if left <= 0:
         return None
@@ -125,7 +125,7 @@ def _choose_until(values: np.ndarray, num_policies: int, deadline: float) -> Cho
 
 
 def can_cover(rmdp: TabularRMDP) -> bool:
-    """Whether the users differ in few enough ways."""
+    """Return whether the users differ in few enough ways."""
     return 1 <= _rank(rmdp.coefficients) <= MAX_RANK
 
 
@@ -134,8 +134,8 @@ class _Chart:
     """Reward weights as points and masses: h(c) = mass(c) h(point of c), as h is homogeneous.
 
     Attributes:
-        mass: of each user, positive, [N].
-        points: of each user, [N, d].
+        mass: the mass of each user, positive, [N].
+        points: the point of each user, [N, d].
         origin: the weights that the point 0 stands for, [D].
         axes: the weights that each coordinate adds, [d, D].
     """
@@ -147,7 +147,7 @@ class _Chart:
 
     @classmethod
     def of(cls, coefficients: np.ndarray) -> _Chart:
-        """A chart of the users' weights, in as few dimensions as they have."""
+        """Return a chart of the users' weights, in as few dimensions as they have."""
         scale = np.abs(coefficients).max()
         mass = _positive_mass(coefficients / scale)
         rays = coefficients / mass[:, None]
@@ -157,11 +157,11 @@ class _Chart:
         return cls(mass, (rays - origin) @ axes.T, origin, axes)
 
     def weights(self, point: np.ndarray) -> np.ndarray:
-        """The reward weights [D] that a point stands for."""
+        """Return the reward weights [D] that a point stands for."""
         return self.origin + point @ self.axes
 
     def groups(self, assignment: np.ndarray) -> np.ndarray:
-        """The point of each group's summed weights, [groups, d]."""
+        """Return the point of each group's summed weights, [groups, d]."""
         sums = np.array(
             [
                 np.append(self.mass[group] @ self.points[group], self.mass[group].sum())
@@ -172,7 +172,7 @@ class _Chart:
 
 
 def _positive_mass(coefficients: np.ndarray) -> np.ndarray:
-    """A linear function of the coefficients that is positive for every user; else 1 for each.
+    """Return a linear function of the coefficients that is positive for every user, or else ones.
 
     With it the rays of the users' weights are cut by a plane, which saves a dimension. Where there
     is none (users who want opposite things), weights are points as they are.

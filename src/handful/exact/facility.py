@@ -45,8 +45,8 @@ class Choice:
 
     Attributes:
         indices: the chosen rows, ascending, each the best for some user: int64 [K'], K' <= k.
-        assignment: for each user the position in `indices` of its best row (the first of equals):
-            int64 [N].
+        assignment: the position in `indices` of each user's best row (the first of equals): int64
+            [N].
         welfare: mean over users of their best return.
         upper_bound: no choice of at most k rows has a higher welfare. For integer values it equals
             `welfare`; otherwise it is higher by at most `TOLERANCE` * (largest - smallest value).
@@ -112,7 +112,7 @@ def choose(values: np.ndarray, num_policies: int, *, time_limit: float | None = 
 
 
 def choose_greedily(values: np.ndarray, num_policies: int) -> Choice:
-    """A good choice in no time: greedy, improved by swaps; nothing is proven of it."""
+    """Return a good choice in no time: greedy, improved by swaps; nothing is proven of it."""
     rows = _greedy_with_swaps(values - values.min(axis=0), min(num_policies, len(values)))
     return _choice(values, rows, np.inf)
 
@@ -126,12 +126,12 @@ def _choice(values: np.ndarray, rows: np.ndarray, shortfall: float) -> Choice:
 
 
 def _tolerance(num_users: int) -> float:
-    """What counts as nothing in the scaled total gain of all users."""
+    """Return what counts as nothing in the scaled total gain of all users."""
     return TOLERANCE * _SCALE * num_users
 
 
 def _provable_gap(values: np.ndarray, spread: float) -> float:
-    """How far, in scaled total gain, a bound may lie above an optimal choice."""
+    """Return how far, in scaled total gain, a bound may lie above an optimal choice."""
     tolerance, unit = _tolerance(values.shape[1]), _SCALE / spread
     if tolerance < 0.1 * unit and np.array_equal(values, np.rint(values)):
         return unit - tolerance  # the next better total is a whole unit away
@@ -233,7 +233,7 @@ def _solve(
 
 
 def _levels(gains: np.ndarray) -> tuple[np.ndarray, csr_array]:
-    """The level variables of all users: their worth [L] and the constraints `A (y, z) <= 0`.
+    """Return the level variables of all users: their worth [L] and the constraints `A (y, z) <= 0`.
 
     One constraint a level, from each user's highest to the second lowest (the lowest is had in any
     case): z_l - z_{l-1} - (sum of y over the rows with exactly v_l) <= 0. A is [L, M + L].

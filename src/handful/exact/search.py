@@ -25,7 +25,7 @@ MAX_POLICIES = 100_000
 
 
 def enumerated_optimum(rmdp: TabularRMDP, num_policies: int) -> Optimum:
-    """The best ``num_policies`` policies for the users, exactly.
+    """Return the best ``num_policies`` policies for the users, exactly.
 
     Returns:
         The optimum; each policy's certificate is its action in every state.
@@ -65,7 +65,7 @@ _MEETS = 1e-6
 
 
 def tabular_optimum(rmdp: TabularRMDP, num_policies: int) -> Optimum:
-    """The best ``num_policies`` policies, or an upper bound on them beside the best found.
+    """Return the best ``num_policies`` policies, or an upper bound on them beside the best found.
 
     Users who differ in few ways are solved by :func:`~handful.exact.coverage.cover`; small problems
     by trying every policy; of others EM finds a good choice, and no user can have more than from a

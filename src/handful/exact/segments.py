@@ -24,10 +24,10 @@ GainFn = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def best_segments(gain: GainFn, num_users: int, num_segments: int) -> np.ndarray:
-    """The first user of each group, ascending from 0: int64 [num_segments].
+    """Return the first user of each group, ascending from 0: int64 [num_segments].
 
     Args:
-        gain: with the inverse Monge property.
+        gain: the gains, which have the inverse Monge property.
         num_users: N.
         num_segments: k, from 1 to N; all groups have users, as one more group never does harm.
 

@@ -35,7 +35,8 @@ class Dynamics:
 
     Attributes:
         transitions: probability of the next state, [S, A, S].
-        discount: of what follows, in [0, 1]; 1 only where every policy ends every episode.
+        discount: the discount of later rewards, in [0, 1]; 1 only if every policy ends every
+            episode.
     """
 
     transitions: np.ndarray
@@ -48,11 +49,11 @@ class Dynamics:
         return csr_array(self.discount * self.transitions.reshape(-1, num_states))
 
     def look_ahead(self, value: np.ndarray) -> np.ndarray:
-        """What follows each action, [S, A], where states are worth ``value`` [S]."""
+        """Return what follows each action, [S, A], where states are worth ``value`` [S]."""
         return (self.matrix @ value).reshape(self.transitions.shape[:2])
 
     def evaluate(self, policy: np.ndarray, reward: np.ndarray) -> np.ndarray:
-        """The value [S] or [S, D] of a policy [S] whose actions earn ``reward`` [S] or [S, D]."""
+        """Return the value [S] or [S, D] of a policy [S] whose actions earn ``reward``."""
         states = np.arange(len(policy))
         moves = self.discount * self.transitions[states, policy]
         return np.linalg.solve(np.eye(len(policy)) - moves, reward)
@@ -64,7 +65,7 @@ def policy_iteration(
     """Howard's (1960): ends after finitely many steps in a policy that none exceeds anywhere.
 
     Args:
-        reward: of each action, [S, A].
+        reward: the reward of each action, [S, A].
         first: the policy [S] to improve; a policy that is nearly best saves steps.
 
     Returns:
@@ -117,7 +118,7 @@ def linear_program(dynamics: Dynamics, reward: np.ndarray) -> np.ndarray:
 
 
 def backward_induction(dynamics: Dynamics, reward: np.ndarray, horizon: int) -> np.ndarray:
-    """The best policy of episodes that are cut after ``horizon`` steps: int64 [T, S]."""
+    """Return the best policy of episodes that are cut after ``horizon`` steps: int64 [T, S]."""
     value, policy = np.zeros(len(reward)), np.empty((horizon, len(reward)), dtype=np.int64)
     for step in reversed(range(horizon)):
         gain = reward + dynamics.look_ahead(value)
@@ -126,7 +127,7 @@ def backward_induction(dynamics: Dynamics, reward: np.ndarray, horizon: int) -> 
 
 
 def margin(value: np.ndarray, largest_reward: float, share: float = _MARGIN) -> float:
-    """What counts as no difference between values that come of rewards, in whatever unit."""
+    """Return what counts as no difference between values that come of rewards, in whatever unit."""
     return max(share * float(np.abs(value).max()), _ROUNDING * largest_reward)
 
 
@@ -139,7 +140,8 @@ class TabularRMDP:
         features: expected reward features of an action, [S, A, D].
         coefficients: each user's weight on each feature, [N, D].
         start: distribution of the first state, [S].
-        discount: in [0, 1]; 1 only where every policy ends every episode, or there is a horizon.
+        discount: the discount, in [0, 1]; 1 only if every policy ends every episode, or there is a
+            horizon.
         horizon: steps after which an episode is cut, or None.
 
     Raises:
@@ -201,10 +203,10 @@ class TabularRMDP:
         return Dynamics(self.transitions, self.discount)
 
     def best_policy(self, weights: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
-        """A deterministic policy that earns the most for users with these weights.
+        """Return a deterministic policy that earns the most for users with these weights.
 
         Args:
-            weights: of each user's reward in the sum, [N].
+            weights: the weight of each user's reward in the sum, [N].
             first: a policy that may be nearly best, to start from.
 
         Returns:
@@ -221,7 +223,7 @@ class TabularRMDP:
         return policy_iteration(self.dynamics, reward, first)
 
     def feature_returns(self, policy: np.ndarray) -> np.ndarray:
-        """The features' expected returns from the start under a policy [S] or [T, S]: [D].
+        """Return the features' expected returns from the start under a policy [S] or [T, S]: [D].
 
         Where episodes are cut, a policy [S] does the same in every step.
         """
@@ -238,7 +240,7 @@ class TabularRMDP:
         return self.start @ value
 
     def returns(self, policy: np.ndarray) -> np.ndarray:
-        """Every user's expected return from the start under a policy [S] or [T, S]: [N]."""
+        """Return every user's expected return from the start under a policy [S] or [T, S]: [N]."""
         return self.coefficients @ self.feature_returns(policy)
 
     @cached_property

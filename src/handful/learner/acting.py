@@ -27,7 +27,7 @@ class Actors:
 
     Args:
         policies: copies of the policies.
-        space: of actions, to which continuous actions are clipped.
+        space: the action space of the environment, to which continuous actions are clipped.
         reader: turns the environment's own observations into vectors; None if they are vectors.
         in_jax: gives an action within a compiled program, from an observation, a policy's number
             and a key.
@@ -55,7 +55,7 @@ class Actors:
         *,
         rng: np.random.Generator | None = None,
     ) -> Any:
-        """The actions of one policy, or of each observation's own policy, for the environment.
+        """Return the actions of one policy, or of each observation's own, for the environment.
 
         Args:
             observation: a raw observation [O], or any batch of them [..., O]. Policies of a
@@ -88,7 +88,7 @@ class Actors:
         return actions.reshape(batch + actions.shape[1:])[()]
 
     def _read(self, observation: Any) -> NumpyArray:
-        """The observations of the caller or the environment as float32 vectors [..., O]."""
+        """Return the observations of the caller or the environment as float32 vectors [..., O]."""
         if self._reader is not None:
             rows = self._reader(observation)
         else:
@@ -101,7 +101,7 @@ class Actors:
         return rows
 
     def _check_policy(self, policy: Any, batch: tuple[int, ...]) -> int | NumpyArray:
-        """The number of the policy, or an array with a number for each observation."""
+        """Return the number of the policy, or an array with a number for each observation."""
         numbers = np.asarray(policy)
         if numbers.dtype.kind not in "iu" or (numbers.ndim and numbers.shape != batch):
             raise HandfulError(
@@ -148,7 +148,7 @@ class Actors:
         key: PRNGKey | None,
         rng: np.random.Generator | None,
     ) -> NumpyArray:
-        """The action of each observation's own policy."""
+        """Return the action of each observation's own policy."""
         is_box = self._bounds is not None
         shape = (len(rows), *((len(self._bounds[0]),) if self._bounds is not None else ()))
         actions = np.empty(shape, np.float32 if is_box else np.int64)

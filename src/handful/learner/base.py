@@ -83,7 +83,7 @@ class LearnerState(eqx.Module):
         return Networks(self.actor, self.critic, self.normalizer)
 
     def with_networks(self, networks: Networks) -> "LearnerState":
-        """The same state with other policies."""
+        """Return the same state with other policies."""
         return eqx.tree_at(
             lambda state: (state.actor, state.critic, state.normalizer),
             self,
@@ -97,7 +97,8 @@ class Improvement(NamedTuple):
     Attributes:
         state: the learner's new state.
         parameters: the assignment's new parameters.
-        metrics: by name, numbers [] or one for each policy [K]; they go to the loggers.
+        metrics: numbers [], or numbers [K] with one for each policy, by name; they go to the
+            loggers.
         is_finite: whether each policy's losses were finite numbers.
     """
 
@@ -165,7 +166,7 @@ class Learner(ABC):
     def init(
         self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree
     ) -> LearnerState:
-        """The first state.
+        """Return the first state.
 
         Args:
             key: the key of all that is random in it.
@@ -193,27 +194,27 @@ class Learner(ABC):
             state: the learner's state, which :meth:`observe` has seen the batch.
             batch: the latest transitions of each policy, [K, T, B], features on the learner's
                 scale.
-            objective: what the policies are improved for.
+            objective: the objective that the policies are improved for.
             progress: how far the settings that change have changed, from 0 to 1.
-            pace: what step sizes are multiplied by: 0 where the policies shall stay as they are.
+            pace: the factor of the step sizes: 0 keeps a policy as it is.
             problem: the problem.
             mesh: two devices to share the work between, or None.
         """
 
     def begin(self, state: LearnerState, observations: Float[Array, "K B O"]) -> LearnerState:
-        """The state once it is known with which observations the first episodes begin."""
+        """Return the state once it is known with which observations the first episodes begin."""
         del observations
         return state
 
     def observe(self, state: LearnerState, batch: Transitions) -> LearnerState:
-        """The state once it has seen a batch, before users are assigned by what it knows."""
+        """Return the state once it has seen a batch, before users are assigned by what it knows."""
         del batch
         return state
 
     def returns(
         self, state: LearnerState, actor: Actor, problem: RMDP, discount: float
     ) -> Float[Array, "K D"]:
-        """What an episode of each policy's likeliest actions earns, on the learner's scale.
+        """Return what an episode of each policy's likeliest actions earns, on the learner's scale.
 
         Training asks only learners that know it (:attr:`knows_returns`).
 
@@ -221,12 +222,12 @@ class Learner(ABC):
             state: the learner's state.
             actor: the policies.
             problem: the problem.
-            discount: what later rewards are discounted with.
+            discount: the discount of later rewards.
         """
         raise NotImplementedError(f"{type(self).__name__} knows no returns")
 
     def restart(self, fresh: LearnerState, before: LearnerState) -> LearnerState:
-        """The state with which new policies begin, after a method has decided on the host.
+        """Return the state with which new policies begin, after a method has decided on the host.
 
         Args:
             fresh: a first state.
@@ -244,7 +245,7 @@ class Learner(ABC):
         Args:
             networks: ``K`` policies that were kept.
             state: the learner's state.
-            mixes: what each feature is worth to the mean user that each was trained for.
+            mixes: the worth of each feature to the mean user that each policy was trained for.
             problem: the problem.
         """
         del state, mixes, problem

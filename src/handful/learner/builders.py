@@ -82,18 +82,18 @@ def load_network(name: str) -> None:
 
 
 def is_importable(name: str) -> bool:
-    """Whether a name has the form ``module:function``."""
+    """Return whether a name has the form ``module:function``."""
     module, _, attribute = name.partition(":")
     return bool(module and attribute) and not name.startswith(UNNAMED)
 
 
 def is_known(name: str) -> bool:
-    """Whether this program knows a builder of this name without importing anything."""
+    """Return whether this program knows a builder of this name without importing anything."""
     return name in _BUILDERS
 
 
 def find_network(name: str) -> NetworkBuilder:
-    """The builder of a name.
+    """Return the builder of a name.
 
     Raises:
         HandfulError: if this program knows no builder of that name.
@@ -110,15 +110,15 @@ def find_network(name: str) -> NetworkBuilder:
 
 
 def settled_name(name: str, network: NetworkBuilder | str | None, source: str, trust: bool) -> str:
-    """The name, known to this program, of the builder that a file asks for.
+    """Return the name, known to this program, of the builder that a file asks for.
 
     The file may be a stranger's, so nothing that it names is imported unless the caller trusts it.
 
     Args:
-        name: that the file has.
+        name: the name in the file.
         network: the builder that the caller gives for it, or its name; None if the caller gives
             none.
-        source: what sentences call the file, as ``The run in 'runs/one'``.
+        source: the words for the file in error messages, such as ``The run in 'runs/one'``.
         trust: whether the caller trusts the file.
 
     Raises:
@@ -145,7 +145,9 @@ def settled_name(name: str, network: NetworkBuilder | str | None, source: str, t
 
 
 def name_of(build: NetworkBuilder) -> str:
-    """The name of a builder; one that has none is registered under a name that says where it is.
+    """Return the name of a builder.
+
+    A builder without a name is registered under a name that says where it is.
 
     Raises:
         HandfulError: if the builder cannot be called.
@@ -166,7 +168,7 @@ def name_of(build: NetworkBuilder) -> str:
 
 
 def network_settings(network: Network | None) -> dict[str, str | None]:
-    """The settings of the learner that a caller's choice of networks stands for.
+    """Return the settings of the learner that a caller's choice of networks stands for.
 
     Raises:
         HandfulError: if it is neither a builder, a name nor a pair of these.
@@ -183,7 +185,7 @@ def network_settings(network: Network | None) -> dict[str, str | None]:
 
 
 def named_networks(settings: Any) -> list[str]:
-    """The names of builders in a learner's settings, whether an object or a mapping holds these."""
+    """Return the names of the builders in a learner's settings, an object or a mapping."""
     get = settings.get if isinstance(settings, Mapping) else partial(getattr, settings)
     names = (get(field, None) for field in FIELDS)
     return [name for name in names if isinstance(name, str)]
@@ -203,7 +205,7 @@ def _named(network: Any) -> str | None:
 
 
 def _found_by(name: str) -> Any:
-    """What a name ``module:function`` leads to among the modules that are imported already."""
+    """Return the object that ``module:function`` names in a module that is imported already."""
     module, _, attribute = name.partition(":")
     found: Any = None if module == "__main__" else sys.modules.get(module)
     for part in attribute.split("."):

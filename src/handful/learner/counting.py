@@ -66,7 +66,7 @@ class Model(NamedTuple):
         features: mean reward features of an action.
         starts: distribution of an episode's first observation; zeros before the first is known.
         horizon: steps that an episode has at most.
-        discount: of what follows.
+        discount: the discount of later rewards.
     """
 
     moves: Float[Array, "S A S"]
@@ -93,7 +93,7 @@ def estimate(experience: Experience, horizon: int, discount: float) -> Model:
 
 
 def values_of(model: Model, actions: Int[Array, "K S"]) -> Float[Array, "K S D"]:
-    """What policies earn from each observation on, in features."""
+    """Return what policies earn from each observation on, in features."""
     rows = jnp.arange(actions.shape[1])
     moves, paid = model.moves[rows, actions], model.features[rows, actions]
 
@@ -114,7 +114,7 @@ def values_of(model: Model, actions: Int[Array, "K S"]) -> Float[Array, "K S D"]
 def advantages_of(
     model: Model, values: Float[Array, "K S D"], mix: Float[Array, "K D"]
 ) -> Float[Array, "K S A"]:
-    """How much less than the best action each earns its policy's users: 0 or below."""
+    """Return how much less than the best action each earns its policy's users: 0 or below."""
     worth = jnp.einsum("sad,kd->ksa", model.features, mix)
     after = jnp.einsum("sat,kt->ksa", model.moves, jnp.einsum("ksd,kd->ks", values, mix))
     worth += model.discount * after
@@ -128,10 +128,11 @@ def likeliest_actions(actor: Actor) -> Int[Array, "K S"]:
 
 @in_full_precision
 def returns_of(model: Model, actor: Actor, discount: float = 1.0) -> Float[Array, "K D"]:
-    """What an episode of each policy's likeliest actions earns by the model, in features.
+    """Return what an episode of each policy's likeliest actions earns by the model, in features.
 
     Args:
-        discount: of what comes later: a policy may learn by another than it is judged by.
+        discount: the discount of later rewards; it may differ from the one that the policies learn
+            by.
     """
     model = model._replace(discount=discount)
     return jnp.einsum("s,ksd->kd", model.starts, values_of(model, likeliest_actions(actor)))
@@ -148,8 +149,8 @@ def plan(
     """So many steps of policy iteration from what policies do, and a softmax of the advantages.
 
     Args:
-        mix: what each feature is worth to the mean user of each policy.
-        temperature: of the softmax, in scaled returns.
+        mix: the worth of each feature to the mean user of each policy.
+        temperature: the temperature of the softmax, in scaled returns.
     """
 
     def step(actions: Array, _: None) -> tuple[Array, Float[Array, "K S D"]]:
@@ -218,9 +219,11 @@ class Counting(Learner):
     """A learner that counts, for environments that number their observations.
 
     Attributes:
-        temperature: of the policies' softmax at the start, as a share of the return scale.
+        temperature: the temperature of the policies' softmax at the start, as a share of the return
+            scale.
         final_temperature: the same at the end; it falls linearly with the transitions.
-        discount: what policies are trained with, above 0 and at most 1; None takes the problem's.
+        discount: the discount that policies are trained with, above 0 and at most 1; None takes the
+            problem's.
         planning_steps: steps of policy iteration an update.
         random_actions: the probability with which a policy takes any action while it trains, all of
             them alike; the policies that are handed out take none.
@@ -315,14 +318,14 @@ class Counting(Learner):
         return dataclasses.replace(state, experience=state.experience.add(batch))
 
     def model(self, state: LearnerState, problem: RMDP) -> Model:
-        """What the counts say of the dynamics."""
+        """Return what the counts say of the dynamics."""
         assert isinstance(state, CountingState)
         return estimate(state.experience, problem.environment.time_limit, problem.discount)
 
     def returns(
         self, state: LearnerState, actor: Actor, problem: RMDP, discount: float
     ) -> Float[Array, "K D"]:
-        """What the model says that an episode of each policy's likeliest actions earns."""
+        """Return what the model says that an episode of each policy's likeliest actions earns."""
         return returns_of(self.model(state, problem), actor, discount)
 
     def improve(

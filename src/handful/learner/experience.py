@@ -60,5 +60,5 @@ class Experience(eqx.Module):
 
 
 def symbols(observations: Float[Array, "*batch 1"], number: int) -> Int[Array, "*batch"]:
-    """The numbers of observations (:func:`~handful.environment.num_symbols`), from 0."""
+    """Return the numbers of observations (:func:`~handful.environment.num_symbols`), from 0."""
     return jnp.rint(observations[..., 0] * number).astype(jnp.int32)

@@ -21,12 +21,13 @@ def gae(
 
     Args:
         rewards: the reward features of each transition.
-        values: of the observation before each transition.
-        next_values: of the observation that the transition led to, at the end of an episode its
-            final observation. A truncated episode counts that value, a terminated one nothing.
+        values: the value of the observation before each transition.
+        next_values: the value of the observation that the transition led to; at the end of an
+            episode, of its final observation. The value counts if the episode was truncated, and
+            not if it was terminated.
         terminated: the episode ended with this transition.
         truncated: the episode was cut after it.
-        discount: in (0, 1].
+        discount: the discount, in (0, 1].
         gae_lambda: 0 for one-step differences, 1 for Monte Carlo returns.
     """
     alive = (~terminated)[:, None]
@@ -56,7 +57,7 @@ class Scale(NamedTuple):
 def mix_advantages(
     advantages: Float[Array, "K M D"], mix: Float[Array, "K D"]
 ) -> Float[Array, "K M"]:
-    """Each policy's own advantage: its users' weights applied to the features'."""
+    """Return each policy's own advantage: its users' weights applied to the features'."""
     return jnp.einsum("kmd,kd->km", advantages, mix)
 
 

@@ -155,8 +155,8 @@ class CompiledPolicies:
     the next power of two, and few programs are needed.
 
     Args:
-        actor: to be copied.
-        normalizer: to be copied.
+        actor: the actor to copy.
+        normalizer: the normalizer to copy.
     """
 
     def __init__(self, actor: Actor, normalizer: Normalizer) -> None:
@@ -194,7 +194,7 @@ class CompiledPolicies:
 def _outputs(
     actor: Actor, normalizer: Normalizer, observations: Float[Array, "K M O"]
 ) -> Float[Array, "K M A"]:
-    """The logits or means of all policies."""
+    """Return the logits or means of all policies."""
     distribution = actor(normalizer(observations))
     return distribution.logits if isinstance(distribution, Categorical) else distribution.mean
 
@@ -206,7 +206,7 @@ def _outputs_of_one(
     policy: Int[Array, ""] | int,
     observations: Float[Array, "M O"],
 ) -> Float[Array, "M A"]:
-    """The logits or means of one policy."""
+    """Return the logits or means of one policy."""
     which = jnp.asarray(policy)[None]
     alone = take_policies(actor, which), normalizer.take(which)
     return _outputs(*alone, observations[None])[0]

@@ -28,9 +28,10 @@ def imitate(
     Adam starts anew in every call, so that nothing is carried from one episode to another.
 
     Args:
-        observations: raw, one episode for each policy.
-        actions: raw, [K, L] or [K, L, A].
-        is_step: which steps count; a policy without any stays as it is, unless it shares layers.
+        observations: the raw observations of one episode for each policy.
+        actions: the raw actions of these episodes, [K, L] or [K, L, A].
+        is_step: whether each step counts; a policy without any stays as it is, unless it shares
+            layers.
         learns_spread: whether that of continuous actions is learnt.
     """
     seen = state.normalizer(observations)

@@ -20,9 +20,10 @@ class ActorBatch(NamedTuple):
 
     Attributes:
         observations: normalised as they were when the actions were taken.
-        actions: raw: never clipped.
-        log_probs: under the policies that took them.
-        advantages: in features; where the mix is constant, mixed already, with ``D`` = 1.
+        actions: the raw actions, never clipped.
+        log_probs: the log-probabilities of the actions under the policies that took them.
+        advantages: the advantages in features; where the mix is constant, they are mixed already,
+            and ``D`` = 1.
     """
 
     observations: Float[Array, "K M O"]
@@ -54,7 +55,7 @@ def actor_loss(
     clip_range: float,
     entropy_coefficient: Float[Array, ""] | float,
 ) -> tuple[Float[Array, ""], ActorMetrics]:
-    """The clipped surrogate with an entropy bonus, summed over policies.
+    """Return the clipped surrogate with an entropy bonus, summed over policies.
 
     The second of the parameters are the assignment's: through ``weights_of`` the same backward pass
     reaches them (equation 12). It is None where the advantages are mixed

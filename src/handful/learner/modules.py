@@ -32,7 +32,7 @@ class Blueprint:
     """What modules are made by. Equal blueprints make modules of the same structure.
 
     Attributes:
-        name: of the builder, as settings and run folders have it.
+        name: the name of the builder in settings and run folders.
         build: the builder.
         observation_size: ``O``, the number of entries that a module takes.
         num_outputs: ``H``, the number of entries that it returns.
@@ -45,7 +45,7 @@ class Blueprint:
 
     @classmethod
     def of(cls, name: str, observation_size: int, num_outputs: int) -> "Blueprint":
-        """The blueprint of the builder that this program knows by a name.
+        """Return the blueprint of the builder that this program knows by a name.
 
         Raises:
             HandfulError: if there is no such builder.
@@ -100,7 +100,7 @@ class Skeleton:
         return sum(shape.size for shape in self.shapes.values())
 
     def filled(self, weights: dict[str, Array]) -> Any:
-        """The module with these arrays."""
+        """Return the module with these arrays."""
         leaves = [
             other if name is None else weights[name]
             for name, other in zip(self.names, self.others, strict=True)
@@ -110,7 +110,7 @@ class Skeleton:
 
 @lru_cache(maxsize=256)
 def skeleton_of(blueprint: Blueprint) -> Skeleton:
-    """What all modules of a blueprint have in common.
+    """Return what all modules of a blueprint have in common.
 
     The builder is traced for it: no array is made.
     """
@@ -145,7 +145,7 @@ def check_modules(blueprint: Blueprint, whose: str, num_policies: int) -> None:
     """Trace a builder and its module, and look whether they are what the learner needs.
 
     Args:
-        blueprint: of the modules.
+        blueprint: the blueprint of the modules.
         whose: the network is, "actor" or "critic", for the sentences.
         num_policies: ``K``, the number of modules.
 
@@ -234,7 +234,7 @@ def _check_leaks(blueprint: Blueprint, what: str) -> None:
 
 
 def _named_leaves(module: Any) -> tuple[tuple[str | None, ...], list[Any], PyTree]:
-    """The leaves of a module, the names of those that are arrays, and the module's structure."""
+    """Return a module's leaves, the names of those that are arrays, and its structure."""
     with_paths, structure = jax.tree_util.tree_flatten_with_path(module)
     names: list[str | None] = []
     for path, leaf in with_paths:

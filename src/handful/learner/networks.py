@@ -30,7 +30,7 @@ class Categorical(eqx.Module):
     logits: Float[Array, "*batch A"]
 
     def softened(self, random_share: float) -> "Categorical":
-        """The distribution that takes a uniformly random action with this probability.
+        """Return the distribution that takes a uniformly random action with this probability.
 
         With the remaining probability it takes an action of this distribution.
         """
@@ -44,17 +44,17 @@ class Categorical(eqx.Module):
         return jax.random.categorical(key, self.logits)
 
     def mode(self) -> Int[Array, "*batch"]:
-        """The action of the highest probability; of several, the one with the lowest number."""
+        """Return the likeliest action; of several, the one with the lowest number."""
         return jnp.argmax(self.logits, axis=-1)
 
     def log_prob(self, action: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
-        """The logarithm of the probability of each action."""
+        """Return the logarithm of the probability of each action."""
         chosen = jax.nn.one_hot(action, self.logits.shape[-1], dtype=bool)
         # The gradient of a masked sum is a cheap select; that of a gather would be a scatter.
         return jnp.sum(jnp.where(chosen, jax.nn.log_softmax(self.logits), 0.0), axis=-1)
 
     def entropy(self) -> Float[Array, "*batch"]:
-        """The entropy of each distribution in nats, in closed form."""
+        """Return the entropy of each distribution in nats, in closed form."""
         log_probs = jax.nn.log_softmax(self.logits)
         return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
 
@@ -63,7 +63,7 @@ class Gaussian(eqx.Module):
     """A normal distribution over ``A`` action components that are independent of each other.
 
     Attributes:
-        mean: of each component.
+        mean: the mean of each component.
         log_std: the logarithm of each component's standard deviation.
     """
 
@@ -78,16 +78,16 @@ class Gaussian(eqx.Module):
         return self.mean + jnp.exp(self.log_std) * jax.random.normal(key, self.mean.shape)
 
     def mode(self) -> Float[Array, "*batch A"]:
-        """The action of the highest density, which is the mean."""
+        """Return the action of the highest density, which is the mean."""
         return self.mean
 
     def log_prob(self, action: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
-        """The logarithm of the density at each raw action."""
+        """Return the logarithm of the density at each raw action."""
         standard = (action - self.mean) * jnp.exp(-self.log_std)
         return jnp.sum(-0.5 * standard**2 - self.log_std - LOG_SQRT_2PI, axis=-1)
 
     def entropy(self) -> Float[Array, "*batch"]:
-        """The entropy of each distribution in nats, in closed form."""
+        """Return the entropy of each distribution in nats, in closed form."""
         return jnp.sum(self.log_std + LOG_SQRT_2PI + 0.5, axis=-1)
 
 
@@ -195,14 +195,14 @@ class Actor(eqx.Module):
     random_actions: float = eqx.field(static=True, default=0.0)
 
     def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
-        """The action distributions at normalised observations."""
+        """Return the action distributions at normalised observations."""
         outputs = self.stack(observations)
         if self.log_std is None:
             return Categorical(outputs).softened(self.random_actions)
         return Gaussian(outputs, jnp.broadcast_to(self.log_std[:, None], outputs.shape))
 
     def without_random_actions(self) -> "Actor":
-        """The same actors with the probability 0 for a uniformly random action."""
+        """Return the same actors with the probability 0 for a uniformly random action."""
         return Actor(self.stack, self.log_std)
 
 
@@ -223,7 +223,7 @@ def init_stack(
     The first biases of a family are not zero, as the networks differ by nothing else.
 
     Args:
-        key: of the weights.
+        key: the random key for the weights.
         num_networks: ``K``.
         sizes: the numbers of inputs, of units in each hidden layer, and of outputs. A family must
             have a hidden layer.
@@ -266,10 +266,10 @@ def init_actor(
     actions where these are finite, and with means near zero where they are continuous.
 
     Args:
-        key: of the weights.
+        key: the random key for the weights.
         num_policies: ``K``.
         observation_size: ``O``.
-        action_space: of the environment.
+        action_space: the action space of the environment.
         hidden_sizes: widths of the hidden layers of the library's own networks.
         sharing: which layers these share.
         initial_log_std: the logarithm of the first standard deviation of continuous actions.
@@ -306,7 +306,7 @@ def init_critic(
     """New critics. The library's own networks have a head of gain 1.
 
     Args:
-        key: of the weights.
+        key: the random key for the weights.
         num_policies: ``K``.
         observation_size: ``O``.
         num_features: ``D``, the number of values of each critic.
@@ -324,14 +324,14 @@ def init_critic(
 
 
 def keep_spread(gradients: Actor) -> Actor:
-    """The gradients with zeros for the standard deviations of continuous actions."""
+    """Return the gradients with zeros for the standard deviations of continuous actions."""
     if gradients.log_std is None:
         return gradients
     return eqx.tree_at(lambda g: g.log_std, gradients, jnp.zeros_like(gradients.log_std))
 
 
 def has_policy_axis(networks: PyTree) -> PyTree:
-    """A tree like ``networks`` that says of each array whether its first axis is policies.
+    """Return a tree like ``networks`` that says of each array whether its first axis is policies.
 
     All arrays of the caller's own modules have that axis. The function also takes trees that hold
     networks or have their shape, such as an optimiser's moments.
@@ -353,7 +353,10 @@ def take_policies(networks: PyTree, source: Int[Array, " K"]) -> PyTree:
 
 
 def table_of(stack: Stack) -> Layer:
-    """The only layer of networks that look one symbol up: a learner that counts has no others."""
+    """Return the only layer of networks that look one symbol up.
+
+    A learner that counts has no other networks.
+    """
     assert isinstance(stack, NetworkStack)
     assert not stack.hidden
     return stack.head
@@ -367,7 +370,7 @@ def constant_stack(like: Stack, outputs: Float[Array, "K H"], observation_size: 
 
     Args:
         like: the networks whose place they take.
-        outputs: of each network.
+        outputs: the outputs of each network.
         observation_size: ``O``.
     """
     # A bias is [K, 1, H], or [H] where a family shares it: it gets the axis of policies here.
@@ -400,7 +403,7 @@ MOST_LAYERS = 100
 
 
 def num_outputs(action_space: ActionSpace) -> int:
-    """The number of finite actions, or of the components of a continuous one."""
+    """Return the number of finite actions, or of the components of a continuous one."""
     return action_space.size if isinstance(action_space, Box) else action_space.num_actions
 
 

@@ -42,7 +42,7 @@ class Normalizer(eqx.Module):
         return jnp.clip(standard, -self.clip, self.clip)
 
     def update(self, observations: Float[Array, "K M O"], together: bool = False) -> "Normalizer":
-        """The statistics after another batch of raw observations (Chan, Golub & LeVeque 1979).
+        """Return the statistics after a further batch of raw observations (Chan et al. 1979).
 
         Args:
             observations: row ``k`` holds those of policy ``k``.

@@ -23,7 +23,7 @@ AXIS = "core"
 
 
 def core_mesh() -> Mesh | None:
-    """The two CPU devices to split over, or None where there is one, or an accelerator."""
+    """Return the two CPU devices to split over, or None where there is one, or an accelerator."""
     devices = jax.local_devices()
     if len(devices) < 2 or devices[0].platform != "cpu":
         return None
@@ -31,14 +31,14 @@ def core_mesh() -> Mesh | None:
 
 
 def replicate(tree: A, mesh: Mesh | None) -> A:
-    """The tree on every device of the mesh, which is where the compiled program leaves it."""
+    """Return the tree on every device of the mesh, where the compiled program leaves it."""
     if mesh is None:
         return tree
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def shapes_on(tree: A, mesh: Mesh | None) -> A:
-    """The shapes of a tree (``jax.eval_shape``) as they are once it is replicated."""
+    """Return the shapes of a tree (``jax.eval_shape``) as they are once it is replicated."""
     if mesh is None:
         return tree
     everywhere = NamedSharding(mesh, PartitionSpec())

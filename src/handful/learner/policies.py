@@ -20,7 +20,7 @@ from handful.types import Array, Float, Int, PRNGKey
 
 
 def reader_of(environment: Interface) -> Reader | None:
-    """The function that turns an environment's own observations into vectors.
+    """Return the function that turns an environment's own observations into vectors.
 
     Returns:
         The function, or None if the environment's observations are vectors.
@@ -34,7 +34,7 @@ class Policies(eqx.Module):
     Attributes:
         actor: the networks.
         normalizer: the statistics of each policy's observations.
-        action_space: to which continuous actions are clipped.
+        action_space: the action space, to which continuous actions are clipped.
         reader: turns the environment's own observations into vectors [..., O]; None if they are
             vectors.
     """
@@ -45,7 +45,7 @@ class Policies(eqx.Module):
     reader: Reader | None = eqx.field(static=True, default=None)
 
     def __repr__(self) -> str:
-        """The number of policies, the size of observations and the actions, without weights."""
+        """Return the number of policies, the size of observations and the actions; no weights."""
         return (
             f"Policies({count(self.num_policies, 'policy')}, observations "
             f"[{self.observation_size}], actions {_shown(self.action_space)})"
@@ -63,7 +63,7 @@ class Policies(eqx.Module):
 
     @in_full_precision
     def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
-        """The action distributions of all policies at raw observations.
+        """Return the action distributions of all policies at raw observations.
 
         Row ``k`` of the observations is for policy ``k``. Actions that are drawn from the
         distributions are not clipped to the action space.
@@ -71,7 +71,7 @@ class Policies(eqx.Module):
         return self.actor(self.normalizer(observations))
 
     def take(self, source: Int[Array, " J"]) -> "Policies":
-        """The policies with the numbers ``source``, in this order.
+        """Return the policies with the numbers ``source``, in this order.
 
         A number that occurs several times gives as many copies.
         """
@@ -95,7 +95,7 @@ class Policies(eqx.Module):
         return Actors(self.on_host(), self.action_space, self.reader, self._act_in_jax)
 
     def _act_in_jax(self, observation: Array, policy: Any, key: PRNGKey | None = None) -> Array:
-        """An action for one observation [O] within a compiled program."""
+        """Return an action for one observation [O] within a compiled program."""
         row = jnp.asarray(observation, jnp.float32)
         distribution = self(jnp.broadcast_to(row, (self.num_policies, 1, self.observation_size)))
         mine = jax.tree.map(lambda leaf: leaf[policy, 0], distribution)
@@ -104,5 +104,5 @@ class Policies(eqx.Module):
 
 
 def _shown(space: ActionSpace) -> str:
-    """The actions as text: ``[6]`` for six numbers, ``0 to 3`` for four finite actions."""
+    """Return the actions as text: ``[6]`` for six numbers, ``0 to 3`` for four finite actions."""
     return f"[{len(space.low)}]" if isinstance(space, Box) else f"0 to {space.num_actions - 1}"

@@ -47,8 +47,8 @@ def save_policies(path: Path, policies: Policies, run: str) -> None:
     """Write policies into a file; the old file stays until the new one is whole.
 
     Args:
-        path: of the file.
-        policies: to be written.
+        path: the path of the file.
+        policies: the policies to write.
         run: the digest of the settings of the run that trained them.
 
     Raises:
@@ -64,7 +64,7 @@ def load_policies(
     """Read the policies of a file.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         network: the builder of a network of the caller's own, or its name. It is needed where the
             file's network cannot be imported, and instead of ``trust``.
         trust: whether the module that the file names for a network may be imported, which runs its
@@ -97,12 +97,12 @@ def load_policies(
 
 
 def digest_of_policies(policies: Policies) -> str:
-    """The digest of the policies' arrays, by which other files name these policies."""
+    """Return the digest of the policies' arrays, by which other files name these policies."""
     return digest_of_arrays(arrays_of(policies))
 
 
 def arrays_of(policies: Policies) -> dict[str, NumpyArray]:
-    """The arrays of the file that holds the policies, by name."""
+    """Return the arrays of the file that holds the policies, by name."""
     actor, normalizer = policies.actor, policies.normalizer
     found = {}
     for policy in range(policies.num_policies):
@@ -124,7 +124,7 @@ def arrays_of(policies: Policies) -> dict[str, NumpyArray]:
 
 
 def _described(policies: Policies) -> dict[str, Any]:
-    """What the file's metadata says of the policies: everything but their arrays."""
+    """Return what the file's metadata says of the policies: everything but their arrays."""
     clip = policies.normalizer.clip
     return {
         "num_policies": policies.num_policies,
@@ -159,13 +159,13 @@ def _described_space(space: ActionSpace) -> dict[str, Any]:
 
 
 def _layers(stack: NetworkStack) -> dict[str, Layer]:
-    """The layers by the names that they have in the file, from the first to the last."""
+    """Return the layers by the names that they have in the file, from the first to the last."""
     named = {f"hidden-{number}": layer for number, layer in enumerate(stack.hidden)}
     return {**named, "head": stack.head}
 
 
 def _stacked(arrays: dict[str, NumpyArray], num_policies: int, name: str) -> NumpyArray:
-    """The arrays that all policies have under a name, with a leading axis [K]."""
+    """Return the arrays that all policies have under a name, with a leading axis [K]."""
     return np.stack([arrays[f"policy-{policy}/{name}"] for policy in range(num_policies)])
 
 
@@ -186,7 +186,7 @@ def _network_stack(arrays: dict[str, NumpyArray], described: dict[str, Any]) -> 
 def _module_stack(
     arrays: dict[str, NumpyArray], num_policies: int, blueprint: Blueprint, path: Path
 ) -> ModuleStack:
-    """The caller's own modules with the arrays of the file.
+    """Return the caller's own modules with the arrays of the file.
 
     Raises:
         HandfulError: if the builder's modules have other arrays than the file.

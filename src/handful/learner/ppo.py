@@ -91,7 +91,8 @@ class PPO(Learner):
         final_learning_rate: the same at the end; it falls linearly with the transitions.
         entropy_coefficient: the weight of the entropy bonus (nats) at the start.
         final_entropy_coefficient: the same at the end; it falls linearly too.
-        discount: what policies are trained with, above 0 and at most 1; None takes the problem's.
+        discount: the discount that policies are trained with, above 0 and at most 1; None takes the
+            problem's.
         gae_lambda: lambda of generalised advantage estimation, 0 to 1.
         clip_range: how far the probability ratio may leave 1 before its gradient stops.
         minibatch_size: the transitions of a policy in a gradient step; they must divide the batch.
@@ -266,11 +267,11 @@ class PPO(Learner):
         )
 
     def rates(self, progress: Float[Array, ""], pace: Float[Array, ""]) -> Rates:
-        """An update's rates, linear from the first values to the last.
+        """Return an update's rates, linear from the first values to the last.
 
         Args:
             progress: how far they have changed, from 0 to 1.
-            pace: what the step size is multiplied by.
+            pace: the factor of the step size.
         """
         learning_rate = self.learning_rate + progress * (
             self.final_learning_rate - self.learning_rate
@@ -369,10 +370,10 @@ def update(
         key: the key of the order of minibatches.
         state: the learner's state.
         transitions: one batch of each policy, features on the learner's scale.
-        objective: what the policies are improved for.
+        objective: the objective that the policies are improved for.
         rates: this update's step size and entropy coefficient.
         settings: the learner's settings.
-        discount: what later rewards are discounted with.
+        discount: the discount of later rewards.
         mesh: two devices to share the work between, or None.
     """
     parameters = objective.parameters

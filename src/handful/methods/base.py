@@ -149,7 +149,7 @@ class AssignmentMethod(ABC):
         """Make the first state of a run.
 
         Args:
-            key: for everything random in it.
+            key: the random key for everything random in the first state.
             num_users: ``N``.
             num_policies: ``K``.
 
@@ -182,7 +182,7 @@ class AssignmentMethod(ABC):
         The function is compiled and called before every update.
 
         Args:
-            key: for what is random in it.
+            key: the random key for everything random in this call.
             state: before.
             feedback: how good every policy was for every user.
 
@@ -210,9 +210,9 @@ class AssignmentMethod(ABC):
         which policies of the pool are handed out, and to whom.
 
         Args:
-            key: for what is random in it.
+            key: the random key for everything random in this call.
             state: before.
-            scene: what is known of the run.
+            scene: the parts of the run that the method may look at.
         """
         raise NotImplementedError(
             f"The schedule of {type(self).__name__} names interventions: write its 'intervene'."

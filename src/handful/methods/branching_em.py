@@ -76,11 +76,11 @@ def branch_out(returns: NumpyArray, space: OutcomeSpace, reach: float, margin: f
     that is no copy itself.
 
     Args:
-        returns: of the K policies to N users, [K, N].
-        space: of outcomes, as the same users see them.
+        returns: the returns of the K policies to N users, [K, N].
+        space: the outcomes, as the same users see them.
         reach: the distance at which guesses have fallen by the factor e.
-        margin: by how much, as a share of welfare above the worst returns, a copy must promise to
-            raise it.
+        margin: the least gain in welfare that a copy must promise, as a share of welfare above the
+            worst returns.
     """
     num_policies = len(returns)
     served = returns - returns.min(axis=0)
@@ -116,7 +116,7 @@ class BranchingEMState(NamedTuple):
     """EM's state, and where copies are led.
 
     Attributes:
-        em: who is served by whom, and what each policy is trained for.
+        em: the assignment, and what each policy is trained for.
         planned: [N, K] what the policies were to be trained for by the latest branching, copies
             apart: for the users they were to serve.
         is_led: [K] whether the policy is a copy that is led somewhere.
@@ -150,7 +150,7 @@ class BranchingEM(AssignmentMethod):
         reach: how far, in the unit of distances between outcomes, a copy can be led so that it is
             guessed to keep up 1/e of what its source does. (Outcomes 1 apart have half of their
             direction in common.)
-        margin: by what share a copy must promise to raise welfare.
+        margin: the share by which a copy must promise to raise welfare.
     """
 
     info: ClassVar[MethodInfo] = MethodInfo(

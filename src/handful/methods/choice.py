@@ -26,7 +26,7 @@ def choose_policies(returns: NumpyArray, num_policies: int) -> tuple[NumpyArray,
     Fisher, 1978); the swaps only add to it.
 
     Args:
-        returns: of M >= ``num_policies`` policies to N users, [M, N].
+        returns: the returns of M >= ``num_policies`` policies to N users, [M, N].
         num_policies: how many to choose.
 
     Returns:
@@ -52,7 +52,7 @@ def greedy_choice(
     """Choose one row after the other, each time the one that adds most.
 
     Args:
-        gains: what each user gets from each row, at least 0.
+        gains: the gain of each user from each row, at least 0.
         is_there: which rows may be chosen; there are at least ``num_policies`` of them.
         num_policies: how many rows to choose.
     """

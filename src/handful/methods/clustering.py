@@ -92,9 +92,9 @@ def kmeans_groups(rewards: NumpyArray, num_groups: int, seed: int) -> NumpyArray
     for, and the policies left over serve nobody.
 
     Args:
-        rewards: of each user along the same episodes, [N, steps].
+        rewards: the rewards of each user along the same episodes, [N, steps].
         num_groups: how many groups are asked for.
-        seed: for the starts of K-means.
+        seed: the seed of the starts of K-means.
 
     Returns:
         The group of each user, [N].

@@ -55,7 +55,7 @@ class EliteEMState(NamedTuple):
     """EM's state, and the elites.
 
     Attributes:
-        em: who is served by whom, and what each policy is trained for.
+        em: the assignment, and what each policy is trained for.
         elites: [K] rows of the archive; -1 while there are none.
         earlier: the last elites of each round before; -1 where there was none.
     """
@@ -70,15 +70,16 @@ class EliteEM(AssignmentMethod):
     """The best remembered episodes lead the policies of rounds of EM, and then the best of all do.
 
     Attributes:
-        rounds: with new policies and users dealt out anew, whose elites are their own episodes.
-            A run too short for them is a single round.
+        rounds: the number of rounds. Each begins with new policies and a new deal of the users, and
+            its elites are its own episodes. A run that is too short for them is a single round.
         exploring: the share of the updates that goes to the rounds. After them elites are chosen
             among the episodes of all.
         settling: updates of plain EM in each round, in which policies learn to do anything at all;
             at most half of the round's.
         landing: updates after the rounds in which policies imitate the elites of all of them.
         imitating: the share of the run, its last, in which policies imitate their elites.
-        temperature: of what policies are trained for (:class:`~handful.methods.em.SoftEM`).
+        temperature: the temperature of the weights that policies are trained for
+            (:class:`~handful.methods.em.SoftEM`).
         archive_size: episodes that are remembered.
     """
 

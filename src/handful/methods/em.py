@@ -142,7 +142,7 @@ class ExpectationMaximization(EStepMethod, BlockwiseMethod):
     """Every user goes to the policy that has served them best (equation 11), before every update.
 
     Attributes:
-        warm_up, e_step_every: as in :class:`EStepMethod`.
+        warm_up, e_step_every: the same as in :class:`EStepMethod`.
 
     Three things that equation 11 leaves open:
 
@@ -200,7 +200,7 @@ def greedy(returns: Float[Array, "N K"], current: Int[Array, " N"]) -> Int[Array
     """Choose a policy for each user by equation 11; they leave only for a strictly better one.
 
     Args:
-        returns: of each user from each policy.
+        returns: the return of each user from each policy.
         current: each user's policy.
     """
     own = jnp.take_along_axis(returns, current[:, None], axis=1)[:, 0]
@@ -217,8 +217,8 @@ def revive(
     it does. Of users whom it serves alike it takes the one who is worst served now.
 
     Args:
-        policy: of each user.
-        returns: of each user from each policy.
+        policy: the policy of each user.
+        returns: the return of each user from each policy.
         sizes: how many users each policy serves; there may be users who are not among these.
 
     Returns:
@@ -276,9 +276,9 @@ class SoftEM(EStepMethod):
     """Users train the policies in proportion to how well these serve them.
 
     Attributes:
-        warm_up, e_step_every: as in :class:`EStepMethod`.
-        temperature: as a share of the highest return that any user gets from any policy: users
-            are shared among policies whose returns differ by no more than about that.
+        warm_up, e_step_every: the same as in :class:`EStepMethod`.
+        temperature: the temperature, as a share of the highest return that any user gets from any
+            policy: users are shared among policies whose returns differ by no more than about that.
     """
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -318,8 +318,8 @@ def responsibilities(returns: Float[Array, "N K"], temperature: float) -> Float[
     """Share each user among the policies, by a softmax of the user's returns.
 
     Args:
-        returns: of each user from each policy.
-        temperature: of the softmax, as a share of the highest return of all.
+        returns: the return of each user from each policy.
+        temperature: the temperature of the softmax, as a share of the highest return of all.
 
     Returns:
         A table [N, K] whose rows sum to 1.

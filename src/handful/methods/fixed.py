@@ -19,7 +19,7 @@ class Dealt(NamedTuple):
     """Who is served by whom.
 
     Attributes:
-        policy: of each user; -1 for a user whom all policies serve alike.
+        policy: the policy of each user; -1 for a user whom all policies serve alike.
         sizes: how many users each policy has to itself.
     """
 

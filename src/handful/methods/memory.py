@@ -10,9 +10,9 @@ class RememberedEpisodes(NamedTuple):
     """Whole episodes that policies have played, for methods that remember any.
 
     Attributes:
-        returns: what each episode earned in reward features, without discount, in the
-            environment's units.
-        is_filled: which rows hold an episode.
+        returns: the undiscounted return of each episode in reward features, in the environment's
+            units.
+        is_filled: whether each row holds an episode.
         born: the update before which each episode was played.
         coefficients: C, that turn features into what users earn.
     """
@@ -44,7 +44,7 @@ class EpisodeMemory(ABC):
 
         Args:
             state: the method's state.
-            returns: what the episodes in question earned in reward features.
+            returns: the returns of the episodes to judge, in reward features.
             episodes: those that are remembered already.
 
         Returns:

@@ -100,8 +100,8 @@ def plan_outcomes(payoffs: NumpyArray, num_policies: int, caution: float = 0.0) 
     """Choose the outcomes that serve the users best, one for each policy.
 
     Args:
-        payoffs: of M outcomes to N users, [M, N]; where there are fewer outcomes than policies,
-            several policies get the same.
+        payoffs: the payoffs of M outcomes to N users, [M, N]; if there are fewer outcomes than
+            policies, several policies get the same.
         num_policies: ``K``.
         caution: how much less the outcome farthest from the first is taken to earn than it would if
             it were kept up perfectly, as a share; in between in proportion to the distance.
@@ -128,10 +128,10 @@ def on_the_way(
     """Weigh the users on the way: each counts the less, the farther they are from the goal.
 
     Args:
-        share: what each user counts for at the goal.
-        distance: from the outcome that suits each user best to each policy's goal.
-        first_width: in which weights fall by the factor e at first, one for all policies or for
-            each; it shrinks geometrically to :data:`LAST_WIDTH`.
+        share: the weight of each user at the goal.
+        distance: the distance from the outcome that suits each user best to each policy's goal.
+        first_width: the distance in which weights fall by the factor e at first, one for all
+            policies or one for each; it shrinks geometrically to :data:`LAST_WIDTH`.
         progress: how much of the way is over, for all policies or for each, clipped to 0 to 1.
     """
     progress = jnp.clip(progress, 0.0, 1.0)

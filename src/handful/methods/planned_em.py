@@ -65,13 +65,13 @@ class PlannedEMState(NamedTuple):
     """EM's state, and the plan.
 
     Attributes:
-        em: who is served by whom, and what each policy is trained for.
+        em: the assignment, and what each policy is trained for.
         policy: [N] who is meant to serve each user.
         distance: [N, K] from the outcome that suits each user best to each policy's.
         share: [N] what each user counts for on the way.
         floor: [N] what each user earns from the outcome that is worst for them.
         highest: the most that any outcome earns any user above that.
-        first_width: of the way.
+        first_width: the width of the way at first.
         arrival: how many steps the way has.
         steps: [K] how many of them each policy has behind it.
         release: the update before which EM takes over.
@@ -105,9 +105,9 @@ class PlannedEM(AssignmentMethod):
             long ways only where they pay. (A quarter is what fast robots fall short of slow ones.)
         footing: how much of an outcome a policy must keep up, whichever outcomes it passes through,
             to go a step on. Who keeps up less goes a step back. At 0 all go on at every update.
-        width: of the way at first, in units of the largest distance. With 2 a policy earns from
-            anywhere at least 60 % of what it would at its goal, so that it learns to stay on its
-            feet, if it has any, before it learns to go anywhere.
+        width: the width of the way at first, in units of the largest distance. With 2 a policy
+            earns from anywhere at least 60 % of what it would earn at its goal. So a robot learns
+            to stay on its feet before it learns to go anywhere.
     """
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -219,9 +219,9 @@ class FamilyEM(PlannedEM):
         leading: the share of the updates that leads policies to their outcomes, if they never fall.
         holding: the share after that in which they are trained for the users of the plan, or on
             their way still.
-        caution: as in :class:`PlannedEM`; what is hard to reach is also hard to keep up.
-        footing: as in :class:`PlannedEM`; a robot that falls early keeps up nothing.
-        width: as in :class:`PlannedEM`; footing takes over what a wide way is for.
+        caution: the same as in :class:`PlannedEM`; what is hard to reach is also hard to keep up.
+        footing: the same as in :class:`PlannedEM`; a robot that falls early keeps up nothing.
+        width: the same as in :class:`PlannedEM`; here `footing` does what a wide way does there.
     """
 
     info: ClassVar[MethodInfo] = replace(

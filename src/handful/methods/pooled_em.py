@@ -61,13 +61,13 @@ class PooledEMState(NamedTuple):
     """EM's state, and what is known of the rounds.
 
     Attributes:
-        em: of the present round.
+        em: the assignment of the present round.
         first_e_step: the update before which the round's warm-up is over.
         importance: how much each user counts in what the policies are trained for, [N].
         is_frontier: whether the present round is one.
-        gains: what the latest fresh round and the latest frontier round added to the welfare of the
-            pool's best choice; infinite before the first of a kind.
-        pool_welfare: of that choice, before the present round.
+        gains: the welfare that the latest fresh round and the latest frontier round added to the
+            pool's best choice; infinite before the first round of a kind.
+        pool_welfare: the welfare of the pool's best choice before the present round.
     """
 
     em: EMState
@@ -87,12 +87,12 @@ class PooledEM(AssignmentMethod):
         exploring: the share of the updates that goes to the rounds.
         frontier: whether there are frontier rounds; without them every round is fresh.
         solo: whether policies of fresh rounds are each trained for a single user.
-        temperature: of the soft E-step (:class:`~handful.methods.em.SoftEM`); 0 for a hard
-            one.
+        temperature: the temperature of the soft E-step (:class:`~handful.methods.em.SoftEM`); 0 for
+            a hard one.
         warm_up: updates of each fresh round on its random assignment; at most
             :data:`MOST_OF_ROUND` of them.
-        final_progress: where the learner's rates go on from after the last choice: 0 as at the
-            start of a run, 1 as at its end. In each round they fall all the way.
+        final_progress: the progress at which the learner's rates go on after the last choice: 0 as
+            at the start of a run, 1 as at its end. In each round they fall all the way.
     """
 
     info: ClassVar[MethodInfo] = MethodInfo(

@@ -42,7 +42,7 @@ def warm_up_within(
 
     Args:
         num_updates: updates of the run or the round.
-        setting, asked: as in :class:`WarmUp`.
+        setting, asked: the same as in :class:`WarmUp`.
         most: the share of the updates that the warm-up takes at most.
     """
     return WarmUp(setting, asked, min(asked, int(most * num_updates)))
@@ -66,7 +66,7 @@ class Package(NamedTuple):
     Attributes:
         module: the name by which Python imports it.
         name: the name by which people know it.
-        command: what installs it, as ``pip install scikit-learn``.
+        command: the command that installs the package, such as ``pip install scikit-learn``.
     """
 
     module: str
@@ -87,7 +87,7 @@ class Schedule:
         rate_rounds: the parts of the run after the first one in which the learner's step size and
             entropy coefficient fall anew, ascending. Without any they fall once, from the first
             update to the last.
-        packages: what must be installed for such a run; it is looked for before the first update.
+        packages: the packages that such a run needs; they are looked for before the first update.
 
     Raises:
         HandfulError: if the updates do not ascend or do not lie within the run.
@@ -132,7 +132,7 @@ def check_packages(method: str, schedule: Schedule) -> None:
 
     Args:
         method: the name of the assignment method.
-        schedule: of the run.
+        schedule: the schedule of the run.
 
     Raises:
         HandfulError: naming the first package that is missing, and how to install it.

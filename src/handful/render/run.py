@@ -27,13 +27,13 @@ class Shot:
     """What a task films: one policy of a run, playing an episode.
 
     Attributes:
-        problem: that the run was trained on.
+        problem: the problem that the run was trained on.
         policies: all of the run's.
         policy: the number of the one that plays.
         assignment: [N] each user's policy.
         seconds: how long the film may be, in the environment's own time.
-        width, height: of the pictures, in pixels; both are even.
-        seed: of the episode.
+        width, height: the size of the pictures, in pixels; both are even.
+        seed: the seed of the episode.
     """
 
     problem: RMDP
@@ -51,7 +51,7 @@ class Film:
     """Pictures in a row.
 
     Attributes:
-        pictures: of one size, one after another.
+        pictures: the pictures in their order, all of one size.
         colour: the policy's colour, which is kept in a GIF's few colours.
         frame_seconds: how long each is shown, so that time runs as it does in the environment.
     """
@@ -128,10 +128,11 @@ def render_run(
 
     Args:
         path: the run's folder; an unfinished run shows its latest checkpoint.
-        policies: which; none for all.
+        policies: the policies to film; empty for all.
         out: the folder for ``policy-0.gif`` and so on; by default ``films`` in the run's.
         kind: "gif" or "mp4".
-        seconds: of the environment's time; an episode may end before.
+        seconds: the length of the film in seconds of the environment's time; an episode may end
+            before.
         size: the width in pixels; the height is three quarters of it.
         trust: whether the run's folder may choose code to run (:func:`handful.resume`).
 

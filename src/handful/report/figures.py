@@ -22,8 +22,8 @@ def run_pictures(run: Run, of_task: TaskPictures) -> list[Picture]:
     """List the pictures of a run that its folder has the data for, whatever the task is.
 
     Args:
-        run: as it was read from its folder.
-        of_task: what the run's task adds to the page, as it may say how tables are ordered.
+        run: the run, read from its folder.
+        of_task: what the run's task adds to the page; it may also say how tables are ordered.
     """
     found = []
     if run.results is not None:

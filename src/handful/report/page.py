@@ -107,15 +107,16 @@ def train_parts(
         policies: how many.
         method: the name of the method.
         steps: transitions per policy.
-        seed: as the shell reads it; the seed and the folder alone are not quoted, as the shell may
-            have a variable there.
+        seed: the seed as the shell reads it. The seed and the folder alone are not quoted, since
+            the shell may have a variable there.
         out: the folder, as the shell reads it.
         population: the file of the users, if there is one.
         preset: its name, if there is one.
-        parameters: of the task.
+        parameters: the parameters of the task.
         learner: the learner's name, if it is not what suits.
-        method_settings: of the method.
-        settings: of the learner and of collecting, by section, such as ``ppo`` and ``collect``.
+        method_settings: the settings of the method.
+        settings: the settings of the learner and of collecting, by section, such as ``ppo`` and
+            ``collect``.
         run_settings: the settings that belong neither to the learner nor to the method.
     """
     return [
@@ -145,7 +146,7 @@ def _flags(section: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def _folder(name: str) -> str:
-    """A folder's name as a word of a command that does not take it for an option."""
+    """Return a folder's name as a word of a command that does not take it for an option."""
     return shell_word(f"./{name}" if name.startswith("-") else name)
 
 
@@ -193,7 +194,7 @@ def _embed(folder: RunFolder, picture: Picture) -> dict[str, Any]:
 
 
 def _sections(of_task: TaskPictures, shown: dict[str, dict[str, Any]], first: bool) -> list[Any]:
-    """The task's own sections above or under *Who is served by whom*: heading and pictures."""
+    """Return the task's sections above or below *Who is served by whom*: heading and pictures."""
     sections: dict[str, list[dict[str, Any]]] = {}
     for picture in of_task.pictures:
         if picture.heading and picture.comes_first == first:

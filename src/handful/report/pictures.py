@@ -57,10 +57,10 @@ class TaskPictures:
         order: the order of policies and users in the table of returns; by default users stand in
             the order of their policies.
         order_words: the same in words, as the beginning of a sentence.
-        policy_columns: by its heading, another column of the table of policies: a function of a
+        policy_columns: other columns of the table of policies, by heading: each is a function of a
             policy's number that returns the text of its cell.
-        user_columns: by its heading, another column of the tables of users: a function of a user's
-            number that returns the text of the cell.
+        user_columns: other columns of the tables of users, by heading: each is a function of a
+            user's number that returns the text of the cell.
     """
 
     pictures: Sequence[Picture] = ()

@@ -124,8 +124,8 @@ class Run:
         name: the folder's own name.
         config: all of ``config.json``.
         users: [N] names.
-        curves: of training so far, if an update was made.
-        results: of the evaluation, if the run is finished.
+        curves: the curves of training so far, if an update was made.
+        results: the results of the evaluation, if the run is finished.
         traces: one deterministic episode a policy, if there are any.
     """
 
@@ -194,7 +194,10 @@ def read_run(path: str | Path) -> Run:
 
 
 def _checked(path: Path, read: Callable[[], Part]) -> Part:
-    """What ``read`` gives; anything missing or misshapen is the file's fault, and is said so."""
+    """Return the result of ``read``.
+
+    If something is missing or misshapen, the error says that the file is damaged.
+    """
     try:
         return read()
     except (KeyError, OverflowError, TypeError, ValueError) as error:
@@ -222,7 +225,7 @@ def _curves(metrics: Sequence[Mapping[str, Any]], num_policies: int) -> Curves:
 def _results(
     record: Mapping[str, Any], arrays: Mapping[str, NumpyArray], shape: tuple[int, int]
 ) -> Results:
-    """The results of a record that lists every user, or of arrays where it does not."""
+    """Return the results of a record that lists every user, or of arrays where it does not."""
     num_policies, num_users = shape
     measured = record["deterministic"]
     if "users" in record:

@@ -33,7 +33,7 @@ class Estimate:
     """A number and an interval about it.
 
     Attributes:
-        value: of the runs that there are.
+        value: the value over the runs that there are.
         low, high: ends of the interval, in which it lies with 95 % confidence.
     """
 
@@ -119,7 +119,7 @@ def estimate_improvement(strata: Strata, others: Strata, resamples: int = RESAMP
     Args:
         strata: the first method's runs.
         others: the second's, the same strata in the same order.
-        resamples: of the bootstrap, which draws the runs of both.
+        resamples: the number of resamples of the bootstrap, which draws the runs of both.
 
     Raises:
         HandfulError: if the strata are not as many, or one has no runs.

@@ -24,7 +24,7 @@ def with_words(label: str, *words: str) -> str:
 
 
 def method_of(label: str) -> str:
-    """What stands before the words: the method, and its variant if there is one."""
+    """Return what stands before the words: the method, and its variant if there is one."""
     return label.partition(", ")[0]
 
 
@@ -41,10 +41,10 @@ class Choices(NamedTuple):
     """The settings of a run, as its part of the study names them.
 
     Attributes:
-        preset, settings: of the learner.
-        method_settings: of the run's method.
+        preset, settings: the preset and the settings of the learner.
+        method_settings: the settings of the run's method.
         training: other settings of a run.
-        parameters: of the run's task.
+        parameters: the parameters of the run's task.
         variant: the name of the study's variant that the run belongs to, or nothing.
     """
 
@@ -61,7 +61,7 @@ class Choices(NamedTuple):
         return json.dumps(self, sort_keys=True)
 
     def words(self, other: "Choices") -> list[str]:
-        """What is otherwise than in others: ``["fast", "num_epochs=1"]``."""
+        """Return what is otherwise than in others: ``["fast", "num_epochs=1"]``."""
         preset = [] if self.preset == other.preset else [self.preset]
         fields = ("settings", "method_settings", "training", "parameters")
         changes = (changed(getattr(self, name), getattr(other, name)) for name in fields)
@@ -69,7 +69,7 @@ class Choices(NamedTuple):
 
 
 def changed(values: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
-    """The values that others have not or have otherwise, and what only others have."""
+    """Return the values that others have not or have otherwise, and what only others have."""
     unlike = [name for name in values if name not in others or others[name] != values[name]]
     return [
         *(f"{name}={json.dumps(values[name])}" for name in unlike),
@@ -92,10 +92,10 @@ def choices_of(manifest: Mapping[str, Any], run: Mapping[str, Any]) -> Choices:
 
 
 def own_choices(manifest: Mapping[str, Any], run: Mapping[str, Any]) -> Choices:
-    """What the study asks for where no group and no variant of it asks for something else."""
+    """Return the choices of the study itself, which hold unless a group or a variant has others."""
     return choices_of(manifest, {"task": run["task"], "method": run_method(run)})
 
 
 def run_method(run: Mapping[str, Any]) -> str:
-    """The method's name alone: a manifest has a variant's name behind it."""
+    """Return the method's name alone: a manifest has a variant's name behind it."""
     return split_variant(run["method"])[0] if run.get("variant") else run["method"]

@@ -29,7 +29,7 @@ COMPRESSION_LEVEL = 19
 
 
 def import_polars() -> Any:
-    """The module polars.
+    """Return the module polars.
 
     Raises:
         HandfulError: if it is not installed.
@@ -42,7 +42,7 @@ def import_polars() -> Any:
 
 
 def read_parquet(path: Path) -> "pl.DataFrame":
-    """A Parquet file as a table.
+    """Return a Parquet file as a table.
 
     Raises:
         HandfulError: if it is missing, damaged, too large or no Parquet file.
@@ -121,7 +121,7 @@ class KeptTable:
 
     Attributes:
         kind: the suffix of the file beside the table of runs, as ``walks``.
-        columns: by name, polars' types of all columns but the run's digest.
+        columns: polars' types of all columns but the run's digest, by name.
         rows: a function of a run's traces (``traces.json``: an episode of each policy) that returns
             the run's rows.
     """
@@ -132,7 +132,7 @@ class KeptTable:
 
 
 def kept_tables(names: Iterable[str] | None = None) -> dict[str, KeptTable]:
-    """The tables of tasks, by the file's suffix.
+    """Return the tables of tasks, by the file's suffix.
 
     Args:
         names: tasks; by default all that are registered.
@@ -165,12 +165,12 @@ class StudyResults:
     """A study as its results folder has it.
 
     Attributes:
-        name: of the study.
+        name: the name of the study.
         runs: a row a run.
-        users, curves: with the columns of `COLUMNS`; may be empty.
-        kept: by the file's suffix, the tables that tasks have kept; each may be empty.
-        manifest: which runs were asked for, with what command, settings and versions; None for a
-            table from before manifests were kept.
+        users, curves: the tables with the columns of `COLUMNS`; they may be empty.
+        kept: the tables that tasks have kept, by the file's suffix; each may be empty.
+        manifest: the runs that were asked for, with the command, the settings and the versions;
+            None for a table from before manifests were kept.
     """
 
     name: str
@@ -182,25 +182,31 @@ class StudyResults:
 
 
 def weakest_kind(kinds: Iterable[str | None]) -> str | None:
-    """What several runs' mean optimum is: where one of theirs is only bounded, so is the mean."""
+    """Return the kind of several runs' mean optimum.
+
+    If one of the runs only has a bound, so has the mean.
+    """
     found = {kind for kind in kinds if kind is not None}
     return "upper bound" if "upper bound" in found else max(found, default=None)
 
 
 def all_kinds() -> list[str]:
-    """The suffixes of all tables that may lie beside a table of runs."""
+    """Return the suffixes of all tables that may lie beside a table of runs."""
     return [*COLUMNS, *kept_tables()]
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """The polars types of the columns that a kind of table has at least."""
+    """Return the polars types of the columns that a kind of table has at least."""
     pl = import_polars()
     columns = COLUMNS.get(kind) or {"digest": "String", **kept_tables()[kind].columns}
     return {name: getattr(pl, dtype) for name, dtype in columns.items()}
 
 
 def fits(kind: str, table: "pl.DataFrame") -> bool:
-    """Whether a table has the columns of its kind, and where it may have more, only numbers."""
+    """Return whether a table has the columns of its kind.
+
+    If it may have more columns, they must hold numbers.
+    """
     found, expected = dict(table.schema), schema(kind)
     more = [dtype for name, dtype in found.items() if name not in expected]
     has_all = all(found.get(name) == dtype for name, dtype in expected.items())
@@ -210,17 +216,17 @@ def fits(kind: str, table: "pl.DataFrame") -> bool:
 
 
 def sibling(parquet: Path, kind: str) -> Path:
-    """The file of a kind beside the table of runs."""
+    """Return the file of a kind beside the table of runs."""
     return parquet.with_name(f"{parquet.stem}-{kind}.parquet")
 
 
 def manifest_path(parquet: Path) -> Path:
-    """The file beside the table of runs that says which were asked for."""
+    """Return the file beside the table of runs that says which were asked for."""
     return parquet.with_suffix(".json")
 
 
 def run_tables(folder: Path) -> list[Path]:
-    """The tables of runs in a folder, by name; other tables in it are passed over."""
+    """Return the tables of runs in a folder, by name; other tables in it are passed over."""
     return [path for path in sorted(folder.glob("*.parquet")) if _is_of_runs(read_parquet(path))]
 
 
@@ -230,7 +236,7 @@ def _is_of_runs(table: "pl.DataFrame") -> bool:
 
 
 def read_studies(root: Path) -> dict[str, StudyResults]:
-    """Every study whose table lies in a folder of results or in a folder in it, by name.
+    """Return every study whose table lies in a folder of results or in a folder in it, by name.
 
     Studies whose files are called the same have their folder before their name.
 
@@ -271,7 +277,7 @@ def read_study_results(parquet: Path) -> StudyResults:
 
 
 def read_runs(parquet: Path) -> "pl.DataFrame":
-    """The table of runs alone.
+    """Return the table of runs alone.
 
     Raises:
         HandfulError: if it is damaged, lacks a column or holds something else of another study.
@@ -294,7 +300,7 @@ def read_runs(parquet: Path) -> "pl.DataFrame":
 
 
 def read_beside(parquet: Path, kind: str) -> "pl.DataFrame":
-    """A table beside that of the runs; empty if there is none.
+    """Return a table beside that of the runs; empty if there is none.
 
     Raises:
         HandfulError: if it is damaged or lacks a column.
@@ -318,7 +324,7 @@ def read_beside(parquet: Path, kind: str) -> "pl.DataFrame":
 
 
 def read_manifest(parquet: Path) -> dict[str, Any] | None:
-    """What the study asked for, or None if that was not kept.
+    """Return what the study asked for, or None if that was not kept.
 
     Raises:
         HandfulError: if the file is damaged or of another format.

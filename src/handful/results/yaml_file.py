@@ -24,7 +24,7 @@ MOST_NODES = 100_000
 
 
 def read_yaml(path: Path, what: str) -> Any:
-    """What a YAML file holds.
+    """Return what a YAML file holds.
 
     Args:
         what: the file is, to begin the sentence with, as "The study 'a.yaml'".
@@ -57,7 +57,7 @@ def read_yaml(path: Path, what: str) -> Any:
 
 
 def meant(value: Any) -> str:
-    """What to write instead of a number that YAML takes for text or for a fraction.
+    """Return what to write instead of a number that YAML takes for text or for a fraction.
 
     Returns:
         the end of a sentence, as ": write 3.0e-4", or nothing where no number is meant.
@@ -79,10 +79,10 @@ def _check(node: Any, what: str, within: list[Any], sizes: dict[int, int]) -> in
     """Look at a node and all that is in it, which may be there twice, but not in itself.
 
     Args:
-        node: of the file, or None for an empty one.
+        node: the top node of the file, or None for an empty one.
         what: the file is.
         within: the nodes around it, from the outermost.
-        sizes: of the nodes that were looked at, by their ids.
+        sizes: the sizes of the nodes that were looked at, by their ids.
 
     Returns:
         how many nodes there are once every alias has been written out.

@@ -69,7 +69,7 @@ class StageNote(Callback):
 
 
 def path_of(folder: Path) -> Path:
-    """The path of the note of the run in ``folder``, whether or not it exists."""
+    """Return the path of the note of the run in ``folder``, whether or not it exists."""
     return folder.parent / ".attempts" / f"{folder.name}.stage.json"
 
 

@@ -57,10 +57,10 @@ def write_details(
 
     Args:
         parquet: the table of runs, which is there already.
-        study: as it was read.
+        study: the study, read from its file.
         requests: all its runs.
-        command: that made the table.
-        errors: by a run's digest, why it failed just now.
+        command: the command that made the table.
+        errors: the reason why a run failed just now, by the run's digest.
 
     Returns:
         what was written, and by a run's digest, why its files could not be read.
@@ -153,7 +153,7 @@ def curve_rows(request: RunRequest) -> Rows:
 
 
 def kept_rows(table: KeptTable, request: RunRequest) -> Rows:
-    """The rows of a table that the run's task has kept; none of another task's run."""
+    """Return the rows of a table that the run's task has kept; none of another task's run."""
     if table.kind not in kept_tables([request.task]):
         return []
     rows = table.rows(_traces(RunFolder(request.folder)))
@@ -185,7 +185,7 @@ def manifest(
     Args:
         before: the manifest so far, for what is known of runs whose folders are gone, and of those
             that failed in an earlier sweep, as long as their folders hold no whole results.
-        errors: by a run's digest, why it failed just now.
+        errors: the reason why a run failed just now, by the run's digest.
     """
     known = set(stored_rows(parquet))
     earlier = {run["digest"]: run for run in before.get("runs", ())}
@@ -291,7 +291,7 @@ def _traces(folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def _are_numbers(values: Any) -> bool:
-    """Whether all entries of a list are numbers; True and False do not count as numbers."""
+    """Return whether all entries of a list are numbers; True and False do not count as numbers."""
     return isinstance(values, list) and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in values
     )

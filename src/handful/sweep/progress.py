@@ -27,8 +27,8 @@ class Running:
         name: the name of its folder.
         share: how much of its transitions is done, from 0 to 1.
         welfare: the welfare in training; None before the first update.
-        episodes: what its trained policies play episodes for, and the share that is played, while
-            they do.
+        episodes: the purpose of the episodes that its trained policies play, and the share of them
+            that is played; None if they play none.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Overview:
 
     Attributes:
         done, failed, total: runs; ``done`` counts failed ones too.
-        transitions, total_transitions: of all policies of all runs; a failed run has no more to
-            come, so it counts as far as it came in both.
+        transitions, total_transitions: the transitions of all policies of all runs so far, and at
+            the end. A failed run will not go on, so it adds as many to the second as to the first.
         rate: transitions a second, lately; 0 before it is known.
-        seconds_left: at that rate; None before it is known.
+        seconds_left: the seconds that are left at that rate; None before it is known.
         running: the runs that are worked at.
     """
 
@@ -153,7 +153,7 @@ def _transitions(request: RunRequest, record: Mapping[str, Any] | None) -> int:
 
 
 def last_metrics(path: Path) -> dict[str, Any] | None:
-    """The last whole record of a metrics file, or None; read from the end of the file.
+    """Return the last whole record of a metrics file, or None; read from the end of the file.
 
     Lines that do not say what is used here are passed over: what is odd in one run's file must not
     end the sweep.

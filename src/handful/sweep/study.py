@@ -56,10 +56,10 @@ class RunRequest:
         task: the task's name.
         parameters: the parameters of the task.
         config: the run's settings.
-        folder: where the run is kept.
+        folder: the folder in which the run is kept.
         variant: the name of the study's variant that it belongs to, or nothing.
         asked: the method's name in the study, which may be ``auto``.
-        chosen: what its part of the study says of :data:`CHOICES`.
+        chosen: the values that its part of the study gives for :data:`CHOICES`.
     """
 
     task: str
@@ -168,16 +168,16 @@ class Study:
         steps: transitions per policy.
         out: folder of the run folders.
         results: folder of the table and the figure.
-        preset, settings: of the learner.
-        method_settings: by method name.
+        preset, settings: the preset and the settings of the learner.
+        method_settings: the settings of each method, by the method's name.
         training: other settings of a run, by name (:data:`~handful.training.config.RUN_SETTINGS`).
-        parameters: by task name; ``population_seed`` there keeps the users of a task that samples
-            them the same for all seeds.
+        parameters: the parameters of each task, by the task's name; ``population_seed`` there keeps
+            the users of a task that samples them the same for all seeds.
         groups: more runs, each group with what it asks for otherwise.
         variants: the same by name; the name becomes part of the runs' folders and of the method's
             name in tables.
         reuse: tables of other studies: runs whose results they hold are not run again.
-        file: that it was read from, if any.
+        file: the file from which the study was read, if any.
     """
 
     name: str
@@ -242,7 +242,7 @@ class Study:
         return list(chosen.values())
 
     def _parts(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """The study itself, its groups and its variants.
+        """Return the study itself, its groups and its variants.
 
         Yields:
             what sentences say behind the study's name, the variant's name if it is one, and what
@@ -265,7 +265,7 @@ class Study:
             )
 
     def _own_runs(self, variant: str, where: str, trust: bool) -> list[tuple[RunRequest, int]]:
-        """The runs of the study or a part of it, its groups and variants apart, and their users.
+        """Return the runs of a study or a part, without its groups and variants, and their users.
 
         Args:
             variant: the part's name, or nothing.

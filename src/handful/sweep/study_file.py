@@ -20,7 +20,7 @@ def read_study(path: Path) -> Study:
     """Read a study from a YAML file.
 
     Args:
-        path: of the file.
+        path: the path of the file.
 
     Returns:
         the study; its folders are relative to where the command runs.
@@ -55,7 +55,7 @@ def read_study(path: Path) -> Study:
 
 
 def _sentence(errors: "Sequence[ErrorDetails]", path: Path) -> str:
-    """What is wrong with a study, in a sentence about the worst of it.
+    """Return what is wrong with a study, in a sentence about the worst of it.
 
     A key that is missing or misspelt is told before anything else.
     """
@@ -68,7 +68,7 @@ def _sentence(errors: "Sequence[ErrorDetails]", path: Path) -> str:
 
 
 def _is_of_study(error: "ErrorDetails") -> bool:
-    """Whether a key of the study itself is missing or unknown."""
+    """Return whether a key of the study itself is missing or unknown."""
     return len(error["loc"]) == 1 and error["type"] in ("missing", "extra_forbidden")
 
 
@@ -88,7 +88,7 @@ def _wrong_key(key: str, kind: str, path: Path) -> str:
 
 
 def _place(loc: Sequence[int | str]) -> tuple[str, list[int | str]]:
-    """The part of a study that an error is in, as a sentence has it, and the keys within."""
+    """Return the part of a study that an error is in, as a sentence has it, and the keys within."""
     head, *rest = loc
     if rest and head == "groups" and isinstance(rest[0], int):
         return f", group {rest[0] + 1}", rest[1:]
@@ -98,7 +98,10 @@ def _place(loc: Sequence[int | str]) -> tuple[str, list[int | str]]:
 
 
 def _complaint(error: "ErrorDetails", keys: Sequence[int | str]) -> str:
-    """What is wrong with the value at some keys, to follow the name of the study or its part."""
+    """Return what is wrong with the value at some keys.
+
+    It follows the name of the study or of its part.
+    """
     kind, value = error["type"], error["input"]
     if not keys:  # a group or variant that holds no keys
         return _ASKS_FOR_NOTHING

@@ -54,7 +54,7 @@ def _path(name: str) -> Path:
 
 
 def _error(kind: str, message: str) -> PydanticCustomError:
-    """An error whose message stays as it is, though pydantic knows marks in braces."""
+    """Return an error whose message stays as it is, though pydantic knows marks in braces."""
     return PydanticCustomError(kind, "{message}", {"message": message})  # type: ignore[arg-type]
 
 
@@ -76,7 +76,7 @@ class Choices(BaseModel):
     parameters: dict[str, Settings] = {}
 
     def given(self) -> dict[str, Any]:
-        """The keys that are in the file, with their values."""
+        """Return the keys that are in the file, with their values."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 

@@ -222,7 +222,7 @@ def check_nothing_is_lost(
         stored: its rows, by digest.
         reused: digests of the rows of other tables.
         requests: all runs of the study.
-        out: where its run folders are.
+        out: the folder in which its run folders are.
 
     Raises:
         HandfulError: if a row that the study does not ask for has no run folder any more.

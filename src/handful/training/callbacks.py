@@ -24,7 +24,7 @@ class Report:
             known.
         seconds: the seconds that training took so far, without the time between a stop and a
             resume.
-        metrics: by name, a number, or a list with one number a policy.
+        metrics: the metrics by name: each is a number, or a list with one number for each policy.
     """
 
     update: int
@@ -75,7 +75,7 @@ def with_progress(callbacks: Sequence[Callback], progress: bool | None) -> list[
     """Add a :class:`ProgressBar` to the callbacks of a run where one is wanted.
 
     Args:
-        callbacks: what the caller gave.
+        callbacks: the callbacks that the caller gave.
         progress: True for a bar, False for none, None for one unless it is among the callbacks.
 
     Returns:
@@ -95,8 +95,8 @@ def check_objects(name: str, given: Any, base: type) -> None:
     """Look at a list of objects that a caller derived from a class of ours.
 
     Args:
-        name: of the argument.
-        given: what the caller gave for it.
+        name: the name of the argument.
+        given: the value that the caller gave for it.
         base: the class, which ``handful`` exports.
 
     Raises:
@@ -125,7 +125,8 @@ class ProgressBar(Callback):
     Validation and evaluation have bars of their own, without the rate and the welfare.
 
     Args:
-        console: where to draw; standard error by default, so that results can be piped.
+        console: the console to draw on. It is standard error by default, so that results can be
+            piped.
         line_every: seconds between plain lines.
         clock: seconds that never go backwards, for validation and evaluation.
     """
@@ -189,7 +190,7 @@ class ProgressBar(Callback):
             self._task = None
 
     def _is_due(self, now: float) -> bool:
-        """Whether it is time for another line."""
+        """Return whether it is time for another line."""
         is_due = now - self._last_line >= self._line_every
         if is_due:
             self._last_line = now

@@ -25,9 +25,9 @@ def save_state(path: Path, state: Any, about: Mapping[str, str] | None = None) -
     """Write a pytree of arrays and JAX keys; the old file stays until the new one is whole.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         state: the pytree.
-        about: what the file's metadata is to say of the state, by name.
+        about: the texts about the state that the file's metadata hold, by name.
 
     Raises:
         OSError: if it cannot be written.
@@ -39,7 +39,7 @@ def load_state(path: Path, template: Any) -> Any:
     """Read a state back.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         template: a state of the same structure, or only its shapes (``jax.eval_shape``): what the
             run's settings would start from.
 
@@ -79,7 +79,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _stored(leaf: Array) -> Array:
-    """A leaf as a file can hold it."""
+    """Return a leaf as a file can hold it."""
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 

@@ -118,7 +118,7 @@ LEARNER = "learner"
 
 
 def find_preset(name: str) -> Preset:
-    """What a problem may know of the preset with this name.
+    """Return what a problem may know of the preset with this name.
 
     Raises:
         HandfulError: if there is no such preset.
@@ -131,14 +131,15 @@ def find_preset(name: str) -> Preset:
 def resolve_settings(
     preset: str, changes: Mapping[str, Any], suited: Mapping[str, Any] | None = None
 ) -> tuple[Learner, CollectConfig]:
-    """A learner and how its policies collect, from a preset and what differs from it.
+    """Return a learner and how its policies collect, from a preset and what differs from it.
 
     Args:
         preset: the preset's name.
-        changes: what the caller asks for: settings of the learner and of collecting, by name, and
-            the learner's own name as ``learner``. What the learner does not have is an error.
-        suited: what suits the problem and the method better than the preset, by name. Of these and
-            of the preset the learner takes what it has.
+        changes: the settings of the learner and of collecting that the caller asks for, by name,
+            and the learner's own name as ``learner``. A setting that the learner does not have is
+            an error.
+        suited: the settings that suit the problem and the method better than the preset, by name.
+            The learner takes those of these and of the preset that it has.
 
     Raises:
         HandfulError: for a preset, a learner or a setting that does not exist, or a value out of
@@ -230,24 +231,24 @@ class TrainConfig:
         method: the assignment method's name.
         method_settings: fields of the method's class that differ from its defaults.
         steps: transitions per policy; whole batches are trained, never more than asked for.
-        seed: of everything random in training.
+        seed: the seed of everything random in training.
         return_mixing: the moving average's weight on new returns (the paper's lambda,
             equation 10).
         discounted_table: keep the return table, by which methods assign users, in returns with the
             problem's discount; the policies that are handed out are chosen by undiscounted ones.
         keep_best: hand out the policies that did best in training instead of the last ones.
-        final_assignment: where the assignment that is handed out comes from, for methods whose
-            rule is that each user has the policy that serves them best: ``validation`` for
-            validation episodes of the policies that are handed out
-            (:mod:`handful.training.assigning`), ``method`` for what the method left. Other methods
-            keep their own rule with either.
-        threads: that step environments on the host; by default one a core. A run that comes from a
-            machine with more cores is stepped by as many as there are.
+        final_assignment: the source of the final assignment, for methods whose rule is that each
+            user has the policy that serves them best: ``validation`` takes it from validation
+            episodes of the final policies (:mod:`handful.training.assigning`), ``method`` takes the
+            method's last assignment. Other methods keep their own rule with either.
+        threads: the number of threads that step environments on the host; by default one for each
+            core. A run that comes from a machine with more cores uses as many threads as this
+            machine has cores.
         welfare: the name of the welfare function that is trained for and measured
             (:mod:`handful.welfare`): one that was registered, or ``module:function``.
         overlap: collect the next batch on the host while this one is learnt from, by policies that
             are one update old; environments in JAX never overlap.
-        learner: what improves the policies, with its settings.
+        learner: the learner that improves the policies, with its settings.
         collect: how transitions are collected.
 
     Raises:
@@ -307,7 +308,7 @@ class TrainConfig:
             )
 
     def __repr__(self) -> str:
-        """What the run is, without the learner's numbers and the assignment of single users."""
+        """Return the settings without the learner's numbers and the assignment of single users."""
         return (
             f"TrainConfig({count(self.num_policies, 'policy')}, method {self.method!r}, "
             f"{count(self.steps, 'step')}, seed {self.seed})"
@@ -325,7 +326,7 @@ class TrainConfig:
         return self.steps // self.collect.batch_size
 
     def make_method(self) -> AssignmentMethod:
-        """The assignment method itself."""
+        """Return the assignment method itself."""
         return make_method(self.method, **self.method_settings)
 
     def to_dict(self) -> dict[str, Any]:
@@ -335,7 +336,7 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """What :meth:`to_dict` gave, perhaps read back from JSON.
+        """Return what :meth:`to_dict` gave, perhaps read back from JSON.
 
         Raises:
             HandfulError: if it was written by another version, with other settings.
@@ -366,14 +367,14 @@ def make_config(
     learner: str | Learner | None = None,
     **others: Any,
 ) -> TrainConfig:
-    """A run's settings: a preset, what suits the problem and the method, and the changes to both.
+    """Return a run's settings: a preset, what suits the problem and the method, and the changes.
 
     Args:
         method: a method's name, or ``auto`` for the one that suits the problem; or the method
             itself, whose fields then come before ``method_settings``.
-        settings: of the learner and of collecting, that differ; networks as builders, or by their
-            names; and ``learner``, the learner's name.
-        method_settings: of the method, that differ.
+        settings: the settings of the learner and of collecting that differ from the preset, with
+            networks as builders or by their names; and ``learner``, the learner's name.
+        method_settings: the settings of the method that differ from its defaults.
         learner: a learner's name, or the learner itself, whose fields then come before
             ``settings``; None for the learner that suits the problem.
         others: fields of :class:`TrainConfig`.

@@ -104,7 +104,7 @@ def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
 
 
 def _pooled(run: Run, state: TrainState, watch: Watch) -> TrainState:
-    """The state with its moments validated and pooled, where the method keeps a pool."""
+    """Return the state with its moments validated and pooled, where the method keeps a pool."""
     if state.pool is None:
         return state
     state = validate(run, state, watch)
@@ -127,7 +127,7 @@ def _pooled(run: Run, state: TrainState, watch: Watch) -> TrainState:
 
 
 def _renewed(run: Run, state: TrainState) -> TrainState:
-    """The state with its pool as good as what the learner knows by now makes it."""
+    """Return the state with its pool as good as what the learner knows by now makes it."""
     if state.pool is None or not run.learner.knows_returns:
         return state
 
@@ -143,7 +143,7 @@ def _renewed(run: Run, state: TrainState) -> TrainState:
 
 
 def _reappraised(run: Run, state: TrainState) -> TrainState:
-    """The state with its pool's returns as the learner knows them by now, if it knows them."""
+    """Return the state with its pool's returns as the learner knows them now, if it knows them."""
     if state.pool is None or not run.learner.knows_returns:
         return state
     appraise, space = make_appraiser(run, state), run.problem.environment.action_space
@@ -158,7 +158,7 @@ def _reappraised(run: Run, state: TrainState) -> TrainState:
 
 
 def _scene(run: Run, state: TrainState, key: PRNGKey) -> Scene:
-    """What the method can see."""
+    """Return what the method can see."""
     problem = run.learnt
 
     def trajectories(policy: int, num_episodes: int) -> NumpyArray:

@@ -51,8 +51,8 @@ def write_users(folder: RunFolder, evaluation: Evaluation, shares: NumpyArray | 
     """Keep what an evaluation says of the users.
 
     Args:
-        folder: of the run.
-        evaluation: of the policies that the run hands out.
+        folder: the folder of the run.
+        evaluation: the evaluation of the run's final policies.
         shares: [N, K] each user's distribution over policies, where it is not one-hot.
     """
     arrays: dict[str, NumpyArray] = {"assignment": evaluation.assignment.astype(np.int32)}
@@ -71,14 +71,14 @@ def write_users(folder: RunFolder, evaluation: Evaluation, shares: NumpyArray | 
 def read_evaluation(
     folder: RunFolder, record: Mapping[str, Any], problem: RMDP
 ) -> tuple[Evaluation, NumpyArray | None]:
-    """The evaluation of a finished run as it was measured, and the users' shares where kept.
+    """Return the evaluation of a finished run as it was measured, and the users' shares where kept.
 
     Nothing is played.
 
     Args:
-        folder: of the run.
-        record: what its ``evaluation.json`` holds.
-        problem: that the run was trained on.
+        folder: the folder of the run.
+        record: the content of its ``evaluation.json``.
+        problem: the problem that the run was trained on.
 
     Raises:
         HandfulError: if a file is damaged or does not fit the problem.
@@ -106,11 +106,11 @@ def read_evaluation(
 
 
 def read_findings(folder: RunFolder, record: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """What a finished run told at its end.
+    """Return what a finished run told at its end.
 
     Args:
-        folder: of the run.
-        record: what its ``evaluation.json`` holds.
+        folder: the folder of the run.
+        record: the content of its ``evaluation.json``.
 
     Raises:
         HandfulError: if the findings are damaged.

@@ -78,7 +78,7 @@ class Logger(ABC):
         :attr:`RunStart.identity` again, and should go on where it was.
 
         Args:
-            run: what the run is, and where it goes on from.
+            run: what the run is, and at which update it starts or goes on.
         """
         del run
 
@@ -88,8 +88,8 @@ class Logger(ABC):
 
         Args:
             step: which update it is.
-            metrics: by name, a number, or a list with one number a policy.
-                :func:`~handful.training.trackers.scalars` makes numbers of the lists.
+            metrics: the metrics by name: each is a number, or a list with one number for each
+                policy. :func:`~handful.training.trackers.scalars` makes numbers of the lists.
         """
 
     def close(self, evaluation: Mapping[str, Any] | None) -> None:
@@ -145,7 +145,7 @@ class RunLog(Callback):
     """Hands the metrics of a run on to its loggers.
 
     Attributes:
-        evaluation: what the loggers are closed with; None until the run is evaluated.
+        evaluation: the evaluation that the loggers get at the end; None until the run is evaluated.
     """
 
     def __init__(self, own: Sequence[Logger], loggers: Sequence[Logger]) -> None:
@@ -228,9 +228,9 @@ def open_log(
 
     Args:
         folder: the run's folder, or None.
-        loggers: what the caller gave.
+        loggers: the loggers that the caller gave.
         describe: makes the content of ``config.json`` for a run without a folder.
-        name: of the task.
+        name: the name of the task.
         step: the moment that training goes on from.
         is_trained: whether training has ended already; then ``metrics.jsonl`` stays as it is.
 

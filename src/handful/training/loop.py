@@ -68,16 +68,16 @@ class TrainResult:
     """Trained policies, who gets which, and how good that is.
 
     Attributes:
-        problem: what was trained on.
+        problem: the problem that the policies were trained on.
         config: the run's settings.
         policies: the ``K`` policies; ``policies.act(observation, policy=2)``.
         assignment: [N] each user's policy.
         shares: [N, K] each user's distribution over policies as it is handed out; None where
             every user has exactly one policy.
-        evaluation: on fresh episodes.
-        folder: where the run was kept, if anywhere.
-        findings: what should be said of the run: policies that serve nobody, a result below one
-            policy for everybody, and the like, each with what to do.
+        evaluation: the evaluation on fresh episodes.
+        folder: the folder in which the run was kept, or None.
+        findings: sentences on what the caller should know of the run: policies that serve nobody, a
+            result below one policy for everybody, and the like, each with what to do.
     """
 
     problem: RMDP
@@ -97,7 +97,7 @@ class TrainResult:
         return np.eye(self.config.num_policies, dtype=np.float32)[self.assignment]
 
     def __repr__(self) -> str:
-        """How good the result is and where it is kept; single users and weights stay private."""
+        """Return the result's quality and its folder; single users and weights stay private."""
         kept = "not kept" if self.folder is None else f"kept in {str(self.folder)!r}"
         return (
             f"TrainResult(problem {self.problem.name!r}, method {self.config.method!r}, "
@@ -129,14 +129,14 @@ def train(
     """Train ``num_policies`` policies for a population and decide who gets which.
 
     Args:
-        problem: from :func:`handful.make`, or your own :class:`~handful.problem.RMDP`.
+        problem: a problem from :func:`handful.make`, or your own :class:`~handful.problem.RMDP`.
         num_policies: the budget, from 1 to the number of users.
         method: the assignment method, or its name; ``auto`` takes the one that suits the problem
             (:mod:`handful.training.config`).
         learner: the learner, or its name (``ppo``, ``counting``); None takes the one that suits the
             problem and the preset.
         steps: transitions per policy.
-        seed: of everything random in training; the same seed gives the same result.
+        seed: the seed of everything random in training; the same seed gives the same result.
         preset: the settings of the learner and of collecting by name, ``paper`` or ``fast``.
         settings: settings that differ from the preset and from what the problem asks for, of the
             learner (:class:`~handful.learner.ppo.PPO`) and of collecting
@@ -144,9 +144,10 @@ def train(
         method_settings: settings of the method that differ from its defaults.
         run_settings: the others that differ from their defaults
             (:data:`~handful.training.config.RUN_SETTINGS`), as ``{"return_mixing": 0.2}``.
-        threads: that step an environment on the host; by default one a core.
-        overlap: of an environment on the host, collect the next batch while this one is learnt
-            from (:class:`~handful.training.stepper.HostStepper`).
+        threads: the number of threads that step an environment on the host; by default one for each
+            core.
+        overlap: whether the next batch of an environment on the host is collected while the
+            policies learn from this one (:class:`~handful.training.stepper.HostStepper`).
         network: a network of your own for actors and critics, or a pair of one for each, where None
             stands for the library's own: a builder, which is called as ``build(key,
             observation_size, num_outputs)`` and returns an Equinox module, or its name.
@@ -155,8 +156,8 @@ def train(
             another one is given (:mod:`handful.welfare`).
         out: a new folder to keep the run in; without one nothing is written.
         callbacks: objects that training calls after every update.
-        loggers: where metrics go besides ``metrics.jsonl`` in ``out``: objects of classes derived
-            from :class:`~handful.training.loggers.Logger`.
+        loggers: further receivers of the metrics, besides ``metrics.jsonl`` in ``out``: objects of
+            classes derived from :class:`~handful.training.loggers.Logger`.
         progress: True shows how far training is on standard error, as a bar on a terminal and
             elsewhere as a line every ten seconds; False shows nothing; None, the default, shows it
             unless ``callbacks`` hold a :class:`~handful.training.callbacks.ProgressBar` already.
@@ -239,9 +240,9 @@ def resume(
         path: the run folder. A finished run is read: nothing is trained, and nothing played.
         problem: needed only where the run's problem has no name to make it by.
         callbacks: objects that training calls after every update.
-        progress: as in :func:`train`.
-        loggers: as in :func:`train`; a logger that the run had before goes on where it was. A run
-            that is finished already calls none.
+        progress: the same as in :func:`train`.
+        loggers: the same as in :func:`train`; a logger that the run had before goes on where it
+            was. A run that is finished already calls none.
         network: the run's own network, as in :func:`train`; needed only where the run has one that
             this program does not know and cannot import, or instead of ``trust``.
         trust: whether the problem and a network may be made by running code that the folder names,
@@ -289,7 +290,7 @@ def resume(
 def _read(
     path: str | Path, problem: RMDP | None, trust: bool, network: Network | None
 ) -> TrainResult:
-    """A finished run as it ended."""
+    """Return a finished run as it ended."""
     folder, run = open_run(path, problem, trust, network)
     record = folder.read_evaluation()
     evaluation, shares = read_evaluation(folder, record, run.problem)

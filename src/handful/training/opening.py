@@ -74,7 +74,7 @@ _SHORT = 60
 
 
 def describe_problem(problem: RMDP) -> dict[str, Any]:
-    """A problem as JSON holds it: all that it can be made again by, or told from others."""
+    """Return a problem as JSON holds it: all that it can be made again by, or told from others."""
     environment = problem.environment
     return {
         "name": problem.name,
@@ -95,14 +95,14 @@ def describe_problem(problem: RMDP) -> dict[str, Any]:
 
 
 def digest_of_population(population: Population) -> str:
-    """The digest by which files say that they are about these users and what they want."""
+    """Return the digest by which files say that they are about these users and what they want."""
     attributes = {n: np.asarray(v).tolist() for n, v in population.attributes.items()}
     known = [list(population.user_ids), attributes]
     return digest_of_json([known, _coefficients_digest(population)])
 
 
 def described_attributes(problem: RMDP) -> dict[str, list[Any]]:
-    """What is known of the users besides their names, by name."""
+    """Return what is known of the users besides their names, by name."""
     return {
         name: np.asarray(values).tolist() for name, values in problem.population.attributes.items()
     }
@@ -115,7 +115,7 @@ def check_same_problem(stored: Mapping[str, Any], problem: RMDP, path: str | Pat
 
     Args:
         stored: :func:`describe_problem` of the run's, perhaps of an older version that said less.
-        path: of the run, for the sentence.
+        path: the path of the run, for the error message.
 
     Raises:
         HandfulError: naming the first thing in which they differ.
@@ -131,7 +131,7 @@ def check_same_problem(stored: Mapping[str, Any], problem: RMDP, path: str | Pat
 
 
 def _pairs(stored: Mapping[str, Any], problem: RMDP) -> Iterator[tuple[str, Any, Any]]:
-    """What to compare: its name, the run's value, the problem's value."""
+    """Return what to compare: its name, the run's value, the problem's value."""
     described = describe_problem(problem)
     for name, what in _COMPARED.items():
         if stored.get(name) is not None and described[name] is not None:
@@ -155,12 +155,12 @@ def _pairs(stored: Mapping[str, Any], problem: RMDP) -> Iterator[tuple[str, Any,
 
 
 def _from_json(value: Any) -> Any:
-    """A value as it comes back from a file: without tuples, keys as text."""
+    """Return a value as it comes back from a file: without tuples, keys as text."""
     return json.loads(json.dumps(value))
 
 
 def _differ(there: Any, here: Any) -> bool:
-    """Whether two values from JSON differ by more than the rounding of two machines."""
+    """Return whether two values from JSON differ by more than the rounding of two machines."""
     if isinstance(there, float) and isinstance(here, float):
         return not math.isclose(there, here, rel_tol=_ROUNDING)
     if isinstance(there, list) and isinstance(here, list):
@@ -192,13 +192,13 @@ def _rounded(array: NumpyArray) -> NumpyArray:
 
 
 def _feature_names(problem: RMDP) -> tuple[str, ...]:
-    """The names of the reward features, from the users or else from the environment."""
+    """Return the names of the reward features, from the users or else from the environment."""
     names = getattr(problem.environment, "feature_names", ())
     return problem.population.feature_names or tuple(map(str, names))
 
 
 def _fields(environment: Any) -> dict[str, Any]:
-    """A dataclass's fields by name: nothing of other environments.
+    """Return a dataclass's fields by name: nothing of other environments.
 
     Nobody makes an environment of them again: they tell readers of the run folder what it was.
     """
@@ -209,7 +209,7 @@ def _fields(environment: Any) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """A value, or the digest of it where it is a long array."""
+    """Return a value, or the digest of it where it is a long array."""
     if not isinstance(value, np.ndarray) or value.size <= _LONGEST_ARRAY:
         return value
     return f"array of shape {list(value.shape)}, SHA-256 {digest_of_arrays({'': _rounded(value)})}"
@@ -248,12 +248,12 @@ def open_run(
     trust: bool = False,
     network: Network | None = None,
 ) -> tuple[RunFolder, Run]:
-    """A run folder, and the run that it keeps.
+    """Return a run folder, and the run that it keeps.
 
     Args:
         path: the run folder.
-        problem: what the run was trained on, where it has no name to make it by, or where making it
-            by name would run code that the folder chooses.
+        problem: the problem that the run was trained on. It is needed if the problem has no name to
+            make it by, or if making it by name would run code that the folder chooses.
         trust: whether the folder may choose code to run, as its problem
             (:func:`handful.problem.make_stored`), its networks or its welfare function may need.
         network: the run's own network, where this program does not know it.
@@ -280,7 +280,7 @@ def open_run(
 def _with_networks(
     config: TrainConfig, source: str, network: Network | None, trust: bool
 ) -> TrainConfig:
-    """The settings with names of networks that this program knows.
+    """Return the settings with names of networks that this program knows.
 
     Raises:
         HandfulError: if a network is not known, or given where the run has none of its own.
@@ -311,7 +311,7 @@ def _made_again(folder: RunFolder, described: Mapping[str, Any], trust: bool) ->
 
 
 def resume_advice(folder: RunFolder, problem: RMDP) -> str:
-    """How the caller, whose problem it is, continues a run that was stopped: an imperative."""
+    """Return how the caller, whose problem it is, continues a stopped run: an imperative."""
     _, config = stored_run(folder)
     learner = config.learner
     networks = [name for field in FIELDS if (name := getattr(learner, field, None)) is not None]
@@ -365,18 +365,19 @@ def stored_run(folder: RunFolder, trust: bool = False) -> tuple[dict[str, Any], 
 
 
 def is_of_todays_method(stored: Mapping[str, Any], method: AssignmentMethod) -> bool:
-    """Whether a run folder's method still does what it did when the run began.
+    """Return whether a run folder's method still does what it did when the run began.
 
     Args:
-        stored: what the folder says of the run; nothing of revisions before there were any.
-        method: as it is today.
+        stored: the record of the run in its folder; a record from before there were revisions has
+            none.
+        method: the method as it is today.
     """
     return stored.get("method_revision", 0) == method.info.revision
 
 
 @computing
 def load_run_state(folder: RunFolder, run: Run) -> TrainState:
-    """A run's state at its latest checkpoint.
+    """Return a run's state at its latest checkpoint.
 
     Raises:
         HandfulError: if there is none, it is damaged, or it does not fit the settings.
@@ -387,7 +388,7 @@ def load_run_state(folder: RunFolder, run: Run) -> TrainState:
 
 
 def handed_out(folder: RunFolder, run: Run) -> HandedOut:
-    """The policies that a run hands out and who gets which; nothing is played.
+    """Return the policies that a run hands out and who gets which; nothing is played.
 
     A finished run has them in a file of their own. Of an unfinished run they are those that its
     latest checkpoint would hand out.

@@ -22,12 +22,12 @@ _OURS = "handful"
 
 
 def now() -> str:
-    """The date and time in UTC, to the second, as ISO 8601 has it."""
+    """Return the date and time in UTC, to the second, as ISO 8601 has it."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of all packages that take part in a run of this process."""
+    """Return the versions of Python and of all packages that take part in a run of this process."""
     loaded = [name for name in SIMULATORS if name.replace("-", "_") in sys.modules]
     found = {"python": platform.python_version()}
     for name in (*RECORDED_PACKAGES, *loaded):
@@ -38,7 +38,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str]:
-    """The kind of machine, and of the device that JAX computes on."""
+    """Return the kind of machine, and of the device that JAX computes on."""
     return {"platform": platform.platform(), "device": jax.devices()[0].device_kind}
 
 
@@ -48,7 +48,7 @@ def session() -> dict[str, Any]:
 
 
 def described_simulator(problem: RMDP) -> dict[str, Any] | None:
-    """The module that steps the problem's environment, and the version of its package.
+    """Return the module that steps the problem's environment, and the version of its package.
 
     A module that belongs to no package has the digest of its file instead. None where the
     environment is one of handful's own.
@@ -69,7 +69,7 @@ def described_simulator(problem: RMDP) -> dict[str, Any] | None:
 
 
 def changed_versions(stored: Mapping[str, Any], here: Mapping[str, str]) -> list[str]:
-    """The packages that a run was begun with in another version, as "jax 0.9.1 (now 0.10.2)".
+    """Return the packages whose version changed since the run began, as "jax 0.9.1 (now 0.10.2)".
 
     Args:
         stored: the versions that the run was begun with.

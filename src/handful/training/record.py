@@ -43,7 +43,7 @@ def trace_policies(problem: RMDP, policies: Policies, seed: int) -> list[dict[st
 
 
 def _named_leaves(outcomes: PyTree) -> dict[str, NumpyArray]:
-    """The arrays of an outcome by their path in it, as ``position`` or ``body.speed``.
+    """Return the arrays of an outcome by their path in it, as ``position`` or ``body.speed``.
 
     An outcome that is one array is ``outcome``. A name that is taken, by the episode's length or by
     another array, gets that before it.
@@ -96,7 +96,7 @@ def evaluation_record(
     gap: Gap | None,
     training: dict[str, Any],
 ) -> dict[str, Any]:
-    """An evaluation as JSON; ``handful evaluate --json`` prints the same.
+    """Return an evaluation as JSON; ``handful evaluate --json`` prints the same.
 
     The top level is the deterministic measurement under the learned assignment. ``about`` names the
     digests of the policies, the assignment and the users that all of it is about.
@@ -167,7 +167,7 @@ def _bound_record(optimum: Optimum, lists_users: bool) -> dict[str, Any]:
 
 
 def _measurement_record(measurement: Measurement, lists_users: bool) -> dict[str, Any]:
-    """A measurement as JSON: Phi where rewards are linear, and a few users one by one."""
+    """Return a measurement as JSON: Phi where rewards are linear, and a few users one by one."""
     record: dict[str, Any] = {"lengths": measurement.lengths.tolist()}
     record |= {name: getattr(measurement, name) for name in SCALARS}
     record["worst_user_return"] = float(measurement.utilities.min())
@@ -193,10 +193,10 @@ def write_results(
     """Policies, tables and traces first, the evaluation last: by its file the run is finished.
 
     Args:
-        folder: of the run.
-        problem: that it was trained on.
-        policies: that it hands out.
-        evaluation: of these.
+        folder: the folder of the run.
+        problem: the problem that the run was trained on.
+        policies: the run's final policies.
+        evaluation: the evaluation of these policies.
         shares: [N, K] each user's distribution over policies, where it is not one-hot.
         record: :func:`evaluation_record` of it.
 
@@ -253,7 +253,7 @@ def _assignment_rows(
 
 
 def _return_rows(problem: RMDP, evaluation: Evaluation) -> Iterator[list[Any]]:
-    """A row for each kind of actions, policy and user."""
+    """Return a row for each kind of actions, policy and user."""
     for actions in KINDS:
         measured: Measurement = getattr(evaluation, actions)
         means, errors = measured.returns.tolist(), measured.returns_stderr.tolist()
@@ -264,7 +264,7 @@ def _return_rows(problem: RMDP, evaluation: Evaluation) -> Iterator[list[Any]]:
 
 
 def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
-    """An iteration's metrics as plain numbers and lists by policy."""
+    """Return an iteration's metrics as plain numbers and lists by policy."""
     best = float(metrics.best_welfare)
     return {
         "welfare": float(metrics.welfare),

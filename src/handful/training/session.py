@@ -26,7 +26,7 @@ class TrainingInterrupted(Exception):
     """Training was asked to stop, and its state is saved.
 
     Attributes:
-        signal_number: what asked for it.
+        signal_number: the number of the signal that asked for it.
     """
 
     def __init__(self, message: str, signal_number: int) -> None:
@@ -72,7 +72,7 @@ class Session:
     """One process's work at a run.
 
     Attributes:
-        folder: where the run is kept, if anywhere.
+        folder: the folder in which the run is kept, or None.
         callbacks: entered.
         stop: heard, and obeyed where nothing is lost by it.
         advice: how a run that was stopped is continued, for a sentence.
@@ -103,7 +103,7 @@ class Session:
             save_state(self.folder.checkpoint, state, self.about)
 
     def interrupted(self, transitions: int, signal_number: int) -> TrainingInterrupted:
-        """What to raise on a signal, once the state is saved.
+        """Return what to raise on a signal, once the state is saved.
 
         Args:
             transitions: per policy, so far.
@@ -114,12 +114,12 @@ class Session:
         return TrainingInterrupted(message + ".", signal_number)
 
     def watch(self, purpose: str, transitions: int) -> Watch:
-        """What tells the callbacks how far the episodes are that trained policies play.
+        """Return what tells the callbacks how far the episodes are that trained policies play.
 
         It stops them where that is asked for: the state must have been saved before.
 
         Args:
-            purpose: of the episodes, in a word.
+            purpose: the purpose of the episodes, in a word.
             transitions: per policy, so far in training.
         """
 
@@ -150,7 +150,7 @@ def open_session(
 
 
 def _about(folder: RunFolder) -> dict[str, str]:
-    """What the checkpoints of this process say of the run."""
+    """Return what the checkpoints of this process say of the run."""
     sessions: list[Any] = []
     if folder.checkpoint.is_file():
         sessions = json.loads(read_about(folder.checkpoint, CHECKPOINT).get("sessions", "[]"))

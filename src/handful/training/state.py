@@ -31,7 +31,7 @@ class Snapshot(eqx.Module):
     Attributes:
         welfare: mean over users, from the episodes that the policies finished in one batch, or from
             validation.
-        returns: in features, from those episodes.
+        returns: the returns from those episodes, in features.
         networks: the policies' own parts of the learner.
         assignment: the assignment method's state.
     """
@@ -42,7 +42,7 @@ class Snapshot(eqx.Module):
     assignment: PyTree
 
     def policies(self, problem: RMDP) -> Policies:
-        """The policies, ready to act; chance that was there to explore with is gone."""
+        """Return the policies, ready to act; chance that was there to explore with is gone."""
         actor, normalizer = self.networks.actor.without_random_actions(), self.networks.normalizer
         reader = reader_of(problem.environment)
         return Policies(actor, normalizer, problem.environment.action_space, reader)
@@ -57,7 +57,7 @@ class Shortlist(eqx.Module):
     (:mod:`handful.training.choosing`).
 
     Attributes:
-        snapshots: with a leading axis [M]; worth -inf where there is none yet.
+        snapshots: the snapshots, with a leading axis [M]; worth -inf where there is none yet.
         updates: [M] when each was taken, in updates.
         is_validated: whether the welfare is from validation.
     """
@@ -124,8 +124,8 @@ class Pool(eqx.Module):
 
     Attributes:
         count: rows that are filled, always the first ones.
-        returns: in features, from validation.
-        mixes: what each feature was worth to the mean user that each policy was trained for.
+        returns: the returns from validation, in features.
+        mixes: the worth of each feature to the mean user that each policy was trained for.
         networks: their own parts of the learner.
     """
 
@@ -154,7 +154,7 @@ class Pool(eqx.Module):
         return Pool(self.count + len(policies.returns), *filled)
 
     def map(self, change: Callable[[Pooled], Pooled], at_once: int) -> "Pool":
-        """The pool with its policies changed, so many at a time: a divisor of their number."""
+        """Return the pool with its policies changed, some at a time: a divisor of their number."""
         pool = dataclasses.replace(self, count=jnp.zeros_like(self.count))
         for rows in jnp.arange(int(self.count)).reshape(-1, at_once):
             old = Pooled(self.returns[rows], self.mixes[rows], self.networks.take(rows))
@@ -234,7 +234,7 @@ class TrainState(eqx.Module):
     """The whole of a run.
 
     Attributes:
-        key: of chance that belongs to no single policy.
+        key: the random key for everything that belongs to no single policy.
         update: updates done.
         learner: networks, observation statistics, and what the learner keeps besides.
         collector: environments, with a key for each policy; of environments on the host, what is
@@ -248,7 +248,7 @@ class TrainState(eqx.Module):
         pool: the shortlisted policies from before each intervention, of methods that go on from
             them.
         archive: remembered episodes, of methods that remember any.
-        ledger: who is served by each policy in sums, where the users are many.
+        ledger: the sums over the users of each policy, if the users are many.
     """
 
     key: PRNGKey
@@ -265,19 +265,19 @@ class TrainState(eqx.Module):
     ledger: Ledger | None = None
 
     def policies(self, problem: RMDP) -> Policies:
-        """The policies as they are now."""
+        """Return the policies as they are now."""
         return Policies(
             self.learner.actor, self.learner.normalizer, problem.environment.action_space
         )
 
     def present(self, welfare: float) -> Snapshot:
-        """The policies as they are now, said to be worth ``welfare``."""
+        """Return the policies as they are now, said to be worth ``welfare``."""
         return Snapshot(
             jnp.asarray(welfare), self.table.mean, self.learner.networks, self.assignment
         )
 
     def chosen(self, run: Run) -> Snapshot:
-        """What the run hands out: the best policies so far, or the latest."""
+        """Return what the run hands out: the best policies so far, or the latest."""
         if run.config.keep_best and not self.shortlist.is_empty:
             return self.shortlist.best
         return self.present(jnp.nan)
@@ -288,13 +288,13 @@ class TrainState(eqx.Module):
         return self.by_validation[0] >= 0
 
     def handed_out(self, run: Run) -> Int[Array, " N"] | Float[Array, "N K"]:
-        """Each user's policy of those that are handed out, or how they share them."""
+        """Return each user's policy of those that are handed out, or how they share them."""
         if run.assigns_by_validation and self.is_assigned:
             return self.by_validation
         return handed_out(run.method.weights(self.chosen(run).assignment), run.num_policies)
 
     def assigned(self, run: Run) -> Int[Array, " N"]:
-        """Each user's policy of those that are handed out."""
+        """Return each user's policy of those that are handed out."""
         if run.assigns_by_validation and self.is_assigned:
             return self.by_validation
         return likeliest_policies(run.method.weights(self.chosen(run).assignment))

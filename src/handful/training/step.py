@@ -28,14 +28,16 @@ class StepMetrics(NamedTuple):
     """What one iteration says of itself.
 
     Attributes:
-        welfare: of the moving-average returns under the assignment: a noisy, late estimate from
-            training with sampled actions; evaluation is apart. Discounted where the table is.
-        best_welfare: of the best policies so far, from one batch of theirs; -inf before any.
+        welfare: the welfare of the moving-average returns under the assignment: a noisy, late
+            estimate from training with sampled actions; evaluation is apart. It is discounted if
+            the table is.
+        best_welfare: the welfare of the best policies so far, from one batch of theirs; -inf before
+            any.
         users: weight of users on each policy.
         moved: the share of users whose policy the update changed.
         episodes: finished by each policy.
-        learner: what the learner says of its update, by name: numbers [], or one for each policy
-            [K].
+        learner: the learner's own metrics of its update, by name: numbers [], or one for each
+            policy [K].
         lowest_observation, highest_observation: each entry's smallest and largest value in the
             batch, in the environment's units.
         finite_features: whether each reward feature was a finite number throughout the batch.
@@ -202,7 +204,7 @@ def _evaluate(
     finished: FinishedEpisodes,
     run: Run,
 ) -> tuple[ReturnTable, Float[Array, "K D"]]:
-    """The return table with a batch in it, and what the batch alone says of its policies.
+    """Return the return table with a batch in it, and what the batch alone says of its policies.
 
     A learner may know more of its policies than their last episodes say.
     """
@@ -225,7 +227,7 @@ def _remember(
     coefficients: Float[Array, "N D"],
     run: Run,
 ) -> tuple[EpisodeArchive | None, RememberedEpisodes | None]:
-    """The archive with what is worth keeping of a batch, and what the method sees of it."""
+    """Return the archive with what is worth keeping of a batch, and what the method sees of it."""
     before, memory = state.archive, run.method.memory
     if before is None or memory is None:
         return None, None

@@ -138,7 +138,7 @@ class HostStepper:
         return self._collector.collect(policies, keys, self._run.config.collect.num_steps)
 
     def _open_environments(self, update: int) -> HostCollector:
-        """The environments, in new episodes: a checkpoint does not hold where they were."""
+        """Return the environments, in new episodes: a checkpoint does not hold where they were."""
         config = self._run.config
         seed = np.random.SeedSequence([config.seed, update, ENVIRONMENT_STREAM])
         return self._open.enter_context(
@@ -156,7 +156,7 @@ class HostStepper:
 def _compile(
     step: Callable[..., Any], run: Run, *more: PyTree
 ) -> Callable[..., tuple[TrainState, StepMetrics]]:
-    """A step as a program that consumes the state it is given, for ``more`` of these shapes."""
+    """Return a step as a program that consumes its state, compiled for ``more`` of these shapes."""
     program = partial(step, run=run)
     state = jax.eval_shape(lambda: init_state(run))
     shapes = shapes_on((state, *more), run.mesh)
@@ -164,7 +164,7 @@ def _compile(
 
 
 def _batch_shapes(run: Run) -> tuple[PyTree, PyTree]:
-    """What a collector gives for an update, as shapes."""
+    """Return what a collector gives for an update, as shapes."""
     environment: Any = run.problem.host_environment
     config = run.config
     space = environment.action_space

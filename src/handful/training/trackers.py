@@ -42,7 +42,7 @@ class TensorBoardLogger(Logger):
     """Writes metrics for TensorBoard, against transitions per policy.
 
     Args:
-        folder: where the files go; by default ``tensorboard`` in the run's folder.
+        folder: the folder for the files; by default ``tensorboard`` in the run's folder.
 
     Raises:
         HandfulError: if tensorboardX is not installed, or neither a folder is given nor the run is
@@ -200,7 +200,7 @@ LOGGERS: dict[str, Callable[[], Logger]] = {
 
 
 def make_logger(name: str) -> Logger:
-    """The logger that ``--log`` names.
+    """Return the logger that ``--log`` names.
 
     Args:
         name: one of :data:`LOGGERS`, or ``module:Class`` for a class of the caller's own, which is
@@ -234,7 +234,7 @@ def make_logger(name: str) -> Logger:
 
 
 def _imported(module: str, extra: str) -> Any:
-    """A module of an extra.
+    """Return a module of an extra.
 
     Raises:
         HandfulError: if it is not installed.
@@ -248,7 +248,7 @@ def _imported(module: str, extra: str) -> Any:
 
 
 def _summary(evaluation: Mapping[str, Any] | None) -> dict[str, int | float]:
-    """The single numbers of an evaluation; nothing of a run that has none."""
+    """Return the single numbers of an evaluation; nothing of a run that has none."""
     numbers = {n: v for n, v in (evaluation or {}).items() if not isinstance(v, Sequence)}
     return {f"evaluation/{name}": value for name, value in scalars(numbers).items()}
 

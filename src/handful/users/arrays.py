@@ -28,11 +28,11 @@ _KINDS = "biufcmMSU"
 
 
 def read_arrays(path: Path, source: str) -> dict[str, NumpyArray]:
-    """The arrays of an ``.npz`` file, as :func:`numpy.savez` writes it, by name.
+    """Return the arrays of an ``.npz`` file, as :func:`numpy.savez` writes it, by name.
 
     Args:
-        path: of the file.
-        source: what to call it in a sentence.
+        path: the path of the file.
+        source: the words for the file in error messages.
 
     Raises:
         HandfulError: if it cannot be read, is damaged, holds objects, or more than `MAX_BYTES`.
@@ -76,7 +76,7 @@ def read_arrays(path: Path, source: str) -> dict[str, NumpyArray]:
 
 
 def _reason(error: Exception) -> str:
-    """What a library says of a damaged file, in one line that is not too long."""
+    """Return what a library says of a damaged file, in one line that is not too long."""
     return f"it is damaged: {' '.join(str(error).split()) or type(error).__name__}"[:200]
 
 
@@ -89,7 +89,7 @@ def _unreadable(source: str, why: str) -> HandfulError:
 
 
 def _read_array(data: bytes, name: str) -> NumpyArray:
-    """The array in the bytes of an ``.npy`` file."""
+    """Return the array in the bytes of an ``.npy`` file."""
     shape, is_fortran, dtype, start = _read_header(data, name)
     if dtype.hasobject or dtype.kind not in _KINDS or dtype.subdtype is not None:
         raise _Damaged(f"the array {name!r} holds no numbers and no text, but {_content(dtype)}")

@@ -25,10 +25,12 @@ class Column:
     """A column of numbers.
 
     Attributes:
-        name: as the table must have it, but for case, and for blanks or hyphens as underscores.
-        meaning: what the numbers are, to be said where one is wrong.
+        name: the name that the table must have for it; case does not matter, and blanks or hyphens
+            may stand for underscores.
+        meaning: what the numbers are, for the error message about a wrong one.
         low, high: the range, both included.
-        default: what every user has where the table lacks the column; None if it must be there.
+        default: the number of every user if the table lacks the column; None if the column is
+            required.
     """
 
     name: str
@@ -46,7 +48,7 @@ class Users:
         numbers: float64 [N] by the name of each column asked for.
         user_ids: [N] distinct names; empty if the table has none.
         labels: [N] text by name: all other columns.
-        table: where they come from.
+        table: the table that the users come from.
     """
 
     numbers: Mapping[str, NumpyArray]
@@ -56,7 +58,7 @@ class Users:
 
 
 def read_users(source: Any, columns: Sequence[Column] | None, labels: Sequence[str] = ()) -> Users:
-    """The users of a table.
+    """Return the users of a table.
 
     A column that is neither asked for nor names the users is a label if it is in ``labels``, is
     called ``group`` or ``label`` (or ``group_...``, ``label_...``), or has an entry that is no
@@ -118,7 +120,7 @@ def check_kept(table: UserTable, names: Iterable[str]) -> None:
 
 
 def read_names(table: UserTable) -> tuple[str, ...]:
-    """The users' names [N], from the table's column ``user`` or ``id``; empty if it has neither.
+    """Return the users' names [N] from the column ``user`` or ``id``; empty if there is neither.
 
     Raises:
         HandfulError: if it has both, or a name is missing or occurs twice.
@@ -128,7 +130,7 @@ def read_names(table: UserTable) -> tuple[str, ...]:
 
 
 def find_column(table: UserTable, name: str) -> str:
-    """What the table itself calls the column of that name.
+    """Return what the table itself calls the column of that name.
 
     Raises:
         HandfulError: if it has no such column.
@@ -191,7 +193,7 @@ def _numbers(table: UserTable, found: Mapping[str, str], column: Column) -> Nump
 
 
 def _shown(entry: Any) -> str:
-    """An entry as a sentence names it."""
+    """Return an entry as a sentence names it."""
     if entry is None:
         return "nothing"
     shown = repr(entry.item() if isinstance(entry, np.generic) else entry)

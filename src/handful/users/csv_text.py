@@ -25,7 +25,7 @@ _SEPARATOR = re.compile(r"\s*sep=([,;\t])[ \t]*(?:\r\n|\r|\n)", re.IGNORECASE)
 
 
 def decode(data: bytes, source: str) -> str:
-    """The text of a file in UTF-8, or in UTF-16 with its mark.
+    """Return the text of a file in UTF-8, or in UTF-16 with its mark.
 
     Raises:
         HandfulError: if it is no such text, with the line and the column.
@@ -48,7 +48,7 @@ def _unreadable(source: str, why: str) -> HandfulError:
 
 
 def _first_bad_byte(data: bytes, start: int) -> str:
-    """Where a text stops being UTF-8, as a person would look for it."""
+    """Return where a text stops being UTF-8, as a person would look for it."""
     before = data[:start]
     header = data.split(b"\n", 1)[0].decode("latin-1").lstrip("\xef\xbb\xbf").strip()
     delimiter = max(_DELIMITERS, key=header.count)
@@ -61,7 +61,7 @@ def _first_bad_byte(data: bytes, start: int) -> str:
 
 
 def guess_delimiter(text: str) -> str:
-    """What parts the columns: a comma, a semicolon or a tab.
+    """Return what parts the columns: a comma, a semicolon or a tab.
 
     It is the one that the following lines have as often as the line of names, and then the one that
     this line has most of, and then rather a tab than a semicolon, and that than a comma, which
@@ -80,7 +80,7 @@ def guess_delimiter(text: str) -> str:
 
 
 def read_csv(text: str, source: str) -> UserTable:
-    """The table in a text, every entry as text.
+    """Return the table in a text, every entry as text.
 
     Raises:
         HandfulError: if it is none: one sentence with the line.
@@ -119,7 +119,7 @@ def read_csv(text: str, source: str) -> UserTable:
 
 
 def _rows(text: str, start: int, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row, and the line that it ends in, counted from 1."""
+    """Return each row, and the line that it ends in, counted from 1."""
     blanks = rf"(?:(?!{delimiter})[^\S\r\n])*"
     quoted = re.compile(rf'{blanks}"([^"]*(?:""[^"]*)*)"{blanks}(?={delimiter}|\r|\n|\Z)')
     opening = re.compile(rf'{blanks}"')

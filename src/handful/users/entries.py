@@ -27,12 +27,12 @@ _ZEROS_OF_A_SECOND = re.compile(r"(\.\d*?)0+$")
 
 
 def column_entries(name: str, values: Any, source: str) -> Values:
-    """A copy of a column: [N] numbers as an array, or a list of text, numbers, booleans and None.
+    """Return a copy of a column: numbers [N], or a list of text, numbers, booleans and None.
 
     Args:
-        name: of the column, for the sentence.
+        name: the name of the column, for the error message.
         values: a list, an array or a column of a DataFrame.
-        source: what to call the table in a sentence.
+        source: the words for the table in error messages.
 
     Raises:
         HandfulError: if it is no column, or an entry is neither a number nor a name nor a label.
@@ -67,7 +67,7 @@ def column_entries(name: str, values: Any, source: str) -> Values:
 
 
 def _numeric(values: Any) -> np.ndarray | None:
-    """An array of numbers none of which is missing, copied; None if the column is anything else."""
+    """Return a copy of an array of numbers, none of them missing; None for any other column."""
     if isinstance(values, np.ma.MaskedArray):
         return None
     array = np.array(values)
@@ -82,7 +82,7 @@ def _numeric(values: Any) -> np.ndarray | None:
 
 
 def _as_list(values: Any) -> list[Any]:
-    """The entries as their own library gives them out, one by one."""
+    """Return the entries as their own library gives them out, one by one."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "mM":
         return list(values)  # as nanoseconds they would become numbers
     for method in ("to_list", "tolist"):  # of polars and pandas, and of NumPy
@@ -127,7 +127,10 @@ def plain_entry(value: Any) -> str | int | float | bool | None:
 
 
 def _time_text(value: np.datetime64 | np.timedelta64) -> str | None:
-    """A date as ``2026-01-02``, a moment as ``2026-01-02 12:30:00``, a duration as NumPy has it."""
+    """Return ``2026-01-02`` for a date and ``2026-01-02 12:30:00`` for a moment.
+
+    A duration is shown as NumPy shows it.
+    """
     if np.isnat(value):
         return None
     text = str(value)
@@ -144,7 +147,7 @@ def _decoded(value: bytes) -> str:
 
 
 def _other_text(value: Any) -> str:
-    """What an object calls itself, if it is one thing and says more than where it is in memory."""
+    """Return the text of an object, if it is one thing and its text says more than its address."""
     if hasattr(value, "__len__") or hasattr(value, "__iter__"):
         raise ValueError("several values at once")
     if type(value).__str__ is object.__str__:
@@ -153,7 +156,7 @@ def _other_text(value: Any) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A name or label: ``""`` for a missing one; a whole number without a decimal point.
+    """Return a name or label: ``""`` for a missing one; a whole number without a decimal point.
 
     Args:
         value: an entry as :func:`column_entries` makes it.
@@ -174,7 +177,8 @@ def check_texts(
 
     Args:
         texts: names or labels.
-        said: from a text's index and the text to the sentence about it, up to the character.
+        said: a function from a text's index and the text to the sentence about it, up to the
+            character.
         breaks: whether line breaks and tabs are allowed.
 
     Raises:
@@ -203,21 +207,21 @@ _IN_RESULTS = re.compile(r"policy|return|share_\d+")
 
 
 def plain_name(name: str) -> str:
-    """The name in lower case, with an underscore for all blanks, hyphens and underscores."""
+    """Return the name in lower case, with an underscore for all blanks, hyphens and underscores."""
     return "_".join(name.strip().casefold().replace("-", " ").replace("_", " ").split())
 
 
 def is_label_name(name: str) -> bool:
-    """Whether a column of this name is a label, whatever its entries look like."""
+    """Return whether a column of this name is a label, whatever its entries look like."""
     plain = plain_name(name)
     return plain in LABEL_NAMES or plain.startswith(tuple(f"{label}_" for label in LABEL_NAMES))
 
 
 def is_id_name(name: str) -> bool:
-    """Whether a column of this name names the users."""
+    """Return whether a column of this name names the users."""
     return plain_name(name) in ID_COLUMNS
 
 
 def is_result_name(name: str) -> bool:
-    """Whether the ``assignment.csv`` of a run has a column of this name itself."""
+    """Return whether the ``assignment.csv`` of a run has a column of this name itself."""
     return _IN_RESULTS.fullmatch(plain_name(name)) is not None

@@ -14,7 +14,7 @@ from handful.users.table import UserTable, checked_table, named_twice, unnamed_i
 
 
 def read_table(source: Any, what: str = "population") -> UserTable:
-    """A table with at least one user.
+    """Return a table with at least one user.
 
     Args:
         source: the path of a CSV or Parquet file; a DataFrame of polars or pandas, or anything
@@ -49,7 +49,7 @@ def read_table(source: Any, what: str = "population") -> UserTable:
 
 
 def _index_columns(frame: Any) -> list[tuple[str, Any]]:
-    """The index of a DataFrame of pandas, a column for each of its levels that have a name.
+    """Return the index of a DataFrame of pandas, a column for each of its levels that have a name.
 
     An index of whole numbers without a name counts rows, and is nothing that is known of a user.
 

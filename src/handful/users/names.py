@@ -70,7 +70,7 @@ def _no_name(row: int) -> HandfulError:
 
 
 def user_attributes(attributes: Mapping[str, Any], num_users: int) -> dict[str, NumpyArray]:
-    """What is known of the users, as JSON and CSV can hold it: arrays [N] by name.
+    """Return what is known of the users, as JSON and CSV can hold it: arrays [N] by name.
 
     Finite numbers and booleans stay what they are. All else becomes text, a date as ``2026-01-02``
     and what is not known as ``""``.

@@ -29,7 +29,7 @@ _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:([.,'’\s])[0-9]{3})(?:\1[0-9]{3})*
 
 
 def numbers_of(values: Values, decimal_comma: bool = False) -> NumpyArray:
-    """The numbers in a column: float64 [N], NaN for an entry that is none.
+    """Return the numbers in a column: float64 [N], NaN for an entry that is none.
 
     A number that float64 cannot hold becomes infinity.
 
@@ -47,7 +47,10 @@ def numbers_of(values: Values, decimal_comma: bool = False) -> NumpyArray:
 
 
 def _all_at_once(texts: Values, decimal_comma: bool) -> NumpyArray | None:
-    """The numbers if all texts are some; None if it takes a closer look. This is the fast way."""
+    """Return the numbers if every text is one; None if the texts need a closer look.
+
+    This is the fast way.
+    """
     joined = "\n".join(texts)
     if decimal_comma:
         joined = joined.replace(",", ".")
@@ -72,7 +75,7 @@ def _number(value: Any, decimal_comma: bool) -> float:
 
 
 def are_numbers(values: Values, decimal_comma: bool = False) -> bool:
-    """Whether a column is one of numbers: it has some, and its other entries are missing.
+    """Return whether a column is one of numbers: it has some, and its other entries are missing.
 
     An entry ``nan`` or ``inf`` counts as missing beside numbers, and so do digits in groups of
     three in a file with decimal commas: such a column has something wrong with it, and must not
@@ -86,7 +89,12 @@ def are_numbers(values: Values, decimal_comma: bool = False) -> bool:
 
 
 def _all_others(values: Values, others: NumpyArray, decimal_comma: bool, least: int = 0) -> bool:
-    """Whether entries that are no numbers look like ones gone wrong, and ``least`` are grouped."""
+    """Return whether each other entry is missing, says so in a word, or has grouped digits.
+
+    At least ``least`` of them must have grouped digits.
+
+    At least ``least`` of them must have grouped digits.
+    """
     grouped = 0
     for row in np.flatnonzero(others).tolist():
         text = "" if _is_missing(values[row]) else str(values[row]).strip()
@@ -103,13 +111,13 @@ def _is_missing(value: Any) -> bool:
 
 
 def with_point(text: str) -> str:
-    """A number with a decimal comma as one with a decimal point; any other text as it is."""
+    """Return a number with a decimal comma as one with a decimal point; any other text as it is."""
     number = text.replace(",", ".", 1)
     return number if "," in text and is_number(number) else text
 
 
 def advice(text: str, decimal_comma: bool) -> str:
-    """How to write an entry that is no number so that it is one: the end of a sentence, or ``""``.
+    """Return how to write a wrong entry as a number: the end of a sentence, or ``""``.
 
     Args:
         text: the entry.

@@ -57,7 +57,7 @@ class CompactReader:
         self._data, self.at, self._end = data, at, end
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        """The structure's values, by the numbers of their fields.
+        """Return the structure's values, by the numbers of their fields.
 
         Whole numbers, booleans, bytes, lists and structures are read; None stands for other values.
 
@@ -138,8 +138,8 @@ class ParquetSizes:
     """How large a file's table is.
 
     Attributes:
-        rows: of the table.
-        bytes_unpacked: that its columns take once they are unpacked, at least.
+        rows: the number of rows of the table.
+        bytes_unpacked: the bytes that its columns take at least once they are unpacked.
     """
 
     rows: int
@@ -147,7 +147,7 @@ class ParquetSizes:
 
 
 def parquet_sizes(data: bytes) -> ParquetSizes:
-    """The sizes that a file states, if they fit each other.
+    """Return the sizes that a file states, if they fit each other.
 
     Raises:
         Damaged: if they do not, or if it is no Parquet file: what is wrong, without a full stop.
@@ -196,7 +196,7 @@ def _value_lengths(schema: list[Any]) -> list[tuple[int, bool]]:
 def _column_bytes(
     data: bytes, end: int, column: dict[int, Any], length: int, most: int, is_flat: bool
 ) -> int:
-    """What a column of a part of the table takes once it is unpacked, at least."""
+    """Return what a column of a part of the table takes once it is unpacked, at least."""
     values = _count(column, 5)
     if values > most or (is_flat and values != most):
         raise Damaged("a column has another number of values than rows")
@@ -210,7 +210,10 @@ def _column_bytes(
 
 
 def _page_bytes(data: bytes, start: int, stop: int, values: int) -> int:
-    """What a column's pages take once they are unpacked; together they have all its values."""
+    """Return the bytes that a column's pages take once they are unpacked.
+
+    The pages together hold all values of the column.
+    """
     reader = CompactReader(data, start, stop)
     unpacked = found = 0
     while reader.at < stop:
@@ -267,16 +270,16 @@ _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def is_parquet(data: bytes) -> bool:
-    """Whether a file begins as Parquet files do."""
+    """Return whether a file begins as Parquet files do."""
     return data[: len(MAGIC)] == MAGIC
 
 
 def read_columns(data: bytes, source: str) -> dict[str, Values]:
-    """The columns of a table of users in a Parquet file, by name.
+    """Return the columns of a table of users in a Parquet file, by name.
 
     Args:
         data: the file.
-        source: what to call it in a sentence.
+        source: the words for the file in error messages.
 
     Raises:
         HandfulError: if polars is missing, or the file is damaged, too large or no such table.
@@ -305,11 +308,11 @@ def _columns(frame: "pl.DataFrame", source: str) -> dict[str, Values]:
 
 
 def read_frame(data: bytes, source: str, max_rows: int | None = None) -> "pl.DataFrame":
-    """A Parquet file as a DataFrame. Its sizes are checked before anything is unpacked.
+    """Return a Parquet file as a DataFrame. Its sizes are checked before anything is unpacked.
 
     Args:
         data: the file.
-        source: what to call it in a sentence.
+        source: the words for the file in error messages.
         max_rows: more are refused; None for no such limit.
 
     Raises:

@@ -21,7 +21,7 @@ class UserTable:
     Attributes:
         columns: entries as they were read: text from a CSV; text, numbers, booleans and None from
             a DataFrame.
-        source: what to call the table in a sentence.
+        source: the words for the table in error messages.
         lines: [N] where each row ends in its file, counted from 1; None if it is no text file.
         decimal_comma: whether numbers may have a decimal comma, as in a CSV file with semicolons
             between its columns.
@@ -38,11 +38,11 @@ class UserTable:
         return len(next(iter(self.columns.values())))
 
     def where(self, row: int) -> str:
-        """How to find a row, given its index from 0."""
+        """Return how to find a row, given its index from 0."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """The columns as JSON holds them; :func:`handful.users.read_table` takes them back.
+        """Return the columns as JSON holds them; :func:`handful.users.read_table` takes them back.
 
         Numbers with a decimal comma have a decimal point there; names and labels stay.
         """
@@ -71,7 +71,7 @@ def checked_table(
     lines: Sequence[int] | None = None,
     decimal_comma: bool = False,
 ) -> UserTable:
-    """A table of these columns.
+    """Return a table of these columns.
 
     Raises:
         HandfulError: if there are none, their lengths differ, they have no rows or too many, or a
@@ -103,19 +103,19 @@ def checked_table(
 
 
 def named_twice(source: str, name: str) -> HandfulError:
-    """The error for two columns of one name."""
+    """Return the error for two columns of one name."""
     return HandfulError(f"{source} has two columns named '{name}': rename one of them.")
 
 
 def too_many(source: str, where: str) -> HandfulError:
-    """The error for more than `MAX_USERS` rows."""
+    """Return the error for more than `MAX_USERS` rows."""
     return HandfulError(
         f"{source} has more than {MAX_USERS:,} users (at {where}): train on a sample of them."
     )
 
 
 def unnamed_index(source: str) -> HandfulError:
-    """The error for an index of pandas that has no name and may be the users' names."""
+    """Return the error for an index of pandas that has no name and may be the users' names."""
     return HandfulError(
         f"{source} has an index without a name, which may name the users: give it one with "
         f"rename_axis('user'), or leave it out with reset_index(drop=True)."

@@ -74,15 +74,15 @@ class PatientState(NamedTuple):
     Attributes:
         body: the physiology.
         fluid: glucose round the sensor, mg/dl.
-        sensor_error: of the sensor now, mg/dl.
+        sensor_error: the error of the sensor now, mg/dl.
         reading: the sensor's, mg/dl.
         trend: the change of its logarithm since the last one.
         average: slow average of its logarithm over the usual level's.
         reckoned_gut: carbohydrate on board as announced [2], mmol/kg.
         step: quarters of an hour since midnight.
-        sensitivity: to insulin, 1 for the published body.
+        sensitivity: the sensitivity to insulin, which is 1 for the published body.
         meal_delay: minutes.
-        meal_steps: of the day's meals [3].
+        meal_steps: the steps at which the day's meals begin [3].
         meal_grams: eaten [3].
         announced_grams: what the wearer tells the pump [3].
     """
@@ -118,7 +118,7 @@ class GlucoseOutcome(NamedTuple):
 
 @cache
 def usual_therapy() -> tuple[Body, float]:
-    """The published body at rest at the usual level, and its basal rate in mU/kg/min."""
+    """Return the published body at rest at the usual level, and its basal rate in mU/kg/min."""
     with jax.ensure_compile_time_eval():
         body, infusion = at_rest(USUAL_LEVEL / MG_PER_MMOL)
         return jax.tree.map(np.asarray, body), infusion

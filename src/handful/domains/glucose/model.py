@@ -57,10 +57,10 @@ class Body(NamedTuple):
     """The model's ten variables.
 
     Attributes:
-        glucose: in the blood and in the tissues [2], mmol/kg.
+        glucose: the glucose in the blood and in the tissues [2], mmol/kg.
         action: insulin's effect on transport and disposal (a minute), and production [3].
         depot: insulin under the skin, in two compartments [2], mU/kg.
-        insulin: in the blood, mU/l.
+        insulin: the insulin in the blood, mU/l.
         gut: glucose of meals, in two compartments [2], mmol/kg.
     """
 
@@ -87,8 +87,8 @@ def rates(
 
     Args:
         body: the variables.
-        infusion: of insulin, mU/kg/min.
-        eating: of carbohydrate, mmol/kg/min.
+        infusion: the rate at which insulin is infused, mU/kg/min.
+        eating: the rate at which carbohydrate is eaten, mmol/kg/min.
         sensitivity: factor on all three of insulin's actions, 1 for the published ones.
         meal_delay: minutes.
     """

@@ -29,8 +29,8 @@ def constant_bound(targets: np.ndarray, height: float, num_policies: int) -> Opt
     """Find the best `num_policies` constants for the users' targets.
 
     Args:
-        targets: of each user [N].
-        height: what a user gets at their target.
+        targets: the glucose target of each user [N].
+        height: the reward of a user at their target.
         num_policies: the budget k, from 1 to N.
 
     Returns:
@@ -74,7 +74,8 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
     """Bound the welfare of wearers who judge whole days; the certificate has levels in mg/dl.
 
     Args:
-        problem: of :class:`~handful.domains.glucose.environment.ArtificialPancreas`.
+        problem: a problem whose environment is
+            :class:`~handful.domains.glucose.environment.ArtificialPancreas`.
         num_policies: the budget k.
 
     Raises:

@@ -20,7 +20,7 @@ def make_glucose(users: int = 100, population_seed: int = 0, population: Any = N
     Args:
         users: how many to draw: targets from 90 to 160 mg/dl, fears of lows from 0.5 to 20, both
             evenly on a logarithmic scale.
-        population_seed: of that draw.
+        population_seed: the seed of the draw of the users.
         population: a table instead, with a column ``target`` (mg/dl, 70 to 250) and perhaps
             ``fear`` (0 or more; 3 if there is none).
 

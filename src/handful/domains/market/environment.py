@@ -70,12 +70,13 @@ class FundOutcome(NamedTuple):
     """What a month was worth.
 
     Attributes:
-        shares: of wealth in each asset [3].
-        regime: that the month was in.
+        shares: the shares of wealth in each asset [3].
+        regime: the regime that the month was in.
         expected: excess return over cash that was to be expected, a year.
-        variance: of the excess return, a year.
+        variance: the variance of the excess return in a year.
         green: the share held in green stocks.
-        wealth: at the end of the month, from 1 at the start of the episode: luck included.
+        wealth: the wealth at the end of the month, where the wealth at the start of the episode is
+            1. It includes luck.
     """
 
     shares: Float[Array, " 3"]

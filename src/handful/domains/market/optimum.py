@@ -85,8 +85,8 @@ def best_funds(
 
     Args:
         market: what the assets offer.
-        risk_aversion: of each user, positive [N].
-        taste: of each user [N].
+        risk_aversion: the risk aversion of each user, positive [N].
+        taste: the taste of each user [N].
         num_policies: the budget k, from 1 to N.
 
     Returns:
@@ -112,7 +112,7 @@ def best_funds(
 
 
 def _on_a_line(risk_aversion: np.ndarray, taste: np.ndarray) -> np.ndarray | None:
-    """Each user's place [N] on the line that they all lie on, if they do."""
+    """Return each user's place [N] on the line that they all lie on, if they do."""
     points = np.stack([risk_aversion, taste], axis=1)
     points = points - points.mean(axis=0)
     scale = np.abs(points).max(axis=0)
@@ -130,7 +130,10 @@ def _groups(
     order: np.ndarray,
     num_policies: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best neighbouring groups: each one's mean user [K, 2], and each user's group [N]."""
+    """Return each group's mean user [K, 2] and each user's group [N].
+
+    The groups are the best neighbouring ones.
+    """
     sums = np.stack([risk_aversion[order], taste[order]])
     sums = np.concatenate([np.zeros((2, 1)), np.cumsum(sums, axis=1)], axis=1)
 
@@ -211,7 +214,7 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
     """Find the best funds for investors who judge whole episodes of the market.
 
     Args:
-        problem: of :class:`~handful.domains.market.environment.Market`.
+        problem: a problem whose environment is :class:`~handful.domains.market.environment.Market`.
         num_policies: the budget k.
 
     Raises:

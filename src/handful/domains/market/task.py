@@ -25,11 +25,11 @@ def make_market(
 
     Args:
         users: how many to draw: risk aversion from 1 to 10, evenly on a logarithmic scale.
-        population_seed: of that draw.
+        population_seed: the seed of the draw of the users.
         taste: standard deviation of their taste for green stocks, a year, per unit held, about 0
             (0.002 means that many would give up 0.2 % a year for an all-green fund).
         population: a table instead, with a column ``risk_aversion`` and perhaps ``taste``.
-        months: of an episode.
+        months: the length of an episode in months.
 
     Raises:
         HandfulError: for a number that cannot be.

@@ -56,7 +56,7 @@ class ResourceGathering:
     """The grid world. It is hashable; its arrays are made when a function is traced.
 
     Attributes:
-        height, width: of the grid, in tiles.
+        height, width: the size of the grid in tiles.
         start: (row, column) where every episode starts and ends; by default the middle of the
             bottom row.
         blocked: tiles that cannot be entered.

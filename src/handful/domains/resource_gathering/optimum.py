@@ -92,7 +92,10 @@ class Grid:
             raise ValueError(f"The start tile {self.start} is blocked.")
 
     def step(self, tile: tuple[int, int], action: int) -> tuple[int, int]:
-        """The tile on which `action` taken on `tile` ends; walls and blocked tiles bump back."""
+        """Return the tile on which `action` taken on `tile` ends.
+
+        Walls and blocked tiles bump back.
+        """
         row, column = tile[0] + MOVES[action][0], tile[1] + MOVES[action][1]
         free = 0 <= row < self.height and 0 <= column < self.width
         return (row, column) if free and (row, column) not in self.blocked else tile
@@ -120,8 +123,9 @@ class ClosedWalks:
             which every closed walk visits, has no bit.
         sets: the visited sets, bits over `tiles`, uint32 [M].
         lengths: the fewest steps that visit each set and return, int64 [M].
-        layers: for each number of steps from 1, the sets first reached at some position then
-            (sorted, uint32) and those positions (bits over `tiles`, uint32).
+        layers: for each number of steps from 1, the sets of tiles that are first reached at some
+            position after that many steps (sorted, uint32), and those positions (bits over `tiles`,
+            uint32).
     """
 
     grid: Grid
@@ -132,7 +136,7 @@ class ClosedWalks:
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
 
     def visits(self) -> np.ndarray:
-        """Which tiles each walk visits, over the whole grid in row-major order: bool [M, H * W]."""
+        """Return which tiles each walk visits, bool [M, H * W], the grid in row-major order."""
         visits = np.zeros((len(self.sets), self.grid.height * self.grid.width), dtype=bool)
         for bit, (row, column) in enumerate(self.tiles):
             visits[:, row * self.grid.width + column] = _has(self.sets, bit)
@@ -140,7 +144,7 @@ class ClosedWalks:
         return visits
 
     def actions(self, walk: int) -> tuple[int, ...]:
-        """A shortest action sequence for the walk with this index: `lengths[walk]` actions.
+        """Return a shortest action sequence for the walk with this index: `lengths[walk]` actions.
 
         It is read backwards from the layers of the search. A predecessor of a state first reached
         after t steps was itself first reached after exactly t - 1, or the state would have been
@@ -156,7 +160,7 @@ class ClosedWalks:
     def _state_before(
         self, steps: int, visited: int, arrived: tuple[int, int]
     ) -> tuple[int, tuple[int, int]]:
-        """A state of layer `steps` from which one move to `arrived` completes the set `visited`."""
+        """Return a state of layer `steps` that a move to `arrived` turns into the set `visited`."""
         sets, positions = self.layers[steps - 1]
         reach = _neighbour_bits(self.grid, self.tiles)
         entered = 0 if arrived == self.grid.start else 1 << self.tiles.index(arrived)
@@ -243,7 +247,7 @@ def _search(
 
 
 def _undominated(shortest: np.ndarray) -> np.ndarray:
-    """The sets, uint32 [M], that have no superset visited in at most as many steps."""
+    """Return the sets, uint32 [M], that have no superset visited in at most as many steps."""
     num_tiles = len(shortest).bit_length() - 1
     best = shortest.copy()  # becomes the fewest steps among all supersets, the set itself included
     for bit in range(num_tiles):
@@ -274,7 +278,7 @@ def _neighbour_bits(grid: Grid, tiles: tuple[tuple[int, int], ...]) -> dict[tupl
 
 
 def _actions_along(grid: Grid, path: list[tuple[int, int]]) -> tuple[int, ...]:
-    """The actions that lead from each tile of the path to the next."""
+    """Return the actions that lead from each tile of the path to the next."""
     return tuple(
         next(action for action in range(len(MOVES)) if grid.step(here, action) == there)
         for here, there in pairwise(path)
@@ -429,7 +433,8 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
     """Find the exact optimum of a problem whose users are the owners of the tiles.
 
     Args:
-        problem: of :class:`~handful.domains.resource_gathering.environment.ResourceGathering`.
+        problem: a problem whose environment is
+            :class:`~handful.domains.resource_gathering.environment.ResourceGathering`.
         num_policies: the budget k.
 
     Raises:

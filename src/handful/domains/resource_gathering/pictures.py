@@ -159,11 +159,11 @@ class WalkedMap:
 
     Attributes:
         policies: budget k.
-        seed: of the run.
+        seed: the seed of the run.
         grid: the map.
         walks: [T + 1, 2] of each policy, the start first.
-        served: by tile, the policy that serves its user; empty where users are no tiles.
-        welfare: of the run.
+        served: the policy that serves the user of each tile, by tile; empty if users are not tiles.
+        welfare: the welfare of the run.
     """
 
     policies: int
@@ -260,7 +260,7 @@ def walks_figure(collection: Collection, task: str, budgets: Sequence[int]) -> S
 
 
 def _kept_walks(collection: Collection, digest: str) -> list[NumpyArray]:
-    """Each policy's tiles [T, 2] after every step of an episode, if its walks were kept."""
+    """Return each policy's tiles [T, 2] after every step of an episode, if its walks were kept."""
     rows = collection.kept[WALKS.kind].filter(digest=digest)
     walks = rows.partition_by("policy", maintain_order=True)
     return [walk.select("row", "column").to_numpy().astype(int) for walk in walks]

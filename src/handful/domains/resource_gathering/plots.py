@@ -30,8 +30,8 @@ class GridMap:
     """A grid of tiles.
 
     Attributes:
-        height, width: in tiles.
-        start: where episodes start.
+        height, width: the size of the map in tiles.
+        start: the tile on which episodes start.
         blocked: tiles that cannot be entered.
     """
 
@@ -182,7 +182,7 @@ class Pen:
     """How a walk is drawn.
 
     Attributes:
-        width: of the line, in points.
+        width: the width of the line, in points.
         keep_right: how far it runs to the right of its lane's middle, in tiles.
         arrow: length of an arrowhead, in tiles.
     """
@@ -283,7 +283,7 @@ def _headings(steps: NumpyArray) -> NumpyArray:
 
 
 def _right(headings: NumpyArray) -> NumpyArray:
-    """The right-hand side of headings [..., 2]; y points down."""
+    """Return the right-hand side of headings [..., 2]; y points down."""
     return np.stack([-headings[..., 1], headings[..., 0]], axis=-1)
 
 
@@ -329,7 +329,7 @@ def _arrowhead(step: NumpyArray, length: float) -> NumpyArray:
 
 
 def _roomiest(candidates: NumpyArray, taken: Sequence[NumpyArray]) -> NumpyArray:
-    """The candidate farthest from what is there already, at first the walk's middle."""
+    """Return the candidate farthest from what is there already, at first the walk's middle."""
     if not taken:
         return candidates[len(candidates) // 2]
     distances = np.linalg.norm(candidates[:, None] - np.array(taken)[None], axis=2).min(axis=1)

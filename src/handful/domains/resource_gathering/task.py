@@ -32,7 +32,7 @@ def make_resource_gathering(**parameters: Any) -> RMDP:
 
 
 def _settings_by_budget(num_policies: int, preset: Preset) -> dict[str, float]:
-    """An entropy bonus that starts at 0.05 / K and falls to the paper's 0.001.
+    """Return an entropy bonus that starts at 0.05 / K and falls to the paper's 0.001.
 
     The fewer the policies, the more tiles each must gather, and the more tours it has to choose
     among: with little entropy a single policy settles on one before it has seen better ones, and

@@ -12,7 +12,7 @@ def walk_rows(traces: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return where each policy was after each step of an episode.
 
     Args:
-        traces: of a run, an episode of each policy, as ``traces.json`` has them.
+        traces: an episode of each policy of a run, as ``traces.json`` has them.
 
     Returns:
         A row for each policy and step; none if the traces hold no positions on a grid.

@@ -70,7 +70,7 @@ class Camera:
     Args:
         model: MuJoCo's model; its floor and sky are made lighter for good.
         data: its state at the start of an episode, then whatever it is when a picture is taken.
-        width, height: of pictures, in pixels.
+        width, height: the size of the pictures, in pixels.
         backend: an OpenGL that works here, as :func:`choose_backend` gives.
     """
 
@@ -122,7 +122,7 @@ class Camera:
         self._context.free()
 
     def _torso(self) -> NumpyArray:
-        """Where it is: x, y, z in metres."""
+        """Return where it is: x, y, z in metres."""
         return self._data.body("torso").xpos
 
 

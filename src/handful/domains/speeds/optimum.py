@@ -154,7 +154,7 @@ class _Line:
         return extended, predecessor
 
     def _between(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-        """What the users in (lower, upper] earn from the nearer of the two: [P]."""
+        """Return what the users in (lower, upper] earn from the nearer of the two: [P]."""
         middle = np.searchsorted(
             self.offset, (self.offset[lower] + self.offset[upper]) / 2, side="right"
         )
@@ -162,13 +162,13 @@ class _Line:
         return below + self._from_above(upper, np.maximum(self.first[upper], middle))
 
     def _from_below(self, peak: np.ndarray, stop: np.ndarray) -> np.ndarray:
-        """What the users after `peak` and before the index `stop` earn at `peak`: [P]."""
+        """Return what the users after `peak` and before the index `stop` earn at `peak`: [P]."""
         users = self.users[stop] - self.users[peak + 1]
         sums = self.sums[stop] - self.sums[peak + 1]
         return users * (self.half_width + self.offset[peak]) - sums
 
     def _from_above(self, peak: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """What the users from the index `start` up to and with `peak` earn at `peak`: [P]."""
+        """Return what the users from the index `start` to `peak` (included) earn at `peak`: [P]."""
         users = self.users[peak + 1] - self.users[start]
         sums = self.sums[peak + 1] - self.sums[start]
         return users * (self.half_width - self.offset[peak]) + sums
@@ -194,7 +194,7 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
 
 
 def _speed_reward(population: Population) -> SpeedReward | None:
-    """The users' exact rewards, where each of them wants a velocity."""
+    """Return the users' exact rewards, where each of them wants a velocity."""
     if isinstance(population.reward_fn, SpeedReward):
         return population.reward_fn
     if population.reward_fn is None and isinstance(population.features, SpeedReward):

@@ -217,7 +217,8 @@ class Served(NamedTuple):
     """The assignment of one run whose users want velocities.
 
     Attributes:
-        task, label, policies, seed: of the run.
+        task, label, policies, seed: the task, the label, the number of policies and the seed of the
+            run.
         targets: [N] m/s.
         assignment: [N].
         top: the highest velocity that a user is drawn to want, m/s.
@@ -302,7 +303,7 @@ def assignments_figure(
 
 
 def _of_common_seed(methods: Sequence[Sequence[Served]]) -> list[Served]:
-    """A run of each method: of the seed that most of them have, else the method's lowest."""
+    """Return a run of each method: of the seed that most of them have, else the method's lowest."""
     seeds = [run.seed for runs in methods for run in runs]
     common = max(seeds, key=lambda seed: (seeds.count(seed), -seed), default=0)
     return [min(runs, key=lambda run: (run.seed != common, run.seed)) for runs in methods]

@@ -142,7 +142,7 @@ def draw_target_histogram(
     """Draw bars of users by target velocity, stacked from the policy for the slowest upwards.
 
     Args:
-        axis: where to draw.
+        axis: the axis to draw on.
         targets: [N] m/s.
         assignment: [N] each user's policy.
         num_policies: K.
@@ -263,10 +263,10 @@ def draw_velocity(
     right edge and a band from the lowest to the highest.
 
     Args:
-        axis: where to draw.
-        velocity: of each step.
+        axis: the axis to draw on.
+        velocity: the velocity in each step.
         policy: whose it is.
-        targets: of its users, sorted; may be none.
+        targets: the targets of the policy's users, sorted; there may be none.
         step_seconds: how long a step lasts.
         is_cut: whether the episode ended before its time, which a cross marks.
         is_raster: draw the light line as a picture inside an SVG.
@@ -303,7 +303,7 @@ def running_mean(values: NumpyArray, window: int) -> NumpyArray:
 
 
 def _badge_room(axis: Axes) -> float:
-    """The width of a policy's number in m/s."""
+    """Return the width of a policy's number in m/s."""
     low, high = axis.get_xlim()
     return (high - low) * _BADGE_WIDTH * axis.figure.dpi / axis.bbox.width
 

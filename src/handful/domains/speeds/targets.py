@@ -135,13 +135,13 @@ def users_with_speeds(
         top_speed: ``b``, metres per second.
         episode_length: steps of a whole episode.
         users: how many to draw, uniformly between standing still and the top speed.
-        population_seed: of that draw.
+        population_seed: the seed of the draw of the targets.
         targets: the speed that each wants, metres per second.
         user_ids: their names, where ``targets`` are given.
         population: a table with a column ``target`` (metres per second), where targets above
             twice the top speed are taken for those of another unit.
-        tolerance: of the error of more than 200 users' compressed rewards, as a share of the reward
-            at the target (:func:`speed_seekers`).
+        tolerance: the error that is allowed in the compressed rewards of more than 200 users, as a
+            share of the reward at the target (:func:`speed_seekers`).
 
     Raises:
         HandfulError: for a number of users below 1, or targets that cannot be.
@@ -203,7 +203,7 @@ def steady_motions(population: Population, top_speed: float) -> Motion:
     """Return velocities [M] that a policy might keep up, from 0 to the fastest that is wanted.
 
     Args:
-        population: of :func:`users_with_speeds`.
+        population: a population that :func:`users_with_speeds` has made.
         top_speed: ``b``, metres per second.
     """
     fastest = float(population.attributes["target"].max())

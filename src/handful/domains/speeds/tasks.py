@@ -51,9 +51,10 @@ def robot_task(robot: Robot, *, backend: str = "auto", **users: Any) -> RMDP:
     """Make the problem of a robot and its users.
 
     Args:
-        robot: which.
-        backend: what steps the robot: envpool, gymnasium, or auto (EnvPool where it is installed).
-        users: who they are: see :func:`handful.domains.speeds.targets.users_with_speeds`.
+        robot: the robot to simulate.
+        backend: the simulator of the robot: envpool, gymnasium, or auto (EnvPool if it is
+            installed).
+        users: the users, see :func:`handful.domains.speeds.targets.users_with_speeds`.
 
     Raises:
         HandfulError: for a number of users below 1, or targets that cannot be.

@@ -36,7 +36,7 @@ class AliasTable:
     Attributes:
         value: what each cell of a distribution's row stands for, int32 [R, M].
         other: what the rest of the cell stands for, int32 [R, M].
-        share: of the cell that ``value`` has, float32 [R, M].
+        share: the share of the cell that belongs to ``value``, float32 [R, M].
     """
 
     value: NumpyArray
@@ -103,7 +103,8 @@ class TabularEnvironment:
         start: distribution of the first state, float64 [S].
         terminal: states that end an episode on arrival, bool [S].
         time_limit: steps after which an episode is cut.
-        stop_probability: of an end after any step, whatever was done.
+        stop_probability: the probability that the episode ends after a step, whatever the action
+            was.
         observe_time: show the policies the share of the time limit that has passed, too.
     """
 

@@ -76,7 +76,7 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
     """Find the optimum of a tabular problem, or a bound where policies do not see the time.
 
     Args:
-        problem: of :func:`~handful.domains.tabular.problem.tabular_problem`.
+        problem: a problem that :func:`~handful.domains.tabular.problem.tabular_problem` has made.
         num_policies: the budget k.
 
     Raises:

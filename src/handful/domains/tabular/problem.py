@@ -119,17 +119,17 @@ def tabular_problem(
 
     Args:
         transitions: probability of the next state, [S, A, S]. A row of zeros ends the episode.
-        rewards: of each user for an action in a state, [N, S, A].
+        rewards: the reward of each user for an action in a state, [N, S, A].
         features: reward features of an action in a state, [S, A, D].
         coefficients: each user's weight on each feature, [N, D].
         arrival_features: paid on arrival in a state, beside ``features``, [S, D].
         start: the first state, or the distribution of it, [S].
         time_limit: steps after which an episode is cut; may be left out where all policies end all
             episodes.
-        stop_probability: of the end of the episode after any step.
+        stop_probability: the probability that the episode ends after any step.
         observe_time: whether policies see how much of the time limit has passed; by default where
             the limit cuts episodes, as what is best then depends on it.
-        discount: of the learner; for long episodes below 1.
+        discount: the discount of the learner; choose it below 1 for long episodes.
         user_ids: [N] distinct names, as :class:`handful.Population` takes them.
         attributes: what else is known of the users, by name, [N] values each.
 
@@ -187,7 +187,7 @@ def make_tabular(file: str) -> RMDP:
 def _payment(
     table: NumpyArray, rewards: Any, features: Any, coefficients: Any, arrival_features: Any
 ) -> tuple[TableFeatures, NumpyArray]:
-    """The features of every action and arrival, and what each is worth to each user [N, D]."""
+    """Return the features of every action and arrival, and their worth to each user [N, D]."""
     num_states, num_actions = table.shape[:2]
     if (rewards is None) == (features is None) or (features is None) != (coefficients is None):
         raise HandfulError(
@@ -270,7 +270,7 @@ def _environment(
 def _return_scale(
     environment: TabularEnvironment, paid: TableFeatures, weights: NumpyArray
 ) -> float:
-    """What a user's rewards add up to in an episode, signs aside, with actions at random."""
+    """Return what a user's rewards add up to in an episode, signs aside, with actions at random."""
     moves = environment.transitions.mean(axis=1)
     earned = np.abs(paid.expected(environment.transitions)).mean(axis=1) @ np.abs(weights).mean(0)
     value = np.zeros(environment.num_states)

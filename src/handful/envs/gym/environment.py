@@ -24,10 +24,11 @@ class GymnasiumBatch:
     Whether they are stepped here or in other processes makes no difference to any number.
 
     Args:
-        blueprint: of the copies.
-        arrays: of the right shapes and types, for all copies.
-        seed: of the copies' own chance.
-        num_processes: that step them; 1 is this one.
+        blueprint: the blueprint of the copies.
+        arrays: the arrays of all copies, with the right shapes and types.
+        seed: the seed of the random numbers that the copies draw themselves.
+        num_processes: the number of processes that step the copies; with 1, this process steps
+            them.
 
     Raises:
         HandfulError: if an environment cannot be made; and from its methods, if one fails or a
@@ -68,7 +69,10 @@ class GymnasiumBatch:
 
 
 def copy_seeds(seed: int, num_envs: int) -> Sequence[int]:
-    """A seed for each copy, of 31 bits: the same for the first ones however many there are."""
+    """Return a seed of 31 bits for each copy.
+
+    The seeds of the first copies do not depend on the number of copies.
+    """
     state = np.random.SeedSequence(seed).generate_state(num_envs)
     return [int(number >> 1) for number in state]
 
@@ -83,23 +87,25 @@ class GymnasiumEnvironment:
     Immutable; hashable by identity.
 
     Args:
-        source: of the copies.
-        features: of a step.
-        feature_names: for the features; none for the names that they have.
-        time_limit: steps after which episodes are cut; None for the environment's own limit.
-        processes: that step the copies: 1 is this process; None takes as many as the caller of
-            :meth:`open` has threads, where the environment is slow enough for them to pay and can
-            be sent to them without running the caller's script again.
+        source: the source of the copies.
+        features: the reward features of a step.
+        feature_names: the names of the features; empty for the names that they have already.
+        time_limit: the time limit in steps.
+        processes: the number of processes that step the copies; with 1, this process steps them.
+            With None there are as many as the caller of :meth:`open` has threads, if the
+            environment is so slow that they save time and if it can be sent to them without running
+            the caller's script again.
         make_vector: makes a vector environment of so many copies, which steps them instead of
             processes of ours; ``source`` then makes single ones of the same kind.
         action_range: the part of a box of actions that policies use; None for all of it.
-        observation_offset: what is subtracted from observations before they become float32.
+        observation_offset: the numbers that are subtracted from observations before these become
+            float32.
 
     Attributes:
         observation_size: ``O``, of flattened observations.
-        action_space: what policies see (:mod:`handful.envs.gym.spaces`).
+        action_space: the action space that policies see (:mod:`handful.envs.gym.spaces`).
         feature_names: [D].
-        time_limit: in steps.
+        time_limit: the time limit in steps.
 
     Raises:
         HandfulError: if the environment cannot be made, cannot be trained in, or does not say
@@ -141,7 +147,7 @@ class GymnasiumEnvironment:
         return self._probe.module
 
     def outcome_shape(self) -> PyTree:
-        """The features [D] of a step."""
+        """Return the features [D] of a step."""
         return jax.ShapeDtypeStruct((len(self.feature_names),), jnp.float32)
 
     def open(self, num_envs: int, seed: int, num_threads: int) -> HostBatch:
@@ -160,7 +166,7 @@ class GymnasiumEnvironment:
         return GymnasiumBatch(self._blueprint, self._arrays(num_envs), seed, processes)
 
     def flatten(self, observation: Any) -> NumpyArray:
-        """The vector [O] that policies act on, from an observation of the environment's."""
+        """Return the vector [O] that policies act on, from an observation of the environment's."""
         return self._probe.flattener(observation)
 
     def read_observation(self, observation: Any) -> NumpyArray:
@@ -176,7 +182,7 @@ class GymnasiumEnvironment:
         return self._probe.flattener.many(observation)
 
     def decode(self, action: Any) -> Any:
-        """The action that the environment takes, from a policy's."""
+        """Return the action that the environment takes, from a policy's."""
         return self._probe.actions.decode(action)
 
     def _worthwhile(self, num_envs: int, num_threads: int) -> int:
@@ -201,7 +207,7 @@ class GymnasiumEnvironment:
 
 
 def policy_space(seen: Probe) -> ActionSpace:
-    """The action space as policies see it."""
+    """Return the action space as policies see it."""
     if isinstance(seen.actions, Choices):
         return Discrete(seen.actions.count)
     return Box(seen.actions.low, seen.actions.high)

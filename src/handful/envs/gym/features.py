@@ -24,7 +24,7 @@ class Transition:
 
     Attributes:
         observation: before the step, as the environment gave it.
-        action: as the environment got it.
+        action: the action that the environment got.
         next_observation: after the step, also where the episode ended there.
         reward: a number or, in MO-Gymnasium, a vector.
         info: the step's.
@@ -47,7 +47,7 @@ class Features(Protocol):
         ...
 
     def __call__(self, step: Transition) -> NDArray[Any]:
-        """The features [D].
+        """Return the features [D].
 
         Raises:
             HandfulError: if they cannot be had of this step.
@@ -96,8 +96,8 @@ class FunctionFeatures:
     """A function of the caller's.
 
     Attributes:
-        function: of (observation, action, next_observation, reward, info) to numbers [D]; or
-            ``module:name`` of one.
+        function: a function of (observation, action, next_observation, reward, info) that returns
+            numbers [D]; or its name as ``module:name``.
     """
 
     function: Callable[..., Any] | str
@@ -117,7 +117,7 @@ class FunctionFeatures:
 
 
 def find_features(features: Any) -> Features:
-    """What a caller's request for features means.
+    """Return what a caller's request for features means.
 
     Args:
         features: None for the reward; a name or several of them (:class:`NamedFeatures`); a
@@ -144,7 +144,7 @@ def find_features(features: Any) -> Features:
 
 
 def feature_names(features: Features, step: Transition, given: Sequence[str]) -> tuple[str, ...]:
-    """A name for every feature, from one step that was taken.
+    """Return a name for every feature, from one step that was taken.
 
     Args:
         given: names by the caller; none for the names that the features have.
@@ -176,7 +176,7 @@ def _own_names(features: Features, step: Transition) -> list[str]:
 
 
 def entry(info: Any, path: str) -> Any:
-    """The entry of nested mappings and sequences at ``a.b.0``; None where there is none."""
+    """Return the entry of nested mappings and sequences at ``a.b.0``; None where there is none."""
     if isinstance(info, Mapping) and path in info:
         return info[path]
     first, _, rest = path.partition(".")
@@ -190,7 +190,7 @@ def entry(info: Any, path: str) -> Any:
 
 
 def entry_names(info: Any, prefix: str = "") -> list[str]:
-    """The paths of all numbers in ``info``."""
+    """Return the paths of all numbers in ``info``."""
     names = []
     for name, value in info.items() if isinstance(info, Mapping) else ():
         if isinstance(value, Mapping):
@@ -201,7 +201,7 @@ def entry_names(info: Any, prefix: str = "") -> list[str]:
 
 
 def as_numbers(what: str, value: Any) -> NDArray[Any]:
-    """A number or a list of them as float64 [D], in memory of its own.
+    """Return a number or a list of them as float64 [D], in memory of its own.
 
     Environments may write to their arrays again, so nothing of theirs is kept.
 
@@ -231,12 +231,12 @@ def check_count(values: NDArray[Any], count: int) -> None:
 
 
 def keep(observation: Any) -> Any:
-    """A copy of an observation: environments may write to theirs again."""
+    """Return a copy of an observation: environments may write to theirs again."""
     return observation.copy() if isinstance(observation, np.ndarray) else copy.deepcopy(observation)
 
 
 def keep_step(step: Transition) -> Transition:
-    """A copy of a step with everything in it."""
+    """Return a copy of a step with everything in it."""
     return Transition(
         keep(step.observation),
         keep(step.action),
@@ -247,7 +247,10 @@ def keep_step(step: Transition) -> Transition:
 
 
 def _keep_info(info: Any) -> Any:
-    """A copy of an info, in which what cannot be copied (a simulator's handle) is the same."""
+    """Return a copy of an info.
+
+    What cannot be copied (a simulator's handle) stays the same object.
+    """
     if isinstance(info, Mapping):
         return {name: _keep_info(value) for name, value in info.items()}
     try:
@@ -257,7 +260,7 @@ def _keep_info(info: Any) -> Any:
 
 
 def load(name: str) -> Any:
-    """What ``module:name`` stands for.
+    """Return what ``module:name`` stands for.
 
     Raises:
         HandfulError: if there is no such thing.

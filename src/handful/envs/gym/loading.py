@@ -10,7 +10,7 @@ VARIABLE = "MUJOCO_GL"
 
 
 def import_mujoco() -> Any:
-    """The package.
+    """Return the package.
 
     Raises:
         ImportError: if it is not installed.
@@ -29,7 +29,7 @@ def import_mujoco() -> Any:
 
 
 def drawing_hint() -> str:
-    """The end of a sentence about MuJoCo: what the environment variable for drawing asks for."""
+    """Return the end of a sentence about MuJoCo, on the environment variable for drawing."""
     asked = os.environ.get(VARIABLE)
     if not asked:
         return ""

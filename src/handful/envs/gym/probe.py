@@ -41,13 +41,13 @@ class Probe:
 
     Attributes:
         actions: how policies' actions become the environment's.
-        flattener: of observations.
+        flattener: the object that flattens observations.
         feature_names: [D].
         time_limit: the environment's own, or None where it has none.
         seconds_per_step: resets included.
         episode_features: [E, D] sums over each episode, the last one cut short.
         lengths: [E] steps of each.
-        module: that the environment's class is from.
+        module: the module that the environment's class comes from.
     """
 
     actions: Choices | Interval
@@ -113,7 +113,7 @@ def own_time_limit(env: Any) -> int | None:
 def random_action(
     actions: Choices | Interval, rng: np.random.Generator
 ) -> NDArray[Any] | np.integer[Any]:
-    """What a policy that knows nothing would do; in the policy's units."""
+    """Return what a policy that knows nothing would do; in the policy's units."""
     if isinstance(actions, Choices):
         return rng.integers(actions.count)
     return np.clip(rng.normal(size=len(actions.low)), actions.low, actions.high)
@@ -122,7 +122,7 @@ def random_action(
 def _random_episodes(
     env: Any, actions: Choices | Interval, flattener: Flattener, features: Features
 ) -> tuple[Transition, list[list[NDArray[Any]]], NDArray[Any]]:
-    """The first transition, the features of every step of every episode, all observations."""
+    """Return the first transition, the features of every step by episode, and all observations."""
     rng = np.random.default_rng(SEED)
     first, episodes, observations = None, [], []
     steps, seed = 0, SEED
@@ -153,7 +153,7 @@ def _random_episodes(
 
 
 def offset_hint(lost: LostDigits) -> str:
-    """How to mend observations that lose their digits."""
+    """Return how to mend observations that lose their digits."""
     value = json.dumps({str(lost.entry): lost.middle})
     return (
         f"subtract a number near them in double precision, with observation_offset={value} (on the "

@@ -29,7 +29,7 @@ def sample_weights(
     Args:
         num_users: ``N``.
         num_features: ``D``.
-        seed: of the draw.
+        seed: the seed of the draw.
         concentration: 1 is uniform over all mixtures; below 1 users care about few features each,
             above 1 they are alike.
 
@@ -64,7 +64,7 @@ def from_gymnasium(
     action_range: ActionRange = None,
     observation_offset: ObservationOffset = None,
 ) -> RMDP:
-    """A problem from any Gymnasium or MO-Gymnasium environment.
+    """Return a problem from any Gymnasium or MO-Gymnasium environment.
 
     Args:
         env: an environment's name; a ``gymnasium.Env``, of which deep copies are made; a function
@@ -80,21 +80,21 @@ def from_gymnasium(
             ``reward``; or a function of (observation, action, next_observation, reward, info) to
             numbers [D].
         feature_names: [D] for a function's features.
-        discount: of the learner's objective.
+        discount: the discount of the learner's objective, in (0, 1].
         time_limit: steps after which episodes are cut, where the environment's own limit is not
             shorter.
-        return_scale: what a good episode returns to a user; by default what random episodes return,
-            in absolute terms.
-        processes: that step the environment; 1 is this one. By default one a core, if the
-            environment is slow enough for it to pay.
+        return_scale: the return of a good episode to a user; by default the return of random
+            episodes, in absolute terms.
+        processes: the number of processes that step the environment; with 1, this process steps it.
+            By default there is one for each core if the environment is so slow that they save time.
         vectorized: whether ``env`` is a function of the number of copies.
         options: keyword arguments of an environment that is given by name.
         action_range: the part of a ``Box`` of actions that policies use: ``[low, high]`` for all
             entries of an action, or a list with one such pair (or None, for the whole range) for
             each. Policies see it as -1 to 1. Give it where the environment takes far more than
             makes sense: policies begin in the middle of the range.
-        observation_offset: what is subtracted from observations, in double precision, before they
-            become float32: by the index of an entry in the flattened observation, as
+        observation_offset: the numbers that are subtracted from observations, in double precision,
+            before these become float32: by the index of an entry in the flattened observation, as
             ``{"0": 1.7e9}``, or a list of numbers [O]. Give it where values are large and vary
             little, as seconds since 1970 do.
 
@@ -139,7 +139,7 @@ def open_environment(
     action_range: ActionRange = None,
     observation_offset: ObservationOffset = None,
 ) -> GymnasiumEnvironment:
-    """The environment of :func:`from_gymnasium`, whose arguments these are.
+    """Return the environment of :func:`from_gymnasium`, whose arguments these are.
 
     Args:
         registry: a module that registers the environment's name, imported first.
@@ -163,10 +163,10 @@ def pose(
     return_scale: float | None,
     user_ids: Sequence[str] = (),
 ) -> RMDP:
-    """A problem of an environment and its users, with a return scale of the right size.
+    """Return a problem of an environment and its users, with a return scale of the right size.
 
     Args:
-        population: as in :func:`from_gymnasium`, and not None.
+        population: the users as in :func:`from_gymnasium`, but not None.
         user_ids: the users' names, where the population is an array of weights.
     """
     users = _population(population, environment, user_ids)
@@ -192,7 +192,7 @@ def _learner_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
 def find_any_source(
     env: Any, vectorized: bool = False, options: Any = None, registry: str = ""
 ) -> Source:
-    """What makes single environments of the kind that ``env`` stands for."""
+    """Return what makes single environments of the kind that ``env`` stands for."""
     gymnasium = import_gymnasium()
     if vectorized or isinstance(env, gymnasium.vector.VectorEnv):
         # Imported here: it needs Gymnasium, and few need it.
@@ -238,7 +238,7 @@ def _population(
 def _typical_return(
     environment: GymnasiumEnvironment, population: Population, discount: float
 ) -> float:
-    """The root mean square, over users and random episodes, of the return within the horizon."""
+    """Return the root mean square return within the horizon, over users and random episodes."""
     seen = environment.probe
     horizon = steps_ahead(discount, environment.time_limit)
     share = np.minimum(horizon / seen.lengths, 1.0)[:, None]
@@ -305,7 +305,7 @@ def any_task(
     action_range: Sequence[Any] | None = None,
     observation_offset: Mapping[str, float] | Sequence[float] | None = None,
 ) -> RMDP:
-    """An environment by name, and users of its features.
+    """Return an environment by name, and users of its features.
 
     Args:
         env_id: ``ENV-ID``; ``module:ENV-ID``, where a module registers it; or ``module:name`` of a
@@ -313,8 +313,9 @@ def any_task(
         registry: a module that registers the environment, imported first; the task 'mo-gymnasium'
             takes that package for it.
         users: how many to draw, with weights from a Dirichlet distribution.
-        population_seed: of that draw.
-        concentration: of that distribution: below 1 users care about few features each.
+        population_seed: the seed of the draw of the users.
+        concentration: the concentration of that distribution: below 1 users care about few features
+            each.
         population: a table of users instead, whose columns are called like the features.
         weights: an array of users instead: [N, D].
         user_ids: their names, where ``weights`` are given.
@@ -322,17 +323,19 @@ def any_task(
             environment's reward. More of this and of all that follows says
             :func:`~handful.envs.gym.problem.from_gymnasium`.
         feature_names: [D] for a function's features.
-        discount: of the learner's objective.
+        discount: the discount of the learner's objective.
         time_limit: steps after which episodes are cut, where the environment's own limit is not
             shorter.
-        return_scale: what a good episode returns to a user; by default what random ones return.
-        processes: that step the environment; by default one a core, if it is slow enough.
+        return_scale: the return of a good episode to a user; by default the return of random
+            episodes.
+        processes: the number of processes that step the environment; by default one for each core,
+            if it is slow enough.
         options: keyword arguments of the environment.
         action_range: the part of a Box of actions that policies use, where the environment takes
             far more than makes sense: [LOW, HIGH] for all entries of an action, or one such pair
             for each.
-        observation_offset: what is subtracted from observations before they become float32, by
-            entry, as {"0": 1.7e9}, where values are large and vary little.
+        observation_offset: the numbers that are subtracted from observations before these become
+            float32, by entry, as {"0": 1.7e9}, where values are large and vary little.
 
     Raises:
         HandfulError: if something does not fit, in one sentence.

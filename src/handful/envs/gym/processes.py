@@ -35,7 +35,7 @@ def why_not_sent(blueprint: Blueprint) -> str | None:
 
 
 def comes_from_script(blueprint: Blueprint) -> bool:
-    """Whether another process would have to run the caller's script to make copies."""
+    """Return whether another process would have to run the caller's script to make copies."""
     return b"__main__" in bytes(ForkingPickler.dumps(blueprint))
 
 
@@ -43,9 +43,9 @@ class Processes:
     """Worker processes and the memory that they share.
 
     Args:
-        blueprint: of the copies.
+        blueprint: the blueprint of the copies.
         seeds: [M] one for each copy.
-        shapes: of the arrays of all copies, with their types.
+        shapes: the shapes and types of the arrays of all copies.
         num_processes: how many; never more than copies.
 
     Raises:

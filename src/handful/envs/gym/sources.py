@@ -103,7 +103,7 @@ class CopyOf:
         return type(self.environment.unwrapped).__name__
 
     def __call__(self) -> Any:
-        """A deep copy."""
+        """Return a deep copy."""
         try:
             return copy.deepcopy(self.environment)
         except BaseException as error:
@@ -115,7 +115,7 @@ class CopyOf:
 
 
 def find_source(env: Any, options: Mapping[str, Any] | None = None, registry: str = "") -> Source:
-    """What makes copies of ``env``: a name, an environment, or a function without arguments.
+    """Return what makes copies of ``env``: a name, an environment, or a function without arguments.
 
     Raises:
         HandfulError: if it is none of these.
@@ -165,7 +165,7 @@ def build(source: Source) -> Any:
 
 
 def _comes_from_drawing(error: BaseException) -> bool:
-    """Whether an error was raised while MuJoCo or OpenGL looked for a way to draw."""
+    """Return whether an error was raised while MuJoCo or OpenGL looked for a way to draw."""
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     return any(os.sep + part in file for file in files for part in ("mujoco", "OpenGL"))
 
@@ -182,7 +182,7 @@ def _registry_hint(env_id: str) -> str:
 
 
 def import_gymnasium() -> Any:
-    """The package.
+    """Return the package.
 
     Raises:
         HandfulError: if it is not installed.
@@ -209,7 +209,7 @@ def _import(module: str) -> None:
 
 
 def failure(doing: str, error: BaseException) -> HandfulError:
-    """An exception from within an environment, as one sentence that says where it came from.
+    """Return an exception from within an environment, as one sentence that says where it came from.
 
     Raises:
         KeyboardInterrupt: the error itself, where Ctrl-C raised it and not the environment.

@@ -39,8 +39,8 @@ class Choices:
     Attributes:
         sizes: how many values each part can take.
         starts: the lowest value of each part.
-        shape: of the environment's action; () for a plain number.
-        dtype: of it.
+        shape: the shape of the environment's action; () for a plain number.
+        dtype: the type of the environment's action.
     """
 
     sizes: tuple[int, ...]
@@ -54,7 +54,7 @@ class Choices:
         return int(np.prod(self.sizes, dtype=np.int64))
 
     def decode(self, action: Any) -> Any:
-        """The environment's action for an index."""
+        """Return the environment's action for an index."""
         parts = np.asarray(np.unravel_index(int(action), self.sizes), dtype=np.int64)
         values = (parts + self.starts).astype(self.dtype).reshape(self.shape)
         return values[()] if self.shape == () else values
@@ -68,7 +68,7 @@ class Interval:
         low, high: [A] the bounds as the policy sees them.
         scale, shift: [A] from the policy's units to the environment's.
         env_low, env_high: [A] the environment's bounds.
-        shape, dtype: of the environment's action.
+        shape, dtype: the shape and the type of the environment's action.
     """
 
     low: tuple[float, ...]
@@ -81,14 +81,14 @@ class Interval:
     dtype: Any
 
     def decode(self, action: Any) -> NDArray[Any]:
-        """The environment's action for a vector [A]; rounding never leaves the bounds."""
+        """Return the environment's action for a vector [A]; rounding never leaves the bounds."""
         values = np.asarray(action, dtype=np.float64) * self.scale + self.shift
         values = np.clip(values, self.env_low, self.env_high)
         return values.astype(self.dtype).reshape(self.shape)
 
 
 def read_action_space(space: Any, action_range: ActionRange = None) -> Choices | Interval:
-    """How a policy's actions become the environment's.
+    """Return how a policy's actions become the environment's.
 
     Args:
         action_range: the part of a box that policies use; None for all of it.
@@ -127,7 +127,7 @@ def read_action_space(space: Any, action_range: ActionRange = None) -> Choices |
 
 
 def _narrowed(space: Any, action_range: Sequence[Any]) -> Any:
-    """The part of a box that policies are to use."""
+    """Return the part of a box that policies are to use."""
     from gymnasium import spaces
 
     if not isinstance(space, spaces.Box):
@@ -159,7 +159,7 @@ def _narrowed(space: Any, action_range: Sequence[Any]) -> Any:
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether a value is two finite numbers."""
+    """Return whether a value is two finite numbers."""
     if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or len(value) != 2:
         return False
     return all(isinstance(one, int | float | np.number) and np.isfinite(one) for one in value)
@@ -208,7 +208,7 @@ class Flattener:
     """An observation space as vectors [O].
 
     Args:
-        space: of the environment's observations.
+        space: the space of the environment's observations.
         offset: subtracted from entries in double precision, before they become float32: by an
             entry's index in the vector, from 0, or one number for each entry. None for none.
 
@@ -235,7 +235,7 @@ class Flattener:
         self._offset = None if offset is None else _offsets(offset, self._num_entries)
 
     def __call__(self, observation: Any) -> NDArray[Any]:
-        """The vector [O] of an observation, in float32; perhaps a view of it.
+        """Return the vector [O] of an observation, in float32; perhaps a view of it.
 
         Raises:
             HandfulError: if it does not have the shape that the space declares.
@@ -243,7 +243,7 @@ class Flattener:
         return self._vector(observation, np.float32)
 
     def exactly(self, observation: Any) -> NDArray[Any]:
-        """The vector [O] in float64, with the digits that float32 may not have.
+        """Return the vector [O] in float64, with the digits that float32 may not have.
 
         Raises:
             HandfulError: as a call does.

@@ -28,7 +28,7 @@ def why_consent(env_id: str, parameters: Mapping[str, Any]) -> str | None:
 
     Args:
         env_id: the environment that the task's name asks for.
-        parameters: of the task, as the data give them.
+        parameters: the parameters of the task, as the data give them.
     """
     if ":" in env_id:
         return f"the environment '{env_id}' names a module to import"
@@ -50,7 +50,11 @@ def why_consent(env_id: str, parameters: Mapping[str, Any]) -> str | None:
 
 
 def why_consent_of_many_rewards(env_id: str, parameters: Mapping[str, Any]) -> str | None:
-    """The same of a task of MO-Gymnasium, which registers its environments when it is imported."""
+    """Return why making a task of MO-Gymnasium needs its user's consent; None if it does not.
+
+    MO-Gymnasium registers its environments when it is imported, which :func:`why_consent` does not
+    know.
+    """
     from handful.envs.gym.problem import import_mo_gymnasium
 
     import_mo_gymnasium()
@@ -58,7 +62,7 @@ def why_consent_of_many_rewards(env_id: str, parameters: Mapping[str, Any]) -> s
 
 
 def _holds_text(value: Any) -> bool:
-    """Whether there is text among the values, however deep; the names of a mapping do not count."""
+    """Return whether there is text among the values, at any depth; names in a mapping are not."""
     if isinstance(value, Mapping):
         return any(map(_holds_text, value.values()))
     if isinstance(value, list | tuple):
@@ -67,13 +71,15 @@ def _holds_text(value: Any) -> bool:
 
 
 def with_name(problem: RMDP, env: Any, arguments: Mapping[str, Any]) -> RMDP:
-    """The problem, with the task's name and the parameters that make it again, where there are any.
+    """Return the problem with the task's name and the parameters that make it again.
+
+    A problem for which there are no such parameters is returned as it is.
 
     There are none where the environment is an object or a function, or where an argument or the
     users are nothing that a file can hold: such a problem stays without a name.
 
     Args:
-        problem: that :func:`~handful.envs.gym.problem.from_gymnasium` has made.
+        problem: a problem that :func:`~handful.envs.gym.problem.from_gymnasium` has made.
         env: its environment, as it was given.
         arguments: the others that were given, by name, but for the users.
     """
@@ -87,7 +93,7 @@ def with_name(problem: RMDP, env: Any, arguments: Mapping[str, Any]) -> RMDP:
 
 
 def _family(env_id: str) -> str:
-    """The task that makes an environment of this name."""
+    """Return the task that makes an environment of this name."""
     spec = import_gymnasium().registry.get(env_id)
     is_of_many_rewards = spec is not None and str(spec.entry_point).startswith("mo_gymnasium.")
     return "mo-gymnasium" if is_of_many_rewards else "gymnasium"

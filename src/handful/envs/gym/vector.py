@@ -35,10 +35,10 @@ class VectorBatch:
 
     Args:
         make: the vector environment.
-        blueprint: of the copies, but for their source.
+        blueprint: the blueprint of the copies; its source is not used.
         num_features: ``D``.
         num_envs: ``M``.
-        seed: of all copies; Gymnasium gives copy ``i`` the seed plus ``i``.
+        seed: the seed of all copies; Gymnasium gives copy ``i`` the seed plus ``i``.
 
     Raises:
         HandfulError: if it cannot be made or cannot reset single copies; and from its methods, if
@@ -147,7 +147,7 @@ class VectorBatch:
 
 
 def make_vector(make: MakeVector, num_envs: int) -> Any:
-    """A vector environment of so many copies.
+    """Return a vector environment of so many copies.
 
     Raises:
         HandfulError: if making it fails or gives something else.

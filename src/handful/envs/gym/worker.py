@@ -29,11 +29,12 @@ class Blueprint:
     """All that is needed to step copies of an environment somewhere.
 
     Attributes:
-        source: of the copies.
-        features: of their steps.
+        source: the source of the copies.
+        features: the reward features of the copies' steps.
         time_limit: steps after which an episode is cut, where it has not ended before.
         action_range: the part of a box of actions that policies use.
-        observation_offset: what is subtracted from observations before they become float32.
+        observation_offset: the numbers that are subtracted from observations before these become
+            float32.
     """
 
     source: Source
@@ -66,7 +67,7 @@ class Slice:
     """Copies that are stepped together.
 
     Args:
-        blueprint: of the copies.
+        blueprint: the blueprint of the copies.
         seeds: one for each; the first episode of a copy is seeded with it, and later episodes go
             on with the copy's own chance.
         arrays: those of these copies.
@@ -132,7 +133,7 @@ SharedArray = tuple[Any, tuple[int, ...], str]
 
 
 def view(shared: SharedArray) -> NDArray[Any]:
-    """The array in shared memory."""
+    """Return the array in shared memory."""
     memory, shape, dtype = shared
     return np.frombuffer(memory, dtype=dtype).reshape(shape)
 

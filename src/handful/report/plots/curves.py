@@ -25,7 +25,7 @@ class Reference:
 
     Attributes:
         welfare: evaluated, with the policies' likeliest actions.
-        stderr: of it.
+        stderr: the standard error of that value.
         optimum: the best welfare possible or a bound on it, if known.
         optimum_kind: "exact" or "upper bound".
     """

@@ -130,7 +130,8 @@ def legend_above(figure: Figure, columns: int) -> None:
     """Put a legend of everything labelled over the axes, where it hides no data.
 
     Args:
-        columns: at most; fewer where long labels would make it wider than the figure.
+        columns: the largest number of columns; there are fewer if long labels would make the legend
+            wider than the figure.
     """
     fit_legend(figure, columns, columnspacing=1.4)
 
@@ -139,8 +140,8 @@ def fit_legend(figure: Figure, columns: int, **options: Any) -> int:
     """Put a legend over the axes, with fewer columns where long labels make it too wide.
 
     Args:
-        columns: at most.
-        options: of `Figure.legend`.
+        columns: the largest number of columns.
+        options: the options of `Figure.legend`.
 
     Returns:
         its number of columns.
@@ -176,8 +177,8 @@ def write_figure(
     Args:
         build: draws it.
         paths: ending in .svg, .png or .pdf.
-        style: what is other than in the house style, as matplotlib's parameters.
-        identifier: kept in the file's metadata.
+        style: the differences from the house style, as matplotlib's parameters.
+        identifier: the text that the file's metadata keep.
         is_tight: cut the paper to what is drawn, else keep its size.
     """
     settings = _STYLE.copy()
@@ -212,7 +213,7 @@ class Look(NamedTuple):
 
     Attributes:
         colour: ``#rrggbb``.
-        marker: as matplotlib names it, so that colour is not all that tells lines apart.
+        marker: the marker by matplotlib's name, so that colour is not all that tells lines apart.
         dashes: lengths of line and gap; nothing is a solid line.
     """
 
@@ -270,13 +271,13 @@ def method_looks(labels: Iterable[str]) -> dict[str, Look]:
 
 
 def _other_look(number: int) -> Look:
-    """The look of another package's method, by its place among those of the figure."""
+    """Return the look of another package's method, by its place among those of the figure."""
     marker = _OTHER_MARKERS[number % len(_OTHER_MARKERS)]
     return Look(policy_colour(len(_LOOKS) + number), marker)
 
 
 def _with_settings(look: Look, label: str) -> Look:
-    """The look of a label that has words of its settings behind the method's name."""
+    """Return the look of a label that has words of its settings behind the method's name."""
     words = label.removeprefix(method_of(label))
     if not words:
         return look

@@ -32,7 +32,7 @@ class WelfareRow:
         method: the assignment method's name, or its label.
         num_policies: the budget k.
         welfare: mean over seeds; or its percentage of the optimum.
-        stderr: of that mean.
+        stderr: the standard error of that mean.
     """
 
     method: str
@@ -56,12 +56,12 @@ def draw_welfare_against_budget(
     The lines are labelled for a legend, which the figure has room for outside the axis.
 
     Args:
-        axis: where to draw.
+        axis: the axis to draw on.
         rows: the points.
-        optimum: by budget.
-        optimum_kind: of the optimum.
-        looks: of each method, where other axes of the figure have more methods.
-        marker_size, line_width: in points.
+        optimum: the optimum of each budget.
+        optimum_kind: the kind of the optimum.
+        looks: the look of each method, needed if other axes of the figure have more methods.
+        marker_size, line_width: the sizes of the markers and of the lines, in points.
     """
     rows = list(rows)
     looks = looks or method_looks(row.method for row in rows)
@@ -133,8 +133,8 @@ class Panel(NamedTuple):
     Attributes:
         task: its name.
         rows: a point a method and budget.
-        optimum: by budget.
-        kind: of the optimum.
+        optimum: the optimum of each budget.
+        kind: the kind of the optimum.
     """
 
     task: str
@@ -189,7 +189,7 @@ def percent_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure 
 
 
 def _of_other_users(collection: Collection, task: str) -> list[str]:
-    """What a panel leaves out: runs that have not as many users as most of the task's."""
+    """Return what a panel leaves out: runs that have not as many users as most of the task's."""
     usual = collection.usual_users(task)
     others = {(cell.policies, cell.users) for cell in collection.of(task) if cell.users != usual}
     return [
@@ -213,7 +213,7 @@ def comparable_cells(collection: Collection, task: str) -> list[Cell]:
 
 
 def _of_other_seeds(collection: Collection, task: str) -> list[str]:
-    """What a panel leaves out: runs with users whom not all methods served."""
+    """Return what a panel leaves out: runs with users whom not all methods served."""
     cells = comparable_cells(collection, task)
     if any(cell.draws_users and cell.seeds != cells[0].seeds for cell in cells):
         return [f"{task_title(task)}: no seed, and so no users, that all methods have."]

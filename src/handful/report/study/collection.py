@@ -120,11 +120,11 @@ class Collection:
     """Runs by task, method and budget, and what is kept of them besides.
 
     Attributes:
-        cells: in the order of tasks, budgets and methods.
-        users, curves: of all runs, with the columns of `handful.results.tables.COLUMNS`; the users'
-            also with what is known of them in numbers.
-        kept: by the file's suffix, the tables that tasks have kept of their runs.
-        environments: by a run's digest, where it is known.
+        cells: the cells in the order of tasks, budgets and methods.
+        users, curves: the tables of all runs, with the columns of `handful.results.tables.COLUMNS`;
+            the users' table also has the numbers that are known of them.
+        kept: the tables that tasks have kept of their runs, by the file's suffix.
+        environments: the environment of each run by its digest, if it is known.
         variants: the cells of those studies that vary a method's settings, whether or not they are
             among `cells` too. Their labels have no suffix.
     """

@@ -22,13 +22,13 @@ class StudyFigure:
     """A figure of a study.
 
     Attributes:
-        name: of its files.
+        name: the name of its files.
         title: what it is, in a few words.
         caption: how to read it.
         alt: what it shows, for those who cannot see it.
         data: all that is drawn, as plain values.
         build: draws it, a column wide.
-        missing: what it would show too if the data were there, a sentence each.
+        missing: what the figure would show too if the data were there, a sentence each.
     """
 
     name: str
@@ -94,7 +94,8 @@ def legend_of(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
     """Put one legend over all panels, each label once; the figure grows by its height.
 
     Args:
-        columns: at most; fewer where long labels would be cut off at the figure's edge.
+        columns: the largest number of columns; there are fewer if long labels would be cut off at
+            the figure's edge.
     """
     found = {}
     for axis in axes:

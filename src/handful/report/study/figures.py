@@ -34,7 +34,7 @@ def study_figures(collection: Collection) -> tuple[list[StudyFigure], list[str]]
 
 
 def _of_tasks(collection: Collection) -> Iterable[StudyFigure]:
-    """The figures that the tasks of the study bring, each with the tasks that name it.
+    """Return the figures that the tasks of the study bring, each with the tasks that name it.
 
     Raises:
         HandfulError: if the function of a task fails.
@@ -56,7 +56,7 @@ def _of_tasks(collection: Collection) -> Iterable[StudyFigure]:
 
 
 def _budget(collection: Collection) -> int:
-    """The budget that a figure of one budget shows, of those whose curves were kept."""
+    """Return the budget that a figure of one budget shows, of those whose curves were kept."""
     kept = [cell.policies for cell in collection.cells if collection.kept_seeds(cell, "curves")]
     return budget_of_most(kept or [cell.policies for cell in collection.cells])
 

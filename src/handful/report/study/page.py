@@ -26,8 +26,8 @@ def write_study_report(parquet: Path, asked: Mapping[str, Any] | None = None) ->
 
     Args:
         parquet: the table.
-        asked: which runs the study asks for and with what, as its manifest has it; by default the
-            manifest that was kept.
+        asked: the runs that the study asks for, with their settings, as its manifest has them; by
+            default the manifest that was kept.
 
     Returns:
         the page.

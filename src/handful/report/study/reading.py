@@ -47,7 +47,7 @@ def labelled_runs(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Ro
     """Return a row for each run, with its `label`; a run in two studies counts for the first.
 
     Args:
-        studies: by name.
+        studies: the studies, by name.
         suffixes: nothing follows the methods' names of a study that is not in it.
     """
     rows: dict[str, dict[str, Any]] = {}
@@ -104,7 +104,7 @@ def _told_apart(
     are_mixed: Callable[[Rows], bool],
     words: Callable[[Mapping[str, Any]], Iterable[str]],
 ) -> Rows:
-    """The rows with words behind the labels that mixed rows share.
+    """Return the rows with words behind the labels that mixed rows share.
 
     All rows of such a label and task get them, also with other budgets: a line in a figure has one
     label.
@@ -112,7 +112,7 @@ def _told_apart(
     Args:
         scope: the columns besides `ALIKE` in which rows that are compared agree.
         are_mixed: whether some of them are not seeds of one thing.
-        words: of a row.
+        words: the words of a row.
     """
     groups: dict[tuple, Rows] = {}
     for row in rows:
@@ -129,12 +129,12 @@ def _told_apart(
 
 
 def _differ(rows: Rows) -> bool:
-    """Whether not all runs have the same settings, as far as these are known."""
+    """Return whether not all runs have the same settings, as far as these are known."""
     return len({row["choices"] for row in rows} - {None}) > 1
 
 
 def _are_of_unlike_studies(rows: Rows) -> bool:
-    """Whether two studies have different runs of one seed, or runs with different settings."""
+    """Return whether two studies have different runs of one seed, or runs of different settings."""
     has_several = len({row["study"] for row in rows}) > 1
     return has_several and (_differ(rows) or len({row["seed"] for row in rows}) < len(rows))
 
@@ -143,7 +143,7 @@ def collect(studies: Mapping[str, StudyResults], suffixes: Suffixes) -> Collecti
     """Put studies together; a run that is in two of them counts for the first.
 
     Args:
-        studies: by name.
+        studies: the studies, by name.
         suffixes: nothing follows the methods' names of a study that is not in it.
     """
     return _collection(studies, studies, suffixes)
@@ -188,7 +188,7 @@ def _collection(
 
 
 def _environments(studies: Iterable[StudyResults]) -> dict[str, Mapping[str, Any]]:
-    """What each run's manifest says of its environment: the run's own, or else its task's."""
+    """Return the environment in each run's manifest: the run's own, or else its task's."""
     found: dict[str, Mapping[str, Any]] = {}
     for study in studies:
         manifest = study.manifest or {"environments": {}, "runs": []}
@@ -200,7 +200,7 @@ def _environments(studies: Iterable[StudyResults]) -> dict[str, Mapping[str, Any
 
 
 def _kept(tables: Iterable["pl.DataFrame"], kind: str) -> "pl.DataFrame":
-    """The rows of every run, once: of the first study that kept the run's."""
+    """Return the rows of every run, once: of the first study that kept the run's."""
     pl = import_polars()
     whole = pl.DataFrame(schema=schema(kind))
     for table in tables:

@@ -16,9 +16,9 @@ class Table(NamedTuple):
     """A table of text.
 
     Attributes:
-        title: what it is.
+        title: the title of the table.
         note: how to read it.
-        header: of the columns.
+        header: the headings of the columns.
         rows: cells; the first names its row.
     """
 

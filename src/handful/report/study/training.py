@@ -70,11 +70,11 @@ def draw_courses(
     The means are labelled for a legend, which the figure has room for outside the axis.
 
     Args:
-        axis: to draw on.
+        axis: the axis to draw on.
         courses: runs by the name of their group.
-        looks: of the groups; otherwise they have the colours of the palette in turn.
-        unit: of the clock, which the axis counts in.
-        line_width: of the means.
+        looks: the looks of the groups; by default they have the colours of the palette in turn.
+        unit: the unit of the clock, in which the axis counts.
+        line_width: the width of the lines of the means.
     """
     for i, (name, runs) in enumerate(courses.items()):
         colour, dashes = policy_colour(i), policy_dashes(i)
