@@ -1,6 +1,6 @@
 """The tasks that have a name: those that come with handful, and those that callers register.
 
-Only names: nothing here imports an environment, so that listing the tasks waits for none of them.
+This module holds names only. It imports no environment, so that listing the tasks is fast.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ class Task:
     Attributes:
         name: the name by which the task is asked for.
         entry_point: ``"package.module:function"``; the function takes the task's parameters and
-            returns an :class:`~handful.problem.RMDP`. It is imported when the task is made, not
-            before.
+            returns an :class:`~handful.problem.RMDP`. It is imported only when the task is made.
         description: one line for ``handful tasks``.
         samples_users: whether the task draws its users by chance. Such a task takes the parameters
-            ``users`` (how many) and ``population_seed``, or instead of them ``population``, a table
-            of users (:mod:`handful.users`). Other tasks have users of their own.
-        sampling: the names of further parameters that say how the users are drawn. They have no
-            meaning where the users are given, so that they are refused there.
+            ``users`` (the number of users) and ``population_seed``, or instead of them
+            ``population``, a table of users (:mod:`handful.users`). Other tasks have users of their
+            own.
+        sampling: the names of further parameters that say how the users are drawn. They are refused
+            if the users are given, because they would mean nothing then.
         given: the names of further parameters that say who the users are, instead of
             ``population``.
         argument: the word for what follows the name of a family of tasks and a colon
@@ -42,7 +42,8 @@ class Task:
         pictures: ``"package.module:function"``; the function takes a run as reports read it
             (:class:`~handful.report.run.Run`) and returns the
             :class:`~handful.report.pictures.TaskPictures` that the task adds to the run's page, or
-            None where the run lacks what they show. It is imported when a report is written.
+            None if the run does not have the data for them. It is imported when a report is
+            written.
         study_pictures: ``"package.module:function"`` for the page of a study. The function takes
             the runs of the study (:class:`~handful.report.study.collection.Collection`) and the
             names of those of its tasks that this function is for, and returns figures
@@ -70,17 +71,17 @@ class Task:
 
     @property
     def title(self) -> str:
-        """How the task is asked for."""
+        """The form in which the task is asked for."""
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
     @property
     def draws_by(self) -> tuple[str, ...]:
-        """All parameters that say how users are drawn."""
+        """The names of all parameters that say how users are drawn."""
         return ("users", "population_seed", *self.sampling)
 
     @property
     def users_from(self) -> tuple[str, ...]:
-        """All parameters that say who the users are, so that none are drawn."""
+        """The names of all parameters that say who the users are, so that none are drawn."""
         return ("population", *self.given)
 
 
@@ -101,7 +102,7 @@ def _of_speeds(name: str, entry_point: str, description: str, *takes: str, film:
 
 
 def _robot(name: str, description: str) -> Task:
-    """Return a robot in MuJoCo, which can be filmed."""
+    """Return a task with a robot in MuJoCo, which can be filmed."""
     return _of_speeds(
         name,
         f"tasks:make_{name.replace('-', '_')}",
@@ -195,7 +196,7 @@ TASKS = (
         takes=("handful.domains.highway:highway_task",),
     ),
 )
-"""In no order: they are listed by name."""
+"""The tasks that come with handful. Their order means nothing: they are listed by name."""
 
 _TASKS = {task.name: task for task in TASKS}
 
@@ -267,10 +268,10 @@ def find_task(name: str) -> Task:
 
 
 def task_of_run(name: str) -> Task | None:
-    """Find the task that a stored name stands for; None where no task has that name here.
+    """Find the task that a stored name stands for; None if no task has that name here.
 
     Args:
-        name: a problem's name in a run folder or a table of results, which may be of a task that is
-            not registered in this program, or of a problem that was built in Python.
+        name: a problem's name in a run folder or a table of results. Its task may not be registered
+            in this program, or the problem may have been built in Python.
     """
     return _TASKS.get(name.partition(":")[0])

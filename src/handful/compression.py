@@ -1,10 +1,10 @@
-"""Many users whose rewards depend on one number, as a population with few features.
+"""A population of many users whose rewards depend on one number, with few features.
 
-The cost of training grows with the number of reward features, not of users. Where an outcome comes
-down to one number, the table of all users' rewards over its range is close to one of low rank, and
-a truncated singular value decomposition gives the best few features: the critic learns D values, D
-as small as a stated error allows, however many users there are. Policies are trained by what the
-features say; evaluation pays the exact rewards.
+The cost of training grows with the number of reward features, not of users. If an outcome comes
+down to one number, the table of all users' rewards over its range is close to a table of low rank.
+A truncated singular value decomposition gives the best few features. So the critic learns D values,
+where D is as small as a stated error allows, however many users there are. Policies are trained
+with the features; evaluation uses the exact rewards.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,11 +17,11 @@ from handful.errors import HandfulError
 from handful.types import Array, Float, NumpyArray
 
 RewardTable = Callable[[slice, NumpyArray], NumpyArray]
-"""``rewards(users, outcomes)``: exact rewards [n, G] of some of the users for outcomes [G]."""
+"""A function ``rewards(users, outcomes)`` that gives exact rewards [n, G] for outcomes [G]."""
 
-_BASIS_USERS = 4_000  # of whom the features are found
-_CHUNK = 500  # users at a time, so that their rewards stay in the cache
-_GROWTH = 1.05  # of D, where it turns out too small between the points of the grid
+_BASIS_USERS = 4_000  # the users from whom the features are found
+_CHUNK = 500  # the users at a time, so that their rewards stay in the cache
+_GROWTH = 1.05  # the growth of D if it is too small between the points of the grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Interpolation:
 
     Attributes:
         low, high: the first and the last point of the grid.
-        table: float32 [G, D], the features at each point; G >= 2.
+        table: the features at each point, float32 [G, D]; G is at least 2.
     """
 
     low: float
@@ -38,7 +38,7 @@ class Interpolation:
     table: NumpyArray
 
     def __call__(self, outcome: Float[Array, ""]) -> Float[Array, " D"]:
-        """Return the features of one outcome."""
+        """Return the features [D] of one outcome."""
         last = len(self.table) - 1
         place = jnp.clip((outcome - self.low) * (last / (self.high - self.low)), 0.0, last)
         left = jnp.minimum(place.astype(jnp.int32), last - 1)
@@ -49,11 +49,11 @@ class Interpolation:
 
 @dataclass(frozen=True, eq=False)
 class Compression:
-    """Users' rewards, nearly: ``coefficients @ features(outcome)``.
+    """A close approximation of users' rewards: ``coefficients @ features(outcome)``.
 
-    The scale is chosen so that a critic's mean squared error over the D features equals the mean
-    over N users of the squared error in what it says of each: it weighs users as a critic with one
-    output a user does.
+    A critic that learns the D features then weighs users as a critic with one output for each user
+    does: its mean squared error over the features equals the mean squared error of the users'
+    values that follow from them. The scale is chosen for this.
 
     Attributes:
         coefficients: the coefficients of the users, float32 [N, D].
@@ -72,7 +72,7 @@ class Compression:
 def compress(
     rewards: RewardTable, num_users: int, low: float, high: float, num_points: int, tolerance: float
 ) -> Compression:
-    """Return the fewest features that keep every user's mean error within the tolerance.
+    """Find the fewest features that keep every user's mean error within the tolerance.
 
     The mean error is the root mean square over the range of outcomes.
 
@@ -88,6 +88,9 @@ def compress(
         tolerance: the largest root-mean-square error that is allowed for any user, in the unit of
             rewards.
 
+    Returns:
+        the features, the users' coefficients and the errors that remain.
+
     Raises:
         HandfulError: if the tolerance is not positive, or finer than the grid allows.
     """
@@ -96,9 +99,9 @@ def compress(
     grid = np.linspace(low, high, num_points)
     fine_grid = np.linspace(low, high, 2 * num_points - 1)
     some = rewards(slice(0, num_users, -(-num_users // _BASIS_USERS)), grid)
-    # Orthonormal features on the grid, [G, min(G, N)], those that matter most first.
+    # These are orthonormal features on the grid, [G, min(G, N)], the most important ones first.
     basis = np.linalg.eigh(some.T @ some)[1][:, ::-1][:, :num_users]
-    # Some users tell about how many features are enough, all of them how many.
+    # Some users show about how many features are enough; all users show exactly how many.
     roughly = _enough([some], basis, tolerance)
     everybody = (rewards(users, grid) for users in _chunks(num_users))
     num_features = _enough(everybody, basis[:, : 2 * roughly], tolerance)
@@ -123,8 +126,8 @@ def _enough(tables: Iterable[NumpyArray], basis: NumpyArray, tolerance: float) -
     If no D does, it is the largest one.
 
     Args:
-        tables: exact rewards on the grid, [n, G] each.
-        basis: [G, D], of as many features as there may be.
+        tables: the exact rewards on the grid, [n, G] each.
+        basis: the basis [G, D], with the largest number of features that is allowed.
     """
     worst = np.zeros(basis.shape[1])
     for exact in tables:
@@ -166,7 +169,7 @@ def _scaled(basis: NumpyArray, projected: NumpyArray) -> tuple[NumpyArray, Numpy
     singular = np.sqrt(np.maximum(squares, 0.0))[::-1]
     rotation = rotation[:, ::-1]
     scale = np.sqrt(num_users / num_features)
-    # A feature that nobody has a share in stays nothing.
+    # A feature that no user has a share in stays 0.
     shares = np.divide(scale, singular, out=np.zeros(num_features), where=singular > 0.0)
     table = basis @ (rotation * singular) / scale
     return table.astype(np.float32), (projected @ rotation * shares).astype(np.float32)

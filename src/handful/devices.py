@@ -1,4 +1,4 @@
-"""The devices that JAX computes on: how many cores, how exactly, and where programs are kept."""
+"""The devices that JAX computes on: their number, their precision, and compiled programs."""
 
 import os
 from collections.abc import Callable
@@ -12,34 +12,35 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_USEFUL_CORES = 2
-"""Actors on one, critics on the other; see :mod:`handful.learner.parallel`."""
+"""One core trains the actors and one the critics; see :mod:`handful.learner.parallel`."""
 
 
 _share: int | None = None
-"""The cores that this process was told to keep to, if it was."""
+"""The number of cores that this process may use; None if nobody has limited it."""
 
 
 def share_cores(cores: int) -> None:
-    """Keep to this many cores from now on: other processes work beside this one."""
+    """Use at most this many cores from now on, because other processes work beside this one."""
     global _share
     _share = cores
 
 
 def use_cores(cores: int | None = None) -> None:
-    """Let training use this many CPU cores, by default all that help.
+    """Let training use this many CPU cores.
 
-    It must be called before JAX does any work in this process; afterwards it changes nothing. What
-    it changes is the time; see :mod:`handful.learner.parallel` for the last digits.
+    It must be called before JAX does any work in this process; afterwards it changes nothing. It
+    changes how long training takes; for the last digits of results see
+    :mod:`handful.learner.parallel`.
     """
     wanted = min(cores or MAX_USEFUL_CORES, usable_cores(), MAX_USEFUL_CORES)
     try:
         jax.config.update("jax_num_cpu_devices", wanted)
-    except RuntimeError:  # JAX has started: its devices are what they are
+    except RuntimeError:  # JAX has started, so its devices are fixed
         return
 
 
 def usable_cores() -> int:
-    """CPU cores that this process may run on."""
+    """Return the number of CPU cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         available = len(os.sched_getaffinity(0))
     else:
@@ -48,9 +49,10 @@ def usable_cores() -> int:
 
 
 def keep_compiled_programs() -> None:
-    """Keep compiled programs on disk, so that a command like the last one starts at once.
+    """Keep compiled programs on disk, so that a similar command starts at once later.
 
-    They go where ``JAX_COMPILATION_CACHE_DIR`` says, else into the user's cache folder.
+    The folder is ``JAX_COMPILATION_CACHE_DIR`` if that variable is set, and else a part of the
+    user's cache folder.
     """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -59,11 +61,11 @@ def keep_compiled_programs() -> None:
 
 
 def in_full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """Return the function with its products of matrices in full single precision on every device.
+    """Return the function with matrix products in full single precision on every device.
 
-    GPUs and TPUs keep about three digits unless they are asked for more: too few for policies to
-    act in training as they do on the host, and for returns to be added up as users would. It
-    changes nothing on a CPU.
+    GPUs and TPUs compute about three digits unless they are asked for more. That is too little for
+    policies to act in training as they do on the host, and for returns to add up as users would add
+    them. On a CPU this changes nothing.
     """
 
     @wraps(function)

@@ -1,6 +1,6 @@
-"""What an environment is: dynamics and outcomes. It knows neither users nor rewards.
+"""The protocols of environments: dynamics and outcomes, without users or rewards.
 
-An environment reports the *outcome* of each step, any pytree of arrays; the population's feature
+An environment reports the *outcome* of each step, any pytree of arrays. The population's feature
 function turns outcomes into reward features. So one environment serves any population.
 
 There are two kinds: an :class:`Environment` is written in JAX and compiled together with the
@@ -20,7 +20,14 @@ from handful.types import Array, Bool, Float, NumpyArray, PRNGKey, PyTree
 
 @dataclass(frozen=True)
 class Discrete:
-    """Actions ``0 .. num_actions - 1``."""
+    """An action space of finitely many actions, numbered ``0 .. num_actions - 1``.
+
+    Attributes:
+        num_actions: the number of actions, at least 1.
+
+    Raises:
+        HandfulError: if there is no action.
+    """
 
     num_actions: int
 
@@ -33,7 +40,14 @@ class Discrete:
 
 @dataclass(frozen=True)
 class Box:
-    """Continuous actions between ``low`` and ``high``, one entry a dimension."""
+    """A space of continuous actions between ``low`` and ``high``.
+
+    Attributes:
+        low, high: the lowest and the highest value of each dimension, in the environment's units.
+
+    Raises:
+        HandfulError: if the bounds have different lengths, or a low is not below its high.
+    """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -53,7 +67,7 @@ class Box:
         return len(self.low)
 
     def clip(self, action: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
-        """Return the nearest action inside the box, which is what an environment gets."""
+        """Return the nearest action inside the box, which is the one that an environment gets."""
         low, high = (jnp.broadcast_to(jnp.array(b), action.shape) for b in (self.low, self.high))
         return jnp.clip(action, low, high)
 
@@ -62,7 +76,7 @@ ActionSpace = Discrete | Box
 
 
 class TimeStep(NamedTuple):
-    """What one step of an environment gives.
+    """The result of one step of an environment.
 
     Attributes:
         observation: the observation of the state that the step led to. This holds also at the end
@@ -82,7 +96,7 @@ class TimeStep(NamedTuple):
 
 @runtime_checkable
 class Interface(Protocol):
-    """What policies need to know of an environment, of either kind."""
+    """The part of an environment, of either kind, that policies need to know."""
 
     @property
     def observation_size(self) -> int:
@@ -91,7 +105,7 @@ class Interface(Protocol):
 
     @property
     def action_space(self) -> ActionSpace:
-        """What ``step`` takes."""
+        """The space of the actions that ``step`` takes."""
         ...
 
     @property
@@ -109,19 +123,27 @@ class Environment(Interface, Protocol):
     """
 
     def reset(self, key: PRNGKey) -> tuple[Any, Float[Array, " O"]]:
-        """Start an episode: its state (any pytree) and first observation."""
+        """Start an episode.
+
+        Returns:
+            its state (any pytree) and its first observation.
+        """
         ...
 
     def step(self, key: PRNGKey, state: Any, action: Array) -> tuple[Any, TimeStep]:
-        """Take one action. Behaviour after the end of an episode is not defined."""
+        """Take one action. The behaviour after the end of an episode is not defined.
+
+        Returns:
+            the next state, and the result of the step.
+        """
         ...
 
 
 class HostStep(NamedTuple):
-    """What one step of a batch of ``M`` host environments gives, in NumPy arrays.
+    """The result of one step of a batch of ``M`` host environments, in NumPy arrays.
 
-    The fields mean what they do in :class:`TimeStep`, with a leading axis [M]. The arrays are the
-    caller's: the batch does not write to them again.
+    The fields have the same meaning as in :class:`TimeStep`, with a leading axis [M]. The arrays
+    belong to the caller: the batch does not write to them again.
     """
 
     observation: NumpyArray
@@ -134,16 +156,30 @@ class HostStep(NamedTuple):
 class HostBatch(Protocol):
     """``M`` running copies of a host environment.
 
-    An episode that ends is never restarted by itself: the caller resets it, so that no reset
+    The batch never restarts an episode that has ended: the caller resets it. So no reset
     observation is taken for a final one.
     """
 
     def reset(self, which: NumpyArray) -> NumpyArray:
-        """Start new episodes in the copies ``which`` (indices, int [R]); observations [R, O]."""
+        """Start new episodes in some of the copies.
+
+        Args:
+            which: the indices of these copies, int [R].
+
+        Returns:
+            their first observations, [R, O].
+        """
         ...
 
     def step(self, actions: NumpyArray) -> HostStep:
-        """One action, inside the action space, in every copy: [M, A], or int [M] if discrete."""
+        """Take one action in every copy.
+
+        Args:
+            actions: actions inside the action space, [M, A], or int [M] if they are discrete.
+
+        Returns:
+            the result of the step.
+        """
         ...
 
     def close(self) -> None:
@@ -156,10 +192,10 @@ class HasRequirements(Protocol):
     """An environment that needs packages which are imported when it is opened."""
 
     def check_installed(self) -> None:
-        """Look whether they are there.
+        """Check that the packages which the environment needs are installed.
 
         Raises:
-            HandfulError: naming what is missing, and how to install it.
+            HandfulError: if a package is missing; the sentence says which, and how to install it.
         """
         ...
 
@@ -169,25 +205,31 @@ class HostEnvironment(Interface, Protocol):
     """An environment that runs outside JAX. Implementations are immutable and hashable."""
 
     def outcome_shape(self) -> PyTree:
-        """Return the outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
+        """Return the outcome of one step of one environment as ``jax.ShapeDtypeStruct`` leaves."""
         ...
 
     def open(self, num_envs: int, seed: int, num_threads: int) -> HostBatch:
-        """Copies that step side by side; the same seed gives the same episodes.
+        """Open copies of the environment that step side by side.
+
+        Args:
+            num_envs: the number of copies ``M``.
+            seed: the seed of the copies; the same seed gives the same episodes.
+            num_threads: the number of threads or processes that may step them.
 
         Raises:
-            HandfulError: if what it needs is not installed, or cannot be had in this number.
+            HandfulError: if a package is missing, or so many copies cannot be opened.
         """
         ...
 
 
 def num_symbols(environment: Interface) -> int | None:
-    """Return how many different observations there are, where an environment numbers them.
+    """Return the number of different observations, or None if the environment does not number them.
 
-    Such an environment has an attribute ``num_symbols``, and its observation is one entry: the
-    number of the observation, from 0, divided by ``num_symbols``. Networks then look their first
-    layer up instead of multiplying by a vector that is 0 but for one entry; with hundreds of states
-    that is most of the cost of learning. On the host, where policies act in NumPy, all are plain.
+    An environment that numbers its observations has an attribute ``num_symbols``. Its observation
+    has one entry: the number of the observation, from 0, divided by ``num_symbols``. Networks then
+    look the first layer's weights up instead of multiplying by a one-hot vector; with hundreds of
+    states this product would be most of the cost of learning. The result is None for every
+    environment on the host, where policies act in NumPy.
     """
     if isinstance(environment, HostEnvironment):
         return None
@@ -195,7 +237,7 @@ def num_symbols(environment: Interface) -> int | None:
 
 
 def outcome_shape(environment: Environment | HostEnvironment) -> PyTree:
-    """Return the outcome of one step of one environment, as ``jax.ShapeDtypeStruct`` leaves."""
+    """Return the outcome of one step of one environment as ``jax.ShapeDtypeStruct`` leaves."""
     if isinstance(environment, HostEnvironment):
         return environment.outcome_shape()
     return step_shape(environment)[1].outcome

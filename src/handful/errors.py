@@ -1,16 +1,16 @@
-"""The one exception that a user is meant to read, and the one warning."""
+"""The one exception whose message is meant for the user, and the one warning."""
 
 
 class HandfulError(Exception):
-    """Something the caller can mend: bad input, a missing file, an impossible request.
+    """An error that the caller can mend: bad input, a missing file, an impossible request.
 
     The message is one sentence that says what is wrong and how to mend it. The command line prints
-    it and exits with code 2; anything else that escapes is a defect of ours and shows a traceback.
+    it and exits with code 2. Any other exception is a defect of the library and shows a traceback.
     """
 
 
 class HandfulWarning(UserWarning):
-    """Something in a good request that its caller should know, in one sentence.
+    """A warning about a valid request, in one sentence that the caller should know.
 
-    The command line prints it on standard error, as it prints other news.
+    The command line prints it on standard error.
     """

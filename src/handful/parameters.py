@@ -1,7 +1,7 @@
-"""What a task may be given: read from the signatures and docstrings of what takes it.
+"""The parameters that a task takes, read from signatures and docstrings.
 
-Nothing is written down twice, so what is listed is what is taken. The modules that a task needs are
-imported when somebody asks about that task, not before.
+So the list of parameters cannot differ from what the code takes. The modules that a task needs are
+imported only when the task's parameters are asked for.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from handful.catalogue import Task
 from handful.errors import HandfulError
 
 REQUIRED: Any = inspect.Parameter.empty
-"""The default of a parameter that has none."""
+"""The default of a parameter that has no default."""
 
 _SECTIONS = ("Args:", "Attributes:")
 
@@ -30,8 +30,8 @@ class TaskParameter:
     Attributes:
         name: the name for :func:`handful.make`; on the command line it is ``--param.NAME VALUE``.
         default: the value if none is given, or :data:`REQUIRED`.
-        annotation: the type that it is declared with.
-        taken_by: the function or class that takes it.
+        annotation: the type in the parameter's declaration.
+        taken_by: the function or class that takes the parameter.
     """
 
     name: str
@@ -46,24 +46,27 @@ class TaskParameter:
 
     @property
     def words(self) -> list[str]:
-        """The parameter and its default as words of a command line; the flag alone for none."""
+        """The parameter and its default as words of a command line.
+
+        Without a default it is the flag alone.
+        """
         if self.is_required:
             return [flag_name("param", self.name)]
         return flag_words("param", self.name, self.json_default)
 
     @property
     def json_default(self) -> Any:
-        """As JSON has it, or else as Python shows it."""
+        """The default in the types of JSON if possible, and else as Python shows it."""
         return shown(self.default)
 
     @property
     def meaning(self) -> str:
-        """In words; empty where nobody wrote any."""
+        """The meaning of the parameter in words; empty if its docstring has none."""
         return meanings(self.taken_by).get(self.name, "")
 
 
 def find_object(entry_point: str) -> Any:
-    """Return what ``"package.module:name"`` stands for."""
+    """Return the object that ``"package.module:name"`` names."""
     module, _, name = entry_point.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -73,8 +76,8 @@ def parameters_of(task: Task) -> dict[str, TaskParameter]:
 
     The parameters of its entry point come first, then those that :attr:`Task.takes` names.
 
-    A task whose entry point takes anything (``**parameters``) without saying where it goes may take
-    more than this: see :func:`takes_anything`.
+    A task may take more than these parameters if its entry point takes ``**parameters`` and
+    :attr:`Task.takes` is empty: see :func:`takes_anything`.
     """
     taker = find_object(task.entry_point)
     found = [(taker, parameter) for parameter in _named(taker)[1 if task.argument else 0 :]]
@@ -91,7 +94,7 @@ def parameters_of(task: Task) -> dict[str, TaskParameter]:
 
 
 def takes_anything(task: Task) -> bool:
-    """Return whether only making the task tells which parameters it takes."""
+    """Return whether the task's parameters are known only once the task is made."""
     return not task.takes and any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD
         for parameter in _signature(find_object(task.entry_point)).parameters.values()
@@ -99,7 +102,7 @@ def takes_anything(task: Task) -> bool:
 
 
 def check_parameters(name: str, task: Task, given: Mapping[str, Any]) -> None:
-    """Look at a task's parameters before it is made of them.
+    """Check a task's parameters before the task is made.
 
     Args:
         name: the name by which the task was asked for.
@@ -107,8 +110,8 @@ def check_parameters(name: str, task: Task, given: Mapping[str, Any]) -> None:
         given: the parameters that were given, by name.
 
     Raises:
-        HandfulError: naming the first that the task does not take, lacks, or takes only of another
-            kind.
+        HandfulError: if the task does not take a parameter, lacks one, or takes it only of another
+            kind; the sentence names the first such parameter.
     """
     known = parameters_of(task)
     for parameter, value in given.items():
@@ -135,7 +138,7 @@ def _named(taker: Callable[..., Any]) -> list[inspect.Parameter]:
 def _signature(taker: Callable[..., Any]) -> inspect.Signature:
     try:
         return inspect.signature(taker, eval_str=True)
-    except NameError:  # annotations that only a type checker can read
+    except NameError:  # only a type checker can read these annotations
         return inspect.signature(taker)
 
 

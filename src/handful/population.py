@@ -27,21 +27,21 @@ ParametricFn = Callable[[Any, Mapping[str, Float[Array, " N"]]], Float[Array, " 
 EVERYBODY = slice(None)
 
 LARGEST_TABLE = 2**24
-"""Numbers of a table of users that is computed at once: 128 MiB in double precision."""
+"""The most numbers of a table of users that are computed at once: 128 MiB in double precision."""
 
 MOST_FEATURES = 20_000
-"""Users who each have a reward feature: their table of coefficients takes 1.6 GB."""
+"""The most users who may have a feature each: their table of coefficients takes 1.6 GB."""
 
 CHUNK = 2**20
-"""Numbers at a time of a larger table: so many stay in a processor's cache."""
+"""How many numbers of a larger table are computed at a time: they stay in a processor's cache."""
 
 
 FEW = 8
-"""Features that are named where a population is shown."""
+"""The most features whose names the text of a population shows."""
 
 
 def outcome_is_features(outcome: Float[Array, " D"]) -> Float[Array, " D"]:
-    """Return the feature function of an environment whose outcome is the feature vector already."""
+    """Return the outcome itself, for an environment whose outcome is the feature vector [D]."""
     return outcome
 
 
@@ -103,14 +103,36 @@ class Population:
         features: FeatureFn = outcome_is_features,
         user_ids: Any = (),
     ) -> "Population":
-        """Linear preferences: a table [N, D] of each user's weight on each feature."""
+        """Make a population with linear preferences from an array of weights.
+
+        Args:
+            coefficients: the weight of each user on each feature, [N, D].
+            features: the feature function, from the outcome of one step to the feature vector [D].
+            user_ids: the users' names [N]; empty for ``user-0``, ``user-1``, ...
+
+        Returns:
+            the population.
+
+        Raises:
+            HandfulError: if the weights are not a table of finite numbers.
+        """
         return cls(np.asarray(coefficients), features, user_ids)
 
     @classmethod
     def from_function(
         cls, reward_fn: FeatureFn, num_users: int, user_ids: Sequence[str] = ()
     ) -> "Population":
-        """Any reward functions: ``reward_fn(outcome)`` gives all users' rewards [N] at once."""
+        """Make a population from any reward functions.
+
+        Args:
+            reward_fn: a function from the outcome of one step to all users' rewards [N]; it is
+                written in ``jax.numpy``.
+            num_users: the number of users ``N``.
+            user_ids: the users' names [N]; empty for ``user-0``, ``user-1``, ...
+
+        Returns:
+            the population, with one feature for each user.
+        """
         return cls.identity(num_users, reward_fn, user_ids)
 
     @classmethod
@@ -120,10 +142,14 @@ class Population:
         features: FeatureFn = outcome_is_features,
         user_ids: Any = (),
     ) -> "Population":
-        """One feature a user: feature ``i`` is user ``i``'s reward.
+        """Make a population with one feature for each user: feature ``i`` is user ``i``'s reward.
+
+        Returns:
+            the population, with ``D = N`` and the identity for its coefficients.
 
         Raises:
-            HandfulError: for no users, or more than :data:`MOST_FEATURES`.
+            HandfulError: if there is no user, or if there are more users than
+                :data:`MOST_FEATURES`.
         """
         check_num_users(num_users)
         check_range("The number of users with a feature each", num_users, 1, MOST_FEATURES)
@@ -137,7 +163,7 @@ class Population:
         features: FeatureFn = outcome_is_features,
         labels: Sequence[str] = (),
     ) -> "Population":
-        """Linear preferences from a table with one row a user.
+        """Make a population with linear preferences from a table with one row for each user.
 
         Args:
             table: a CSV or Parquet file, or a DataFrame; :mod:`handful.users` says what else it may
@@ -148,8 +174,12 @@ class Population:
             features: the feature function, from the outcome of one step to the feature vector [D].
             labels: the columns of numbers that are labels too.
 
+        Returns:
+            the population, with a feature for each column of weights.
+
         Raises:
-            HandfulError: one sentence with the file, the row and the column.
+            HandfulError: if the table cannot be read or has a wrong entry; the sentence names the
+                file, the row and the column.
         """
         columns = None
         if feature_names is not None:
@@ -160,7 +190,7 @@ class Population:
         if len(idle):
             raise HandfulError(
                 f"{users.table.source} has only weights of 0 in {users.table.where(int(idle[0]))} "
-                f"(columns {', '.join(users.numbers)}): whatever a policy did would be the same to "
+                f"(columns {', '.join(users.numbers)}): no policy would be better than another for "
                 f"that user, so give at least one weight or leave the user out."
             )
         return cls(
@@ -179,19 +209,26 @@ class Population:
         parameters: Sequence[str | Column],
         labels: Sequence[str] = (),
     ) -> "Population":
-        """Reward functions of one form, whose parameters are in a table with one row a user.
+        """Make a population whose reward functions differ only in parameters that a table holds.
+
+        The table has one row for each user. Every user's reward is a feature (``D = N``).
 
         Every user's reward is a feature (``D = N``).
 
         Args:
             table: the same as in :meth:`from_table`.
-            reward_fn: ``reward_fn(outcome, parameters)`` gives all users' rewards [N], in
-                ``jax.numpy``; ``parameters`` has an array [N] by the name of each.
-            parameters: the columns with the parameters, kept through to every result.
-            labels: columns of numbers that are labels.
+            reward_fn: a function of one outcome and the parameters that returns all users' rewards
+                [N]; it is written in ``jax.numpy``. Its second argument has an array [N] for the
+                name of each parameter.
+            parameters: the columns with the parameters; every result keeps them.
+            labels: the columns of numbers that are labels.
+
+        Returns:
+            the population, with the parameters among its attributes.
 
         Raises:
-            HandfulError: one sentence with the file, the row and the column.
+            HandfulError: if the table cannot be read or has a wrong entry; the sentence names the
+                file, the row and the column.
         """
         columns = [Column(one) if isinstance(one, str) else one for one in parameters]
         users = read_users(table, columns, labels)
@@ -204,7 +241,7 @@ class Population:
         )
 
     def __repr__(self) -> str:
-        """Return how many users and features there are; what each user wants is private."""
+        """Return the number of users and features; what each user wants is private."""
         features = count(self.num_features, "feature")
         if 0 < len(self.feature_names) <= FEW:
             features += f": {', '.join(self.feature_names)}"
@@ -212,17 +249,17 @@ class Population:
 
     @property
     def num_users(self) -> int:
-        """``N``."""
+        """The number of users ``N``."""
         return self.coefficients.shape[0]
 
     @property
     def num_features(self) -> int:
-        """``D``."""
+        """The number of features ``D``."""
         return self.coefficients.shape[1]
 
     @in_full_precision
     def rewards(self, outcome: Any) -> Float[Array, " N"]:
-        """Return the users' rewards for one outcome: exact, also where the features are not."""
+        """Return the users' exact rewards for one outcome, even if the features are not exact."""
         if self.reward_fn is not None:
             return self.reward_fn(outcome)
         return jnp.asarray(self.coefficients) @ self.features(outcome)
@@ -230,12 +267,16 @@ class Population:
     def returns(
         self, feature_returns: NumpyArray, users: slice | NumpyArray = EVERYBODY
     ) -> NumpyArray:
-        """Users' returns [..., n] from returns in features [..., D]: :math:`Q = C \\Phi^T`.
+        """Compute users' returns from returns in features: :math:`Q = C \\Phi^T`.
 
         Args:
             feature_returns: the return of an episode, or the mean return of several, in each
-                feature.
-            users: whose returns, as a slice or as positions [n]; by default all users'.
+                feature, [..., D].
+            users: the users whose returns are asked for, as a slice or as positions [n]; by default
+                all users.
+
+        Returns:
+            the users' returns, [..., n].
         """
         return feature_returns @ self.coefficients[users].T
 
@@ -254,10 +295,14 @@ class Population:
         )
 
     def best_policies(self, feature_returns: NumpyArray) -> NumpyArray:
-        """Return the policy that serves each user best: int64 [N]; of equals the first.
+        """Find the policy that serves each user best.
 
         Args:
             feature_returns: the policies' mean returns in features, [K, D].
+
+        Returns:
+            the number of each user's best policy, int64 [N]; if several are equally good, the
+            first.
         """
         return np.concatenate(
             [
@@ -268,7 +313,10 @@ class Population:
 
 
 def in_chunks(num_users: int, numbers_per_user: int) -> Iterator[slice]:
-    """Slices of users, so that a table with so many numbers for each of them fits into memory.
+    """Yield slices of users whose tables each fit into memory.
+
+    A table has ``numbers_per_user`` numbers for each of its users. If the numbers of all users fit
+    into one table, there is one slice.
 
     Users of whom all numbers fit into one table are one slice.
     """

@@ -32,13 +32,13 @@ __all__ = [
 
 
 def no_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
-    """Return the learner's presets as they are, whatever the budget."""
+    """Return no settings, so that the learner's presets stay as they are, whatever the budget."""
     del num_policies, preset
     return {}
 
 
 def no_method_settings(method: str, preset: Preset) -> Mapping[str, Any]:
-    """Return the methods' defaults as they are."""
+    """Return no settings, so that the methods' defaults stay as they are."""
     del method, preset
     return {}
 
@@ -60,24 +60,25 @@ class RMDP:
         method_settings: a function of an assignment method's name and the learner's preset. It
             returns the method's settings, by name, that suit this problem better than the method's
             defaults; the caller's own settings come before them.
-        suited_method: the assignment method that ``auto`` stands for here, where another one than
-            the problem's kind suggests (:mod:`handful.training.config`) was measured to be better.
-        constant_outcomes: makes the outcomes that a policy might keep up from step to step, as a
-            grid over their range: [M, ...] in each array, from where policies begin. Methods may
-            aim at them (:mod:`handful.methods.planned_em`). None where there are no such
-            outcomes.
+        suited_method: the assignment method that ``auto`` stands for here, if it was measured to be
+            better than the one that the problem's kind suggests (:mod:`handful.training.config`).
+        constant_outcomes: a function that returns outcomes which a policy might keep up from step
+            to step, as a grid over their range: [M, ...] in each array, starting where policies
+            begin. Methods may aim at them (:mod:`handful.methods.planned_em`). None if there are no
+            such outcomes.
         solver: a function of this problem and a number of policies. It returns the highest welfare
             that so many policies can reach, or a bound on it, as an
             :class:`~handful.exact.bound.Optimum`, and raises ValueError or RuntimeError, with a
-            sentence, where it has no answer. None where nothing is known.
-        scale_is_measured: whether the return scale was measured by playing. Measured again it may
-            be another number, so a run keeps the one that it began with.
-        name: the task's name where it was made by :func:`make`, else what the caller likes.
-        parameters: what :func:`make` was given, so that a run folder can make the problem again.
+            sentence, if it has no answer. None if nothing is known.
+        scale_is_measured: whether the return scale was measured by playing. A second measurement
+            may give another number, so a run keeps the one that it began with.
+        name: the task's name if :func:`make` made the problem, else a name that the caller chooses.
+        parameters: the parameters that :func:`make` got, so that a run folder can make the problem
+            again.
 
     Raises:
-        HandfulError: for a discount outside (0, 1], a return scale that is not positive, or an
-            environment whose time limit is not a number of steps.
+        HandfulError: if the discount is outside (0, 1], the return scale is not positive, or the
+            environment's time limit is not a number of steps.
     """
 
     environment: Environment | HostEnvironment
@@ -104,10 +105,10 @@ class RMDP:
         check_kind("The environment's time_limit", limit, int)
         if limit < 1:
             raise HandfulError(f"The environment's time_limit must be at least 1, not {limit}.")
-        check_range("The environment's time_limit", limit, 1, 2**31 - 1)  # steps are counted so
+        check_range("The environment's time_limit", limit, 1, 2**31 - 1)  # int32 counts the steps
 
     def __repr__(self) -> str:
-        """Return what the problem is, without its users."""
+        """Return the problem's name and sizes, without its users."""
         return (
             f"RMDP({self.name!r}, {type(self.environment).__name__}, {self.population!r}, "
             f"discount {self.discount:g})"
@@ -115,12 +116,12 @@ class RMDP:
 
     @property
     def num_users(self) -> int:
-        """``N``."""
+        """The number of users ``N``."""
         return self.population.num_users
 
     @property
     def num_features(self) -> int:
-        """``D``."""
+        """The number of reward features ``D``."""
         return self.population.num_features
 
     @property
@@ -130,18 +131,18 @@ class RMDP:
 
     @property
     def jax_environment(self) -> Environment:
-        """The environment, which must be one in JAX."""
+        """The environment of a problem whose environment is written in JAX."""
         assert isinstance(self.environment, Environment), "this problem runs on the host"
         return self.environment
 
     @property
     def host_environment(self) -> HostEnvironment:
-        """The environment, which must be one on the host."""
+        """The environment of a problem whose environment runs on the host."""
         assert isinstance(self.environment, HostEnvironment), "this problem runs in JAX"
         return self.environment
 
     def with_discount(self, discount: float | None) -> "RMDP":
-        """Return the same problem for a learner with this discount; None changes nothing.
+        """Return the same problem with another discount; None changes nothing.
 
         The return scale grows or shrinks with the steps that the learner looks ahead,
         ``1 / (1 - discount)`` and at most the time limit, so that value targets stay near 1.
@@ -153,7 +154,10 @@ class RMDP:
         return replace(self, discount=discount, return_scale=self.return_scale * longer)
 
     def check_budget(self, num_policies: int) -> None:
-        """Raise HandfulError unless 1 <= ``num_policies`` <= N: more policies serve nobody."""
+        """Raise HandfulError unless 1 <= ``num_policies`` <= N.
+
+        More policies than users would serve nobody.
+        """
         check_kind("num_policies", num_policies, int)
         if not 1 <= num_policies <= self.num_users:
             raise HandfulError(
@@ -163,14 +167,14 @@ class RMDP:
 
 
 def check_problem(value: Any, asked: str) -> None:
-    """Look whether a caller gave a problem, and not a part of one.
+    """Check that a caller gave a problem, and not a part of one.
 
     Args:
         value: the value that was given for the problem.
-        asked: the function that was called, to begin the sentence with.
+        asked: the function that was called; the error message begins with it.
 
     Raises:
-        HandfulError: if it is something else; the sentence says how to make a problem of it.
+        HandfulError: if the value is not a problem; the sentence says how to make one from it.
     """
     if isinstance(value, RMDP):
         return
@@ -210,27 +214,38 @@ def _check_parts(environment: Any, population: Any) -> None:
 
 
 def _kind(value: Any) -> str:
-    """Return what a value is, for a sentence."""
+    """Return the class of a value, in words for an error message."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     return f"an object of the class {type(value).__name__}"
 
 
 def steps_ahead(discount: float, time_limit: int) -> float:
-    """Return how far a learner with this discount looks: 1 / (1 - discount), at most an episode."""
+    """Return how many steps ahead a learner with this discount looks.
+
+    It is 1 / (1 - discount), and at most an episode.
+    """
     return 1.0 / max(1.0 - discount, 1.0 / time_limit)
 
 
 @computing
 @in_same_directory
 def make(name: str, /, **parameters: Any) -> RMDP:
-    """Return the task of that name; the parameters are the task's own (see ``handful tasks NAME``).
+    """Make the task of a name.
 
-    A ``population`` may be all that :func:`handful.users.read_table` reads.
+    The parameters are the task's own (see ``handful tasks NAME``). A ``population`` may be anything
+    that :func:`handful.users.read_table` reads.
+
+    Args:
+        name: the name of the task, such as ``glide`` or ``gymnasium:CartPole-v1``.
+        parameters: the parameters of the task, by name.
+
+    Returns:
+        the task's problem.
 
     Raises:
         HandfulError: if there is no such task, it does not take such parameters, the users are
-            given twice, or the population is no such table.
+            given twice, or the population is not a table of users.
     """
     task = find_task(name)
     factory = find_object(task.entry_point)
@@ -252,11 +267,14 @@ def make(name: str, /, **parameters: Any) -> RMDP:
 
 
 _DAMAGE = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What a task raises of parameters that nobody but a damaged file would give it."""
+"""The errors that a task raises if a damaged file gives it impossible parameters."""
 
 
 def make_stored(name: str, parameters: Mapping[str, Any], source: str, trust: bool) -> RMDP:
-    """Return the task that a file names, of the parameters that the file holds.
+    """Make the task that a file names, from the parameters that the file holds.
+
+    The file may come from a stranger. So making the task must not import or call what the file
+    names, unless the caller trusts the file.
 
     The file may be a stranger's. So a task that is made of it may not import or call what the file
     names, unless the caller trusts the file.
@@ -266,6 +284,9 @@ def make_stored(name: str, parameters: Mapping[str, Any], source: str, trust: bo
         parameters: the parameters of the task.
         source: the words for the file in error messages.
         trust: whether the caller trusts the file.
+
+    Returns:
+        the task's problem.
 
     Raises:
         HandfulError: if the task needs the caller's consent, or cannot be made.
@@ -282,7 +303,7 @@ def make_stored(name: str, parameters: Mapping[str, Any], source: str, trust: bo
 
 
 def check_consent(name: str, parameters: Mapping[str, Any], source: str) -> None:
-    """Look whether a task can be made of what a file holds without running what the file names.
+    """Check that a task can be made from a file without running code that the file names.
 
     Raises:
         HandfulError: if making it needs the caller's consent; the sentence says how to give it.
@@ -300,10 +321,10 @@ def check_consent(name: str, parameters: Mapping[str, Any], source: str) -> None
 
 
 def _check_users(task: Task, parameters: Mapping[str, Any]) -> None:
-    """Look at the parameters of a task that samples its users: none of them may go unused.
+    """Check that a task that samples its users uses all its parameters.
 
     Raises:
-        HandfulError: if the users are given twice, or both given and drawn.
+        HandfulError: if the users are given twice, or are given and also drawn.
     """
     given = _given(task, parameters)
     if len(given) > 1:
@@ -324,16 +345,18 @@ def _check_users(task: Task, parameters: Mapping[str, Any]) -> None:
 
 
 def _given(task: Task, parameters: Mapping[str, Any]) -> list[str]:
-    """Return the parameters that say who the users are."""
+    """Return the names of the parameters that say who the users are."""
     return [name for name in task.users_from if parameters.get(name) is not None]
 
 
 def described_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of a task as JSON holds them: a table of users with all that is in it.
+    """Return a task's parameters in the types that JSON has.
+
+    A table of users comes with everything that is in it.
 
     Raises:
-        HandfulError: if the population is no table of users, or a parameter is nothing that could
-            be given to :func:`make` again from a file.
+        HandfulError: if the population is not a table of users, or a parameter cannot be stored in
+            a file and be given to :func:`make` again.
     """
     described = {}
     for name, value in parameters.items():
@@ -349,7 +372,7 @@ def described_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def run_parameters(
     name: str, seed: int, parameters: Mapping[str, Any], users: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return what :func:`make` is given for one run of a task.
+    """Return the parameters that :func:`make` gets for one run of a task.
 
     A task that samples its users draws them with the run's seed, unless the parameters hold another
     ``population_seed`` or the users themselves.
@@ -360,6 +383,9 @@ def run_parameters(
         parameters: the parameters of the task.
         users: further parameters, which say who the users are; only a task that samples its users
             takes them.
+
+    Returns:
+        the parameters by name.
 
     Raises:
         HandfulError: if there is no such task, it has users of its own, or the users are given

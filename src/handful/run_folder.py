@@ -1,12 +1,17 @@
-"""Run folders: which files a run is made of, and how they are read and written.
+"""Run folders: the files that a run consists of, and how they are read and written.
+
+Readers of run folders (reports, sweeps, the command line) need nothing else of the library. Every
+file is replaced in one step, except the metrics, which grow line by line; a last line that a kill
+cut short is dropped when they are read.
 
 Readers of run folders (reports, sweeps, the command line) need nothing else of the library. Every
 file is replaced in one step, except the metrics, which grow line by line; a last line that a kill
 cut short is dropped when they are read.
 
 The results of a run are bound to each other. ``evaluation.json``, which is written last, names the
-digests of the settings, of every other file of the results, and of itself, and whoever reads it
-checks them: so a file that was edited, copied from another run or left out is told in one sentence.
+digests of the settings, of every other file of the results, and of itself. These are checked when
+the evaluation is read. So a file that was edited, copied from another run or left out gives an
+error of one sentence.
 """
 
 import json
@@ -32,10 +37,10 @@ _READERS = {1: "handful 0.1"}
 class RunFolder:
     """The paths of a run and the ways to read them.
 
-    ``config.json`` (settings, problem, versions), ``metrics.jsonl`` (a line an update),
+    ``config.json`` (settings, problem, versions), ``metrics.jsonl`` (a line for each update),
     ``checkpoint.safetensors`` (the latest state of training), and once the run is done
-    ``policies.safetensors`` (the policies that are handed out), ``users.safetensors`` (what every
-    user gets), ``assignment.csv``, ``returns.csv`` of smaller runs, ``traces.json``,
+    ``policies.safetensors`` (the final policies), ``users.safetensors`` (each user's returns and
+    policy), ``assignment.csv``, ``returns.csv`` of smaller runs, ``traces.json``,
     ``evaluation.json``, ``plots/`` and ``report.html``.
     """
 
@@ -53,7 +58,7 @@ class RunFolder:
         self.plots = self.path / "plots"
         self.report = self.path / "report.html"
         self.tensorboard = self.path / "tensorboard"
-        self._was_there = False  # before the run was made in it
+        self._was_there = False  # whether the folder existed before the run
         self._held: os.stat_result | None = None
 
     @property
@@ -79,15 +84,19 @@ class RunFolder:
         return self.evaluation.is_file()
 
     def create(self, config: Mapping[str, Any]) -> None:
-        """Make the folder with its settings in it, all or nothing.
+        """Create the folder with the settings in it, or leave nothing behind.
+
+        An empty folder that exists already is used. It may be the working folder, a volume, or the
+        target of a link.
 
         An empty folder that is there already is used as it is, also where it is the working folder,
         a volume of its own, or reached by a link.
 
         Raises:
-            HandfulError: if something is there already or the place cannot be written to.
+            HandfulError: if there is something at this path already, or the folder cannot be
+                written.
         """
-        place = self.path.resolve()  # of a link, what it leads to
+        place = self.path.resolve()  # the target, if the path is a link
         if place.exists() and (not place.is_dir() or any(_entries(place))):
             raise HandfulError(
                 f"'{self.path}' exists already: choose another folder with --out, or continue the "
@@ -107,10 +116,11 @@ class RunFolder:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """While entered, nobody else trains into the folder; who does has to enter this.
+        """Lock the folder within the block, so that no other process trains into it.
 
-        The lock is on the file of the settings: that is there from the first moment on and never
-        replaced, so that nothing is left behind which could block a later process.
+        Every process that trains into the folder has to enter this block. The lock is on the file
+        of the settings. This file exists from the first moment on and is never replaced, so that
+        nothing is left behind which could block a later process.
 
         Raises:
             HandfulError: if this is no run folder, another process trains into it, or it cannot be
@@ -138,7 +148,7 @@ class RunFolder:
                 self._held = None
 
     def check_in_place(self) -> None:
-        """Look whether the folder that this process holds is still where it was.
+        """Check that the folder which this process has locked is still where it was.
 
         Raises:
             HandfulError: if it was moved, renamed or removed meanwhile; another folder may be in
@@ -158,22 +168,23 @@ class RunFolder:
             )
 
     def _remove_litter(self) -> None:
-        """What a kill left of files that were not in their place yet."""
+        """Remove unfinished files that a killed process has left."""
         for path in (self.checkpoint, self.evaluation, *self.results):
             for left in self.path.glob(f".{path.name}.*"):
                 left.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete the folder and everything in it; of a folder that was there before, its content.
+        """Delete the folder and everything in it.
 
-        Nothing is deleted where the folder was moved away meanwhile.
+        If the folder existed before the run, only its content is deleted. Nothing is deleted if the
+        folder was moved away meanwhile.
         """
         try:
             self.check_in_place()
         except HandfulError:
             return
         if not self._was_there:
-            shutil.rmtree(self.path.resolve(), ignore_errors=True)  # of a link, what it leads to
+            shutil.rmtree(self.path.resolve(), ignore_errors=True)  # a link's target
             return
         for entry in _entries(self.path):
             if entry.is_dir() and not entry.is_symlink():
@@ -182,13 +193,13 @@ class RunFolder:
                 entry.unlink(missing_ok=True)
 
     def subfolder(self, path: Path) -> Path:
-        """Return a folder of files that are made from the run, made where it is not there yet.
+        """Return a folder for files that are made from the run; create it if it does not exist.
 
         Args:
             path: the path of a folder in this one, such as :attr:`plots`.
 
         Raises:
-            HandfulError: if a link is there, by which files elsewhere would be written.
+            HandfulError: if the path is a link, through which files elsewhere would be written.
         """
         if path.is_symlink():
             raise HandfulError(
@@ -202,7 +213,7 @@ class RunFolder:
         """Return the run's settings.
 
         Raises:
-            HandfulError: if this is no run folder, or one of a newer or broken format.
+            HandfulError: if this is not a run folder, or if its format is newer or broken.
         """
         if not self.path.is_dir():
             raise HandfulError(f"There is no run folder at '{self.path}': check the path.")
@@ -227,7 +238,7 @@ class RunFolder:
         return config
 
     def write_evaluation(self, record: Mapping[str, Any]) -> None:
-        """Write what was measured of the run, bound to the other files: this finishes the run.
+        """Write the evaluation of the run, bound to the other files: this finishes the run.
 
         Args:
             record: the record as JSON; the files in :attr:`results` are written already.
@@ -241,7 +252,7 @@ class RunFolder:
         write_json(self.evaluation, {**record, "digest": digest_of_json(record)})
 
     def read_evaluation(self) -> dict[str, Any]:
-        """Return the stored evaluation, once all that it is bound to was checked.
+        """Return the stored evaluation after checking all files that it is bound to.
 
         Raises:
             HandfulError: if the run is not finished, or a file was changed, is missing, or is of
@@ -276,24 +287,24 @@ class RunFolder:
         )
 
     def check_settings(self, digest: str | None) -> None:
-        """Look whether the settings are those that a file of the run is about.
+        """Check that the settings are those that another file of the run was made with.
 
         Args:
             digest: the digest of the settings, as the checkpoint names it.
 
         Raises:
-            HandfulError: if the settings are others.
+            HandfulError: if the settings are different.
         """
         if digest != digest_of_json(self.read_config()):
             raise self._foreign_settings("trained")
 
     def _check_files(self, digests: Mapping[str, str]) -> None:
-        """Look whether the files of the results are those that the evaluation is about."""
+        """Check that the files of the results are those that the evaluation belongs to."""
         for path in self.results:
             digest = digests.get(path.name)
             is_there = path.is_file()
             if digest is None or (path == self.metrics and not is_there):
-                continue  # a run has no curves where its metrics are removed
+                continue  # without its metrics a run has no curves
             if not is_there:
                 what = "is missing, and the evaluation of the run is bound to it"
             elif digest_of_file(path) != digest:
@@ -313,11 +324,12 @@ class RunFolder:
         return digest_of_json(self.read_config())[:16]
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """One record an update, in order; a last line cut short by a kill is left out.
+        """Return one record for each update, in order.
+
+        A last line that was cut short by a kill is left out.
 
         Raises:
-            HandfulError: if another line is damaged: what follows it would seem never to have been.
-                Also if a line is of another run.
+            HandfulError: if another line is damaged, or if a line belongs to another run.
         """
         lines, run = list(self._metrics_lines()), self.short_name()
         foreign = next((number for number, record in lines if _is_foreign(record, run)), None)
@@ -335,10 +347,10 @@ class RunFolder:
         return [record for _, record in lines if record is not None]
 
     def salvage_metrics(self, last_update: int) -> list[dict[str, Any]]:
-        """Return the records up to an update that a run goes on from, as far as they can be read.
+        """Return the readable records up to the update from which a run continues.
 
-        The run itself is in its checkpoint, so a damaged line must not keep it from going on: what
-        that line said is lost, and no more.
+        The run itself is in its checkpoint, so it can continue although a line is damaged. Only the
+        record in that line is lost.
         """
         run = self.short_name()
         records = (record for _, record in self._metrics_lines() if record is not None)
@@ -366,7 +378,7 @@ def _is_foreign(record: Mapping[str, Any] | None, run: str) -> bool:
 
 
 def _metrics_record(line: bytes) -> dict[str, Any] | None:
-    """Return what a line of the metrics says; None if it does not say of which update."""
+    """Return the record in a line of the metrics; None if it does not name its update."""
     try:
         record = parse_json(line)
     except ValueError:  # no JSON, or no text
@@ -376,5 +388,5 @@ def _metrics_record(line: bytes) -> dict[str, Any] | None:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """Return what is in a folder, but for what the file system of a whole volume keeps there."""
+    """Return the entries of a folder, except those that the file system of a volume keeps."""
     return (entry for entry in folder.iterdir() if entry.name != "lost+found")

@@ -1,4 +1,4 @@
-"""Named arrays in a safetensors file, with the digest by which a flipped bit is noticed."""
+"""Named arrays in a safetensors file, with a digest that reveals damage."""
 
 import errno
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from handful.errors import HandfulError
 from handful.types import NumpyArray
 
 _DIGEST = "sha256"
-"""The entry of a file's metadata with the digest of its arrays and of the rest of the metadata."""
+"""The entry in a file's metadata for the digest of its arrays and of the other metadata."""
 
 
 def write_tensors(path: Path, arrays: Mapping[str, NumpyArray], about: Mapping[str, str]) -> None:
-    """Write arrays by name; the old file stays until the new one is whole.
+    """Write arrays by name; the old file stays until the new one is complete.
 
     Args:
         path: the path of the file.
@@ -33,7 +33,7 @@ def write_tensors(path: Path, arrays: Mapping[str, NumpyArray], about: Mapping[s
 
     def write(temporary: Path) -> None:
         try:
-            # The library would write a file of its own, which nobody but its owner may read.
+            # The library itself would write a file that only its owner may read.
             temporary.write_bytes(save(arrays, {**about, _DIGEST: digest}))
         except SafetensorError as error:
             raise OSError(errno.EIO, str(error), str(path)) from None
@@ -42,7 +42,7 @@ def write_tensors(path: Path, arrays: Mapping[str, NumpyArray], about: Mapping[s
 
 
 def read_tensors(path: Path, what: str) -> tuple[dict[str, NumpyArray], dict[str, str]]:
-    """Return the arrays of a file by name, and its metadata, once the digest was checked.
+    """Return the arrays of a file by name, and its metadata, after checking the digest.
 
     Args:
         path: the path of the file.
@@ -66,7 +66,7 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, NumpyArray], dict[str
 
 
 def read_about(path: Path, what: str) -> dict[str, str]:
-    """Return the metadata of a file, without its arrays, which are not checked.
+    """Return the metadata of a file without its arrays, which are not checked.
 
     Raises:
         HandfulError: if the file cannot be read.

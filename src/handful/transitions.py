@@ -1,4 +1,4 @@
-"""A batch of experience: what every collector gives and the learner takes."""
+"""A batch of experience, which every collector gives and the learner takes."""
 
 import equinox as eqx
 import jax
@@ -28,9 +28,9 @@ class Transitions(eqx.Module):
     truncated: Bool[Array, "K T B"]
 
     def flat(self) -> "Transitions":
-        """Return the same with time and environments as one axis: [K, M, ...]."""
+        """Return the transitions with time and environments as one axis: [K, M, ...]."""
         return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0], -1, *leaf.shape[3:]), self)
 
     def scale_features(self, factor: float) -> "Transitions":
-        """Return the same with every reward feature multiplied by ``factor``."""
+        """Return the transitions with every reward feature multiplied by ``factor``."""
         return eqx.tree_at(lambda batch: batch.features, self, self.features * factor)

@@ -36,10 +36,10 @@ __all__ = [
 ]
 
 PRNGKey = Key[Array, ""]
-"""One JAX random key (``jax.random.key``)."""
+"""The type of one JAX random key (``jax.random.key``)."""
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
-"""An array on the host."""
+"""The type of an array on the host."""
 
 MethodName = Literal[
     "auto",
@@ -55,22 +55,22 @@ MethodName = Literal[
     "elite-em",
     "branching-em",
 ]
-"""The assignment methods, for editors and type checkers."""
+"""The names of the assignment methods, for editors and type checkers."""
 
 LearnerName = Literal["ppo", "counting"]
-"""The learners, for editors and type checkers."""
+"""The names of the learners, for editors and type checkers."""
 
 PresetName = Literal["paper", "fast"]
-"""The learner's presets."""
+"""The names of the learner's presets."""
 
 
 class Preset(NamedTuple):
-    """What a problem may know of the learner's preset when it says what suits it better.
+    """The part of the learner's preset that a problem knows when it says what suits it better.
 
     Attributes:
         name: the preset's name.
         is_fast: whether the preset is meant to need little time, or few transitions, rather than to
-            do as the paper does.
+            follow the paper.
     """
 
     name: str
@@ -78,13 +78,19 @@ class Preset(NamedTuple):
 
 
 Watch = Callable[[float], None]
-"""Is told the share of the work that is done, from 0 to 1, and may raise to end it."""
+"""A function that gets the share of the work that is done, from 0 to 1; it may raise to end it."""
 
 
 def unwatched(share: float) -> None:
-    """Nobody watches."""
+    """Ignore the share of the work that is done."""
 
 
 def part(watch: Watch, index: int, count: int) -> Watch:
-    """Who watches one of ``count`` equal parts, where ``watch`` watches all of them."""
+    """Return the watcher of one of ``count`` equal parts of the work that ``watch`` watches.
+
+    Args:
+        watch: the watcher of the whole work.
+        index: the number of the part, from 0.
+        count: the number of parts.
+    """
     return lambda share: watch((index + share) / count)

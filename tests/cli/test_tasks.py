@@ -37,7 +37,7 @@ def test_the_list_is_quick_and_complete_where_only_the_core_is_installed(tmp_pat
     ]
     assert described["glucose"]["parameters"][1] == {
         "name": "population_seed",
-        "meaning": "of that draw.",
+        "meaning": "the seed of the draw of the users.",
         "default": 0,
     }
 
@@ -49,7 +49,7 @@ def test_a_tasks_parameters_are_listed_with_their_defaults_and_meanings(call, mo
     title, head, *lines = output.splitlines()
     assert title.startswith("resource-gathering: Tours of a grid")
     assert head == "Parameters and their defaults:"
-    assert lines[0] == "  --param.height 5       of the grid, in tiles."
+    assert lines[0] == "  --param.height 5       the size of the grid in tiles."
     assert lines[3] == "  --param.blocked        tiles that cannot be entered."
     assert [line.split()[0].removeprefix("--param.") for line in lines] == [
         *["height", "width", "start", "blocked", "time-limit", "observe-time"]

@@ -1,1 +1,1 @@
-"""Collectors: they run policies in environments and hand out transitions."""
+"""Collectors, which run policies in environments and give transitions."""

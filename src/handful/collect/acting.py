@@ -1,8 +1,8 @@
-"""Acting on the host, in NumPy: no compiled call, no transfer and no key in any step.
+"""Acting on the host in NumPy, without a compiled call, a transfer or a key in any step.
 
-Policies are small and a step's observations few, so that calling a compiled program takes several
-times as long as the arithmetic in it. What is left to compile is the noise: it is drawn for many
-steps at once.
+Policies are small, and a step has few observations. So calling a compiled program takes several
+times as long as the arithmetic in it. Only the noise is compiled: it is drawn for many steps at
+once.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from handful.environment import ActionSpace, Box
 from handful.types import Array, Float, Key, NumpyArray
 
 NOISE_STEPS = 256
-"""Steps that noise is drawn for at once, at most: it takes memory."""
+"""The most steps for which noise is drawn at once, since it takes memory."""
 
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
@@ -28,11 +28,11 @@ class HostPolicies(Protocol):
 
     @property
     def log_std(self) -> NumpyArray | None:
-        """[K, A] where actions are continuous: normal around what the policies return."""
+        """The logarithm of the standard deviation [K, A] if actions are continuous, else None."""
         ...
 
     def __call__(self, observations: NumpyArray) -> NumpyArray:
-        """Raw observations [K, B, O] to logits or means [K, B, A]."""
+        """Return the logits or means [K, B, A] for raw observations [K, B, O]."""
         ...
 
 
@@ -41,17 +41,17 @@ class HasHostPolicies(Protocol):
     """Policies that can also act on the host."""
 
     def on_host(self) -> HostPolicies:
-        """Return the same policies, as they are now."""
+        """Return the same policies for the host, as they are now."""
         ...
 
 
 class Choice(NamedTuple):
-    """Actions for one step.
+    """The actions of one step.
 
     Attributes:
-        raw: [K, B, A] or int [K, B], for learning.
-        actions: the same inside the action space, for the environment.
-        log_probs: [K, B] of the raw actions; 0 where they were not sampled.
+        raw: the raw actions, [K, B, A] or int [K, B], for learning.
+        actions: the same actions inside the action space, for the environment.
+        log_probs: the log-probabilities [K, B] of the raw actions; 0 if they were not sampled.
     """
 
     raw: NumpyArray
@@ -60,14 +60,14 @@ class Choice(NamedTuple):
 
 
 class Chooser:
-    """Chooses the actions of ``num_steps`` steps.
+    """An object that chooses the actions of ``num_steps`` steps.
 
     Args:
         policies: the policies that act.
         space: the action space of the environment.
         keys: the random keys to go on with afterwards.
-        shape: ``K`` and ``B``.
-        num_steps: how many calls there will be.
+        shape: the numbers ``K`` and ``B``.
+        num_steps: the number of calls that there will be.
 
     Attributes:
         keys: the random keys to go on with afterwards.
@@ -109,7 +109,7 @@ class Chooser:
 
     def _sample_normal(self, means: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
         step, noise = self._next_noise()
-        if step == 0:  # the density needs the noise only, so that of all its steps is found at once
+        if step == 0:  # the density needs only the noise: all steps at once
             density = self._peak - 0.5 * np.sum(noise**2, axis=-1)
             self._densities = density.astype(np.float32)
         return means + self._std * noise[:, step], self._densities[:, step]
@@ -123,7 +123,7 @@ class Chooser:
         return raw.astype(np.int32), chosen - total
 
     def _next_noise(self) -> tuple[int, NumpyArray]:
-        """Noise [K, T, B, A], and which of its steps it is the turn of."""
+        """Return noise [K, T, B, A], and the index of its step that is next."""
         step = self._drawn % self._block
         if step == 0:
             self.keys, noise = self._draw(self.keys, (self._block, *self._noise_shape))

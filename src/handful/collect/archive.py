@@ -1,8 +1,8 @@
 """Episodes worth remembering, whichever policy played them.
 
-All reward features of every transition are known, so an episode can be judged for any user and any
-policy, long after the policy that played it has gone on (hindsight, as in Andrychowicz et al.
-2017). An archive keeps those that are worth most, with what was seen and done in them, as
+All reward features of every transition are known. So an episode can be judged for any user and any
+policy, long after the policy that played it has changed (hindsight, as in Andrychowicz et al.
+2017). An archive keeps the episodes that are worth most, with their observations and actions, as
 Go-Explore does (Ecoffet et al. 2021).
 """
 
@@ -19,23 +19,23 @@ from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int
 
 NEWCOMERS = 256
-"""Episodes of a batch that are offered to the archive, at most; repeated ones count."""
+"""The most episodes of a batch that are offered to the archive; repeated ones count."""
 
 EPISODES_AN_ENVIRONMENT = 4
-"""Whole episodes of a batch that are looked at, at most, on average over a policy's environments.
-Looking at every step as if an episode ended there took most of the archive's time."""
+"""The most whole episodes of a batch that are looked at, as a mean over a policy's environments.
+Treating every step as the end of an episode would take most of the archive's time."""
 
 WorthFn = Callable[[Float[Array, "E D"]], Float[Array, " E"]]
-"""From episodes' returns in features to how much each is worth keeping."""
+"""A function from episodes' returns in features to the worth of keeping each of them."""
 
 
 class Demonstrations(NamedTuple):
     """An episode for each policy to imitate.
 
     Attributes:
-        observations: [K, L, O] raw.
-        actions: [K, L] or [K, L, A] raw.
-        is_step: [K, L] whether the episode was that long.
+        observations: the raw observations, [K, L, O].
+        actions: the raw actions, [K, L] or [K, L, A].
+        is_step: whether the episode was that long, [K, L].
     """
 
     observations: Float[Array, "K L O"]
@@ -47,12 +47,12 @@ class EpisodeArchive(eqx.Module):
     """Up to ``M`` different episodes of at most ``L`` steps.
 
     Attributes:
-        returns: undiscounted, in features.
-        marks: numbers that tell episodes with different returns apart.
+        returns: the undiscounted returns of the episodes, in features.
+        marks: numbers that distinguish episodes with different returns.
         lengths: the lengths of the episodes in steps; 0 where there is no episode yet.
-        born: the update before which each was played.
+        born: the update before which each episode was played.
         observations, actions: the raw observation and action of each step; zero after the end.
-        is_new: [K, B] whether the next batch's first step begins an episode.
+        is_new: whether the next batch's first step begins an episode, [K, B].
     """
 
     returns: Float[Array, "M D"]
@@ -67,7 +67,7 @@ class EpisodeArchive(eqx.Module):
     def empty(
         cls, problem: RMDP, num_policies: int, num_envs: int, num_steps: int, size: int
     ) -> "EpisodeArchive":
-        """Room for ``size`` episodes, each no longer than a batch is."""
+        """Make an archive with room for ``size`` episodes, none of them longer than a batch."""
         environment = problem.environment
         space, length = environment.action_space, min(environment.time_limit, num_steps)
         is_box = isinstance(space, Box)
@@ -86,7 +86,7 @@ class EpisodeArchive(eqx.Module):
 
     @property
     def is_filled(self) -> Bool[Array, " M"]:
-        """Which rows hold an episode."""
+        """Whether each row holds an episode, [M]."""
         return self.lengths > 0
 
     def add(
@@ -97,21 +97,21 @@ class EpisodeArchive(eqx.Module):
         worth_fn: WorthFn,
         protected: Int[Array, " R"],
     ) -> "EpisodeArchive":
-        """Take in the batch's whole episodes that are worth more than what is there.
+        """Return the archive with those whole episodes of the batch that are worth more.
 
-        An episode that began in an earlier batch or was cut before its time limit is no whole one.
+        An episode is not whole if it began in an earlier batch or was cut before its time limit.
 
         Args:
-            update: updates done before the batch was collected.
+            update: the number of updates that were done before the batch was collected.
             worth_fn: the function that gives the worth of episodes; it judges the new and the old
                 alike.
-            protected: rows that stay; -1 for none.
+            protected: the rows that stay; -1 for none.
         """
         max_length = self.observations.shape[1]
         episodes = _whole_episodes(batch, self.is_new, time_limit)
-        # To add up their steps is several times faster than to scan the batch for running totals.
+        # Adding up their steps is several times faster than computing running totals of the batch.
         returns = jnp.sum(_steps(batch.features, episodes, max_length), axis=-2)
-        # Policy by policy: users times episodes of the whole batch would take much memory.
+        # Policies go one by one: users times episodes of the whole batch would take much memory.
         worth = jax.lax.map(worth_fn, returns).reshape(-1)
         episodes, returns = jax.tree.map(
             lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (episodes, returns)
@@ -154,7 +154,7 @@ class EpisodeArchive(eqx.Module):
         return EpisodeArchive(*jax.tree.map(place, kept, new), is_new=ended)
 
     def demonstrations(self, rows: Int[Array, " K"]) -> Demonstrations:
-        """These episodes, one for each policy; none where the row is -1."""
+        """Return the episodes of these rows, one for each policy; none for the row -1."""
         is_step = jnp.arange(self.observations.shape[1])[None] < self.lengths[rows][:, None]
         return Demonstrations(
             self.observations[rows], self.actions[rows], is_step & (rows >= 0)[:, None]
@@ -184,7 +184,7 @@ def _whole_episodes(batch: Transitions, is_new: Bool[Array, "K B"], time_limit: 
     starts = jnp.pad(next_start[:, :-1], ((0, 0), (1, 0), (0, 0)))
     is_known = is_new[:, None, :] | (starts > 0)
     lengths = times + 1 - starts
-    # Collectors on the host cut first episodes early, so that not all end at once.
+    # Collectors on the host cut the first episodes early, so that not all of them end at once.
     is_cut = ~batch.terminated & (lengths < time_limit)
     is_whole = (is_known & ended & ~is_cut).reshape(num_policies, -1)
 
@@ -213,7 +213,7 @@ def _mark(returns: Float[Array, "*E D"]) -> Float[Array, "*E"]:
 
 def _is_among(marks: Float[Array, " E"], known: Float[Array, " M"]) -> Bool[Array, " E"]:
     """Return which marks are known; by bisection, as there are many of both."""
-    ranked = jnp.sort(known)  # NaN, where there is no episode, comes last
+    ranked = jnp.sort(known)  # NaN stands for no episode and comes last
     place = jnp.minimum(jnp.searchsorted(ranked, marks), len(ranked) - 1)
     return ranked[place] == marks
 

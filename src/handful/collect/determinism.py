@@ -1,4 +1,4 @@
-"""Whether an environment leaves anything to chance."""
+"""A test whether an environment has any randomness."""
 
 from functools import lru_cache
 
@@ -10,18 +10,19 @@ from handful.problem import RMDP
 from handful.types import Array, PRNGKey
 
 EPISODES = 16
-"""Of random actions, that are played twice."""
+"""The number of episodes of random actions that are played twice."""
 
 MAX_STEPS = 100
-"""Of each, at most."""
+"""The most steps of each of these episodes."""
 
 
 @lru_cache(maxsize=8)
 def is_deterministic(problem: RMDP) -> bool:
     """Return whether the same actions always led to the same observations, rewards and ends.
 
-    It is found out by playing: episodes of the same random finite actions, with different keys for
-    the environment. Environments on the host and continuous actions are not tried: no.
+    Episodes with the same random finite actions are played with different keys for the environment.
+    The result is False for environments on the host and for continuous actions, which are not
+    tried.
     """
     space = problem.environment.action_space
     if problem.runs_on_host or not isinstance(space, Discrete):

@@ -1,4 +1,4 @@
-"""Episodes of fixed policies, whatever kind of environment they are in."""
+"""Episodes of fixed policies, in environments of either kind."""
 
 from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
@@ -15,16 +15,17 @@ from handful.types import Array, Bool, PRNGKey, Watch, unwatched
 
 @runtime_checkable
 class PlayFn(Protocol):
-    """What plays episodes of the policies that it is given."""
+    """A function that plays episodes of the policies that it gets."""
 
     def __call__(
         self, key: PRNGKey, policies: Any, deterministic: bool, watch: Watch = unwatched
     ) -> Episodes:
-        """Play them.
+        """Play the episodes.
 
         Args:
             policies: a :data:`~handful.collect.jax_rollout.PolicyFn`; for environments on the host
-                they can also act there (:class:`~handful.collect.acting.HasHostPolicies`).
+                it must also be able to act there
+                (:class:`~handful.collect.acting.HasHostPolicies`).
             deterministic: whether each policy takes its likeliest action instead of a sampled one.
             watch: a function that gets the share of the steps that is done: after each step on the
                 host, and elsewhere only at the end.
@@ -41,12 +42,13 @@ def make_player(
     trace: bool = False,
     pay: FeatureFn | None = None,
 ) -> PlayFn:
-    """Return what plays ``num_episodes`` episodes of each policy, compiled once for all its calls.
+    """Return a function that plays ``num_episodes`` episodes of each policy.
 
-    It is the same for the same arguments, as validation and evaluation play one after the other.
+    It is compiled once for all its calls. The same arguments give the same function, since
+    validation and evaluation play one after the other.
 
     Args:
-        trace: keep every step's features and outcome too.
+        trace: whether every step's features and outcome are kept too.
         pay: a function from an outcome to the quantities that the returns add up; by default the
             reward features.
     """

@@ -1,8 +1,8 @@
-"""Experience from environments on the host: stepped and acted on in batches.
+"""Experience from environments on the host, which are stepped and acted on in batches.
 
 A step of all policies' environments costs one call of the policies (:mod:`handful.collect.acting`)
-and one of the environments. What is gathered stays in NumPy arrays until the batch is whole and
-goes to the learner in one transfer.
+and one of the environments. The experience stays in NumPy arrays until the batch is complete, and
+then goes to the learner in one transfer.
 """
 
 from collections.abc import Iterator
@@ -39,16 +39,16 @@ from handful.types import (
 )
 
 LOOKED_AT = 200
-"""Observations that are looked at before they become float32: the first of a collector's."""
+"""The number of a collector's first observations that are checked before they become float32."""
 
 
 class HostCollectorState(eqx.Module):
-    """What is known of the running episodes between updates; the environments hold the rest.
+    """The data of the running episodes between updates; the environments hold the rest.
 
     Attributes:
-        keys: [K] one stream of chance a policy.
-        episode_return: [K, B, D] of the running episodes, in features.
-        discounted: the same with discount, where the return table is to hold that.
+        keys: the random keys, one for each policy, [K].
+        episode_return: the returns of the running episodes so far, in features, [K, B, D].
+        discounted: the same returns with discount, if the return table holds those.
     """
 
     keys: Key[Array, " K"]
@@ -56,22 +56,22 @@ class HostCollectorState(eqx.Module):
     discounted: Discounted | None = None
 
     def with_new_episodes(self) -> "HostCollectorState":
-        """Nothing earned yet, as every episode starts anew."""
+        """Return the state with returns of 0, for environments in which all episodes start anew."""
         shape = self.episode_return.shape
         kept = None if self.discounted is None else Discounted.start(shape)
         return HostCollectorState(self.keys, jnp.zeros_like(self.episode_return), kept)
 
 
 class HostExperience(NamedTuple):
-    """A batch as it comes from the host: time first, [T, K, B, ...].
+    """A batch from the host, with time as the first axis: [T, K, B, ...].
 
     Attributes:
         observations, actions, log_probs, next_observations, terminated, truncated: the same as in
             :class:`~handful.transitions.Transitions`.
         outcomes: the outcome of each step, from which the reward features are computed.
-        whole: whether an episode that ended here had run its course. A first episode that was cut
-            short had not, and says nothing of a policy's return; nor does any in an environment
-            of short ones.
+        whole: whether an episode that ended here was complete. A first episode that was cut short
+            was not, and shows nothing about a policy's return. Nor does any episode in an
+            environment of short ones.
     """
 
     observations: Float[Array, "T K B O"]
@@ -87,7 +87,10 @@ class HostExperience(NamedTuple):
 def init_host_collector(
     keys: Key[Array, " K"], problem: RMDP, num_envs: int, discounted: bool = False
 ) -> HostCollectorState:
-    """Nothing earned yet; ``discounted`` returns are kept on request."""
+    """Return the state before the first step.
+
+    If ``discounted``, it holds discounted returns too.
+    """
     shape = (keys.shape[0], num_envs, problem.num_features)
     kept = Discounted.start(shape) if discounted else None
     return HostCollectorState(keys, jnp.zeros(shape), kept)
@@ -96,19 +99,19 @@ def init_host_collector(
 class HostCollector:
     """The environments of all policies, and the loop that steps them.
 
-    All ``B`` environments of a policy start at once, and where episodes rarely end by themselves
-    they would all end at once too, many updates later. So the first episode in each is cut at a
-    length of its own, evenly spread over its environment's limit: from then on the ends are spread
-    as well.
+    All ``B`` environments of a policy start at once. If episodes rarely end by themselves, they
+    would all end at once too, many updates later. So the first episode in each environment is cut
+    at a length of its own. These lengths are spread evenly over the environment's limit, and so are
+    all later ends.
 
     Args:
         environment: the environment to run.
-        num_policies: ``K``.
-        num_envs: ``B``, copies a policy.
+        num_policies: the number of policies ``K``.
+        num_envs: the number of copies ``B`` for each policy.
         seed: the seed of the random numbers that the environments draw themselves.
         num_threads: the number of threads that step the environments, if they can use threads.
-        short_episodes: steps after which half of a policy's environments start anew
-            (:mod:`handful.collect.jax_rollout`); None for the time limit everywhere.
+        short_episodes: the number of steps after which half of a policy's environments start new
+            episodes (:mod:`handful.collect.jax_rollout`); None for the time limit everywhere.
 
     Raises:
         HandfulError: if the environment cannot be opened.
@@ -139,13 +142,13 @@ class HostCollector:
         self._batch.close()
 
     def restart(self) -> None:
-        """Start every episode anew."""
+        """Start new episodes in all environments."""
         self._observations = self._reset_all()
 
     def collect(
         self, policies: HostPolicies, keys: Key[Array, " K"], num_steps: int
     ) -> tuple[Key[Array, " K"], HostExperience]:
-        """Take ``num_steps`` in every environment, starting a new episode wherever one ends.
+        """Take ``num_steps`` steps in every environment, with a new episode wherever one ends.
 
         Returns:
             The keys to go on with, and the batch, in NumPy arrays.
@@ -207,7 +210,7 @@ class HostCollector:
         return (~cut | (self._limits == limit)) & (self._later_limits == limit)
 
     def _fold(self, array: NumpyArray) -> NumpyArray:
-        """[K * B, ...] to [K, B, ...]."""
+        """Return an array [K * B, ...] in the shape [K, B, ...]."""
         return array.reshape(*self._shape, *array.shape[1:])
 
     def _start_again(self, observations: NumpyArray, ended: NumpyArray) -> NumpyArray:
@@ -234,7 +237,7 @@ class HostCollector:
 
 
 class _Record:
-    """The arrays that a batch is gathered in."""
+    """The arrays that collect a batch."""
 
     def __init__(
         self, environment: HostEnvironment, num_steps: int, shape: tuple[int, int]
@@ -244,7 +247,7 @@ class _Record:
         self._outcomes = empty_outcomes(environment, self._shape)
 
     def write(self, step: int, outcomes: PyTree, **arrays: NumpyArray) -> None:
-        """One step of all environments."""
+        """Write one step of all environments."""
         put(self._outcomes, step, outcomes)
         for name, values in arrays.items():
             if name not in self._arrays:
@@ -255,7 +258,7 @@ class _Record:
         return self._shape[0]
 
     def finish(self) -> HostExperience:
-        """Return the whole batch, if it holds nothing but numbers."""
+        """Return the whole batch after checking that all numbers are finite."""
         self._check("observation", self._arrays["next_observations"])
         for leaf in jax.tree.leaves(self._outcomes):
             self._check("outcome", leaf)
@@ -274,7 +277,7 @@ class _Record:
 
 
 def empty_outcomes(environment: HostEnvironment, shape: tuple[int, ...]) -> PyTree:
-    """Zeros for an outcome at every index of ``shape``."""
+    """Return zeros in the shape of an outcome at every index of ``shape``."""
     return jax.tree.map(
         lambda leaf: np.zeros((*shape, *leaf.shape), leaf.dtype), environment.outcome_shape()
     )
@@ -289,10 +292,12 @@ def put(arrays: PyTree, index: int, values: PyTree) -> None:
 def digest(
     state: HostCollectorState, problem: RMDP, keys: Key[Array, " K"], batch: HostExperience
 ) -> tuple[HostCollectorState, Transitions, FinishedEpisodes]:
-    """Return a batch from the host as the learner takes it; pure, compiled with the learner.
+    """Return a batch from the host in the form that the learner takes.
+
+    This function is pure and compiled with the learner.
 
     Args:
-        state: before the batch.
+        state: the state before the batch.
         keys: the keys to go on with, from :meth:`HostCollector.collect`.
     """
     every_step = jax.vmap(jax.vmap(jax.vmap(problem.population.features)))
@@ -322,13 +327,13 @@ def digest(
 
 
 MAX_ENVS = 512
-"""Environments at once, whatever the number of policies and episodes: they take memory."""
+"""The most environments at once, since they take memory."""
 
 BLOCK_STEPS = 256
-"""Steps whose outcomes are held at a time: a time limit may be a thousand times an episode."""
+"""The steps whose outcomes are held at a time; a time limit may be far longer than an episode."""
 
 Block = tuple[PyTree, NumpyArray]
-"""Outcomes [T, K, E] of some steps, and whether each was one of a running episode."""
+"""The outcomes [T, K, E] of some steps, and whether each step belonged to a running episode."""
 
 
 def run_host_episodes(
@@ -344,14 +349,14 @@ def run_host_episodes(
 ) -> Episodes:
     """Run every policy for ``num_episodes`` episodes from fresh resets.
 
-    The arguments and the result are those of :func:`~handful.collect.jax_rollout.run_episodes`, and
-    ``watch`` is told how far the episodes are, after every step. A trace is as long as the longest
-    episode.
+    The arguments and the result are those of :func:`~handful.collect.jax_rollout.run_episodes`.
+    After every step, ``watch`` gets the share of the steps that is done. A trace is as long as the
+    longest episode.
     """
     environment = problem.host_environment
     pay = pay or problem.population.features
     at_once = _divisor(num_episodes, MAX_ENVS // num_policies)
-    seed = int(jax.random.bits(jax.random.fold_in(key, 1)) >> 1)  # engines take 31 bits
+    seed = int(jax.random.bits(jax.random.fold_in(key, 1)) >> 1)  # simulators take seeds of 31 bits
     with exits_told("The environment failed in open()"):
         batch = environment.open(num_policies * at_once, seed, usable_cores())
     rounds, traces = [], []
@@ -402,7 +407,7 @@ def _play(
     shape: tuple[int, int],
     watch: Watch,
 ) -> Iterator[Block]:
-    """One episode in every environment, some steps at a time; all blocks have the same shape."""
+    """Play one episode in every environment, and yield blocks of steps of the same shape."""
 
     def fold(array: NumpyArray) -> NumpyArray:
         return np.asarray(array).reshape(*shape, *np.shape(array)[1:])
@@ -429,7 +434,7 @@ def _play(
         if not running.any():
             break
         observations = fold(taken.observation).astype(np.float32)
-        if ended.any():  # what has ended goes on, as nothing else can be done with it, unseen
+        if ended.any():  # an ended episode is followed by another, which counts nowhere
             observations[ended] = _reset(batch, np.flatnonzero(ended))
     yield outcomes, going_on
 
@@ -452,13 +457,15 @@ def _total(
     running: Bool[Array, "T K E"],
     before: Float[Array, "K E D"] | None,
 ) -> Float[Array, "K E D"]:
-    """Sum over the steps of the running episodes, one step at a time: users can be many.
+    """Return the sum over the steps of the running episodes.
+
+    It is computed step by step, because there can be many users.
 
     Args:
         pay: a function from an outcome to the quantities that are added up.
         outcomes: the outcome of each step.
         running: whether each step counts.
-        before: the sum over the steps before these; None where these are the first.
+        before: the sum over the earlier steps; None if there are none.
     """
 
     def add(total: Array, step: tuple[PyTree, Bool[Array, "K E"]]) -> tuple[Array, None]:

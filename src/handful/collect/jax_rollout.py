@@ -1,12 +1,10 @@
-"""Experience from environments written in JAX, compiled whole with the policies in them.
+"""Experience from environments written in JAX, compiled together with the policies.
 
-After how many steps each environment of a policy starts anew while policies train.
-
-Of a long episode its beginning is a thousandth, and where one can fall in its first steps nearly
-all is lost by it. Discounting hides that: a fall costs a policy no more then than later. So half
-of the environments can be made to begin more often. What follows on the cut is still valued, as at
-a time limit; but what such short episodes earn says little of a policy's return, and those of them
-that end by a fall would say too little. So none of them counts.
+The first steps are a small part of a long episode, but a fall in them costs nearly the whole
+return. Discounting hides this, since a fall then costs a policy no more than a later one. So half
+of the environments can be made to begin more often, by short episodes. The value after the cut of a
+short episode still counts, as at a time limit. The return of a short episode says little about a
+policy, so it does not enter the return table.
 """
 
 from collections.abc import Callable
@@ -29,10 +27,12 @@ from handful.types import Array, Bool, Float, Int, Key, NumpyArray, PRNGKey, PyT
 def episode_limits(
     time_limit: int, num_envs: int, short_episodes: int | None
 ) -> Int[NumpyArray, " B"]:
-    """Steps [B]: ``short_episodes`` in the first half of the environments, else the time limit.
+    """Return the number of steps [B] after which each environment starts a new episode.
+
+    It is ``short_episodes`` in the first half of the environments, and else the time limit.
 
     Args:
-        short_episodes: None for whole episodes everywhere.
+        short_episodes: the limit of the short episodes; None for whole episodes everywhere.
     """
     limits = np.full(num_envs, time_limit)
     if short_episodes is not None:
@@ -42,35 +42,35 @@ def episode_limits(
 
 @runtime_checkable
 class ActionDistribution(Protocol):
-    """What a policy says of its next action, at a batch of observations."""
+    """A policy's distribution of its next action, at a batch of observations."""
 
     def sample(self, key: PRNGKey) -> Array:
-        """Raw actions."""
+        """Draw raw actions."""
         ...
 
     def mode(self) -> Array:
-        """Return the actions without chance."""
+        """Return the likeliest actions."""
         ...
 
     def log_prob(self, action: Array) -> Array:
-        """Of raw actions."""
+        """Return the log-probabilities of raw actions."""
         ...
 
 
 PolicyFn = Callable[[Float[Array, "K M O"]], ActionDistribution]
-"""All policies at once: raw observations to action distributions with batch shape [K, M]."""
+"""A function for all policies, from raw observations to distributions with batch shape [K, M]."""
 
 
 class CollectorState(eqx.Module):
-    """Where each policy's environments stand between updates.
+    """The state of each policy's environments between updates.
 
     Attributes:
-        keys: [K] one stream of chance a policy.
-        env_state: the environments' states, [K, B] on each array.
-        observations: [K, B, O] raw.
-        episode_return: [K, B, D] of the running episodes, in features.
-        discounted: the same with discount, where the return table is to hold that.
-        ages: [K, B] in steps, of the running episodes, where some are cut short.
+        keys: the random keys, one for each policy, [K].
+        env_state: the environments' states, with the leading axes [K, B] on each array.
+        observations: the raw observations, [K, B, O].
+        episode_return: the returns of the running episodes so far, in features, [K, B, D].
+        discounted: the same returns with discount, if the return table holds those.
+        ages: the ages of the running episodes in steps, [K, B], if some episodes are cut short.
     """
 
     keys: Key[Array, " K"]
@@ -88,7 +88,10 @@ def init_collector(
     discounted: bool = False,
     short_episodes: int | None = None,
 ) -> CollectorState:
-    """Start every environment of every policy; ``discounted`` returns are kept on request."""
+    """Start every environment of every policy.
+
+    If ``discounted``, the state holds discounted returns too.
+    """
     split = jax.vmap(lambda key: jax.random.split(key, num_envs + 1))(keys)
     env_state, observations = jax.vmap(jax.vmap(problem.jax_environment.reset))(split[:, 1:])
     shape = (*observations.shape[:2], problem.num_features)
@@ -104,11 +107,11 @@ def collect(
     num_steps: int,
     short_episodes: int | None = None,
 ) -> tuple[CollectorState, Transitions, FinishedEpisodes]:
-    """Take ``num_steps`` in every environment, starting a new episode wherever one ends.
+    """Take ``num_steps`` steps in every environment, with a new episode wherever one ends.
 
     Args:
-        short_episodes: steps after which half of a policy's environments start anew, as the state
-            was made for; None for none.
+        short_episodes: the number of steps after which half of a policy's environments start new
+            episodes, the same as for :func:`init_collector`; None for the time limit everywhere.
     """
     keys = jax.vmap(lambda key: jax.random.split(key, num_steps + 1))(state.keys)
     running = Running(state.episode_return, state.discounted)
@@ -162,13 +165,16 @@ def collect(
 
 
 def environment_actions(problem: RMDP, actions: Array) -> Array:
-    """Continuous actions clipped to the action space; discrete ones as they are."""
+    """Return the actions for the environment: continuous ones are clipped to the action space."""
     space = problem.environment.action_space
     return space.clip(actions) if isinstance(space, Box) else actions
 
 
 def select(condition: Bool[Array, "*batch"], if_true: PyTree, if_false: PyTree) -> PyTree:
-    """``where`` on every leaf, whose leading axes are the condition's."""
+    """Choose between two trees, leaf by leaf.
+
+    The leading axes of every leaf are those of the condition.
+    """
 
     def choose(true: Array, false: Array) -> Array:
         extra = [1] * (true.ndim - condition.ndim)
@@ -180,7 +186,7 @@ def select(condition: Bool[Array, "*batch"], if_true: PyTree, if_false: PyTree) 
 def _chance(
     distribution: ActionDistribution, keys: Key[Array, " K"], num_envs: int
 ) -> tuple[Array, Key[Array, "K B"], Key[Array, "K B"]]:
-    """Sampled actions, and keys for each environment's step and reset."""
+    """Return sampled actions, and keys for each environment's step and reset."""
     split = jax.vmap(lambda key: jax.random.split(key, 3))(keys)
     actions = jax.vmap(lambda dist, key: dist.sample(key))(distribution, split[:, 0])
     per_env = jax.vmap(jax.vmap(lambda key: jax.random.split(key, num_envs)))(split[:, 1:])
@@ -188,10 +194,10 @@ def _chance(
 
 
 class Episodes(NamedTuple):
-    """``E`` whole episodes of each policy, stopped at their ends.
+    """``E`` whole episodes of each policy, each stopped at its end.
 
     Attributes:
-        returns: undiscounted, in features.
+        returns: the undiscounted returns, in features.
         lengths: the lengths of the episodes in steps.
         features: the reward features of each step, zero after the end; None unless asked for.
         outcomes: the outcome of each step; values after the end of the episode mean nothing. None
@@ -218,9 +224,9 @@ def run_episodes(
     """Run every policy for ``num_episodes`` episodes from fresh resets.
 
     Args:
-        deterministic: take each distribution's mode instead of a sample; may be traced, so that
-            one compiled program serves both.
-        trace: keep every step's features and outcome too.
+        deterministic: whether to take each distribution's mode instead of a sample. It may be
+            traced, so that one compiled program serves both.
+        trace: whether every step's features and outcome are kept too.
         pay: a function from an outcome to the quantities that the returns add up; by default the
             reward features.
     """
@@ -239,7 +245,7 @@ def run_episodes(
         next_state, step = jax.vmap(jax.vmap(problem.jax_environment.step))(
             split[:, 1:], env_state, environment_actions(problem, actions)
         )
-        # An episode that has ended stands still and earns nothing.
+        # An episode that has ended stays in its state and earns nothing.
         features = jax.vmap(jax.vmap(pay))(step.outcome)
         features = jnp.where(running[..., None], features, 0.0)
         env_state, observations = select(
@@ -265,5 +271,5 @@ def run_episodes(
 
 
 def _episodes_first(leaf: Array) -> Array:
-    """[T, K, E, ...] to [E, K, T, ...]."""
+    """Return an array [T, K, E, ...] as [E, K, T, ...]."""
     return jnp.swapaxes(leaf, 0, 2)

@@ -1,4 +1,4 @@
-"""What episodes add up to, step by step: returns in features, and discounted ones on request."""
+"""Returns of episodes in features, added up step by step, and discounted ones on request."""
 
 from typing import NamedTuple
 
@@ -12,8 +12,9 @@ class Discounted(eqx.Module):
     """Discounted returns of running episodes.
 
     Attributes:
-        episode_return: [K, B, D] so far, in features.
-        weight: [K, B] of the next step's features: the discount to the power of the steps taken.
+        episode_return: the discounted returns so far, in features, [K, B, D].
+        weight: the weight of the next step's features, [K, B]: the discount to the power of the
+            steps taken.
     """
 
     episode_return: Float[Array, "K B D"]
@@ -21,7 +22,7 @@ class Discounted(eqx.Module):
 
     @classmethod
     def start(cls, shape: tuple[int, ...]) -> "Discounted":
-        """Nothing earned yet, in shape [K, B, D]."""
+        """Return zeros for the returns, in the shape [K, B, D]."""
         return cls(jnp.zeros(shape), jnp.ones(shape[:2]))
 
 
@@ -29,8 +30,8 @@ class Running(NamedTuple):
     """Returns of running episodes.
 
     Attributes:
-        episode_return: [K, B, D] so far, undiscounted, in features.
-        discounted: the same with discount, where somebody asked for it.
+        episode_return: the undiscounted returns so far, in features, [K, B, D].
+        discounted: the same with discount; None if nobody asked for it.
     """
 
     episode_return: Float[Array, "K B D"]
@@ -38,12 +39,13 @@ class Running(NamedTuple):
 
 
 class FinishedEpisodes(NamedTuple):
-    """What ended in a batch.
+    """The episodes that ended in a batch.
 
     Attributes:
-        total_return: [K, D] summed over each policy's finished episodes, undiscounted.
-        count: [K] how many there were.
-        discounted_return: [K, D] the same sum with discount, where somebody asked for it.
+        total_return: the sum of the undiscounted returns over each policy's finished episodes, [K,
+            D].
+        count: the number of each policy's finished episodes, [K].
+        discounted_return: the same sum with discount, [K, D]; None if nobody asked for it.
     """
 
     total_return: Float[Array, "K D"]
@@ -52,7 +54,7 @@ class FinishedEpisodes(NamedTuple):
 
     @classmethod
     def none_yet(cls, running: Running) -> "FinishedEpisodes":
-        """Zeros, of the running episodes' kind."""
+        """Return zeros, with a discounted sum if the running episodes have one."""
         zero = jnp.zeros_like(running.episode_return[:, 0])
         count = jnp.zeros(zero.shape[0], jnp.int32)
         discounted = None if running.discounted is None else jnp.zeros_like(zero)
@@ -67,7 +69,7 @@ def advance(
     counted: Bool[Array, "K B"],
     discount: float,
 ) -> tuple[Running, FinishedEpisodes]:
-    """Add one step's features.
+    """Add one step's features to the returns.
 
     Args:
         ended: whether this step was the last one of an episode.

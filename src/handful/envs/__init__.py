@@ -1,1 +1,1 @@
-"""Named environments, one a file. Importing this package imports none of them."""
+"""Adapters for environments of other packages. Importing this package imports none of them."""

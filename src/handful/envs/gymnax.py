@@ -1,12 +1,12 @@
-"""Environments of gymnax (1.0 or newer), without its rewards: what users want replaces them.
+"""Environments of gymnax (1.0 or newer), without its rewards, which the users' rewards replace.
 
     environment = gymnax_environment("CartPole-v1")
     population = Population.from_function(my_rewards, num_users)
     problem = RMDP(environment, population)
 
-The outcome of a step is all that gymnax tells of it, and ``my_rewards`` (or the feature function)
-reads it. gymnax restarts an episode within the step that ends it; its step underneath does not, and
-is what runs here, so that final observations are what they should be.
+The outcome of a step is everything that gymnax reports about it, and ``my_rewards`` (or the feature
+function) reads it. The public step of gymnax restarts an episode within the step that ends it. Here
+its inner step runs instead, which does not, so that final observations are right.
 """
 
 import importlib
@@ -24,13 +24,13 @@ from handful.types import Array, Float, PRNGKey
 
 
 class GymnaxOutcome(NamedTuple):
-    """One transition.
+    """The outcome of one step of an environment of gymnax.
 
     Attributes:
-        observation: before the step, as gymnax has it.
+        observation: gymnax's observation before the step.
         action: the action that gymnax got.
-        reward: gymnax's own.
-        next_observation: after the step.
+        reward: gymnax's own reward.
+        next_observation: the observation after the step.
         terminated: whether the episode ended by itself.
     """
 
@@ -43,14 +43,14 @@ class GymnaxOutcome(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class GymnaxEnvironment:
-    """Any environment with gymnax's interface. Hashable by identity.
+    """An environment with gymnax's interface. Instances are hashable by identity.
 
     Attributes:
         environment: an environment of gymnax.
         parameters: the parameters of the environment; by default its own.
 
     Raises:
-        HandfulError: for actions that are neither discrete nor a box, or episodes without a limit.
+        HandfulError: if the actions are neither discrete nor a box, or if episodes have no limit.
     """
 
     environment: Any
@@ -68,19 +68,19 @@ class GymnaxEnvironment:
 
     @property
     def time_limit(self) -> int:
-        """``max_steps_in_episode`` of the parameters."""
+        """The parameter ``max_steps_in_episode``."""
         return int(self.parameters.max_steps_in_episode)
 
     @property
     def action_space(self) -> Discrete | Box:
-        """As gymnax has it; a box of several axes is made flat."""
+        """The action space of gymnax; a box of several axes is flattened."""
         space = self.environment.action_space(self.parameters)
         if hasattr(space, "n"):
             return Discrete(int(space.n))
         if not (hasattr(space, "low") and hasattr(space, "shape")):
             raise HandfulError(
                 f"The actions of {self.environment.name} are of the kind {type(space).__name__}: "
-                f"handful takes discrete ones and boxes."
+                f"handful takes discrete actions and boxes."
             )
         low, high = (
             tuple(np.broadcast_to(bound, space.shape).ravel().astype(float).tolist())
@@ -88,13 +88,14 @@ class GymnaxEnvironment:
         )
         if not np.isfinite([low, high]).all():
             raise HandfulError(
-                f"The actions of {self.environment.name} have no bounds: handful needs some."
+                f"The actions of {self.environment.name} have no bounds: give parameters with "
+                f"bounds."
             )
         return Box(low, high)
 
     @property
     def observation_size(self) -> int:
-        """Of the observation, made flat."""
+        """The number of entries of the flattened observation."""
         observation, _ = jax.eval_shape(
             self.environment.reset_env, jax.random.key(0), self.parameters
         )
@@ -122,7 +123,11 @@ class GymnaxEnvironment:
 
 
 def gymnax_environment(name: str, **settings: Any) -> GymnaxEnvironment:
-    """One of gymnax's own environments; the settings are those of ``gymnax.make``.
+    """Make one of gymnax's own environments.
+
+    Args:
+        name: the name that gymnax has for it, such as ``CartPole-v1``.
+        settings: the keyword arguments of ``gymnax.make``.
 
     Raises:
         HandfulError: if gymnax is not installed, or has no such environment.

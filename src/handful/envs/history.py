@@ -53,7 +53,7 @@ def with_history(problem: RMDP, length: int) -> RMDP:
         with ``handful.resume(path, problem)``.
 
     Raises:
-        HandfulError: if the length is no whole number from 1 to 1000, or the environment numbers
+        HandfulError: if the length is not a whole number from 1 to 1000, or the environment numbers
             its observations.
     """
     check_problem(problem, "with_history")
@@ -62,8 +62,8 @@ def with_history(problem: RMDP, length: int) -> RMDP:
     environment = problem.environment
     if num_symbols(environment) is not None:
         raise HandfulError(
-            "This environment numbers its observations, each of which tells all that there is to "
-            "know: leave out with_history."
+            "This environment numbers its observations, and each of them shows the whole state: "
+            "leave out with_history."
         )
     kind = HistoryOnHost if isinstance(environment, HostEnvironment) else HistoryInJax
     return replace(
@@ -90,11 +90,11 @@ def _solve(problem: RMDP, _: RMDP, num_policies: int) -> Any:
 
 @dataclass(frozen=True)
 class _History:
-    """What both kinds of environments with windows have in common.
+    """The common part of both kinds of environments with windows.
 
     Attributes:
-        environment: without windows.
-        length: ``L``, observations in a window.
+        environment: the environment without windows.
+        length: the number ``L`` of observations in a window.
     """
 
     environment: Any
@@ -132,7 +132,7 @@ class _History:
         return getattr(self.environment, "simulator_module", kind.__module__)
 
     def windows(self, number: int = 1) -> "Windows":
-        """Empty windows of so many episodes, for policies that act outside training."""
+        """Return empty windows of so many episodes, for policies that act outside training."""
         return Windows(number, self.length, self.environment.observation_size)
 
 
@@ -183,10 +183,10 @@ class HistoryOnHost(_History):
         return self.environment.outcome_shape()
 
     def check_installed(self) -> None:
-        """Look whether the packages are there that the environment needs.
+        """Check that the packages which the environment needs are installed.
 
         Raises:
-            HandfulError: naming what is missing, and how to install it.
+            HandfulError: if a package is missing; the sentence says which, and how to install it.
         """
         if isinstance(self.environment, HasRequirements):
             self.environment.check_installed()
@@ -209,7 +209,7 @@ class WindowBatch:
         self._batch, self._windows = batch, windows
 
     def reset(self, which: NumpyArray) -> NumpyArray:
-        """Start new episodes in these copies; windows [R, L * (O + 1)]."""
+        """Start new episodes in these copies and return their windows [R, L * (O + 1)]."""
         return self._windows.begin(self._batch.reset(which), which)
 
     def step(self, actions: NumpyArray) -> HostStep:
@@ -226,16 +226,16 @@ class Windows:
     """The windows of ``M`` running episodes, in NumPy.
 
     Args:
-        number: ``M``.
-        length: ``L``, observations in a window.
-        observation_size: ``O``.
+        number: the number ``M`` of episodes.
+        length: the number ``L`` of observations in a window.
+        observation_size: the size ``O`` of an observation.
     """
 
     def __init__(self, number: int, length: int, observation_size: int) -> None:
         self._rows = np.zeros((number, length, observation_size + 1))
 
     def begin(self, observations: NumpyArray, which: NumpyArray | None = None) -> NumpyArray:
-        """Start episodes anew.
+        """Start new episodes.
 
         Args:
             observations: the first observation of each of these episodes, [R, O].

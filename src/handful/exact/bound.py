@@ -1,4 +1,4 @@
-"""What is known of the best possible welfare, and why: the answer of every solver."""
+"""The answer of every solver: the best possible welfare or a bound on it, and the proof."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """The best welfare within a budget of policies, or a bound on it, and why.
+    """The best welfare within a budget of policies, or a bound on it, with the proof.
 
     Attributes:
-        welfare: mean over users of the return from their policy; where `kind` is "upper bound", a
+        welfare: the mean over users of the return from their policy; if `kind` is "upper bound", a
             number that it cannot exceed.
         kind: "exact" if the returns below attain `welfare` and nothing exceeds it.
-        num_policies: the budget k.
+        num_policies: the budget k of policies.
         returns: the return of each policy to each user [K, N].
-        assignment: a policy that serves each user best: int64 [N].
+        assignment: a policy that serves each user best, int64 [N].
         certificate: for each policy a tuple of the numbers that its returns come from, such as its
             actions or a quantity that it keeps up. Each solver says which.
-        explanation: one sentence that says why this is a proof.
-        unit: the unit of the certificate's numbers, where these are quantities.
-        attained: beside an upper bound, the welfare that the returns above do attain; None where
-            nobody has looked for policies that come close.
+        explanation: one sentence that says why the welfare is the best or a bound.
+        unit: the unit of the certificate's numbers, if these are quantities.
+        attained: the welfare that the returns above attain, beside an upper bound; None if nobody
+            has looked for policies that come close.
     """
 
     welfare: float
@@ -38,12 +38,12 @@ class Optimum:
     attained: float | None = None
 
     def __repr__(self) -> str:
-        """Return the welfare and what it is, without what single users get."""
+        """Return the welfare and its kind, without the returns of single users."""
         policies, users = self.num_policies, len(self.assignment)
         return f"Optimum({self.kind}: welfare {self.welfare:.4f}, k = {policies}, n = {users})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the same fields with lists for arrays and tuples, ready for JSON."""
+        """Return the fields with lists in place of arrays and tuples, ready for JSON."""
         return {
             "welfare": self.welfare,
             "kind": self.kind,
@@ -58,11 +58,11 @@ class Optimum:
 
 
 def nothing_known(problem: str, users: str) -> str:
-    """Return the sentence of a solver that was asked about a problem of another kind than its own.
+    """Return the sentence of a solver that gets a problem of another kind than its own.
 
     Args:
         problem: the problem's name.
-        users: the users whom the solver knows, as ``users who each want one velocity``.
+        users: the users whom the solver knows, such as ``users who each want one velocity``.
     """
     return (
         f"Neither an exact optimum nor a bound is known for the problem '{problem}': its solver "

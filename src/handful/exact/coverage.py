@@ -1,21 +1,22 @@
-"""The best k policies where users differ in few ways, between two bounds that meet.
+"""The best k policies if users differ in few ways, between two bounds that meet.
 
 Let h(c) be the most that any policy earns for the reward weights c. It is convex, homogeneous
-(h(tc) = t h(c)) and made of finitely many planes, one a policy: the convex coverage set of
+(h(tc) = t h(c)) and made of finitely many planes, one for each policy: the convex coverage set of
 multi-objective planning (Roijers et al., 2013). The users of one policy are worth h(their sum) to
-it, so the best welfare is the highest sum of h over k groups, and everything that matters of the
-problem is h between the users' weights.
+it. So the best welfare is the highest sum of h over k groups, and the problem matters only through
+h between the users' weights.
 
 *From below.* h is known exactly where it was evaluated, and every evaluation gives a policy. The
 best k of the policies found are chosen exactly (:func:`~handful.exact.facility.choose`), and EM
 goes on from them.
 
 *From above.* A convex function lies below its chords: between points where h is known, it lies
-below the lower convex hull of these values. Every face of the hull is a plane, a policy that is too
-good to be true but at its corners. The best k of the *planes* are again a choice of k from many.
-No k policies exceed it: each group's sum lies under some face, and is worth no more than that face
-says. Where the choice's groups are, h is evaluated next. A face that promised too much is cut off
-there, and so the bound comes down until it meets what was found, or the evaluations are used up.
+below the lower convex hull of these values. Every face of the hull is a plane. It stands for a
+policy that no real policy exceeds, and that only its corners attain. The best k of the *planes* are
+again a choice of k from many. No k policies exceed it: each group's sum lies under some face, and
+is worth no more than that face says. Next h is evaluated at the groups of this choice. A face that
+promised too much is cut off there. So the bound falls until it meets the best choice that was
+found, or until the time is over.
 
 Users' weights of rank r make a hull in r dimensions (r - 1 and the value of h), whose faces grow
 too many beyond four.
@@ -34,28 +35,28 @@ from handful.exact.facility import Choice, choose, choose_greedily
 from handful.exact.tabular import TabularRMDP
 
 MAX_RANK = 4
-"""Of the users' coefficients: their hull has as many dimensions."""
+"""The largest rank of the users' coefficients: their hull has as many dimensions."""
 
 SECONDS = 300.0
-"""For the proof, on any machine; a hundred users of ICU-Sepsis take a minute of a core's."""
+"""The seconds for the proof; a hundred users of ICU-Sepsis take a minute on one core."""
 
 _TOLERANCE = 1e-5
-"""The bounds have met within this share of the spread of returns; a choice is proven to half."""
+"""The share of the spread of returns within which the bounds meet; a choice is proven to half."""
 
-_UPRIGHT = 1e-7  # height of a wall's unit normal
-_RANK_TOLERANCE = 1e-9  # as a share of the largest singular value
+_UPRIGHT = 1e-7  # the height of a wall's unit normal
+_RANK_TOLERANCE = 1e-9  # a share of the largest singular value
 
 
 @dataclass(frozen=True, eq=False)
 class Coverage:
-    """The best choice that was found, and what none exceeds.
+    """The best choice that was found, and a bound that no choice exceeds.
 
     Attributes:
         policies: the actions of the policies that were chosen, int64 [K', S] or [K', T, S].
-        returns: theirs to each user, [K', N].
+        returns: the returns of these policies to each user, [K', N].
         upper_bound: a bound that the welfare of no k policies exceeds.
-        is_proven: whether the welfare found and the bound are one, up to rounding.
-        evaluations: how many best policies it took.
+        is_proven: whether the welfare found and the bound are equal, up to rounding.
+        evaluations: the number of best policies that were computed for it.
     """
 
     policies: np.ndarray
@@ -66,15 +67,15 @@ class Coverage:
 
     @property
     def welfare(self) -> float:
-        """Mean over users of the return from the best policy that was found for them."""
+        """The mean over users of the return from the best policy that was found for them."""
         return float(self.returns.max(axis=0).mean())
 
 
 def cover(rmdp: TabularRMDP, num_policies: int, seconds: float = SECONDS) -> Coverage:
-    """Return the best ``num_policies`` policies, or how far from the best they can be at most.
+    """Find the best ``num_policies`` policies, or good ones and a bound on the best.
 
     Args:
-        seconds: after which the bounds are stated as they are.
+        seconds: the seconds after which the search stops and states its bounds.
 
     Raises:
         ValueError: if the users differ in too many ways (:func:`can_cover`).
@@ -83,10 +84,10 @@ def cover(rmdp: TabularRMDP, num_policies: int, seconds: float = SECONDS) -> Cov
         raise ValueError(f"The users' coefficients must have a rank from 1 to {MAX_RANK}.")
     support = _Support(rmdp, _Chart.of(rmdp.coefficients))
     support.climb(np.zeros(rmdp.num_users, dtype=np.int64))
-    for user in range(rmdp.num_users):  # their hull holds every group's mean
+    for user in range(rmdp.num_users):  # the users' hull contains every group's mean
         support.evaluate(support.chart.points[user])
     deadline = time.monotonic() + seconds
-    upper = float(support.returns().max(axis=0).mean())  # everybody has a policy of their own
+    upper = float(support.returns().max(axis=0).mean())  # if every user had a policy of their own
     while True:
         found = _best_found(support.returns(), num_policies, deadline)
         while support.climb(found.indices[found.assignment]):
@@ -136,8 +137,8 @@ class _Chart:
     Attributes:
         mass: the mass of each user, positive, [N].
         points: the point of each user, [N, d].
-        origin: the weights that the point 0 stands for, [D].
-        axes: the weights that each coordinate adds, [d, D].
+        origin: the weights [D] that the point 0 stands for.
+        axes: the weights [d, D] that each coordinate adds.
     """
 
     mass: np.ndarray
@@ -174,8 +175,8 @@ class _Chart:
 def _positive_mass(coefficients: np.ndarray) -> np.ndarray:
     """Return a linear function of the coefficients that is positive for every user, or else ones.
 
-    With it the rays of the users' weights are cut by a plane, which saves a dimension. Where there
-    is none (users who want opposite things), weights are points as they are.
+    A plane then cuts the rays of the users' weights, which saves a dimension. If there is no such
+    function (users want opposite things), the weights themselves are the points.
     """
     num_users, num_features = coefficients.shape
     solution = linprog(
@@ -190,7 +191,7 @@ def _positive_mass(coefficients: np.ndarray) -> np.ndarray:
 
 
 def _spread(values: np.ndarray) -> float:
-    """From the lowest to the highest; not below rounding, and not zero."""
+    """Return the distance from the lowest to the highest number, at least the rounding error."""
     return max(float(np.ptp(values)), 1e-12 * float(np.abs(values).max())) or 1.0
 
 
@@ -199,7 +200,7 @@ def _rank(coefficients: np.ndarray) -> int:
 
 
 class _Support:
-    """h where it was evaluated, and the policies that it came from."""
+    """The points at which h was evaluated, and the policies that it came from."""
 
     def __init__(self, rmdp: TabularRMDP, chart: _Chart) -> None:
         self.rmdp, self.chart = rmdp, chart
@@ -228,7 +229,10 @@ class _Support:
         return True
 
     def climb(self, assignment: np.ndarray) -> bool:
-        """EM from an assignment [N]; whether it came to a group whose best policy was unknown."""
+        """Run EM from an assignment [N].
+
+        The result is whether it met a group whose best policy was unknown.
+        """
         is_new = False
         while True:
             groups = self.chart.groups(assignment)
@@ -240,18 +244,19 @@ class _Support:
             assignment = self.returns()[own].argmax(axis=0)
 
     def returns(self) -> np.ndarray:
-        """Of every policy found to every user, [M, N]."""
+        """Return the return of every policy found to every user, [M, N]."""
         return np.array(self.features) @ self.rmdp.coefficients.T
 
     def promises(self) -> tuple[np.ndarray, np.ndarray]:
-        """What the lower hull's faces are worth to every user [F, N], and their middles [F, d].
+        """Return the worth of the lower hull's faces to all users [F, N], and their middles [F, d].
 
-        Qhull merges faces that are nearly one: each plane is raised until none of its corners,
-        where h is known, lies above it. Promises far below what any policy found gives a user serve
-        nobody and would only blur the numbers: they are raised, which keeps the bound one.
+        Qhull merges faces that are nearly equal: each plane is raised until none of its corners,
+        where h is known, lies above it. Some promises lie far below the return of any policy found.
+        They would only make the numbers less exact, so they are raised, and the bound remains a
+        bound.
         """
         points, values = np.array(self.points), np.array(self.values)
-        if points.shape[1] == 0:  # users who all want the same
+        if points.shape[1] == 0:  # all users want the same
             return values.max() * self.chart.mass[None], points[:1]
         scales = np.append(np.abs(points).max(axis=0), _spread(values))
         lifted = np.column_stack([points, values - values.mean()]) / scales
@@ -259,12 +264,12 @@ class _Support:
         # none of the lower hull.
         apex = np.append(points.mean(axis=0) / scales[:-1], lifted[:, -1].max() + 10.0)
         hull = ConvexHull(np.vstack([lifted, apex]))
-        # Walls along the edge of the users' weights stand upright, but for rounding.
+        # Walls along the edge of the users' weights stand upright, up to rounding.
         is_lower = hull.equations[:, -2] < -_UPRIGHT
         is_lower &= (hull.simplices != len(lifted)).all(axis=1)
         planes = hull.equations[is_lower]
         slopes = -np.column_stack([planes[:, :-2], planes[:, -1]]) / planes[:, -2:-1]
-        # Heights of the corners above their plane, [F, d + 1].
+        # These are the heights of the corners above their plane, [F, d + 1].
         corners = lifted[hull.simplices[is_lower]]
         planar = np.einsum("fcd,fd->fc", corners[:, :, :-1], slopes[:, :-1]) + slopes[:, -1:]
         raised = np.maximum(corners[:, :, -1] - planar, 0.0).max(axis=1)

@@ -1,14 +1,14 @@
 """Learning from counts: the critic is the batch's certainty equivalent, the actor improves on it.
 
-One pass of PPO over a batch moves a table a little, by samples that it then throws away. Where
-observations are numbered everything that was ever seen fits into counts
-(:mod:`handful.learner.experience`), and what temporal differences would converge to on all of it,
-repeated for ever, is known in closed form: the values in the model of maximum likelihood (Sutton &
-Barto, 2018, section 6.3). These are the critic's values here. The actors take steps of policy
-iteration on them and act with a softmax of their advantages, so that actions that look almost as
-good go on being tried.
+One pass of PPO over a batch changes a table a little, and then the samples are thrown away. If
+observations are numbered, all transitions so far fit into counts
+(:mod:`handful.learner.experience`). Temporal differences, repeated for ever on all these
+transitions, would converge to the values in the model of maximum likelihood (Sutton & Barto, 2018,
+section 6.3), which are known in closed form. These are the critic's values here. The actors take
+steps of policy iteration on them and act with a softmax of their advantages, so that they still try
+actions that look almost as good.
 
-Only what policies sampled is used; the environment's own arrays are never read.
+Only the sampled transitions are used; the environment's own arrays are never read.
 """
 
 import dataclasses
@@ -49,23 +49,23 @@ from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
 
 PRIOR_VISITS = 5.0
-"""Before it was taken so often, an action is believed to do mostly what others do there."""
+"""The visits below which an action is believed to act mostly like the others there."""
 
 SETTLED = 1e-6
 """Values are known once no sweep changes them by more than this share of the largest."""
 
 LEAST_TEMPERATURE = 1e-6
-"""Of the actors' softmax: below it they are greedy."""
+"""The lowest temperature of the actors' softmax: below it they are greedy."""
 
 
 class Model(NamedTuple):
-    """What the counts say of the dynamics.
+    """The model of the dynamics that the counts give.
 
     Attributes:
-        moves: probability of the next observation; the rest of it ends the episode.
-        features: mean reward features of an action.
-        starts: distribution of an episode's first observation; zeros before the first is known.
-        horizon: steps that an episode has at most.
+        moves: the probability of each next observation; the missing rest ends the episode.
+        features: the mean reward features of an action.
+        starts: the distribution of an episode's first observation; zeros before the first is known.
+        horizon: the largest number of steps of an episode.
         discount: the discount of later rewards.
     """
 
@@ -77,7 +77,11 @@ class Model(NamedTuple):
 
 
 def estimate(experience: Experience, horizon: int, discount: float) -> Model:
-    """Frequencies, drawn towards those of the observation's other actions while visits are few."""
+    """Return the model: the frequencies in the counts.
+
+    While an action has few visits, its frequencies are drawn towards those of the observation's
+    other actions.
+    """
     visits = experience.visits[..., None].astype(jnp.float32)
     followed = experience.followed.astype(jnp.float32)
     at = jnp.maximum(jnp.sum(visits, axis=1, keepdims=True), 1.0)
@@ -93,7 +97,7 @@ def estimate(experience: Experience, horizon: int, discount: float) -> Model:
 
 
 def values_of(model: Model, actions: Int[Array, "K S"]) -> Float[Array, "K S D"]:
-    """Return what policies earn from each observation on, in features."""
+    """Return the return of each policy from each observation on, in features."""
     rows = jnp.arange(actions.shape[1])
     moves, paid = model.moves[rows, actions], model.features[rows, actions]
 
@@ -114,7 +118,7 @@ def values_of(model: Model, actions: Int[Array, "K S"]) -> Float[Array, "K S D"]
 def advantages_of(
     model: Model, values: Float[Array, "K S D"], mix: Float[Array, "K D"]
 ) -> Float[Array, "K S A"]:
-    """Return how much less than the best action each earns its policy's users: 0 or below."""
+    """Return how much less each action earns a policy's users than the best one: 0 or below."""
     worth = jnp.einsum("sad,kd->ksa", model.features, mix)
     after = jnp.einsum("sat,kt->ksa", model.moves, jnp.einsum("ksd,kd->ks", values, mix))
     worth += model.discount * after
@@ -122,13 +126,13 @@ def advantages_of(
 
 
 def likeliest_actions(actor: Actor) -> Int[Array, "K S"]:
-    """Of look-up policies, at every observation."""
+    """Return the likeliest actions of look-up policies, at every observation."""
     return jnp.argmax(table_of(actor.stack).weight, axis=2)
 
 
 @in_full_precision
 def returns_of(model: Model, actor: Actor, discount: float = 1.0) -> Float[Array, "K D"]:
-    """Return what an episode of each policy's likeliest actions earns by the model, in features.
+    """Return the model's return of an episode of each policy's likeliest actions, in features.
 
     Args:
         discount: the discount of later rewards; it may differ from the one that the policies learn
@@ -146,7 +150,9 @@ def plan(
     temperature: float | Float[Array, ""],
     steps: int,
 ) -> Networks:
-    """So many steps of policy iteration from what policies do, and a softmax of the advantages.
+    """Take steps of policy iteration from the present policies, and act by a softmax.
+
+    The softmax is over the advantages of the last step.
 
     Args:
         mix: the worth of each feature to the mean user of each policy.
@@ -176,7 +182,7 @@ def plan(
 def _metrics(
     state: "CountingState", transitions: Transitions, discount: float
 ) -> dict[str, Float[Array, " K"]]:
-    """The latest batch: how the new policies differ from those that acted, and their errors."""
+    """Return the change of the policies since the latest batch, and the critic's errors on it."""
     flat = transitions.flat()
     table = table_of(state.critic).weight
     number = table.shape[1]
@@ -195,17 +201,17 @@ def _metrics(
 
 
 MOST_COUNTS = 2**27
-"""Pairs of observations and an action that can be counted: half a gigabyte."""
+"""The most triples of two observations and an action to count: half a gigabyte."""
 
 MOST_STEPS = 10_000
-"""Steps of policy iteration an update, far beyond where anything changes."""
+"""The most steps of policy iteration in an update, far more than change anything."""
 
 PLANNING_STEPS = 10
-"""Steps of policy iteration for policies that were kept: most are at their best after five."""
+"""The steps of policy iteration for kept policies: most are at their best after five."""
 
 
 class CountingState(LearnerState):
-    """The tables of the policies, and what was seen.
+    """The tables of the policies, and the counts.
 
     Attributes:
         experience: the counts of all transitions so far.
@@ -221,12 +227,13 @@ class Counting(Learner):
     Attributes:
         temperature: the temperature of the policies' softmax at the start, as a share of the return
             scale.
-        final_temperature: the same at the end; it falls linearly with the transitions.
+        final_temperature: the temperature at the end of training, to which it falls linearly with
+            the transitions.
         discount: the discount that policies are trained with, above 0 and at most 1; None takes the
             problem's.
-        planning_steps: steps of policy iteration an update.
-        random_actions: the probability with which a policy takes any action while it trains, all of
-            them alike; the policies that are handed out take none.
+        planning_steps: the number of steps of policy iteration in an update.
+        random_actions: the probability with which a policy takes a uniformly random action while it
+            trains; the final policies take none.
 
     Raises:
         HandfulError: if a number is out of its range.
@@ -255,7 +262,7 @@ class Counting(Learner):
         return self.discount
 
     def check(self, problem: RMDP, num_policies: int) -> None:
-        """Look whether the observations are numbered, and few enough to be counted.
+        """Check that the observations are numbered, and few enough to be counted.
 
         Raises:
             HandfulError: if they are not, or actions are continuous.
@@ -265,18 +272,18 @@ class Counting(Learner):
         if number is None or not isinstance(space, Discrete):
             raise HandfulError(
                 "The learner 'counting' is for environments in JAX that number their observations "
-                "and have discrete actions: choose another learner, as 'ppo'."
+                "and have discrete actions: choose another learner, such as 'ppo'."
             )
         if number**2 * space.num_actions > MOST_COUNTS:
             raise HandfulError(
                 f"{number} observations and {space.num_actions} actions are too many to count: "
-                f"choose another learner, as 'ppo'."
+                f"choose another learner, such as 'ppo'."
             )
 
     def init(
         self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree
     ) -> CountingState:
-        """Tables of small random numbers, and nothing seen."""
+        """Return tables of small random numbers, without any counts."""
         del parameters
         environment = problem.environment
         number, space, size = (
@@ -318,14 +325,14 @@ class Counting(Learner):
         return dataclasses.replace(state, experience=state.experience.add(batch))
 
     def model(self, state: LearnerState, problem: RMDP) -> Model:
-        """Return what the counts say of the dynamics."""
+        """Return the model of the dynamics that the counts give."""
         assert isinstance(state, CountingState)
         return estimate(state.experience, problem.environment.time_limit, problem.discount)
 
     def returns(
         self, state: LearnerState, actor: Actor, problem: RMDP, discount: float
     ) -> Float[Array, "K D"]:
-        """Return what the model says that an episode of each policy's likeliest actions earns."""
+        """Return the model's return of an episode of each policy's likeliest actions."""
         return returns_of(self.model(state, problem), actor, discount)
 
     def improve(
@@ -341,8 +348,8 @@ class Counting(Learner):
     ) -> Improvement:
         """Take some steps of policy iteration on the model, for every policy.
 
-        Nothing is learnt from this one batch, which the model has counted: it is for the metrics.
-        Nor do steps have a size that ``pace`` could change.
+        The model has counted this batch already, so the batch serves the metrics only. The steps
+        have no size, so ``pace`` changes nothing.
         """
         del key, pace, mesh
         assert isinstance(state, CountingState)
@@ -363,7 +370,7 @@ class Counting(Learner):
         )
 
     def restart(self, fresh: LearnerState, before: LearnerState) -> LearnerState:
-        """New policies, and all that was counted so far: the dynamics are the same."""
+        """Return new policies with all counts so far, since the dynamics are the same."""
         assert isinstance(fresh, CountingState)
         assert isinstance(before, CountingState)
         return dataclasses.replace(fresh, experience=before.experience)
@@ -371,6 +378,6 @@ class Counting(Learner):
     def renew(
         self, networks: Networks, state: LearnerState, mixes: Float[Array, "K D"], problem: RMDP
     ) -> Networks:
-        """Policies planned anew by all that was counted since they were kept."""
+        """Return the policies after planning with all counts so far."""
         temperature = max(self.temperature, LEAST_TEMPERATURE)
         return plan(networks, self.model(state, problem), mixes, temperature, PLANNING_STEPS)

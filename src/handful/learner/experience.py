@@ -1,7 +1,7 @@
-"""All transitions so far as counts, of observations that are numbered.
+"""Counts of all transitions so far, for observations that are numbered.
 
-The dynamics are the same for every policy, so all policies count into one table, and none of what
-any of them saw is forgotten or has to be seen again by another.
+The dynamics are the same for every policy, so all policies count into one table. No policy's
+transitions are forgotten, and no other policy has to see them again.
 """
 
 import equinox as eqx
@@ -12,13 +12,14 @@ from handful.types import Array, Float, Int
 
 
 class Experience(eqx.Module):
-    """What was seen, of ``S`` observations and ``A`` actions.
+    """The counts of transitions between ``S`` observations by ``A`` actions.
 
     Attributes:
-        visits: how often each action was taken at each observation.
-        followed: how often each observation came next, where the episode did not terminate.
-        features: reward features, summed over the visits.
-        starts: how often an episode began with each observation.
+        visits: the number of times that each action was taken at each observation.
+        followed: the number of times that each observation came next, if the episode did not
+            terminate.
+        features: the reward features, summed over the visits.
+        starts: the number of episodes that began with each observation.
     """
 
     visits: Int[Array, "S A"]
@@ -28,7 +29,7 @@ class Experience(eqx.Module):
 
     @classmethod
     def empty(cls, num_symbols: int, num_actions: int, num_features: int) -> "Experience":
-        """Nothing seen."""
+        """Return counts of 0."""
         pairs = (num_symbols, num_actions)
         return cls(
             jnp.zeros(pairs, jnp.int32),
@@ -47,7 +48,7 @@ class Experience(eqx.Module):
         number = len(self.starts)
         seen = symbols(batch.observations, number)
         after = symbols(batch.next_observations, number)
-        # Summed apart first: single rewards would be lost in the rounding of a large sum.
+        # The batch is summed first: single rewards would be lost in the rounding of a large sum.
         paid = jnp.zeros_like(self.features).at[seen, batch.actions].add(batch.features)
         goes_on = (~batch.terminated).astype(jnp.int32)
         begins = (batch.terminated | batch.truncated)[:, :-1].astype(jnp.int32)

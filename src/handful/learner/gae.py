@@ -1,4 +1,4 @@
-"""Generalised advantage estimation (Schulman et al. 2015), one value head a reward feature."""
+"""Generalised advantage estimation (Schulman et al. 2015), with a value head for each feature."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ def gae(
     discount: float,
     gae_lambda: float,
 ) -> Float[Array, "T D"]:
-    """Advantages of one stream of transitions in which episodes follow each other.
+    """Return the advantages of one stream of transitions, in which episodes follow each other.
 
     Args:
         rewards: the reward features of each transition.
@@ -25,10 +25,10 @@ def gae(
         next_values: the value of the observation that the transition led to; at the end of an
             episode, of its final observation. The value counts if the episode was truncated, and
             not if it was terminated.
-        terminated: the episode ended with this transition.
-        truncated: the episode was cut after it.
+        terminated: whether the episode ended by itself with this transition.
+        truncated: whether the episode was cut after this transition.
         discount: the discount, in (0, 1].
-        gae_lambda: 0 for one-step differences, 1 for Monte Carlo returns.
+        gae_lambda: the parameter lambda: 0 for one-step differences, 1 for Monte Carlo returns.
     """
     alive = (~terminated)[:, None]
     continues = (~(terminated | truncated))[:, None]
@@ -48,7 +48,7 @@ def gae(
 
 
 class Scale(NamedTuple):
-    """What turns a policy's mixed advantages into standard ones."""
+    """The mean and the standard deviation by which a policy's mixed advantages are standardised."""
 
     mean: Float[Array, " K"]
     std: Float[Array, " K"]
@@ -57,15 +57,15 @@ class Scale(NamedTuple):
 def mix_advantages(
     advantages: Float[Array, "K M D"], mix: Float[Array, "K D"]
 ) -> Float[Array, "K M"]:
-    """Return each policy's own advantage: its users' weights applied to the features'."""
+    """Return each policy's own advantage: the mix of its users, applied to the features."""
     return jnp.einsum("kmd,kd->km", advantages, mix)
 
 
 def advantage_scale(mixed: Float[Array, "K M"]) -> Scale:
-    """Mean and standard deviation over the batch, for each policy (paper, appendix B)."""
+    """Return the mean and standard deviation over the batch for each policy (paper, appendix B)."""
     return Scale(jnp.mean(mixed, axis=1), jnp.std(mixed, axis=1))
 
 
 def standardize(mixed: Float[Array, "K M"], scale: Scale) -> Float[Array, "K M"]:
-    """Zero mean and unit spread; advantages that do not vary become zero."""
+    """Return advantages with mean 0 and spread 1; advantages that do not vary become 0."""
     return (mixed - scale.mean[:, None]) / (scale.std[:, None] + 1e-8)

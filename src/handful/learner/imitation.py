@@ -1,4 +1,4 @@
-"""Behavioural cloning: policies learn to do what was done in given episodes."""
+"""Behavioural cloning: policies learn to take the actions of given episodes."""
 
 import equinox as eqx
 import jax
@@ -10,10 +10,10 @@ from handful.learner.networks import Actor, keep_spread
 from handful.types import Array, Bool, Float
 
 STEPS = 20
-"""Steps of gradient descent in each call."""
+"""The steps of gradient descent in each call."""
 
 LEARNING_RATE = 1e-3
-"""Adam's. The actors are small, and an episode has a few dozen steps to get right."""
+"""The learning rate of Adam: actors are small, and an episode has a few dozen steps to learn."""
 
 
 def imitate(
@@ -25,14 +25,14 @@ def imitate(
 ) -> LearnerState:
     """Move every policy towards the actions of one episode: a few steps of maximum likelihood.
 
-    Adam starts anew in every call, so that nothing is carried from one episode to another.
+    Adam starts with new moments in every call, so that episodes do not influence each other.
 
     Args:
         observations: the raw observations of one episode for each policy.
         actions: the raw actions of these episodes, [K, L] or [K, L, A].
         is_step: whether each step counts; a policy without any stays as it is, unless it shares
             layers.
-        learns_spread: whether that of continuous actions is learnt.
+        learns_spread: whether the standard deviations of continuous actions are learnt too.
     """
     seen = state.normalizer(observations)
     weight = is_step / jnp.maximum(jnp.sum(is_step, axis=1, keepdims=True), 1)

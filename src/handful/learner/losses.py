@@ -1,4 +1,4 @@
-"""PPO's losses, with their gradient clipped and followed: half of an update's mathematics."""
+"""PPO's losses, the clipping of their gradients, and the descent along these."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -12,14 +12,14 @@ from handful.learner.networks import Actor, Critic, has_policy_axis
 from handful.types import Array, Bool, Float, PyTree
 
 WeightsFn = Callable[[PyTree], Float[Array, "K D"]]
-"""From the assignment's parameters to the weights of the mix (:mod:`handful.mix`)."""
+"""A function from the assignment's parameters to the weights of the mix (:mod:`handful.mix`)."""
 
 
 class ActorBatch(NamedTuple):
-    """What the actors learn from.
+    """The data that the actors learn from.
 
     Attributes:
-        observations: normalised as they were when the actions were taken.
+        observations: the observations, normalised as they were when the actions were taken.
         actions: the raw actions, never clipped.
         log_probs: the log-probabilities of the actions under the policies that took them.
         advantages: the advantages in features; where the mix is constant, they are mixed already,
@@ -33,14 +33,14 @@ class ActorBatch(NamedTuple):
 
 
 class CriticBatch(NamedTuple):
-    """What the critics learn from: normalised observations and value targets in features."""
+    """The critics' data: normalised observations, and value targets in features."""
 
     observations: Float[Array, "K M O"]
     targets: Float[Array, "K M D"]
 
 
 class ActorMetrics(NamedTuple):
-    """Of each policy in one minibatch."""
+    """The actors' metrics in one minibatch, with a number for each policy [K]."""
 
     entropy: Float[Array, " K"]
     approx_kl: Float[Array, " K"]
@@ -57,10 +57,10 @@ def actor_loss(
 ) -> tuple[Float[Array, ""], ActorMetrics]:
     """Return the clipped surrogate with an entropy bonus, summed over policies.
 
-    The second of the parameters are the assignment's: through ``weights_of`` the same backward pass
-    reaches them (equation 12). It is None where the advantages are mixed
-    already. ``scale`` is a constant of the whole batch, so that standardising does not hide from
-    them how advantages differ between users.
+    The second parameters are the assignment's. The same backward pass reaches them through
+    ``weights_of`` (equation 12), which is None if the advantages are mixed already. ``scale`` is a
+    constant of the whole batch, so that standardising does not hide how advantages differ between
+    users.
     """
     actor, assignment = parameters
     distribution = actor(batch.observations)
@@ -83,7 +83,7 @@ def actor_loss(
 
 
 def critic_loss(critic: Critic, batch: CriticBatch) -> tuple[Float[Array, ""], Float[Array, " K"]]:
-    """Half the mean squared error over a policy's values, summed over policies (equation 8)."""
+    """Return half the mean squared error of the values, summed over policies (equation 8)."""
     error = critic(batch.observations) - batch.targets
     per_policy = 0.5 * jnp.mean(error**2, axis=(1, 2))
     return jnp.sum(per_policy), per_policy
@@ -93,7 +93,10 @@ Parameters = TypeVar("Parameters")
 
 
 def adam(epsilon: float) -> optax.GradientTransformation:
-    """Adam's direction; the learning rate is applied afterwards as it changes."""
+    """Return Adam's direction.
+
+    The learning rate, which changes, is applied afterwards.
+    """
     return optax.scale_by_adam(eps=epsilon)
 
 
@@ -105,14 +108,17 @@ def descend(
     max_norm: float,
     epsilon: float,
 ) -> tuple[Parameters, optax.OptState]:
-    """One step down along clipped gradients: the new parameters and moments."""
+    """Take one step down along clipped gradients; return the new parameters and moments."""
     clipped = clip_gradients(gradients, max_norm)
     direction, moments = adam(epsilon).update(clipped, moments)
     return jax.tree.map(lambda p, d: p - learning_rate * d, parameters, direction), moments
 
 
 def clip_gradients(gradients: Parameters, max_norm: float) -> Parameters:
-    """Scale gradients down to ``max_norm``: each policy's own where they share no layer."""
+    """Scale gradients down to the norm ``max_norm``.
+
+    Each policy's gradients are scaled alone if the policies share no layer.
+    """
     own = has_policy_axis(gradients)
     squares: list[Float[Array, " K"]] = []
     shared_squares: list[Float[Array, ""]] = []
@@ -130,6 +136,6 @@ def clip_gradients(gradients: Parameters, max_norm: float) -> Parameters:
     def scaled(leaf: Array, is_own: Bool[Array, ""] | bool) -> Array:
         if is_own:
             return leaf * factors.reshape(-1, *[1] * (leaf.ndim - 1))
-        return leaf * factors[0]  # all the same where layers are shared
+        return leaf * factors[0]  # all factors are equal if layers are shared
 
     return jax.tree.map(scaled, gradients, own)

@@ -17,10 +17,10 @@ class Normalizer(eqx.Module):
     """Statistics of all raw observations that each policy met.
 
     Attributes:
-        count: [K], the number of observations.
-        mean: [K, O].
-        variance: [K, O], the population variance; 1 before the first observation.
-        clip: the largest absolute value of a normalised entry; infinite where observations are not
+        count: the number of observations, [K].
+        mean: the mean of each entry, [K, O].
+        variance: the population variance of each entry, [K, O]; 1 before the first observation.
+        clip: the largest absolute value of a normalised entry; infinite if observations are not
             normalised.
     """
 
@@ -31,12 +31,12 @@ class Normalizer(eqx.Module):
 
     @classmethod
     def identity(cls, num_policies: int, observation_size: int, clip: float = CLIP) -> "Normalizer":
-        """Statistics before the first observation: normalising by them changes nothing."""
+        """Return statistics before any observation, with which normalising changes nothing."""
         shape = (num_policies, observation_size)
         return cls(jnp.zeros(num_policies), jnp.zeros(shape), jnp.ones(shape), clip)
 
     def __call__(self, observations: Float[Array, "K M O"]) -> Float[Array, "K M O"]:
-        """Subtract the mean, divide by the standard deviation, and clip."""
+        """Normalise observations: subtract the mean, divide by the standard deviation, and clip."""
         scale = jax.lax.rsqrt(self.variance + EPSILON)
         standard = (observations - self.mean[:, None]) * scale[:, None]
         return jnp.clip(standard, -self.clip, self.clip)
@@ -45,7 +45,7 @@ class Normalizer(eqx.Module):
         """Return the statistics after a further batch of raw observations (Chan et al. 1979).
 
         Args:
-            observations: row ``k`` holds those of policy ``k``.
+            observations: the observations of policy ``k`` in row ``k``.
             together: whether all policies' observations count for every policy's statistics.
         """
         if together:
@@ -62,5 +62,5 @@ class Normalizer(eqx.Module):
         return Normalizer(count, self.mean + delta * share, variance, self.clip)
 
     def take(self, source: Int[Array, " K"]) -> "Normalizer":
-        """Statistics whose row ``j`` is a copy of row ``source[j]`` of these."""
+        """Return statistics whose row ``j`` is a copy of row ``source[j]`` of these."""
         return jax.tree.map(lambda leaf: leaf[source], self)

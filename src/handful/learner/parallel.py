@@ -1,10 +1,11 @@
 """Two independent computations on two devices, inside one compiled program.
 
-The epochs over a batch of the actors and those of the critics do not depend on each other, and
-on a CPU neither is large enough for its matrix products to gain from threads. So where JAX has two
-CPU devices, each gets one of them; elsewhere they run one after the other. The results are the
-same up to the rounding of compiled programs: bit for bit with a fixed mix, within 1e-7 where the
-assignment's own gradient is fused into the actors' on one device and not on two.
+The epochs over a batch of the actors and those of the critics do not depend on each other, and on a
+CPU neither is large enough for its matrix products to gain from threads. So if JAX has two CPU
+devices, each gets one of them; otherwise they run one after the other. The results differ at most
+by the rounding of compiled programs. With a fixed mix they are equal bit for bit. They agree within
+1e-7 if the assignment has a gradient of its own, which is fused into the actors' gradient on one
+device and not on two.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ AXIS = "core"
 
 
 def core_mesh() -> Mesh | None:
-    """Return the two CPU devices to split over, or None where there is one, or an accelerator."""
+    """Return the two CPU devices to split over; None if there is one, or an accelerator."""
     devices = jax.local_devices()
     if len(devices) < 2 or devices[0].platform != "cpu":
         return None
@@ -54,7 +55,7 @@ def side_by_side(
     other_operand: B,
     mesh: Mesh | None,
 ) -> tuple[X, Y]:
-    """``first(operand), second(other_operand)``, each on its own device of the mesh."""
+    """Return ``first(operand), second(other_operand)``, each computed on its own device."""
     if mesh is None:
         return first(operand), second(other_operand)
     shape, other_shape = jax.eval_shape(first, operand), jax.eval_shape(second, other_operand)

@@ -1,7 +1,7 @@
-"""Users from tables: one row a user, in a CSV or Parquet file or in a DataFrame. Arrays from files.
+"""Users from tables (a CSV or Parquet file or a DataFrame, one row a user), and arrays from files.
 
-:func:`read_table` takes what there is to read and keeps every column as it stands;
-:func:`read_users` says which columns hold numbers, and checks them.
+:func:`read_table` reads a table and keeps every column unchanged. :func:`read_users` says which
+columns hold numbers, and checks them.
 """
 
 from handful.users.arrays import read_arrays

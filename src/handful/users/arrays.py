@@ -1,8 +1,8 @@
 """Arrays in an ``.npz`` file, read without NumPy's own loader.
 
-That loader unpacks whatever a file holds before its size is known, lets the errors of four other
-libraries out where a file is damaged, and advises to load objects, which runs code. Here the sizes
-are read first: those that the archive states, and the shape and type before each array's numbers.
+NumPy's loader unpacks a file before its size is known, raises the errors of four other libraries if
+a file is damaged, and advises to load objects, which runs code. Here the sizes are read first: the
+sizes that the archive states, and each array's shape and type, which precede its numbers.
 """
 
 import io
@@ -24,7 +24,7 @@ _LONGEST_HEADER = 10_000  # bytes
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LAST_CHARACTER = 0x10FFFF
 _KINDS = "biufcmMSU"
-"""Of arrays that hold no objects and no records, as NumPy calls them."""
+"""NumPy's letters for the kinds of arrays that hold no objects and no records."""
 
 
 def read_arrays(path: Path, source: str) -> dict[str, NumpyArray]:
@@ -35,7 +35,8 @@ def read_arrays(path: Path, source: str) -> dict[str, NumpyArray]:
         source: the words for the file in error messages.
 
     Raises:
-        HandfulError: if it cannot be read, is damaged, holds objects, or more than `MAX_BYTES`.
+        HandfulError: if the file cannot be read, is damaged, holds objects, or holds more than
+            `MAX_BYTES`.
     """
     data = read_whole(path, source)
     try:
@@ -57,7 +58,7 @@ def read_arrays(path: Path, source: str) -> dict[str, NumpyArray]:
     except zipfile.BadZipFile as error:
         is_archive = zipfile.is_zipfile(io.BytesIO(data))
         raise _unreadable(source, _reason(error) if is_archive else "it is no .npz file") from None
-    # What the archive's reader raises where names, versions, packings or packed bytes are damaged.
+    # The archive's reader raises these if names, versions, packings or packed bytes are damaged.
     except (
         zlib.error,
         struct.error,
@@ -76,12 +77,12 @@ def read_arrays(path: Path, source: str) -> dict[str, NumpyArray]:
 
 
 def _reason(error: Exception) -> str:
-    """Return what a library says of a damaged file, in one line that is not too long."""
+    """Return the reason that a library gives for a damaged file, in one short line."""
     return f"it is damaged: {' '.join(str(error).split()) or type(error).__name__}"[:200]
 
 
 class _Damaged(ValueError):
-    """An array that cannot be read, with why."""
+    """The error for an array that cannot be read; its text is the reason."""
 
 
 def _unreadable(source: str, why: str) -> HandfulError:
@@ -89,7 +90,7 @@ def _unreadable(source: str, why: str) -> HandfulError:
 
 
 def _read_array(data: bytes, name: str) -> NumpyArray:
-    """Return the array in the bytes of an ``.npy`` file."""
+    """Return the array that the bytes of an ``.npy`` file hold."""
     shape, is_fortran, dtype, start = _read_header(data, name)
     if dtype.hasobject or dtype.kind not in _KINDS or dtype.subdtype is not None:
         raise _Damaged(f"the array {name!r} holds no numbers and no text, but {_content(dtype)}")
@@ -112,7 +113,7 @@ def _content(dtype: np.dtype) -> str:
 
 
 def _read_header(data: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, whether columns come first, type, and where the numbers begin."""
+    """Return the shape, whether columns come first, the type, and where the numbers begin."""
     if not data.startswith(_MAGIC):
         raise _Damaged(f"{name!r} is no array")
     at = len(_MAGIC)
@@ -129,7 +130,7 @@ def _read_header(data: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtyp
     try:
         with catch_warnings(action="error"):
             shape, is_fortran, dtype = read(io.BytesIO(data[at:end]))
-    # Damage may make the header any text, and NumPy and Python read it in several steps.
+    # A damaged header may be any text, and NumPy and Python read it in several steps.
     except Exception:
         raise _Damaged(f"the array {name!r} does not say what it holds") from None
     return shape, is_fortran, dtype, end

@@ -1,4 +1,4 @@
-"""Which columns of a table hold numbers, which one names the users, and which are labels."""
+"""The columns of a table: which hold numbers, which one names the users, and which are labels."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from handful.users.files import read_table
 from handful.users.numbers import advice, are_numbers, numbers_of
 from handful.users.table import UserTable
 
-_LARGEST = float(np.finfo(np.float32).max)  # what the learner can hold
+_LARGEST = float(np.finfo(np.float32).max)  # the largest number that the learner can hold
 
-_LONGEST_SHOWN = 80  # characters of an entry in a sentence
+_LONGEST_SHOWN = 80  # the most characters of an entry in an error message
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of numbers.
+    """A column of numbers that a table of users may have.
 
     Attributes:
         name: the name that the table must have for it; case does not matter, and blanks or hyphens
             may stand for underscores.
         meaning: what the numbers are, for the error message about a wrong one.
-        low, high: the range, both included.
+        low, high: the range of the numbers, both ends included.
         default: the number of every user if the table lacks the column; None if the column is
             required.
     """
@@ -42,12 +42,12 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Users:
-    """A checked table.
+    """The users of a table that was checked.
 
     Attributes:
-        numbers: float64 [N] by the name of each column asked for.
-        user_ids: [N] distinct names; empty if the table has none.
-        labels: [N] text by name: all other columns.
+        numbers: the numbers of each column that was asked for, float64 [N], by the column's name.
+        user_ids: the users' distinct names [N]; empty if the table has none.
+        labels: the text [N] of all other columns, by the column's name.
         table: the table that the users come from.
     """
 
@@ -58,20 +58,24 @@ class Users:
 
 
 def read_users(source: Any, columns: Sequence[Column] | None, labels: Sequence[str] = ()) -> Users:
-    """Return the users of a table.
+    """Read the users of a table and check them.
 
-    A column that is neither asked for nor names the users is a label if it is in ``labels``, is
-    called ``group`` or ``label`` (or ``group_...``, ``label_...``), or has an entry that is no
-    number, missing ones aside: a forgotten number makes no label of the others. Any other number
-    would silently count for nothing, so it is an error.
+    Some columns are neither asked for nor name the users. Such a column is a label if it is in
+    ``labels``, if it is called ``group`` or ``label`` (or ``group_...``, ``label_...``), or if it
+    has an entry that is not a number. (A missing entry does not make a column a label.) Any other
+    column of numbers is an error, because its numbers would be ignored without notice.
 
     Args:
-        source: see :func:`read_table`.
-        columns: those with numbers; None for all columns of numbers that there are.
-        labels: names of labels that look like numbers.
+        source: a table, see :func:`read_table`.
+        columns: the columns of numbers; None for all columns of numbers that the table has.
+        labels: the names of labels that look like numbers.
+
+    Returns:
+        the users with their numbers, names and labels.
 
     Raises:
-        HandfulError: one sentence with the file, the row and the column.
+        HandfulError: if the table cannot be read or has a wrong entry; the sentence names the file,
+            the row and the column.
     """
     table = read_table(source)
     found = _by_plain_name(table)
@@ -106,10 +110,10 @@ def read_users(source: Any, columns: Sequence[Column] | None, labels: Sequence[s
 
 
 def check_kept(table: UserTable, names: Iterable[str]) -> None:
-    """Look at the names of columns that are kept through to every result.
+    """Check the names of columns that every result keeps.
 
     Raises:
-        HandfulError: if results have a column of that name themselves.
+        HandfulError: if results have a column of their own with that name.
     """
     for name in names:
         if is_result_name(name):
@@ -130,7 +134,7 @@ def read_names(table: UserTable) -> tuple[str, ...]:
 
 
 def find_column(table: UserTable, name: str) -> str:
-    """Return what the table itself calls the column of that name.
+    """Return the name that the table itself has for a column.
 
     Raises:
         HandfulError: if it has no such column.
@@ -201,9 +205,10 @@ def _shown(entry: Any) -> str:
 
 
 def _check_decimals(table: UserTable, columns: Iterable[str]) -> None:
-    """Look at how a table writes its numbers, where decimals may stand behind a comma.
+    """Check how a table writes its numbers if its decimals may follow a comma.
 
-    Beside ``0,5`` the number ``1.234`` may be a thousand or one: its writer has to say.
+    Beside ``0,5`` the number ``1.234`` may be a thousand or one, so the writer of the table has to
+    say it.
 
     Raises:
         HandfulError: if some have a comma and some a point.

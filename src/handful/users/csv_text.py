@@ -1,8 +1,8 @@
-"""CSV files as people save them.
+"""CSV files in the forms in which people save them.
 
-What their files look like is met halfway: commas, semicolons or tabs between columns, a byte order
-mark, UTF-16 as spreadsheets save it, any kind of line break, blanks round names, entries and
-quotation marks, blank lines, empty columns without a name, and the line ``sep=;`` of spreadsheets.
+These are accepted: commas, semicolons or tabs between columns, a byte order mark, UTF-16 as
+spreadsheets save it, any kind of line break, blanks around names, entries and quotation marks,
+blank lines, empty columns without a name, and the line ``sep=;`` of spreadsheets.
 """
 
 import codecs
@@ -15,8 +15,8 @@ from handful.users import table as limits
 from handful.users.table import UserTable, checked_table, named_twice, too_many
 
 _DELIMITERS = ",;\t"
-_CHUNK = 10_000  # rows at a time, so that only columns stay in memory
-_SAMPLE = 1 << 16  # characters that the delimiter is guessed from
+_CHUNK = 10_000  # the rows at a time, so that only columns stay in memory
+_SAMPLE = 1 << 16  # the characters from which the delimiter is guessed
 _SAMPLED_LINES = 20
 
 _BREAK = re.compile(r"\r\n|\r|\n|\Z")
@@ -28,7 +28,7 @@ def decode(data: bytes, source: str) -> str:
     """Return the text of a file in UTF-8, or in UTF-16 with its mark.
 
     Raises:
-        HandfulError: if it is no such text, with the line and the column.
+        HandfulError: if the bytes are not such text; the sentence names the line and the column.
     """
     is_utf_16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     if b"\0" in data and not is_utf_16:
@@ -48,24 +48,27 @@ def _unreadable(source: str, why: str) -> HandfulError:
 
 
 def _first_bad_byte(data: bytes, start: int) -> str:
-    """Return where a text stops being UTF-8, as a person would look for it."""
+    """Return the place at which a text stops being UTF-8, as a person would look for it."""
     before = data[:start]
     header = data.split(b"\n", 1)[0].decode("latin-1").lstrip("\xef\xbb\xbf").strip()
     delimiter = max(_DELIMITERS, key=header.count)
     names = header.split(delimiter)
     column = before.rsplit(b"\n", 1)[-1].count(delimiter.encode())
-    is_name = column < len(names) and names[column].isprintable()  # and no scrap of a picture
+    is_name = (
+        column < len(names) and names[column].isprintable()
+    )  # and not a piece of a binary file
     name = f"column '{names[column].strip()}' of " if is_name else ""
     line = before.count(b"\n") + 1
     return f"{name}line {line} is not in UTF-8"
 
 
 def guess_delimiter(text: str) -> str:
-    """Return what parts the columns: a comma, a semicolon or a tab.
+    """Return the delimiter of the columns: a comma, a semicolon or a tab.
 
-    It is the one that the following lines have as often as the line of names, and then the one that
-    this line has most of, and then rather a tab than a semicolon, and that than a comma, which
-    numbers and names may have in them. What stands in quotation marks does not count.
+    It is the one that the following lines have as often as the line of names. If several are, it is
+    the one that this line has most of. If there are still several, a tab is preferred to a
+    semicolon, and a semicolon to a comma, since numbers and names may contain commas. Text in
+    quotation marks does not count.
     """
     sample = _QUOTED.sub('""', text[:_SAMPLE])
     lines = [line for line in re.split(r"\r\n|\r|\n", sample) if line.strip()]
@@ -74,16 +77,16 @@ def guess_delimiter(text: str) -> str:
     def fitness(delimiter: str) -> tuple[bool, int, int]:
         times, rank = header.count(delimiter), _DELIMITERS.index(delimiter)
         fits = times > 0 and all(line.count(delimiter) == times for line in others)
-        return fits, times, rank if times else -rank  # a comma where there is a single column
+        return fits, times, rank if times else -rank  # a comma if there is a single column
 
     return max(_DELIMITERS, key=fitness)
 
 
 def read_csv(text: str, source: str) -> UserTable:
-    """Return the table in a text, every entry as text.
+    """Read the table in a text; every entry stays text.
 
     Raises:
-        HandfulError: if it is none: one sentence with the line.
+        HandfulError: if the text is not a table; the sentence names the line.
     """
     separator = _SEPARATOR.match(text)
     start = separator.end() if separator else 0
@@ -94,7 +97,7 @@ def read_csv(text: str, source: str) -> UserTable:
     waiting: list[list[str]] = []
     for line, row in _rows(text, start, delimiter, source):
         if not any(cell and not cell.isspace() for cell in row):
-            continue  # blank
+            continue  # the line is blank
         if not names:
             names = [unprotect(name.strip()) for name in row]
             columns = [[] for _ in names]
@@ -119,7 +122,7 @@ def read_csv(text: str, source: str) -> UserTable:
 
 
 def _rows(text: str, start: int, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Return each row, and the line that it ends in, counted from 1."""
+    """Yield each row and the number of the line that it ends in, counted from 1."""
     blanks = rf"(?:(?!{delimiter})[^\S\r\n])*"
     quoted = re.compile(rf'{blanks}"([^"]*(?:""[^"]*)*)"{blanks}(?={delimiter}|\r|\n|\Z)')
     opening = re.compile(rf'{blanks}"')
@@ -127,7 +130,7 @@ def _rows(text: str, start: int, delimiter: str, source: str) -> Iterator[tuple[
     line = 1 + len(re.findall(r"\r\n|\r|\n", text[:start]))
     while start < len(text):
         end = _BREAK.search(text, start)
-        assert end is not None  # a text has an end
+        assert end is not None  # every text has an end
         if text.find('"', start, end.start()) < 0:
             yield line, text[start : end.start()].split(delimiter)
             start, line = end.end(), line + 1
@@ -175,8 +178,8 @@ def _named(names: list[str], columns: list[list[str]], source: str) -> dict[str,
     whole_lines = next((mark for mark in _DELIMITERS if mark in "".join(names[:1])), None)
     if len(names) == 1 and whole_lines and any(whole_lines in entry for entry in columns[0]):
         raise HandfulError(
-            f"{source} has a single column, '{names[0]}': take the quotation marks round its whole "
-            f"lines away, so that the lines have several entries."
+            f"{source} has a single column, '{names[0]}': remove the quotation marks around whole "
+            f"lines, so that the lines have several entries."
         )
     named: dict[str, list[str]] = {}
     for number, (name, column) in enumerate(zip(names, columns, strict=True), start=1):

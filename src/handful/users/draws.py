@@ -1,17 +1,17 @@
-"""What users are drawn by: how many there are to be, and a seed."""
+"""The settings by which users are drawn: their number and a seed."""
 
 from handful._support.checks import check_range
 from handful.errors import HandfulError
 
 MOST_USERS = 10_000_000
-"""Each has a name, which takes some hundred bytes."""
+"""The most users of a population: each has a name, which takes some hundred bytes."""
 
 
 def check_draw(num_users: int, seed: int) -> None:
-    """Look at what a task draws its users by.
+    """Check the number and the seed with which a task draws its users.
 
     Raises:
-        HandfulError: for no users or too many, or a negative seed.
+        HandfulError: if there are no users or too many, or the seed is negative.
     """
     check_num_users(num_users)
     if seed < 0:
@@ -19,10 +19,10 @@ def check_draw(num_users: int, seed: int) -> None:
 
 
 def check_num_users(num_users: int) -> None:
-    """Look at how many users there are to be.
+    """Check the number of users.
 
     Raises:
-        HandfulError: for none, or for more than have a place in memory.
+        HandfulError: if there are no users, or more than fit into memory.
     """
     if num_users < 1:
         raise HandfulError(f"A population needs at least one user, not {num_users}.")

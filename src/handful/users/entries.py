@@ -1,8 +1,8 @@
-"""Entries of DataFrames and Parquet files as a CSV file would have them.
+"""Entries of DataFrames and Parquet files in the form that a CSV file would have.
 
-A table means the same in whatever form it comes. So every entry becomes text, a number, true or
-false, or None where it is missing: a date or a duration is text, as it is in a CSV file, and no
-number of nanoseconds. What has no such form is refused.
+A table means the same in every form. So every entry becomes text, a number, true or false, or None
+if it is missing. A date or a duration becomes text, as in a CSV file, and not a number of
+nanoseconds. An entry that has no such form is refused.
 """
 
 import enum
@@ -21,7 +21,7 @@ from handful.users.numbers import Values
 _KEPT = {str, int, float, bool, type(None)}
 
 _LARGEST_INT = 10**300
-"""No result needs more digits, and Python itself writes at most some thousands."""
+"""The largest whole number: no result needs more digits, and Python can write this one."""
 
 _ZEROS_OF_A_SECOND = re.compile(r"(\.\d*?)0+$")
 
@@ -35,7 +35,7 @@ def column_entries(name: str, values: Any, source: str) -> Values:
         source: the words for the table in error messages.
 
     Raises:
-        HandfulError: if it is no column, or an entry is neither a number nor a name nor a label.
+        HandfulError: if it is not a column, or an entry is neither a number nor a name nor a label.
     """
     is_list = isinstance(values, Sequence) or hasattr(values, "__array__")
     if isinstance(values, str | bytes) or not is_list or getattr(values, "ndim", 1) != 1:
@@ -75,27 +75,30 @@ def _numeric(values: Any) -> np.ndarray | None:
         return None
     if array.dtype.kind in "iu":
         return array
-    # Integers of which some are missing come as floats, which do not have all their digits.
+    # pandas gives integers with missing ones as floats, which do not have all their digits.
     if array.dtype.kind == "f" and not np.isnan(array).any():
         return array.astype(np.float64)
     return None
 
 
 def _as_list(values: Any) -> list[Any]:
-    """Return the entries as their own library gives them out, one by one."""
+    """Return the entries as a list, made by the library that they come from."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "mM":
         return list(values)  # as nanoseconds they would become numbers
-    for method in ("to_list", "tolist"):  # of polars and pandas, and of NumPy
+    for method in ("to_list", "tolist"):  # polars and pandas have the first, NumPy has the second
         if hasattr(values, method):
             return list(getattr(values, method)())
     return list(values)
 
 
 def plain_entry(value: Any) -> str | int | float | bool | None:
-    """One entry as JSON holds it; None for what is missing (None, NA, NaT; NaN stays NaN).
+    """Return one entry in the types of JSON; None for a missing one.
+
+    None, NA and NaT are missing; NaN stays NaN.
 
     Raises:
-        ValueError: if there is no such form, with what it is: "a complex number".
+        ValueError: if the entry has no such form; the text says what it is, such as "a complex
+            number".
     """
     if type(value) is int and not -_LARGEST_INT < value < _LARGEST_INT:
         raise ValueError("a number of too many digits")
@@ -107,7 +110,9 @@ def plain_entry(value: Any) -> str | int | float | bool | None:
         return None
     if isinstance(value, np.datetime64 | np.timedelta64):
         return _time_text(value)
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # of NumPy or JAX
+    if getattr(value, "ndim", None) == 0 and hasattr(
+        value, "item"
+    ):  # an array of NumPy or JAX without axes
         inner = np.asarray(value).item()
         if type(inner) is not type(value):  # Python has no type for NumPy's longest numbers
             return plain_entry(inner)
@@ -156,7 +161,9 @@ def _other_text(value: Any) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Return a name or label: ``""`` for a missing one; a whole number without a decimal point.
+    """Return a name or label as text.
+
+    A missing one becomes ``""``; a whole number has no decimal point.
 
     Args:
         value: an entry as :func:`column_entries` makes it.
@@ -173,19 +180,19 @@ def text_of(value: Any) -> str:
 def check_texts(
     texts: Sequence[str], said: Callable[[int, str], str], breaks: bool = False
 ) -> None:
-    """Look for characters that would not come back from a run's files, or do harm on a screen.
+    """Check texts for control characters, which files change or screens obey.
 
     Args:
-        texts: names or labels.
+        texts: the names or labels.
         said: a function from a text's index and the text to the sentence about it, up to the
             character.
         breaks: whether line breaks and tabs are allowed.
 
     Raises:
-        HandfulError: naming the first such character.
+        HandfulError: if there is such a character; the sentence names the first.
     """
     if first_control("".join(texts)) is None:
-        return  # looking at each takes long
+        return  # looking at each text takes long
     for row, text in enumerate(texts):
         # Where line breaks are allowed, those of Windows are too.
         character = first_control(text.replace("\r\n", "\n") if breaks else text, not breaks)
@@ -197,13 +204,13 @@ def check_texts(
 
 
 ID_COLUMNS = ("user", "id")
-"""Names of the column that names the users; a table may have one of them."""
+"""The names that the column of the users' names may have; a table may have one of them."""
 
 LABEL_NAMES = ("group", "label")
-"""A column of this name, or whose name begins with it and ``_``, is a label, numbers or not."""
+"""The names of labels: a column with this name, or with this name and ``_`` first, is a label."""
 
 _IN_RESULTS = re.compile(r"policy|return|share_\d+")
-"""Columns of a run's ``assignment.csv`` besides the users' names and what is known of them."""
+"""The columns of a run's ``assignment.csv`` besides the users' names and their attributes."""
 
 
 def plain_name(name: str) -> str:
@@ -212,7 +219,7 @@ def plain_name(name: str) -> str:
 
 
 def is_label_name(name: str) -> bool:
-    """Return whether a column of this name is a label, whatever its entries look like."""
+    """Return whether a column of this name is a label, whatever its entries are."""
     plain = plain_name(name)
     return plain in LABEL_NAMES or plain.startswith(tuple(f"{label}_" for label in LABEL_NAMES))
 
@@ -223,5 +230,5 @@ def is_id_name(name: str) -> bool:
 
 
 def is_result_name(name: str) -> bool:
-    """Return whether the ``assignment.csv`` of a run has a column of this name itself."""
+    """Return whether the ``assignment.csv`` of a run has a column of its own with this name."""
     return _IN_RESULTS.fullmatch(plain_name(name)) is not None

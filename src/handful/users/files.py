@@ -1,4 +1,7 @@
-"""Reading tables: CSV and Parquet files, DataFrames and plain columns, nothing interpreted yet."""
+"""Readers of tables: CSV and Parquet files, DataFrames and plain columns.
+
+They do not interpret any entry.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,16 +17,16 @@ from handful.users.table import UserTable, checked_table, named_twice, unnamed_i
 
 
 def read_table(source: Any, what: str = "population") -> UserTable:
-    """Return a table with at least one user.
+    """Read a table with at least one user.
 
     Args:
-        source: the path of a CSV or Parquet file; a DataFrame of polars or pandas, or anything
-            else with ``columns`` that can be asked for by name; or a mapping from names to columns.
-        what: a file is called in a sentence about it.
+        source: the path of a CSV or Parquet file; a DataFrame of polars or pandas, or any other
+            object with ``columns`` that it gives by name; or a mapping from names to columns.
+        what: the word for a file of the table in error messages.
 
     Raises:
-        HandfulError: if it cannot be read or is no such table: one sentence with the file, and the
-            line and column where there is one.
+        HandfulError: if the source cannot be read or is not such a table; the sentence names the
+            file, and the line and the column if there is one.
     """
     if isinstance(source, UserTable):
         return source
@@ -31,13 +34,13 @@ def read_table(source: Any, what: str = "population") -> UserTable:
         return _read_file(Path(source), f"The {what} '{source}'")
     if isinstance(source, Mapping):
         named = [(str(name), values) for name, values in source.items()]
-    elif hasattr(type(source), "collect"):  # its columns are not there yet
+    elif hasattr(type(source), "collect"):  # its columns are not in memory yet
         raise HandfulError(
             f"A table of users must have its columns in memory: call collect() on the "
             f"{type(source).__name__} first."
         )
     elif hasattr(source, "columns") and hasattr(source, "__getitem__"):
-        is_arrow = hasattr(type(source), "column_names")  # whose columns are the columns themselves
+        is_arrow = hasattr(type(source), "column_names")  # ``columns`` has the columns
         names = source.column_names if is_arrow else source.columns
         named = [*_index_columns(source), *((str(name), source[name]) for name in names)]
     else:

@@ -1,7 +1,7 @@
-"""Users' names, and what else is known of them, as a caller gives them in Python.
+"""Users' names and other facts about them, as a caller gives them in Python.
 
-Tables hold what people write, and arrays what programs make: whole numbers of NumPy as names, NaN
-for what is not known, dates. A run has to write all of that into JSON and CSV and read it back.
+Tables hold what people write, and arrays hold what programs make: whole numbers of NumPy as names,
+NaN for a missing value, dates. A run writes all of that into JSON and CSV and reads it back.
 """
 
 from collections.abc import Mapping
@@ -25,14 +25,16 @@ _INT64 = range(-(2**63), 2**63)
 
 
 def user_names(user_ids: Any) -> tuple[str, ...]:
-    """Users' names as text: distinct, without blanks around them and without control characters.
+    """Return users' names as text.
+
+    The names are distinct, without blanks around them and without control characters.
 
     Args:
-        user_ids: [N] names: text, whole numbers, dates and the like, in a list, an array or a
+        user_ids: the names [N]: text, whole numbers, dates and the like, in a list, an array or a
             column of a DataFrame.
 
     Raises:
-        HandfulError: if one is missing, cannot be text or is there twice.
+        HandfulError: if a name is missing, cannot become text or occurs twice.
     """
     if isinstance(user_ids, str | bytes | Mapping) or not hasattr(user_ids, "__iter__"):
         raise HandfulError(f"User ids must be a list with a name for each user, not {user_ids!r}.")
@@ -70,18 +72,18 @@ def _no_name(row: int) -> HandfulError:
 
 
 def user_attributes(attributes: Mapping[str, Any], num_users: int) -> dict[str, NumpyArray]:
-    """Return what is known of the users, as JSON and CSV can hold it: arrays [N] by name.
+    """Return facts about the users in a form that JSON and CSV can hold: arrays [N] by name.
 
-    Finite numbers and booleans stay what they are. All else becomes text, a date as ``2026-01-02``
-    and what is not known as ``""``.
+    Finite numbers and booleans stay. Everything else becomes text: a date becomes ``2026-01-02``,
+    and a missing value becomes ``""``.
 
     Args:
-        attributes: [N] values each, by name.
-        num_users: ``N``.
+        attributes: the values [N] of each attribute, by name.
+        num_users: the number of users ``N``.
 
     Raises:
-        HandfulError: if there is not one value for each user, a value cannot be text, or results
-            have a column of that name themselves.
+        HandfulError: if there is not one value for each user, a value cannot become text, or
+            results have a column of their own with that name.
     """
     known = {}
     first: dict[str, str] = {}
@@ -94,7 +96,7 @@ def user_attributes(attributes: Mapping[str, Any], num_users: int) -> dict[str, 
             )
         try:
             shape = np.shape(values)
-        except ValueError:  # lists of other lengths than each other, in each of which are several
+        except ValueError:  # the entries are lists of different lengths
             shape = (num_users, 0)
         if shape != (num_users,):
             raise HandfulError(

@@ -1,8 +1,8 @@
-"""Which entries of a table are numbers, and which numbers they are.
+"""The entries of a table that are numbers, and their values.
 
-A number is written as in most programs: ``1``, ``-1.5``, ``.5``, ``1e-3``. Where semicolons part
-the columns of a file, the decimals may stand behind a comma instead. All else is text, also what
-Python takes for a number: ``1_5``, ``Infinity``, ``nan``, full-width digits.
+A number is written as in most programs: ``1``, ``-1.5``, ``.5``, ``1e-3``. If semicolons separate
+the columns of a file, a comma may precede the decimals instead. Everything else is text, even if
+Python takes it for a number: ``1_5``, ``Infinity``, ``nan``, full-width digits.
 """
 
 import math
@@ -16,25 +16,25 @@ from handful._support.controls import is_number
 from handful.types import NumpyArray
 
 Values = Sequence[Any] | NumpyArray
-"""A column: [N] entries of any kind."""
+"""The type of a column: N entries of any kind."""
 
 _OTHER_CHARACTERS = re.compile(r"[^0-9+\-.eE\n]")
-"""What no number has in it, in a text with an entry a line."""
+"""The characters that no number contains, in a text with one entry in each line."""
 
 _NO_NUMBER = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
-"""How programs write what is no number, or none that is finite."""
+"""The words of programs for values that are not numbers, or not finite."""
 
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:([.,'’\s])[0-9]{3})(?:\1[0-9]{3})*(?:[.,][0-9]*)?")
 """Digits in groups of three, with or without decimals."""
 
 
 def numbers_of(values: Values, decimal_comma: bool = False) -> NumpyArray:
-    """Return the numbers in a column: float64 [N], NaN for an entry that is none.
+    """Return the numbers in a column: float64 [N], with NaN for an entry that is not a number.
 
     A number that float64 cannot hold becomes infinity.
 
     Args:
-        values: the column; text or numbers, entry by entry.
+        values: the entries of the column, each a text or a number.
         decimal_comma: whether ``1,5`` is one and a half.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
@@ -75,11 +75,11 @@ def _number(value: Any, decimal_comma: bool) -> float:
 
 
 def are_numbers(values: Values, decimal_comma: bool = False) -> bool:
-    """Return whether a column is one of numbers: it has some, and its other entries are missing.
+    """Return whether a column has numbers and all its other entries are missing.
 
     An entry ``nan`` or ``inf`` counts as missing beside numbers, and so do digits in groups of
-    three in a file with decimal commas: such a column has something wrong with it, and must not
-    pass for a label.
+    three in a file with decimal commas: such a column has an error in it, and must not be taken for
+    a label.
     """
     numbers = numbers_of(values, decimal_comma)
     is_missing = np.isnan(numbers)

@@ -38,16 +38,16 @@ _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _ST
 
 
 class Damaged(HandfulError):
-    """The bytes are no such structure."""
+    """The error for bytes that are not the structure that they should be."""
 
 
 class CompactReader:
-    """Reads structures one after another.
+    """A reader of structures, one after another.
 
     Args:
-        data: all bytes.
-        at: where the first structure begins.
-        end: where the last one must have ended.
+        data: all bytes of the file.
+        at: the position at which the first structure begins.
+        end: the position at which the last structure must have ended.
 
     Attributes:
         at: where the next structure begins.
@@ -62,7 +62,7 @@ class CompactReader:
         Whole numbers, booleans, bytes, lists and structures are read; None stands for other values.
 
         Raises:
-            Damaged: if there is none.
+            Damaged: if there is no structure here.
         """
         if depth > _MAX_DEPTH:
             raise Damaged("a structure within too many others")
@@ -126,16 +126,16 @@ class CompactReader:
 
 MAGIC = b"PAR1"
 
-_TAIL = 8  # bytes: the footer's length, and the magic
-_BYTES_A_VALUE = 8  # as numbers are held
-_FIXED_LENGTH = 7  # a type: each value has the number of bytes that the schema says
-_REPEATED = 2  # a value may be there several times
-_DATA, _INDEX, _DICTIONARY, _DATA_2 = range(4)  # kinds of pages
+_TAIL = 8  # the bytes of the footer's length and of the magic
+_BYTES_A_VALUE = 8  # the bytes of a number in memory
+_FIXED_LENGTH = 7  # a type whose values have the number of bytes that the schema says
+_REPEATED = 2  # a row may have several values
+_DATA, _INDEX, _DICTIONARY, _DATA_2 = range(4)  # the kinds of pages
 
 
 @dataclass(frozen=True)
 class ParquetSizes:
-    """How large a file's table is.
+    """The sizes of the table in a file.
 
     Attributes:
         rows: the number of rows of the table.
@@ -150,7 +150,8 @@ def parquet_sizes(data: bytes) -> ParquetSizes:
     """Return the sizes that a file states, if they fit each other.
 
     Raises:
-        Damaged: if they do not, or if it is no Parquet file: what is wrong, without a full stop.
+        Damaged: if they do not, or if the bytes are not a Parquet file; the text says what is
+            wrong, without a full stop.
     """
     if data[:4] != MAGIC or data[-4:] != MAGIC or len(data) < len(MAGIC) + _TAIL:
         raise Damaged("it does not begin and end as a Parquet file does")
@@ -177,9 +178,12 @@ def parquet_sizes(data: bytes) -> ParquetSizes:
 
 
 def _value_lengths(schema: list[Any]) -> list[tuple[int, bool]]:
-    """Of each column: the bytes of a value, 0 if they differ; whether each row has one value."""
+    """Return the bytes of a value of each column, and whether each row has one value.
+
+    The bytes are 0 if the values of a column differ in length.
+    """
     lengths = []
-    nested = 0  # elements still to come that are parts of others
+    nested = 0  # the elements still to come that are parts of others
     for element in schema[1:]:
         children = _count(element, 5, default=0)
         is_part = nested > 0
@@ -196,7 +200,7 @@ def _value_lengths(schema: list[Any]) -> list[tuple[int, bool]]:
 def _column_bytes(
     data: bytes, end: int, column: dict[int, Any], length: int, most: int, is_flat: bool
 ) -> int:
-    """Return what a column of a part of the table takes once it is unpacked, at least."""
+    """Return the bytes that a column of a part of the table takes at least once it is unpacked."""
     values = _count(column, 5)
     if values > most or (is_flat and values != most):
         raise Damaged("a column has another number of values than rows")
@@ -270,7 +274,7 @@ _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def is_parquet(data: bytes) -> bool:
-    """Return whether a file begins as Parquet files do."""
+    """Return whether a file begins like a Parquet file."""
     return data[: len(MAGIC)] == MAGIC
 
 
@@ -278,11 +282,11 @@ def read_columns(data: bytes, source: str) -> dict[str, Values]:
     """Return the columns of a table of users in a Parquet file, by name.
 
     Args:
-        data: the file.
+        data: the bytes of the file.
         source: the words for the file in error messages.
 
     Raises:
-        HandfulError: if polars is missing, or the file is damaged, too large or no such table.
+        HandfulError: if polars is missing, or the file is damaged, too large or not such a table.
     """
     if find_spec("polars") is None:
         raise HandfulError(
@@ -300,7 +304,7 @@ def read_columns(data: bytes, source: str) -> dict[str, Values]:
 
 def _columns(frame: "pl.DataFrame", source: str) -> dict[str, Values]:
     names = [name for name in frame.columns if not _UNNAMED_INDEX.fullmatch(name)]
-    # An index of pandas that has no name; whole numbers count rows, as in a DataFrame of pandas.
+    # This is an index of pandas without a name; one of whole numbers counts rows.
     if any(not frame[name].dtype.is_integer() for name in set(frame.columns) - set(names)):
         raise unnamed_index(source)
     with _damage_told():
@@ -308,16 +312,18 @@ def _columns(frame: "pl.DataFrame", source: str) -> dict[str, Values]:
 
 
 def read_frame(data: bytes, source: str, max_rows: int | None = None) -> "pl.DataFrame":
-    """Return a Parquet file as a DataFrame. Its sizes are checked before anything is unpacked.
+    """Return a Parquet file as a DataFrame, after checking its sizes.
+
+    Nothing is unpacked before that.
 
     Args:
-        data: the file.
+        data: the bytes of the file.
         source: the words for the file in error messages.
-        max_rows: more are refused; None for no such limit.
+        max_rows: the most rows that are allowed; None for no limit.
 
     Raises:
-        Damaged: if the file is damaged, or holds what polars does not read: with what is wrong.
-        HandfulError: if it has too many rows, or more than `MAX_BYTES` in it.
+        Damaged: if the file is damaged, or polars cannot read it; the text says what is wrong.
+        HandfulError: if the file has too many rows, or holds more than `MAX_BYTES`.
     """
     import polars as pl
 
@@ -329,7 +335,7 @@ def read_frame(data: bytes, source: str, max_rows: int | None = None) -> "pl.Dat
     with _damage_told():
         frame = pl.read_parquet(io.BytesIO(data))
         text = sum(_text_bytes(frame[name]) for name in frame.columns)
-    if text > MAX_BYTES:  # a text that repeats is stored once
+    if text > MAX_BYTES:  # a repeated text is stored once
         raise too_large(source, text)
     return frame
 
@@ -346,27 +352,27 @@ def _text_bytes(column: "pl.Series") -> int:
 
 @contextmanager
 def _damage_told() -> Iterator[None]:
-    """While entered, whatever polars says of a damaged file becomes one error."""
+    """Within the block, turn every error of polars about a damaged file into one error."""
     from polars.exceptions import PanicException, PolarsError
 
     try:
         with _reports_of_panics_held_back():
             yield
-    # A PanicException is no Exception. Dates far away and text in no encoding raise the last three.
+    # PanicException is not an Exception. Dates far away and undecodable text raise the last three.
     except (OSError, PolarsError, PanicException, ValueError, OverflowError, MemoryError) as error:
         raise Damaged(" ".join(str(error).split())[:200]) from None
 
 
 @contextmanager
 def _reports_of_panics_held_back() -> Iterator[None]:
-    """While entered, standard error goes to a file; the rest of it comes out unless all failed.
+    """Within the block, write standard error to a file, and print it afterwards unless all failed.
 
-    When Rust code fails, it writes where to standard error, past Python, before polars raises.
+    When Rust code fails, it writes the place to standard error, past Python, before polars raises.
     """
     _flush()
     try:
         kept = os.dup(2)
-    except OSError:  # there is none
+    except OSError:  # there is no standard error
         yield
         return
     with tempfile.TemporaryFile() as held:
@@ -385,7 +391,7 @@ def _reports_of_panics_held_back() -> Iterator[None]:
 
 
 def _flush() -> None:
-    if sys.stderr is not None:  # as it is in a program without a console
+    if sys.stderr is not None:  # it is None in a program without a console
         sys.stderr.flush()
 
 

@@ -1,4 +1,4 @@
-"""A table of users: its columns, and how to speak of its rows."""
+"""A table of users: its columns, and the words for its rows in error messages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,19 @@ from handful.users.entries import check_texts, is_id_name, is_label_name
 from handful.users.numbers import Values, are_numbers, with_point
 
 MAX_USERS = 1_000_000
-"""Rows of a table. Results have an entry for each user and policy, several times over."""
+"""The most rows of a table: results have several entries for each user and policy."""
 
 
 @dataclass(frozen=True, eq=False)
 class UserTable:
-    """Columns by name, all of length ``N >= 1``.
+    """The columns of a table by name, all of length ``N >= 1``.
 
     Attributes:
-        columns: entries as they were read: text from a CSV; text, numbers, booleans and None from
-            a DataFrame.
+        columns: the entries by column, as they were read: text from a CSV file; text, numbers,
+            booleans and None from a DataFrame.
         source: the words for the table in error messages.
-        lines: [N] where each row ends in its file, counted from 1; None if it is no text file.
+        lines: the line [N] in which each row ends in its file, counted from 1; None if the file is
+            not a text.
         decimal_comma: whether numbers may have a decimal comma, as in a CSV file with semicolons
             between its columns.
     """
@@ -34,17 +35,17 @@ class UserTable:
 
     @property
     def num_users(self) -> int:
-        """``N``."""
+        """The number of users ``N``."""
         return len(next(iter(self.columns.values())))
 
     def where(self, row: int) -> str:
-        """Return how to find a row, given its index from 0."""
+        """Return the place of a row in words, given its index from 0."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return the columns as JSON holds them; :func:`handful.users.read_table` takes them back.
+        """Return the columns in the types of JSON, which :func:`handful.users.read_table` reads.
 
-        Numbers with a decimal comma have a decimal point there; names and labels stay.
+        Numbers with a decimal comma get a decimal point; names and labels stay.
         """
         return {
             name: [_as_json(value) for value in self._with_points(name)] for name in self.columns
@@ -61,7 +62,7 @@ class UserTable:
 def _as_json(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else str(value)  # JSON has neither
+        return None if np.isnan(value) else str(value)  # JSON has neither NaN nor infinity
     return value
 
 
@@ -71,11 +72,11 @@ def checked_table(
     lines: Sequence[int] | None = None,
     decimal_comma: bool = False,
 ) -> UserTable:
-    """Return a table of these columns.
+    """Make a table from these columns after checking them.
 
     Raises:
-        HandfulError: if there are none, their lengths differ, they have no rows or too many, or a
-            name has a control character in it.
+        HandfulError: if there are no columns, their lengths differ, they have no rows or too many,
+            or a name has a control character in it.
     """
     if not columns:
         raise HandfulError(
@@ -103,7 +104,7 @@ def checked_table(
 
 
 def named_twice(source: str, name: str) -> HandfulError:
-    """Return the error for two columns of one name."""
+    """Return the error for two columns with the same name."""
     return HandfulError(f"{source} has two columns named '{name}': rename one of them.")
 
 

@@ -21,7 +21,7 @@ from handful.types import NumpyArray, PyTree
 class GymnasiumBatch:
     """A :class:`~handful.environment.HostBatch` of single environments.
 
-    Whether they are stepped here or in other processes makes no difference to any number.
+    The numbers are the same whether this process or other processes step the copies.
 
     Args:
         blueprint: the blueprint of the copies.
@@ -47,12 +47,12 @@ class GymnasiumBatch:
             self._arrays = arrays
 
     def reset(self, which: NumpyArray) -> NumpyArray:
-        """Start new episodes; observations [R, O]."""
+        """Start new episodes and return their observations [R, O]."""
         self._stepper.reset(which)
         return self._arrays.observations[which]
 
     def step(self, actions: NumpyArray) -> HostStep:
-        """One action in every copy."""
+        """Take one action in every copy."""
         arrays = self._arrays
         arrays.actions[...] = actions
         self._stepper.step()
@@ -78,31 +78,34 @@ def copy_seeds(seed: int, num_envs: int) -> Sequence[int]:
 
 
 WORTH_PROCESSES = 2e-3
-"""Seconds for a step of all copies from which on processes pay: telling them takes a tenth."""
+"""The seconds that a step of all copies must take for processes to save time.
+
+Sending the actions to them takes a tenth of this."""
 
 
 class GymnasiumEnvironment:
-    """Copies of a Gymnasium environment, stepped in batches. The outcome of a step is its features.
+    """Copies of a Gymnasium environment, stepped in batches. Its outcomes are reward features.
 
-    Immutable; hashable by identity.
+    Instances are immutable, and hashable by identity.
 
     Args:
         source: the source of the copies.
         features: the reward features of a step.
-        feature_names: the names of the features; empty for the names that they have already.
+        feature_names: the names of the features [D].
         time_limit: the time limit in steps.
         processes: the number of processes that step the copies; with 1, this process steps them.
             With None there are as many as the caller of :meth:`open` has threads, if the
             environment is so slow that they save time and if it can be sent to them without running
             the caller's script again.
-        make_vector: makes a vector environment of so many copies, which steps them instead of
-            processes of ours; ``source`` then makes single ones of the same kind.
+        make_vector: a function that makes a vector environment of so many copies, which then steps
+            them instead of processes of ours; ``source`` makes single environments of the same
+            kind.
         action_range: the part of a box of actions that policies use; None for all of it.
         observation_offset: the numbers that are subtracted from observations before these become
             float32.
 
     Attributes:
-        observation_size: ``O``, of flattened observations.
+        observation_size: the size ``O`` of flattened observations.
         action_space: the action space that policies see (:mod:`handful.envs.gym.spaces`).
         feature_names: [D].
         time_limit: the time limit in steps.
@@ -138,20 +141,20 @@ class GymnasiumEnvironment:
 
     @property
     def probe(self) -> Probe:
-        """What a few random episodes showed."""
+        """The result of a few random episodes."""
         return self._probe
 
     @property
     def simulator_module(self) -> str:
-        """The module that the environment's class is from."""
+        """The module that the environment's class comes from."""
         return self._probe.module
 
     def outcome_shape(self) -> PyTree:
-        """Return the features [D] of a step."""
+        """Return the shape of the features [D] of a step."""
         return jax.ShapeDtypeStruct((len(self.feature_names),), jnp.float32)
 
     def open(self, num_envs: int, seed: int, num_threads: int) -> HostBatch:
-        """Copies that step side by side, in at most ``num_threads`` processes.
+        """Open copies that step side by side, in at most ``num_threads`` processes.
 
         Raises:
             HandfulError: if they cannot be made.
@@ -166,15 +169,15 @@ class GymnasiumEnvironment:
         return GymnasiumBatch(self._blueprint, self._arrays(num_envs), seed, processes)
 
     def flatten(self, observation: Any) -> NumpyArray:
-        """Return the vector [O] that policies act on, from an observation of the environment's."""
+        """Return the vector [O] that policies act on, for an observation of the environment."""
         return self._probe.flattener(observation)
 
     def read_observation(self, observation: Any) -> NumpyArray:
-        """Vectors [..., O] that policies act on, from one or many of its observations.
+        """Return vectors [..., O] that policies act on, from one or many observations.
 
         Args:
-            observation: one as the environment gives it, a list of such, a batch of arrays
-                [..., *shape], or vectors [..., O] of :meth:`flatten`.
+            observation: an observation as the environment gives it, a list of such observations, a
+                batch of arrays [..., *shape], or vectors [..., O] of :meth:`flatten`.
 
         Raises:
             HandfulError: if it does not fit the observation space.
@@ -182,7 +185,7 @@ class GymnasiumEnvironment:
         return self._probe.flattener.many(observation)
 
     def decode(self, action: Any) -> Any:
-        """Return the action that the environment takes, from a policy's."""
+        """Return the action that the environment takes, made from a policy's action."""
         return self._probe.actions.decode(action)
 
     def _worthwhile(self, num_envs: int, num_threads: int) -> int:
@@ -207,7 +210,7 @@ class GymnasiumEnvironment:
 
 
 def policy_space(seen: Probe) -> ActionSpace:
-    """Return the action space as policies see it."""
+    """Return the action space that policies see."""
     if isinstance(seen.actions, Choices):
         return Discrete(seen.actions.count)
     return Box(seen.actions.low, seen.actions.high)
@@ -217,7 +220,7 @@ def check_time_limit(given: int | None, own: int | None, label: str) -> int:
     """The shorter of the caller's limit and the environment's own.
 
     Raises:
-        HandfulError: if there is neither, or the caller's is no number of steps.
+        HandfulError: if there is no limit, or the caller's limit is not a number of steps.
     """
     if given is not None and (isinstance(given, bool) or int(given) != given or given < 1):
         raise HandfulError(f"time_limit must be a whole number of steps from 1, not {given!r}.")

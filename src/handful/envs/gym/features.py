@@ -20,14 +20,14 @@ REWARD = "reward"
 
 @dataclass(frozen=True)
 class Transition:
-    """One step as the environment tells it; what feature functions see.
+    """One step of the environment, which feature functions read.
 
     Attributes:
-        observation: before the step, as the environment gave it.
+        observation: the environment's observation before the step.
         action: the action that the environment got.
-        next_observation: after the step, also where the episode ended there.
+        next_observation: the observation after the step, also if the episode ended with it.
         reward: a number or, in MO-Gymnasium, a vector.
-        info: the step's.
+        info: the ``info`` of the step.
     """
 
     observation: Any
@@ -39,7 +39,7 @@ class Transition:
 
 @runtime_checkable
 class Features(Protocol):
-    """From a transition to its reward features. Worker processes are sent it."""
+    """A function from a transition to its reward features. It is sent to worker processes."""
 
     @property
     def needs_observation(self) -> bool:
@@ -50,18 +50,18 @@ class Features(Protocol):
         """Return the features [D].
 
         Raises:
-            HandfulError: if they cannot be had of this step.
+            HandfulError: if this step does not have them.
         """
         ...
 
 
 @dataclass(frozen=True)
 class NamedFeatures:
-    """The reward and entries of ``info``, in this order.
+    """Features that are the reward or entries of ``info``, in this order.
 
     Attributes:
-        names: ``reward`` for the environment's own reward (all of its entries, where it is a
-            vector), else the path to a number in ``info``, with dots between the parts:
+        names: ``reward`` for the environment's own reward (all of its entries, if it is a vector),
+            or else the path to a number in ``info``, with dots between the parts:
             ``rewards.collision_reward``.
     """
 
@@ -69,7 +69,7 @@ class NamedFeatures:
     needs_observation: bool = False
 
     def __call__(self, step: Transition) -> NDArray[Any]:
-        """Look them up."""
+        """Return the features with these names."""
         parts = [self._look_up(name, step) for name in self.names]
         return np.concatenate(parts)
 
@@ -93,7 +93,7 @@ class NamedFeatures:
 
 @dataclass(frozen=True)
 class FunctionFeatures:
-    """A function of the caller's.
+    """Features that a function of the caller computes.
 
     Attributes:
         function: a function of (observation, action, next_observation, reward, info) that returns
@@ -104,7 +104,7 @@ class FunctionFeatures:
     needs_observation: bool = True
 
     def __call__(self, step: Transition) -> NDArray[Any]:
-        """Call it."""
+        """Return the features that the function computes."""
         function = load(self.function) if isinstance(self.function, str) else self.function
         try:
             values = function(
@@ -117,7 +117,7 @@ class FunctionFeatures:
 
 
 def find_features(features: Any) -> Features:
-    """Return what a caller's request for features means.
+    """Return the features that a caller asks for.
 
     Args:
         features: None for the reward; a name or several of them (:class:`NamedFeatures`); a
@@ -147,7 +147,7 @@ def feature_names(features: Features, step: Transition, given: Sequence[str]) ->
     """Return a name for every feature, from one step that was taken.
 
     Args:
-        given: names by the caller; none for the names that the features have.
+        given: the names that the caller gave; empty for the names that the features have.
 
     Raises:
         HandfulError: if there are more or fewer than features, or a name occurs twice.
@@ -176,7 +176,7 @@ def _own_names(features: Features, step: Transition) -> list[str]:
 
 
 def entry(info: Any, path: str) -> Any:
-    """Return the entry of nested mappings and sequences at ``a.b.0``; None where there is none."""
+    """Return the entry of nested mappings and sequences at ``a.b.0``; None if there is none."""
     if isinstance(info, Mapping) and path in info:
         return info[path]
     first, _, rest = path.partition(".")
@@ -201,9 +201,9 @@ def entry_names(info: Any, prefix: str = "") -> list[str]:
 
 
 def as_numbers(what: str, value: Any) -> NDArray[Any]:
-    """Return a number or a list of them as float64 [D], in memory of its own.
+    """Return a number or a list of numbers as a float64 array [D] with memory of its own.
 
-    Environments may write to their arrays again, so nothing of theirs is kept.
+    Environments may write to their arrays again, so nothing of their memory is kept.
 
     Raises:
         HandfulError: if it is something else: text, None (which NumPy would take for NaN), dates.
@@ -231,12 +231,12 @@ def check_count(values: NDArray[Any], count: int) -> None:
 
 
 def keep(observation: Any) -> Any:
-    """Return a copy of an observation: environments may write to theirs again."""
+    """Return a copy of an observation, since environments may write to theirs again."""
     return observation.copy() if isinstance(observation, np.ndarray) else copy.deepcopy(observation)
 
 
 def keep_step(step: Transition) -> Transition:
-    """Return a copy of a step with everything in it."""
+    """Return a deep copy of a step."""
     return Transition(
         keep(step.observation),
         keep(step.action),
@@ -260,10 +260,10 @@ def _keep_info(info: Any) -> Any:
 
 
 def load(name: str) -> Any:
-    """Return what ``module:name`` stands for.
+    """Return the object that ``module:name`` names.
 
     Raises:
-        HandfulError: if there is no such thing.
+        HandfulError: if there is no such object.
     """
     module, _, attribute = name.partition(":")
     try:

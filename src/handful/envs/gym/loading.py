@@ -10,7 +10,7 @@ VARIABLE = "MUJOCO_GL"
 
 
 def import_mujoco() -> Any:
-    """Return the package.
+    """Return the package ``mujoco``.
 
     Raises:
         ImportError: if it is not installed.
@@ -20,7 +20,7 @@ def import_mujoco() -> Any:
         import mujoco
     except ImportError:
         raise
-    except Exception as error:  # of any type: it comes from the library for drawing
+    except Exception as error:  # the library for drawing may raise any type
         reason = " ".join(str(error).split())
         raise HandfulError(
             f"MuJoCo cannot be loaded ({type(error).__name__}: {reason}){drawing_hint()}."

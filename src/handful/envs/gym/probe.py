@@ -1,4 +1,4 @@
-"""A first look at an environment: its spaces, its features, its pace, and what episodes earn."""
+"""A first look at an environment: its spaces, its features, its speed, and random returns."""
 
 import json
 import time
@@ -30,23 +30,26 @@ from handful.envs.gym.spaces import (
 from handful.errors import HandfulError
 
 STEPS = 100
-"""Random steps: few, as environments may be slow, and always as many, as results depend on them."""
+"""The number of random steps.
+
+They are few, since environments may be slow. Results depend on this number, so it is fixed."""
 
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a few random episodes showed.
+    """The result of a few random episodes.
 
     Attributes:
-        actions: how policies' actions become the environment's.
+        actions: the translation of policies' actions into the environment's.
         flattener: the object that flattens observations.
-        feature_names: [D].
-        time_limit: the environment's own, or None where it has none.
-        seconds_per_step: resets included.
-        episode_features: [E, D] sums over each episode, the last one cut short.
-        lengths: [E] steps of each.
+        feature_names: the names of the features [D].
+        time_limit: the environment's own time limit, or None if it has none.
+        seconds_per_step: the mean time of a step in seconds, resets included.
+        episode_features: the sum of the features over each episode, [E, D]; the last episode is cut
+            short.
+        lengths: the number of steps of each episode [E].
         module: the module that the environment's class comes from.
     """
 
@@ -67,11 +70,11 @@ def probe(
     action_range: ActionRange = None,
     observation_offset: ObservationOffset = None,
 ) -> Probe:
-    """Act at random in one copy, always the same way.
+    """Act at random in one copy, with the same random numbers in every call.
 
     Raises:
         HandfulError: if the environment cannot be made, fails, or does not fit; or if observations
-            lose their news when they become float32.
+            that differ become equal in float32.
     """
     env = build(source)
     try:
@@ -99,7 +102,7 @@ def probe(
 
 
 def own_time_limit(env: Any) -> int | None:
-    """Steps after which the environment cuts its episodes, as far as it says so."""
+    """Return the number of steps after which the environment cuts its episodes, if it says so."""
     from gymnasium.wrappers import TimeLimit
 
     layer = env
@@ -113,7 +116,7 @@ def own_time_limit(env: Any) -> int | None:
 def random_action(
     actions: Choices | Interval, rng: np.random.Generator
 ) -> NDArray[Any] | np.integer[Any]:
-    """Return what a policy that knows nothing would do; in the policy's units."""
+    """Return a uniformly random action, in the policy's units."""
     if isinstance(actions, Choices):
         return rng.integers(actions.count)
     return np.clip(rng.normal(size=len(actions.low)), actions.low, actions.high)
@@ -153,7 +156,7 @@ def _random_episodes(
 
 
 def offset_hint(lost: LostDigits) -> str:
-    """Return how to mend observations that lose their digits."""
+    """Return advice for observations that lose their digits in float32."""
     value = json.dumps({str(lost.entry): lost.middle})
     return (
         f"subtract a number near them in double precision, with observation_offset={value} (on the "

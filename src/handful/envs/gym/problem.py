@@ -24,17 +24,23 @@ from handful.users.draws import check_draw
 def sample_weights(
     num_users: int, num_features: int, seed: int, concentration: float = 1.0
 ) -> NumpyArray:
-    """Weights [N, D], each row from a symmetric Dirichlet distribution: none below 0, in sum 1.
+    """Draw weights [N, D], each row from a symmetric Dirichlet distribution.
+
+    No weight is below 0, and each row has the sum 1.
 
     Args:
-        num_users: ``N``.
-        num_features: ``D``.
+        num_users: the number of users ``N``.
+        num_features: the number of features ``D``.
         seed: the seed of the draw.
         concentration: 1 is uniform over all mixtures; below 1 users care about few features each,
             above 1 they are alike.
 
+    Returns:
+        the weights, float64 [N, D].
+
     Raises:
-        HandfulError: for no users, a negative seed, or a concentration that is not positive.
+        HandfulError: if there is no user, the seed is negative, or the concentration is not
+            positive.
     """
     check_draw(num_users, seed)
     if not 0.0 < concentration < np.inf:
@@ -46,7 +52,7 @@ def sample_weights(
 DISCOUNT = 0.99
 
 USERS = 100
-"""Sampled where none are given."""
+"""The number of users that are drawn if none are given."""
 
 
 def from_gymnasium(
@@ -64,42 +70,47 @@ def from_gymnasium(
     action_range: ActionRange = None,
     observation_offset: ObservationOffset = None,
 ) -> RMDP:
-    """Return a problem from any Gymnasium or MO-Gymnasium environment.
+    """Make a problem from any Gymnasium or MO-Gymnasium environment.
 
     Args:
-        env: an environment's name; a ``gymnasium.Env``, of which deep copies are made; a function
-            without arguments that makes one; a ``gymnasium.vector.VectorEnv`` of Gymnasium's two
-            kinds, of whose first environment copies are made; or, with ``vectorized``, a function
-            of a number of copies that makes a vector environment of so many.
+        env: an environment's name; a ``gymnasium.Env``, which is copied deeply; a function without
+            arguments that makes one; one of Gymnasium's two kinds of
+            ``gymnasium.vector.VectorEnv``, whose first environment is copied; or, with
+            ``vectorized``, a function of a number of copies that makes a vector environment with
+            that many.
         population: the users: a :class:`~handful.population.Population` over the features, an
             array [N, D] of weights, or a table whose columns are called like the features (a CSV or
             Parquet file, a DataFrame: :mod:`handful.users`); without one, 100 users with random
             weights.
-        features: None for the environment's reward, which MO-Gymnasium's vector rewards make
-            several features; names of entries of ``info`` (``rewards.collision_reward``), or
-            ``reward``; or a function of (observation, action, next_observation, reward, info) to
-            numbers [D].
-        feature_names: [D] for a function's features.
+        features: None for the environment's reward, which gives several features if it is a vector
+            (MO-Gymnasium); or names of entries of ``info`` (``rewards.collision_reward``), or
+            ``reward``; or a function of (observation, action, next_observation, reward, info) that
+            returns numbers [D].
+        feature_names: the names [D] of the features that a function returns.
         discount: the discount of the learner's objective, in (0, 1].
-        time_limit: steps after which episodes are cut, where the environment's own limit is not
-            shorter.
+        time_limit: the number of steps after which episodes are cut, unless the environment's own
+            limit is shorter.
         return_scale: the return of a good episode to a user; by default the return of random
             episodes, in absolute terms.
         processes: the number of processes that step the environment; with 1, this process steps it.
             By default there is one for each core if the environment is so slow that they save time.
         vectorized: whether ``env`` is a function of the number of copies.
-        options: keyword arguments of an environment that is given by name.
+        options: the keyword arguments of an environment that is given by name.
         action_range: the part of a ``Box`` of actions that policies use: ``[low, high]`` for all
             entries of an action, or a list with one such pair (or None, for the whole range) for
-            each. Policies see it as -1 to 1. Give it where the environment takes far more than
-            makes sense: policies begin in the middle of the range.
+            each. Policies see it as -1 to 1. Give it if the environment takes far larger actions
+            than make sense: policies begin in the middle of the range.
         observation_offset: the numbers that are subtracted from observations, in double precision,
             before these become float32: by the index of an entry in the flattened observation, as
-            ``{"0": 1.7e9}``, or a list of numbers [O]. Give it where values are large and vary
-            little, as seconds since 1970 do.
+            ``{"0": 1.7e9}``, or a list of numbers [O]. Give it if values are large and vary little,
+            such as seconds since 1970.
+
+    Returns:
+        the problem, which :func:`handful.train` takes.
 
     Raises:
-        HandfulError: if something does not fit, in one sentence.
+        HandfulError: if the arguments do not fit the environment or each other; the message is one
+            sentence.
     """
     apart = ("env", "population", "vectorized")
     # All others, so that none can be forgotten; those at their defaults need not be kept.
@@ -139,10 +150,10 @@ def open_environment(
     action_range: ActionRange = None,
     observation_offset: ObservationOffset = None,
 ) -> GymnasiumEnvironment:
-    """Return the environment of :func:`from_gymnasium`, whose arguments these are.
+    """Make the environment of :func:`from_gymnasium`, which has the same arguments.
 
     Args:
-        registry: a module that registers the environment's name, imported first.
+        registry: a module that registers the environment's name; it is imported first.
     """
     return GymnasiumEnvironment(
         find_any_source(env, vectorized, options, registry),
@@ -163,11 +174,11 @@ def pose(
     return_scale: float | None,
     user_ids: Sequence[str] = (),
 ) -> RMDP:
-    """Return a problem of an environment and its users, with a return scale of the right size.
+    """Make a problem from an environment and its users, and find its return scale.
 
     Args:
         population: the users as in :func:`from_gymnasium`, but not None.
-        user_ids: the users' names, where the population is an array of weights.
+        user_ids: the users' names, if the population is an array of weights.
     """
     users = _population(population, environment, user_ids)
     is_measured = return_scale is None
@@ -184,7 +195,10 @@ def pose(
 
 
 def _learner_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
-    """Few environments a policy: longer stretches of an episode between two updates."""
+    """Return settings with few environments for each policy.
+
+    So a longer stretch of an episode passes between two updates.
+    """
     del num_policies, preset
     return {"num_envs": 8}
 
@@ -192,10 +206,10 @@ def _learner_settings(num_policies: int, preset: Preset) -> Mapping[str, Any]:
 def find_any_source(
     env: Any, vectorized: bool = False, options: Any = None, registry: str = ""
 ) -> Source:
-    """Return what makes single environments of the kind that ``env`` stands for."""
+    """Return the source of single environments of the kind that ``env`` stands for."""
     gymnasium = import_gymnasium()
     if vectorized or isinstance(env, gymnasium.vector.VectorEnv):
-        # Imported here: it needs Gymnasium, and few need it.
+        # Imported here, because it needs Gymnasium and few callers need it.
         from handful.envs.gym.vector import single_source
 
         return single_source(env)
@@ -248,20 +262,25 @@ def _typical_return(
 
 
 def _user_returns(population: Population, features: NumpyArray) -> NumpyArray:
-    """[E, N]; features of features, where the population has its own, are taken as they come."""
+    """Return the users' returns [E, N] from features that the environment gives.
+
+    If the population has feature functions of its own, these get the features as they are.
+    """
     if population.num_features != features.shape[1]:
         return features
     return population.returns(features)
 
 
 def make_gymnasium(env_id: str, **parameters: Any) -> RMDP:
-    """Any environment that Gymnasium knows; the parameters are those of :func:`any_task`."""
+    """Make a problem from an environment that Gymnasium knows, see :func:`any_task`."""
     problem = any_task(env_id, **parameters)
     return replace(problem, name=f"gymnasium:{env_id}", parameters=parameters)
 
 
 def make_mo_gymnasium(env_id: str, **parameters: Any) -> RMDP:
-    """Any environment of MO-Gymnasium; the entries of its reward are the features.
+    """Make a problem from an environment of MO-Gymnasium, see :func:`any_task`.
+
+    The entries of its reward are the features.
 
     Raises:
         HandfulError: if MO-Gymnasium is not installed.
@@ -305,40 +324,42 @@ def any_task(
     action_range: Sequence[Any] | None = None,
     observation_offset: Mapping[str, float] | Sequence[float] | None = None,
 ) -> RMDP:
-    """Return an environment by name, and users of its features.
+    """Make a problem from an environment's name and users of its features.
 
     Args:
         env_id: ``ENV-ID``; ``module:ENV-ID``, where a module registers it; or ``module:name`` of a
             class or function that makes the environment.
-        registry: a module that registers the environment, imported first; the task 'mo-gymnasium'
-            takes that package for it.
-        users: how many to draw, with weights from a Dirichlet distribution.
+        registry: a module that registers the environment and is imported first; for the task
+            'mo-gymnasium' it is that package.
+        users: the number of users to draw, with weights from a Dirichlet distribution.
         population_seed: the seed of the draw of the users.
         concentration: the concentration of that distribution: below 1 users care about few features
             each.
-        population: a table of users instead, whose columns are called like the features.
-        weights: an array of users instead: [N, D].
-        user_ids: their names, where ``weights`` are given.
+        population: a table of users in place of drawn ones; its columns are called like the
+            features.
+        weights: an array [N, D] of the users' weights in place of drawn users.
+        user_ids: the users' names, if ``weights`` are given.
         features: names of entries of ``info``, or ``module:name`` of a function; by default the
-            environment's reward. More of this and of all that follows says
+            environment's reward. For this and the following arguments see also
             :func:`~handful.envs.gym.problem.from_gymnasium`.
-        feature_names: [D] for a function's features.
+        feature_names: the names [D] of the features that a function returns.
         discount: the discount of the learner's objective.
-        time_limit: steps after which episodes are cut, where the environment's own limit is not
-            shorter.
+        time_limit: the number of steps after which episodes are cut, unless the environment's own
+            limit is shorter.
         return_scale: the return of a good episode to a user; by default the return of random
             episodes.
         processes: the number of processes that step the environment; by default one for each core,
             if it is slow enough.
-        options: keyword arguments of the environment.
-        action_range: the part of a Box of actions that policies use, where the environment takes
-            far more than makes sense: [LOW, HIGH] for all entries of an action, or one such pair
-            for each.
+        options: the keyword arguments of the environment.
+        action_range: the part of a Box of actions that policies use, if the environment takes far
+            larger actions than make sense: [LOW, HIGH] for all entries of an action, or one such
+            pair for each.
         observation_offset: the numbers that are subtracted from observations before these become
-            float32, by entry, as {"0": 1.7e9}, where values are large and vary little.
+            float32, by entry, as {"0": 1.7e9}; for values that are large and vary little.
 
     Raises:
-        HandfulError: if something does not fit, in one sentence.
+        HandfulError: if the arguments do not fit the environment or each other; the message is one
+            sentence.
     """
     environment = open_environment(
         env_id,

@@ -1,8 +1,8 @@
 """Processes that step slices of the copies side by side.
 
 A process steps many copies, one after the other, and all processes work at once. Processes are
-forked from a server that holds nothing but Gymnasium (forking this process would deadlock JAX), and
-end by themselves when this one is gone, however it went.
+forked from a server that has only Gymnasium loaded (forking this process would deadlock JAX). They
+end by themselves when this process ends for any reason.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _PATIENCE = 2.0
 
 
 def why_not_sent(blueprint: Blueprint) -> str | None:
-    """Why copies cannot be made in another process; None where they can."""
+    """Return why copies cannot be made in another process; None if they can."""
     try:
         ForkingPickler.dumps(blueprint)
     except Exception as error:
@@ -44,9 +44,9 @@ class Processes:
 
     Args:
         blueprint: the blueprint of the copies.
-        seeds: [M] one for each copy.
+        seeds: the seed of each copy [M].
         shapes: the shapes and types of the arrays of all copies.
-        num_processes: how many; never more than copies.
+        num_processes: the number of processes, which is never larger than the number of copies.
 
     Raises:
         HandfulError: if the environment cannot be sent to a process or made there; and from its
@@ -84,7 +84,7 @@ class Processes:
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, *work_on), daemon=True)
         process.start()
-        theirs.close()  # so that we hear when the process dies
+        theirs.close()  # so that reading fails when the process dies
         self._processes.append(process)
         self._connections.append(ours)
 
@@ -99,7 +99,7 @@ class Processes:
         self._await(asked)
 
     def step(self) -> None:
-        """One action in every copy."""
+        """Take one action in every copy."""
         for index in range(len(self._connections)):
             self._send(index, "step")
         self._await(range(len(self._connections)))
@@ -124,7 +124,7 @@ class Processes:
             raise self._death(index) from None
 
     def _await(self, asked: Sequence[int] | range) -> None:
-        """Hear of all that were asked, then raise the first failure."""
+        """Wait for the answers of all processes that were asked, then raise the first failure."""
         failures = []
         for index in asked:
             try:
@@ -158,7 +158,7 @@ def _share(context: Any, array: NDArray[Any]) -> SharedArray:
 
 @contextlib.contextmanager
 def _script_if(needed: bool) -> Iterator[None]:
-    """Let new processes run the caller's script first only where they need what it defines.
+    """Let new processes run the caller's script first only if they need what it defines.
 
     A script that trains at its top level would train again in every process.
     """

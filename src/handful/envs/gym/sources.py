@@ -1,4 +1,4 @@
-"""Where copies of an environment come from: a name, a function, or an object to copy."""
+"""The sources of an environment's copies: a name, a function, or an object to copy."""
 
 import copy
 import importlib
@@ -17,24 +17,27 @@ from handful._support.installing import install_command
 from handful.envs.gym.loading import drawing_hint
 from handful.errors import HandfulError
 
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would greet on standard output
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # else it prints to standard output
 
 
 class NotFoundError(HandfulError):
-    """The name of an environment stands for nothing here."""
+    """The error for an environment's name that is not known here."""
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Makes copies of one environment. Worker processes are sent it, so it must be picklable."""
+    """A function that makes copies of one environment.
+
+    It is sent to worker processes, so it must be picklable.
+    """
 
     def __call__(self) -> Any:
-        """One more ``gymnasium.Env``, independent of the others."""
+        """Make a ``gymnasium.Env`` that is independent of all others."""
         ...
 
     @property
     def label(self) -> str:
-        """What to call the environment in messages."""
+        """The words for the environment in error messages."""
         ...
 
 
@@ -43,10 +46,10 @@ class Registered:
     """An environment that Gymnasium knows by name.
 
     Attributes:
-        env_id: ``ENV-ID``, or ``module:ENV-ID`` where a module registers it when it is imported;
-            or ``module:name`` of a class or function that makes the environment.
-        options: keyword arguments of the environment.
-        registry: a module that registers environments, imported first.
+        env_id: ``ENV-ID``, ``module:ENV-ID`` if a module registers it when it is imported; or
+            ``module:name`` of a class or function that makes the environment.
+        options: the keyword arguments of the environment.
+        registry: a module that registers environments and is imported first.
     """
 
     env_id: str
@@ -55,11 +58,11 @@ class Registered:
 
     @property
     def label(self) -> str:
-        """The name."""
+        """The name of the environment."""
         return self.env_id
 
     def __call__(self) -> Any:
-        """Make it, without Gymnasium's own checker, which rejects vector rewards."""
+        """Make the environment, without Gymnasium's own checker, which rejects vector rewards."""
         gymnasium = import_gymnasium()
         for module in filter(None, (self.registry, self.env_id.rpartition(":")[0])):
             _import(module)
@@ -77,33 +80,33 @@ class Registered:
 
 @dataclass(frozen=True)
 class Factory:
-    """A function of the caller's that makes the environment."""
+    """A function of the caller that makes the environment."""
 
     function: Callable[[], Any]
 
     @property
     def label(self) -> str:
-        """The function's name."""
+        """The name of the function."""
         return getattr(self.function, "__name__", "the environment")
 
     def __call__(self) -> Any:
-        """Call it."""
+        """Make the environment with the function."""
         return self.function()
 
 
 @dataclass(frozen=True)
 class CopyOf:
-    """Copies of an object, wrappers and all."""
+    """Copies of an object, with all its wrappers."""
 
     environment: Any
 
     @property
     def label(self) -> str:
-        """Its class's name."""
+        """The name of the object's class."""
         return type(self.environment.unwrapped).__name__
 
     def __call__(self) -> Any:
-        """Return a deep copy."""
+        """Return a deep copy of the object."""
         try:
             return copy.deepcopy(self.environment)
         except BaseException as error:
@@ -115,7 +118,7 @@ class CopyOf:
 
 
 def find_source(env: Any, options: Mapping[str, Any] | None = None, registry: str = "") -> Source:
-    """Return what makes copies of ``env``: a name, an environment, or a function without arguments.
+    """Return the source of copies of ``env``: a name, an environment, or a function.
 
     Raises:
         HandfulError: if it is none of these.
@@ -123,7 +126,9 @@ def find_source(env: Any, options: Mapping[str, Any] | None = None, registry: st
     if isinstance(env, str):
         return Registered(env, dict(options or {}), registry)
     if options:
-        raise HandfulError("Options go with the name of an environment; put them into the object.")
+        raise HandfulError(
+            "Options belong to an environment that is given by name: put them into the object."
+        )
     if isinstance(env, import_gymnasium().Env):
         return CopyOf(env)
     if callable(env):
@@ -135,14 +140,15 @@ def find_source(env: Any, options: Mapping[str, Any] | None = None, registry: st
 
 
 def build(source: Source) -> Any:
-    """One environment from a source.
+    """Make one environment from a source.
 
     Raises:
-        HandfulError: if making it fails or gives something else; in one sentence.
+        HandfulError: if making it fails, or if it is not an environment; the message is one
+            sentence.
     """
     gymnasium = import_gymnasium()
     try:
-        with warnings.catch_warnings():  # remarks on how spaces are written help nobody here
+        with warnings.catch_warnings():  # warnings on how spaces are written do not help here
             warnings.simplefilter("ignore")
             env = source()
     except HandfulError:
@@ -171,7 +177,7 @@ def _comes_from_drawing(error: BaseException) -> bool:
 
 
 def _registry_hint(env_id: str) -> str:
-    """What to write where an environment's name is not known, as its module was not imported."""
+    """Return advice for a name that is unknown because its module was not imported."""
     namespace, slash, _ = env_id.rpartition("/")
     if ":" in env_id:
         return ""
@@ -182,10 +188,10 @@ def _registry_hint(env_id: str) -> str:
 
 
 def import_gymnasium() -> Any:
-    """Return the package.
+    """Return the package ``gymnasium``.
 
     Raises:
-        HandfulError: if it is not installed.
+        HandfulError: if Gymnasium is not installed.
     """
     try:
         import gymnasium
@@ -209,10 +215,12 @@ def _import(module: str) -> None:
 
 
 def failure(doing: str, error: BaseException) -> HandfulError:
-    """Return an exception from within an environment, as one sentence that says where it came from.
+    """Return the one-sentence error for an exception from within an environment.
+
+    The sentence says where the exception came from.
 
     Raises:
-        KeyboardInterrupt: the error itself, where Ctrl-C raised it and not the environment.
+        KeyboardInterrupt: the error itself, if Ctrl-C raised it and not the environment.
     """
     return foreign_failure(f"The environment failed in {doing}", error)
 
@@ -220,8 +228,7 @@ def failure(doing: str, error: BaseException) -> HandfulError:
 def close(env: Any) -> None:
     """Close an environment.
 
-    What goes wrong in it is not passed on: all steps are taken by then, and no result depends on
-    it.
+    An error in it is ignored: all steps are done by then, and no result depends on it.
     """
     try:
         env.close()

@@ -1,4 +1,4 @@
-"""Gymnasium's spaces as policies see them: observations as vectors, actions as numbers.
+"""Gymnasium's spaces for policies: observations become vectors, and actions become numbers.
 
 Observations of any space that Gymnasium can flatten become vectors [O]: arrays in row-major order,
 choices one-hot, dictionaries and tuples part after part.
@@ -22,14 +22,14 @@ from handful._support.text import count
 from handful.errors import HandfulError
 
 MAX_CHOICES = 1024
-"""Combinations of a finite action space; a policy has an output for each."""
+"""The most combinations of a finite action space; a policy has an output for each."""
 
 
 ActionRange = Sequence[Any] | None
 """The part of a box that policies use: ``[low, high]`` for all entries, or a pair for each."""
 
 ObservationOffset = Mapping[Any, float] | Sequence[float] | None
-"""What is subtracted from observations: by entry, or a number for each entry."""
+"""The numbers to subtract from observations: by entry, or a number for each entry."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Choices:
     """A finite action space: the policy's action is an index.
 
     Attributes:
-        sizes: how many values each part can take.
+        sizes: the number of values that each part can take.
         starts: the lowest value of each part.
         shape: the shape of the environment's action; () for a plain number.
         dtype: the type of the environment's action.
@@ -50,7 +50,7 @@ class Choices:
 
     @property
     def count(self) -> int:
-        """``A``, the number of combinations."""
+        """The number ``A`` of combinations."""
         return int(np.prod(self.sizes, dtype=np.int64))
 
     def decode(self, action: Any) -> Any:
@@ -65,9 +65,9 @@ class Interval:
     """A box: the policy's action is a vector.
 
     Attributes:
-        low, high: [A] the bounds as the policy sees them.
-        scale, shift: [A] from the policy's units to the environment's.
-        env_low, env_high: [A] the environment's bounds.
+        low, high: the bounds that the policy sees, [A].
+        scale, shift: the change from the policy's units to the environment's, [A].
+        env_low, env_high: the environment's bounds, [A].
         shape, dtype: the shape and the type of the environment's action.
     """
 
@@ -81,21 +81,24 @@ class Interval:
     dtype: Any
 
     def decode(self, action: Any) -> NDArray[Any]:
-        """Return the environment's action for a vector [A]; rounding never leaves the bounds."""
+        """Return the environment's action for a vector [A].
+
+        Rounding never leaves the bounds.
+        """
         values = np.asarray(action, dtype=np.float64) * self.scale + self.shift
         values = np.clip(values, self.env_low, self.env_high)
         return values.astype(self.dtype).reshape(self.shape)
 
 
 def read_action_space(space: Any, action_range: ActionRange = None) -> Choices | Interval:
-    """Return how a policy's actions become the environment's.
+    """Return the translation of policies' actions into the environment's.
 
     Args:
         action_range: the part of a box that policies use; None for all of it.
 
     Raises:
-        HandfulError: for a space that policies cannot act in, saying why, or a range that does not
-            fit the space.
+        HandfulError: if policies cannot act in the space (the sentence says why), or if the range
+            does not fit the space.
     """
     from gymnasium import spaces
 
@@ -154,7 +157,10 @@ def _narrowed(space: Any, action_range: Sequence[Any]) -> Any:
             )
         low[entry], high[entry] = pair
     low, high = (bound.reshape(space.shape).astype(space.dtype) for bound in (low, high))
-    low, high = np.maximum(low, space.low), np.minimum(high, space.high)  # casting may round
+    low, high = (
+        np.maximum(low, space.low),
+        np.minimum(high, space.high),
+    )  # the cast may have rounded
     return spaces.Box(low, high, dtype=space.dtype.type)
 
 
@@ -205,19 +211,19 @@ def _interval(space: Any) -> Interval:
 
 
 class Flattener:
-    """An observation space as vectors [O].
+    """A function that turns an observation of a space into a vector [O].
 
     Args:
         space: the space of the environment's observations.
-        offset: subtracted from entries in double precision, before they become float32: by an
-            entry's index in the vector, from 0, or one number for each entry. None for none.
+        offset: the numbers that are subtracted from entries in double precision, before these
+            become float32: by an entry's index in the vector, from 0, or one number for each entry.
+            None subtracts nothing.
 
     Attributes:
-        size: ``O``; 1 where observations have no entry at all.
+        size: the size ``O`` of a vector; it is 1 if observations have no entry at all.
 
     Raises:
-        HandfulError: for a space whose observations have no fixed length, or an offset that does
-            not fit.
+        HandfulError: if observations of the space have no fixed length, or the offset does not fit.
     """
 
     def __init__(self, space: Any, offset: ObservationOffset = None) -> None:
@@ -235,7 +241,7 @@ class Flattener:
         self._offset = None if offset is None else _offsets(offset, self._num_entries)
 
     def __call__(self, observation: Any) -> NDArray[Any]:
-        """Return the vector [O] of an observation, in float32; perhaps a view of it.
+        """Return the vector [O] of an observation, in float32; it may share memory with it.
 
         Raises:
             HandfulError: if it does not have the shape that the space declares.
@@ -243,20 +249,20 @@ class Flattener:
         return self._vector(observation, np.float32)
 
     def exactly(self, observation: Any) -> NDArray[Any]:
-        """Return the vector [O] in float64, with the digits that float32 may not have.
+        """Return the vector [O] in float64, with digits that float32 may not have.
 
         Raises:
-            HandfulError: as a call does.
+            HandfulError: if the observation does not have the shape that the space declares.
         """
         return self._vector(observation, np.float64)
 
     def many(self, observation: Any) -> NDArray[Any]:
-        """Vectors [..., O] in float32, of one observation or of many.
+        """Return vectors [..., O] in float32, of one observation or of many.
 
         Args:
-            observation: one of the space, a list of such, arrays of a box [..., *shape], or vectors
-                [..., O] that were flattened already. Where an offset is to be subtracted, vectors
-                in float32 have been through that, and others have not.
+            observation: an observation of the space, a list of such, arrays of a box [..., *shape],
+                or vectors [..., O] that are flattened already. If there is an offset, it was
+                subtracted from vectors in float32 already, and not from others.
 
         Raises:
             HandfulError: if it does not fit the space.
@@ -297,7 +303,7 @@ class Flattener:
                 vector = self._flatten(self._space, observation)
             if self._offset is not None:
                 vector = np.asarray(vector, dtype=np.float64) - self._offset
-            with np.errstate(over="ignore"):  # what is too large for float32 is told as infinite
+            with np.errstate(over="ignore"):  # numbers too large for float32 become infinite
                 vector = np.asarray(vector, dtype=dtype)
         except (TypeError, ValueError, KeyError, IndexError, AssertionError) as error:
             raise HandfulError(
@@ -313,7 +319,7 @@ class Flattener:
 
 
 def _offsets(offset: Any, num_entries: int) -> NDArray[Any]:
-    """[O] what is subtracted from each entry."""
+    """Return the numbers [O] that are subtracted from the entries."""
     wrong = HandfulError(
         f'observation_offset must give finite numbers by entry, as in {{"0": 1.7e9}} with entries '
         f"from 0 to {num_entries - 1}, or a list of {num_entries} numbers, not {offset!r}."

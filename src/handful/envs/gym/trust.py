@@ -1,4 +1,4 @@
-"""Which environments may be made from stored data alone, without their user's word for it.
+"""The environments that may be made from stored data without their user's consent.
 
 A run folder or a study file may come from a stranger, and making an environment by name can run
 anything: a name may import a module, and so may a feature function or an option. So data alone may
@@ -20,11 +20,11 @@ from handful.population import Population, outcome_is_features
 from handful.problem import RMDP
 
 TRUSTED = ("gymnasium.envs.", "mo_gymnasium.envs.")
-"""Where the classes of the environments are that may be made from data alone."""
+"""The modules whose environments may be made from data alone."""
 
 
 def why_consent(env_id: str, parameters: Mapping[str, Any]) -> str | None:
-    """Why making a task of Gymnasium needs its user's consent; None where it does not.
+    """Return why making a task of Gymnasium needs its user's consent; None if it does not.
 
     Args:
         env_id: the environment that the task's name asks for.
@@ -75,13 +75,13 @@ def with_name(problem: RMDP, env: Any, arguments: Mapping[str, Any]) -> RMDP:
 
     A problem for which there are no such parameters is returned as it is.
 
-    There are none where the environment is an object or a function, or where an argument or the
-    users are nothing that a file can hold: such a problem stays without a name.
+    There are none if the environment is an object or a function, or if a file cannot hold an
+    argument or the users: such a problem stays without a name.
 
     Args:
         problem: a problem that :func:`~handful.envs.gym.problem.from_gymnasium` has made.
-        env: its environment, as it was given.
-        arguments: the others that were given, by name, but for the users.
+        env: the environment as the caller gave it.
+        arguments: the other arguments that the caller gave, by name, without the users.
     """
     if not isinstance(env, str) or not is_json(plain(arguments)):
         return problem
@@ -100,7 +100,7 @@ def _family(env_id: str) -> str:
 
 
 def _described_users(population: Population, names: tuple[str, ...]) -> dict[str, Any] | None:
-    """Parameters that make the same users again; None where there are none."""
+    """Return parameters that make the same users again; None if there are none."""
     is_linear = population.reward_fn is None and population.features is outcome_is_features
     if not is_linear or not all(isinstance(user, str) for user in population.user_ids):
         return None

@@ -1,6 +1,6 @@
 """Environments that are vectorised already (``gymnasium.vector.VectorEnv``), in any reset mode.
 
-The collector resets what has ended, and nothing else, before it steps again; so Gymnasium's own
+Before each step the collector resets exactly the episodes that have ended. So Gymnasium's own
 resets must never be seen. With ``DISABLED`` there are none. With ``NEXT_STEP`` an ended environment
 would reset in the next step, which never comes: it is reset before. With ``SAME_STEP`` it has been
 reset already when the step returns: the final observation and info are taken from ``final_obs`` and
@@ -27,17 +27,17 @@ from handful.errors import HandfulError
 from handful.types import NumpyArray
 
 MakeVector = Callable[[int], Any]
-"""From a number of environments to a ``gymnasium.vector.VectorEnv`` of so many."""
+"""A function from a number of environments to a ``gymnasium.vector.VectorEnv`` of that many."""
 
 
 class VectorBatch:
     """A :class:`~handful.environment.HostBatch` of a vector environment.
 
     Args:
-        make: the vector environment.
+        make: the function that makes the vector environment.
         blueprint: the blueprint of the copies; its source is not used.
-        num_features: ``D``.
-        num_envs: ``M``.
+        num_features: the number of features ``D``.
+        num_envs: the number of copies ``M``.
         seed: the seed of all copies; Gymnasium gives copy ``i`` the seed plus ``i``.
 
     Raises:
@@ -66,10 +66,12 @@ class VectorBatch:
         except BaseException:
             close(self._env)
             raise
-        self._is_fresh = np.ones(num_envs, dtype=bool)  # not stepped since it was seeded
+        self._is_fresh = np.ones(
+            num_envs, dtype=bool
+        )  # whether no step was made since the seed was set
 
     def reset(self, which: NumpyArray) -> NumpyArray:
-        """Start new episodes; observations [R, O]."""
+        """Start new episodes and return their observations [R, O]."""
         which = np.asarray(which)
         mask = np.zeros(len(self._ages), dtype=bool)
         mask[which] = True
@@ -83,7 +85,7 @@ class VectorBatch:
         return np.stack([self._flatten(self._last[index]) for index in which])
 
     def step(self, actions: NumpyArray) -> HostStep:
-        """One action in every copy."""
+        """Take one action in every copy."""
         taken = [self._actions.decode(action) for action in actions]
         try:
             observations, rewards, terminated, truncated, infos = self._env.step(
@@ -96,7 +98,7 @@ class VectorBatch:
         features = []
         for index, action in enumerate(taken):
             info = row_of(infos, index)
-            if "final_obs" in info:  # SAME_STEP: the row is of the next episode
+            if "final_obs" in info:  # SAME_STEP: the row belongs to the next episode
                 rows[index] = keep(info["final_obs"])
                 info = info.get("final_info") or {}
             step = Transition(self._last[index], action, rows[index], rewards[index], info)
@@ -127,7 +129,7 @@ class VectorBatch:
         return [keep(row) for row in iterate(self._env.observation_space, observations)]
 
     def _check_mask(self, num_envs: int) -> None:
-        """Reset one of two copies after a step: the other must stand where it stood."""
+        """Reset one of two copies after a step, and check that the other one has not changed."""
         if num_envs < 2:
             return
         self._restart(seed=0)
@@ -147,7 +149,7 @@ class VectorBatch:
 
 
 def make_vector(make: MakeVector, num_envs: int) -> Any:
-    """Return a vector environment of so many copies.
+    """Make a vector environment of ``num_envs`` copies.
 
     Raises:
         HandfulError: if making it fails or gives something else.
@@ -166,12 +168,15 @@ def make_vector(make: MakeVector, num_envs: int) -> Any:
 
 
 def batch_actions(space: Any, actions: list[Any]) -> Any:
-    """Actions of single environments as the vector environment takes them."""
+    """Return the actions of single environments in the form that the vector environment takes."""
     return concatenate(space, actions, create_empty_array(space, n=len(actions)))
 
 
 def row_of(infos: Mapping[str, Any], index: int) -> dict[str, Any]:
-    """One environment's info from a vector environment's, where ``_name`` says who has ``name``."""
+    """Return one environment's info from a vector environment's.
+
+    The entry ``_name`` says which environments have the entry ``name``.
+    """
     info = {}
     for name, values in infos.items():
         if name.startswith("_") and name[1:] in infos:
