@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from handful.training.trackers import MLflowLogger, TensorBoardLogger, WandbLogger
     from handful.welfare import register_welfare, utilitarian
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 _HOME = {
     "AssignmentMethod": "handful.methods",
