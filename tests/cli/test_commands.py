@@ -151,3 +151,37 @@ def test_a_stopped_run_resumes_to_the_same_end(finished, tmp_path, number):
     assert stored["returns"] == record["returns"]
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     assert [line["update"] for line in lines] == list(range(1, 40))
+
+
+def test_a_welfare_of_ones_own_is_named_on_the_command_line_and_shown_everywhere(tmp_path):
+    """Its value stands beside the mean on the screen, in the record and in the report."""
+    lines = ["import jax.numpy as jnp", "", "def log(u):", "    return jnp.mean(jnp.log1p(u))", ""]
+    (tmp_path / "mine.py").write_text("\n".join(lines))
+    arguments = ["--policies", 2, "--steps", 2_560, *EM, *SMALL, "--welfare", "mine:log"]
+    done = handful("train", "resource-gathering", *arguments, "--out", "demo", cwd=tmp_path)
+    record = json.loads((tmp_path / "demo" / "evaluation.json").read_text())
+    returns = np.array(record["returns"])[record["assignment"], np.arange(4)]
+    assert record["welfare_function"] == "mine:log"
+    assert record["welfare"] == pytest.approx(np.mean(np.log1p(returns)), rel=1e-4)
+    assert record["mean_utility"] == pytest.approx(returns.mean())
+    assert record["percent_of_optimum"] is None  # the optimum is of the mean
+    said = f"mean over users {record['mean_utility']:.2f}"
+    assert said in " ".join((done.stdout + done.stderr).split())
+    page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    assert "mine:log" in page
+    refused = handful("evaluate", "demo", cwd=tmp_path, check=False)
+    assert refused.returncode == 2
+    assert "--trust" in refused.stderr
+    again = handful("evaluate", "demo", "--trust", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["welfare"] == pytest.approx(record["welfare"])
+
+
+def test_a_welfare_that_is_not_there_is_one_sentence(tmp_path):
+    arguments = ["--policies", 2, "--steps", 2_560, *SMALL, "--welfare", "nowhere:log"]
+    done = handful(
+        "train", "resource-gathering", *arguments, "--out", "demo", cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "nowhere" in done.stderr
+    assert not (tmp_path / "demo").exists()

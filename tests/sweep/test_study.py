@@ -147,6 +147,16 @@ def test_a_digest_says_where_the_assignment_comes_from_unless_the_method_keeps_i
     }
 
 
+def test_a_digest_says_the_welfare_unless_it_is_the_mean(study_file, tmp_path, monkeypatch):
+    (tmp_path / "wishes.py").write_text("def lowest(utilities):\n    return utilities.min()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    digests = [
+        read_study(study_file(policies=[3], methods=["em"], training=training)).runs()[0].digest
+        for training in ({}, {"welfare": "utilitarian"}, {"welfare": "wishes:lowest"})
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
 def test_a_method_that_changed_has_other_digests(study_file, monkeypatch):
     """What its earlier revision reached is not what it reaches."""
     run = read_study(study_file(policies=[3], methods=["em"])).runs()[0]
