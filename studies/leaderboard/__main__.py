@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from handful.errors import HandfulError
-from handful.report.words import count
+from handful.report.wording import count
 from handful.results.tables import read_studies
 from studies.command import run
 from studies.leaderboard.rows import our_rows, passed_over

@@ -10,7 +10,7 @@ from handful.report.page import train_parts
 from handful.report.statistics import mean_and_error
 from handful.report.study.collection import Cell
 from handful.report.study.reading import collect
-from handful.report.words import count
+from handful.report.wording import count
 from handful.results.labels import Choices, changed, choices_of, run_method
 from handful.results.tables import StudyResults
 from studies.leaderboard.schema import OURS, Row

@@ -24,7 +24,7 @@ from handful.report.study.figures import sort_out, study_figures
 from handful.report.study.reading import read_collection
 from handful.report.study.spread import profiles_figure, spread_figure
 from handful.report.study.training import training_figure
-from handful.report.words import task_title
+from handful.report.wording import task_title
 from studies.command import run
 from studies.paper.experiments import BUDGET, GRID_TASK, ROBOTS, TASKS, WALKED
 from studies.paper.pages import filled_page, has_blocks

@@ -19,7 +19,7 @@ from handful.domains.speeds.pictures import Served, served_by_target
 from handful.report.statistics import Estimate, difference_interval, mean_interval
 from handful.report.study.collection import Cell, Collection
 from handful.report.study.tables import plus_minus, varied
-from handful.report.words import number, task_title
+from handful.report.wording import number, task_title
 from studies.paper.experiments import BUDGET
 
 YES, NO, PARTLY, UNDECIDED = "reproduced", "not reproduced", "partly", "undecided"

@@ -6,8 +6,8 @@ from handful._support.storage import digest_of_json
 from handful.problem import make
 from handful.run_folder import RunFolder
 from handful.training.checkpoint import save_state
-from handful.training.record import describe_run
 from handful.training.run import Run
+from handful.training.run_writer import describe_run
 from handful.training.state import init_state
 from tests.training.helpers import config_of
 

@@ -16,7 +16,7 @@ from handful.report.plots.style import policy_dashes, write_figure
 from handful.report.run import read_run
 from handful.report.study.budgets import WelfareRow, draw_welfare_against_budget, starts_at_zero
 from handful.report.study.training import Course, draw_courses, mean_course, typical_course
-from handful.report.words import count, number
+from handful.report.wording import count, number
 from tests.report.folders import write_grid_run
 
 

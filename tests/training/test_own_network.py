@@ -18,7 +18,7 @@ from handful.learner.networks import Sharing
 from handful.run_folder import RunFolder
 from handful.training.callbacks import Callback
 from handful.training.config import make_config
-from handful.training.opening import open_run, resume_advice
+from handful.training.run_reader import open_run, resume_advice
 from handful.training.session import TrainingInterrupted
 from tests.environments import TMaze, errands_problem, problem_of
 from tests.host_environments import track_problem

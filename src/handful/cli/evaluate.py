@@ -46,8 +46,8 @@ class Evaluate:
         from handful.evaluation.returns import evaluate
         from handful.results.tables import import_polars, write_parquet
         from handful.training.callbacks import EpisodesReport, ProgressBar
-        from handful.training.opening import handed_out, open_run
-        from handful.training.record import evaluation_record
+        from handful.training.run_reader import handed_out, open_run
+        from handful.training.run_writer import evaluation_record
 
         if self.returns is not None:  # before anything is played
             import_polars()

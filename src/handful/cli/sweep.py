@@ -425,7 +425,7 @@ class SweepResults:
         """
         from handful.report.study.budgets import welfare_figure
         from handful.report.study.reading import collect
-        from handful.report.words import task_title
+        from handful.report.wording import task_title
         from handful.results.tables import read_study_results
         from handful.sweep.study import file_name, offered
 

@@ -15,7 +15,7 @@ from handful.report.plots.served import (
 )
 from handful.report.plots.style import WIDTH, legend_above, policy_handle, single
 from handful.report.run import Curves, Results, Run
-from handful.report.words import count, number
+from handful.report.wording import count, number
 
 
 def run_pictures(run: Run, of_task: TaskPictures) -> list[Picture]:

@@ -11,12 +11,12 @@ from handful._support.controls import shell_line, shell_word
 from handful._support.files import write_text
 from handful._support.flags import flag_words
 from handful.errors import HandfulError
-from handful.report import facts
+from handful.report import page_rows
 from handful.report.figures import run_pictures
 from handful.report.pictures import Picture, TaskPictures, task_pictures
 from handful.report.plots.style import write_figure
 from handful.report.run import Run, read_run
-from handful.report.words import count, number, task_title
+from handful.report.wording import count, number, task_title
 from handful.run_folder import RunFolder
 
 
@@ -216,14 +216,14 @@ def _page(
         "title": task_title(run.problem["name"]),
         "policies": count(run.num_policies, "policy"),
         "users": count(len(run.users), "user"),
-        "method_words": facts.method_words(run),
-        "settings": facts.settings_rows(run),
+        "method_words": page_rows.method_words(run),
+        "settings": page_rows.settings_rows(run),
         "command": train_command(run),
         "count": count,
         "number": number,
     }
     if run.results is None:
-        context |= {"progress": facts.progress(run), "resume_command": resume_command(run)}
+        context |= {"progress": page_rows.progress(run), "resume_command": resume_command(run)}
         return environment.get_template("unfinished.html.j2").render(context)
     results = run.results
     context |= {
@@ -231,16 +231,16 @@ def _page(
         "sections_above": _sections(of_task, added, first=True),
         "served_by": [added[one.name] for one in of_task.pictures if not one.heading],
         "sections_below": _sections(of_task, added, first=False),
-        "headline": facts.headline(results),
-        "measurements": facts.measurements(results),
-        "shows_soft": facts.says_more(results, "soft"),
-        "shows_reassigned": facts.says_more(results, "reassigned"),
-        "findings": facts.findings(results),
-        "alternative_rows": facts.alternative_rows(results),
+        "headline": page_rows.headline(results),
+        "measurements": page_rows.measurements(results),
+        "shows_soft": page_rows.says_more(results, "soft"),
+        "shows_reassigned": page_rows.says_more(results, "reassigned"),
+        "findings": page_rows.findings(results),
+        "alternative_rows": page_rows.alternative_rows(results),
         "assigned_by": results.record.get("assigned_by"),
-        "group_rows": facts.group_rows(run, results),
-        "policy_rows": facts.policy_rows(results, of_task),
-        "worst_rows": facts.user_rows(run, results, of_task, facts.NUM_WORST),
-        "user_rows": facts.user_rows(run, results, of_task, facts.MAX_USERS_LISTED),
+        "group_rows": page_rows.group_rows(run, results),
+        "policy_rows": page_rows.policy_rows(results, of_task),
+        "worst_rows": page_rows.user_rows(run, results, of_task, page_rows.NUM_WORST),
+        "user_rows": page_rows.user_rows(run, results, of_task, page_rows.MAX_USERS_LISTED),
     }
     return environment.get_template("run.html.j2").render(context)

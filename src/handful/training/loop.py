@@ -28,16 +28,10 @@ from handful.training.callbacks import Callback, Report, with_progress
 from handful.training.choosing import assign
 from handful.training.config import BY_VALIDATION, TrainConfig
 from handful.training.ending import judge
+from handful.training.evaluation_files import read_evaluation, read_findings
 from handful.training.findings import Finding, History
 from handful.training.intervention import finish, intervene
-from handful.training.kept import read_evaluation, read_findings
 from handful.training.loggers import Logger, RunLog, Step, check_loggers, open_log
-from handful.training.opening import (
-    handed_out,
-    is_of_todays_method,
-    load_run_state,
-    open_run,
-)
 from handful.training.preflight import (
     EpisodeWatch,
     check_digits,
@@ -46,13 +40,19 @@ from handful.training.preflight import (
     telling_what_is_kept,
 )
 from handful.training.provenance import changed_versions, versions
-from handful.training.record import (
+from handful.training.run import Run
+from handful.training.run_reader import (
+    handed_out,
+    is_of_todays_method,
+    load_run_state,
+    open_run,
+)
+from handful.training.run_writer import (
     describe_run,
     evaluation_record,
     metrics_record,
     write_results,
 )
-from handful.training.run import Run
 from handful.training.session import Clock, Session, open_session, seconds_before
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper

@@ -16,8 +16,8 @@ from handful.run_folder import RunFolder
 from handful.tensors import read_about
 from handful.training.callbacks import Callback, EpisodesReport, Report
 from handful.training.checkpoint import save_state
-from handful.training.opening import CHECKPOINT, resume_advice
 from handful.training.provenance import session as this_session
+from handful.training.run_reader import CHECKPOINT, resume_advice
 from handful.training.state import TrainState
 from handful.types import Watch
 

@@ -17,8 +17,8 @@ from handful.learner.imitation import imitate
 from handful.methods import RememberedEpisodes
 from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies
+from handful.training.reassign import reassign
 from handful.training.run import Run
-from handful.training.standing import reassign
 from handful.training.state import ReturnTable, Snapshot, TrainState
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, Key

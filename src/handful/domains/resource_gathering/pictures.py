@@ -31,7 +31,7 @@ from handful.report.plots.style import PAPER_COLUMN, legend_below, policy_handle
 from handful.report.run import Results, Run
 from handful.report.study.collection import Collection
 from handful.report.study.figure import StudyFigure
-from handful.report.words import count, number, task_title
+from handful.report.wording import count, number, task_title
 from handful.results.labels import method_of
 from handful.types import NumpyArray
 

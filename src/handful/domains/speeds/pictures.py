@@ -33,7 +33,7 @@ from handful.report.plots.style import (
 from handful.report.run import Results, Run
 from handful.report.study.collection import Cell, Collection, budget_of_most
 from handful.report.study.figure import StudyFigure
-from handful.report.words import count, number, task_title
+from handful.report.wording import count, number, task_title
 from handful.types import NumpyArray
 
 _MAX_PANELS = {1: 1, 2: 4, 3: 12, 5: np.inf}

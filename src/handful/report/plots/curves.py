@@ -13,7 +13,7 @@ from handful.report.plots.style import (
     policy_dashes,
 )
 from handful.report.run import Curves
-from handful.report.words import number
+from handful.report.wording import number
 
 _MIN_SHARE_NAMED = 0.08
 """Of all users: below that a policy's band is too thin for its number."""

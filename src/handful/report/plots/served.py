@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from handful._support.palette import policy_colour
 from handful.report.plots.style import MUTED, STAND_OUT
 from handful.report.run import Results
-from handful.report.words import number
+from handful.report.wording import number
 from handful.types import NumpyArray
 
 MAX_USERS_NAMED = 40

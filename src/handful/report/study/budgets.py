@@ -14,7 +14,7 @@ from handful.report.plots.style import INK, Look, method_looks, set_title
 from handful.report.statistics import mean_and_error
 from handful.report.study.collection import Cell, Collection, budget_of_most
 from handful.report.study.figure import StudyFigure, lay_out, legend_of
-from handful.report.words import count, number, seed_list, task_title
+from handful.report.wording import count, number, seed_list, task_title
 from handful.results.tables import weakest_kind
 
 _DODGE = 0.012

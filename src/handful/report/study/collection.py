@@ -10,7 +10,7 @@ import numpy as np
 
 from handful.report.plots.style import method_rank
 from handful.report.statistics import mean_and_error
-from handful.report.words import seed_list, task_title
+from handful.report.wording import seed_list, task_title
 from handful.types import NumpyArray
 
 if TYPE_CHECKING:

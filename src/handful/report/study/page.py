@@ -14,7 +14,7 @@ from handful.report.study.figure import StudyFigure
 from handful.report.study.figures import study_figures
 from handful.report.study.reading import collect
 from handful.report.study.tables import Table, improvement_table, variants_table, welfare_table
-from handful.report.words import count, number, seed_list
+from handful.report.wording import count, number, seed_list
 from handful.results.labels import choices_of, own_choices
 from handful.results.tables import StudyResults, read_study_results
 

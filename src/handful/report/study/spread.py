@@ -9,7 +9,7 @@ from handful.report.plots.style import method_looks, set_title
 from handful.report.statistics import estimate_profile
 from handful.report.study.collection import Cell, Collection, budget_of_most
 from handful.report.study.figure import StudyFigure, lay_out, legend_of
-from handful.report.words import number, seed_list, task_title
+from handful.report.wording import number, seed_list, task_title
 from handful.types import NumpyArray
 
 _QUANTILES = np.linspace(0, 1, 101)

@@ -8,7 +8,7 @@ import numpy as np
 from handful.report.plots.style import PAPER_METHODS
 from handful.report.statistics import Estimate, estimate_improvement, estimate_iqm, mean_and_error
 from handful.report.study.collection import Cell, Collection, most_complete
-from handful.report.words import number
+from handful.report.wording import number
 from handful.results.labels import method_of, split_variant
 
 

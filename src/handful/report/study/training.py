@@ -11,7 +11,7 @@ from handful._support.palette import policy_colour
 from handful.report.plots.style import PAPER_COLUMN, Look, method_looks, policy_dashes, set_title
 from handful.report.study.collection import Collection
 from handful.report.study.figure import StudyFigure, legend_of
-from handful.report.words import number, task_title
+from handful.report.wording import number, task_title
 from handful.types import NumpyArray
 
 

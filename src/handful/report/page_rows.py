@@ -9,7 +9,7 @@ import numpy as np
 from handful._support.palette import policy_colour
 from handful.report.pictures import TaskPictures
 from handful.report.run import Results, Run
-from handful.report.words import count, number
+from handful.report.wording import count, number
 
 MAX_USERS_LISTED = 1000
 """Rows of the table of users; a larger population's worst served are listed."""

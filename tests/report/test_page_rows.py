@@ -5,8 +5,8 @@ import json
 import pytest
 
 from handful.methods import METHODS
-from handful.report.facts import alternative_rows, method_words
 from handful.report.page import write_report
+from handful.report.page_rows import alternative_rows, method_words
 from handful.report.run import read_run
 from tests.report.folders import write_run
 from tests.sealing import seal

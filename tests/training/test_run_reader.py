@@ -12,9 +12,9 @@ import handful
 from handful.errors import HandfulError
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
-from handful.training.opening import check_same_problem, open_run
-from handful.training.record import describe_run
 from handful.training.run import Run
+from handful.training.run_reader import check_same_problem, open_run
+from handful.training.run_writer import describe_run
 from tests.environments import ContextualBandit, Countdown, problem_of
 from tests.training.helpers import config_of
 
@@ -58,7 +58,7 @@ import numpy as np
 import handful
 from handful.run_folder import RunFolder
 from handful.training.config import make_config
-from handful.training.record import describe_run
+from handful.training.run_writer import describe_run
 from handful.training.run import Run
 problems = {
     "glide": handful.make("glide", targets=np.linspace(0.5, 2, 4), tolerance=np.float64(0.5)),

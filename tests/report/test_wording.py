@@ -2,7 +2,7 @@
 
 import pytest
 
-from handful.report.words import number, seed_list, task_title
+from handful.report.wording import number, seed_list, task_title
 
 
 @pytest.mark.parametrize(

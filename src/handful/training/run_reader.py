@@ -38,7 +38,7 @@ from handful.run_folder import RunFolder
 from handful.tensors import read_about
 from handful.training.checkpoint import load_state
 from handful.training.config import TrainConfig
-from handful.training.kept import read_evaluation
+from handful.training.evaluation_files import read_evaluation
 from handful.training.run import Run
 from handful.training.state import TrainState, init_state
 from handful.types import NumpyArray

@@ -21,10 +21,10 @@ from handful.population import in_chunks
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.tensors import read_about
-from handful.training.kept import BY_USER, KINDS, SCALARS, write_users
-from handful.training.opening import describe_problem, described_attributes, digest_of_population
+from handful.training.evaluation_files import BY_USER, KINDS, SCALARS, write_users
 from handful.training.provenance import described_simulator, machine, now, versions
 from handful.training.run import Run
+from handful.training.run_reader import describe_problem, described_attributes, digest_of_population
 from handful.training.step import StepMetrics
 from handful.types import Array, NumpyArray, PyTree
 

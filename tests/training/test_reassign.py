@@ -12,8 +12,8 @@ from handful.methods.base import split_trainable
 from handful.problem import make
 from handful.training import state as state_module
 from handful.training.loop import train
+from handful.training.reassign import reassign
 from handful.training.run import Run
-from handful.training.standing import reassign
 from handful.training.state import ReturnTable, init_state, open_ledger
 from handful.welfare import name_of_welfare, user_weights, utilitarian
 from tests.environments import ContextualBandit, problem_of

@@ -9,8 +9,8 @@ from handful.problem import make
 from handful.report.page import write_report
 from handful.report.run import read_run
 from handful.run_folder import RunFolder
-from handful.training import record as record_module
-from handful.training.kept import read_evaluation
+from handful.training import run_writer as record_module
+from handful.training.evaluation_files import read_evaluation
 from handful.training.loop import train
 from tests.environments import ContextualBandit, problem_of
 
@@ -57,7 +57,7 @@ def test_exact_rewards_are_read_as_they_were_measured(tmp_path, monkeypatch):
 
 def test_a_run_with_many_users_lists_none_of_them_and_its_report_shows_some(tmp_path, monkeypatch):
     monkeypatch.setattr(record_module, "MOST_LISTED", 10)
-    monkeypatch.setattr("handful.training.kept.SHOWN", 3)
+    monkeypatch.setattr("handful.training.evaluation_files.SHOWN", 3)
     problem = make("market", users=20)
     result, folder, record = run_of(problem, tmp_path / "run")
     assert not {"users", "assignment", "returns", "attributes"} & record.keys()
