@@ -63,7 +63,7 @@ def test_a_damaged_table(call, parquet, path):
     parquet.write_bytes(b"PAR1 torn")
     code, output, errors = call("report", path)
     assert (code, output) == (2, "")
-    assert errors.startswith("handful: 'results/results.parquet' is no Parquet file that can be")
+    assert errors.startswith("handful: 'results/results.parquet' is not a Parquet file that can be")
     assert len(errors.splitlines()) == 1
     assert not parquet.with_suffix(".html").exists()
 

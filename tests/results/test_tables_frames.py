@@ -44,7 +44,7 @@ def test_damaged_tables_are_one_sentence(tmp_path, capfd, seed):
     said = sentences(read, damaged_copies(path.read_bytes(), 200, seed))
     assert len(said) > 100
     for sentence in said:
-        assert sentence.startswith(f"'{path}' is no Parquet file that can be read (")
+        assert sentence.startswith(f"'{path}' is not a Parquet file that can be read (")
         assert "\n" not in sentence
     assert capfd.readouterr().err == ""
 

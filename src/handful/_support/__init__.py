@@ -1,1 +1,1 @@
-"""Helpers that any part of the library may use; they know nothing of policies or users."""
+"""Helpers that any part of the library may use; they do not know policies or users."""

@@ -1,4 +1,4 @@
-"""What JAX computes on and in which types, wherever a caller enters the library."""
+"""JAX's devices and number types, wherever a caller enters the library."""
 
 import os
 import warnings
@@ -20,14 +20,14 @@ VARIABLE = "JAX_PLATFORMS"
 
 
 def computing(function: Callable[P, R]) -> Callable[P, R]:
-    """Return the function with JAX's usual types in it, and one sentence where JAX has no device.
+    """Return the function with JAX's usual number types, and one sentence if JAX has no device.
 
-    Training computes in float32 and int32, whether or not ``jax_enable_x64`` is set: a program that
-    sets it for other things gets the same numbers from training. JAX keeps that choice for each
-    thread, so a function that a thread begins with needs this, too.
+    Training computes in float32 and int32, whether or not ``jax_enable_x64`` is set. So a program
+    that sets it for other purposes gets the same numbers from training. JAX keeps this choice for
+    each thread, so the first function of a thread needs this wrapper, too.
 
     Raises:
-        HandfulError: from the function, also where JAX cannot compute at all.
+        HandfulError: from the function, and also if JAX cannot compute at all.
     """
 
     @wraps(function)
@@ -38,7 +38,7 @@ def computing(function: Callable[P, R]) -> Callable[P, R]:
             except HandfulError:
                 raise
             except Exception:
-                check_backend()  # if there is none, that is the cause
+                check_backend()  # a missing device is the real cause
                 raise
 
     return computed
@@ -51,9 +51,9 @@ def _is_wide() -> bool:
 
 @contextmanager
 def _without_remarks(needed: bool) -> Iterator[None]:
-    """Within it, JAX does not warn that the caller's arrays of 64 bits are taken in 32.
+    """Within the block, JAX does not warn that the caller's arrays of 64 bits become 32 bits.
 
-    Reward functions and environments close over such arrays where a program computes in 64 bits.
+    If a program computes in 64 bits, its reward functions and environments hold such arrays.
     """
     if not needed:
         yield
@@ -67,7 +67,7 @@ def check_backend() -> None:
     """Start JAX's devices, if they are not running yet.
 
     Raises:
-        HandfulError: if the devices that were asked for cannot be had.
+        HandfulError: if the devices that were asked for are not available.
     """
     try:
         jax.devices()

@@ -1,4 +1,4 @@
-"""Checks of what callers give, with messages that say how to mend it."""
+"""Checks of callers' values, with messages that say how to mend them."""
 
 import dataclasses
 import difflib
@@ -16,19 +16,19 @@ import numpy as np
 from handful.errors import HandfulError
 
 LARGEST = 2**53
-"""Of whole numbers: up to here every program that reads JSON has them exactly."""
+"""The largest whole number that every program reads exactly from JSON."""
 
 FLOAT32_MAX = 3.4e38
-"""About the largest number in single precision, in which everything is learnt."""
+"""About the largest number in single precision, in which learning computes."""
 
 DEEPEST = 32
-"""How deep lists and mappings may be nested in settings."""
+"""The depth to which lists and mappings may be nested in settings."""
 
 _LONGEST = 100
-"""Letters of a value that a sentence shows."""
+"""The most letters of a value in an error message."""
 
 _MOST_COMPARED = 10_000
-"""Names among which a close one is looked for."""
+"""The most names among which a close one is searched."""
 
 _KINDS: dict[type, tuple[type, str]] = {
     bool: (bool, "true or false"),
@@ -38,7 +38,7 @@ _KINDS: dict[type, tuple[type, str]] = {
 
 
 def check_numbers(settings: Any) -> None:
-    """Look at a frozen dataclass's fields of type bool, int and float, and make them just that.
+    """Check a frozen dataclass's fields of type bool, int and float, and convert them to these.
 
     Python would take text or fractions there and fail much later; NumPy's numbers cannot go into
     JSON, nor can infinity and NaN, which nothing can be learnt with. Fields that may be None as
@@ -65,13 +65,13 @@ def check_numbers(settings: Any) -> None:
 
 
 def check_kind(name: str, value: Any, annotation: Any) -> None:
-    """Look at an argument, as far as the type that it is declared with says plainly what it takes.
+    """Check an argument, as far as its declared type says plainly what it takes.
 
-    Numbers, text, lists of them and mappings are told apart; of lists that come as an array, and of
-    all that is declared otherwise, whoever takes them knows more.
+    Numbers, text, lists of them and mappings are distinguished. Lists that come as an array, and
+    all other declarations, are left to the code that uses the argument.
 
     Raises:
-        HandfulError: naming the argument, if it is something else.
+        HandfulError: if the argument is of another type; the sentence names it.
     """
     options = [kind for kind in _options(annotation) if kind is not NoneType]
     if len(options) != 1 or (value is None and len(_options(annotation)) > 1):
@@ -82,7 +82,7 @@ def check_kind(name: str, value: Any, annotation: Any) -> None:
 
 
 def check_range(name: str, value: int, least: int, most: int) -> None:
-    """Look at a whole number that has to lie between two others.
+    """Check that a whole number lies in a range.
 
     Raises:
         HandfulError: if it does not.
@@ -95,7 +95,7 @@ def require(holds: bool, name: str, range_: str, value: Any) -> None:
     """Raise HandfulError unless a setting's value is in its range.
 
     Args:
-        holds: whether it is, in a comparison that is false for NaN.
+        holds: whether the value is in the range, by a comparison that is false for NaN.
         name: the setting's name.
         range_: the values that are allowed, in words such as "at least 1".
         value: the value.
@@ -105,15 +105,15 @@ def require(holds: bool, name: str, range_: str, value: Any) -> None:
 
 
 def check_plain(value: Any, what: str) -> None:
-    """Look at settings that come from text, before anything walks through them or opens files.
+    """Check settings that come from text, before anything reads them recursively or opens files.
 
     Args:
         value: a value in the types that JSON or YAML give.
-        what: the value is, to begin the sentence with.
+        what: the words for the value at the beginning of an error message.
 
     Raises:
         HandfulError: if lists and mappings are nested deeper than :data:`DEEPEST`, or there is a
-            text with the character NUL, which no system takes as part of a name.
+            text with the character NUL, which no system accepts in a name.
     """
     level = [value]
     for _ in range(DEEPEST):
@@ -133,10 +133,10 @@ def _entries(value: Any) -> Iterable[Any]:
 
 
 def brief(value: Any) -> str:
-    """Return a value as Python shows it, shortened to what a sentence can hold."""
+    """Return a value as Python shows it, shortened for an error message."""
     try:
         shown = repr(value)
-    except ValueError:  # a number of so many digits that Python does not write it out
+    except ValueError:  # Python does not write a number with so many digits
         return "a number of thousands of digits"
     if len(shown) <= _LONGEST:
         return shown
@@ -155,7 +155,7 @@ def _check_magnitude(name: str, value: Any) -> None:
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
-    """``int | None`` to both."""
+    """Return the alternatives of a type: both for ``int | None``."""
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
@@ -179,7 +179,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _is_list(value: Any) -> bool:
-    """Anything that has entries in an order, arrays and the columns of tables too."""
+    """Return whether a value has entries in an order, as arrays and columns of tables have too."""
     if isinstance(value, str | bytes | Mapping) or getattr(value, "ndim", 1) == 0:
         return False
     return isinstance(value, Iterable) and isinstance(value, Sized)
@@ -206,7 +206,7 @@ def _example(kind: Any) -> Any:
 
 
 def number_array(values: Any) -> np.ndarray:
-    """Values as an array, of which each is a number: nothing that NumPy would make one of.
+    """Return an array of values that are numbers, without turning other values into numbers.
 
     NumPy takes text such as ``1_5`` for a number, a date for the time since 1970, and a complex
     number for its real part.
@@ -218,8 +218,8 @@ def number_array(values: Any) -> np.ndarray:
         the array, with its own type of whole numbers, floats or booleans. None becomes NaN.
 
     Raises:
-        TypeError: if an entry is no number.
-        ValueError: if the lists have other lengths than each other.
+        TypeError: if an entry is not a number.
+        ValueError: if the lists differ in length.
     """
     array = np.asarray(values)
     if array.dtype.kind in "biuf":
@@ -228,17 +228,17 @@ def number_array(values: Any) -> np.ndarray:
         kinds = set(map(type, array.ravel()))
         if all(kind is NoneType or issubclass(kind, numbers.Real | Decimal) for kind in kinds):
             return array.astype(np.float64)
-    # JAX has types of its own for short floats, which NumPy takes for bytes without a meaning.
+    # JAX has its own types for short floats, which NumPy takes for plain bytes.
     if array.dtype.kind == "V" and array.dtype.names is None and hasattr(values, "devices"):
         return array.astype(np.float32)
     raise TypeError("an entry is no number")
 
 
 def check_shares(settings: Any, *names: str) -> None:
-    """Look at fields that are a part of something: from none of it to all.
+    """Check fields that are a share, from 0 to 1.
 
     Raises:
-        HandfulError: naming the first that is not (NaN is none either).
+        HandfulError: if a field is not a share, or is NaN; the sentence names the first.
     """
     for name in names:
         value = getattr(settings, name)
@@ -247,7 +247,7 @@ def check_shares(settings: Any, *names: str) -> None:
 
 
 def check_seed(seed: int) -> None:
-    """Look at a seed of a run or an evaluation: JAX's keys would take part of any other number.
+    """Check a seed of a run or an evaluation: JAX's keys would use only a part of other numbers.
 
     Raises:
         HandfulError: if it does not fit into 32 bits, or is negative.
@@ -257,9 +257,9 @@ def check_seed(seed: int) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` where something known is close to an unknown name, else ``''``.
+    """Return `` (did you mean 'x'?)`` if a known name is close to an unknown one, else ``''``.
 
-    Among more than `_MOST_COMPARED` known names nothing is looked for, as that would take minutes.
+    With more than `_MOST_COMPARED` known names it does not search, since that would take minutes.
     """
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1) if len(names) <= _MOST_COMPARED else []

@@ -1,15 +1,15 @@
-"""Text of other people, as a terminal and a shell can be shown it.
+"""Text of other people, made safe for a terminal, a shell and a CSV file.
 
-A terminal obeys control characters: they move its cursor, change its title, or hide what stands
-before them. A shell runs what is not quoted.
+A terminal obeys control characters: they move its cursor, change its title, or hide the text before
+them. A shell runs text that is not quoted.
 
-Cells of the CSV files that a run writes: quoted, and harmless in a spreadsheet.
+The cells of the CSV files that a run writes are quoted, and harmless in a spreadsheet.
 
 A spreadsheet takes a text that begins with ``=``, ``+``, ``-`` or ``@`` for a formula and computes
-it, so that a user's name could run a command on the machine of whoever opens ``assignment.csv``.
-Such a text is written with an apostrophe before it, and the reader of tables takes the apostrophe
-off again. A text that has apostrophes before such a sign already gets one more, so that every text
-is read back as it was. Numbers stay as they are.
+it, so that a user's name could run a command on the machine on which somebody opens
+``assignment.csv``. Such a text is written with an apostrophe before it, which the reader of tables
+removes. A text that already has apostrophes before such a sign gets one more, so that every text is
+read back unchanged. Numbers stay as they are.
 """
 
 import re
@@ -18,17 +18,17 @@ from collections.abc import Sequence
 from typing import Any
 
 _CONTROLS = (
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but the tab and the new line
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the direction of what follows
-    "\u2028\u2029"  # more ways to end a line
-    "\ud800-\udfff"  # halves of letters, as in file names that are not UTF-8
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # all control characters but the tab and the new line
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the direction of the text after them
+    "\u2028\u2029"  # other characters that end a line
+    "\ud800-\udfff"  # halves of letters, which file names outside UTF-8 contain
 )
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _CONTROL_OR_LINE = re.compile(f"[{_CONTROLS}\n\t]")
 
 
 def has_controls(text: str) -> bool:
-    """Return whether there is a character in a text that would not be shown but obeyed."""
+    """Return whether a text has a character that a terminal would obey."""
     return _CONTROL_OR_LINE.search(text) is not None
 
 
@@ -44,7 +44,7 @@ def first_control(text: str, one_line: bool = True) -> str | None:
 
 
 def escaped(text: str, one_line: bool = True) -> str:
-    """Return a text with its control characters by their codes.
+    """Return a text with the codes of its control characters in their place.
 
     Args:
         text: the text to show.
@@ -55,10 +55,10 @@ def escaped(text: str, one_line: bool = True) -> str:
 
 
 def shell_word(value: object) -> str:
-    """Return a value as one word of a command line, whatever it holds.
+    """Return any value as one word of a command line.
 
     Control characters are written by their codes, in quotation marks of bash and zsh that know
-    them: pasted as they are, some would reach the terminal before the shell.
+    them: otherwise some of them would reach the terminal before the shell when they are pasted.
     """
     text = str(value)
     if not has_controls(text):
@@ -71,19 +71,19 @@ def shell_word(value: object) -> str:
 
 
 def shell_line(*words: object) -> str:
-    """Return a command line of these words, ready to be pasted."""
+    """Return a command line with these words, ready to be pasted."""
     return " ".join(map(shell_word, words))
 
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
-"""How a text begins that has to be protected; the last four are taken for the first four."""
+"""The beginning of a text that must be protected; spreadsheets read the last four as the first."""
 
 _PROTECTED = re.compile(r"'+[=+\-@\t\r＝＋－＠]")
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 _NEEDS_QUOTES = re.compile(r"""[",;\t\r\n]""")
-"""Other delimiters than the comma too: some spreadsheets part columns at semicolons."""
+"""The characters for which a cell needs quotes; some spreadsheets split columns at semicolons."""
 
 
 def is_number(text: str) -> bool:
@@ -101,7 +101,7 @@ def protect(text: str) -> str:
 
 
 def unprotect(cell: str) -> str:
-    """Return the text that :func:`protect` was given; any other cell as it is."""
+    """Return the text that :func:`protect` got; any other cell is returned unchanged."""
     return cell[1:] if _PROTECTED.match(cell) and not is_number(cell[1:]) else cell
 
 

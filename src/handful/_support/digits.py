@@ -1,7 +1,7 @@
-"""Numbers whose digits are lost when they become float32, in which policies observe.
+"""Numbers whose digits are lost when they become float32, which policies observe.
 
-float32 holds about seven digits. The news of a value that is large and varies little is in the
-digits after those. Seconds since 1970 are 128 apart in float32, so two minutes become one number.
+float32 holds about seven digits. If a value is large and varies little, its variation is in later
+digits. Seconds since 1970 are 128 apart in float32, so two minutes become one number.
 """
 
 from typing import Any, NamedTuple
@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGE = 1000.0
-"""Smaller values are left alone: what they lose lies below a ten-thousandth."""
+"""The size below which values are not checked: they lose less than a ten-thousandth."""
 
 STEADY = 1e-12
-"""Relative to its size: what varies by less varies by the rounding of float64."""
+"""The relative variation below which a value varies only by the rounding of float64."""
 
 LEVELS = 100
-"""Different float32 numbers within the range of the values, from which on there are enough."""
+"""The different float32 numbers within the range of the values that are enough."""
 
 
 class LostDigits(NamedTuple):
-    """An entry whose values are no longer told apart.
+    """An entry of observations whose different values become equal in float32.
 
     Attributes:
-        entry: its index in a vector of observations.
-        values: how many different values were seen.
-        kept: how many of them are left in float32.
+        entry: the index of the entry in a vector of observations.
+        values: the number of different values that were seen.
+        kept: the number of different values that are left in float32.
         size: the largest value, in absolute terms.
         spread: the distance from the smallest to the largest value.
         middle: a round number among the values, to be subtracted from them.
@@ -48,9 +48,9 @@ class LostDigits(NamedTuple):
 
 
 def find_lost_digits(observations: NDArray[Any]) -> LostDigits | None:
-    """The first entry that loses its news in float32, of observations [M, O]; None if none does.
+    """Find the first entry of observations [M, O] whose variation is lost in float32.
 
-    Observations that are no finite numbers are passed over.
+    The result is None if there is no such entry. Observations that are not finite are ignored.
     """
     table = np.asarray(observations, dtype=np.float64)
     table = table[np.isfinite(table).all(axis=1)]
@@ -76,7 +76,7 @@ class CoarseEntry(NamedTuple):
     """An entry that is so large that neighbouring float32 numbers are whole units apart.
 
     Attributes:
-        entry: its index in a vector of observations.
+        entry: the index of the entry in a vector of observations.
         low, high: the smallest and the largest value that was seen.
         step: the distance from a float32 number of this size to the next one.
     """
@@ -98,10 +98,10 @@ class CoarseEntry(NamedTuple):
 
 
 def find_coarse_entry(low: Any, high: Any, constant: bool) -> CoarseEntry | None:
-    """The first entry of float32 observations that may have lost its news before it came here.
+    """Find the first entry of float32 observations whose variation may have been lost before.
 
     Args:
-        low, high: [O] the smallest and the largest value of each entry.
+        low, high: the smallest and the largest value of each entry, [O].
         constant: whether an entry that never varied counts, too.
     """
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)

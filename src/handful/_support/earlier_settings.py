@@ -1,14 +1,14 @@
-"""Settings as run folders and tables had them before PPO, counting and collecting were apart.
+"""The form that settings had in run folders and tables before PPO, counting and collecting split.
 
-One mapping ``ppo`` held all of them then. Folders that have it are still read, and the digests by
-which the tables of studies know their runs are still made of it.
+One mapping ``ppo`` held all of these settings. Folders with it can still be read. The digests by
+which the tables of studies name their runs are still computed from it.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 PPO_KEY = "ppo"
-"""The name of the mapping."""
+"""The name of the mapping that held all these settings."""
 
 COUNTS = "counts"
 """The name of the flag in it that made a learner count."""
@@ -23,14 +23,14 @@ _COUNTING = {
     "discount": "discount",
     "random_actions": "random_actions",
 }
-"""What settings meant to a learner that counts, by the names that they have for it today."""
+"""The meaning of settings for a learner that counts, by the names that it has for them today."""
 
 
 def today(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's settings as they are written today, from those or from earlier ones.
+    """Return a run's settings in the form of today, from that form or from the earlier one.
 
     Args:
-        settings: the settings as a run folder has them; what they have as ``ppo`` is a mapping.
+        settings: the settings in a run folder; its ``ppo`` is a mapping.
 
     Returns:
         new settings, in which ``learner`` and ``collect`` hold what ``ppo`` held.
@@ -50,7 +50,7 @@ def as_first_written(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's settings with PPO and collecting in one mapping, as they were before.
 
     Args:
-        settings: the settings as they are written today.
+        settings: the settings in the form of today.
 
     Returns:
         the earlier form of a run of PPO; of any other learner the settings as they are.

@@ -1,4 +1,4 @@
-"""Reading and writing files: all or nothing, as JSON and CSV that any tool reads, and locks.
+"""Reading and writing files: complete or not at all, JSON and CSV for any tool, and locks.
 
 A file is replaced in one step, so that a kill at any moment leaves the old content or the new.
 """
@@ -20,11 +20,11 @@ from handful._support.controls import csv_line
 from handful.errors import HandfulError
 
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-"""What a file system without locks says."""
+"""The errors of a file system without locks."""
 
 
 def make_folder(place: Path, name: str, content: Mapping[str, Any]) -> None:
-    """Make a new folder that holds one JSON file, in one step: both appear, or neither.
+    """Create a folder that holds one JSON file, in one step: both appear, or neither.
 
     Raises:
         OSError: if the folder cannot be made.
@@ -50,9 +50,8 @@ def _umask() -> int:
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in its place.
 
-    The temporary file is new and has a name that nobody can guess, so that no link which somebody
-    left in the folder is followed. The folder must be there: one that was moved away is not made
-    again.
+    The temporary file is new and has an unguessable name, so that no prepared link in the folder is
+    followed. The folder must exist: one that was moved away is not created again.
 
     Raises:
         OSError: if it cannot be written.
@@ -75,10 +74,10 @@ def _new_file(path: Path) -> Path:
 
 
 def check_writable(folder: Path) -> None:
-    """Make a folder where there is none, and try whether files can be written into it.
+    """Create a folder if it does not exist, and check that files can be written into it.
 
     Raises:
-        HandfulError: if they cannot.
+        HandfulError: if no file can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,11 +116,11 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: bytes) -> Any:
-    """Values from JSON as :func:`write_json` writes it.
+    """Return values from JSON in the form that :func:`write_json` writes.
 
     Raises:
-        ValueError: if it is no JSON in UTF-8, is nested too deeply, or holds a number that no file
-            of ours does: NaN, an infinite one, or a whole one of more than 64 bits.
+        ValueError: if the text is not JSON in UTF-8, is nested too deeply, or holds NaN, infinity
+            or a whole number of more than 64 bits, which no file of the library holds.
     """
     try:
         return json.loads(
@@ -176,11 +175,12 @@ def _write_utf8(path: Path, text: str) -> None:
 def lock_file(descriptor: int) -> bool:
     """Lock an open file for this process alone, without waiting.
 
-    The kernel takes the lock back when the file is closed or the process dies. On a file system
-    without locks every process gets one: work goes on there, and two at once are not noticed.
+    The kernel releases the lock when the file is closed or the process dies. On a file system
+    without locks every process gets the lock. So work is possible there, but two processes at once
+    are not noticed.
 
     Returns:
-        Whether this process has the lock; False where another process has it.
+        whether this process has the lock; False if another process has it.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,20 +193,21 @@ def lock_file(descriptor: int) -> bool:
 
 
 MAX_BYTES = 2**30
-"""Of a file, and of what is packed in it. A million users with a hundred numbers need less."""
+"""The largest size of a file, unpacked too; a million users with a hundred numbers need less."""
 
 
 def read_whole(path: Path, source: str) -> bytes:
     """Return a file's bytes.
 
-    A pipe or a device may give nothing or have no end, so neither is opened.
+    Pipes and devices are not opened, since they may give nothing or have no end.
 
     Args:
         path: the path of the file.
         source: the name of the file in an error message.
 
     Raises:
-        HandfulError: if it cannot be read, is no ordinary file, or is larger than `MAX_BYTES`.
+        HandfulError: if the file cannot be read, is not an ordinary file, or is larger than
+            `MAX_BYTES`.
     """
     try:
         status = path.stat()

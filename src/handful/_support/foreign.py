@@ -1,8 +1,8 @@
 """Code of others that handful calls: environments, feature functions and their modules.
 
-Such code may do what no library expects. It raises any exception, ends the program with
-``sys.exit``, or changes the working directory. Each of these would change or end a run without a
-word, so the functions here turn the first two into one sentence and undo the third.
+Such code may raise any exception, end the program with ``sys.exit``, or change the working
+directory. Each of these would change or end a run without a message. So the functions here turn the
+first two into one sentence and undo the third.
 """
 
 import dis
@@ -23,12 +23,12 @@ def failure(what: str, error: BaseException) -> HandfulError:
     """Return an exception from the code of others as one sentence that says where it came from.
 
     Args:
-        what: the beginning of the sentence, as ``The environment failed in step()``.
+        what: the beginning of the sentence, such as ``The environment failed in step()``.
         error: the exception that was raised. It may be ``SystemExit``, which would end the program
             without a message.
 
     Raises:
-        KeyboardInterrupt: the error itself, where a signal (Ctrl-C) raised it and not the code.
+        KeyboardInterrupt: the error itself, if a signal (Ctrl-C) raised it and not the code.
     """
     pass_on_stop(error)
     return HandfulError(f"{what} with {told(error)}.")
@@ -52,16 +52,16 @@ def told(error: BaseException) -> str:
 
 @contextmanager
 def exits_told(what: str) -> Iterator[None]:
-    """While entered, code of others that ends the program is told in one sentence.
+    """Within the block, turn an end of the program by the code of others into one sentence.
 
     Its other exceptions are passed on as they are, with the traceback that its author needs.
 
     Args:
-        what: the beginning of the sentence, as ``The environment failed in step()``.
+        what: the beginning of the sentence, such as ``The environment failed in step()``.
 
     Raises:
-        HandfulError: instead of ``SystemExit``, a ``KeyboardInterrupt`` that no signal raised, and
-            whatever else is no ``Exception``.
+        HandfulError: in place of ``SystemExit``, of a ``KeyboardInterrupt`` that no signal raised,
+            and of everything else that is not an ``Exception``.
     """
     try:
         yield
@@ -73,14 +73,14 @@ def exits_told(what: str) -> Iterator[None]:
 
 @contextmanager
 def same_directory() -> Iterator[None]:
-    """Come back to the present working directory at the end, whatever the code inside does to it.
+    """Return to the present working directory at the end, even if the code inside changes it.
 
     Relative paths of the caller then mean the same files before and after an environment that
     calls ``os.chdir``.
     """
     try:
         place = os.open(".", os.O_RDONLY)
-    except OSError:  # the directory is gone, or nobody may read it: there is no way back to it
+    except OSError:  # the directory is gone or cannot be read, so there is no way back to it
         yield
         return
     try:
@@ -92,7 +92,7 @@ def same_directory() -> Iterator[None]:
 
 
 def in_same_directory(function: Callable[P, R]) -> Callable[P, R]:
-    """Return the function, after which the working directory is the one from before it."""
+    """Return the function, changed so that it leaves the working directory as it was."""
 
     @wraps(function)
     def kept(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,6 +1,6 @@
-"""How to install an extra where one is missing: by what this handful was installed from.
+"""The command that installs a missing extra, depending on where handful was installed from.
 
-handful is in no registry: ``pip install 'handful[report]'`` would find nothing, or something else.
+handful is in no registry: ``pip install 'handful[report]'`` would find nothing, or another package.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _SOURCES = Path(__file__).resolve().parents[3]
-"""The checkout, where these are its files."""
+"""The checkout, if this file is in one."""
 
 _PROJECT = "pyproject.toml"
 
@@ -21,7 +21,7 @@ def install_command(extra: str) -> str:
     """Return the command that adds an extra to this installation, ready to be pasted.
 
     Args:
-        extra: its name in ``pyproject.toml``, as ``report``.
+        extra: the name of the extra in ``pyproject.toml``, such as ``report``.
     """
     if (_SOURCES / _PROJECT).is_file():
         return f"{_pip()} install -e {shlex.quote(f'{_short(_SOURCES)}[{extra}]')}"
@@ -59,6 +59,6 @@ def _short(path: Path) -> Path:
     """Return a path from the folder where the command runs, where it lies within."""
     try:
         folder = Path.cwd()
-    except OSError:  # it has been deleted
+    except OSError:  # the folder was deleted
         return path
     return path.relative_to(folder) if path.is_relative_to(folder) else path

@@ -1,4 +1,4 @@
-"""Classes by name, of which the caller may add their own: the settings of each are its fields."""
+"""Classes by name, to which the caller may add more; the settings of each are its fields."""
 
 import dataclasses
 import importlib
@@ -11,7 +11,7 @@ from handful.errors import HandfulError
 T = TypeVar("T")
 
 NEEDED = "needed"
-"""In the metadata of a field without a default: what a setting is needed for, for a sentence."""
+"""The entry in a field's metadata that says in error messages what the setting is needed for."""
 
 
 class Registry(dict[str, type[T]], Generic[T]):
@@ -22,10 +22,10 @@ class Registry(dict[str, type[T]], Generic[T]):
 
     Args:
         kind: the words for an instance in error messages, such as "assignment method".
-        base: the class that all of them are derived from.
-        classes: those that come with the library, by name.
-        register_name: the public function that registers another one, for sentences.
-        others: names that stand for no class, each with what it does, for sentences.
+        base: the class from which all of them are derived.
+        classes: the classes that come with the library, by name.
+        register_name: the public function that registers another class, for error messages.
+        others: the names that stand for no class, each with what it does, for error messages.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         self._register_name, self._others = register_name, others or {}
 
     def register(self, name: str, found: Any) -> None:
-        """Give a class a name. The same class may be registered again under the name that it has.
+        """Give a class a name. The same class may get the same name again.
 
         Raises:
             HandfulError: if the name belongs to another class, or the class is of another kind.
@@ -61,7 +61,7 @@ class Registry(dict[str, type[T]], Generic[T]):
     def load(self, name: str) -> None:
         """Import and register the class that ``module:Class`` names; leave other names alone.
 
-        Only the caller's own words may come here, as importing a module runs its code.
+        Only names from the caller may come here, since importing a module runs its code.
 
         Raises:
             HandfulError: if the module cannot be imported, or has no such class.
@@ -81,12 +81,12 @@ class Registry(dict[str, type[T]], Generic[T]):
     def load_stored(self, name: str, source: str, trust: bool) -> None:
         """Make sure that this program knows the class that a file names.
 
-        The file may be a stranger's, so nothing that it names is imported unless the caller trusts
-        it.
+        The file may come from a stranger, so nothing that it names is imported unless the caller
+        trusts it.
 
         Args:
             name: the name in the file.
-            source: what sentences call the file, as ``The run in 'runs/one'``.
+            source: the words for the file in error messages, such as ``The run in 'runs/one'``.
             trust: whether the caller trusts the file.
 
         Raises:
@@ -111,7 +111,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         self.load(name)
 
     def is_importable(self, name: str) -> bool:
-        """Say whether another program can know the class of that name by importing something.
+        """Return whether another program can know the class of that name by importing a module.
 
         That is so for the library's own classes, and for names like ``module:Class``, unless the
         module is the program itself.
@@ -171,7 +171,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         return found(**settings)
 
     def describe(self, instance: T) -> tuple[str, dict[str, Any]]:
-        """Return what makes an equal instance again: its name, and all its settings.
+        """Return the name and all settings of an instance, from which an equal one can be made.
 
         A class without a name is registered as ``module:Class``.
 
@@ -189,7 +189,7 @@ class Registry(dict[str, type[T]], Generic[T]):
                 f"The {self._kind} {found.__name__} cannot be made again from its fields: write it "
                 f"as a dataclass with frozen=True, whose fields are all its settings."
             )
-        # A name that was given comes before the place that the class can be imported from.
+        # A registered name comes before the place from which the class can be imported.
         names = sorted((n for n, known in self.items() if known is found), key=lambda n: ":" in n)
         name = names[0] if names else f"{found.__module__}:{found.__qualname__}"
         self.register(name, found)
@@ -200,6 +200,6 @@ def field_names(found: type) -> list[str]:
     """Return the names of a class's settings: the fields of a dataclass.
 
     Raises:
-        TypeError: if the class is no dataclass.
+        TypeError: if the class is not a dataclass.
     """
     return [field.name for field in dataclasses.fields(found)]

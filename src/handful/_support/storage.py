@@ -1,7 +1,7 @@
-"""Whether the values in a file of a run are of the kinds that were written there.
+"""Checks of the kinds of values in a file of a run.
 
-A run folder may come from anywhere, so its readers look at the kinds of all values that they use
-before they use one: what is there instead is told in one sentence, with its place in the file.
+A run folder may come from anywhere. So its readers check the kinds of all values that they use
+before they use any. An error message names the wrong value and its place in the file.
 """
 
 import hashlib
@@ -17,16 +17,16 @@ from handful._support.earlier_settings import PPO_KEY, today
 from handful.errors import HandfulError
 
 NUMBER, WHOLE, TEXT, FLAG, ANYTHING = "number", "whole number", "text", "truth value", "value"
-"""Kinds of single values."""
+"""The kinds of single values."""
 
 Shape = Any
-"""What values there are: the kind of a single value; a list with the shape of its entries; a
-mapping with a shape for each name that must be there, or that may be there where the name ends with
-a question mark, or under ``...`` for every name that is; a tuple of shapes, one of which the value
-has; None for nothing."""
+"""The type of a description of values: the kind of a single value; or a list with the shape of its
+entries; or a mapping with a shape for each name that must be there, or may be there if the name
+ends with a question mark, or under ``...`` for all names; or a tuple of shapes, one of which the
+value has; or None for no value."""
 
 _SHOWN = 40
-"""Letters of a value in a sentence."""
+"""The most letters of a value in an error message."""
 
 CONFIG: Shape = {
     "problem": {
@@ -52,15 +52,15 @@ CONFIG: Shape = {
     "versions": {...: TEXT},
     "machine": {...: TEXT},
 }
-"""Of ``config.json``."""
+"""The shape of ``config.json``."""
 
 
 def checked_config(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Look at the settings of a run, as far as others than the training itself use them.
+    """Check the settings of a run that other parts than the training itself use.
 
     Args:
-        config: all of ``config.json``.
-        path: the file's path, for sentences.
+        config: the content of ``config.json``.
+        path: the file's path, for error messages.
 
     Returns:
         the same, with settings that an earlier version wrote as they are written today.
@@ -82,7 +82,7 @@ def checked_config(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def check_stored(value: Any, shape: Shape, path: Path, place: str = "") -> None:
-    """Look whether a value has a shape.
+    """Check that a value has a shape.
 
     Args:
         value: the value that was read from a JSON file.
@@ -92,7 +92,7 @@ def check_stored(value: Any, shape: Shape, path: Path, place: str = "") -> None:
             file.
 
     Raises:
-        HandfulError: naming the first place where something else is.
+        HandfulError: if a part of the value has another shape; the sentence names the first place.
     """
     if isinstance(shape, tuple):
         if not any(_fits_alone(value, option) for option in shape):
@@ -104,7 +104,7 @@ def check_stored(value: Any, shape: Shape, path: Path, place: str = "") -> None:
             raise _another_kind(path, place, _said(shape), value)
         inner = shape[0]
         if isinstance(inner, str) and all(_fits_alone(entry, inner) for entry in value):
-            return  # lists of a million names are looked at in one go
+            return  # lists of a million names are checked at once
         for index, entry in enumerate(value):
             check_stored(entry, inner, path, f"{place}[{index}]")
     elif not _fits_alone(value, shape):
@@ -131,7 +131,10 @@ def _below(place: str, name: str) -> str:
 
 
 def _fits_alone(value: Any, shape: Shape) -> bool:
-    """Whether a single value is of a kind; of lists and mappings, whether it is one at all."""
+    """Return whether a single value is of a kind.
+
+    For lists and mappings only their own type is checked.
+    """
     if isinstance(shape, list | Mapping):
         return isinstance(value, list if isinstance(shape, list) else Mapping)
     is_flag = isinstance(value, bool)

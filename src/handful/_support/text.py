@@ -1,4 +1,4 @@
-"""Values as JSON holds them."""
+"""Values in the types of JSON."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ def plain(value: Any) -> Any:
 
     Arrays and dataclasses become lists and maps.
 
-    What has no such way stays as it is; :func:`is_json` tells.
+    Other values stay unchanged; :func:`is_json` recognises them.
     """
     if hasattr(value, "tolist") and hasattr(value, "dtype"):  # NumPy's and JAX's arrays and numbers
         return value.tolist()
@@ -26,21 +26,21 @@ def plain(value: Any) -> Any:
 
 
 def is_json(value: Any) -> bool:
-    """Return whether JSON that any tool reads can hold it: no NaN, no infinity."""
+    """Return whether JSON that any tool reads can hold a value: no NaN, no infinity."""
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):  # ValueError: infinity, NaN, or something within itself
+    except (TypeError, ValueError):  # ValueError: infinity, NaN, or a value that contains itself
         return False
     return True
 
 
 def shown(value: Any) -> Any:
-    """Return a value for a reader: as JSON holds it, or else as Python shows it."""
+    """Return a value for a reader, in the types of JSON if possible, else as Python shows it."""
     described = plain(value)
     return described if is_json(described) else repr(value)
 
 
 def count(amount: SupportsFloat, thing: str) -> str:
-    """``1 user``, ``25 users``, ``1,000 policies``."""
+    """Return a number and its unit: ``1 user``, ``25 users``, ``1,000 policies``."""
     plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
     return f"{float(amount):,.0f} {thing if amount == 1 else plural}"

@@ -1,1 +1,1 @@
-"""Whether an environment keeps the promises that training relies on, and what to mend."""
+"""Checks whether an environment does what training relies on, with advice on what to mend."""

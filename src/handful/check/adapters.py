@@ -1,4 +1,4 @@
-"""Environments of other kinds as Gymnasium's, so that the same checks serve all."""
+"""Environments of other kinds with Gymnasium's interface, so that the same checks serve all."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,9 @@ from handful.problem import RMDP
 
 @dataclass(frozen=True)
 class FromProblem:
-    """Single environments of a problem; a step's reward is its vector of features.
+    """A source of single environments of a problem.
+
+    The reward of a step is its vector of features.
 
     Attributes:
         problem: a problem whose environment is written in JAX or runs on the host.
@@ -30,7 +32,7 @@ class FromProblem:
         return type(self.problem.environment).__name__ if name == "custom" else name
 
     def __call__(self) -> gymnasium.Env[Any, Any]:
-        """One more."""
+        """Make one more environment."""
         kind = OnHost if self.problem.runs_on_host else InJax
         return kind(self.problem)
 
@@ -60,7 +62,7 @@ class InJax(_Adapter):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode with a key from the seed, or from the copy's own chance."""
+        """Start an episode with a key from the seed, or from the copy's own random numbers."""
         super().reset(seed=seed)
         self._key = jax.random.key(int(self.np_random.integers(2**31)))
         self._key, key = jax.random.split(self._key)
@@ -68,7 +70,7 @@ class InJax(_Adapter):
         return np.asarray(observation, np.float32), {}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """One action."""
+        """Take one action."""
         self._key, key = jax.random.split(self._key)
         self._state, taken = self._step(key, self._state, jnp.asarray(action))
         return (
@@ -81,7 +83,7 @@ class InJax(_Adapter):
 
 
 class OnHost(_Adapter):
-    """An environment that is stepped in batches: a batch of one, opened anew for every seed."""
+    """An environment that is stepped in batches: a batch of one, opened again for every seed."""
 
     def __init__(self, problem: RMDP) -> None:
         super().__init__(problem)
@@ -99,7 +101,7 @@ class OnHost(_Adapter):
         return np.array(self._batch.reset(np.array([0]))[0], np.float32), {}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """One action."""
+        """Take one action."""
         assert self._batch is not None
         taken = self._batch.step(np.asarray(action)[None])
         outcome = jax.tree.map(lambda leaf: leaf[0], taken.outcome)

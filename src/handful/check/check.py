@@ -1,4 +1,4 @@
-"""The conformance check: plays an environment at random, looks at everything, reports in words."""
+"""The conformance check, which plays an environment at random and reports what it finds."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -37,21 +37,21 @@ from handful.population import Population
 from handful.problem import RMDP, make, tasks
 
 STEPS = 1_000
-"""Random steps that are looked at, in whole episodes."""
+"""The number of random steps that are looked at, in whole episodes."""
 
 PATIENCE = 20_000
-"""Random steps to wait for a first end, where no time limit is known."""
+"""The most random steps before a first end of an episode, if no time limit is known."""
 
 REGISTRIES = {"gymnasium": "", "mo-gymnasium": "mo_gymnasium"}
-"""Families of tasks, and the module that registers their environments."""
+"""The families of tasks, and the module that registers their environments."""
 
 SECONDS = 10.0
-"""For these steps at most."""
+"""The most seconds for these steps."""
 
 
 @dataclass
 class _Subject:
-    """An environment under examination, and what was seen so far."""
+    """An environment under examination, and the observations of it so far."""
 
     source: Source
     features: Features
@@ -85,22 +85,24 @@ def check_env(
     action_range: ActionRange = None,
     observation_offset: ObservationOffset = None,
 ) -> Conformance:
-    """Whether an environment keeps the promises that training relies on, and what to mend.
+    """Check whether an environment does what training relies on.
 
-    It is played at random for about a thousand steps, in this process and for some in another.
+    It is played at random for about a thousand steps, in this process and partly in another.
 
     Args:
         env: an environment that :func:`handful.from_gymnasium` takes (the other arguments mean the
             same here as there); or a task's name, a problem (:class:`~handful.problem.RMDP`), or an
             environment of the library's own kinds.
 
+    Returns:
+        the findings, each with what to mend.
+
     Raises:
-        HandfulError: for a request that makes no sense. What is wrong with the environment is in
-            the result.
+        HandfulError: if the request makes no sense. Faults of the environment are in the result.
     """
     if time_limit is not None:
         check_time_limit(time_limit, None, "")
-    import_gymnasium()  # without which nothing can be looked at
+    import_gymnasium()  # every check needs it
     chosen = find_features(features)
     source, own_limit = _source(env, vectorized, options)
     try:
@@ -140,7 +142,7 @@ def _source(env: Any, vectorized: bool, options: Any) -> tuple[Source, int | Non
     if isinstance(env, Environment | HostEnvironment):
         env = RMDP(env, all_of_outcome(env))
     if isinstance(env, RMDP):
-        # Imported here: it needs Gymnasium, without which this module can be imported.
+        # Imported here, because it needs Gymnasium, and this module must not.
         from handful.check.adapters import FromProblem
 
         return FromProblem(env), env.environment.time_limit
@@ -148,7 +150,7 @@ def _source(env: Any, vectorized: bool, options: Any) -> tuple[Source, int | Non
 
 
 def all_of_outcome(environment: Environment | HostEnvironment) -> Population:
-    """Everything that an outcome holds, as features."""
+    """Return a population whose features are all numbers of an outcome."""
 
     def flat(outcome: Any) -> Any:
         leaves = jax.tree.leaves(outcome)
@@ -173,7 +175,9 @@ def _open(
         flattener = Flattener(env.observation_space, observation_offset)
         own_limit = own_limit or own_time_limit(env)
     except AttributeError as error:
-        raise HandfulError(f"The environment lacks something that each has: {error}.") from None
+        raise HandfulError(
+            f"The environment lacks a part that every environment has: {error}."
+        ) from None
     except HandfulError:
         close(env)
         raise
@@ -192,7 +196,7 @@ def _open(
 
 
 def _stages(subject: _Subject, findings: list[Finding]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Groups of checks, in the order in which one needs what another has seen.
+    """Yield groups of checks, in the order in which one needs the results of another.
 
     Args:
         findings: the findings of the stages so far.
@@ -247,7 +251,7 @@ def _stages(subject: _Subject, findings: list[Finding]) -> Iterator[tuple[tuple[
         lambda: check_repeats(player, env, lambda: build(subject.source), most),
     )
     if any(found.severity == DEFECT for found in findings):
-        return  # what another process showed would be the same over again
+        return  # another process would show the same
     blueprint = Blueprint(
         subject.source, subject.features, most, subject.action_range, subject.observation_offset
     )
@@ -255,11 +259,11 @@ def _stages(subject: _Subject, findings: list[Finding]) -> Iterator[tuple[tuple[
 
 
 def _play(subject: _Subject) -> list[Finding]:
-    """Random episodes, until there are enough steps, and an end where no time limit is known."""
+    """Play random episodes until there are enough steps, and an end if no time limit is known."""
     rng = np.random.default_rng(0)
     start, steps, seed = time.monotonic(), 0, 0
     while steps < STEPS and time.monotonic() < start + SECONDS:
-        # A declared limit is given a chance to be broken.
+        # Play past a declared limit, to see whether it holds.
         most = PATIENCE if subject.limit is None else subject.limit + 1
         episode = subject.player.play(subject.env, seed, rng, most, deadline=start + SECONDS)
         subject.episodes.append(episode)

@@ -1,4 +1,4 @@
-"""Checks of chance and state: what must be the same twice, and what must not."""
+"""Checks of randomness and state: what must be equal in two episodes, and what must not."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,13 +17,16 @@ from handful.errors import HandfulError
 SEED, OTHER_SEED = 101, 102
 
 REPLAYED = 200
-"""Steps of an episode that is played again."""
+"""The steps of an episode that is played again."""
 
 
 def check_repeats(
     player: Player, env: Any, build: Callable[[], Any], max_steps: int
 ) -> Iterator[Finding]:
-    """The same seed and actions, in the same copy, after other episodes, and in another copy."""
+    """Check that the same seed and actions give the same episode.
+
+    They are repeated in the same copy after other episodes, and in another copy.
+    """
     limit = min(max_steps, REPLAYED)
     rng = np.random.default_rng(SEED)
     fresh = build()
@@ -68,7 +71,7 @@ def check_repeats(
 
 
 def check_chance(player: Player, env: Any) -> Iterator[Finding]:
-    """Episodes that are started without a seed differ where those of two seeds do."""
+    """Check that episodes started without a seed differ, if those of two seeds do."""
     limit = 20
     script = player.play(env, SEED, np.random.default_rng(SEED), limit).actions
     one = player.play(env, SEED, None, limit, script)
@@ -85,7 +88,7 @@ def check_chance(player: Player, env: Any) -> Iterator[Finding]:
 
 
 def check_actions(player: Player, env: Any, max_steps: int) -> Iterator[Finding]:
-    """Every extreme action is accepted, and not all of them do the same."""
+    """Check that every extreme action is accepted, and that not all of them do the same."""
     for action in extreme_actions(player.actions):
         player.play(env, SEED, None, 1, [action])
     limit = min(max_steps, 50)
@@ -114,7 +117,7 @@ def extreme_actions(actions: Any) -> list[Any]:
 def check_process(
     blueprint: Blueprint, player: Player, env: Any, flattener: Flattener
 ) -> Iterator[Finding]:
-    """A copy in a process of its own behaves as one here."""
+    """Check that a copy in another process behaves as one in this process."""
     reason = why_not_sent(blueprint)
     if reason:
         yield Finding(
@@ -144,7 +147,7 @@ def check_process(
 def _parts_in_process(
     blueprint: Blueprint, player: Player, here: Episode, flattener: Flattener
 ) -> int | None:
-    """Return the step from which on another process shows something else; None if none."""
+    """Return the step from which on another process gives other results; None if none."""
     discrete = isinstance(player.actions, Choices)
     size = () if discrete else (len(player.actions.low),)  # type: ignore[union-attr]
     num_features = len(here.features[0])
@@ -188,13 +191,13 @@ def _ends(here: Episode, step: int, time_limit: int) -> tuple[bool, bool]:
 
 
 FINAL = ("final_obs", "final_observation", "final_info", "terminal_observation")
-"""What environments that start anew by themselves leave in info."""
+"""The entries of info that environments leave which restart by themselves."""
 
 
 def check_ends(
     episodes: list[Episode], own_limit: int | None, given: int | None
 ) -> Iterator[Finding]:
-    """Episodes end by themselves or are cut, at the time that was said."""
+    """Check that episodes end by themselves or are cut, at the declared time."""
     ended = [episode for episode in episodes if episode.ended]
     steps = sum(map(len, episodes))
     if own_limit is None and given is None:

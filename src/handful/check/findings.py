@@ -1,13 +1,13 @@
-"""What a conformance check finds, and the list of all that it looks for."""
+"""The findings of a conformance check, and the list of all checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 DEFECT = "defect"
-"""Training would fail or learn something wrong: mend it."""
+"""The severity of a fault with which training would fail or learn something wrong."""
 
 WARNING = "warning"
-"""Training works; the result may be poorer, or something else than was meant."""
+"""The severity of a fault with which training works, but may give a poorer or other result."""
 
 CHECKS = {
     "made": "it can be made, and its spaces can be trained in",
@@ -38,17 +38,17 @@ CHECKS = {
     "truncation": "a time limit truncates and does not terminate",
     "final-observation": "the last observation is of the episode that ended",
 }
-"""By name, what must hold."""
+"""The condition that each check tests, by the check's name."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that does not hold.
+    """A condition that does not hold.
 
     Attributes:
-        check: its name among :data:`CHECKS`.
-        severity: ``defect`` or ``warning``.
-        message: what was seen and how to mend it.
+        check: the name of the check, one of :data:`CHECKS`.
+        severity: the severity, ``defect`` or ``warning``.
+        message: a sentence that says what was seen and how to mend it.
     """
 
     check: str
@@ -57,7 +57,7 @@ class Finding:
 
 
 class Defect(Exception):
-    """Raised where nothing further can be looked at."""
+    """The error after which nothing further can be checked."""
 
     def __init__(self, check: str, message: str) -> None:
         super().__init__(message)
@@ -70,11 +70,11 @@ class Conformance:
 
     Attributes:
         label: the name of the environment.
-        findings: all that do not hold.
-        looked_at: names of the checks that could be made; the others need what failed before.
+        findings: the conditions that do not hold.
+        looked_at: the names of the checks that could be made; the others need a check that failed.
         steps: the number of steps that were taken.
         steps_per_second: the speed of one copy of the environment.
-        feature_names: [D]; none where the environment could not be stepped.
+        feature_names: the names of the features [D]; empty if the environment could not be stepped.
         time_limit: the time limit of an episode in steps, or None if none is known.
     """
 
@@ -88,7 +88,7 @@ class Conformance:
 
     @property
     def defects(self) -> tuple[Finding, ...]:
-        """What must be mended."""
+        """The findings that must be mended."""
         return tuple(found for found in self.findings if found.severity == DEFECT)
 
     @property

@@ -1,4 +1,4 @@
-"""Checks of what episodes showed, one observation at a time."""
+"""Checks of the observations and features in episodes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +16,10 @@ from handful.errors import HandfulError
 def check_observations(
     space: Any, flattener: Flattener, episodes: list[Episode]
 ) -> Iterator[Finding]:
-    """Shape, type, bounds, finite numbers and objects of their own; the first of each kind."""
+    """Check shapes, types, bounds, and that numbers are finite and objects new.
+
+    Only the first finding of each kind is reported.
+    """
     found: dict[str, Finding] = {}
     for episode in episodes:
         for step, observation in enumerate(episode.observations):
@@ -104,11 +107,11 @@ def _when(step: int) -> str:
 
 
 SCALES = 1000.0
-"""How many times larger one feature may be than another."""
+"""The factor by which one feature may be larger than another."""
 
 
 def check_features(names: Sequence[str], episodes: list[Episode]) -> Iterator[Finding]:
-    """Finite numbers that vary, of comparable size, none of them twice."""
+    """Check that features are finite, vary, are of comparable size, and that none occurs twice."""
     table = np.array([row for episode in episodes for row in episode.features])
     bad = np.argwhere(~np.isfinite(table))
     if len(bad):
@@ -155,7 +158,10 @@ def _duplicates(
 def _scales(
     names: Sequence[str], table: NDArray[np.float64], which: NDArray[np.intp]
 ) -> Iterator[Finding]:
-    """By the root mean square over steps at which a feature is not 0: events may be rare."""
+    """Return the features' root mean squares over the steps at which they are not 0.
+
+    Events may be rare, so steps with 0 do not count.
+    """
     if len(which) < 2:
         return
     sizes = []

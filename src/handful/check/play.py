@@ -1,4 +1,4 @@
-"""Episodes for a conformance check, with every object looked at as it comes."""
+"""Episodes for a conformance check, in which every object is checked as it comes."""
 
 import time
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ from handful.errors import HandfulError
 
 @dataclass
 class Episode:
-    """One episode as it was seen; of every array and object a copy.
+    """One episode, with a copy of every array and object.
 
     Attributes:
-        observations: the first one and one a step.
-        actions: policies' actions, one a step.
-        features: [D] one a step.
-        infos: one a step.
+        observations: the first observation and one for each step.
+        actions: the policies' actions, one for each step.
+        features: the features [D] of each step.
+        infos: the ``info`` of each step.
         terminated, truncated: how the episode ended, as its last step says.
-        reused: whether an observation was overwritten by the step after it.
-        first: the first step, as feature functions see it; None before it.
+        reused: whether a later step overwrote an observation.
+        first: the first step, in the form that feature functions get; None before it.
     """
 
     observations: list[Any] = field(default_factory=list)
@@ -44,13 +44,13 @@ class Episode:
 
     @property
     def ended(self) -> bool:
-        """Whether it ended before it was left."""
+        """Whether the episode ended before the player stopped."""
         return self.terminated or self.truncated
 
 
 @dataclass(frozen=True)
 class Player:
-    """How episodes are played.
+    """An object that plays episodes.
 
     Attributes:
         actions: the action space of the environment.
@@ -69,22 +69,22 @@ class Player:
         script: list[Any] | None = None,
         deadline: float = np.inf,
     ) -> Episode:
-        """One episode of random actions, or of those in ``script``.
+        """Play one episode of random actions, or of the actions in ``script``.
 
         Args:
-            max_steps: after which it is left.
+            max_steps: the number of steps after which the player stops.
             deadline: the time on the clock of ``time.monotonic`` after which the episode takes no
                 other step than its first one.
 
         Raises:
-            Defect: where the environment cannot be played further.
+            Defect: if the environment cannot be played further.
         """
         episode = Episode()
         given = checked_reset(env, seed)
         episode.observations.append(keep(given))
         while len(episode) < max_steps and not episode.ended:
             if len(episode) and time.monotonic() >= deadline:
-                break  # a slow reset leaves time for one step
+                break  # one step is made even after a slow reset
             if script is not None:
                 if len(episode) == len(script):
                     break
@@ -122,10 +122,10 @@ class Player:
 
 
 def checked_reset(env: Any, seed: int | None) -> Any:
-    """Return the first observation.
+    """Reset an environment and return the first observation.
 
     Raises:
-        Defect: if there is none.
+        Defect: if there is no observation.
     """
     how = "with a seed" if seed is not None else "without a seed"
     try:
@@ -142,10 +142,10 @@ def checked_reset(env: Any, seed: int | None) -> Any:
 
 
 def checked_step(env: Any, action: Any) -> tuple[Any, Any, Any, Any, Mapping[str, Any]]:
-    """Return what a step returns, if it is what Gymnasium says.
+    """Take a step and return its result, if it is what Gymnasium specifies.
 
     Raises:
-        Defect: if not.
+        Defect: if it is not.
     """
     try:
         result = env.step(action)
@@ -172,7 +172,7 @@ def checked_step(env: Any, action: Any) -> tuple[Any, Any, Any, Any, Mapping[str
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two observations hold the same; NaN equals NaN."""
+    """Return whether two observations are equal, where NaN equals NaN."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
     if isinstance(one, tuple | list) and isinstance(other, tuple | list):
@@ -182,7 +182,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def first_difference(one: Episode, other: Episode) -> str | None:
-    """Return where two episodes part, in words; None where they do not."""
+    """Return where two episodes begin to differ, in words; None if they do not."""
     for step, (a, b) in enumerate(zip(one.observations, other.observations, strict=False)):
         if not same(a, b):
             return f"the observation after {step} steps" if step else "the first observation"

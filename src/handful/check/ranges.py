@@ -1,4 +1,4 @@
-"""Checks of ranges: what spaces declare beside what episodes show."""
+"""Checks of the ranges that spaces declare against the values in episodes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,34 +13,34 @@ from handful.envs.gym.probe import offset_hint
 from handful.envs.gym.spaces import Interval
 
 FAR_APART = 1000.0
-"""How many times wider a declared range may be than what is seen of it."""
+"""The factor by which a declared range may be wider than the values in it."""
 
 UNBOUNDED = 1e30
-"""Bounds from here on stand for no bounds, as the largest float32 does."""
+"""The size from which on a bound counts as no bound, like the largest float32."""
 
 WIDE = 100.0
-"""A range of actions at least as wide is compared with a small part of it."""
+"""The width from which on a range of actions is compared with a small part of it."""
 
 VERY_WIDE = 1000.0
-"""A range of actions at least as wide is told in any case."""
+"""The width from which on a range of actions is reported in any case."""
 
 PART = 0.01
-"""The part of a range that random actions are compared in."""
+"""The share of a range that makes the small part."""
 
 FACTOR = 10.0
-"""How many times larger or smaller features must be in the part, to be told."""
+"""The factor by which features must differ in the part to be reported."""
 
 COMPARED = 200
-"""Random steps in the whole range, and as many in the part."""
+"""The random steps in the whole range, and also in the part."""
 
 SEED = 103
 
 
 def check_digits(observations: NDArray[Any]) -> Iterator[Finding]:
-    """What differs in the environment differs in float32, too.
+    """Check that values which differ in the environment differ in float32, too.
 
     Args:
-        observations: [M, O] as the environment gave them, in float64.
+        observations: the observations that the environment gave, in float64, [M, O].
     """
     lost = find_lost_digits(observations)
     if lost is not None:
@@ -58,15 +58,15 @@ def check_digits(observations: NDArray[Any]) -> Iterator[Finding]:
 
 
 def check_observation_range(space: Any, observations: NDArray[Any]) -> Iterator[Finding]:
-    """Bounds of observations are not far wider than what episodes show.
+    """Check that bounds of observations are not far wider than the values in episodes.
 
     Args:
         space: the space of the observations.
-        observations: [M, O] in float64.
+        observations: the observations in float64, [M, O].
     """
     low, high = _bounds(space)
     if len(low) != observations.shape[1]:
-        return  # parts that are no boxes: their entries have no bounds
+        return  # entries of parts that are not boxes have no bounds
     bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
     with np.errstate(over="ignore", invalid="ignore"):
         declared = np.where(bounded, high - low, 0.0)
@@ -90,7 +90,7 @@ def check_observation_range(space: Any, observations: NDArray[Any]) -> Iterator[
 def check_action_range(
     player: Player, env: Any, names: Sequence[str], max_steps: int
 ) -> Iterator[Finding]:
-    """A box of actions is not so wide that policies begin far from all that makes sense.
+    """Check that a box of actions is not far wider than the actions that make sense.
 
     Random actions in the whole range are compared with random actions in a hundredth of it, from
     0 on or from the bound that is nearest to 0.
@@ -148,7 +148,7 @@ def _part(low: NDArray[Any], high: NDArray[Any]) -> tuple[NDArray[Any], NDArray[
 def _features(
     player: Player, env: Any, bounds: tuple[NDArray[Any], NDArray[Any]], max_steps: int
 ) -> NDArray[Any]:
-    """[D] root mean squares of the features under actions that are uniform in the bounds."""
+    """Return the root mean squares [D] of the features under uniform actions in the bounds."""
     actions = player.actions
     assert isinstance(actions, Interval)
     rng, rows, seed = np.random.default_rng(SEED), [], SEED
@@ -162,7 +162,7 @@ def _features(
 
 
 def _bounds(space: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """[O] lower and upper bounds of flattened observations; infinite for what is no box."""
+    """Return the lower and upper bounds [O] of flattened observations; infinite if not a box."""
     from gymnasium import spaces
 
     if isinstance(space, spaces.Box):

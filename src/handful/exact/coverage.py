@@ -260,8 +260,8 @@ class _Support:
             return values.max() * self.chart.mass[None], points[:1]
         scales = np.append(np.abs(points).max(axis=0), _spread(values))
         lifted = np.column_stack([points, values - values.mean()]) / scales
-        # A point far above everything gives flat hulls a volume; faces that it is part of are
-        # none of the lower hull.
+        # A point far above all others gives flat hulls a volume. Faces that contain it do not
+        # belong to the lower hull.
         apex = np.append(points.mean(axis=0) / scales[:-1], lifted[:, -1].max() + 10.0)
         hull = ConvexHull(np.vstack([lifted, apex]))
         # Walls along the edge of the users' weights stand upright, up to rounding.

@@ -1,9 +1,10 @@
-"""EM for tabular r-MDPs with an exact M-step: Theorem 1 of the paper at work.
+"""EM for tabular r-MDPs with an exact M-step: Theorem 1 of the paper in practice.
 
 Welfare never falls from one step to the next: the M-step gives every group of users the policy that
-earns them the most together, and the E-step moves users only to policies that serve them better. As
-there are finitely many assignments, it ends; where depends on where it starts, which is why
-:func:`annealed_em` starts soft, and :func:`pooled_em` and :func:`elite_em` start often.
+earns them the most together, and the E-step moves users only to policies that serve them better.
+There are finitely many assignments, so EM ends. Its end depends on its start. For this reason
+:func:`annealed_em` starts with soft assignments, and :func:`pooled_em` and :func:`elite_em` start
+many times.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from handful.exact.tabular import TabularRMDP, margin
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Policies and who is served by which.
+    """Policies and their users.
 
     Attributes:
         policies: the action in each state, int64 [K, S].
-        returns: every user's from every policy, [N, K].
+        returns: every user's return from every policy, [N, K].
         assignment: each user's policy, int64 [N].
         history: the welfare after every E-step and every M-step, in order.
     """
@@ -35,15 +36,15 @@ class Solution:
 
     @property
     def welfare(self) -> float:
-        """Mean over users of the return from their policy."""
+        """The mean over users of the return from their policy."""
         return _welfare(self.returns, self.assignment)
 
 
 def exact_em(rmdp: TabularRMDP, assignment: np.ndarray, num_policies: int) -> Solution:
-    """EM (equations 10 and 11) from an assignment [N] until nobody moves.
+    """Run EM (equations 10 and 11) from an assignment [N] until no user moves.
 
-    A policy that nobody chose takes the user who would gain most from a policy of their own, so
-    that none is wasted while anybody can be served better.
+    An empty policy takes the user who would gain most from a policy of their own. So no policy
+    stays empty while a user can be served better.
     """
     assignment, history = np.array(assignment), []
     while True:
@@ -70,11 +71,11 @@ def annealed_em(
     end: float = 0.005,
     cooling: float = 0.8,
 ) -> Solution:
-    """Deterministic annealing (Rose, 1998): soft assignments first, and at last :func:`exact_em`.
+    """Run EM with deterministic annealing (Rose, 1998), and at last :func:`exact_em`.
 
-    The weights are a softmax of the returns over a temperature, which falls from ``start`` to
-    ``end`` by the factor ``cooling``; temperatures are shares of the spread between the users' best
-    and worst returns.
+    The first assignments are soft: their weights are a softmax of the returns over a temperature,
+    which falls from ``start`` to ``end`` by the factor ``cooling``; temperatures are shares of the
+    spread between the users' best and worst returns.
     """
     rng = np.random.default_rng(seed)
     weights = rng.dirichlet(np.full(num_policies, 10.0), size=rmdp.num_users)
@@ -84,7 +85,7 @@ def annealed_em(
         returns = np.array([rmdp.returns(policy) for policy in policies]).T
         spread = max(float(np.ptp(returns)), margin(returns, rmdp.largest_reward)) or 1.0
         logits = (returns - returns.max(axis=1, keepdims=True)) / (temperature * spread)
-        # Policies that have become one stay one unless something parts them.
+        # Policies that have become equal stay equal unless noise separates them.
         logits += rng.normal(scale=0.1, size=logits.shape)
         weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         temperature *= cooling
@@ -92,28 +93,28 @@ def annealed_em(
 
 
 def pooled_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 100) -> Solution:
-    """EM from many random starts, and again from the best choice of policies that any start found.
+    """Run EM from many random starts, and again from the best choice of all policies found.
 
-    What the starts found is one pool. The best ``num_policies`` of it, whichever starts they come
-    from, are chosen exactly (:func:`~handful.exact.facility.choose`), EM goes on from them, and
-    what it finds joins the pool, until that improves nothing.
+    The policies from all starts form one pool. The best ``num_policies`` of the pool, from
+    whichever starts, are chosen exactly (:func:`~handful.exact.facility.choose`). EM continues from
+    them, and the policies that it finds join the pool, until this improves nothing.
 
     Raises:
-        ValueError: without a start.
+        ValueError: if the number of starts is below 1.
     """
     return _from_pool(rmdp, num_policies, seed, starts, lambda policy: [policy])
 
 
 def elite_em(rmdp: TabularRMDP, num_policies: int, seed: int, starts: int = 20) -> Solution:
-    """:func:`pooled_em`, whose pool also has what the policies found would do by a single accident.
+    """Run :func:`pooled_em` with a pool that also has every policy found with one action changed.
 
-    It is the exact counterpart of :mod:`handful.methods.elite_em`, whose policies act a little
-    at random and are led by the best of what they happen to do: with every policy, all those join
-    the pool that take another action in one state, or where episodes are cut, in one state at one
-    time.
+    This is the exact counterpart of :mod:`handful.methods.elite_em`, whose policies act a little at
+    random and learn from the best of these random acts. With every policy found, all policies join
+    the pool that take another action in one state (or, if episodes are cut, in one state at one
+    time).
 
     Raises:
-        ValueError: without a start.
+        ValueError: if the number of starts is below 1.
     """
 
     def variants(policy: np.ndarray) -> list[np.ndarray]:
@@ -132,10 +133,10 @@ def _from_pool(
     starts: int,
     joins: Callable[[np.ndarray], list[np.ndarray]],
 ) -> Solution:
-    """EM from random starts, then from the best choice of the pool, until that improves nothing.
+    """Run EM from random starts, then from the best choice of the pool, until nothing improves.
 
     Args:
-        joins: the policies that join the pool for a policy that was found.
+        joins: a function that gives the policies that join the pool with a policy found.
     """
     if starts < 1:
         raise ValueError(f"There must be at least one start, not {starts}.")
@@ -159,7 +160,7 @@ def _from_pool(
 
 
 def _greedy(returns: np.ndarray, assignment: np.ndarray, nothing: float) -> np.ndarray:
-    """Equation 11; a user leaves only for a policy that is better."""
+    """Return the assignment of equation 11; a user leaves a policy only for a better one."""
     own = returns[np.arange(len(assignment)), assignment]
     leaves = returns.max(axis=1) > own + nothing
     return np.where(leaves, returns.argmax(axis=1), assignment)
@@ -168,7 +169,7 @@ def _greedy(returns: np.ndarray, assignment: np.ndarray, nothing: float) -> np.n
 def _revive(
     assignment: np.ndarray, regret: np.ndarray, num_policies: int, nothing: float
 ) -> np.ndarray:
-    """Give each empty policy the user with the most regret whose policy can spare them."""
+    """Give each empty policy the user with the most regret, whose old policy keeps a user."""
     assignment = assignment.copy()
     for empty in np.flatnonzero(np.bincount(assignment, minlength=num_policies) == 0):
         can_leave = np.bincount(assignment)[assignment] > 1

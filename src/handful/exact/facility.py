@@ -1,4 +1,4 @@
-"""The best k of M candidates when every user is served by the best one chosen: exactly.
+"""The exact choice of the best k of M candidates, when every user is served by the best chosen.
 
 Given the returns `values[j, i]` of M candidate policies to N users, `choose` picks at most k rows
 so that the mean over users of the best return among the chosen is as high as it can be. This is the
@@ -30,26 +30,27 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, hstack, vstack
 
 TOLERANCE = 1e-6
-"""Slack of a proof, as a share of (largest - smallest value): HiGHS's own feasibility tolerance."""
+"""The slack of a proof, as a share of (largest - smallest value), the same as HiGHS's own."""
 
-_SCALE = 100.0  # what the largest gain is scaled to
-_MAX_ROUNDS = 100  # of cutting planes; convergence takes about 25 where it is quick at all
+_SCALE = 100.0  # the largest gain after scaling
+_MAX_ROUNDS = 100  # the most rounds of cutting planes; convergence mostly takes about 25
 _CUTS_PER_ROUND = 50
-_MAX_PAIR_WORK = 2e9  # additions, a few seconds
-_PRICED_FROM = 10  # rows a user: with fewer, the integer program alone is quicker than pricing
+_MAX_PAIR_WORK = 2e9  # the most additions for pairs, a few seconds
+_PRICED_FROM = 10  # rows for each user; with fewer, the integer program alone is quicker
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The best rows, and the proof's two sides.
+    """The best rows, and both sides of the proof.
 
     Attributes:
-        indices: the chosen rows, ascending, each the best for some user: int64 [K'], K' <= k.
+        indices: the chosen rows, ascending, int64 [K'], K' <= k; each is the best row of some user.
         assignment: the position in `indices` of each user's best row (the first of equals): int64
             [N].
-        welfare: mean over users of their best return.
-        upper_bound: no choice of at most k rows has a higher welfare. For integer values it equals
-            `welfare`; otherwise it is higher by at most `TOLERANCE` * (largest - smallest value).
+        welfare: the mean over users of their best return.
+        upper_bound: a number that the welfare of no choice of at most k rows exceeds. For integer
+            values it equals `welfare`; otherwise it is higher by at most `TOLERANCE` * (largest -
+            smallest value).
     """
 
     indices: np.ndarray
@@ -67,9 +68,12 @@ def choose(values: np.ndarray, num_policies: int, *, time_limit: float | None = 
     `Choice` says.
 
     Args:
-        values: returns of M candidates to N users, [M, N].
-        num_policies: how many rows may be chosen, at least 1.
-        time_limit: seconds given to the integer program; None for no limit.
+        values: the returns of M candidates to N users, [M, N].
+        num_policies: the number of rows that may be chosen, at least 1.
+        time_limit: the seconds for the integer program; None for no limit.
+
+    Returns:
+        the chosen rows, with the proof.
 
     Raises:
         ValueError: if `values` is not a non-empty finite matrix, or `num_policies` is below 1.
@@ -81,8 +85,8 @@ def choose(values: np.ndarray, num_policies: int, *, time_limit: float | None = 
     if num_policies < 1:
         raise ValueError(f"The number of policies must be at least 1, got {num_policies}.")
     num_policies = min(num_policies, len(values))
-    # What a user gets in any case decides nothing: leave it out. Scale the rest, so that the
-    # solver's absolute tolerances mean the same whatever the unit of the returns is.
+    # The return that a user gets in any case decides nothing: subtract it. Scale the rest: the
+    # solver's absolute tolerances then mean the same for every unit of the returns.
     floor = values.min(axis=0)
     spread = float((values - floor).max()) or 1.0
     gains = (values - floor) / spread * _SCALE
@@ -112,7 +116,7 @@ def choose(values: np.ndarray, num_policies: int, *, time_limit: float | None = 
 
 
 def choose_greedily(values: np.ndarray, num_policies: int) -> Choice:
-    """Return a good choice in no time: greedy, improved by swaps; nothing is proven of it."""
+    """Return a good choice quickly, without a proof: greedy, improved by swaps."""
     rows = _greedy_with_swaps(values - values.min(axis=0), min(num_policies, len(values)))
     return _choice(values, rows, np.inf)
 
@@ -143,7 +147,7 @@ def _total(gains: np.ndarray, rows: np.ndarray) -> float:
 
 
 def _greedy_with_swaps(gains: np.ndarray, num_policies: int) -> np.ndarray:
-    """Rows added one by one, each the best addition, then exchanged while an exchange helps."""
+    """Add rows one by one, each the best addition, then swap rows while a swap helps."""
     served = np.zeros(gains.shape[1])
     rows = np.empty(0, dtype=np.int64)
     for _ in range(num_policies):
@@ -163,7 +167,7 @@ def _greedy_with_swaps(gains: np.ndarray, num_policies: int) -> np.ndarray:
 
 
 def _price_bounds(gains: np.ndarray, num_policies: int, target: float) -> np.ndarray:
-    """For each row, a bound on the total gain of every choice that uses it [M].
+    """Return for each row a bound on the total gain of every choice that uses it [M].
 
     Each round's prices bound every row validly, so the least over the rounds is kept, and stopping
     early is safe: once no row is above `target` nothing is left to prove.
@@ -199,9 +203,9 @@ def _price_bounds(gains: np.ndarray, num_policies: int, target: float) -> np.nda
 
 
 def _pair_totals(gains: np.ndarray) -> np.ndarray:
-    """For each row, the total gain with its best partner [M]: exact, where k is 2.
+    """Return for each row the total gain with its best partner [M], which is exact for k = 2.
 
-    Two policies have the loosest relaxation of all, and are few enough to try every pair.
+    The relaxation is loosest for two policies, but then every pair can be tried.
     """
     return np.array([np.maximum(gains, row).sum(axis=1).max() for row in gains])
 
@@ -209,7 +213,7 @@ def _pair_totals(gains: np.ndarray) -> np.ndarray:
 def _solve(
     gains: np.ndarray, num_policies: int, gap: float, time_limit: float | None
 ) -> tuple[np.ndarray, float]:
-    """The integer program: the best rows of `gains` and the proven bound on their total gain."""
+    """Solve the integer program: return the best rows of `gains` and a bound on their gain."""
     num_rows = len(gains)
     worth, serve = _levels(gains)
     is_row = np.append(np.ones(num_rows), np.zeros(len(worth)))

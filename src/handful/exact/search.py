@@ -1,10 +1,8 @@
-"""The best k policies of a tabular r-MDP: proven where that can be done, else found and bounded.
+"""The best k policies of a tabular r-MDP, proven if possible, and else found and bounded.
 
-The global optimum of a small tabular r-MDP, from every deterministic policy that there is.
-
-For a fixed assignment some deterministic policy earns each group the most, so nothing is lost by
-looking at these alone; which k of them serve the users best is the problem of
-:mod:`~handful.exact.facility`, solved with a proof.
+For a small r-MDP every deterministic policy is tried. For a fixed assignment some deterministic
+policy earns each group the most, so no other policies are needed. Which k of them serve the users
+best is the problem of :mod:`~handful.exact.facility`, solved with a proof.
 """
 
 from __future__ import annotations
@@ -21,18 +19,18 @@ from handful.exact.facility import choose
 from handful.exact.tabular import TabularRMDP
 
 MAX_POLICIES = 100_000
-"""Deterministic policies that are still enumerated: A to the power of S."""
+"""The most deterministic policies that are enumerated: A to the power of S."""
 
 
 def enumerated_optimum(rmdp: TabularRMDP, num_policies: int) -> Optimum:
-    """Return the best ``num_policies`` policies for the users, exactly.
+    """Find the best ``num_policies`` policies for the users, with a proof.
 
     Returns:
         The optimum; each policy's certificate is its action in every state.
 
     Raises:
         ValueError: if there are more than :data:`MAX_POLICIES` deterministic policies, or episodes
-            are cut, where the best policies depend on the time.
+            are cut, so that the best policies depend on the time.
     """
     if rmdp.horizon is not None:
         raise ValueError("Where episodes are cut, the best policies depend on the time, too.")
@@ -59,17 +57,17 @@ def enumerated_optimum(rmdp: TabularRMDP, num_policies: int) -> Optimum:
     )
 
 
-_STARTS = 10  # of EM, where nothing better is known
+_STARTS = 10  # the starts of EM, if there is no better way
 _MEETS = 1e-6
-"""What was found is the optimum if it is this close to the bound, as a share of the returns."""
+"""The gap to the bound, as a share of the returns, below which a choice is the optimum."""
 
 
 def tabular_optimum(rmdp: TabularRMDP, num_policies: int) -> Optimum:
-    """Return the best ``num_policies`` policies, or an upper bound on them beside the best found.
+    """Find the best ``num_policies`` policies, or an upper bound and the best policies found.
 
-    Users who differ in few ways are solved by :func:`~handful.exact.coverage.cover`; small problems
-    by trying every policy; of others EM finds a good choice, and no user can have more than from a
-    policy of their own.
+    If the users differ in few ways, :func:`~handful.exact.coverage.cover` solves the problem. If
+    the problem is small, every policy is tried. For other problems EM finds a good choice, and the
+    bound is each user's return from a policy of their own.
     """
     if can_cover(rmdp):
         return _covered(rmdp, num_policies)
@@ -133,5 +131,5 @@ def _is_small(rmdp: TabularRMDP) -> bool:
 
 
 def _actions(policy: np.ndarray) -> tuple[int, ...]:
-    """Of each state; where they depend on the time, step by step."""
+    """Return the action in each state; if actions depend on the time, step by step."""
     return tuple(policy.ravel().tolist())

@@ -1,4 +1,4 @@
-"""The best way to cut users who stand in a row into at most k neighbouring groups.
+"""The best way to cut users in a row into at most k neighbouring groups.
 
 Dynamic programming: the best of j groups that end before the user b is, over all a,
 
@@ -20,16 +20,19 @@ from collections.abc import Callable
 import numpy as np
 
 GainFn = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""`gain(starts, stops)` [P] of the groups of users starts[p], ..., stops[p] - 1, none empty."""
+"""A function ``gain(starts, stops)`` [P] for groups of users starts[p], ..., stops[p] - 1."""
 
 
 def best_segments(gain: GainFn, num_users: int, num_segments: int) -> np.ndarray:
-    """Return the first user of each group, ascending from 0: int64 [num_segments].
+    """Find the best groups.
 
     Args:
         gain: the gains, which have the inverse Monge property.
-        num_users: N.
+        num_users: the number of users N.
         num_segments: k, from 1 to N; all groups have users, as one more group never does harm.
+
+    Returns:
+        the first user of each group, ascending from 0, int64 [num_segments].
 
     Raises:
         ValueError: if the number of groups is out of range.
@@ -49,10 +52,10 @@ def best_segments(gain: GainFn, num_users: int, num_segments: int) -> np.ndarray
 
 
 def _one_more(gain: GainFn, best: np.ndarray, done: int) -> tuple[np.ndarray, np.ndarray]:
-    """`best` [N + 1] with one group more than `done`, and where its last group starts [N + 1]."""
+    """Return `best` [N + 1] with one group more than `done`, and where that group starts."""
     size = len(best)
     extended, chosen = np.full(size, -np.inf), np.zeros(size, dtype=np.int64)
-    # Stretches of ends that are still open, and between which starts the best of each lies.
+    # These are the ranges of ends still open, and the starts between which the best of each lies.
     first, last = np.array([done + 1]), np.array([size - 1])
     low, high = np.array([done]), np.array([size - 2])
     while len(first):

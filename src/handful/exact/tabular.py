@@ -1,13 +1,13 @@
-"""Tabular r-MDPs solved exactly: the best policy for a mix of rewards, and its worth to all users.
+"""Tabular r-MDPs solved exactly: the best policy for a mix of rewards, and its worth to users.
 
-Without a horizon the best policy is stationary and found by policy iteration. With one, episodes
-are cut after so many steps, what is best depends on the steps that are left, and it is found by
-backward induction.
+Without a horizon the best policy is stationary, and policy iteration finds it. With a horizon,
+episodes are cut after that many steps. Then the best action depends on the steps that are left, and
+backward induction finds it.
 
-One mix of rewards: the best policy of a finite MDP, by three methods that must agree.
+For one mix of rewards there are three methods, which must agree.
 
-A model is the matrix of next-state probabilities, one row a state and action. Where a row sums to
-less than 1, the rest of the probability ends the episode.
+A model is the matrix of next-state probabilities, with one row for each state and action. If a row
+sums to less than 1, the episode ends with the remaining probability.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, eye_array, kron
 
 _MARGIN = 1e-9
-"""As a share of the largest value: a better action is better by more, else rounding has no end."""
+"""The least gain of a better action, as a share of the largest value: less may be rounding."""
 
 _ROUNDING = 1e-14
-"""The same as a share of the largest reward, for values that are next to nothing beside it."""
+"""The least gain as a share of the largest reward, for values much smaller than that reward."""
 
-_MAX_SWEEPS = 100_000  # of value iteration
+_MAX_SWEEPS = 100_000  # the most sweeps of value iteration
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Dynamics:
     """A finite MDP without its rewards.
 
     Attributes:
-        transitions: probability of the next state, [S, A, S].
+        transitions: the probability of the next state, [S, A, S].
         discount: the discount of later rewards, in [0, 1]; 1 only if every policy ends every
             episode.
     """
@@ -44,12 +44,15 @@ class Dynamics:
 
     @cached_property
     def matrix(self) -> csr_array:
-        """Discounted, a row a state and action: [S * A, S]. Most rows reach few states."""
+        """The discounted transitions [S * A, S], a row for each state and action.
+
+        Most rows reach few states, so the matrix is sparse.
+        """
         num_states = self.transitions.shape[0]
         return csr_array(self.discount * self.transitions.reshape(-1, num_states))
 
     def look_ahead(self, value: np.ndarray) -> np.ndarray:
-        """Return what follows each action, [S, A], where states are worth ``value`` [S]."""
+        """Return the later value after each action, [S, A], if states are worth ``value`` [S]."""
         return (self.matrix @ value).reshape(self.transitions.shape[:2])
 
     def evaluate(self, policy: np.ndarray, reward: np.ndarray) -> np.ndarray:
@@ -62,7 +65,9 @@ class Dynamics:
 def policy_iteration(
     dynamics: Dynamics, reward: np.ndarray, first: np.ndarray | None = None
 ) -> np.ndarray:
-    """Howard's (1960): ends after finitely many steps in a policy that none exceeds anywhere.
+    """Find the best policy by policy iteration (Howard, 1960).
+
+    It ends after finitely many steps in a policy that no other exceeds in any state.
 
     Args:
         reward: the reward of each action, [S, A].
@@ -83,7 +88,12 @@ def policy_iteration(
 
 
 def value_iteration(dynamics: Dynamics, reward: np.ndarray) -> np.ndarray:
-    """Bellman's (1957): the policy [S] that is greedy for the limit of repeated look-aheads.
+    """Find the best policy by value iteration (Bellman, 1957).
+
+    It is greedy for the limit of repeated look-aheads.
+
+    Returns:
+        the action in each state, int64 [S].
 
     Raises:
         RuntimeError: if the values have not settled after a great many sweeps.
@@ -98,7 +108,12 @@ def value_iteration(dynamics: Dynamics, reward: np.ndarray) -> np.ndarray:
 
 
 def linear_program(dynamics: Dynamics, reward: np.ndarray) -> np.ndarray:
-    """D'Epenoux's (1963): the least values that no action exceeds; the policy [S] that meets them.
+    """Find the best policy by linear programming (D'Epenoux, 1963).
+
+    It attains the least values that no action exceeds.
+
+    Returns:
+        the action in each state, int64 [S].
 
     Raises:
         RuntimeError: if HiGHS does not solve it.
@@ -118,7 +133,11 @@ def linear_program(dynamics: Dynamics, reward: np.ndarray) -> np.ndarray:
 
 
 def backward_induction(dynamics: Dynamics, reward: np.ndarray, horizon: int) -> np.ndarray:
-    """Return the best policy of episodes that are cut after ``horizon`` steps: int64 [T, S]."""
+    """Find the best policy of episodes that are cut after ``horizon`` steps.
+
+    Returns:
+        the action in each step and state, int64 [T, S].
+    """
     value, policy = np.zeros(len(reward)), np.empty((horizon, len(reward)), dtype=np.int64)
     for step in reversed(range(horizon)):
         gain = reward + dynamics.look_ahead(value)
@@ -127,25 +146,25 @@ def backward_induction(dynamics: Dynamics, reward: np.ndarray, horizon: int) -> 
 
 
 def margin(value: np.ndarray, largest_reward: float, share: float = _MARGIN) -> float:
-    """Return what counts as no difference between values that come of rewards, in whatever unit."""
+    """Return the difference between values that counts as none, whatever the unit of rewards."""
     return max(share * float(np.abs(value).max()), _ROUNDING * largest_reward)
 
 
 @dataclass(frozen=True, eq=False)
 class TabularRMDP:
-    """States, actions, and reward features; users differ in what the features are worth to them.
+    """A finite r-MDP: states, actions, reward features and users' weights on these.
 
     Attributes:
-        transitions: probability of the next state, [S, A, S]; a row of zeros ends the episode.
-        features: expected reward features of an action, [S, A, D].
+        transitions: the probability of the next state, [S, A, S]; a row of zeros ends the episode.
+        features: the expected reward features of an action, [S, A, D].
         coefficients: each user's weight on each feature, [N, D].
-        start: distribution of the first state, [S].
+        start: the distribution of the first state, [S].
         discount: the discount, in [0, 1]; 1 only if every policy ends every episode, or there is a
             horizon.
-        horizon: steps after which an episode is cut, or None.
+        horizon: the steps after which an episode is cut, or None.
 
     Raises:
-        ValueError: if the shapes do not fit, or the numbers are no probabilities.
+        ValueError: if the shapes do not fit, or the numbers are not probabilities.
     """
 
     transitions: np.ndarray
@@ -189,17 +208,17 @@ class TabularRMDP:
 
     @property
     def num_users(self) -> int:
-        """``N``."""
+        """The number of users ``N``."""
         return self.coefficients.shape[0]
 
     @cached_property
     def largest_reward(self) -> float:
-        """That any user gets or loses for an action."""
+        """The largest absolute reward of any user for an action."""
         return float(np.abs(self.features @ self.coefficients.T).max())
 
     @cached_property
     def dynamics(self) -> Dynamics:
-        """The same without the rewards."""
+        """The MDP without its rewards."""
         return Dynamics(self.transitions, self.discount)
 
     def best_policy(self, weights: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
@@ -210,22 +229,22 @@ class TabularRMDP:
             first: a policy that may be nearly best, to start from.
 
         Returns:
-            The action in each state, int64 [S]; where episodes are cut, in each step and state,
+            The action in each state, int64 [S]; if episodes are cut, in each step and state,
             int64 [T, S].
         """
         return self.best_for(weights @ self.coefficients, first)
 
     def best_for(self, mix: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
-        """:meth:`best_policy` for a weight on each feature, [D]."""
+        """Return the result of :meth:`best_policy` for a weight on each feature, [D]."""
         reward = self.features @ mix
         if self.horizon is not None:
             return backward_induction(self.dynamics, reward, self.horizon)
         return policy_iteration(self.dynamics, reward, first)
 
     def feature_returns(self, policy: np.ndarray) -> np.ndarray:
-        """Return the features' expected returns from the start under a policy [S] or [T, S]: [D].
+        """Return the expected return in each feature under a policy [S] or [T, S]: [D].
 
-        Where episodes are cut, a policy [S] does the same in every step.
+        If episodes are cut, a policy [S] takes the same actions in every step.
         """
         states = np.arange(len(self.start))
         if policy.ndim == 1 and self.horizon is None:
@@ -245,7 +264,7 @@ class TabularRMDP:
 
     @cached_property
     def own_optima(self) -> np.ndarray:
-        """What each user gets from the policy that is best for them alone: [N]."""
+        """The return of each user from the policy that is best for them alone, [N]."""
         optima, policy = np.empty(self.num_users), None
         for user, mix in enumerate(self.coefficients):
             policy = self.best_for(mix, policy)
@@ -254,7 +273,7 @@ class TabularRMDP:
 
 
 PAID = 0.15
-"""Share of the rewards of a sparse problem that are not zero."""
+"""The share of the rewards of a sparse problem that are not zero."""
 
 
 def random_rmdp(
@@ -265,7 +284,11 @@ def random_rmdp(
     num_users: int = 8,
     discount: float = 0.9,
 ) -> TabularRMDP:
-    """A dense one (any state follows any, all actions pay) or a sparse one (a graph, few pay)."""
+    """Draw a random problem.
+
+    In a dense problem any state may follow any, and all actions pay. In a sparse one states form a
+    graph, and few actions pay.
+    """
     rng = np.random.default_rng(seed)
     shape = (num_states, num_actions)
     if kind == "dense":

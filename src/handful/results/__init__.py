@@ -1,1 +1,1 @@
-"""What is kept of a study once its run folders are gone: a few small files and their readers."""
+"""The files that remain of a study without its run folders, and their readers."""

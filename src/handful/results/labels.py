@@ -1,7 +1,8 @@
-"""What methods are called in tables and figures: ``em``, ``em (warm-up-0)``, ``em (slow), fast``.
+"""The labels of methods in tables and figures: ``em``, ``em (warm-up-0)``, ``em (slow), fast``.
 
-First the method's name; in brackets a study's variant, if the run belongs to one; then, each behind
-a comma, words for the settings that a study has for all of its runs or that tell runs apart.
+A label begins with the method's name. A study's variant follows in brackets, if the run belongs to
+one. Then, each after a comma, there are words for settings that a study has for all of its runs, or
+that distinguish runs.
 """
 
 import json
@@ -10,26 +11,29 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _VARIANT = re.compile(r" \(([\w-]+)\)$")
-"""Behind the method's name; variants have letters, digits, - and _ only."""
+"""The variant after the method's name; it has letters, digits, - and _ only."""
 
 
 def with_variant(method: str, variant: str) -> str:
-    """``em (warm-up-0)``; the method alone where there is no variant."""
+    """Return ``em (warm-up-0)``, or the method alone if there is no variant."""
     return f"{method} ({variant})" if variant else method
 
 
 def with_words(label: str, *words: str) -> str:
-    """``em, fast``; words that are nothing are left out."""
+    """Return ``em, fast``; empty words are left out."""
     return ", ".join([label, *(word for word in words if word)])
 
 
 def method_of(label: str) -> str:
-    """Return what stands before the words: the method, and its variant if there is one."""
+    """Return the part of a label before the words: the method, and its variant if there is one."""
     return label.partition(", ")[0]
 
 
 def split_variant(label: str) -> tuple[str, str]:
-    """``em (slow), fast`` as ``em, fast`` and ``slow``; "" where there is no variant."""
+    """Split ``em (slow), fast`` into ``em, fast`` and ``slow``.
+
+    The second is empty if there is no variant.
+    """
     method = method_of(label)
     found = _VARIANT.search(method)
     if found is None:
@@ -43,9 +47,9 @@ class Choices(NamedTuple):
     Attributes:
         preset, settings: the preset and the settings of the learner.
         method_settings: the settings of the run's method.
-        training: other settings of a run.
+        training: the other settings of a run.
         parameters: the parameters of the run's task.
-        variant: the name of the study's variant that the run belongs to, or nothing.
+        variant: the name of the study's variant that the run belongs to, or empty.
     """
 
     preset: str
@@ -61,7 +65,7 @@ class Choices(NamedTuple):
         return json.dumps(self, sort_keys=True)
 
     def words(self, other: "Choices") -> list[str]:
-        """Return what is otherwise than in others: ``["fast", "num_epochs=1"]``."""
+        """Return the choices that differ from others, in words: ``["fast", "num_epochs=1"]``."""
         preset = [] if self.preset == other.preset else [self.preset]
         fields = ("settings", "method_settings", "training", "parameters")
         changes = (changed(getattr(self, name), getattr(other, name)) for name in fields)
@@ -69,7 +73,7 @@ class Choices(NamedTuple):
 
 
 def changed(values: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
-    """Return the values that others have not or have otherwise, and what only others have."""
+    """Return the values that others lack or have differently, and the names only in others."""
     unlike = [name for name in values if name not in others or others[name] != values[name]]
     return [
         *(f"{name}={json.dumps(values[name])}" for name in unlike),
@@ -78,8 +82,8 @@ def changed(values: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
 
 
 def choices_of(manifest: Mapping[str, Any], run: Mapping[str, Any]) -> Choices:
-    """Of one of the manifest's runs."""
-    # A part of the study may ask for something else; manifests were once without some.
+    """Return the choices of one of the manifest's runs."""
+    # A part of the study may have other choices; old manifests lack some of them.
     asked = {"training": {}, "variant": "", **manifest, **run}
     return Choices(
         preset=asked["preset"],
@@ -97,5 +101,5 @@ def own_choices(manifest: Mapping[str, Any], run: Mapping[str, Any]) -> Choices:
 
 
 def run_method(run: Mapping[str, Any]) -> str:
-    """Return the method's name alone: a manifest has a variant's name behind it."""
+    """Return the method's name without the variant's name, which a manifest has after it."""
     return split_variant(run["method"])[0] if run.get("variant") else run["method"]

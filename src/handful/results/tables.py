@@ -1,10 +1,10 @@
-"""The files of a study's results: a row a run, and what figures need besides.
+"""The files of a study's results: a row for each run, and the data of the figures.
 
-``NAME.parquet`` has a row a run. Beside it ``NAME-users.parquet`` has a row a user of a run,
-``NAME-curves.parquet`` some hundred moments of a run's training, and ``NAME.json`` says which runs
-were asked for and with what. A task may have a table of its own kept too, as ``NAME-walks.parquet``
-(:class:`KeptTable`). A run is known by its digest in all of them. Runs from before these files were
-kept have no rows in them.
+``NAME.parquet`` has a row for each run. ``NAME-users.parquet`` has a row for each user of a run,
+and ``NAME-curves.parquet`` has some hundred moments of a run's training. ``NAME.json`` says which
+runs were asked for, with their settings. A task may keep a table of its own too, such as
+``NAME-walks.parquet`` (:class:`KeptTable`). All of them name a run by its digest. Runs from before
+these files existed have no rows in them.
 """
 
 import errno
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 COMPRESSION_LEVEL = 19
-"""Of zstd: the tables are committed, and written once for many readings."""
+"""The level of zstd: the tables are committed, written once and read often."""
 
 
 def import_polars() -> Any:
@@ -45,7 +45,7 @@ def read_parquet(path: Path) -> "pl.DataFrame":
     """Return a Parquet file as a table.
 
     Raises:
-        HandfulError: if it is missing, damaged, too large or no Parquet file.
+        HandfulError: if the file is missing, damaged, too large or not a Parquet file.
     """
     import_polars()
     source = f"'{path}'"
@@ -53,13 +53,13 @@ def read_parquet(path: Path) -> "pl.DataFrame":
         return read_frame(read_whole(path, source), source)
     except Damaged as error:
         raise HandfulError(
-            f"{source} is no Parquet file that can be read ({error}): move it away, or put "
+            f"{source} is not a Parquet file that can be read ({error}): move it away, or put "
             f"a sound one in its place."
         ) from None
 
 
 def write_parquet(path: Path, table: "pl.DataFrame") -> None:
-    """Write a table small, all or nothing.
+    """Write a small file with a table, all or nothing.
 
     Raises:
         OSError: if it cannot be written.
@@ -92,7 +92,7 @@ RUN_COLUMNS = (
     "optimum_kind",
     "percent_of_optimum",
 )
-"""Those of a row a run that readers rely on; there are more."""
+"""The columns of the table of runs that readers rely on; there are more."""
 
 COLUMNS: dict[str, dict[str, str]] = {
     "users": {
@@ -108,8 +108,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "welfare": "Float32",
     },
 }
-"""By the file's suffix, the columns that it has for every task, and polars' types. The table of
-users has more: what is known of the users in numbers, and what their policies did."""
+"""The columns of every task's files and their types in polars, by the file's suffix. The table of
+users has more: the numbers that are known of the users, and those of their policies."""
 
 OPEN_KINDS = ("users",)
 """The kinds of tables that may have more columns, of numbers."""
@@ -120,7 +120,7 @@ class KeptTable:
     """A table that a sweep keeps of the runs of one task, besides those of all runs.
 
     Attributes:
-        kind: the suffix of the file beside the table of runs, as ``walks``.
+        kind: the suffix of the file beside the table of runs, such as ``walks``.
         columns: polars' types of all columns but the run's digest, by name.
         rows: a function of a run's traces (``traces.json``: an episode of each policy) that returns
             the run's rows.
@@ -135,7 +135,7 @@ def kept_tables(names: Iterable[str] | None = None) -> dict[str, KeptTable]:
     """Return the tables of tasks, by the file's suffix.
 
     Args:
-        names: tasks; by default all that are registered.
+        names: the names of the tasks; by default all that are registered.
     """
     found = tasks() if names is None else filter(None, map(task_of_run, names))
     entries = dict.fromkeys(task.kept for task in found if task.kept)
@@ -153,20 +153,20 @@ MANIFEST_KEYS = {
     "environments": dict,
     "runs": list,
 }
-"""Of a manifest, that readers rely on; there are more."""
+"""The entries of a manifest that readers rely on; there are more."""
 
 MANIFEST_RUN_KEYS = ("digest", "task", "method", "policies", "seed", "state", "error", "versions")
-"""The same of each of its runs. One whose environment is not its task's among ``environments`` has
-its own too, as ``environment``."""
+"""The entries of each of its runs that readers rely on. A run has ``environment`` too, if that is
+not the environment of its task among ``environments``."""
 
 
 @dataclass(frozen=True, eq=False)
 class StudyResults:
-    """A study as its results folder has it.
+    """The results of a study, as its results folder has them.
 
     Attributes:
         name: the name of the study.
-        runs: a row a run.
+        runs: the table of runs, with a row for each.
         users, curves: the tables with the columns of `COLUMNS`; they may be empty.
         kept: the tables that tasks have kept, by the file's suffix; each may be empty.
         manifest: the runs that were asked for, with the command, the settings and the versions;
@@ -221,24 +221,24 @@ def sibling(parquet: Path, kind: str) -> Path:
 
 
 def manifest_path(parquet: Path) -> Path:
-    """Return the file beside the table of runs that says which were asked for."""
+    """Return the file beside the table of runs that says which runs were asked for."""
     return parquet.with_suffix(".json")
 
 
 def run_tables(folder: Path) -> list[Path]:
-    """Return the tables of runs in a folder, by name; other tables in it are passed over."""
+    """Return the tables of runs in a folder, by name, without its other tables."""
     return [path for path in sorted(folder.glob("*.parquet")) if _is_of_runs(read_parquet(path))]
 
 
 def _is_of_runs(table: "pl.DataFrame") -> bool:
-    # By its columns: a study may be called ``tiny-users``, as the users of a study ``tiny`` are.
+    # The columns decide, since a study may be named ``tiny-users``, like the users of ``tiny``.
     return {"digest", "task"} <= set(table.columns)
 
 
 def read_studies(root: Path) -> dict[str, StudyResults]:
     """Return every study whose table lies in a folder of results or in a folder in it, by name.
 
-    Studies whose files are called the same have their folder before their name.
+    If several studies have files of the same name, their folder comes before their name.
 
     Raises:
         HandfulError: if a file is damaged or lacks a column.
@@ -254,18 +254,18 @@ def read_studies(root: Path) -> dict[str, StudyResults]:
 
 
 def check_place(parquet: Path) -> None:
-    """See that a study that has no table yet would not share files with another.
+    """Check that a study without a table would not share files with another study.
 
     Raises:
-        HandfulError: if the table of another study in the folder is called as what would be kept
-            beside this one's, as those of ``tiny-users`` and ``tiny`` are.
+        HandfulError: if another study's table has the name of a file that would be kept beside this
+            study's table, as with ``tiny-users`` and ``tiny``.
     """
     for kind in all_kinds():
         read_beside(parquet, kind)
 
 
 def read_study_results(parquet: Path) -> StudyResults:
-    """Read the table of runs and what is beside it.
+    """Read the table of runs and the files beside it.
 
     Raises:
         HandfulError: if a file is damaged or lacks a column.
@@ -280,7 +280,7 @@ def read_runs(parquet: Path) -> "pl.DataFrame":
     """Return the table of runs alone.
 
     Raises:
-        HandfulError: if it is damaged, lacks a column or holds something else of another study.
+        HandfulError: if the table is damaged, lacks a column, or belongs to another study.
     """
     table = read_parquet(parquet)
     for kind in all_kinds():
@@ -300,7 +300,7 @@ def read_runs(parquet: Path) -> "pl.DataFrame":
 
 
 def read_beside(parquet: Path, kind: str) -> "pl.DataFrame":
-    """Return a table beside that of the runs; empty if there is none.
+    """Return a table beside the table of runs; it is empty if there is no file.
 
     Raises:
         HandfulError: if it is damaged or lacks a column.
@@ -324,7 +324,7 @@ def read_beside(parquet: Path, kind: str) -> "pl.DataFrame":
 
 
 def read_manifest(parquet: Path) -> dict[str, Any] | None:
-    """Return what the study asked for, or None if that was not kept.
+    """Return the study's manifest, or None if none was kept.
 
     Raises:
         HandfulError: if the file is damaged or of another format.

@@ -1,4 +1,4 @@
-"""YAML that means what it seems to: each key once, all of them text, nothing inside itself."""
+"""YAML without surprises: each key occurs once, all keys are text, and nothing contains itself."""
 
 import re
 from pathlib import Path
@@ -10,13 +10,13 @@ from handful.errors import HandfulError
 
 TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"
-"""Of the key ``<<``, which takes over what another mapping has."""
+"""The tag of the key ``<<``, which copies the entries of another mapping."""
 
 POWER_OF_TEN = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
 """Numbers like 1e6 and 3e-4, which YAML knows only with a point and a sign: 1.0e+6, 3.0e-4."""
 
 LONGEST = 1e15
-"""From here on a whole number is better written as a power of ten."""
+"""The number from which on a whole number is better written as a power of ten."""
 
 
 MOST_NODES = 100_000
@@ -24,13 +24,14 @@ MOST_NODES = 100_000
 
 
 def read_yaml(path: Path, what: str) -> Any:
-    """Return what a YAML file holds.
+    """Return the content of a YAML file.
 
     Args:
-        what: the file is, to begin the sentence with, as "The study 'a.yaml'".
+        what: the words for the file in error messages, such as "The study 'a.yaml'".
 
     Raises:
-        HandfulError: if it cannot be read, is not YAML, or is YAML of which a part would be lost.
+        HandfulError: if the file cannot be read, is not YAML, or is YAML of which a part would be
+            lost.
     """
     try:
         import yaml
@@ -41,7 +42,7 @@ def read_yaml(path: Path, what: str) -> Any:
     except OSError as error:
         raise HandfulError(f"{what} cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError as error:
-        raise HandfulError(f"{what} is not valid YAML: it is no text in UTF-8 ({error}).") from None
+        raise HandfulError(f"{what} is not valid YAML: it is not UTF-8 text ({error}).") from None
     try:
         _check(yaml.compose(text, Loader=yaml.SafeLoader), what, [], {})
         values = yaml.safe_load(text)
@@ -49,7 +50,7 @@ def read_yaml(path: Path, what: str) -> Any:
         raise
     except RecursionError:
         raise HandfulError(f"{what} has lists or mappings nested too deeply.") from None
-    except Exception as error:  # a tag may promise a date or a number that its text is not
+    except Exception as error:  # a tag may declare a date or a number that its text is not
         where = " ".join(str(error).split()) or "a value is not what its tag says"
         raise HandfulError(f"{what} is not valid YAML: {where}.") from None
     check_plain(values, what)
@@ -57,10 +58,10 @@ def read_yaml(path: Path, what: str) -> Any:
 
 
 def meant(value: Any) -> str:
-    """Return what to write instead of a number that YAML takes for text or for a fraction.
+    """Return how to write a number that YAML takes for text or for a fraction.
 
     Returns:
-        the end of a sentence, as ": write 3.0e-4", or nothing where no number is meant.
+        the end of a sentence, such as ": write 3.0e-4"; empty if no number is meant.
     """
     parts = POWER_OF_TEN.fullmatch(value) if isinstance(value, str) else None
     if parts is None and not isinstance(value, float):
@@ -76,16 +77,16 @@ def meant(value: Any) -> str:
 
 
 def _check(node: Any, what: str, within: list[Any], sizes: dict[int, int]) -> int:
-    """Look at a node and all that is in it, which may be there twice, but not in itself.
+    """Check a node and all nodes in it, which may occur twice but not within themselves.
 
     Args:
         node: the top node of the file, or None for an empty one.
-        what: the file is.
+        what: the words for the file in error messages.
         within: the nodes around it, from the outermost.
         sizes: the sizes of the nodes that were looked at, by their ids.
 
     Returns:
-        how many nodes there are once every alias has been written out.
+        the number of nodes after every alias has been written out.
     """
     if any(node is outer for outer in within):
         line = node.start_mark.line + 1

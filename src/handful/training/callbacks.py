@@ -1,4 +1,4 @@
-"""What may follow a run while it goes on: callbacks, and the progress bar as one of them."""
+"""Callbacks, which follow a run, and the progress bar as one of them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from handful.errors import HandfulError
 
 @dataclass(frozen=True)
 class Report:
-    """What a callback gets after an update.
+    """The report that a callback gets after an update.
 
     Attributes:
         update: the number of updates so far, from 1 on.
         num_updates: the number of updates of the whole run.
         transitions: the number of transitions per policy so far.
-        rate: transitions a second of all policies together in the latest updates; 0 before it is
-            known.
+        rate: the transitions per second of all policies together in the latest updates; 0 before it
+            is known.
         seconds: the seconds that training took so far, without the time between a stop and a
             resume.
         metrics: the metrics by name: each is a number, or a list with one number for each policy.
@@ -37,13 +37,13 @@ class Report:
 
 @dataclass(frozen=True)
 class EpisodesReport:
-    """What a callback gets while trained policies play episodes, which can take minutes.
+    """The report that a callback gets while trained policies play episodes. This can take minutes.
 
     Attributes:
         purpose: "validation", by which a run chooses among the policies that it had, or
             "evaluation".
-        share: how much of the episodes has been played, from 0 to 1; it jumps where many episodes
-            end early.
+        share: how much of the episodes has been played, from 0 to 1; it jumps if many episodes end
+            early.
     """
 
     purpose: str
@@ -54,8 +54,7 @@ class Callback:
     """The base class of everything that follows a run; override the methods that you need.
 
     A callback is a context manager that is entered before the first update. An error that it raises
-    ends the run. Metrics that are to be written somewhere go to a
-    :class:`~handful.training.loggers.Logger`.
+    ends the run. To write metrics somewhere, use a :class:`~handful.training.loggers.Logger`.
     """
 
     def __enter__(self) -> "Callback":
@@ -72,7 +71,7 @@ class Callback:
 
 
 def with_progress(callbacks: Sequence[Callback], progress: bool | None) -> list[Callback]:
-    """Add a :class:`ProgressBar` to the callbacks of a run where one is wanted.
+    """Add a :class:`ProgressBar` to the callbacks of a run if one is wanted.
 
     Args:
         callbacks: the callbacks that the caller gave.
@@ -82,7 +81,8 @@ def with_progress(callbacks: Sequence[Callback], progress: bool | None) -> list[
         a list of the callbacks, with the bar as the last one.
 
     Raises:
-        HandfulError: if the callbacks are no list of callbacks, or progress is no truth value.
+        HandfulError: if the callbacks are not a list of callbacks, or progress is not a truth
+            value.
     """
     check_kind("progress", progress, bool | None)
     check_objects("callbacks", callbacks, Callback)
@@ -92,7 +92,7 @@ def with_progress(callbacks: Sequence[Callback], progress: bool | None) -> list[
 
 
 def check_objects(name: str, given: Any, base: type) -> None:
-    """Look at a list of objects that a caller derived from a class of ours.
+    """Check a list of objects of classes that a caller derived from a class of the library.
 
     Args:
         name: the name of the argument.
@@ -100,7 +100,7 @@ def check_objects(name: str, given: Any, base: type) -> None:
         base: the class, which ``handful`` exports.
 
     Raises:
-        HandfulError: if it is no list, or an entry is no object of such a class.
+        HandfulError: if it is not a list, or an entry is not an object of such a class.
     """
     if isinstance(given, base):
         raise HandfulError(f"{name} must be a list: write {name}=[{type(given).__name__}(...)].")
@@ -120,15 +120,15 @@ def check_objects(name: str, given: Any, base: type) -> None:
 
 
 class ProgressBar(Callback):
-    """A bar with the rate, the time left and the welfare; plain lines where there is no terminal.
+    """A bar with the rate, the time left and the welfare; plain lines if there is no terminal.
 
     Validation and evaluation have bars of their own, without the rate and the welfare.
 
     Args:
         console: the console to draw on. It is standard error by default, so that results can be
             piped.
-        line_every: seconds between plain lines.
-        clock: seconds that never go backwards, for validation and evaluation.
+        line_every: the seconds between plain lines.
+        clock: a function that gives seconds that never go backwards, for validation and evaluation.
     """
 
     def __init__(
@@ -154,14 +154,14 @@ class ProgressBar(Callback):
         )
 
     def __exit__(self, *_: object) -> None:
-        if self._progress.live.is_started:  # stopping one that never was prints an empty line
+        if self._progress.live.is_started:  # stopping a bar that never started prints an empty line
             self._progress.stop()
 
     def on_update(self, report: Report) -> None:
         """Move the bar, or print a line now and then."""
         self._turn_to("training", report.seconds)
         rate, welfare = f"{report.rate:,.0f} transitions/s", report.metrics["welfare"]
-        is_measured = report.rate > 0  # a first update is mostly compilation
+        is_measured = report.rate > 0  # the first update is mostly compilation
         if self._console.is_terminal:
             bold = f"welfare [bold]{welfare:.2f}"
             self._draw(report.update / report.num_updates, rate if is_measured else "", bold)
@@ -198,7 +198,7 @@ class ProgressBar(Callback):
 
     def _draw(self, share: float, rate: str = "", welfare: str = "") -> None:
         if self._task is None:
-            self._progress.start()  # again does nothing
+            self._progress.start()  # starting it again does nothing
             self._task = self._progress.add_task(
                 self._purpose, total=1.0, rate=rate, welfare=welfare
             )

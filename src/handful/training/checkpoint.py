@@ -1,10 +1,10 @@
 """Checkpoints: one safetensors file that holds a whole state, written atomically.
 
-Compared with Orbax: this state is a few megabytes on one host, so asynchronous, sharded,
-multi-file checkpoints buy nothing; one file with named arrays is read by any tool, can run no
-code, and is replaced in one step, so that a kill at any moment leaves the old one or the new one.
+Compared with Orbax: this state is a few megabytes on one host, so asynchronous, sharded, multi-file
+checkpoints have no advantage. One file with named arrays can be read by any tool and can run no
+code. It is replaced in one step, so that a kill at any moment leaves the old file or the new one.
 
-A checkpoint is the state of training. The policies that a run hands out are in a file of their own
+A checkpoint is the state of training. The final policies of a run are in another file
 (:mod:`handful.learner.policies_file`).
 """
 
@@ -22,7 +22,7 @@ from handful.types import Array, NumpyArray
 
 
 def save_state(path: Path, state: Any, about: Mapping[str, str] | None = None) -> None:
-    """Write a pytree of arrays and JAX keys; the old file stays until the new one is whole.
+    """Write a pytree of arrays and JAX keys; the old file stays until the new one is complete.
 
     Args:
         path: the path of the file.
@@ -30,18 +30,18 @@ def save_state(path: Path, state: Any, about: Mapping[str, str] | None = None) -
         about: the texts about the state that the file's metadata hold, by name.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the file cannot be written.
     """
     write_tensors(path, {n: _to_host(leaf) for n, leaf in _named_leaves(state)}, about or {})
 
 
 def load_state(path: Path, template: Any) -> Any:
-    """Read a state back.
+    """Read a state.
 
     Args:
         path: the path of the file.
-        template: a state of the same structure, or only its shapes (``jax.eval_shape``): what the
-            run's settings would start from.
+        template: a state of the same structure, or only its shapes (``jax.eval_shape``), such as
+            the state from which the run's settings would start.
 
     Raises:
         HandfulError: if the file is missing, damaged, or does not fit the template.

@@ -1,17 +1,17 @@
-"""What one training run is asked to do, in full.
+"""The settings of one training run.
 
-The method ``auto``: the one of ours that has been shown to suit a problem of this kind.
-
-What is known of a problem before training decides, and nothing that happens in it. A problem may
-say itself which method was measured to suit it (``RMDP.suited_method``); else:
+The method ``auto`` stands for the method of this library that was shown to suit a problem of the
+same kind. Only what is known of a problem before training decides, and nothing that happens in
+training. A problem may itself say which method was measured to suit it (``RMDP.suited_method``);
+otherwise:
 
 * It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the
   time limit ends an episode (``never_terminates`` of the environment): ``planned-em``.
 * It names such outcomes, and episodes may end early: ``family-em``. Robots that may fall have to
-  learn to stay on their feet, which is the same for all. Actors that are networks of the caller's
-  own cannot be a family: for them ``planned-em``.
-* Its actions are finite, nothing is left to chance, so that an episode that was played once can be
-  played again, and episodes are short enough for a batch to hold whole ones: ``elite-em``.
+  learn to stay on their feet, which is the same for all users. The caller's own networks as
+  actors cannot be a family; for them it is ``planned-em``.
+* Its actions are finite, its environment is deterministic (so that an episode can be played
+  again), and episodes are short enough for a batch to hold whole ones: ``elite-em``.
 * The learner knows what policies earn without playing them, as
   :class:`~handful.learner.counting.Counting` does, so that a policy for one user is known soon and
   costs little: ``pooled-em``.
@@ -53,8 +53,8 @@ from handful.types import Preset
 from handful.welfare import UTILITARIAN, check_welfare_name
 
 LONGEST = 2
-"""Batches, in steps of an environment, that an episode may last for ``elite-em``: most episodes are
-shorter than the longest, and those that lie in one batch are remembered."""
+"""The number of batches that the longest episode may last for ``elite-em``. Most episodes are
+shorter, and the method remembers those that lie in one batch."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class CollectConfig:
     """How policies collect transitions between two updates.
 
     Attributes:
-        num_envs: environments that a policy steps side by side.
-        batch_size: transitions of a policy an update.
-        short_episodes: steps after which episodes in half of these environments are cut, so that
-            policies see their beginnings more often (:mod:`handful.collect.jax_rollout`);
-            None for none.
+        num_envs: the number of environments that a policy steps side by side.
+        batch_size: the number of transitions of a policy in an update.
+        short_episodes: the number of steps after which episodes in half of these environments are
+            cut, so that policies see their beginnings more often
+            (:mod:`handful.collect.jax_rollout`); None cuts none.
 
     Raises:
         HandfulError: if a number is out of its range or the batch does not divide evenly.
@@ -93,7 +93,7 @@ class CollectConfig:
 
     @property
     def num_steps(self) -> int:
-        """``T``: steps of each environment an update."""
+        """The number ``T`` of steps of each environment in an update."""
         return self.batch_size // self.num_envs
 
 
@@ -107,18 +107,18 @@ PRESETS: dict[str, Mapping[str, Any]] = {
         "share_hidden": False,
     },
 }
-"""Named settings: ``paper`` is the paper's, which are the defaults; ``fast`` needs less time or
-fewer transitions, and is what our own methods were measured with."""
+"""The presets by name. ``paper`` has the settings of the paper, which are the defaults. ``fast``
+needs less time or fewer transitions, and the library's own methods were measured with it."""
 
 _FAST = ("fast",)
 """The presets that save time or transitions."""
 
 LEARNER = "learner"
-"""The name, among settings, of the learner itself."""
+"""The name of the learner itself among settings."""
 
 
 def find_preset(name: str) -> Preset:
-    """Return what a problem may know of the preset with this name.
+    """Return the part of a preset that a problem knows, by the preset's name.
 
     Raises:
         HandfulError: if there is no such preset.
@@ -131,7 +131,7 @@ def find_preset(name: str) -> Preset:
 def resolve_settings(
     preset: str, changes: Mapping[str, Any], suited: Mapping[str, Any] | None = None
 ) -> tuple[Learner, CollectConfig]:
-    """Return a learner and how its policies collect, from a preset and what differs from it.
+    """Return a learner and how its policies collect: a preset with changes.
 
     Args:
         preset: the preset's name.
@@ -142,7 +142,7 @@ def resolve_settings(
             The learner takes those of these and of the preset that it has.
 
     Raises:
-        HandfulError: for a preset, a learner or a setting that does not exist, or a value out of
+        HandfulError: if a preset, a learner or a setting does not exist, or a value is out of
             range.
     """
     find_preset(preset)
@@ -172,11 +172,11 @@ def concrete_method(
     collect: CollectConfig,
     welfare: str = UTILITARIAN,
 ) -> str:
-    """Give the method of that name, or the one that ``auto`` stands for in a run.
+    """Return the method of that name, or the one that ``auto`` stands for in a run.
 
     Args:
         problem: the problem that is trained on.
-        method: the name.
+        method: the name of the method.
         learner: the learner, with its settings.
         collect: how transitions are collected.
         welfare: the name of the welfare function.
@@ -210,14 +210,14 @@ RUN_SETTINGS = (
     "overlap",
     "welfare",
 )
-"""Of :class:`TrainConfig`, what a caller may choose that belongs neither to the learner nor to a
-method."""
+"""The fields of :class:`TrainConfig` that a caller may choose and that belong neither to the
+learner nor to a method."""
 
 BY_VALIDATION = "validation"
-"""Of ``final_assignment``: as validation episodes say."""
+"""The value of ``final_assignment`` for the assignment by validation episodes."""
 
 AS_TRAINED = "method"
-"""Of ``final_assignment``: as the method left it."""
+"""The value of ``final_assignment`` for the method's last assignment."""
 
 FINAL_ASSIGNMENTS = (BY_VALIDATION, AS_TRAINED)
 
@@ -227,16 +227,18 @@ class TrainConfig:
     """A run's settings.
 
     Attributes:
-        num_policies: ``K``, the budget.
-        method: the assignment method's name.
-        method_settings: fields of the method's class that differ from its defaults.
-        steps: transitions per policy; whole batches are trained, never more than asked for.
+        num_policies: the budget ``K``.
+        method: the name of the assignment method.
+        method_settings: the fields of the method's class that differ from its defaults.
+        steps: the transitions for each policy. Whole batches are trained, and never more than asked
+            for.
         seed: the seed of everything random in training.
-        return_mixing: the moving average's weight on new returns (the paper's lambda,
-            equation 10).
-        discounted_table: keep the return table, by which methods assign users, in returns with the
-            problem's discount; the policies that are handed out are chosen by undiscounted ones.
-        keep_best: hand out the policies that did best in training instead of the last ones.
+        return_mixing: the weight of new returns in the moving average (the paper's lambda, equation
+            10).
+        discounted_table: whether the return table, by which methods assign users, holds returns
+            with the problem's discount. The final policies are chosen by undiscounted returns.
+        keep_best: whether the result is the policies that did best in training, instead of the
+            last.
         final_assignment: the source of the final assignment, for methods whose rule is that each
             user has the policy that serves them best: ``validation`` takes it from validation
             episodes of the final policies (:mod:`handful.training.assigning`), ``method`` takes the
@@ -245,11 +247,11 @@ class TrainConfig:
             core. A run that comes from a machine with more cores uses as many threads as this
             machine has cores.
         welfare: the name of the welfare function that is trained for and measured
-            (:mod:`handful.welfare`): one that was registered, or ``module:function``.
-        overlap: collect the next batch on the host while this one is learnt from, by policies that
-            are one update old; environments in JAX never overlap.
+            (:mod:`handful.welfare`): a registered name, or ``module:function``.
+        overlap: whether the next batch on the host is collected while the policies learn from this
+            one, by policies that are one update old; environments in JAX never overlap.
         learner: the learner that improves the policies, with its settings.
-        collect: how transitions are collected.
+        collect: the settings of how transitions are collected.
 
     Raises:
         HandfulError: if a number is out of its range, or the method or one of its settings does
@@ -315,31 +317,31 @@ class TrainConfig:
         )
 
     def __hash__(self) -> int:
-        """So that compiled functions may have it for a static argument; settings are a mapping."""
+        """Return a hash, so that compiled functions may have settings as a static argument."""
         return hash(
             (self.num_policies, self.method, self.steps, self.seed, self.learner, self.collect)
         )
 
     @property
     def num_updates(self) -> int:
-        """Batches that fit into the steps."""
+        """The number of batches that fit into the steps."""
         return self.steps // self.collect.batch_size
 
     def make_method(self) -> AssignmentMethod:
-        """Return the assignment method itself."""
+        """Make the assignment method."""
         return make_method(self.method, **self.method_settings)
 
     def to_dict(self) -> dict[str, Any]:
-        """For a run folder."""
+        """Return the settings in the types of JSON, for a run folder."""
         name, settings = LEARNERS.describe(self.learner)
         return {**dataclasses.asdict(self), "learner": {"name": name, **settings}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """Return what :meth:`to_dict` gave, perhaps read back from JSON.
+        """Return the settings that :meth:`to_dict` described, perhaps read back from JSON.
 
         Raises:
-            HandfulError: if it was written by another version, with other settings.
+            HandfulError: if another version wrote them, with other settings.
         """
         try:
             learner = _with_tuples(values["learner"])
@@ -375,13 +377,13 @@ def make_config(
         settings: the settings of the learner and of collecting that differ from the preset, with
             networks as builders or by their names; and ``learner``, the learner's name.
         method_settings: the settings of the method that differ from its defaults.
-        learner: a learner's name, or the learner itself, whose fields then come before
-            ``settings``; None for the learner that suits the problem.
-        others: fields of :class:`TrainConfig`.
+        learner: a learner's name, or the learner itself, whose fields come before ``settings``;
+            None for the learner that suits the problem.
+        others: other fields of :class:`TrainConfig`.
 
     Raises:
-        HandfulError: for a budget that does not fit the problem, a method, preset or setting that
-            does not exist, or a value out of range.
+        HandfulError: if the budget does not fit the problem, a method, preset or setting does not
+            exist, or a value is out of range.
     """
     problem.check_budget(num_policies)
     if isinstance(method, AssignmentMethod):
@@ -424,13 +426,13 @@ def make_config(
 
 
 def check_run_settings(names: Iterable[str], where: str) -> None:
-    """Only names of :data:`RUN_SETTINGS`.
+    """Check that all names are in :data:`RUN_SETTINGS`.
 
     Args:
-        where: they stand, to begin the sentence with.
+        where: the words for the place of the names, to begin an error message with.
 
     Raises:
-        HandfulError: naming the first that is not one.
+        HandfulError: if one is not; the sentence names the first.
     """
     for name in names:
         if name not in RUN_SETTINGS:
@@ -441,6 +443,6 @@ def check_run_settings(names: Iterable[str], where: str) -> None:
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings are immutable; callers have arrays and JSON has lists."""
+    """Return settings with tuples in place of arrays and lists, since settings are immutable."""
     plain = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in values.items()}
     return {n: tuple(value) if isinstance(value, list) else value for n, value in plain.items()}

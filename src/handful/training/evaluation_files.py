@@ -1,8 +1,8 @@
-"""What a finished run keeps of its evaluation besides ``evaluation.json``, and reading it back.
+"""The parts of a finished run's evaluation outside ``evaluation.json``, and reading them back.
 
-The file ``users.safetensors`` holds what is known of each user, and the returns of every evaluation
-episode in features, from which what any policy earns any user follows. So nothing is played again,
-and no table of all users and policies is stored.
+The file ``users.safetensors`` holds the facts about each user, and the returns of every evaluation
+episode in features, from which every user's return from every policy follows. So nothing is played
+again, and no table of all users and policies is stored.
 """
 
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ from handful.types import NumpyArray
 from handful.welfare import UTILITARIAN
 
 KINDS = ("deterministic", "stochastic")
-"""The measurements of an evaluation, as its attributes and ``evaluation.json`` call them."""
+"""The measurements of an evaluation, by the names of its attributes and in ``evaluation.json``."""
 
 BY_USER = ("utilities", "worst_episodes", "reassigned")
-"""Of a measurement, the arrays with an entry for each user."""
+"""The arrays of a measurement with an entry for each user."""
 
 SCALARS = (
     "welfare",
@@ -37,23 +37,23 @@ SCALARS = (
     "mean_utility",
     "mean_utility_stderr",
 )
-"""Of a measurement, the numbers."""
+"""The numbers of a measurement."""
 
 _BEFORE = {"mean_utility": "welfare", "mean_utility_stderr": "welfare_stderr"}
-"""Numbers that were the same while there was no welfare but the mean, in older run folders."""
+"""The names of numbers in older run folders, in which the mean was the only welfare."""
 
 SHOWN = 1000
-"""Users whose returns from all policies a report shows: so many of the worst served, and as many
-from the worst to the best served."""
+"""The number of the worst served users whose returns from all policies a report shows; it shows as
+many users more, from the worst to the best served."""
 
 
 def write_users(folder: RunFolder, evaluation: Evaluation, shares: NumpyArray | None) -> None:
-    """Keep what an evaluation says of the users.
+    """Write the part of an evaluation that belongs to the users.
 
     Args:
         folder: the folder of the run.
         evaluation: the evaluation of the run's final policies.
-        shares: [N, K] each user's distribution over policies, where it is not one-hot.
+        shares: the distribution of each user over policies, [N, K], if it is not one-hot.
     """
     arrays: dict[str, NumpyArray] = {"assignment": evaluation.assignment.astype(np.int32)}
     if shares is not None:
@@ -71,14 +71,15 @@ def write_users(folder: RunFolder, evaluation: Evaluation, shares: NumpyArray | 
 def read_evaluation(
     folder: RunFolder, record: Mapping[str, Any], problem: RMDP
 ) -> tuple[Evaluation, NumpyArray | None]:
-    """Return the evaluation of a finished run as it was measured, and the users' shares where kept.
-
-    Nothing is played.
+    """Read the evaluation of a finished run, without playing.
 
     Args:
         folder: the folder of the run.
         record: the content of its ``evaluation.json``.
         problem: the problem that the run was trained on.
+
+    Returns:
+        the evaluation, and the users' shares if the run has kept them.
 
     Raises:
         HandfulError: if a file is damaged or does not fit the problem.
@@ -106,7 +107,7 @@ def read_evaluation(
 
 
 def read_findings(folder: RunFolder, record: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Return what a finished run told at its end.
+    """Return the findings of a finished run.
 
     Args:
         folder: the folder of the run.
@@ -141,7 +142,7 @@ def _measurement(
 
 
 def _stored(played: Played) -> dict[str, NumpyArray]:
-    """Returns as they are stored: in single precision, as JAX computed them."""
+    """Return returns in single precision, in which they are stored."""
     if isinstance(played, FeatureReturns):
         return {"features": played.features.astype(np.float32)}
     if isinstance(played, ReturnTable):
@@ -165,7 +166,7 @@ def _played(arrays: Mapping[str, NumpyArray], kind: str, problem: RMDP) -> Playe
 
 
 def _shown(utilities: NumpyArray) -> NumpyArray:
-    """Users to show: the worst served, and others evenly from the worst to the best served."""
+    """Return the users to show: the worst served, and others evenly from the worst to the best."""
     order = np.argsort(utilities, kind="stable")
     evenly = np.linspace(0, len(order) - 1, SHOWN).astype(int)
     return np.unique(np.concatenate([order[:SHOWN], order[evenly]]))

@@ -1,4 +1,4 @@
-"""What a method decides on the host: where the policies go on from, and which are handed out."""
+"""A method's decisions on the host: from where the policies continue, and which are final."""
 
 import dataclasses
 
@@ -33,23 +33,24 @@ from handful.types import NumpyArray, PRNGKey, Watch, unwatched
 from handful.welfare import user_weights, welfare_of
 
 _fresh_policies = jax.jit(init_policies, static_argnums=1)
-"""Compiled once a run: operation by operation it takes seconds at every intervention."""
+"""A function that is compiled once for a run: otherwise every intervention would take seconds."""
 
 
 def intervene(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
-    """Between two updates, let the method decide where every policy goes on from.
+    """Let the method decide, between two updates, from where every policy continues.
 
-    Every episode, optimiser and running mean then starts anew. What the learner knows of the
-    environment stays, and pooled policies are renewed by it, or the latest would look best for that
-    alone.
-    ``watch`` is told how far validation is.
+    Every episode, optimiser and running mean then starts again. The learner keeps its knowledge of
+    the environment. Pooled policies are renewed by it; otherwise the latest would look best for
+    this reason alone.
+
+    ``watch`` gets the share of validation that is done.
     """
     key, episodes_key, method_key, restart_key = jax.random.split(state.key, 4)
     state = _pooled(run, state, watch)
     state = _reappraised(run, _renewed(run, state))
     scene = _scene(run, state, episodes_key)
     decision = run.method.intervene(method_key, state.assignment, scene)
-    # Copies: a step consumes its state, and no two parts of that may be one array.
+    # These are copies: a step consumes its state, and no two parts of it may be one array.
     assignment = jax.tree.map(jnp.copy, decision.state)
     parameters, _ = split_trainable(run.method, assignment)
     learner, collector, table = _fresh_policies(restart_key, run, parameters)
@@ -72,15 +73,15 @@ def intervene(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainSta
 
 
 def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
-    """After the last update, find out what the run hands out: its shortlist is validated then.
+    """After the last update, validate the shortlist and decide which policies are final.
 
-    Where the method kept a pool, its choice from that becomes one of the moments. ``watch`` is told
-    how far validation is.
+    If the method kept a pool, its choice from the pool becomes one of the moments. ``watch`` gets
+    the share of validation that is done.
     """
     if state.pool is None:
         return validate(run, state, watch)
     key, episodes_key, method_key = jax.random.split(state.key, 3)
-    # Not planned again: those that hardly ever acted would have the most hopeful returns.
+    # They are not planned again: policies that hardly acted would have the most hopeful returns.
     state = _reappraised(run, _pooled(run, state, watch))
     assert state.pool is not None
     scene = _scene(run, state, episodes_key)
@@ -104,7 +105,7 @@ def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
 
 
 def _pooled(run: Run, state: TrainState, watch: Watch) -> TrainState:
-    """Return the state with its moments validated and pooled, where the method keeps a pool."""
+    """Return the state with its moments validated and pooled, if the method keeps a pool."""
     if state.pool is None:
         return state
     state = validate(run, state, watch)
@@ -127,7 +128,7 @@ def _pooled(run: Run, state: TrainState, watch: Watch) -> TrainState:
 
 
 def _renewed(run: Run, state: TrainState) -> TrainState:
-    """Return the state with its pool as good as what the learner knows by now makes it."""
+    """Return the state with its pool improved by the learner's present knowledge."""
     if state.pool is None or not run.learner.knows_returns:
         return state
 
@@ -185,7 +186,7 @@ def _scene(run: Run, state: TrainState, key: PRNGKey) -> Scene:
 
 
 def _payoffs(problem: RMDP) -> NumpyArray:
-    """Of whole episodes, in the unit of returns."""
+    """Return the payoffs of whole episodes, in the unit of returns."""
     if problem.constant_outcomes is None:
         return np.zeros((0, problem.num_users))
     rewards = jax.vmap(problem.population.rewards)(problem.constant_outcomes())
@@ -211,11 +212,11 @@ def _placed(
     if table.plain is None:
         mean = pick(pool.returns[rows], table.mean)
         return learner, ReturnTable(mean, is_pooled | table.seen)
-    # The pool knows no discounted returns: those begin anew.
+    # The pool has no discounted returns, so those start again.
     plain = pick(pool.returns[rows], table.plain)
     return learner, ReturnTable(table.mean, table.seen, plain)
 
 
 def _spread_out(actor: Actor, fresh: Actor) -> Actor:
-    """Policies whose continuous actions vary as much as those of a new one."""
+    """Return policies whose continuous actions vary as much as those of a new policy."""
     return eqx.tree_at(lambda a: a.log_std, actor, fresh.log_std)

@@ -1,4 +1,4 @@
-"""The host loop: runs steps, tells callbacks, saves, and hands out the result."""
+"""The host loop: it runs steps, calls callbacks, saves the state, and returns the result."""
 
 import time
 import warnings
@@ -60,20 +60,20 @@ from handful.types import LearnerName, MethodName, NumpyArray, PresetName
 from handful.welfare import UTILITARIAN, WelfareFn
 
 CHECKPOINT_EVERY = 30.0
-"""Seconds of training that a kill can cost at most."""
+"""The most seconds of training that a kill can cost."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Trained policies, who gets which, and how good that is.
+    """Trained policies, the assignment of users to them, and their quality.
 
     Attributes:
         problem: the problem that the policies were trained on.
-        config: the run's settings.
+        config: the settings of the run.
         policies: the ``K`` policies; ``policies.act(observation, policy=2)``.
-        assignment: [N] each user's policy.
-        shares: [N, K] each user's distribution over policies as it is handed out; None where
-            every user has exactly one policy.
+        assignment: the policy of each user, [N].
+        shares: the final distribution of each user over policies, [N, K]; None if every user has
+            exactly one policy.
         evaluation: the evaluation on fresh episodes.
         folder: the folder in which the run was kept, or None.
         findings: sentences on what the caller should know of the run: policies that serve nobody, a
@@ -91,7 +91,7 @@ class TrainResult:
 
     @property
     def alpha(self) -> NumpyArray:
-        """[N, K] each user's distribution over policies, as the method left it."""
+        """The distribution of each user over policies at the end of training, [N, K]."""
         if self.shares is not None:
             return self.shares
         return np.eye(self.config.num_policies, dtype=np.float32)[self.assignment]
@@ -130,20 +130,20 @@ def train(
 
     Args:
         problem: a problem from :func:`handful.make`, or your own :class:`~handful.problem.RMDP`.
-        num_policies: the budget, from 1 to the number of users.
-        method: the assignment method, or its name; ``auto`` takes the one that suits the problem
+        num_policies: the budget ``K``, from 1 to the number of users.
+        method: the assignment method, or its name; ``auto`` takes the method that suits the problem
             (:mod:`handful.training.config`).
-        learner: the learner, or its name (``ppo``, ``counting``); None takes the one that suits the
-            problem and the preset.
-        steps: transitions per policy.
+        learner: the learner, or its name (``ppo``, ``counting``); None takes the learner that suits
+            the problem and the preset.
+        steps: the number of transitions for each policy.
         seed: the seed of everything random in training; the same seed gives the same result.
         preset: the settings of the learner and of collecting by name, ``paper`` or ``fast``.
         settings: settings that differ from the preset and from what the problem asks for, of the
             learner (:class:`~handful.learner.ppo.PPO`) and of collecting
             (:class:`~handful.training.config.CollectConfig`).
         method_settings: settings of the method that differ from its defaults.
-        run_settings: the others that differ from their defaults
-            (:data:`~handful.training.config.RUN_SETTINGS`), as ``{"return_mixing": 0.2}``.
+        run_settings: further settings that differ from their defaults
+            (:data:`~handful.training.config.RUN_SETTINGS`), such as ``{"return_mixing": 0.2}``.
         threads: the number of threads that step an environment on the host; by default one for each
             core.
         overlap: whether the next batch of an environment on the host is collected while the
@@ -152,8 +152,8 @@ def train(
             stands for the library's own: a builder, which is called as ``build(key,
             observation_size, num_outputs)`` and returns an Equinox module, or its name.
         welfare: the welfare function that is trained for and measured: a function of ``jax.numpy``
-            from the utilities of all users to one number, or the name of one; the mean unless
-            another one is given (:mod:`handful.welfare`).
+            from the utilities of all users to one number, or the name of one. The default is the
+            mean (:mod:`handful.welfare`).
         out: a new folder to keep the run in; without one nothing is written.
         callbacks: objects that training calls after every update.
         loggers: further receivers of the metrics, besides ``metrics.jsonl`` in ``out``: objects of
@@ -162,9 +162,12 @@ def train(
             elsewhere as a line every ten seconds; False shows nothing; None, the default, shows it
             unless ``callbacks`` hold a :class:`~handful.training.callbacks.ProgressBar` already.
 
+    Returns:
+        the policies, the assignment of the users, and the evaluation.
+
     Raises:
-        HandfulError: for anything in the request or the problem that the caller can mend.
-        TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
+        HandfulError: if the request or the problem has a fault that the caller can mend.
+        TrainingInterrupted: if Ctrl-C or SIGTERM ends training; the state is saved before.
     """
     check_problem(problem, "train")
     callbacks = with_progress(callbacks, progress)
@@ -202,9 +205,9 @@ def train_run(
 
     Args:
         run: the run, from :func:`prepare`.
-        out: as in :func:`train`.
-        callbacks: as in :func:`train`.
-        loggers: as in :func:`train`.
+        out: the same as in :func:`train`.
+        callbacks: the same as in :func:`train`.
+        loggers: the same as in :func:`train`.
     """
     folder = None if out is None else RunFolder(Path(out).absolute())
     if folder is None:
@@ -215,7 +218,7 @@ def train_run(
             return _go_on(run, None, folder, callbacks, loggers)
         except BaseException:
             if not folder.checkpoint.exists():
-                folder.remove()  # it failed before there was anything to keep
+                folder.remove()  # the run failed before it had anything to keep
             raise
 
 
@@ -233,26 +236,30 @@ def resume(
 ) -> TrainResult:
     """Continue a run from its last checkpoint.
 
-    It ends as if it had never been stopped. On the host episodes that were running start anew: it
-    ends as well, and not the same.
+    The result is the same as without a stop. With an environment on the host, running episodes
+    start again, so the result is equally good but not the same.
 
     Args:
-        path: the run folder. A finished run is read: nothing is trained, and nothing played.
-        problem: needed only where the run's problem has no name to make it by.
+        path: the path of the run folder. A finished run is only read, without training or playing.
+        problem: the run's problem, needed only if it has no name to make it by.
         callbacks: objects that training calls after every update.
         progress: the same as in :func:`train`.
         loggers: the same as in :func:`train`; a logger that the run had before goes on where it
             was. A run that is finished already calls none.
-        network: the run's own network, as in :func:`train`; needed only where the run has one that
-            this program does not know and cannot import, or instead of ``trust``.
+        network: the run's own network, as in :func:`train`. It is needed only if the run has a
+            network that this program does not know and cannot import, or in place of ``trust``.
         trust: whether the problem and a network may be made by running code that the folder names,
-            as ``gymnasium:module:Thing`` does. A folder of a stranger can name any code.
+            as with ``gymnasium:module:Thing``. A stranger's folder can name any code.
+
+    Returns:
+        the policies, the assignment of the users, and the evaluation, as :func:`train` returns
+        them.
 
     Raises:
-        HandfulError: if there is no run there, another process is training it, a file of it was
-            changed, it does not fit, its method has been changed since it was begun, or its problem
+        HandfulError: if there is no run at the path, another process is training it, a file of it
+            was changed or does not fit, its method has changed since it began, or its problem
             cannot be made without trust.
-        TrainingInterrupted: on Ctrl-C or SIGTERM, once the state is saved.
+        TrainingInterrupted: if Ctrl-C or SIGTERM ends training; the state is saved before.
     """
     if problem is not None:
         check_problem(problem, "resume")
@@ -275,11 +282,11 @@ def resume(
             warnings.warn(
                 HandfulWarning(
                     f"The run in '{path}' was begun with {', '.join(changed)}: it may end "
-                    f"otherwise than it would have, and its evaluation names all versions."
+                    f"differently, and its evaluation names all versions."
                 ),
                 stacklevel=2,
             )
-        state = None  # stopped before its first checkpoint
+        state = None  # the run was stopped before its first checkpoint
         if folder.checkpoint.is_file():
             state = load_run_state(folder, run)
         # An environment may call os.chdir: from here on the path must not depend on it.
@@ -290,7 +297,7 @@ def resume(
 def _read(
     path: str | Path, problem: RMDP | None, trust: bool, network: Network | None
 ) -> TrainResult:
-    """Return a finished run as it ended."""
+    """Return the result of a finished run."""
     folder, run = open_run(path, problem, trust, network)
     record = folder.read_evaluation()
     evaluation, shares = read_evaluation(folder, record, run.problem)
@@ -313,7 +320,7 @@ def _go_on(
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
 ) -> TrainResult:
-    """Train what is left, evaluate, and write the results, while the loggers are open."""
+    """Run the remaining updates, evaluate, and write the results, while the loggers are open."""
     done = 0 if state is None else int(state.update)
     begun = Step(done, done * run.config.collect.batch_size, seconds_before(folder, done))
     is_trained = done == run.num_updates
@@ -329,7 +336,7 @@ def _logged(
     callbacks: Sequence[Callback],
     log: RunLog,
 ) -> TrainResult:
-    """Do the work of :func:`_go_on`; all of it is left where there is no state yet."""
+    """Do the work of :func:`_go_on`, from the first update if there is no state yet."""
     problem, config = run.problem, run.config
     done = 0 if state is None else int(state.update)
     seconds = seconds_before(folder, done)
@@ -361,7 +368,7 @@ def _logged(
         judgement = judge(run, state, policies, evaluation, history, watch)
     shares = alpha if alpha.ndim == 2 else None
     if folder is not None or log.has_loggers:
-        gap = None  # what is known of the best possible is of the mean
+        gap = None  # solvers know the best possible mean only
         if run.is_utilitarian:
             gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {
@@ -394,9 +401,9 @@ def _train(
     session: Session,
     spent_before: float,
 ) -> tuple[TrainState, float]:
-    """Run the remaining updates; the state after them and the seconds spent in all."""
+    """Run the remaining updates; return the state after them and the seconds of the whole run."""
     clock = Clock(spent_before)
-    with ThreadPoolExecutor(1) as pool:  # two compilations, side by side
+    with ThreadPoolExecutor(1) as pool:  # for two compilations at the same time
         opening = pool.submit(open_stepper, run)
         state = replicate(state or init_state(run), run.mesh)
         stepper = opening.result()
@@ -417,8 +424,8 @@ def _updates(
     for update in range(first + 1, config.num_updates + 1):
         transitions = update * config.collect.batch_size
         if update - 1 in run.schedule.interventions:
-            if update - 1 > first:  # else there is nothing new to keep
-                session.save(state)  # whoever watches may stop it
+            if update - 1 > first:  # else there is nothing new to save
+                session.save(state)  # a callback may end the run
             watch = session.watch("validation", transitions - config.collect.batch_size)
             state = replicate(intervene(run, state, watch), run.mesh)
             step.restart()
@@ -435,7 +442,7 @@ def _updates(
         session.tell(
             Report(update, config.num_updates, transitions, rate, seconds, metrics_record(metrics))
         )
-        asked_by = session.stop.signal_number  # read once: whoever stops has saved
+        asked_by = session.stop.signal_number  # it is read once, so that a stopped run is saved
         due = time.monotonic() - saved_at > CHECKPOINT_EVERY
         if update == config.num_updates or due or asked_by is not None:
             session.save(state)

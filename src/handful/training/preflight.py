@@ -1,4 +1,4 @@
-"""Puts a run together, and looks at it before anything is written or trained."""
+"""The preparation of a run, and its checks before anything is written or trained."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,16 +58,16 @@ def prepare(
     welfare: WelfareFn | str = UTILITARIAN,
     network: Network | None = None,
 ) -> Run:
-    """Put a run together and check it, without training anything.
+    """Prepare a run and check it, without training.
 
     The arguments are those of :func:`handful.train`.
 
     Returns:
-        The run, for :func:`handful.init_state` and :func:`handful.train_step`, or for
+        the run, for :func:`handful.init_state` and :func:`handful.train_step`, or for
         :func:`handful.train_run`.
 
     Raises:
-        HandfulError: for anything in the request or the problem that the caller can mend.
+        HandfulError: if the request or the problem has a fault that the caller can mend.
     """
     check_problem(problem, "prepare")
     check_run_settings(run_settings or {}, "run_settings")
@@ -92,10 +92,10 @@ def prepare(
 @computing
 @in_same_directory
 def checked_run(problem: RMDP, config: TrainConfig) -> Run:
-    """A run on this machine's devices, of settings that were put together already.
+    """Return a run on this machine's devices, from complete settings.
 
     Raises:
-        HandfulError: if problem and settings do not fit each other.
+        HandfulError: if the problem and the settings do not fit each other.
     """
     run = Run(problem, config, core_mesh())
     check_run(run)
@@ -103,28 +103,28 @@ def checked_run(problem: RMDP, config: TrainConfig) -> Run:
 
 
 def check_run(run: Run) -> None:
-    """Look at a run before anything of it is written or trained.
+    """Check a run before anything of it is written or trained.
 
     Raises:
-        HandfulError: if the problem, the settings and what is installed do not fit each other.
+        HandfulError: if the problem, the settings and the installed packages do not fit each other.
     """
     run.problem.check_budget(run.num_policies)
     check_shapes(run.problem)
     run.learner.check(run.problem, run.num_policies)
     check_method(run)
-    if type(run.learner) not in (PPO, Counting):  # the library's own are known to be sound
+    if type(run.learner) not in (PPO, Counting):  # the library's own learners need no check
         trace_learner(run)
     check_run_welfare(run)
     check_installed(run)
 
 
 def check_method(run: Run) -> None:
-    """Look whether the method fits problem and learner, and which shapes its functions give.
+    """Check that the method fits the problem and the learner, and the shapes of its results.
 
     Raises:
         HandfulError: if the problem names no outcomes that the method needs, the method learns by
-            gradients that the learner does not have, or one of the method's functions gives
-            something else than it should.
+            gradients that the learner does not have, or one of the method's functions gives a wrong
+            result.
     """
     if run.method.trainable is not None and not run.learner.has_gradients:
         raise HandfulError(
@@ -160,7 +160,7 @@ def check_run_welfare(run: Run) -> None:
 
 
 def check_installed(run: Run) -> None:
-    """Whatever the run will need later is looked for before its first step.
+    """Check that all packages are installed which the run will need later.
 
     Raises:
         HandfulError: if a package is missing that the method or the environment needs.
@@ -176,7 +176,7 @@ def check_shapes(problem: RMDP) -> None:
 
     Raises:
         HandfulError: if observations or features do not have the shape that they declare, a step
-            leads to another kind of state than a reset, or its flags are no truth values.
+            leads to another kind of state than a reset, or its flags are not truth values.
     """
     environment = problem.environment
     if environment.observation_size < 1:
@@ -224,7 +224,7 @@ def _check_step(environment: Environment) -> None:
 
 @contextmanager
 def telling_what_is_kept(folder: RunFolder | None) -> Iterator[None]:
-    """Adds to what went wrong in an update where the run is kept as it was before, if it is."""
+    """Within the block, add to an error where the run is kept as it was before, if it is."""
     try:
         yield
     except HandfulError as error:
@@ -236,11 +236,11 @@ def telling_what_is_kept(folder: RunFolder | None) -> Iterator[None]:
 
 
 def check_finite(problem: RMDP, metrics: StepMetrics, update: int) -> None:
-    """Look for NaN and infinity in an update's rewards, users' weights and losses.
+    """Check an update's rewards, users' weights and losses for NaN and infinity.
 
     Raises:
-        HandfulError: naming the reward feature, and its user if it has one, the welfare function,
-            or the policy.
+        HandfulError: if a number is not finite; the sentence names the reward feature (and its user
+            if it has one), the welfare function, or the policy.
     """
     if not metrics.finite_features.all():
         feature = int(np.argmin(metrics.finite_features))
@@ -262,12 +262,12 @@ def check_finite(problem: RMDP, metrics: StepMetrics, update: int) -> None:
 
 
 def check_digits(problem: RMDP, metrics: StepMetrics) -> None:
-    """Look for observations of an environment in JAX whose news is lost in float32.
+    """Check whether observations of an environment in JAX lose their variation in float32.
 
-    Environments on the host are looked at before their numbers become float32.
+    Observations of environments on the host are checked before they become float32.
 
     Raises:
-        HandfulError: naming the entry and how to mend it.
+        HandfulError: if an entry does; the sentence says which, and how to mend it.
     """
     if problem.runs_on_host:
         return
@@ -283,10 +283,10 @@ def check_digits(problem: RMDP, metrics: StepMetrics) -> None:
 
 
 class EpisodeWatch:
-    """Sees that episodes end by the time limit that their environment declares.
+    """A check that episodes end by the time limit that their environment declares.
 
-    On the host the collector cuts those that do not. In JAX nobody does: their returns would never
-    be in the return table.
+    On the host the collector cuts episodes that do not. In JAX nothing does, and their returns
+    would never enter the return table.
     """
 
     def __init__(self, run: Run) -> None:
@@ -296,17 +296,17 @@ class EpisodeWatch:
         self.restart()
 
     def restart(self) -> None:
-        """Every episode starts anew."""
+        """Start again, because every episode does."""
         self._steps_without_end: NumpyArray | int = 0
 
     def check(self, finished: NumpyArray) -> None:
-        """Look at an update.
+        """Check an update.
 
         Args:
-            finished: [K] episodes that each policy finished in it.
+            finished: the number of episodes that each policy finished in the update, [K].
 
         Raises:
-            HandfulError: if a policy has finished none for longer than the time limit.
+            HandfulError: if a policy has finished no episode for longer than the time limit.
         """
         self._steps_without_end = np.where(
             finished > 0, 0, self._steps_without_end + self._num_steps

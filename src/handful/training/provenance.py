@@ -1,4 +1,4 @@
-"""Where a run comes from: versions, machine, date, the simulator's package."""
+"""The provenance of a run: versions, machine, date, and the simulator's package."""
 
 import datetime as dt
 import importlib.metadata
@@ -13,16 +13,16 @@ from handful._support.storage import digest_of_file
 from handful.problem import RMDP
 
 RECORDED_PACKAGES = ("handful", "jax", "jaxlib", "numpy", "equinox", "optax")
-"""Those whose version can change a result, whatever the problem."""
+"""The packages whose version can change the result of every problem."""
 
 SIMULATORS = ("gymnasium", "mo-gymnasium", "envpool", "mujoco", "highway-env", "gymnax")
-"""Packages that step environments; a run records those that its process has loaded."""
+"""The packages that step environments; a run records those that its process has loaded."""
 
 _OURS = "handful"
 
 
 def now() -> str:
-    """Return the date and time in UTC, to the second, as ISO 8601 has it."""
+    """Return the date and time in UTC, to the second, in the form of ISO 8601."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
@@ -43,15 +43,15 @@ def machine() -> dict[str, str]:
 
 
 def session() -> dict[str, Any]:
-    """This process, as one of those that work at a run."""
+    """Return the record of this process, as one of those that work at a run."""
     return {"date": now(), "versions": versions(), "machine": machine()}
 
 
 def described_simulator(problem: RMDP) -> dict[str, Any] | None:
     """Return the module that steps the problem's environment, and the version of its package.
 
-    A module that belongs to no package has the digest of its file instead. None where the
-    environment is one of handful's own.
+    A module that belongs to no package has the digest of its file instead. None if the environment
+    is one of handful's own.
     """
     environment = problem.environment
     module = getattr(environment, "simulator_module", type(environment).__module__)
@@ -72,8 +72,8 @@ def changed_versions(stored: Mapping[str, Any], here: Mapping[str, str]) -> list
     """Return the packages whose version changed since the run began, as "jax 0.9.1 (now 0.10.2)".
 
     Args:
-        stored: the versions that the run was begun with.
-        here: those of this process.
+        stored: the versions with which the run began.
+        here: the versions of this process.
     """
     return [
         f"{name} {stored[name]} (now {here[name]})"

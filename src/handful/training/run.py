@@ -1,4 +1,4 @@
-"""One run of training as one object: what is trained on, how, by which method, on which devices."""
+"""One run of training as one object: its problem, settings, method, learner and devices."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,15 +16,15 @@ from handful.welfare import WelfareFn, find_welfare, utilitarian
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Everything about a run that never changes while it is trained.
+    """The parts of a run that never change while it is trained.
 
     It is built once and passed whole. Two runs are equal only if they are the same object, so that
     compiled programs may have a run as a static argument.
 
     Attributes:
-        problem: the problem as the caller gave it; evaluation pays by it.
-        config: the settings.
-        mesh: the two devices that share actors and critics, or None where one device does all
+        problem: the problem as the caller gave it; evaluation uses its rewards.
+        config: the settings of the run.
+        mesh: the two devices that share actors and critics, or None if one device does all
             (:mod:`handful.learner.parallel`).
         method: the assignment method that the settings name.
         welfare: the welfare function that the settings name.
@@ -46,22 +46,22 @@ class Run:
 
     @cached_property
     def learnt(self) -> RMDP:
-        """The problem as the learner sees it: with the learner's own discount, where it has one."""
+        """The problem for the learner: with the learner's own discount, if it has one."""
         return self.problem.with_discount(self.learner.own_discount)
 
     @property
     def learner(self) -> Learner:
-        """What improves the policies."""
+        """The learner, which improves the policies."""
         return self.config.learner
 
     @property
     def num_policies(self) -> int:
-        """``K``, the budget."""
+        """The budget ``K``."""
         return self.config.num_policies
 
     @property
     def num_updates(self) -> int:
-        """How many updates the whole run has."""
+        """The number of updates of the whole run."""
         return self.config.num_updates
 
     @property
@@ -71,16 +71,16 @@ class Run:
 
     @cached_property
     def welfare_of_nothing(self) -> float:
-        """The welfare where every user earns 0."""
+        """The welfare if every user earns 0."""
         with jax.ensure_compile_time_eval():
             return float(self.welfare(jnp.zeros(self.problem.num_users)))
 
     @property
     def assigns_by_validation(self) -> bool:
-        """Whether the assignment that is handed out comes from validation episodes."""
+        """Whether the final assignment comes from validation episodes."""
         return self.config.final_assignment == BY_VALIDATION and self.method.info.assigns_best
 
     @cached_property
     def schedule(self) -> Schedule:
-        """When the method intervenes, how long it waits, and how the learner's rates fall."""
+        """The method's interventions, its warm-up, and the course of the learner's rates."""
         return self.method.schedule(self.num_updates, self.num_policies)

@@ -1,7 +1,7 @@
-"""Reading a run folder back: its problem, its settings, its state, the policies it hands out.
+"""Reading a run folder: its problem, its settings, its state, and its final policies.
 
-A run folder may be a stranger's, and any of its files may have been edited, lost or copied from
-another run: everything that is read here is held against what the other files say of it.
+A run folder may come from a stranger, and any of its files may have been edited, lost or copied
+from another run. So everything that is read here is checked against the other files.
 """
 
 import dataclasses
@@ -54,27 +54,30 @@ _COMPARED = {
     "coefficients_digest": "the users' coefficients",
     "features_digest": "what is paid in each reward feature",
 }
-"""Of a description, what a problem must have in common with it, by what it is called."""
+"""The entries of a description that a problem must share, by the words for them."""
 
 _COMPARED_LAST = {
     "observation_size": "the number of observation entries",
     "action_space": "the actions",
     "time_limit": "the time limit",
 }
-"""The same, of what follows from the environment's own fields where it has any."""
+"""The same for entries that follow from the environment's own fields, if it has any."""
 
 _ROUNDING = 1e-6
-"""Relative; a return scale that was measured may differ by as much from machine to machine."""
+"""The relative difference by which a measured return scale may vary between machines."""
 
 _LONGEST_ARRAY = 1000
-"""Numbers of an array that a description holds; of a longer one it holds the digest."""
+"""The most numbers of an array that a description holds; for a longer one it holds the digest."""
 
 _SHORT = 60
-"""Letters of two values that fit into a sentence."""
+"""The most letters of two values in an error message."""
 
 
 def describe_problem(problem: RMDP) -> dict[str, Any]:
-    """Return a problem as JSON holds it: all that it can be made again by, or told from others."""
+    """Return a description of a problem in the types of JSON.
+
+    It has all from which the problem can be made again, or be distinguished from others.
+    """
     environment = problem.environment
     return {
         "name": problem.name,
@@ -95,35 +98,37 @@ def describe_problem(problem: RMDP) -> dict[str, Any]:
 
 
 def digest_of_population(population: Population) -> str:
-    """Return the digest by which files say that they are about these users and what they want."""
+    """Return the digest by which files name these users and their wishes."""
     attributes = {n: np.asarray(v).tolist() for n, v in population.attributes.items()}
     known = [list(population.user_ids), attributes]
     return digest_of_json([known, _coefficients_digest(population)])
 
 
 def described_attributes(problem: RMDP) -> dict[str, list[Any]]:
-    """Return what is known of the users besides their names, by name."""
+    """Return the users' attributes, by name."""
     return {
         name: np.asarray(values).tolist() for name, values in problem.population.attributes.items()
     }
 
 
 def check_same_problem(stored: Mapping[str, Any], problem: RMDP, path: str | Path) -> None:
-    """Whether a problem is the one that a run was trained on, as far as the run's folder knows.
+    """Check that a problem is the one that a run was trained on, as far as the folder shows.
 
-    Name and rewards are not compared: the first may be any, and of the second there is no record.
+    Names and reward functions are not compared: a name may be any, and reward functions are not
+    recorded.
 
     Args:
-        stored: :func:`describe_problem` of the run's, perhaps of an older version that said less.
+        stored: the run's description by :func:`describe_problem`, perhaps of an older version that
+            said less.
         path: the path of the run, for the error message.
 
     Raises:
-        HandfulError: naming the first thing in which they differ.
+        HandfulError: if they differ; the sentence names the first difference.
     """
     for what, there, here in _pairs(stored, problem):
         if _differ(there, here):
             values = f" ({here!r} instead of {there!r})"
-            values = values if len(values) <= _SHORT else ""  # a list of all users would hide it
+            values = values if len(values) <= _SHORT else ""  # a long list would hide the rest
             raise HandfulError(
                 f"The problem given is not the one that the run in '{path}' was trained on: they "
                 f"differ in {what}{values}."
@@ -137,7 +142,7 @@ def _pairs(stored: Mapping[str, Any], problem: RMDP) -> Iterator[tuple[str, Any,
         if stored.get(name) is not None and described[name] is not None:
             yield what, stored[name], described[name]
     for name, there in stored["parameters"].items():
-        # Others may have been left at their defaults; of a file what is in it was compared above.
+        # Other parameters may be at their defaults; the contents of a file were compared above.
         is_file = isinstance(problem.parameters.get(name), Path)
         if name in described["parameters"] and not is_file:
             here = _from_json(described["parameters"][name])
@@ -145,7 +150,7 @@ def _pairs(stored: Mapping[str, Any], problem: RMDP) -> Iterator[tuple[str, Any,
     fields = _fields(problem.environment)
     for name, there in stored.get("environment", {}).items():
         here = plain(_short(fields.get(name)))
-        # What JSON cannot hold is kept as Python showed it, in another process perhaps otherwise.
+        # Values outside JSON are kept as Python's text, which may differ in another process.
         is_shown = not is_json(here) or (isinstance(there, str) and not isinstance(here, str))
         if name not in fields or not is_shown:
             yield f"the environment's '{name}'", there, _from_json(here)
@@ -171,9 +176,10 @@ def _differ(there: Any, here: Any) -> bool:
 
 
 def _coefficients_digest(population: Population) -> str | None:
-    """Of the users' weights; None where they were computed by a compression.
+    """Return the digest of the users' weights; None if they come from a compression.
 
-    Those differ in their last digits from machine to machine, and a run may go on on another one.
+    Weights of a compression differ in their last digits between machines, and a run may go on on
+    another machine.
     """
     if population.reward_fn is not None:
         return None
@@ -181,13 +187,13 @@ def _coefficients_digest(population: Population) -> str | None:
 
 
 def _features_digest(population: Population) -> str | None:
-    """Of the tables that features are looked up in; None of features that are computed."""
+    """Return the digest of the tables from which features are looked up; None for computed ones."""
     tables = {n: v for n, v in _fields(population.features).items() if isinstance(v, np.ndarray)}
     return digest_of_arrays({n: _rounded(v) for n, v in tables.items()}) if tables else None
 
 
 def _rounded(array: NumpyArray) -> NumpyArray:
-    """Floating-point numbers in single precision, in which machines agree."""
+    """Return floating-point numbers in single precision, in which machines agree."""
     return array.astype("<f4") if array.dtype.kind == "f" else array
 
 
@@ -200,7 +206,7 @@ def _feature_names(problem: RMDP) -> tuple[str, ...]:
 def _fields(environment: Any) -> dict[str, Any]:
     """Return a dataclass's fields by name: nothing of other environments.
 
-    Nobody makes an environment of them again: they tell readers of the run folder what it was.
+    They only inform readers of the run folder: no environment is made from them again.
     """
     if not dataclasses.is_dataclass(environment):
         return {}
@@ -216,7 +222,7 @@ def _short(value: Any) -> Any:
 
 
 CHECKPOINT = "The checkpoint"
-"""What sentences call the file."""
+"""The words for the file in error messages."""
 
 CUSTOM = "custom"
 """The name of a problem that was made in Python and that no task's name stands for."""
@@ -224,12 +230,12 @@ CUSTOM = "custom"
 
 @dataclass(frozen=True)
 class HandedOut:
-    """What a run hands out, as far as it has come.
+    """The final policies of a run, as far as it has come.
 
     Attributes:
         policies: the ``K`` policies.
-        alpha: each user's policy [N], or how they share the policies [N, K].
-        update: updates of training that were made.
+        alpha: the policy of each user [N], or the users' shares of the policies [N, K].
+        update: the number of updates of training that were made.
     """
 
     policies: Policies
@@ -238,7 +244,7 @@ class HandedOut:
 
     @property
     def assignment(self) -> NumpyArray:
-        """[N] each user's policy."""
+        """The policy of each user, [N]."""
         return self.alpha if self.alpha.ndim == 1 else np.argmax(self.alpha, axis=1)
 
 
@@ -248,19 +254,23 @@ def open_run(
     trust: bool = False,
     network: Network | None = None,
 ) -> tuple[RunFolder, Run]:
-    """Return a run folder, and the run that it keeps.
+    """Open a run folder.
 
     Args:
-        path: the run folder.
+        path: the path of the run folder.
         problem: the problem that the run was trained on. It is needed if the problem has no name to
             make it by, or if making it by name would run code that the folder chooses.
         trust: whether the folder may choose code to run, as its problem
             (:func:`handful.problem.make_stored`), its networks or its welfare function may need.
-        network: the run's own network, where this program does not know it.
+        network: the run's own network, if this program does not know it.
+
+    Returns:
+        the folder, and the run that it keeps.
 
     Raises:
-        HandfulError: if there is no run there, a file of it was changed, it is of another problem,
-            or its assignment method, its network or its welfare function is not known.
+        HandfulError: if there is no run at the path, a file of it was changed, it belongs to
+            another problem, or its assignment method, its network or its welfare function is not
+            known.
     """
     folder = RunFolder(path)
     stored, config = stored_run(folder, trust)
@@ -268,7 +278,7 @@ def open_run(
     described = stored["problem"]
     if problem is None:
         problem = _made_again(folder, described, trust)
-    if problem.scale_is_measured:  # the run's own counts: measured again it would be another
+    if problem.scale_is_measured:  # the run's own scale is used: a new measurement would differ
         problem = dataclasses.replace(problem, return_scale=described["return_scale"])
     check_same_problem(described, problem, path)
     config = _with_networks(config, f"The run in '{path}'", network, trust)
@@ -283,7 +293,7 @@ def _with_networks(
     """Return the settings with names of networks that this program knows.
 
     Raises:
-        HandfulError: if a network is not known, or given where the run has none of its own.
+        HandfulError: if a network is not known, or is given although the run has none of its own.
     """
     given, names = network_settings(network), {}
     for field in FIELDS:
@@ -335,10 +345,10 @@ def resume_advice(folder: RunFolder, problem: RMDP) -> str:
 
 
 def check_evidence(folder: RunFolder) -> None:
-    """Look whether the files of a run belong together.
+    """Check that the files of a run belong together.
 
     Raises:
-        HandfulError: naming the first that does not.
+        HandfulError: if a file does not; the sentence names the first.
     """
     if folder.is_finished:
         folder.read_evaluation()
@@ -347,14 +357,14 @@ def check_evidence(folder: RunFolder) -> None:
 
 
 def stored_run(folder: RunFolder, trust: bool = False) -> tuple[dict[str, Any], TrainConfig]:
-    """Read what a folder says of its run, and the run's settings.
+    """Read the record of a run in its folder, and the run's settings.
 
     Args:
         folder: the run folder.
         trust: whether modules that the folder names for a method or a learner may be imported.
 
     Raises:
-        HandfulError: if there is no run there, it is damaged or of another version, or its
+        HandfulError: if there is no run in the folder, it is damaged or of another version, or its
             assignment method or learner is not known.
     """
     stored = checked_config(folder.read_config(), folder.config)
@@ -365,11 +375,11 @@ def stored_run(folder: RunFolder, trust: bool = False) -> tuple[dict[str, Any], 
 
 
 def is_of_todays_method(stored: Mapping[str, Any], method: AssignmentMethod) -> bool:
-    """Return whether a run folder's method still does what it did when the run began.
+    """Return whether the method of a run folder still does what it did when the run began.
 
     Args:
-        stored: the record of the run in its folder; a record from before there were revisions has
-            none.
+        stored: the record of the run in its folder. A record from before there were revisions has
+            no revision.
         method: the method as it is today.
     """
     return stored.get("method_revision", 0) == method.info.revision
@@ -380,7 +390,7 @@ def load_run_state(folder: RunFolder, run: Run) -> TrainState:
     """Return a run's state at its latest checkpoint.
 
     Raises:
-        HandfulError: if there is none, it is damaged, or it does not fit the settings.
+        HandfulError: if there is no checkpoint, it is damaged, or it does not fit the settings.
     """
     state = load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(run)))
     folder.check_settings(read_about(folder.checkpoint, CHECKPOINT).get("run"))
@@ -388,10 +398,10 @@ def load_run_state(folder: RunFolder, run: Run) -> TrainState:
 
 
 def handed_out(folder: RunFolder, run: Run) -> HandedOut:
-    """Return the policies that a run hands out and who gets which; nothing is played.
+    """Return the final policies of a run and their users, without playing.
 
-    A finished run has them in a file of their own. Of an unfinished run they are those that its
-    latest checkpoint would hand out.
+    A finished run has them in a file of their own. For an unfinished run they are the policies that
+    would be final at its latest checkpoint.
 
     Raises:
         HandfulError: if they cannot be read, or they do not fit the problem.

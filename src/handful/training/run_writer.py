@@ -1,4 +1,4 @@
-"""What a run leaves behind besides its checkpoint: settings, tables, what it measured."""
+"""The records of a run besides its checkpoint: settings, tables and measurements."""
 
 import json
 import math
@@ -30,7 +30,11 @@ from handful.types import Array, NumpyArray, PyTree
 
 
 def trace_policies(problem: RMDP, policies: Policies, seed: int) -> list[dict[str, Any]]:
-    """One deterministic episode of each policy: its length and each step's outcome by name."""
+    """Play one deterministic episode of each policy.
+
+    Returns:
+        for each policy the length of its episode and the outcome of each step, by name.
+    """
     key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
     play = make_player(problem, policies.num_policies, 1, trace=True)
     episodes = play(key, policies, True)
@@ -59,22 +63,22 @@ def _named_leaves(outcomes: PyTree) -> dict[str, NumpyArray]:
 
 
 def _as_json(values: NumpyArray) -> list[Any]:
-    """Lists of numbers; None stands for infinity and NaN, which JSON has not."""
+    """Return lists of numbers, with None for infinity and NaN, which JSON does not have."""
     listed = values.astype(object)
     listed[~np.isfinite(values)] = None
     return listed.tolist()
 
 
 MOST_LISTED = 100_000
-"""Numbers that ``evaluation.json`` holds of the users and policies, and ``returns.csv`` rows a kind
-of actions. Of larger runs ``users.safetensors`` holds what every user gets."""
+"""The most numbers of users and policies in ``evaluation.json``, and the most rows for each kind of
+actions in ``returns.csv``. For larger runs ``users.safetensors`` holds the users' returns."""
 
 ROW_NUMBERS = 64
-"""About as many numbers as a row of ``assignment.csv`` takes in memory."""
+"""About the numbers that take as much memory as a row of ``assignment.csv``."""
 
 
 def describe_run(run: Run) -> dict[str, Any]:
-    """Everything that a stranger needs to do the run again: problem, settings, versions, date."""
+    """Return all that is needed to repeat the run: problem, settings, versions, date."""
     return {
         "problem": {
             **describe_problem(run.problem),
@@ -96,10 +100,10 @@ def evaluation_record(
     gap: Gap | None,
     training: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return an evaluation as JSON; ``handful evaluate --json`` prints the same.
+    """Return an evaluation in the types of JSON; ``handful evaluate --json`` prints the same.
 
-    The top level is the deterministic measurement under the learned assignment. ``about`` names the
-    digests of the policies, the assignment and the users that all of it is about.
+    The top level is the deterministic measurement under the learned assignment. ``about`` has the
+    digests of the policies, the assignment and the users that it belongs to.
     """
     deterministic = evaluation.deterministic
     num_policies = deterministic.played.shape[1]
@@ -151,7 +155,7 @@ def _users_record(problem: RMDP, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _bound_record(optimum: Optimum, lists_users: bool) -> dict[str, Any]:
-    """Why nothing is better than the best possible choice, and what each user gets from it."""
+    """Return the proof of the best possible choice or its bound, and each user's return from it."""
     record: dict[str, Any] = {
         "kind": optimum.kind,
         "welfare": optimum.welfare,
@@ -167,7 +171,7 @@ def _bound_record(optimum: Optimum, lists_users: bool) -> dict[str, Any]:
 
 
 def _measurement_record(measurement: Measurement, lists_users: bool) -> dict[str, Any]:
-    """Return a measurement as JSON: Phi where rewards are linear, and a few users one by one."""
+    """Return a measurement in the types of JSON: Phi if rewards are linear, and some users."""
     record: dict[str, Any] = {"lengths": measurement.lengths.tolist()}
     record |= {name: getattr(measurement, name) for name in SCALARS}
     record["worst_user_return"] = float(measurement.utilities.min())
@@ -190,15 +194,15 @@ def write_results(
     shares: NumpyArray | None,
     record: dict[str, Any],
 ) -> None:
-    """Policies, tables and traces first, the evaluation last: by its file the run is finished.
+    """Write policies, tables and traces, and last the evaluation, which finishes the run.
 
     Args:
         folder: the folder of the run.
         problem: the problem that the run was trained on.
         policies: the run's final policies.
         evaluation: the evaluation of these policies.
-        shares: [N, K] each user's distribution over policies, where it is not one-hot.
-        record: :func:`evaluation_record` of it.
+        shares: the distribution of each user over policies, [N, K], if it is not one-hot.
+        record: the :func:`evaluation_record` of the evaluation.
 
     Raises:
         HandfulError: if the folder was moved away while the run was trained.
@@ -236,7 +240,10 @@ def write_results(
 def _assignment_rows(
     problem: RMDP, evaluation: Evaluation, shares: NumpyArray | None, num_shares: int
 ) -> Iterator[list[Any]]:
-    """A row for each user, made when it is written: a million rows at once take gigabytes."""
+    """Yield a row for each user.
+
+    Each row is made when it is written: a million rows at once would take gigabytes.
+    """
     population, utilities = problem.population, evaluation.deterministic.utilities
     for users in in_chunks(population.num_users, ROW_NUMBERS):
         policies = evaluation.assignment[users]

@@ -1,4 +1,4 @@
-"""What goes on around a run's steps: who is told, who may stop it, and where it is kept."""
+"""The surroundings of a run's steps: callbacks, signals, and the place where it is kept."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ from handful.types import Watch
 
 
 class TrainingInterrupted(Exception):
-    """Training was asked to stop, and its state is saved.
+    """The error for a run that was asked to stop; its state is saved.
 
     Attributes:
         signal_number: the number of the signal that asked for it.
@@ -35,9 +35,9 @@ class TrainingInterrupted(Exception):
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM is noted instead of acted on.
+    """A block in which the first SIGINT or SIGTERM is noted instead of obeyed.
 
-    A second one has its usual effect, for whoever cannot wait. Outside the main thread, where
+    A second one has its usual effect, so that nobody has to wait. Outside the main thread, where
     Python delivers no signals, nothing is noted.
 
     Attributes:
@@ -69,13 +69,13 @@ class StopRequest:
 
 @dataclass(frozen=True)
 class Session:
-    """One process's work at a run.
+    """The work of one process at a run.
 
     Attributes:
         folder: the folder in which the run is kept, or None.
-        callbacks: entered.
-        stop: heard, and obeyed where nothing is lost by it.
-        advice: how a run that was stopped is continued, for a sentence.
+        callbacks: the callbacks, which are entered already.
+        stop: the request to stop, which is obeyed when nothing is lost by it.
+        advice: how to continue a run that was stopped, in words for an error message.
         about: what the checkpoint says of the run: the digest of its settings, and the processes
             that worked at it.
     """
@@ -87,12 +87,12 @@ class Session:
     about: Mapping[str, str] = field(default_factory=dict)
 
     def tell(self, report: Report) -> None:
-        """Tell the callbacks of an update."""
+        """Call the callbacks with the report of an update."""
         for callback in self.callbacks:
             callback.on_update(report)
 
     def save(self, state: TrainState) -> None:
-        """Keep the state, if the run is kept.
+        """Save the state, if the run has a folder.
 
         Raises:
             HandfulError: if the run's folder was moved away.
@@ -103,10 +103,10 @@ class Session:
             save_state(self.folder.checkpoint, state, self.about)
 
     def interrupted(self, transitions: int, signal_number: int) -> TrainingInterrupted:
-        """Return what to raise on a signal, once the state is saved.
+        """Return the error to raise on a signal, after the state is saved.
 
         Args:
-            transitions: per policy, so far.
+            transitions: the transitions for each policy so far.
         """
         message = f"Stopped after {transitions:,} transitions per policy"
         if self.folder is not None:
@@ -114,13 +114,13 @@ class Session:
         return TrainingInterrupted(message + ".", signal_number)
 
     def watch(self, purpose: str, transitions: int) -> Watch:
-        """Return what tells the callbacks how far the episodes are that trained policies play.
+        """Return a function that reports the progress of episodes to the callbacks.
 
-        It stops them where that is asked for: the state must have been saved before.
+        It ends them if a signal asks for it, so the state must have been saved before.
 
         Args:
             purpose: the purpose of the episodes, in a word.
-            transitions: per policy, so far in training.
+            transitions: the transitions for each policy so far in training.
         """
 
         def watch(share: float) -> None:
@@ -137,7 +137,7 @@ class Session:
 def open_session(
     folder: RunFolder | None, callbacks: Sequence[Callback], problem: RMDP
 ) -> Iterator[Session]:
-    """Enter the callbacks and hear signals, for as long as it lasts."""
+    """Within the block, the callbacks are entered and signals are noted."""
     with ExitStack() as stack:
         for callback in callbacks:
             stack.enter_context(callback)
@@ -160,11 +160,11 @@ def _about(folder: RunFolder) -> dict[str, str]:
 
 
 WINDOW = 20
-"""Updates over which the pace is averaged."""
+"""The number of updates over which the pace is averaged."""
 
 
 class Clock:
-    """Seconds of training, and the pace of the latest updates."""
+    """A clock of the seconds of training and the pace of the latest updates."""
 
     def __init__(self, seconds_before: float) -> None:
         self._start = time.perf_counter() - seconds_before
@@ -172,20 +172,20 @@ class Clock:
         self.seconds = seconds_before
 
     def tick(self) -> float:
-        """An update is done: the seconds of training so far."""
+        """Note that an update is done, and return the seconds of training so far."""
         self.seconds = time.perf_counter() - self._start
         self._ticks = [*self._ticks[-WINDOW:], self.seconds]
         return self.seconds
 
     def updates_per_second(self) -> float:
-        """Over the latest updates; 0 before there were two."""
+        """Return the pace over the latest updates; 0 before there were two."""
         if len(self._ticks) < 2:
             return 0.0
         return (len(self._ticks) - 1) / (self._ticks[-1] - self._ticks[0])
 
 
 def seconds_before(folder: RunFolder | None, update: int) -> float:
-    """Training time of the updates that a run continues from."""
+    """Return the seconds of training of the updates from which a run continues."""
     if folder is None:
         return 0.0
     spent = (record.get("seconds") for record in folder.salvage_metrics(update))

@@ -1,4 +1,4 @@
-"""Everything that changes during training, as one pytree: what a checkpoint holds."""
+"""The state of training as one pytree, which a checkpoint holds."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,14 +22,14 @@ from handful.training.run import Run
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
 
 SHORTLIST_LENGTH = 4
-"""Moments that a run keeps to choose from when it ends."""
+"""The number of moments that a run keeps to choose from when it ends."""
 
 
 class Snapshot(eqx.Module):
-    """Policies and their assignment at one moment, and what they were worth then.
+    """The policies and their assignment at one moment, and their worth then.
 
     Attributes:
-        welfare: mean over users, from the episodes that the policies finished in one batch, or from
+        welfare: the welfare from the episodes that the policies finished in one batch, or from
             validation.
         returns: the returns from those episodes, in features.
         networks: the policies' own parts of the learner.
@@ -42,23 +42,23 @@ class Snapshot(eqx.Module):
     assignment: PyTree
 
     def policies(self, problem: RMDP) -> Policies:
-        """Return the policies, ready to act; chance that was there to explore with is gone."""
+        """Return the policies, ready to act without the randomness of exploration."""
         actor, normalizer = self.networks.actor.without_random_actions(), self.networks.normalizer
         reader = reader_of(problem.environment)
         return Policies(actor, normalizer, problem.environment.action_space, reader)
 
 
 class Shortlist(eqx.Module):
-    """The most promising moments of a run, apart from each other.
+    """The most promising moments of a run, with a distance between them.
 
-    What a batch shows of its policies is noisy: where episodes are longer than batches they were
-    begun by earlier policies, and the luckiest of a thousand batches looks better than it is. So
-    several are kept, and when the run ends each of them plays validation episodes
+    A batch is a noisy measure of its policies. If episodes are longer than batches, earlier
+    policies began them, and the luckiest of a thousand batches looks better than it is. So several
+    moments are kept, and when the run ends each of them plays validation episodes
     (:mod:`handful.training.choosing`).
 
     Attributes:
         snapshots: the snapshots, with a leading axis [M]; worth -inf where there is none yet.
-        updates: [M] when each was taken, in updates.
+        updates: the update at which each snapshot was taken, [M].
         is_validated: whether the welfare is from validation.
     """
 
@@ -68,35 +68,36 @@ class Shortlist(eqx.Module):
 
     @classmethod
     def empty(cls, returns: Array, networks: Networks, assignment: PyTree) -> "Shortlist":
-        """Room for snapshots of this shape."""
+        """Return a shortlist with room for snapshots of this shape."""
         like = Snapshot(jnp.asarray(-jnp.inf), returns, networks, assignment)
         rows = jax.tree.map(lambda leaf: jnp.repeat(leaf[None], SHORTLIST_LENGTH, axis=0), like)
-        # Before the first update by more than any spacing, and in an order that fills every row.
+        # The updates lie far enough before the first one, in an order that fills every row.
         return cls(rows, jnp.full(SHORTLIST_LENGTH, -(2**30)), jnp.zeros((), bool))
 
     @property
     def best(self) -> Snapshot:
-        """The one worth most; of equals the first."""
+        """The snapshot that is worth most; of several, the first."""
         return self[jnp.argmax(self.snapshots.welfare)]
 
     @property
     def is_empty(self) -> Bool[Array, ""]:
-        """Whether nothing was worth anything yet."""
+        """Whether no snapshot has a worth yet."""
         return jnp.all(jnp.isneginf(self.snapshots.welfare))
 
     def __getitem__(self, row: int | Array) -> Snapshot:
         return _row(self.snapshots, row)
 
     def offer(self, snapshot: Snapshot, update: Int[Array, ""], spacing: int) -> "Shortlist":
-        """Take a snapshot in, if it is worth more than the one whose place it would take.
+        """Return the shortlist with a snapshot, if it is worth more than the one in its place.
 
-        That is the latest one where it is less than ``spacing`` updates old, else the least.
+        That is the latest one if it is less than ``spacing`` updates old, and otherwise the one
+        that is worth least.
         """
         welfare = self.snapshots.welfare
         latest = jnp.argmax(self.updates)
         is_close = update - self.updates[latest] < spacing
         row = jnp.where(is_close, latest, jnp.argmin(welfare))
-        is_better = snapshot.welfare > welfare[row]  # never where it is no number
+        is_better = snapshot.welfare > welfare[row]  # never if it is NaN
         snapshots, updates = jax.tree.map(
             lambda rows, new: rows.at[row].set(jnp.where(is_better, new, rows[row])),
             (self.snapshots, self.updates),
@@ -107,12 +108,15 @@ class Shortlist(eqx.Module):
 
 @jax.jit
 def _row(snapshots: Snapshot, row: int | Array) -> Snapshot:
-    """One program: array by array, a run's first row takes a second of compiling."""
+    """Return one row of every array.
+
+    This is one program: array by array, a run's first row would take a second of compiling.
+    """
     return jax.tree.map(lambda leaf: leaf[row], snapshots)
 
 
 class Pooled(NamedTuple):
-    """Some of a pool's policies, with the attributes that :class:`Pool` has of all."""
+    """Some policies of a pool, with the attributes of :class:`Pool`."""
 
     returns: Float[Array, "K D"]
     mixes: Float[Array, "K D"]
@@ -120,13 +124,13 @@ class Pooled(NamedTuple):
 
 
 class Pool(eqx.Module):
-    """Policies that a run had, to go on from and to choose from in the end.
+    """The policies that a run had, to continue from and to choose from at the end.
 
     Attributes:
-        count: rows that are filled, always the first ones.
+        count: the number of filled rows, which are always the first ones.
         returns: the returns from validation, in features.
         mixes: the worth of each feature to the mean user that each policy was trained for.
-        networks: their own parts of the learner.
+        networks: the policies' own parts of the learner.
     """
 
     count: Int[Array, ""]
@@ -136,7 +140,7 @@ class Pool(eqx.Module):
 
     @classmethod
     def empty(cls, like: Snapshot, shortlists: int) -> "Pool":
-        """Room for the policies of so many shortlists."""
+        """Return a pool with room for the policies of so many shortlists."""
         rows = shortlists * SHORTLIST_LENGTH * like.returns.shape[0]
         returns, networks = jax.tree.map(
             lambda leaf: jnp.zeros((rows, *leaf.shape[1:]), leaf.dtype),
@@ -145,7 +149,7 @@ class Pool(eqx.Module):
         return cls(jnp.zeros((), jnp.int32), returns, jnp.zeros_like(returns), networks)
 
     def add(self, policies: Pooled) -> "Pool":
-        """Fill the next rows."""
+        """Return the pool with these policies in its next rows."""
         filled = jax.tree.map(
             lambda rows, new: jax.lax.dynamic_update_slice_in_dim(rows, new, self.count, 0),
             Pooled(self.returns, self.mixes, self.networks),
@@ -164,11 +168,11 @@ class Pool(eqx.Module):
     def add_all(
         self, shortlist: Shortlist, mixes_of: Callable[[Snapshot], Float[Array, "K D"]]
     ) -> "Pool":
-        """Add the policies of every moment of a shortlist that was validated.
+        """Return the pool with the policies of every validated moment of a shortlist.
 
         Args:
-            shortlist: the moments.
-            mixes_of: gives what the mean user of each policy of a moment wants, from the moment.
+            shortlist: the shortlist with the moments.
+            mixes_of: a function from a moment to the weights of the mean user of each policy.
         """
         pool = self
         for row in range(len(shortlist.updates)):
@@ -185,9 +189,10 @@ class ReturnTable(eqx.Module):
     A user's row of the paper's table follows by linearity: :math:`Q = C \\Phi^T`.
 
     Attributes:
-        mean: Phi, in the environment's units; undiscounted unless the run asks otherwise.
-        seen: whether a policy has finished an episode at all; its first mean is taken as it is.
-        plain: beside a discounted mean the undiscounted one, by which moments of a run are
+        mean: the matrix Phi, in the environment's units; undiscounted unless the run asks for a
+            discount.
+        seen: whether each policy has finished an episode; its first mean is taken without mixing.
+        plain: the undiscounted mean beside a discounted one, by which moments of a run are
             compared.
     """
 
@@ -197,18 +202,18 @@ class ReturnTable(eqx.Module):
 
     @classmethod
     def empty(cls, num_policies: int, num_features: int, discounted: bool = False) -> "ReturnTable":
-        """Zeros, nothing seen."""
+        """Return a table of zeros, in which no policy has finished an episode."""
         zeros = jnp.zeros((num_policies, num_features))
         seen = jnp.zeros(num_policies, bool)
         return cls(zeros, seen, jnp.zeros_like(zeros) if discounted else None)
 
     @property
     def undiscounted(self) -> Float[Array, "K D"]:
-        """The means without discount, whether or not the table's own have one."""
+        """The means without discount, whether or not the table's own means have one."""
         return self.mean if self.plain is None else self.plain
 
     def update(self, finished: FinishedEpisodes, mixing: float) -> "ReturnTable":
-        """Mix in the mean return of the episodes that a batch finished, where it did any.
+        """Return the table with the mean return of the episodes that a batch finished, if any.
 
         A ``mixing`` of 1 takes the batch's mean alone.
         """
@@ -231,23 +236,23 @@ class ReturnTable(eqx.Module):
 
 
 class TrainState(eqx.Module):
-    """The whole of a run.
+    """The whole state of a run.
 
     Attributes:
         key: the random key for everything that belongs to no single policy.
-        update: updates done.
-        learner: networks, observation statistics, and what the learner keeps besides.
-        collector: environments, with a key for each policy; of environments on the host, what is
-            known of their running episodes.
+        update: the number of updates done.
+        learner: the networks, the observation statistics, and further data of the learner.
+        collector: the environments, with a key for each policy; for environments on the host, the
+            data of their running episodes.
         table: the return table.
         assignment: the assignment method's state.
-        by_validation: each user's policy as validation would assign them; -1 before it has.
-        shortlist: the best moments so far, by their training episodes; where a method intervenes,
-            since it last did.
-        validated: transitions per policy that validation has played.
-        pool: the shortlisted policies from before each intervention, of methods that go on from
+        by_validation: the policy of each user by validation; -1 before validation has assigned any.
+        shortlist: the best moments so far, by their training episodes; if a method intervenes, the
+            best ones since its last intervention.
+        validated: the transitions for each policy that validation has played.
+        pool: the shortlisted policies from before each intervention, for methods that continue from
             them.
-        archive: remembered episodes, of methods that remember any.
+        archive: the remembered episodes, for methods that remember any.
         ledger: the sums over the users of each policy, if the users are many.
     """
 
@@ -271,37 +276,37 @@ class TrainState(eqx.Module):
         )
 
     def present(self, welfare: float) -> Snapshot:
-        """Return the policies as they are now, said to be worth ``welfare``."""
+        """Return the policies as they are now, with ``welfare`` as their worth."""
         return Snapshot(
             jnp.asarray(welfare), self.table.mean, self.learner.networks, self.assignment
         )
 
     def chosen(self, run: Run) -> Snapshot:
-        """Return what the run hands out: the best policies so far, or the latest."""
+        """Return the final policies: the best so far, or the latest."""
         if run.config.keep_best and not self.shortlist.is_empty:
             return self.shortlist.best
         return self.present(jnp.nan)
 
     @property
     def is_assigned(self) -> Bool[Array, ""]:
-        """Whether validation has said who it would assign to whom."""
+        """Whether validation has assigned the users."""
         return self.by_validation[0] >= 0
 
     def handed_out(self, run: Run) -> Int[Array, " N"] | Float[Array, "N K"]:
-        """Return each user's policy of those that are handed out, or how they share them."""
+        """Return each user's policy among the final ones, or the users' shares of them."""
         if run.assigns_by_validation and self.is_assigned:
             return self.by_validation
         return handed_out(run.method.weights(self.chosen(run).assignment), run.num_policies)
 
     def assigned(self, run: Run) -> Int[Array, " N"]:
-        """Return each user's policy of those that are handed out."""
+        """Return each user's policy among the final ones."""
         if run.assigns_by_validation and self.is_assigned:
             return self.by_validation
         return likeliest_policies(run.method.weights(self.chosen(run).assignment))
 
 
 def init_state(run: Run, key: PRNGKey | None = None) -> TrainState:
-    """The state of a run before its first update.
+    """Return the state of a run before its first update.
 
     Args:
         run: the run, from :func:`handful.prepare`.
@@ -311,7 +316,7 @@ def init_state(run: Run, key: PRNGKey | None = None) -> TrainState:
     Returns:
         The state, a tree of arrays.
     """
-    # Compiled as one program: op by op, the first state would take longer than the first update.
+    # This is one program: op by op, the first state would take longer than the first update.
     key = jax.random.key(run.config.seed) if key is None else key
     return jax.jit(lambda key: _init_state(key, run))(key)
 
@@ -348,7 +353,7 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
 
 
 def open_ledger(run: Run, assignment: PyTree) -> Ledger | None:
-    """Add up an assignment where the users are many and the method assigns them by blocks.
+    """Add up an assignment, if the users are many and the method assigns them by blocks.
 
     Returns:
         The sums; None for few users, and for methods that look at all users at once.
@@ -362,7 +367,7 @@ def open_ledger(run: Run, assignment: PyTree) -> Ledger | None:
 def init_policies(
     key: PRNGKey, run: Run, assignment_parameters: PyTree
 ) -> tuple[LearnerState, CollectorState | HostCollectorState, ReturnTable]:
-    """Everything about the policies, fresh."""
+    """Return new policies with everything that belongs to them."""
     problem, config = run.learnt, run.config
     learner_key, collector_key = jax.random.split(key)
     learner = run.learner.init(learner_key, problem, config.num_policies, assignment_parameters)

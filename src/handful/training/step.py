@@ -25,7 +25,7 @@ from handful.types import Array, Bool, Float, Int, Key
 
 
 class StepMetrics(NamedTuple):
-    """What one iteration says of itself.
+    """The metrics of one iteration.
 
     Attributes:
         welfare: the welfare of the moving-average returns under the assignment: a noisy, late
@@ -33,17 +33,17 @@ class StepMetrics(NamedTuple):
             the table is.
         best_welfare: the welfare of the best policies so far, from one batch of theirs; -inf before
             any.
-        users: weight of users on each policy.
+        users: the weight of users on each policy.
         moved: the share of users whose policy the update changed.
-        episodes: finished by each policy.
+        episodes: the number of episodes that each policy finished.
         learner: the learner's own metrics of its update, by name: numbers [], or one for each
             policy [K].
-        lowest_observation, highest_observation: each entry's smallest and largest value in the
+        lowest_observation, highest_observation: the smallest and largest value of each entry in the
             batch, in the environment's units.
-        finite_features: whether each reward feature was a finite number throughout the batch.
-        finite_policies: whether each policy's losses were.
-        defined_welfare: whether the welfare was a finite number, and what every user counts in it
-            a finite number that is not negative.
+        finite_features: whether each reward feature was finite throughout the batch.
+        finite_policies: whether the losses of each policy were finite.
+        defined_welfare: whether the welfare was finite, and every user's weight in it finite and
+            not negative.
     """
 
     welfare: Float[Array, ""]
@@ -97,7 +97,7 @@ def learn_step(
     batch: HostExperience,
     run: Run,
 ) -> tuple[TrainState, StepMetrics]:
-    """:func:`train_step` where the batch was collected on the host before."""
+    """Do the rest of :func:`train_step` with a batch that was collected on the host before."""
     assert isinstance(state.collector, HostCollectorState)
     experience = digest(state.collector, run.learnt, keys, batch)
     return _learn(state, *experience, run)
@@ -113,16 +113,16 @@ def _learn(
     problem, config, method = run.learnt, run.config, run.method
     key, assignment_key, update_key = jax.random.split(state.key, 3)
 
-    # Evaluate: the table of who would get what from whom (equation 10).
+    # Evaluate: the table of every user's return from every policy (equation 10).
     scaled = transitions.scale_features(1.0 / problem.return_scale)
     learner = run.learner.observe(state.learner, scaled)
     table, latest = _evaluate(state, learner, finished, run)
     coefficients = jnp.asarray(problem.population.coefficients)
 
-    # Remember: the whole episodes of the batch, where the method wants any.
+    # Remember: the whole episodes of the batch, if the method uses any.
     archive, episodes = _remember(state, transitions, coefficients, run)
 
-    # Reassign: the E-step, or whatever the method does instead (equation 11).
+    # Reassign: the E-step, or the method's own step in its place (equation 11).
     standing = reassign(assignment_key, run, state, table, latest, episodes)
 
     # Keep the policies if the batch shows them to be among the best so far. (Where batches are
@@ -204,9 +204,9 @@ def _evaluate(
     finished: FinishedEpisodes,
     run: Run,
 ) -> tuple[ReturnTable, Float[Array, "K D"]]:
-    """Return the return table with a batch in it, and what the batch alone says of its policies.
+    """Return the return table with a batch in it, and the returns of the batch alone.
 
-    A learner may know more of its policies than their last episodes say.
+    A learner may know more about its policies than their last episodes show.
     """
     config = run.config
     if not run.learner.knows_returns:
@@ -227,7 +227,7 @@ def _remember(
     coefficients: Float[Array, "N D"],
     run: Run,
 ) -> tuple[EpisodeArchive | None, RememberedEpisodes | None]:
-    """Return the archive with what is worth keeping of a batch, and what the method sees of it."""
+    """Return the archive with a batch's best episodes, and the part that the method sees."""
     before, memory = state.archive, run.method.memory
     if before is None or memory is None:
         return None, None
@@ -246,7 +246,7 @@ def _remember(
 
 
 def _spacing(run: Run) -> int:
-    """Updates between shortlisted moments: an episode's length, and a fiftieth of the run."""
+    """Return the updates between shortlisted moments: one episode, and a fiftieth of the run."""
     config = run.config
     episode = -(-run.learnt.environment.time_limit // config.collect.num_steps)
     return max(episode, config.num_updates // 50)

@@ -1,4 +1,4 @@
-"""What the loop calls for each update, whatever kind of environment is behind it."""
+"""The function that the loop calls for each update, for environments of either kind."""
 
 import dataclasses
 from collections.abc import Callable
@@ -25,29 +25,29 @@ from handful.types import Array, Key, PyTree
 Keys = Key[Array, " K"]
 
 ENVIRONMENT_STREAM = 0xE27
-"""Mixed into the seed of environments on the host, apart from that of everything else."""
+"""The number that separates the seed of environments on the host from all other seeds."""
 
 
 @runtime_checkable
 class Stepper(Protocol):
-    """From a state to the next. It consumes the state that it is given."""
+    """A function from a state to the next one. It consumes the state that it gets."""
 
     def __enter__(self) -> "Stepper": ...
 
     def __exit__(self, *_: object) -> None: ...
 
     def __call__(self, state: TrainState) -> tuple[TrainState, StepMetrics]:
-        """One iteration of training."""
+        """Run one iteration of training."""
         ...
 
     def restart(self) -> None:
-        """The next state is no continuation of the last: every episode starts anew."""
+        """Start new episodes everywhere, because the next state does not continue the last one."""
         ...
 
 
 @computing
 def open_stepper(run: Run) -> Stepper:
-    """Compile what an update needs, and open the environments where they are on the host.
+    """Compile the programs of an update, and open environments on the host.
 
     Raises:
         HandfulError: if the environments cannot be opened.
@@ -58,7 +58,7 @@ def open_stepper(run: Run) -> Stepper:
 
 
 class CompiledStepper:
-    """Environments in JAX: collecting and learning are one program."""
+    """The stepper for environments in JAX, in which collecting and learning are one program."""
 
     def __init__(self, run: Run) -> None:
         self._step = _compile(train_step, run)
@@ -74,15 +74,15 @@ class CompiledStepper:
         return self._step(state)
 
     def restart(self) -> None:
-        """Nothing: the environments are part of the state."""
+        """Do nothing: the environments are part of the state."""
 
 
 class HostStepper:
-    """Environments on the host: collect a batch, then learn from it.
+    """The stepper for environments on the host, which collects a batch and then learns from it.
 
-    With ``config.overlap``, the next batch is collected while this one is learnt from, by the
-    policies from before that update: every batch but the first is one update stale. The
-    probability ratios of PPO are taken against the policies that did collect it.
+    With ``config.overlap``, the next batch is collected while the policies learn from this one, by
+    the policies from before that update. So every batch but the first is one update old. PPO's
+    probability ratios are relative to the policies that did collect the batch.
     """
 
     def __init__(self, run: Run) -> None:
@@ -102,7 +102,7 @@ class HostStepper:
         self._open.close()
 
     def restart(self) -> None:
-        """Drop what was collected ahead; the next call starts every episode anew."""
+        """Drop the batch that was collected ahead; the next call starts new episodes."""
         self._drop_what_is_ahead()
         if self._collector is not None:
             self._collector.restart()
@@ -110,11 +110,11 @@ class HostStepper:
 
     def _drop_what_is_ahead(self) -> None:
         if self._ahead is not None:
-            wait([self._ahead])  # whatever came of it: the environments must stand still
+            wait([self._ahead])  # with any outcome: the environments must stand still
             self._ahead = None
 
     def __call__(self, state: TrainState) -> tuple[TrainState, StepMetrics]:
-        """Collect and learn."""
+        """Collect a batch and learn from it."""
         if self._collector is None:
             self._collector = self._open_environments(int(state.update))
         if self._episodes_are_new:
@@ -122,7 +122,7 @@ class HostStepper:
             state = dataclasses.replace(state, collector=state.collector.with_new_episodes())
             self._episodes_are_new = False
         if self._ahead is None:
-            # Keys on one device: noise is too little work for two.
+            # The keys are on one device: noise is too little work for two.
             keys = state.collector.keys.addressable_data(0)
             keys, batch = self._collect(state.policies(self._run.problem).on_host(), keys)
         else:
@@ -146,7 +146,7 @@ class HostStepper:
                 self._run.learnt.host_environment,
                 config.num_policies,
                 config.collect.num_envs,
-                int(seed.generate_state(1)[0] >> 1),  # engines take 31 bits
+                int(seed.generate_state(1)[0] >> 1),  # simulators take seeds of 31 bits
                 min(config.threads or usable_cores(), usable_cores()),
                 config.collect.short_episodes,
             )
@@ -156,7 +156,7 @@ class HostStepper:
 def _compile(
     step: Callable[..., Any], run: Run, *more: PyTree
 ) -> Callable[..., tuple[TrainState, StepMetrics]]:
-    """Return a step as a program that consumes its state, compiled for ``more`` of these shapes."""
+    """Compile a step into a program that consumes its state, for ``more`` inputs."""
     program = partial(step, run=run)
     state = jax.eval_shape(lambda: init_state(run))
     shapes = shapes_on((state, *more), run.mesh)
