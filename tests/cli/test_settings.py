@@ -149,6 +149,7 @@ def test_arguments_are_found_before_they_are_read():
     assert named(arguments, "--preset", "paper") == "fast"
     assert named(arguments, "--seed", "0") == "0"
     assert named(["--method"], "--method", "auto") == "auto"
+    assert named(["--seed", "1", "--seed", "2", "--seed.spare=3"], "--seed", "0") == "2"
 
 
 def test_settings_without_a_type_are_parted_from_the_others():
@@ -157,6 +158,8 @@ def test_settings_without_a_type_are_parted_from_the_others():
     assert left == ["race", "--param.laps", "3", "--seed", "1"]
     assert found == {"wet": False, "dry": True, "lanes": (1, 2), "x": "a"}
     assert read([], untyped=found) == found
+    line = ["--param.no-wet", "--param.no-dry"]
+    assert take_untyped(line, "param", ["wet"]) == (["--param.no-wet"], {"dry": False})
 
 
 @pytest.mark.parametrize(
@@ -180,6 +183,13 @@ def test_values_are_json_or_else_text():
     texts = {"1": 1, "[1,[2]]": (1, (2,)), "fast": "fast", "": "", "x=y": "x=y", "None": None}
     for text, value in texts.items():
         assert json_value(text, "It") == value
+
+
+def test_a_name_that_is_given_twice_is_refused_wherever_it_stands():
+    for text in ('{"a": 1, "a": 1}', '[{"b": {"a": 1, "a": 2}}]'):
+        with pytest.raises(HandfulError, match=r"^It gives 'a' twice: leave one of them out\.$"):
+            json_value(text, "It")
+    assert json_value('{"a": {"a": 1}}', "It") == {"a": {"a": 1}}
 
 
 PIECES = (

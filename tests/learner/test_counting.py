@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from handful.domains.tabular.problem import tabular_problem
 from handful.environment import Discrete
 from handful.exact.tabular import Dynamics, policy_iteration
 from handful.learner import counting
+from handful.learner.base import Objective
 from handful.learner.counting import (
     LEAST_TEMPERATURE,
     Counting,
@@ -24,6 +26,7 @@ from handful.learner.counting import (
 from handful.learner.experience import Experience
 from handful.learner.networks import Sharing, init_actor, init_critic
 from handful.learner.normalize import Normalizer
+from handful.mix import Mix
 from handful.transitions import Transitions
 
 S, A, D, K = 5, 3, 2, 2
@@ -171,6 +174,55 @@ def test_policies_are_a_softmax_of_advantages():
     ratio = 2 * likely
     np.testing.assert_allclose(metrics["approx_kl"], [ratio - 1 - np.log(ratio)] * 2, rtol=1e-4)
     np.testing.assert_allclose(metrics["critic_loss"], 0.0, atol=1e-12)
+
+
+def test_policies_that_like_one_of_equal_actions_keep_it():
+    """Both arms pay 1 of what policy 0 wants; the second one pays 5 of something else as well."""
+    features = jnp.array([[[1.0, 0.0], [1.0, 5.0]]])
+    model = Model(jnp.zeros((1, 2, 1)), features, jnp.ones(1), 1, 1.0)
+    learner = learner_of(1, 2, 2, 1)
+    likes = lambda arm: jax.nn.one_hot(jnp.full((1, 1), arm), 2)  # noqa: E731
+    for arm, value in ((0, [1.0, 0.0]), (1, [1.0, 5.0])):
+        acts = eqx.tree_at(lambda s: s.actor.stack.head.weight, learner, likes(arm))
+        after = plan(acts.networks, model, jnp.array([[1.0, 0.0]]), 1.0, 3)
+        np.testing.assert_allclose(after.critic.head.weight[0, 0], value)
+
+
+@pytest.mark.parametrize(("progress", "temperature"), [(0.0, 0.5), (0.5, 0.375), (1.0, 0.25)])
+def test_an_update_is_for_the_mean_user_by_the_temperature_of_the_moment(progress, temperature):
+    """Arms that pay 1 and 0 were each tried once, and the prior of five visits draws them together:
+    to (1 + 5 / 2) / 6 and (0 + 5 / 2) / 6, which are a sixth apart."""
+    problem = tabular_problem(np.zeros((1, 2, 1)), np.array([[[1.0, 0.0]], [[0.0, 1.0]]]))
+    learner = Counting(temperature=0.5, final_temperature=0.25)
+    arms = problem.num_features
+    state = learner.init(jax.random.key(0), problem, 2, ())
+    paid = np.eye(2, arms)
+    batch = batch_of([0, 0], [0, 1], paid, 1)
+    state = learner.observe(state, batch)
+    # Policy 0 has four users who want the first feature, policy 1 has one who wants the second.
+    mix = Mix(jnp.asarray(paid) * jnp.array([[4.0], [1.0]]), jnp.array([4.0, 1.0]))
+    done = learner.improve(
+        jax.random.key(1),
+        state,
+        batch,
+        Objective(lambda _: mix, (), 0.0),
+        jnp.asarray(progress),
+        jnp.asarray(1.0),
+        problem,
+        None,
+    )
+    gap = -1 / 6 / temperature
+    np.testing.assert_allclose(
+        done.state.actor.stack.head.weight[:, 0], [[0.0, gap], [gap, 0.0]], rtol=1e-5, atol=1e-7
+    )
+    assert done.metrics["temperature"] == pytest.approx(temperature)
+    # What is said of the policies is said of those that come out of the update.
+    likely = 1 / (1 + np.exp(gap))
+    np.testing.assert_allclose(
+        done.metrics["approx_kl"], 2 * likely - 1 - np.log(2 * likely), rtol=1e-3
+    )
+    assert done.is_finite.tolist() == [True, True]
+    assert done.parameters == ()
 
 
 def test_without_a_temperature_policies_are_greedy():
