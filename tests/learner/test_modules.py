@@ -216,6 +216,16 @@ def test_sound_modules_pass():
     check_modules(blueprint(lambda k, o, h: eqx.nn.MLP(o, h, 4, 2, key=k)), "actor", 2)
 
 
+def test_the_networks_of_all_policies_must_fit(monkeypatch):
+    weights = 8 * O + 8 + H * 8 + H
+    monkeypatch.setattr("handful.learner.modules.MOST_WEIGHTS", 3 * weights)
+    check_modules(blueprint(), "actor", 3)
+    with pytest.raises(
+        HandfulError, match=f"has {4 * weights} weights for 4 policies, and at most"
+    ):
+        check_modules(blueprint(), "actor", 4)
+
+
 def test_names_of_arrays_are_told_apart():
     class Named(eqx.Module):
         parts: dict

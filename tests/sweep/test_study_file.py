@@ -53,7 +53,7 @@ from handful.sweep.study_file import read_study
             {"tasks": ["resource-gatherin"], "parameters": {"resource-gathering": {"height": 2}}},
             "study.yaml': There is no task named 'resource-gatherin' .did you mean",
         ),
-        ({"settings": {"speed": 1}}, "no setting named 'speed'"),
+        ({"settings": {"speed": 1}}, "'ppo' has no setting 'speed'"),
         ({"groups": [{"policies": [26]}]}, "study.yaml', group 1, task 'resource-gathering': The"),
         ({"variants": {"a": {"policies": [26]}}}, "', variant 'a', task 'resource-gathering': The"),
         ({"variants": {"a": {"steps": 4096}}}, "variant 'a' asks for no run that another part"),
