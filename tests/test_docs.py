@@ -196,7 +196,7 @@ def test_the_overview_of_the_reference_names_everything():
 
 def test_every_place_that_the_design_names_is_there():
     text = (DOCS / "design.md").read_text()
-    questions = text[text.index("| where is | in |") : text.index("## Decisions")]
+    questions = text[text.index("| where is | in |") : text.index("## What can be put in")]
     places = re.findall(r"`([\w/.-]+\.(?:py|md))`", questions)
     assert len(places) == 10
     assert [place for place in places if not (DOCS.parent / place).is_file()] == []
