@@ -244,7 +244,11 @@ def register(
 
 
 def tasks() -> tuple[Task, ...]:
-    """Return all registered tasks, by name."""
+    """List all registered tasks.
+
+    Returns:
+        the tasks, sorted by name.
+    """
     return tuple(_TASKS[name] for name in sorted(_TASKS))
 
 

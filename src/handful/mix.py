@@ -66,7 +66,7 @@ class Mix(NamedTuple):
 
         Args:
             counts: how much the user counts for the policy; 0 adds nothing.
-            coefficients: of that user.
+            coefficients: the coefficients of that user.
         """
         return Mix(self.weights + counts[:, None] * coefficients, self.trained + counts)
 

@@ -298,6 +298,6 @@ def _check_callable(welfare: Any) -> None:
 
 
 def _kind_of(made: Any) -> str:
-    """What a traced function returns, for a sentence."""
+    """Return the kind of a traced function's result, for an error message."""
     dtype = getattr(made, "dtype", None)
     return f"number of type {dtype}" if dtype is not None else type(made).__name__

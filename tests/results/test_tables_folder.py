@@ -74,7 +74,7 @@ def test_a_table_with_other_columns_is_named(tmp_path):
 def test_a_damaged_table_is_named(tmp_path):
     parquet = small_study(tmp_path)
     parquet.write_bytes(b"torn")
-    with pytest.raises(HandfulError, match=r"small\.parquet' is no Parquet file"):
+    with pytest.raises(HandfulError, match=r"small\.parquet' is not a Parquet file"):
         read_study_results(parquet)
 
 

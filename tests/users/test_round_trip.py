@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from handful._support.controls import first_control
 from handful._support.files import write_csv
-from handful.cli.settings import read_assignment
+from handful.cli.users import read_assignment
 from handful.errors import HandfulError
 from handful.users import read_users, user_names
 

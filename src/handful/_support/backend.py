@@ -27,7 +27,7 @@ def computing(function: Callable[P, R]) -> Callable[P, R]:
     each thread, so the first function of a thread needs this wrapper, too.
 
     Raises:
-        HandfulError: from the function, and also if JAX cannot compute at all.
+        HandfulError: the error that the function raises; also if JAX cannot compute at all.
     """
 
     @wraps(function)

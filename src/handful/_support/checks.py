@@ -45,7 +45,7 @@ def check_numbers(settings: Any) -> None:
     well are looked at where they are not.
 
     Raises:
-        HandfulError: naming the first field that holds something else.
+        HandfulError: if a field holds another value; the sentence names the first.
     """
     for field in dataclasses.fields(settings):
         kinds = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)

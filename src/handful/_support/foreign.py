@@ -60,8 +60,8 @@ def exits_told(what: str) -> Iterator[None]:
         what: the beginning of the sentence, such as ``The environment failed in step()``.
 
     Raises:
-        HandfulError: in place of ``SystemExit``, of a ``KeyboardInterrupt`` that no signal raised,
-            and of everything else that is not an ``Exception``.
+        HandfulError: the sentence. It replaces ``SystemExit``, a ``KeyboardInterrupt`` that no
+            signal raised, and everything else that is not an ``Exception``.
     """
     try:
         yield

@@ -66,7 +66,7 @@ def checked_config(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
         the same, with settings that an earlier version wrote as they are written today.
 
     Raises:
-        HandfulError: naming the first value that is missing or of another kind.
+        HandfulError: if a value is missing or of another kind; the sentence names the first.
     """
     config = dict(config)
     if isinstance(config.get("settings"), Mapping) and PPO_KEY in config["settings"]:

@@ -29,7 +29,7 @@ def write_result(text: str) -> None:
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """While the block runs, only what :func:`write_result` gets reaches standard output."""
+    """Within the block, only what :func:`write_result` gets reaches standard output."""
     global _write
     stream, before = sys.stdout, _write
     stream.flush()
@@ -61,7 +61,7 @@ def results_alone() -> Iterator[None]:
 
 
 def _take_over(stream: object) -> int:
-    """Lead file descriptor 1 to 2, and return a copy of what it was; -1 if it is not in use."""
+    """Redirect file descriptor 1 to 2, and return a copy of the old one; -1 if it is not in use."""
     try:
         if stream.fileno() != STANDARD_OUTPUT:  # type: ignore[attr-defined]
             return -1

@@ -81,7 +81,7 @@ def _refuse_parameters_of_task(arguments: Sequence[str]) -> None:
     """Look for parameters of the task itself.
 
     Raises:
-        HandfulError: naming the first, and where it goes instead.
+        HandfulError: if there is one; the sentence names the first, and its right place.
     """
     env = arguments[0] if arguments else ""
     task = next((task for task in tasks() if env == task.name), None)

@@ -49,7 +49,7 @@ def runs_own_code(arguments: Sequence[str]) -> bool:
 
 
 def trusts_own_code(command: Any) -> bool:
-    """Whether a command that opens a run folder may import modules of the working folder after all.
+    """Return whether a command may import modules of the working folder from a run folder.
 
     It may where the caller trusts the folder, or names a module of their own for a logger.
     """

@@ -126,7 +126,7 @@ def can_report() -> bool:
 
 @contextmanager
 def telling_warnings() -> Iterator[None]:
-    """While the block runs, print the warnings of the library as other news is printed."""
+    """Within the block, print the warnings of the library in the same form as other news."""
     from handful.errors import HandfulWarning
 
     with warnings.catch_warnings():

@@ -246,7 +246,7 @@ def json_value(text: str, what: str) -> Any:
         the value, with tuples for lists; None also for the word None.
 
     Raises:
-        HandfulError: for JSON that Python cannot hold, or of which a part would be lost.
+        HandfulError: if Python cannot hold the JSON, or a part of it would be lost.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -271,7 +271,7 @@ def json_value(text: str, what: str) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    """Lists as tuples, all the way down: settings are hashable."""
+    """Return lists as tuples, at every depth, since settings are hashable."""
     return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value
 
 
@@ -295,7 +295,7 @@ def named(arguments: Sequence[str], flag: str, default: Default) -> str | Defaul
 def take_untyped(
     arguments: Sequence[str], section: str, known: Iterable[str]
 ) -> tuple[list[str], dict[str, Any]]:
-    """Part the settings whose names and types nobody knows from the other arguments.
+    """Separate the settings of unknown names and types from the other arguments.
 
     Args:
         arguments: the arguments of a command.
@@ -347,7 +347,7 @@ def check_old_flags(arguments: Sequence[str], sections: Sequence[Section]) -> No
         sections: the sections that the command has.
 
     Raises:
-        HandfulError: naming the first such flag, and how it is written now.
+        HandfulError: if there is such a flag; the sentence names the first, and its form today.
     """
     for place, argument in enumerate(arguments):
         flag, equals, pair = argument.partition("=")

@@ -37,7 +37,7 @@ class _Stop:
 
 @contextmanager
 def stops_heard() -> Iterator[None]:
-    """While the block runs, a signal that asks the program to stop ends it with 128 + its number.
+    """Within the block, a signal that asks the program to stop ends it with 128 + its number.
 
     Signals that the program was started to ignore stay ignored. Outside the main thread, where
     Python delivers no signals, nothing changes.
@@ -70,7 +70,7 @@ def stops_heard() -> Iterator[None]:
 
 @contextmanager
 def patiently() -> Iterator[None]:
-    """While the block runs, an orderly end may take longer than :data:`GRACE`.
+    """Within the block, an orderly end may take longer than :data:`GRACE`.
 
     A second signal ends the program at once.
     """

@@ -197,7 +197,7 @@ def _whole_episodes(batch: Transitions, is_new: Bool[Array, "K B"], time_limit: 
 
 
 def _steps(leaf: Array, episodes: _Episodes, max_length: int) -> Array:
-    """What a leaf of a batch has of episodes, step by step, [*E, L, ...]; zero after their ends."""
+    """Return the steps of episodes from a leaf of a batch, [*E, L, ...]; zero after their ends."""
     steps = jnp.broadcast_to(jnp.arange(max_length), (*episodes.starts.shape, max_length))
     times = jnp.minimum(episodes.starts[..., None] + steps, leaf.shape[1] - 1)
     taken = leaf[episodes.policies[..., None], times, episodes.envs[..., None]]

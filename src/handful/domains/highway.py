@@ -35,7 +35,7 @@ def sample_drivers(num_users: int, seed: int) -> NumpyArray:
     (highway-env: 2).
 
     Raises:
-        HandfulError: for no users or a negative seed.
+        HandfulError: if there are no users, or the seed is negative.
     """
     check_draw(num_users, seed)
     rng = np.random.default_rng(seed)

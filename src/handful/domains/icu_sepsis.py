@@ -153,7 +153,7 @@ def sample_users(
     A point of survival is worth a point to everybody.
 
     Raises:
-        HandfulError: for no users, or a negative seed.
+        HandfulError: if there are no users, or the seed is negative.
     """
     check_draw(num_users, seed)
     ends = np.cumsum([group.share for group in GROUPS])
@@ -199,7 +199,7 @@ def load_arrays() -> Mapping[str, NumpyArray]:
 def under_rule(
     arrays: Mapping[str, NumpyArray], inadmissible: str
 ) -> tuple[NumpyArray, NumpyArray]:
-    """Probabilities of the next state [S, A, S] and doses in days at the highest level [S, A, 2].
+    """Return the next state's probabilities [S, A, S] and the doses in days [S, A, 2].
 
     The arrays hold the rule ``mean`` already. Nothing follows death and survival.
     """
@@ -264,7 +264,7 @@ def _learner_settings(suited: SettingsFn, num_policies: int, preset: Preset) -> 
 
 
 def _method_settings(method: str, preset: Preset) -> Mapping[str, Any]:
-    """Shorten the waiting for the learner that counts, which knows a policy's worth at once."""
+    """Return a shorter warm-up for the learner that counts, which soon knows a policy's worth."""
     if not preset.is_fast:
         return {}
     if method == "em":

@@ -141,7 +141,7 @@ class Remembered(NamedTuple):
 
     Attributes:
         state: the state of the environment.
-        window: [L, O + 1], the oldest row first.
+        window: the window [L, O + 1], the oldest row first.
     """
 
     state: Any

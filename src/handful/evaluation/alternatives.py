@@ -31,11 +31,12 @@ from handful.welfare import WelfareFn, utilitarian
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another assignment beside the one that is handed out, on the same episodes.
+    """Another assignment of the users, on the same episodes.
 
     Attributes:
-        welfare: the welfare of the other assignment: the welfare as handed out, and the gain.
-        gain: by how much it is above the welfare as handed out, on the same episodes.
+        welfare: the welfare of the other assignment, which is the final welfare plus the gain.
+        gain: the difference between its welfare and the welfare of the final assignment, on the
+            same episodes.
         gain_stderr: the standard error of the gain, over episodes.
         users_moved: how many users have another policy in it.
     """
@@ -62,7 +63,7 @@ def compare_assignments(
 
     Args:
         measurement: the policies' returns, on the episodes that are to judge.
-        assignment: [N] the policy of each user, as it is handed out.
+        assignment: [N] the policy of each user in the final assignment.
         others: more assignments [N], by name.
         welfare: the welfare function.
 

@@ -33,9 +33,12 @@ class Gap:
 def optimum(problem: RMDP, num_policies: int) -> Optimum:
     """Find the highest welfare that any ``num_policies`` policies can reach, with its proof.
 
+    Returns:
+        the optimum, or an upper bound, with the policies that attain it.
+
     Raises:
-        HandfulError: if the budget does not fit the population, if the problem brings no solver, or
-            if its solver has no answer.
+        HandfulError: if the budget does not fit the population, if the problem has no solver, or if
+            its solver has no answer.
     """
     check_problem(problem, "optimum")
     problem.check_budget(num_policies)
@@ -57,7 +60,7 @@ def optimum(problem: RMDP, num_policies: int) -> Optimum:
 
 
 def measure_gap(problem: RMDP, num_policies: int, welfare: float) -> Gap | None:
-    """Measure the gap of a welfare; None where no optimum or bound can be had."""
+    """Measure the gap of a welfare; return None if there is no optimum or bound."""
     try:
         return Gap(welfare, optimum(problem, num_policies))
     except HandfulError:  # a problem of another kind, or too large to solve

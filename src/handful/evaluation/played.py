@@ -87,7 +87,7 @@ class ReturnTable(Played):
     """Returns that are kept as one table.
 
     Attributes:
-        table: float64 [E, K, N].
+        table: the return of each user from each policy in each episode, float64 [E, K, N].
     """
 
     table: NumpyArray
@@ -198,7 +198,7 @@ class EpisodePlayer:
         """Play the episodes.
 
         Args:
-            key: for the chance in the episodes.
+            key: the random key for the chance in the episodes.
             policies: the ``K`` policies that play.
             deterministic: whether they take their likeliest actions; else they sample.
             watch: is called with the share of the episodes that has been played.

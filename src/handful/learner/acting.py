@@ -122,7 +122,7 @@ class Actors:
         key: PRNGKey | None,
         rng: np.random.Generator | None,
     ) -> NumpyArray:
-        """One policy's actions [M, ...] at observations [M, O]."""
+        """Return one policy's actions [M, ...] at observations [M, O]."""
         outputs = self._policies.outputs_of(policy, rows)
         log_std = self._policies.log_std
         if self._bounds is None:

@@ -56,7 +56,7 @@ class Networks(eqx.Module):
     normalizer: Normalizer
 
     def take(self, source: Int[Array, " J"]) -> "Networks":
-        """Copies of the policies ``source``, in this order; what policies share stays."""
+        """Return copies of the policies ``source``, in this order; shared parts stay."""
         return Networks(
             take_policies(self.actor, source),
             take_policies(self.critic, source),
@@ -240,7 +240,7 @@ class Learner(ABC):
     def renew(
         self, networks: Networks, state: LearnerState, mixes: Float[Array, "K D"], problem: RMDP
     ) -> Networks:
-        """Kept policies, as good as what is known by now makes them; by default as they are.
+        """Return kept policies, improved by the learner's present knowledge; by default unchanged.
 
         Args:
             networks: ``K`` policies that were kept.

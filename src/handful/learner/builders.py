@@ -192,7 +192,7 @@ def named_networks(settings: Any) -> list[str]:
 
 
 def with_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the learner with the names of builders in place of the builders.
+    """Return the learner's settings with the names of builders in place of the builders.
 
     Raises:
         HandfulError: if a network is neither a builder nor a name.

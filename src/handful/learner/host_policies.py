@@ -66,12 +66,13 @@ class HostPolicies:
     """Policies with the library's own networks, computed by NumPy.
 
     Attributes:
-        mean: [K, 1, O] of observations.
+        mean: the mean of the observations, [K, 1, O].
         scale: [K, 1, O], the inverse of the observations' standard deviations.
         clip: the largest absolute value of a normalised observation entry.
         layers: the weight [K, I, H] (or [I, H] if it is shared) and the bias [K, 1, H] (or [H]) of
             each layer.
-        log_std: [K, A] where actions are continuous, else None.
+        log_std: the logarithm of the standard deviation [K, A] if actions are continuous, else
+            None.
         random_actions: the probability of a uniformly random action, where actions are finite.
         num_symbols: how many symbols the first layer looks up; None if it multiplies.
     """

@@ -53,7 +53,7 @@ class Blueprint:
         return cls(name, find_network(name), observation_size, num_outputs)
 
     def make(self, key: PRNGKey) -> Any:
-        """One new module."""
+        """Make one new module."""
         return self.build(key, self.observation_size, self.num_outputs)
 
 
@@ -129,7 +129,7 @@ def skeleton_of(blueprint: Blueprint) -> Skeleton:
 
 
 def init_modules(key: PRNGKey, num_policies: int, blueprint: Blueprint) -> ModuleStack:
-    """``K`` new modules, each of which is built from its own key."""
+    """Make ``K`` new modules, each of which is built from its own key."""
 
     def make(key: PRNGKey) -> dict[str, Array]:
         names, leaves, _ = _named_leaves(blueprint.make(key))

@@ -121,8 +121,8 @@ class Layer(eqx.Module):
     """An affine map from ``I`` inputs to ``H`` outputs, for each of ``K`` networks.
 
     Attributes:
-        weight: [I, H] if the networks share it, else [K, I, H].
-        bias: [H] if the networks share it, else [K, 1, H].
+        weight: the weights, [I, H] if the networks share the layer, else [K, I, H].
+        bias: the biases, [H] if the networks share the layer, else [K, 1, H].
     """
 
     weight: Float[Array, "*K I H"]
@@ -218,7 +218,7 @@ def init_stack(
     sharing: Sharing,
     num_symbols: int | None = None,
 ) -> NetworkStack:
-    """New networks with orthogonal weights and zero biases.
+    """Make new networks with orthogonal weights and zero biases.
 
     The first biases of a family are not zero, as the networks differ by nothing else.
 
@@ -260,7 +260,7 @@ def init_actor(
     random_actions: float = 0.0,
     network: str | None = None,
 ) -> Actor:
-    """New policies.
+    """Make new policies.
 
     The library's own networks have a head of gain 0.01. So policies start with nearly uniform
     actions where these are finite, and with means near zero where they are continuous.
@@ -303,7 +303,7 @@ def init_critic(
     num_symbols: int | None = None,
     network: str | None = None,
 ) -> Critic:
-    """New critics. The library's own networks have a head of gain 1.
+    """Make new critics. The library's own networks have a head of gain 1.
 
     Args:
         key: the random key for the weights.
@@ -346,7 +346,7 @@ def has_policy_axis(networks: PyTree) -> PyTree:
 
 
 def take_policies(networks: PyTree, source: Int[Array, " K"]) -> PyTree:
-    """Networks whose policy ``j`` is a copy of policy ``source[j]``; shared layers stay."""
+    """Return networks whose policy ``j`` is a copy of policy ``source[j]``; shared layers stay."""
     return jax.tree.map(
         lambda leaf, own: leaf[source] if own else leaf, networks, has_policy_axis(networks)
     )
@@ -363,7 +363,7 @@ def table_of(stack: Stack) -> Layer:
 
 
 def constant_stack(like: Stack, outputs: Float[Array, "K H"], observation_size: int) -> Stack:
-    """Networks that put out one row of ``outputs`` each, whatever they observe.
+    """Return networks that put out one row of ``outputs`` each, whatever they observe.
 
     The library's own networks keep their structure, so that no program has to be compiled for the
     constant ones.

@@ -102,7 +102,7 @@ class PPO(Learner):
             start.
         learnable_log_std: whether that is learnt; else it stays as it starts.
         random_actions: the probability with which a policy of finite actions takes any action while
-            it trains, all of them alike; the policies that are handed out take none.
+            it trains, all of them alike; the final policies take none.
         share_hidden: whether the actors share their hidden layers, and the critics theirs.
         family: whether actors share everything but the first layer's biases
             (:attr:`~handful.learner.networks.Sharing.FAMILY`), and observations are normalised
@@ -253,7 +253,7 @@ class PPO(Learner):
             check_number_of_weights(widths, space, problem.num_features, num_policies)
 
     def init(self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree) -> PPOState:
-        """Fresh networks, moments and statistics."""
+        """Return new networks, moments and statistics."""
         environment = problem.environment
         return init_learner(
             key,
@@ -292,7 +292,7 @@ class PPO(Learner):
         problem: RMDP,
         mesh: Mesh | None,
     ) -> Improvement:
-        """Some epochs of gradient steps over the batch (paper, equations 3 to 9, and 12)."""
+        """Take some epochs of gradient steps over the batch (paper, equations 3 to 9, and 12)."""
         assert isinstance(state, PPOState)
         rates = self.rates(progress, pace)
         return update(key, state, batch, objective, rates, self, problem.discount, mesh)
@@ -308,7 +308,7 @@ def init_learner(
     assignment_parameters: PyTree,
     num_symbols: int | None = None,
 ) -> PPOState:
-    """Fresh networks, moments and statistics.
+    """Return new networks, moments and statistics.
 
     Args:
         key: the key of the networks' random weights.
@@ -442,7 +442,7 @@ def update(
 def prepare(
     state: PPOState, transitions: Transitions, settings: PPO, discount: float
 ) -> tuple[ActorBatch, CriticBatch]:
-    """Values, advantages and value targets of a batch [K, T, B] laid out as [K, M]."""
+    """Return values, advantages and value targets of a batch [K, T, B] laid out as [K, M]."""
     steps_and_envs = transitions.terminated.shape[1:]
     flat = transitions.flat()
     observations = state.normalizer(flat.observations)
@@ -476,7 +476,7 @@ def _epochs(
     key: PRNGKey,
     settings: PPO,
 ) -> tuple[Carry, Metrics]:
-    """Gradient steps over shuffled minibatches; the metrics' means over them.
+    """Take gradient steps over shuffled minibatches; the metrics are means over them.
 
     All policies take the same positions of their batches: so the order does not depend on which
     label a policy has.

@@ -31,7 +31,7 @@ class MethodInfo:
         revision: how often what the method does has changed, its defaults included, since runs of
             it were kept. Results of an earlier revision are not taken for its own.
         assigns_best: whether the method's rule is that each user is served by the policy that
-            serves them best. The assignment that is handed out then comes from validation
+            serves them best. The final assignment then comes from validation
             (:mod:`handful.training.assigning`).
         keeps_pool: whether the run keeps the best policies from before each intervention, so that
             the method can go on from them, and hand them out in the end. Such policies must not
@@ -94,7 +94,7 @@ class Scene(NamedTuple):
 
     @property
     def is_end(self) -> bool:
-        """Whether all updates are done, so that the method decides what is handed out."""
+        """Whether all updates are done, so that the method chooses the final policies."""
         return self.update >= self.num_updates
 
 
@@ -207,7 +207,7 @@ class AssignmentMethod(ABC):
 
         It is called before the updates that :meth:`schedule` names. Of methods that keep a pool it
         is called once more when all updates are done (:attr:`Scene.is_end`): the decision then says
-        which policies of the pool are handed out, and to whom.
+        which policies of the pool are final, and who gets which.
 
         Args:
             key: the random key for everything random in this call.

@@ -13,7 +13,7 @@ how to stand already. It is trained for the users along the way: each counts the
 the outcome that suits them is from the copy's goal, in a width that shrinks. Meanwhile the others
 are trained for the users that they keep. Then EM goes on, and copies that did well are copied in
 turn. What did not work is given up at the next interruption, since the pool still holds what was
-there before; the pool also decides what is handed out.
+there before; the final policies come from the pool, too.
 
 :func:`branch_out` decides which policies are given up. A policy that serves somebody well can be
 led from there to somebody else, the more surely the nearer they are. So what its copy would earn
@@ -51,10 +51,10 @@ class Branches(NamedTuple):
     """What becomes of ``K`` policies.
 
     Attributes:
-        source: [K] which of them each goes on from: itself, or the one it becomes a copy of.
+        source: [K] the policy that each goes on from: itself, or the one it becomes a copy of.
         start: [K] the outcome that the source is nearest to keeping up.
         outcome: [K] where a copy is led; :data:`KEPT` for a policy that is no copy.
-        policy: [N] who is to serve each user.
+        policy: [N] the policy that is to serve each user.
         hoped: [K, N] what each user gets from those that are kept, and is guessed to get from
             copies.
     """
@@ -120,9 +120,10 @@ class BranchingEMState(NamedTuple):
         planned: [N, K] what the policies were to be trained for by the latest branching, copies
             apart: for the users they were to serve.
         is_led: [K] whether the policy is a copy that is led somewhere.
-        distance: [N, K] from the outcome that suits each user best to each copy's goal.
-        first_width: [K] of each copy's way.
-        share: [N] what each user counts for on the way.
+        distance: [N, K] the distance from the outcome that suits each user best to each copy's
+            goal.
+        first_width: [K] the width of each copy's way at first.
+        share: [N] the weight of each user on the way.
         since, until: the updates before which the way begins and ends.
     """
 
@@ -235,7 +236,7 @@ class BranchingEM(AssignmentMethod):
     def intervene(self, key: PRNGKey, state: BranchingEMState, scene: Scene) -> Intervention:
         """Go on from the best of the pool, with copies in place of the least useful of them.
 
-        At the end of the run the best of all policies that there were are handed out.
+        At the end of the run the best of all policies become the final ones.
         """
         del key
         num_policies = state.em.num_policies

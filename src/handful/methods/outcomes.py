@@ -85,10 +85,10 @@ class Plan(NamedTuple):
     """The outcomes that policies are to head for, as the users see them.
 
     Attributes:
-        policy: [N] who is to serve each user.
-        distance: [N, K] from the outcome that suits a user best to the one planned for each
-            policy.
-        share: [N] what each user counts for (:attr:`OutcomeSpace.share`).
+        policy: [N] the policy that is to serve each user.
+        distance: [N, K] the distance from the outcome that suits a user best to the one planned for
+            each policy.
+        share: [N] the weight of each user (:attr:`OutcomeSpace.share`).
     """
 
     policy: NumpyArray

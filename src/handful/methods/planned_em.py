@@ -36,7 +36,7 @@ about as much as walking, all members of some families stand until nothing else 
 Critics stay apart: what gaits have in common does not make them worth the same
 (``docs/development.md`` has the measurements).
 
-Each policy that is handed out is a network like any other, with its own bias put in.
+Each final policy is a network like any other, with its own bias put in.
 """
 
 from dataclasses import dataclass, replace
@@ -66,9 +66,9 @@ class PlannedEMState(NamedTuple):
 
     Attributes:
         em: the assignment, and what each policy is trained for.
-        policy: [N] who is meant to serve each user.
-        distance: [N, K] from the outcome that suits each user best to each policy's.
-        share: [N] what each user counts for on the way.
+        policy: [N] the policy that is to serve each user.
+        distance: [N, K] the distance from the outcome that suits each user best to each policy's.
+        share: [N] the weight of each user on the way.
         floor: [N] what each user earns from the outcome that is worst for them.
         highest: the most that any outcome earns any user above that.
         first_width: the width of the way at first.

@@ -10,18 +10,18 @@ There are two kinds of round:
 
 * A *fresh* round starts with new networks and users dealt out at random. With ``solo`` there is no
   EM in it: each policy is trained for a single user, drawn by chance. Policies that EM makes are
-  compromises of whoever happened to share them; those of single users are what the best choice is
-  made of more often, and EM goes on from them afterwards.
+  compromises of the users who happened to share them. The best choice more often consists of
+  policies of single users, and EM goes on from them afterwards.
 * A *frontier* round starts with copies of pooled policies, and a user counts in it the more, the
   less anybody in the pool serves them. A reward that is zero but in a narrow range teaches nothing
-  from afar; whoever serves a neighbour's user a little is led on from there.
+  from afar; a policy that serves a neighbour's user a little is led on from there.
 
 The second round is a frontier round, the third a fresh one; after that, each is of the kind whose
 latest round added more to the welfare of the pool's best choice.
 
-The pool holds the policies of several moments of every round, and of what followed them; what they
-are worth is known from validation episodes, and the run hands out the best ``k`` of all. With exact
-M-steps the same idea is :func:`handful.exact.em.pooled_em`.
+The pool holds the policies of several moments of every round, and of the time after the rounds.
+Validation episodes show what they are worth, and the best ``k`` of all become the final policies.
+With exact M-steps the same idea is :func:`handful.exact.em.pooled_em`.
 """
 
 import itertools
@@ -202,7 +202,8 @@ class PooledEM(AssignmentMethod):
     def intervene(self, key: PRNGKey, state: PooledEMState, scene: Scene) -> Intervention:
         """Start another round, or after the last one go on from the best of the pool.
 
-        At the end of the run the best of all rounds, and of what followed them, are handed out.
+        At the end of the run the best policies of all rounds, and of the time after them, become
+        the final ones.
         """
         num_users, num_policies = len(state.em.served), state.em.num_policies
         if scene.is_end:

@@ -66,7 +66,7 @@ class Package(NamedTuple):
     Attributes:
         module: the name by which Python imports it.
         name: the name by which people know it.
-        command: the command that installs the package, such as ``pip install scikit-learn``.
+        command: the command of pip that installs the package.
     """
 
     module: str
@@ -135,7 +135,7 @@ def check_packages(method: str, schedule: Schedule) -> None:
         schedule: the schedule of the run.
 
     Raises:
-        HandfulError: naming the first package that is missing, and how to install it.
+        HandfulError: if a package is missing; the sentence names the first, and how to install it.
     """
     for package in schedule.packages:
         top = package.module.partition(".")[0]

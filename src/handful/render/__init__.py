@@ -1,7 +1,7 @@
-"""Films of a run's policies, where its task brings them. Needs the extra ``render``.
+"""Films of a run's policies, for tasks that have films. The extra ``render`` is needed.
 
-A module that makes a film imports this package when the film is asked for, so that its user is told
-at once what is missing.
+A module that makes a film imports this package when the film is asked for. So a missing package
+gives an error at once.
 """
 
 from handful._support.installing import install_command

@@ -1,7 +1,7 @@
-"""Pictures and pages about runs. Reads run folders only, and needs the extra ``report``.
+"""Pictures and pages about runs, made from run folders only. The extra ``report`` is needed.
 
-Everything that matplotlib and jinja2 are wanted for is in here, so whoever needs a report imports
-it when it is asked for, and hears at once what is missing.
+All code that needs matplotlib and jinja2 is in here. It is imported when a report is asked for. So
+a missing package gives an error at once.
 """
 
 from handful._support.installing import install_command

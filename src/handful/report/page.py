@@ -97,7 +97,7 @@ def train_parts(
     settings: Mapping[str, Mapping[str, Any]],
     run_settings: Mapping[str, Any],
 ) -> list[str]:
-    """``handful train TASK``, and every flag with its value, quoted for the shell.
+    """Return ``handful train TASK`` and every flag with its value, quoted for the shell.
 
     Nothing here has been checked: the settings of a run come from its folder, which anybody may
     have written.

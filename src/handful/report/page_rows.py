@@ -129,7 +129,7 @@ def findings(results: Results | None) -> list[FindingRow]:
 
 
 def alternative_rows(results: Results) -> list[AlternativeRow]:
-    """Make the table that compares other assignments with the one that is handed out."""
+    """Make the table that compares other assignments with the final one."""
     found = results.record.get("alternatives", {})
     return [
         AlternativeRow(

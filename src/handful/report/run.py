@@ -92,7 +92,7 @@ class Results:
         assignment: [N] each user's policy.
         shown: [S] users whose returns from all policies are known, ascending: everybody, or of very
             many the worst served and some others.
-        returns: [K, S].
+        returns: the mean return of each shown user from each policy, [K, S].
         lengths: [K] mean steps an episode.
         utilities: [N] each user's mean return from the policy they are assigned to.
         worst_episodes: [N] each user's lowest return from it.

@@ -84,7 +84,7 @@ def interquartile_mean(strata: Strata) -> NumpyArray | np.floating:
 
 
 def improvement(strata: Strata, others: Strata) -> NumpyArray | np.floating:
-    """[...] the chance that a run of the first method beats one of the second on the same stratum.
+    """Return the chance [...] that a run of one method beats one of the other on a stratum.
 
     The mean over strata of the Mann-Whitney statistic in [0, 1]; a tie counts one half.
     """
@@ -152,7 +152,7 @@ def estimate_profile(
 
 
 def _resampled(strata: Strata, resamples: int, seed: int) -> list[NumpyArray]:
-    """[resamples, runs] a stratum: its runs drawn with replacement, as many as there are."""
+    """Draw a stratum's runs with replacement, as many as there are: [resamples, runs]."""
     rng = np.random.default_rng(seed)
     return [scores[rng.integers(0, len(scores), (resamples, len(scores)))] for scores in strata]
 
@@ -163,7 +163,7 @@ def _estimate(value: float, samples: NumpyArray | np.floating) -> Estimate:
 
 
 def _ends(samples: NumpyArray) -> NumpyArray:
-    """[2, ...] of the percentile interval over the first axis."""
+    """Return the ends [2, ...] of the percentile interval over the first axis."""
     tail = (1 - CONFIDENCE) / 2
     return np.quantile(samples, [tail, 1 - tail], axis=0)
 

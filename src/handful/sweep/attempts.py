@@ -231,7 +231,7 @@ def attempt(request: RunRequest, is_stopped: Callable[[], bool] = lambda: False)
 
 
 def _attempt(request: RunRequest, is_stopped: Callable[[], bool]) -> tuple[str | None, bool]:
-    """Why it stopped, if it did; and whether it was asked to."""
+    """Return why it stopped, if it did, and whether it was asked to."""
     with Attempts(request.folder).lock(is_stopped) as write:
         if write is None or is_stopped():
             return "not started", True

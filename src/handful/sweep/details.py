@@ -161,7 +161,7 @@ def kept_rows(table: KeptTable, request: RunRequest) -> Rows:
 
 
 def sources() -> dict[str, tuple[Callable[[RunRequest], Rows], Callable[[RunFolder], Path]]]:
-    """By kind, what makes its rows, and the file of a run without which they are none or fewer."""
+    """Return what makes the rows of each kind, and the file of a run that they need."""
     return {
         "users": (user_rows, lambda folder: folder.traces),
         "curves": (curve_rows, lambda folder: folder.metrics),
@@ -229,7 +229,10 @@ def manifest(
 
 
 def _circumstances(folder: RunFolder) -> dict[str, Any]:
-    """Under which a finished run was made; nothing of other runs, and where that is damaged."""
+    """Return the circumstances of a finished run.
+
+    They are empty for other runs, and for damaged ones.
+    """
     if folder.is_finished:
         with contextlib.suppress(HandfulError), telling_damage(folder):
             stored = folder.read_config()

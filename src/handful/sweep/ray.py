@@ -175,7 +175,7 @@ class _Marker:
 
 @contextlib.contextmanager
 def _quiet_output() -> Iterator[None]:
-    """While the block runs, send what is written to standard output to standard error.
+    """Within the block, send standard output to standard error.
 
     Ray tells of lost nodes there, from native code too, and it would spoil the command's results.
     """
@@ -192,7 +192,7 @@ def _quiet_output() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _connected(ray: Any, address: str) -> Iterator[None]:
-    """While the block runs, this process may start tasks on the cluster.
+    """Within the block, this process may start tasks on the cluster.
 
     Raises:
         HandfulError: if it does not answer.

@@ -39,7 +39,7 @@ def check_what_is_needed(requests: "Iterable[RunRequest]") -> None:
     """Look before a sweep whether everything is installed that it will need at its end.
 
     Raises:
-        HandfulError: naming what is missing, and how to install it.
+        HandfulError: if a package is missing; the sentence says which, and how to install it.
     """
     import_polars()
     for request in requests:
@@ -328,7 +328,7 @@ class Study:
 
 @contextmanager
 def telling(where: str) -> Iterator[None]:
-    """While the block runs, put the place in the study before every error.
+    """Within the block, put the place in the study before every error.
 
     Raises:
         HandfulError: the error of the block, with the place before it.

@@ -57,7 +57,7 @@ def read_study(path: Path) -> Study:
 def _sentence(errors: "Sequence[ErrorDetails]", path: Path) -> str:
     """Return what is wrong with a study, in a sentence about the worst of it.
 
-    A key that is missing or misspelt is told before anything else.
+    A key that is missing or misspelt comes before any other fault.
     """
     by_weight = sorted(errors, key=lambda one: (not _is_of_study(one), one["type"] != "missing"))
     error = by_weight[0]
@@ -154,7 +154,7 @@ def _check_names(values: Mapping[str, Any], where: str) -> None:
     """Settings of methods and parameters of tasks are for those that some part of the study runs.
 
     Raises:
-        HandfulError: for any other name: what stands under it would never be used.
+        HandfulError: if there is any other name, since its entry would never be used.
     """
     parts = [values, *values["groups"], *values["variants"].values()]
     # A misspelt task or method is told first: what stands under its right name looks misspelt too.

@@ -28,7 +28,7 @@ from handful.training.run_reader import is_of_todays_method, stored_run
 
 @contextmanager
 def telling_damage(folder: RunFolder) -> Iterator[None]:
-    """While the block runs, tell entries that are missing or of another kind in one sentence.
+    """Within the block, turn missing or wrong entries into an error of one sentence.
 
     Raises:
         HandfulError: instead of what they cause.

@@ -139,7 +139,7 @@ class WorkerPool:
 
 @contextmanager
 def _sharing_the_machine(cores: int) -> Iterator[None]:
-    """While the block runs, started processes leave room for each other.
+    """Within the block, started processes leave room for each other.
 
     Variables of the environment that the caller has set stay as they are.
 
@@ -160,7 +160,7 @@ def _sharing_the_machine(cores: int) -> Iterator[None]:
 
 @contextmanager
 def _unheard(number: signal.Signals) -> Iterator[None]:
-    """While the block runs, started processes do not hear a signal before they unblock it.
+    """Within the block, started processes do not hear a signal before they unblock it.
 
     Ctrl-C reaches all processes of a terminal, and in the middle of imports it is a traceback.
     """
@@ -282,7 +282,7 @@ def check_folders(requests: Sequence[RunRequest]) -> None:
 def skip_finished(
     requests: Sequence[RunRequest], observer: Observer, known: Mapping[str, Any]
 ) -> tuple[list[Outcome], list[RunRequest]]:
-    """Part the runs that are finished or have damaged folders, with their outcomes, from others.
+    """Separate finished runs and damaged folders, with their outcomes, from the other runs.
 
     Raises:
         HandfulError: if a folder holds a run with other settings, or none can be made.
@@ -303,7 +303,7 @@ def skip_finished(
 
 @contextmanager
 def terminating_raises() -> Iterator[None]:
-    """While the block runs, treat SIGTERM as Ctrl-C is treated."""
+    """Within the block, treat SIGTERM like Ctrl-C."""
     before = signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         yield
@@ -319,7 +319,7 @@ def _damage(request: RunRequest) -> str | None:
     """Find why the files of a run cannot be read, or None; the other runs go on without it.
 
     Raises:
-        HandfulError: as of `_damage_of_settings`.
+        HandfulError: the same error as of `_damage_of_settings`.
     """
     error = _damage_of_settings(request)
     if error is None and RunFolder(request.folder).is_finished:

@@ -49,9 +49,10 @@ class Choice(NamedTuple):
         welfare: its welfare on all the episodes.
         held_out: the welfare of its rule on episodes that had no part in the assignment.
         one: the welfare of the best single policy for everybody, on all the episodes.
-        gain: by how much the held-out welfare is above that of one policy.
+        gain: the difference between the held-out welfare and that of one policy.
         gain_stderr: the standard error of the gain, over episodes.
-        luck: by how much the welfare of *best* is higher on the episodes that chose it.
+        luck: the difference between the welfare of *best* on the episodes that chose it and on the
+            others.
     """
 
     policy: NumpyArray

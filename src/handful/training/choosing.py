@@ -1,4 +1,4 @@
-"""The choices at the end of a run: which policies are handed out, and who gets which of them.
+"""The choices at the end of a run: which policies are final, and who gets which of them.
 
 First the policies are chosen among the moments that were shortlisted, then the assignment. Both are
 chosen by what the policies are worth apart from the batches that they collected in training. A
@@ -112,8 +112,8 @@ def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainStat
     """Appraise every shortlisted moment and the present one, to know the welfare of each.
 
     All of them are appraised by the same episodes or counts, with their likeliest actions, and with
-    the assignment that they would be handed out with: the one that validation speaks for, or the
-    one that they had.
+    the assignment that would be final with them: the one that validation speaks for, or the one
+    that they had.
 
     Args:
         run: the run.
@@ -161,7 +161,7 @@ MOST_OF_RUN = 0.02
 
 
 def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
-    """Choose who gets which of the policies that are handed out.
+    """Choose who gets which of the final policies.
 
     Episodes are added until the choice is settled, or has taken its share of the run
     (:data:`MOST_OF_RUN`).

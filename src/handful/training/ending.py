@@ -25,8 +25,8 @@ class Judgement(NamedTuple):
     """What is known of a run besides its evaluation.
 
     Attributes:
-        assigned_by: where the assignment that is handed out comes from: ``validation``, or
-            ``method`` for the method's own rule.
+        assigned_by: where the final assignment comes from: ``validation``, or ``method`` for the
+            method's own rule.
         alternatives: other assignments of the same policies, on the same episodes, by name:
             ``as_trained`` as the method left it, ``by_validation`` where validation chose one,
             ``one_policy`` for everybody, and ``reassigned`` with everybody's best policy.
@@ -68,7 +68,7 @@ def judge(
     Args:
         run: the run, which has ended.
         state: its last state.
-        policies: the policies that are handed out.
+        policies: the final policies.
         evaluation: their evaluation.
         history: two numbers of every update.
         watch: is called with the share of the episodes of constant actions that has been played.

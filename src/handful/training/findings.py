@@ -95,8 +95,8 @@ class Ending:
     Attributes:
         method: the assignment method's name.
         assigns_best: whether its rule is that each user has the policy that serves them best.
-        users_per_policy: int [K], how many users each policy serves as handed out.
-        welfare: the welfare of the assignment that is handed out, by evaluation.
+        users_per_policy: int [K], how many users each policy serves in the final assignment.
+        welfare: the welfare of the final assignment, by evaluation.
         welfare_stderr: the standard error of ``welfare``.
         alternatives: the handed-out assignment beside others, by name
             (:mod:`handful.evaluation.alternatives`).

@@ -1,4 +1,4 @@
-"""Where the metrics of a run go: one protocol for all loggers, and ``metrics.jsonl``.
+"""The loggers of a run: one protocol for all of them, and ``metrics.jsonl``.
 
 Training calls every logger in the same way: :meth:`Logger.open` with the settings of the run,
 :meth:`Logger.log` after every update, and :meth:`Logger.close` with the evaluation. Loggers for
@@ -224,7 +224,7 @@ def open_log(
     step: Step,
     is_trained: bool,
 ) -> Iterator[RunLog]:
-    """The loggers of a run, open for as long as the block lasts.
+    """Within the block, the loggers of a run are open.
 
     Args:
         folder: the run's folder, or None.

@@ -208,6 +208,9 @@ def train_run(
         out: the same as in :func:`train`.
         callbacks: the same as in :func:`train`.
         loggers: the same as in :func:`train`.
+
+    Returns:
+        the policies, the assignment of the users, and the evaluation.
     """
     folder = None if out is None else RunFolder(Path(out).absolute())
     if folder is None:

@@ -68,7 +68,7 @@ def reassign(
     """Reassign the users (equation 11), and work out what follows for the policies.
 
     Args:
-        key: for what is random in the method.
+        key: the random key for everything random in the method.
         run: the run, with its method, users and welfare function.
         state: the state before the update; its assignment and its ledger are used.
         table: the moving averages of the policies' returns.
@@ -196,7 +196,7 @@ def _weighed(
     num_users, num_policies = len(policy), run.num_policies
 
     def look(block: Array) -> tuple[Array, Array, Array]:
-        """The users of a block, where there are any, their shares [S, K] and coefficients."""
+        """Return the users of a block, if any, their shares [S, K] and coefficients."""
         users, is_user = ledger.users_of(block, num_users)
         shares = weight_table(jnp.take(policy, users, mode="clip"), num_policies)
         return users, jnp.where(is_user[:, None], shares, 0.0), feedback.rows(users)

@@ -57,7 +57,7 @@ class Shortlist(eqx.Module):
     (:mod:`handful.training.choosing`).
 
     Attributes:
-        snapshots: the snapshots, with a leading axis [M]; worth -inf where there is none yet.
+        snapshots: the snapshots, with a leading axis [M]; the worth is -inf for an empty row.
         updates: the update at which each snapshot was taken, [M].
         is_validated: whether the welfare is from validation.
     """

@@ -3,7 +3,7 @@
 ``jax.eval_shape`` calls a function with values that have a type and a shape, and no numbers. So
 every function that an update compiles is called here once, in milliseconds, and what it gives is
 compared with what the run needs. A method or a learner of the caller's own that gives something
-else is told in one sentence, before anything is trained.
+else gives an error of one sentence, before anything is trained.
 """
 
 from collections.abc import Callable
@@ -245,13 +245,13 @@ def _check_reported(function: str, improved: Improvement, num_policies: int) -> 
 
 
 def _first_assignment(run: Run) -> PyTree:
-    """The types and shapes of the method's first state."""
+    """Return the types and shapes of the method's first state."""
     num_users, num_policies = run.problem.num_users, run.num_policies
     return jax.eval_shape(lambda key: run.method.init(key, num_users, num_policies), _key())
 
 
 def _batch(run: Run) -> Any:
-    """The types and shapes of a batch of transitions."""
+    """Return the types and shapes of a batch of transitions."""
     collect, space = run.config.collect, run.problem.environment.action_space
     each = (run.num_policies, collect.num_steps, collect.num_envs)
     dtype = jnp.float32 if isinstance(space, Box) else jnp.int32
@@ -273,7 +273,7 @@ def _batch(run: Run) -> Any:
 
 
 def _kinds_by_place(tree: PyTree) -> dict[str, str]:
-    """The type and shape of each array of a tree, by its place in the tree."""
+    """Return the type and shape of each array of a tree, by its place in the tree."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path) or "one array": _kind(leaf) for path, leaf in leaves}
 

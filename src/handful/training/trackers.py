@@ -21,7 +21,7 @@ LONGEST_PARAMETER = 500
 
 
 def scalars(metrics: Mapping[str, Any]) -> dict[str, int | float]:
-    """Metrics as single numbers.
+    """Return metrics as single numbers.
 
     Args:
         metrics: numbers, or lists with one number a policy, by name. Anything else is left out.
@@ -254,7 +254,7 @@ def _summary(evaluation: Mapping[str, Any] | None) -> dict[str, int | float]:
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Settings within settings by one name: ``ppo.num_envs``."""
+    """Return nested settings under single names, such as ``ppo.num_envs``."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         inner = isinstance(value, Mapping)

@@ -57,7 +57,7 @@ def _index_columns(frame: Any) -> list[tuple[str, Any]]:
     An index of whole numbers without a name counts rows, and is nothing that is known of a user.
 
     Raises:
-        HandfulError: for any other index without a name, which may be the users' names.
+        HandfulError: if any other index has no name, since it may be the users' names.
     """
     index: Any = getattr(frame, "index", None)
     if not hasattr(index, "names") or not hasattr(index, "get_level_values"):

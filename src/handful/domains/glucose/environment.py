@@ -83,7 +83,7 @@ class PatientState(NamedTuple):
         sensitivity: the sensitivity to insulin, which is 1 for the published body.
         meal_delay: minutes.
         meal_steps: the steps at which the day's meals begin [3].
-        meal_grams: eaten [3].
+        meal_grams: the grams that the patient eats at each meal [3].
         announced_grams: what the wearer tells the pump [3].
     """
 

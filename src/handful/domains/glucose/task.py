@@ -25,7 +25,7 @@ def make_glucose(users: int = 100, population_seed: int = 0, population: Any = N
             ``fear`` (0 or more; 3 if there is none).
 
     Raises:
-        HandfulError: for a number that cannot be.
+        HandfulError: if a number is out of its range.
     """
     if population is not None:
         columns = [

@@ -32,7 +32,7 @@ def make_market(
         months: the length of an episode in months.
 
     Raises:
-        HandfulError: for a number that cannot be.
+        HandfulError: if a number is out of its range.
     """
     if months < 1:
         raise HandfulError(f"An episode needs at least 1 month, not {months}.")

@@ -31,7 +31,7 @@ MOVES = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]], dtype=np.int32)
 
 
 class GridState(NamedTuple):
-    """Where the character is (row, column), which cells it entered, and the steps taken."""
+    """The character's cell (row, column), the cells that it entered, and the steps taken."""
 
     position: Int[Array, " 2"]
     visited: Bool[Array, " cells"]
@@ -65,7 +65,7 @@ class ResourceGathering:
             The reward depends on it; the paper does not say what is observed.
 
     Raises:
-        HandfulError: for a grid without tiles, or a start or blocked tile that does not fit it.
+        HandfulError: if the grid has no tiles, or the start or a blocked tile does not fit it.
     """
 
     height: int = 5
@@ -115,7 +115,7 @@ class ResourceGathering:
         return Discrete(len(MOVES))
 
     def reset(self, key: PRNGKey) -> tuple[GridState, Float[Array, " O"]]:
-        """Stand on the start tile with nothing visited."""
+        """Start on the start tile, with no tile visited."""
         del key  # every episode starts the same
         state = GridState(
             jnp.asarray(self.start, dtype=jnp.int32),

@@ -101,7 +101,7 @@ class Grid:
         return (row, column) if free and (row, column) not in self.blocked else tile
 
     def distances(self) -> dict[tuple[int, int], int]:
-        """Steps from the start to every tile that can be reached, nearest first."""
+        """Return the steps from the start to every reachable tile, nearest first."""
         steps, queue = {self.start: 0}, [self.start]
         for tile in queue:
             for action in range(len(MOVES)):
@@ -211,7 +211,7 @@ def undominated_closed_walks(grid: Grid, max_length: int) -> ClosedWalks:
 def _search(
     grid: Grid, tiles: tuple[tuple[int, int], ...], max_length: int
 ) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], np.ndarray]:
-    """Breadth first over (visited set, position) without bumps and without the start in between.
+    """Search breadth first over (visited set, position), without bumps and returns to the start.
 
     Returns:
         The layers of first arrivals, as in `ClosedWalks`, and the fewest steps in which each set
@@ -266,7 +266,7 @@ def _has(sets: np.ndarray, bit: int) -> np.ndarray:
 
 
 def _neighbour_bits(grid: Grid, tiles: tuple[tuple[int, int], ...]) -> dict[tuple[int, int], int]:
-    """For every tile, the start included, the bits of the other `tiles` one move away."""
+    """Return the bits of the other `tiles` one move away, for every tile and the start."""
     bits = {tile: 1 << bit for bit, tile in enumerate(tiles)}
     return {
         tile: sum(
@@ -350,7 +350,7 @@ def resource_gathering_optimum(
 
 
 def _candidates(grid: Grid, time_limit: int) -> tuple[np.ndarray, Callable[[int], tuple[int, ...]]]:
-    """Returns of the undominated walks to the users, int64 [M, N], and the actions of each."""
+    """Return the returns of undominated walks to users, int64 [M, N], and the actions of each."""
     # A walk of FULL_REWARD steps or more earns nobody anything, as not coming home does.
     walks = undominated_closed_walks(grid, min(time_limit, FULL_REWARD - 1))
     is_user = np.ones((grid.height, grid.width), dtype=bool)
@@ -409,7 +409,7 @@ def _check(optimum: Optimum, play: Callable[[Sequence[int]], list[int]]) -> None
     """Compare what is claimed with what the simulator sees, in plain Python.
 
     Raises:
-        RuntimeError: on any difference.
+        RuntimeError: if there is any difference.
     """
     try:
         replayed = [play(actions) for actions in optimum.certificate]

@@ -161,7 +161,7 @@ class WalkedMap:
         policies: budget k.
         seed: the seed of the run.
         grid: the map.
-        walks: [T + 1, 2] of each policy, the start first.
+        walks: the tiles [T + 1, 2] of each policy's walk, the start first.
         served: the policy that serves the user of each tile, by tile; empty if users are not tiles.
         welfare: the welfare of the run.
     """

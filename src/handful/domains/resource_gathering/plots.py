@@ -167,7 +167,7 @@ def draw_tile_returns(
 def tile_fills(
     tiles: Sequence[Tile], results: Results, colours: Sequence[str]
 ) -> Mapping[Tile, str]:
-    """Colour each user's tile with the colour of their policy."""
+    """Return the colour of each user's tile, which is that of their policy."""
     return {
         tile: colours[int(policy)] for tile, policy in zip(tiles, results.assignment, strict=True)
     }
@@ -269,7 +269,7 @@ def draw_walk(
 
 
 def _steps(walk: NumpyArray, offset: float, keep_right: float) -> NumpyArray:
-    """[steps, 2, 2] from and to (x, y) as drawn; bumps, which go nowhere, are left out."""
+    """Return each step's two ends (x, y) as drawn, [steps, 2, 2], without bumps."""
     points = walk[:, ::-1].astype(float)
     moved = (np.diff(points, axis=0) != 0).any(axis=1)
     steps = np.stack([points[:-1], points[1:]], axis=1)[moved]
@@ -277,7 +277,7 @@ def _steps(walk: NumpyArray, offset: float, keep_right: float) -> NumpyArray:
 
 
 def _headings(steps: NumpyArray) -> NumpyArray:
-    """[steps, 2] unit vectors."""
+    """Return unit vectors in the directions of steps, [steps, 2]."""
     difference = steps[:, 1] - steps[:, 0]
     return difference / np.linalg.norm(difference, axis=1, keepdims=True)
 
@@ -288,7 +288,7 @@ def _right(headings: NumpyArray) -> NumpyArray:
 
 
 def _smooth(steps: NumpyArray, keep_right: float, is_closed: bool) -> Path:
-    """One path through all steps with rounded corners and round turning points."""
+    """Return one path through all steps with rounded corners and round turning points."""
     headings = _headings(steps)
     first, last = [steps[0, 0]], [steps[-1, 1]]
     if is_closed:
@@ -314,7 +314,10 @@ def _smooth(steps: NumpyArray, keep_right: float, is_closed: bool) -> Path:
 def _corner(
     end: NumpyArray, ahead: NumpyArray, onward: NumpyArray, keep_right: float
 ) -> NumpyArray | None:
-    """Where a step's line, which ends at ``end``, crosses the next one's; None if it turns back."""
+    """Return the crossing of a step's line and the next one's; None if the walk turns back.
+
+    The step's line ends at ``end``.
+    """
     cosine = float(ahead @ onward)
     if cosine < -0.999:
         return None
@@ -323,7 +326,7 @@ def _corner(
 
 
 def _arrowhead(step: NumpyArray, length: float) -> NumpyArray:
-    """On the middle of a step, pointing along it."""
+    """Return an arrowhead on the middle of a step, which points along it."""
     x, y = _headings(step[None])[0]
     return step.mean(axis=0) + length * _ARROWHEAD @ np.array([[x, y], [-y, x]])
 

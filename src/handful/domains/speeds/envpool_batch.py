@@ -29,7 +29,7 @@ class EnvPoolBatch:
     """A :class:`~handful.environment.HostBatch` of EnvPool's.
 
     EnvPool resets an ended episode by itself with the *next* step, whose action it ignores. That
-    step never happens here: whoever uses the batch resets what has ended before it steps again.
+    step never happens here: the collector resets ended episodes before it steps again.
     """
 
     def __init__(

@@ -6,8 +6,8 @@ of 0.03 (0.3 m/s + |v|). An episode has 100 steps and starts at rest. User ``i``
 between 0 and 4 m/s and is paid as in the robots' tasks: nothing outside a band of 0.4 m/s.
 
 What makes the robots hard for an assignment method is all there: everybody begins slow, a reward
-that is zero but in a narrow band teaches nothing from afar, and whoever first serves a user is
-tempted to stay.
+that is zero but in a narrow band teaches nothing from afar, and the policy that first serves a user
+is tempted to stay.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Glide:
     def step(
         self, key: PRNGKey, state: Float[Array, " 2"], action: Float[Array, " 1"]
     ) -> tuple[Float[Array, " 2"], TimeStep]:
-        """Push the body, and report its velocity as users see it."""
+        """Push the body, and return its velocity as the outcome."""
         velocity = state[0] + PUSH * action[0]
         state = jnp.stack([velocity, state[1] + 1.0 / self.time_limit])
         tremor = TREMOR * (0.3 + jnp.abs(velocity)) * jax.random.normal(key)
@@ -71,7 +71,7 @@ def glide_task(**users: Any) -> RMDP:
     """Make the problem; the users are :func:`~handful.domains.speeds.targets.users_with_speeds`.
 
     Raises:
-        HandfulError: for a number of users below 1, or targets that cannot be.
+        HandfulError: if there are no users, or a target is out of its range.
     """
     population = users_with_speeds(TOP_SPEED, TIME_LIMIT, **users)
     return RMDP(

@@ -18,7 +18,7 @@ from handful.types import NumpyArray
 
 @contextmanager
 def without_remarks() -> Iterator[None]:
-    """While entered, Gymnasium gives no warnings and MuJoCo writes no file into the folder."""
+    """Within the block, Gymnasium gives no warnings and MuJoCo writes no file into the folder."""
     mujoco = import_mujoco()
     mujoco.set_mju_user_warning(lambda message: None)
     try:

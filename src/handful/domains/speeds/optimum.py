@@ -127,7 +127,7 @@ class _Line:
         return np.unique(chosen)
 
     def _extend(self, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One more velocity: the new `best` [M] and the predecessor that attains it, int [M].
+        """Add a velocity: return the new `best` [M] and its predecessor, int [M].
 
         A velocity may be its own predecessor (nothing is gained), so choices of fewer count too.
         """

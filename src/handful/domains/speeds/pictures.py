@@ -191,7 +191,7 @@ def _velocities(
 
 
 def served_words(targets: NumpyArray) -> str:
-    """``20 users, 0.41 to 0.97 m/s``."""
+    """Return the users of a policy in words: ``20 users, 0.41 to 0.97 m/s``."""
     users = count(len(targets), "user")
     if not len(targets):
         return users
@@ -219,8 +219,8 @@ class Served(NamedTuple):
     Attributes:
         task, label, policies, seed: the task, the label, the number of policies and the seed of the
             run.
-        targets: [N] m/s.
-        assignment: [N].
+        targets: the users' targets [N], m/s.
+        assignment: the policy of each user, [N].
         top: the highest velocity that a user is drawn to want, m/s.
     """
 

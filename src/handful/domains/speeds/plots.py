@@ -53,7 +53,7 @@ class Bound:
     Attributes:
         kind: "exact" or "upper bound".
         utilities: [N] what each user gets from the velocity that suits them best.
-        velocities: [K] m/s.
+        velocities: the velocities of the policies, [K], m/s.
     """
 
     kind: str
@@ -143,7 +143,7 @@ def draw_target_histogram(
 
     Args:
         axis: the axis to draw on.
-        targets: [N] m/s.
+        targets: the users' targets [N], m/s.
         assignment: [N] each user's policy.
         num_policies: K.
         top: the highest velocity that a user is drawn to want, m/s.

@@ -58,7 +58,7 @@ class Robot:
         return Box((-1.0,) * self.num_joints, (1.0,) * self.num_joints)
 
     def outcome_shape(self) -> Motion:
-        """An outcome is one velocity."""
+        """Return the shape of an outcome, which is one velocity."""
         number: Any = jax.ShapeDtypeStruct((), jnp.float32)
         return Motion(number)
 
@@ -73,7 +73,7 @@ class Robot:
         """Look for the backend, without starting it.
 
         Raises:
-            HandfulError: as in :meth:`open`.
+            HandfulError: the same error as in :meth:`open`.
         """
         backend = envpool_batch if self._chosen_backend == "envpool" else gymnasium_batch
         if not backend.is_installed():

@@ -111,7 +111,7 @@ def sample_targets(num_users: int, top_speed: float, seed: int) -> NumpyArray:
     """Draw target velocities [N] between 0 and the top speed, in metres per second.
 
     Raises:
-        HandfulError: for no users, a top speed that is not positive, or a negative seed.
+        HandfulError: if there are no users, the top speed is not positive, or the seed is negative.
     """
     check_draw(num_users, seed)
     _check_top_speed(top_speed)
@@ -144,7 +144,7 @@ def users_with_speeds(
             share of the reward at the target (:func:`speed_seekers`).
 
     Raises:
-        HandfulError: for a number of users below 1, or targets that cannot be.
+        HandfulError: if there are no users, or a target is out of its range.
     """
     if population is not None:
         fastest = FASTEST_IN_TABLES * top_speed
@@ -172,8 +172,9 @@ def speed_seekers(
     close to their rewards, and evaluation pays the rewards themselves.
 
     Args:
-        targets: [N] in metres per second. They may lie above the top speed, which only says how
-            wide the users' rewards are: whether the robot can go that fast is the caller's care.
+        targets: the target speed of each user [N], in metres per second. They may lie above the top
+            speed, which only says how wide the users' rewards are: whether the robot can go that
+            fast is the caller's care.
         top_speed: ``b``, metres per second.
         episode_length: steps of a whole episode.
         user_ids: [N] distinct labels.
@@ -212,7 +213,7 @@ def steady_motions(population: Population, top_speed: float) -> Motion:
 
 
 def _compress(reward: SpeedReward, tolerance: float) -> Compression:
-    """Between the velocities where the first and the last user are paid; nobody is outside."""
+    """Compress between the velocities at which the first and the last user are paid."""
     low = float(reward.targets.min()) - reward.half_width
     high = float(reward.targets.max()) + reward.half_width
     num_points = int(np.ceil((high - low) / reward.half_width * _POINTS_PER_WIDTH)) + 1

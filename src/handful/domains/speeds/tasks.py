@@ -57,7 +57,7 @@ def robot_task(robot: Robot, *, backend: str = "auto", **users: Any) -> RMDP:
         users: the users, see :func:`handful.domains.speeds.targets.users_with_speeds`.
 
     Raises:
-        HandfulError: for a number of users below 1, or targets that cannot be.
+        HandfulError: if there are no users, or a target is out of its range.
     """
     population = users_with_speeds(robot.top_speed, TIME_LIMIT, **users)
     return RMDP(

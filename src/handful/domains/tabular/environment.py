@@ -77,7 +77,7 @@ def alias_table(probabilities: NumpyArray) -> AliasTable:
 
 
 class Move(NamedTuple):
-    """The outcome of a step: a state, the action, and the next state (-1 where there is none)."""
+    """The outcome of a step: a state, the action, and the next state (-1 at the end)."""
 
     state: Int[Array, ""]
     action: Int[Array, ""]

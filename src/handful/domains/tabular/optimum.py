@@ -45,7 +45,10 @@ def tabular_rmdp(problem: RMDP) -> TabularRMDP | None:
 
 
 def exact_returns(problem: RMDP, policies: Policies) -> NumpyArray:
-    """Compute what each policy's likeliest actions earn each user on average: [K, N].
+    """Compute what each policy's likeliest actions earn each user on average.
+
+    Returns:
+        the expected returns, without discount, [K, N].
 
     Raises:
         HandfulError: if the problem is not tabular.
@@ -53,7 +56,7 @@ def exact_returns(problem: RMDP, policies: Policies) -> NumpyArray:
     rmdp = tabular_rmdp(problem)
     if rmdp is None:
         raise HandfulError(
-            f"Exact returns are known of tabular problems only, and '{problem.name}' is none."
+            f"Exact returns are known for tabular problems only, and '{problem.name}' is not one."
         )
     environment = problem.environment
     assert isinstance(environment, TabularEnvironment)

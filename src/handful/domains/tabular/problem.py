@@ -109,29 +109,33 @@ def tabular_problem(
     user_ids: Any = (),
     attributes: Mapping[str, Any] | None = None,
 ) -> RMDP:
-    """Make a problem of arrays: train on it like on any other, and solve it exactly.
+    """Make a problem from arrays, which can be trained like any other and solved exactly.
 
-    Give either every user's rewards, or features and what they are worth to each user.
+    Give either every user's rewards, or features and each user's weights on them.
 
-    Welfare is the undiscounted return of whole episodes. If a discounted return is what counts, a
-    ``stop_probability`` of one less the discount asks for the same: a reward that comes ``t`` steps
+    Welfare is the undiscounted return of whole episodes. If a discounted return is to count, a
+    ``stop_probability`` of 1 minus the discount means the same: a reward that comes ``t`` steps
     later is earned with probability ``discount ** t``.
 
     Args:
-        transitions: probability of the next state, [S, A, S]. A row of zeros ends the episode.
+        transitions: the probability of the next state, [S, A, S]. A row of zeros ends the episode.
         rewards: the reward of each user for an action in a state, [N, S, A].
-        features: reward features of an action in a state, [S, A, D].
-        coefficients: each user's weight on each feature, [N, D].
-        arrival_features: paid on arrival in a state, beside ``features``, [S, D].
+        features: the reward features of an action in a state, [S, A, D].
+        coefficients: the weight of each user on each feature, [N, D].
+        arrival_features: the features that are paid on arrival in a state, besides ``features``,
+            [S, D].
         start: the first state, or the distribution of it, [S].
-        time_limit: steps after which an episode is cut; may be left out where all policies end all
-            episodes.
+        time_limit: the number of steps after which an episode is cut. It may be left out if all
+            policies end all episodes.
         stop_probability: the probability that the episode ends after any step.
-        observe_time: whether policies see how much of the time limit has passed; by default where
-            the limit cuts episodes, as what is best then depends on it.
+        observe_time: whether policies see how much of the time limit has passed; by default they do
+            if the limit cuts episodes, since the best actions then depend on it.
         discount: the discount of the learner; choose it below 1 for long episodes.
-        user_ids: [N] distinct names, as :class:`handful.Population` takes them.
-        attributes: what else is known of the users, by name, [N] values each.
+        user_ids: the users' distinct names [N], as :class:`handful.Population` takes them.
+        attributes: other facts about the users by name, [N] values each.
+
+    Returns:
+        the problem, with a solver for :func:`handful.optimum`.
 
     Raises:
         HandfulError: saying which array does not fit, and where.
@@ -228,7 +232,7 @@ def _payment(
 
 
 def _is_terminal(table: NumpyArray, paid: TableFeatures) -> NumpyArray:
-    """States [S] in which nothing happens any more and nothing is earned: arriving is the end."""
+    """Return the states [S] in which nothing happens or is earned any more: arriving is the end."""
     states = np.arange(len(table))
     stays: NumpyArray = np.equal(table[states, :, states], 1.0)  # [S, A]
     leads_nowhere: NumpyArray = np.equal(table.sum(axis=2), 0.0)
@@ -244,7 +248,7 @@ def _environment(
     stop_probability: float,
     observe_time: bool | None,
 ) -> TabularEnvironment:
-    """With the time limit that was asked for, or the least that cuts no episode."""
+    """Return the environment with the given time limit, or the least one that cuts no episode."""
     what = "stop_probability must be at least 0 and below 1"
     stop_probability = checked_number(what, stop_probability, lambda chance: 0.0 <= chance < 1.0)
     build = partial(TabularEnvironment, table, start, ends)

@@ -107,7 +107,7 @@ class GymnasiumEnvironment:
     Attributes:
         observation_size: the size ``O`` of flattened observations.
         action_space: the action space that policies see (:mod:`handful.envs.gym.spaces`).
-        feature_names: [D].
+        feature_names: the names of the features [D].
         time_limit: the time limit in steps.
 
     Raises:
@@ -217,7 +217,7 @@ def policy_space(seen: Probe) -> ActionSpace:
 
 
 def check_time_limit(given: int | None, own: int | None, label: str) -> int:
-    """The shorter of the caller's limit and the environment's own.
+    """Return the shorter of the caller's limit and the environment's own.
 
     Raises:
         HandfulError: if there is no limit, or the caller's limit is not a number of steps.

@@ -206,7 +206,10 @@ class OneOfVector(gymnasium.Env[Any, Any]):
         return self._row(observations), row_of(infos, 0)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """One action; the observation is of this episode, also where it ends."""
+        """Take one action.
+
+        The observation belongs to this episode, also at its end.
+        """
         observations, rewards, terminated, truncated, infos = self._env.step(
             batch_actions(self.action_space, [action])
         )
@@ -224,10 +227,10 @@ class OneOfVector(gymnasium.Env[Any, Any]):
 
 
 def single_source(env: Any) -> Source:
-    """Single environments from a vector environment that is made of them, or from its maker.
+    """Return a source of single environments from a vector environment, or from its maker.
 
     Raises:
-        HandfulError: for an object that single environments cannot be had of.
+        HandfulError: if single environments cannot be made from the object.
     """
     if isinstance(env, SyncVectorEnv | AsyncVectorEnv):
         return Factory(env.env_fns[0])

@@ -1,4 +1,4 @@
-"""What a worker process does: step its slice of the copies when it is told to.
+"""A worker process, which steps its slice of the copies on request.
 
 Messages are short: ``("reset", indices)``, ``"step"`` and ``"close"`` come in, and None goes out
 when it is done, or the sentence that says why it could not be. Numbers go through shared memory.
@@ -59,7 +59,7 @@ class Arrays(NamedTuple):
     """bool [M]."""
 
     def part(self, rows: slice) -> "Arrays":
-        """Some of the copies."""
+        """Return the arrays of some of the copies."""
         return Arrays(*(array[rows] for array in self))
 
 
@@ -145,7 +145,7 @@ def work(
     shared: Sequence[SharedArray],
     rows: tuple[int, int],
 ) -> None:
-    """Serve until told to close, or until whoever gives the orders is gone."""
+    """Serve requests until a request to close, or until the process that sends them is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the business of who gives the orders
     arrays = Arrays(*(view(array) for array in shared)).part(slice(*rows))
     copies = None

@@ -33,8 +33,8 @@ class TableOrder:
     """The order of policies and users in the table of returns.
 
     Attributes:
-        policies: [K] from top to bottom.
-        rank: [N] of each user among those of their policy, from left to right by it.
+        policies: the policies [K] from top to bottom.
+        rank: the rank [N] of each user among the users of their policy, from left to right.
     """
 
     policies: Sequence[int]

@@ -24,12 +24,13 @@ class Cell:
     Attributes:
         task, label: the method's label is its name, and what its study's settings are called.
         policies, users, steps: budget k, n, transitions per policy that were asked for.
-        seeds: [R] of the runs.
-        welfare: [R].
-        percent: [R] of the optimum or of the bound; empty where neither is known of every run.
-        optima: [R] the best possible for each run's users; empty where it is not known.
+        seeds: the seeds of the runs, [R].
+        welfare: the welfare of each run, [R].
+        percent: the welfare in percent of the optimum or of the bound, [R]; empty if neither is
+            known for every run.
+        optima: the best possible welfare for each run's users, [R]; empty if it is not known.
         optimum_kind: "exact" or "upper bound", or None.
-        digests: [R] of the runs.
+        digests: the digests of the runs, [R].
         worst: [R] the lowest return of a user.
     """
 
@@ -165,7 +166,7 @@ class Collection:
         return most_complete(c for c in self.of(task, label, policies) if c.users == users)
 
     def best(self, task: str, label: str | None = None, policies: int | None = None) -> list[Cell]:
-        """:meth:`one` of each method and budget: a figure has one point or line for it."""
+        """Return :meth:`one` for each method and budget: a figure has one point or line for it."""
         keys = dict.fromkeys((cell.label, cell.policies) for cell in self.of(task, label, policies))
         found = [self.one(task, *key) for key in keys]
         return [cell for cell in found if cell is not None]

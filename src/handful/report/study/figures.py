@@ -64,7 +64,7 @@ def _budget(collection: Collection) -> int:
 def sort_out(
     candidates: Mapping[str, StudyFigure | None],
 ) -> tuple[list[StudyFigure], list[str]]:
-    """Part figures that could be drawn from those that had no data.
+    """Separate figures that could be drawn from those that had no data.
 
     Args:
         candidates: a figure by its name, or None where there are no data for it.

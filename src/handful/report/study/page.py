@@ -90,7 +90,10 @@ def _embedded(figures: Sequence[StudyFigure]) -> list[dict[str, Any]]:
 
 
 def absent_runs(runs: Sequence[Mapping[str, Any]]) -> Table:
-    """Runs that were asked for and are not finished; many that differ in their seed are one row."""
+    """Return runs that were asked for and are not finished.
+
+    Many that differ only in their seed are one row.
+    """
     groups: dict[tuple, list[int]] = {}
     for run in runs:
         if run["state"] != "finished":
@@ -128,7 +131,7 @@ def _every_run(results: StudyResults) -> Table:
 
 
 def settings_table(results: StudyResults) -> Table:
-    """What the study asks for, and a row for what its groups and variants ask for otherwise."""
+    """Return the study's settings, and a row for each other setting of its groups and variants."""
     manifest = results.manifest or {}
     steps = sorted(set(results.runs["steps"]))
     rows = [["transitions per policy", ", ".join(f"{value:,}" for value in steps)]]

@@ -83,7 +83,7 @@ def read_suffixes(path: Path) -> Suffixes:
 
 
 def _asked(study: StudyResults) -> dict[str, tuple[str, list[str]]]:
-    """By digest, a key of a run's choices and what in them is not the study's own."""
+    """Return a key of each run's choices by digest, and its choices besides the study's own."""
     manifest = study.manifest
     if manifest is None:
         return {}
@@ -174,7 +174,10 @@ def read_collection(root: Path) -> Collection:
 def _collection(
     listed: Mapping[str, StudyResults], studies: Mapping[str, StudyResults], suffixes: Suffixes
 ) -> Collection:
-    """Of the listed studies, and beside them of those of all studies that have variants."""
+    """Return the collection of the listed studies.
+
+    It also holds those of all studies that have variants.
+    """
     varied = _with_variants(studies)
     sources = list({**listed, **varied}.values())
     return Collection(
@@ -246,6 +249,6 @@ def _cell(key: tuple, rows: list[dict[str, Any]]) -> Cell:
 
 
 def _known(rows: list[dict[str, Any]], name: str) -> NumpyArray:
-    """[R] a column; empty unless every run has it."""
+    """Return a column [R]; it is empty unless every run has it."""
     values = [row[name] for row in rows]
     return np.array([] if None in values else values, dtype=float)

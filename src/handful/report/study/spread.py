@@ -52,7 +52,7 @@ def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure |
 
 
 def _with_seeds_of_their_own(collection: Collection, cells: Sequence[Cell]) -> list[str]:
-    """Of which seeds each of a task's methods is shown, where these draw users and differ."""
+    """Return the seeds of each of a task's methods, if these draw users and differ."""
     seeds = {cell.label: collection.kept_seeds(cell, "users") for cell in cells}
     is_alike = all(shown == next(iter(seeds.values())) for shown in seeds.values())
     if is_alike or not any(cell.draws_users for cell in cells):
@@ -62,7 +62,7 @@ def _with_seeds_of_their_own(collection: Collection, cells: Sequence[Cell]) -> l
 
 
 def _quantiles(collection: Collection, cell: Cell) -> NumpyArray | None:
-    """[101] the mean over runs of the quantiles of the users' returns."""
+    """Return the mean over runs of the quantiles of the users' returns, [101]."""
     runs = [np.quantile(users["return"], _QUANTILES) for users in collection.users_of(cell)]
     return np.mean(runs, axis=0) if runs else None
 
@@ -89,7 +89,10 @@ _THRESHOLDS = np.linspace(0, 100, 201)
 
 
 def profiles_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure | None:
-    """Performance profiles at the budget that most methods share, a panel a task; None without."""
+    """Draw performance profiles at the most common budget, a panel for each task.
+
+    The result is None if there are none.
+    """
     panels: dict[str, list[Cell]] = {}
     for task in tasks:
         cells = [cell for cell in collection.best(task) if len(cell.percent)]
@@ -147,6 +150,9 @@ def _profiles(
 
 
 def _bends(*lines: NumpyArray) -> NumpyArray:
-    """[X] Where lines over the same points begin, end or change: all else would swell the file."""
+    """Return where lines over the same points begin, end or change, [X].
+
+    Other points would only make the file larger.
+    """
     changes = np.any([np.diff(line) != 0 for line in lines], axis=0)
     return np.append(changes, True) | np.append(True, changes)

@@ -146,12 +146,12 @@ def improvement_table(collection: Collection) -> Table | None:
 
 
 def plus_minus(mean: float, stderr: float | None) -> str:
-    """``1.23 ± 0.45``; the mean alone where there was one seed."""
+    """Return ``1.23 ± 0.45``, or the mean alone if there is one seed."""
     return number(mean) if stderr is None else f"{number(mean)} ± {number(stderr)}"
 
 
 def percent_of_best(cell: Cell) -> str:
-    """``81.00 ± 4.42 of ≤ 33.87``: percent of the optimum, or with ≤ of the upper bound."""
+    """Return ``81.00 ± 4.42 of ≤ 33.87``: percent of the optimum, or (with ≤) of a bound."""
     if not len(cell.percent):
         return "–"
     limit = "≤ " if cell.optimum_kind == "upper bound" else ""
@@ -159,7 +159,7 @@ def percent_of_best(cell: Cell) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """``1.23 [1.00, 1.50]``."""
+    """Return an interval as ``1.23 [1.00, 1.50]``."""
     return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
 
 

@@ -20,8 +20,9 @@ class Course:
     """The course of one run.
 
     Attributes:
-        seconds: [U] of training, after each update; ascending. Or what another clock shows.
-        welfare: [U] then.
+        seconds: the seconds of training after each update, ascending, [U]; or the time of another
+            clock.
+        welfare: the welfare at these times, [U].
     """
 
     seconds: NumpyArray
