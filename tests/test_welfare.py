@@ -10,6 +10,7 @@ from handful.welfare import (
     WELFARES,
     check_welfare,
     find_welfare,
+    is_defined,
     load_welfare,
     name_of_welfare,
     register_welfare,
@@ -144,3 +145,14 @@ def test_others_are_not(welfare):
 def test_a_place_where_a_function_is_not_defined_is_one_sentence():
     with pytest.raises(HandfulError, match="where the users earn from -3 to 2: it must be defined"):
         welfare_of(log_sum, np.array([2.0, -3.0]))
+
+
+def test_a_welfare_is_defined_where_it_and_all_weights_are_finite_and_none_is_negative():
+    inf, nan = float("inf"), float("nan")
+    weights = [[1.0, 2.0], [0.0, -1e-6], [1.0, -0.5], [1.0, inf], [nan, 1.0]]
+    assert [bool(is_defined(jnp.array(3.0), jnp.array(row))) for row in weights] == [
+        *(True, True),
+        *(False, False, False),
+    ]
+    assert not is_defined(jnp.array(inf), jnp.ones(2))
+    assert not is_defined(jnp.array(nan), jnp.ones(2))

@@ -117,6 +117,17 @@ def test_mixing_in_every_minibatch_equals_mixing_once(bandit):
         np.testing.assert_allclose(one, other, atol=2e-4)
 
 
+def test_a_feature_that_nobody_wants_may_ruin_the_critic_alone(bandit):
+    """Squares of 1e30 are infinite in single precision; a mix of 0 keeps them from the actor."""
+    _, learner, transitions, _ = bandit
+    features = transitions.features.at[1, ..., 0].set(1e30)
+    ruined = dataclasses.replace(transitions, features=features)
+    objective = Objective(lambda _: Mix(OWN_FEATURE, jnp.ones(2)), (), 0.0)
+    done = update(jax.random.key(2), learner, ruined, objective, RATES, CONFIG, 0.9, None)
+    assert done.is_finite.tolist() == [True, False]
+    assert np.isfinite(done.metrics["entropy"]).all()
+
+
 def test_statistics_stay_as_they_are_where_normalising_is_switched_off():
     config = dataclasses.replace(ONE_STEP, normalize_observations=False)
     problem = problem_of(Weather())

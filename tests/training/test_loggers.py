@@ -1,4 +1,5 @@
 import json
+import signal
 import warnings
 
 import pytest
@@ -195,13 +196,20 @@ def test_a_logger_that_fails_is_told_once_and_loses_nothing_else(folder, method,
     assert str(warning.message).endswith("it gets no more of this run, and the run goes on.")
 
 
+@pytest.fixture
+def usual_ctrl_c():
+    """Ctrl-C as in a terminal; programs that a shell starts in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_ctrl_c_in_a_logger_stops_the_run(folder):
     """It comes from a signal, which no statement raises."""
 
     class Slow(Recorder):
         def log(self, step, metrics):
-            import signal
-
             signal.raise_signal(signal.SIGINT)
 
     slow = Slow()

@@ -19,7 +19,14 @@ from handful.problem import make
 from handful.training.run import Run
 from handful.training.run_writer import metrics_record
 from handful.training.state import ReturnTable, Shortlist, init_state
-from tests.environments import Countdown, Weather, errands_problem, problem_of, push_problem
+from tests.environments import (
+    ContextualBandit,
+    Countdown,
+    Weather,
+    errands_problem,
+    problem_of,
+    push_problem,
+)
 from tests.training.helpers import assert_identical, config_of, step_of, train_tiny
 
 TARGETS = (0.5, -0.5, 0.2)
@@ -362,3 +369,17 @@ def test_users_logits_move_at_the_papers_rate():
     after, _ = step_of(problem, config)(before)
     moved = np.abs(np.asarray(after.assignment) - np.asarray(before.assignment))
     np.testing.assert_allclose(moved, 0.002, rtol=0.05)
+
+
+def test_policies_that_imitate_learn_nothing_by_reward():
+    """In the last half of the updates, in which they imitate episodes, the rate is 0."""
+    problem = problem_of(ContextualBandit(3), np.eye(3))
+    leads = {"settling": 0, "landing": 0, "imitating": 0.5, "archive_size": 8, "rounds": 1}
+    config = config_of(2, "elite-em", updates=4, method_settings=leads)
+    step, state = step_of(problem, config), init_state(Run(problem, config))
+    rates = []
+    for _ in range(4):
+        state, metrics = step(state)
+        rates.append(float(metrics.learner["learning_rate"]))
+    assert rates[2:] == [0.0, 0.0]
+    assert min(rates[:2]) > 0.0
