@@ -67,6 +67,14 @@ class Population:
     Raises:
         HandfulError: if the coefficients are not a finite [N, D] table with N, D >= 1, or the
             labels do not fit it.
+
+    Examples:
+        Two users weigh two features, and an episode earned 2 of the first and 4 of the second:
+
+        >>> import numpy as np
+        >>> population = handful.Population.from_array([[1.0, 0.0], [0.5, 0.5]])
+        >>> population.returns(np.array([2.0, 4.0])).tolist()
+        [2.0, 3.0]
     """
 
     coefficients: NumpyArray

@@ -79,6 +79,16 @@ class RMDP:
     Raises:
         HandfulError: if the discount is outside (0, 1], the return scale is not positive, or the
             environment's time limit is not a number of steps.
+
+    Examples:
+        The environment of a task gets other users, who weigh its features:
+
+        >>> import numpy as np
+        >>> task = handful.make("resource-gathering", height=2, width=2)
+        >>> weights = np.ones((5, task.num_features))
+        >>> users = handful.Population.from_array(weights, task.population.features)
+        >>> handful.RMDP(task.environment, users, discount=0.9).num_users
+        5
     """
 
     environment: Environment | HostEnvironment
@@ -246,6 +256,11 @@ def make(name: str, /, **parameters: Any) -> RMDP:
     Raises:
         HandfulError: if there is no such task, it does not take such parameters, the users are
             given twice, or the population is not a table of users.
+
+    Examples:
+        >>> problem = handful.make("glide", users=10, population_seed=1)
+        >>> problem.num_users
+        10
     """
     task = find_task(name)
     factory = find_object(task.entry_point)

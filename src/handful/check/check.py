@@ -99,6 +99,10 @@ def check_env(
 
     Raises:
         HandfulError: if the request makes no sense. Faults of the environment are in the result.
+
+    Examples:
+        >>> handful.check_env("CartPole-v1").passed
+        True
     """
     if time_limit is not None:
         check_time_limit(time_limit, None, "")

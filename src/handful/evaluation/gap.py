@@ -34,11 +34,16 @@ def optimum(problem: RMDP, num_policies: int) -> Optimum:
     """Find the highest welfare that any ``num_policies`` policies can reach, with its proof.
 
     Returns:
-        the optimum, or an upper bound, with the policies that attain it.
+        the optimum, or an upper bound on it, with the returns of the best policies that were found.
 
     Raises:
         HandfulError: if the budget does not fit the population, if the problem has no solver, or if
             its solver has no answer.
+
+    Examples:
+        >>> problem = handful.make("resource-gathering", height=2, width=2)
+        >>> handful.optimum(problem, num_policies=1).kind
+        'exact'
     """
     check_problem(problem, "optimum")
     problem.check_budget(num_policies)

@@ -185,6 +185,13 @@ def evaluate(
         HandfulError: if the policies are not for this problem, the number of episodes is odd or too
             small, the seed is out of range, alpha does not fit the users and policies, or the
             welfare function cannot be used.
+
+    Examples:
+        ``problem`` and ``result`` are those of the example of :func:`handful.train`:
+
+        >>> again = handful.evaluate(problem, result.policies, result.assignment, num_episodes=4)
+        >>> again.deterministic.utilities.shape == (problem.num_users,)
+        True
     """
     check_problem(problem, "evaluate")
     _check_policies(policies)

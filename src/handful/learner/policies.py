@@ -89,6 +89,15 @@ class Policies(eqx.Module):
         :meth:`handful.learner.acting.Actors.__call__` describes the arguments. The policies are
         copied to the host at the first call. Policies that are arguments of a compiled program act
         within that program.
+
+        Examples:
+            ``result`` is that of the example of :func:`handful.train`:
+
+            >>> import numpy as np
+            >>> observation = np.zeros(result.policies.observation_size)
+            >>> action = result.policies.act(observation, policy=1)
+            >>> 0 <= int(action) < result.policies.action_space.num_actions
+            True
         """
         if isinstance(self.normalizer.mean, Tracer):
             return self._act_in_jax

@@ -139,6 +139,21 @@ class AssignmentMethod(ABC):
     what changes lives in its state: a tree of arrays, which is saved with every checkpoint. Every
     method has :meth:`init` and :meth:`weights`; all other members have defaults, with which users
     keep the policies that they have at first.
+
+    Examples:
+        A method that deals the users out once has the two functions only:
+
+        >>> from dataclasses import dataclass
+        >>> import jax.numpy as jnp
+        >>> @dataclass(frozen=True)
+        ... class RoundRobin(handful.AssignmentMethod):
+        ...     def init(self, key, num_users, num_policies):
+        ...         return jnp.arange(num_users) % num_policies
+        ...
+        ...     def weights(self, state):
+        ...         return state
+        >>> RoundRobin().init(None, 5, 2).tolist()
+        [0, 1, 0, 1, 0]
     """
 
     info: ClassVar[MethodInfo] = MethodInfo()

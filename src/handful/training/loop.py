@@ -168,6 +168,14 @@ def train(
     Raises:
         HandfulError: if the request or the problem has a fault that the caller can mend.
         TrainingInterrupted: if Ctrl-C or SIGTERM ends training; the state is saved before.
+
+    Examples:
+        >>> problem = handful.make("resource-gathering", height=2, width=2)
+        >>> result = handful.train(problem, 2, "em", steps=8192, preset="fast", progress=False)
+        >>> result.policies.num_policies
+        2
+        >>> len(result.assignment) == problem.num_users
+        True
     """
     check_problem(problem, "train")
     callbacks = with_progress(callbacks, progress)

@@ -139,6 +139,21 @@ def tabular_problem(
 
     Raises:
         HandfulError: saying which array does not fit, and where.
+
+    Examples:
+        At a fork, the action decides in which of two rooms the episode ends, and each of two users
+        wants another room:
+
+        >>> import numpy as np
+        >>> transitions = np.zeros((3, 2, 3))
+        >>> transitions[0, 0, 1] = transitions[0, 1, 2] = 1.0
+        >>> rewards = np.zeros((2, 3, 2))
+        >>> rewards[0, 1] = rewards[1, 2] = 1.0
+        >>> fork = handful.tabular_problem(transitions, rewards)
+        >>> fork.num_users
+        2
+        >>> handful.optimum(fork, num_policies=1).welfare
+        0.5
     """
     table = checked_transitions(transitions)
     paid, weights = _payment(table, rewards, features, coefficients, arrival_features)

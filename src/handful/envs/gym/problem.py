@@ -111,6 +111,13 @@ def from_gymnasium(
     Raises:
         HandfulError: if the arguments do not fit the environment or each other; the message is one
             sentence.
+
+    Examples:
+        One user wants the pole to stand, and one wants it to fall:
+
+        >>> problem = handful.from_gymnasium("CartPole-v1", [[1.0], [-1.0]])
+        >>> problem.num_users
+        2
     """
     apart = ("env", "population", "vectorized")
     # All others, so that none can be forgotten; those at their defaults need not be kept.
