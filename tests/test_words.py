@@ -5,6 +5,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,17 @@ def faults(text: str, node: ast.AST) -> Iterator[str]:
             yield f"has an entry that is no phrase: {names}: {entry}"
 
 
+def attributes(tree: ast.AST) -> Iterator[str]:
+    """Yield the text below each constant or field that has one."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        for before, after in pairwise(body if isinstance(body, list) else []):
+            if isinstance(before, ast.Assign | ast.AnnAssign) and isinstance(after, ast.Expr):
+                text = getattr(after.value, "value", None)
+                if isinstance(text, str):
+                    yield text
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCES)))
 def test_docstrings_are_sentences(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -90,6 +102,11 @@ def test_docstrings_are_sentences(path):
         f"{path.relative_to(SOURCES)}, {name}: {fault}"
         for name, node, text in docstrings(tree)
         for fault in faults(text, node)
+    ]
+    found += [
+        f"{path.relative_to(SOURCES)}: begins without a noun: {text}"
+        for text in attributes(tree)
+        if re.match(rf"(?:{PREPOSITIONS})\b", text, re.IGNORECASE)
     ]
     assert not found, "\n".join(found)
 

@@ -51,7 +51,7 @@ class Mix(NamedTuple):
             alpha: how much each user counts for each policy. Rows need not sum to 1.
             coefficients: ``C``, each user's weight on each reward feature.
             user_weights: what each user counts in the welfare, as
-                :func:`handful.welfare.user_weights` says; None where every user counts 1.
+                :func:`handful.welfare.user_weights` says; None if every user counts 1.
         """
         counts = alpha if user_weights is None else alpha * user_weights[:, None]
         return cls(counts.T @ coefficients, jnp.sum(counts, axis=0))
@@ -86,7 +86,7 @@ def mean_mix_of_policies(
         policy: the policy of each user, [N].
         coefficients: ``C`` [N, D].
         num_policies: ``K``.
-        user_weights: [N] what each user counts in the welfare; None where every user counts 1.
+        user_weights: [N] what each user counts in the welfare; None if every user counts 1.
 
     Returns:
         [K, D] what one more unit of each reward feature from each policy adds to the welfare.

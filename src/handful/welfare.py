@@ -24,7 +24,7 @@ from handful.errors import HandfulError
 from handful.types import Array, Bool, Float, NumpyArray
 
 WelfareFn = Callable[[Float[Array, " N"]], Float[Array, ""]]
-"""From the utilities of all users to their welfare."""
+"""A function from the utilities of all users to their welfare."""
 
 
 def utilitarian(utilities: Float[Array, " N"]) -> Float[Array, ""]:

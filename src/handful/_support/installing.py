@@ -35,7 +35,7 @@ def install_command(extra: str) -> str:
 
 
 def _origin() -> str:
-    """Return where pip had this handful from, as an address; empty where nothing is known."""
+    """Return where pip had this handful from, as an address; empty if nothing is known."""
     try:
         stored = json.loads(distribution("handful").read_text("direct_url.json") or "{}")
         address, system = stored.get("url", ""), stored.get("vcs_info", {}).get("vcs")

@@ -188,7 +188,7 @@ def _shown(default: Any) -> str:
 
 
 def _known_to_tyro(annotation: Any) -> Any:
-    """Return a type that tyro reads and that means the same; None where there is no such."""
+    """Return a type that tyro reads and that means the same; None if there is no such."""
     if annotation in (bool, int, float, str, Path, NoneType):
         return annotation
     origin, entries = get_origin(annotation), get_args(annotation)

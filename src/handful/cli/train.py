@@ -68,9 +68,9 @@ class Train:
     """The number of threads that step environments outside JAX; by default one a core."""
 
     assignment: Path | None = None
-    """For the method 'fixed': a CSV or Parquet file with a column 'policy', one row a user,
-    policies from 0. A column 'user' or 'id' says whose row it is, as in a run's assignment.csv;
-    without one the rows are in the population's order."""
+    """The assignment for the method 'fixed': a CSV or Parquet file with a row for each user, whose
+    column 'policy' counts from 0. A column 'user' or 'id' says whose row it is, as in a run's
+    assignment.csv; without one the rows are in the population's order."""
 
     log: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Where metrics go besides metrics.jsonl: tensorboard, wandb, mlflow, or module:Class for a
@@ -156,7 +156,7 @@ def _learner_sections(preset: str, learner: str | None) -> list[Section]:
 
     Args:
         preset: the name of the preset, whose values the help shows.
-        learner: the learner's name, ``module:Class`` for one of the caller's own, or None where no
+        learner: the learner's name, ``module:Class`` for one of the caller's own, or None if no
             learner is named: the task then decides which one it is.
     """
     from handful.learner import LEARNERS

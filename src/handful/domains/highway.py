@@ -22,7 +22,7 @@ from handful.users.draws import check_draw
 FEATURES = ("rewards.high_speed_reward", "rewards.right_lane_reward", "rewards.collision_reward")
 
 CRASH_COST = (1.0, 10.0)
-"""What a crash costs the least and the most careful driver, in seconds of perfect driving."""
+"""The cost of a crash to the least and the most careful driver, in seconds of perfect driving."""
 
 DISCOUNT = 0.95
 

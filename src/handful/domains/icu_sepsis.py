@@ -81,10 +81,10 @@ PRICES = tuple(
     Column(f"{treatment}_price", "percentage points of survival a day", low=0.0)
     for treatment in FEATURES[1:]
 )
-"""What a table of users says of each."""
+"""The columns of a table of users."""
 
 SPREAD = 0.5
-"""Standard deviation of the logarithm of a user's prices around their group's."""
+"""The standard deviation of the logarithm of a user's prices around their group's."""
 
 
 def make_icu_sepsis(**parameters: Any) -> RMDP:
@@ -109,7 +109,7 @@ def icu_sepsis_task(
             ``terminate`` or ``nearest``.
 
     Raises:
-        HandfulError: if the package is not installed, or for parameters that cannot be.
+        HandfulError: if the package is not installed, or a parameter is out of its range.
     """
     if inadmissible not in RULES:
         raise HandfulError(f"inadmissible must be one of {', '.join(RULES)}, not '{inadmissible}'.")

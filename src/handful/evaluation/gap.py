@@ -25,7 +25,7 @@ class Gap:
 
     @property
     def percent(self) -> float | None:
-        """The welfare in percent of the optimum; None where that is not positive."""
+        """The welfare in percent of the optimum; None if that is not positive."""
         best = self.optimum.welfare
         return 100.0 * self.welfare / best if best > 0 else None
 

@@ -143,7 +143,7 @@ class Learner(ABC):
         return False
 
     def check_batch(self, batch_size: int) -> None:
-        """Look whether the learner can learn from batches of so many transitions a policy.
+        """Check whether the learner can learn from batches of so many transitions a policy.
 
         Raises:
             HandfulError: if it cannot.
@@ -151,7 +151,7 @@ class Learner(ABC):
         del batch_size
 
     def check(self, problem: RMDP, num_policies: int) -> None:
-        """Look whether the learner can learn such a problem, before anything is made.
+        """Check whether the learner can learn such a problem, before anything is made.
 
         Args:
             problem: the problem.

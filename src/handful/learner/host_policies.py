@@ -39,7 +39,7 @@ class PoliciesOnHost(Protocol):
 
     @property
     def log_std(self) -> NumpyArray | None:
-        """The logarithms [K, A] of the standard deviations; None where actions are finite."""
+        """The logarithms [K, A] of the standard deviations; None if actions are finite."""
         ...
 
     def __call__(self, observations: NumpyArray) -> NumpyArray:

@@ -204,7 +204,7 @@ class PPO(Learner):
 
     @property
     def sharing(self) -> Sharing:
-        """Which layers the actors have in common: none where a network is the caller's own."""
+        """Which layers the actors have in common: None if a network is the caller's own."""
         if self.family:
             return Sharing.FAMILY
         if self.has_own_network:
@@ -221,7 +221,7 @@ class PPO(Learner):
         check_multiple(batch_size, "minibatch_size", self.minibatch_size)
 
     def check(self, problem: RMDP, num_policies: int) -> None:
-        """Look whether the networks fit the observations and actions, and into memory.
+        """Check whether the networks fit the observations and actions, and into memory.
 
         Raises:
             HandfulError: if numbered observations would be normalised, continuous actions would be

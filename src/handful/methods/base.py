@@ -59,7 +59,7 @@ class Feedback(NamedTuple):
             without discount unless the run asks for one.
         update: updates done so far.
         num_updates: updates of the whole run.
-        episodes: the episodes that the run remembers; None where the method remembers none.
+        episodes: the episodes that the run remembers; None if the method remembers none.
     """
 
     returns: Float[Array, "N K"]

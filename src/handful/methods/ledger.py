@@ -180,7 +180,7 @@ class BlockwiseMethod(AssignmentMethod):
 
 
 Choose = Callable[[Array, Array], Array]
-"""From returns [n, K] and present policies [n] to new policies [n]."""
+"""A function from returns [n, K] and present policies [n] to new policies [n]."""
 
 
 def take_turn(

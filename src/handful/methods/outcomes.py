@@ -116,7 +116,8 @@ def plan_outcomes(payoffs: NumpyArray, num_policies: int, caution: float = 0.0) 
 
 
 LAST_WIDTH = 1.0
-"""In the unit of distances: outcomes so far apart have half of their direction in common."""
+"""The last width of a way, in the unit of distances: outcomes so far apart have half of their
+direction in common."""
 
 
 def on_the_way(

@@ -82,7 +82,7 @@ class Schedule:
         num_updates: the updates of the run.
         interventions: the updates before which the method's ``intervene`` is called, ascending and
             each from 0 to ``num_updates - 1``.
-        warm_up: how long the method waits before it moves anybody at first; None where it does not
+        warm_up: how long the method waits before it moves anybody at first; None if it does not
             wait.
         rate_rounds: the parts of the run after the first one in which the learner's step size and
             entropy coefficient fall anew, ascending. Without any they fall once, from the first
@@ -128,7 +128,7 @@ class Schedule:
 
 
 def check_packages(method: str, schedule: Schedule) -> None:
-    """Look whether everything is installed that a run with this schedule needs.
+    """Check whether everything is installed that a run with this schedule needs.
 
     Args:
         method: the name of the assignment method.

@@ -52,7 +52,7 @@ class Headline(NamedTuple):
     """The welfare and the best possible, as the page shows them first.
 
     ``function`` is the name of the welfare function, and ``mean`` the mean over users; both are
-    None where the welfare is that mean.
+    None if the welfare is that mean.
     """
 
     welfare: str

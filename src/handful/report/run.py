@@ -60,10 +60,10 @@ RECORD: Shape = {
     "deterministic": _MEASUREMENT,
     "stochastic": _MEASUREMENT,
 }
-"""Of ``evaluation.json``, what a report uses."""
+"""The shape of the part of ``evaluation.json`` that a report uses."""
 
 TRACES: Shape = [{"length": WHOLE, ...: (NUMBER, FLAG, TEXT, [ANYTHING])}]
-"""Of ``traces.json``."""
+"""The shape of ``traces.json``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,11 +18,12 @@ from handful.errors import HandfulError
 from handful.types import NumpyArray
 
 RESAMPLES = 2000
-"""Of the bootstrap: an end of an interval then moves by a few hundredths of its width."""
+"""The number of resamples of the bootstrap: an end of an interval then moves by a few hundredths of
+its width."""
 
 CONFIDENCE = 0.95
 SEED = 0
-"""Of the bootstrap, so that the same table gives the same page."""
+"""The seed of the bootstrap, so that the same table gives the same page."""
 
 Strata = Sequence[NumpyArray]
 """An array [..., runs] a stratum; the runs of one need not be as many as those of another."""

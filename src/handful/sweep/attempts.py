@@ -77,7 +77,7 @@ def stage_of(folder: Path) -> tuple[str, float] | None:
     """Read what the run in ``folder`` plays episodes for, and how much of them it has played.
 
     Returns:
-        the purpose and the share; None where the run plays no episodes, or where its note is being
+        the purpose and the share; None if the run plays no episodes, or where its note is being
         written at this moment.
     """
     try:
@@ -93,7 +93,7 @@ class Outcome:
 
     Attributes:
         request: the run.
-        error: one sentence, or None where the run is finished.
+        error: one sentence, or None if the run is finished.
         interrupted: whether it was asked to stop; it can be resumed.
         seconds: how long a process worked at the run in this sweep; 0 where the run was finished
             before.

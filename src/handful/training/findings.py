@@ -36,7 +36,7 @@ class History(Callback):
     """Keeps two numbers of every update.
 
     Args:
-        folder: the run's, whose metrics tell of the updates before this process; None where the run
+        folder: the run's, whose metrics tell of the updates before this process; None if the run
             is not kept, and so has no such updates.
         first_update: updates that the run goes on from.
     """

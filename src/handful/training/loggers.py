@@ -47,7 +47,7 @@ class RunStart:
         identity: 16 letters that no other run has. A run that is resumed keeps its letters.
         config: everything that ``config.json`` of a run folder holds: the problem, the settings,
             the versions of packages, the machine and the date.
-        folder: the run's folder, or None where the run is not kept.
+        folder: the run's folder, or None if the run is not kept.
         step: the moment that training goes on from. A run that begins has 0 updates. A run that is
             resumed goes on from its last checkpoint, so that updates after that checkpoint, which
             were logged before the run was stopped, are logged again.
@@ -97,7 +97,7 @@ class Logger(ABC):
 
         Args:
             evaluation: everything that ``evaluation.json`` of a run folder says of the result, such
-                as ``welfare`` and ``percent_of_optimum``; None where the run was stopped or failed.
+                as ``welfare`` and ``percent_of_optimum``; None if the run was stopped or failed.
         """
         del evaluation
 

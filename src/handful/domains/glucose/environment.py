@@ -27,20 +27,20 @@ STEP_MINUTES = 15
 DAY_STEPS = 96
 
 MG_PER_MMOL = 18.0182
-"""Glucose: mg/dl in one mmol/l."""
+"""The mg/dl of glucose in one mmol/l."""
 
 WEIGHT = 75.0
-"""Kilograms."""
+"""The weight of the body in kilograms."""
 
 MMOL_PER_GRAM = 1000.0 / 180.156
-"""Of carbohydrate, counted as glucose."""
+"""The mmol in a gram of carbohydrate, counted as glucose."""
 
 USUAL_LEVEL = 110.0
-"""Where the usual basal rate holds the published body, mg/dl."""
+"""The glucose at which the usual basal rate holds the published body, mg/dl."""
 
 GRAMS_PER_UNIT = 25.0
-"""Carbohydrate that a unit of insulin makes up for in the usual bolus: by the rule of 500 over the
-daily dose, which is about 20 units for the published body on this diet."""
+"""The grams of carbohydrate that a unit of insulin makes up for in the usual bolus: by the rule of
+500 over the daily dose, which is about 20 units for the published body on this diet."""
 
 MEAL_STEPS = (28, 50, 74)
 """Breakfast at 7:00, lunch at 12:30, dinner at 18:30, each up to an hour earlier or later."""
@@ -48,22 +48,22 @@ MEAL_STEPS = (28, 50, 74)
 MEAL_JITTER = 4
 MEAL_GRAMS = (45.0, 70.0, 80.0)
 MEAL_SPREAD = 0.25
-"""Of the logarithm of what is eaten."""
+"""The standard deviation of the logarithm of the grams that are eaten."""
 
 COUNTING_ERROR = 0.2
-"""Of the logarithm of what is announced; Brazeau et al. (2013) measured a fifth."""
+"""The standard deviation of the logarithm of announced grams (a fifth: Brazeau et al., 2013)."""
 
 BODY_SPREAD = 0.2
-"""Of the logarithms of insulin sensitivity and of digestion's delay."""
+"""The standard deviation of the logarithms of insulin sensitivity and of digestion's delay."""
 
 SENSOR_LAG = 10.0
-"""Minutes until the fluid that the sensor sits in has followed the blood."""
+"""The minutes until the fluid around the sensor has followed the blood."""
 
 SENSOR_MEMORY, SENSOR_ERROR = 0.7, 10.0
 """An error of 10 mg/dl that fades by a factor of 0.7 a reading (Breton & Kovatchev, 2008)."""
 
 LOWEST_READING, HIGHEST_READING = 40.0, 400.0
-"""What sensors on the market can tell, mg/dl."""
+"""The range of sensors on the market, mg/dl."""
 
 _MEMORY = 1 / 12  # of the slow average of readings, a step: three hours
 
@@ -72,19 +72,19 @@ class PatientState(NamedTuple):
     """A wearer and their pump at one moment; the day's plan does not change.
 
     Attributes:
-        body: the physiology.
-        fluid: glucose round the sensor, mg/dl.
+        body: the state of the body.
+        fluid: the glucose in the fluid around the sensor, mg/dl.
         sensor_error: the error of the sensor now, mg/dl.
-        reading: the sensor's, mg/dl.
-        trend: the change of its logarithm since the last one.
-        average: slow average of its logarithm over the usual level's.
+        reading: the reading of the sensor, mg/dl.
+        trend: the change of the reading's logarithm since the last one.
+        average: the slow average of the logarithm of the reading over the usual level.
         reckoned_gut: carbohydrate on board as announced [2], mmol/kg.
-        step: quarters of an hour since midnight.
+        step: the number of quarters of an hour since midnight.
         sensitivity: the sensitivity to insulin, which is 1 for the published body.
-        meal_delay: minutes.
+        meal_delay: the delay of digestion, in minutes.
         meal_steps: the steps at which the day's meals begin [3].
         meal_grams: the grams that the patient eats at each meal [3].
-        announced_grams: what the wearer tells the pump [3].
+        announced_grams: the grams that the wearer announces to the pump [3].
     """
 
     body: Body
@@ -106,9 +106,9 @@ class GlucoseOutcome(NamedTuple):
     """A quarter of an hour: glucose in the blood at its end (mg/dl), insulin given and food eaten.
 
     Attributes:
-        glucose: mg/dl.
-        insulin: units.
-        carbohydrate: grams.
+        glucose: the glucose in the blood, mg/dl.
+        insulin: the insulin that was infused, in units.
+        carbohydrate: the carbohydrate that was eaten, in grams.
     """
 
     glucose: Float[Array, ""]

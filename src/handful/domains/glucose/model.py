@@ -16,19 +16,19 @@ import numpy as np
 from handful.types import Array, Float
 
 TRANSFER = 0.066
-"""``k12``: from the tissues back to the blood, a minute."""
+"""The parameter ``k12``: the rate from the tissues back to the blood, per minute."""
 
 DEACTIVATION = (0.006, 0.06, 0.03)
-"""``ka1, ka2, ka3``: of insulin's three actions, a minute."""
+"""The parameters ``ka1, ka2, ka3``: the decay of insulin's three actions, per minute."""
 
 SENSITIVITY = (51.2e-4, 8.2e-4, 520e-4)
 """``S_IT, S_ID`` (a minute per mU/l) and ``S_IE`` (per mU/l): transport, disposal, production."""
 
 PRODUCTION = 0.0161
-"""``EGP0``: by the liver without insulin, mmol/kg/min."""
+"""The parameter ``EGP0``: the production by the liver without insulin, mmol/kg/min."""
 
 CONSUMPTION = 0.0097
-"""``F01``: by the brain and others that need no insulin, mmol/kg/min."""
+"""The parameter ``F01``: the consumption without insulin, as by the brain, mmol/kg/min."""
 
 GLUCOSE_VOLUME = 0.16
 """``VG``, l/kg."""
@@ -37,20 +37,20 @@ INSULIN_VOLUME = 0.12
 """``VI``, l/kg."""
 
 ELIMINATION = 0.138
-"""``ke``: of insulin from the blood, a minute."""
+"""The parameter ``ke``: the elimination of insulin from the blood, per minute."""
 
 INSULIN_DELAY = 55.0
-"""``tmaxI``: from under the skin until absorption is fastest, minutes."""
+"""The parameter ``tmaxI``: the minutes until insulin under the skin is absorbed fastest."""
 
 MEAL_DELAY = 40.0
-"""``tmaxG``: from the meal until absorption is fastest, minutes."""
+"""The parameter ``tmaxG``: the minutes after a meal until it is absorbed fastest."""
 
 BIOAVAILABILITY = 0.8
 """``AG``: the share of eaten carbohydrate that reaches the blood."""
 
 SCARCE, RENAL, CLEARANCE = 4.5, 9.0, 0.003
-"""Below the first (mmol/l) less glucose is consumed; above the second the kidneys lose some, at
-the third (a minute)."""
+"""Three parameters: below the first (mmol/l) less glucose is consumed; above the second (mmol/l)
+the kidneys lose some of it, at the third as a rate (per minute)."""
 
 
 class Body(NamedTuple):
@@ -58,7 +58,7 @@ class Body(NamedTuple):
 
     Attributes:
         glucose: the glucose in the blood and in the tissues [2], mmol/kg.
-        action: insulin's effect on transport and disposal (a minute), and production [3].
+        action: insulin's effects on transport and disposal (per minute), and on production [3].
         depot: insulin under the skin, in two compartments [2], mU/kg.
         insulin: the insulin in the blood, mU/l.
         gut: glucose of meals, in two compartments [2], mmol/kg.
@@ -86,11 +86,11 @@ def rates(
     """Return how much each variable changes in a minute.
 
     Args:
-        body: the variables.
+        body: the variables of the body.
         infusion: the rate at which insulin is infused, mU/kg/min.
         eating: the rate at which carbohydrate is eaten, mmol/kg/min.
-        sensitivity: factor on all three of insulin's actions, 1 for the published ones.
-        meal_delay: minutes.
+        sensitivity: the factor of all three of insulin's actions, 1 for the published ones.
+        meal_delay: the delay of digestion, in minutes.
     """
     blood, tissue = body.glucose
     level = body.concentration

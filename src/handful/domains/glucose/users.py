@@ -32,20 +32,20 @@ from handful.population import Population
 from handful.types import Array, Float, NumpyArray
 
 FULL_RETURN = 100.0
-"""What a day at exactly the target is worth."""
+"""The return of a day at exactly the target."""
 
 LOW = 70.0
 """Below it a level counts as low, mg/dl (international consensus: Battelino et al., 2019)."""
 
 TARGETS = (90.0, 160.0)
-"""Of sampled users, mg/dl, evenly on a logarithmic scale: pumps on the market offer 100, 110 and
-120 (MiniMed 780G) or 110 to 150 in steps of 10 (Omnipod 5); pregnancy asks for less, and those who
-live alone, drive or exercise often ask for more."""
+"""The range of targets of sampled users, mg/dl, evenly on a logarithmic scale. Pumps on the market
+offer 100, 110 and 120 (MiniMed 780G) or 110 to 150 in steps of 10 (Omnipod 5); pregnancy asks for
+less, and those who live alone, drive or exercise often ask for more."""
 
 FEARS = (0.5, 20.0)
-"""Of sampled users, evenly on a logarithmic scale. At 54 mg/dl, where a low becomes serious, a step
-costs such users from 0.07 to 2.8 beyond the distance: from hardly more than the distance itself to
-three steps at the target."""
+"""The range of fears of sampled users, evenly on a logarithmic scale. At 54 mg/dl, where a low
+becomes serious, a step costs such users from 0.07 to 2.8 beyond the distance: from hardly more than
+the distance itself to three steps at the target."""
 
 
 def relative_level(glucose: Any, module: Any = np) -> Any:

@@ -37,25 +37,25 @@ MONTHS_A_YEAR = 12
 PERCENT = 100.0
 
 SAFE_RATE = 0.02
-"""Of cash, a year."""
+"""The return of cash, per year."""
 
 MEANS = ((0.010, 0.045, 0.055), (0.012, 0.065, 0.080))
-"""Expected return above cash, a year, [S, assets]."""
+"""The expected return above cash, per year, [S, assets]."""
 
 VOLATILITIES = ((0.05, 0.14, 0.20), (0.07, 0.26, 0.34))
-"""Standard deviation of returns, a year, [S, assets]."""
+"""The standard deviation of returns, per year, [S, assets]."""
 
 CORRELATIONS = ((0.1, 0.0, 0.6), (-0.3, -0.2, 0.7))
-"""Bonds with stocks, bonds with green stocks, stocks with green stocks, [S, 3]."""
+"""The correlations of bonds with stocks, bonds with green stocks and both stocks, [S, 3]."""
 
 LEAVES = (0.04, 0.12)
-"""Chance to leave each regime, a month: two years of calm to eight months of turbulence."""
+"""The chance to leave each regime in a month: two years of calm to eight months of turbulence."""
 
 LEAST_SHARE, LARGEST_SHARE = -2.0, 6.0
 
 RISK_AVERSIONS = (1.0, 10.0)
-"""What sampled investors have: from logarithmic utility to what Mehra & Prescott (1985) called the
-largest plausible value."""
+"""The range of sampled investors' risk aversions: from logarithmic utility to what Mehra & Prescott
+(1985) called the largest plausible value."""
 
 
 class MarketState(NamedTuple):
@@ -72,9 +72,9 @@ class FundOutcome(NamedTuple):
     Attributes:
         shares: the shares of wealth in each asset [3].
         regime: the regime that the month was in.
-        expected: excess return over cash that was to be expected, a year.
+        expected: the excess return over cash that was to be expected, per year.
         variance: the variance of the excess return in a year.
-        green: the share held in green stocks.
+        green: the share of wealth in green stocks.
         wealth: the wealth at the end of the month, where the wealth at the start of the episode is
             1. It includes luck.
     """

@@ -24,11 +24,13 @@ def make_market(
     """Make the task of the market and its investors.
 
     Args:
-        users: how many to draw: risk aversion from 1 to 10, evenly on a logarithmic scale.
+        users: the number of users to draw: risk aversion from 1 to 10, evenly on a logarithmic
+            scale.
         population_seed: the seed of the draw of the users.
-        taste: standard deviation of their taste for green stocks, a year, per unit held, about 0
-            (0.002 means that many would give up 0.2 % a year for an all-green fund).
-        population: a table instead, with a column ``risk_aversion`` and perhaps ``taste``.
+        taste: the standard deviation of the users' taste for green stocks, per year and unit held,
+            about 0 (0.002 means that many would give up 0.2 % a year for an all-green fund).
+        population: a table of users in place of drawn ones, with a column ``risk_aversion`` and
+            perhaps ``taste``.
         months: the length of an episode in months.
 
     Raises:

@@ -24,7 +24,7 @@ from handful.population import Population
 from handful.types import Array, Bool, Float, Int, PRNGKey
 
 FULL_REWARD = 100.0
-"""What a visited tile would earn its user if the tour took no time."""
+"""The return of a visited tile to its user if the tour took no time."""
 
 MOVES = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]], dtype=np.int32)
 """Row and column change of each action [A, 2]."""

@@ -286,7 +286,8 @@ def _actions_along(grid: Grid, path: list[tuple[int, int]]) -> tuple[int, ...]:
 
 
 FULL_REWARD = 100
-"""What a visited tile's user earns less the number of steps taken (section 4.1 of the paper)."""
+"""The return of a visited tile's user before the number of steps is subtracted (section 4.1 of the
+paper)."""
 
 
 def resource_gathering_optimum(

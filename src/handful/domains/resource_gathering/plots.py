@@ -193,10 +193,10 @@ class Pen:
 
 
 BOLD_PEN = Pen(width=2.6, keep_right=0.034, arrow=0.13)
-"""For a map that fills a column, with tiles of `_ROOMY_TILE`."""
+"""The pen for a map that fills a column, with tiles of `_ROOMY_TILE`."""
 
 FINE_PEN = Pen(width=1.5, keep_right=0.07, arrow=0.3)
-"""For small maps side by side."""
+"""The pen for small maps side by side."""
 
 _TURN = 0.24
 """Radius of a rounded corner, in tiles."""
@@ -206,7 +206,7 @@ _ROOMY_TILE = 60.0
 
 _LANE_STEP = 0.135
 _LANES_SPAN = 0.56
-"""In tiles; the lanes share the span when there are many."""
+"""The span of the lanes in tiles; the lanes share the span when there are many."""
 
 _ARROWHEAD = np.array([[0.58, 0.0], [-0.42, 0.48], [-0.23, 0.0], [-0.42, -0.48]])
 """Points along x, its length 1."""

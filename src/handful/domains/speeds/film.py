@@ -35,16 +35,16 @@ except ImportError as error:
 
 _FLOOR = (165, 185)
 _SKY = (250, 250)
-"""Grey levels that the darkest and the lightest spot become: a film of soft colours is small."""
+"""The grey levels of the darkest and the lightest spot: a film of soft colours is small."""
 
 _FLOOR_SIZE = 400.0
-"""Metres to each side of the start: farther than any episode goes."""
+"""The metres of floor on each side of the start, more than any episode covers."""
 
 _PLANE = int(mujoco.mjtTexture.mjTEXTURE_2D)
 _SKYBOX = int(mujoco.mjtTexture.mjTEXTURE_SKYBOX)
 
 _CLEAR = (1.0, 9.0)
-"""Metres behind the robot from where haze sets in, and to where anything is seen."""
+"""The distances behind the robot, in metres, at which haze begins and at which it hides all."""
 
 _LIGHT_HEIGHT = 10.0
 _SHADOW_REACH = 0.5
@@ -53,13 +53,13 @@ and with the light nearer to the floor, or reaching farther, the floor throws st
 
 _ELEVATION = -14.0
 _SIDE = 90.0
-"""Degrees: looking along y, so that forward is to the right."""
+"""The direction of the camera in degrees: it looks along y, so that forward is to the right."""
 
 _NEAREST = 2.5
-"""Metres from a robot of no height; taller ones are seen from farther away."""
+"""The camera's distance in metres from a robot of no height; it is larger for taller ones."""
 
 _LOOK_AT_HEIGHT = 0.6
-"""Of the height at which the torso starts."""
+"""The height that the camera looks at, as a share of the height at which the torso starts."""
 
 _MAX_GEOMS = 200
 
@@ -69,7 +69,8 @@ class Camera:
 
     Args:
         model: MuJoCo's model; its floor and sky are made lighter for good.
-        data: its state at the start of an episode, then whatever it is when a picture is taken.
+        data: the state of the simulation at the start of an episode; pictures show its state at the
+            time.
         width, height: the size of the pictures, in pixels.
         backend: an OpenGL that works here, as :func:`choose_backend` gives.
     """
@@ -154,7 +155,7 @@ def _haze(model: Any, distance: float) -> None:
 
 _INK = "#222222"
 _MARGIN = 0.03
-"""Of the width, as are all other lengths here."""
+"""The margin as a share of the picture's width, like all other lengths here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +163,8 @@ class Caption:
     """The words and the scale that stay the same throughout a policy's film.
 
     Attributes:
-        policy: its number.
-        targets: velocities that its users want, m/s; may be none.
+        policy: the number of the policy.
+        targets: the velocities that the policy's users want, in m/s; there may be none.
         top_speed: the right end of the scale, m/s.
     """
 
@@ -223,17 +224,17 @@ class Caption:
 
 
 FRAME_SECONDS = 0.04
-"""A picture about every so often, where steps are shorter."""
+"""The time between two pictures, in seconds, if steps are shorter."""
 
 VELOCITY_SECONDS = 1.0
-"""The velocity on the film is the mean over so long."""
+"""The seconds over which the velocity on the film is a mean."""
 
 
 def shoot(shot: Shot) -> Film:
     """Film the first seconds of an episode with a policy's likeliest actions, or all of it.
 
     Raises:
-        HandfulError: if the problem is not of a robot, or this machine cannot draw.
+        HandfulError: if the problem has no robot, or this machine cannot draw.
     """
     robot, population = shot.problem.environment, shot.problem.population
     if not isinstance(robot, Robot):
@@ -265,7 +266,7 @@ def shoot(shot: Shot) -> Film:
 
 
 VARIABLE = "MUJOCO_GL"
-"""MuJoCo's own name for the choice."""
+"""The environment variable by which MuJoCo chooses how to draw."""
 
 _CANDIDATES = ("egl", "osmesa")
 _KNOWN = (*_CANDIDATES, "glfw", "cgl")
@@ -283,7 +284,7 @@ def choose_backend() -> str:
     """Choose what the variable ``MUJOCO_GL`` asks for, else the first of EGL and OSMesa that works.
 
     Raises:
-        HandfulError: if what was asked for, or both of these, do not work here.
+        HandfulError: if the chosen way to draw does not work here, or none does.
     """
     asked = os.environ.get(VARIABLE, "").strip().lower()
     if asked and asked not in _KNOWN:

@@ -5,9 +5,9 @@ the users see of its velocity trembles, the faster the more, as a gait does: by 
 of 0.03 (0.3 m/s + |v|). An episode has 100 steps and starts at rest. User ``i`` wants ``v_i``
 between 0 and 4 m/s and is paid as in the robots' tasks: nothing outside a band of 0.4 m/s.
 
-What makes the robots hard for an assignment method is all there: everybody begins slow, a reward
-that is zero but in a narrow band teaches nothing from afar, and the policy that first serves a user
-is tempted to stay.
+It has everything that makes the robots hard for an assignment method: every policy begins slow, a
+reward that is zero outside of a narrow band teaches nothing from afar, and the policy that first
+serves a user is tempted to stay.
 """
 
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ from handful.types import Array, Float, Preset, PRNGKey
 TOP_SPEED = 4.0
 TIME_LIMIT = 100
 PUSH = 0.15
-"""Metres per second that a full action adds in a step."""
+"""The metres per second that a full action adds in a step."""
 
 TREMOR = 0.03
-"""Standard deviation of the velocity seen, as a share of 0.3 m/s more than the velocity."""
+"""The standard deviation of the velocity seen, as a share of the velocity plus 0.3 m/s."""
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,12 @@ def velocity_bound(
 ) -> Optimum:
     """Find the best `num_policies` constant velocities for the users, exactly.
 
-    Where the users have fewer distinct targets than there are policies, the first velocity is
+    If the users have fewer distinct targets than there are policies, the first velocity is
     repeated.
 
     Args:
         targets: the users' velocities [N], in metres per second.
-        half_width: how far from a user's target nothing is earned any more, metres per second.
+        half_width: the distance from a user's target at which rewards end, in metres per second.
         height: the return of a whole episode at exactly the target.
         num_policies: the budget k, from 1 to the number of users.
 
@@ -178,7 +178,7 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
     """Bound the welfare of users who each want a velocity.
 
     Args:
-        problem: whatever its environment is, as long as it reports
+        problem: a problem with any environment whose outcome is
             :class:`~handful.domains.speeds.targets.Motion`.
         num_policies: the budget k.
 

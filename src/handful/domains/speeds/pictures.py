@@ -37,10 +37,10 @@ from handful.report.wording import count, number, task_title
 from handful.types import NumpyArray
 
 _MAX_PANELS = {1: 1, 2: 4, 3: 12, 5: np.inf}
-"""By the number of panels side by side, up to how many panels they are wide enough."""
+"""The most panels for which so many side by side are wide enough, by the number side by side."""
 
 _PANEL_HEIGHTS = {1: 3.0, 2: 2.1, 3: 1.75, 5: 1.35}
-"""Inches, by the number of panels side by side."""
+"""The heights of a panel in inches, by the number of panels side by side."""
 
 
 def run_pictures(run: Run) -> TaskPictures | None:

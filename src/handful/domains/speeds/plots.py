@@ -22,8 +22,8 @@ class Speeds:
 
     Attributes:
         targets: [N] forward velocity that each user wants, m/s.
-        top: the highest that a user is drawn to want, m/s; the lowest is 0.
-        step_seconds: how long a step lasts.
+        top: the highest velocity that a user is drawn to want, in m/s; the lowest is 0.
+        step_seconds: the seconds of a step.
     """
 
     targets: NumpyArray
@@ -112,19 +112,19 @@ def _numbers(values: Sequence[Any]) -> NumpyArray:
 
 
 RUNNING_MEAN = 1.0
-"""Seconds that the bold line is a mean over: some strides of a robot."""
+"""The seconds over which the bold line is a mean: some strides of a robot."""
 
 _MIN_BINS, _MAX_BINS = 10, 100
 _USERS_A_BIN = 4
 
 _MAX_USERS_APART = 200
-"""More users than that stand side by side."""
+"""The number of users above which they stand side by side."""
 
 _BADGE_SIZE = 7.0
 _BADGE_WIDTH = 0.2
-"""Inches, of a number with some air."""
+"""The width of a policy's number with some space around it, in inches."""
 _BADGE_ROW = 11.0
-"""Points from one row of policies' numbers to the next."""
+"""The distance between two rows of policies' numbers, in points."""
 
 
 def draw_targets(axis: Axes, speeds: Speeds, results: Results) -> None:
@@ -145,7 +145,7 @@ def draw_target_histogram(
         axis: the axis to draw on.
         targets: the users' targets [N], m/s.
         assignment: [N] each user's policy.
-        num_policies: K.
+        num_policies: the number of policies K.
         top: the highest velocity that a user is drawn to want, m/s.
     """
     bins = min(_MAX_BINS, max(_MIN_BINS, len(targets) // _USERS_A_BIN, 2 * num_policies))
@@ -265,11 +265,11 @@ def draw_velocity(
     Args:
         axis: the axis to draw on.
         velocity: the velocity in each step.
-        policy: whose it is.
+        policy: the number of the policy.
         targets: the targets of the policy's users, sorted; there may be none.
-        step_seconds: how long a step lasts.
+        step_seconds: the seconds of a step.
         is_cut: whether the episode ended before its time, which a cross marks.
-        is_raster: draw the light line as a picture inside an SVG.
+        is_raster: whether the light line is a picture inside an SVG.
     """
     colour = policy_colour(policy)
     seconds = step_seconds * np.arange(1, len(velocity) + 1)

@@ -22,14 +22,14 @@ class Robot:
 
     Attributes:
         name: the task's name here.
-        gymnasium_id: the task's name there.
+        gymnasium_id: the task's name in Gymnasium.
         gymnasium_options: keyword arguments of the Gymnasium task that differ from its defaults.
         envpool_options: the same for EnvPool's version of it.
-        observation_size: ``O``.
+        observation_size: the length ``O`` of an observation.
         num_joints: the length ``A`` of an action: torques between -1 and 1, in the robot's units.
         top_speed: the highest velocity that the paper's users ask for, metres per second.
-        seconds_per_step: how long a step lasts for the robot.
-        never_terminates: whether nothing but the time limit ends an episode; others fall.
+        seconds_per_step: the seconds that a step lasts for the robot.
+        never_terminates: whether only the time limit ends an episode; other robots fall.
         backend: ``envpool`` steps in native threads; ``gymnasium`` in this one, where EnvPool has
             no wheel; ``auto`` is EnvPool where it is installed.
     """

@@ -1,8 +1,8 @@
 """Users who each want a robot to go at a speed of their own (section 4.2 of the paper).
 
-User ``i`` wants ``v_i`` metres per second, and a step at velocity ``v`` earns them
-``max(0, 1 - 20 |v - v_i| / b)``, with ``b`` the top speed that anybody is drawn to want: full
-marks at the target, nothing from a twentieth of the top speed away. Rewards are scaled so that an
+User ``i`` wants ``v_i`` metres per second, and a step at velocity ``v`` earns them ``max(0, 1 - 20
+|v - v_i| / b)``, with ``b`` the top speed that anybody is drawn to want: the full reward at the
+target, and no reward a twentieth of the top speed away from it. Rewards are scaled so that an
 episode of full length at exactly ``v_i`` returns 100.
 """
 
@@ -34,19 +34,19 @@ class Motion(NamedTuple):
 
 
 FULL_RETURN = 100.0
-"""What a whole episode at exactly the target velocity is worth."""
+"""The return of a whole episode at exactly the target velocity."""
 
 REACH = 1 / 20
-"""How far from the target rewards end, as a share of the top speed."""
+"""The distance from the target at which rewards end, as a share of the top speed."""
 
 FASTEST_IN_TABLES = 2.0
-"""Targets that a table may hold, in top speeds: a table in km/h should not pass in silence."""
+"""The largest target of a table, in top speeds, so that a table in km/h gives an error."""
 
 EXACT_USERS = 200
-"""Up to so many users every user's reward is a feature; more are compressed."""
+"""The most users whose rewards are features of their own; more are compressed."""
 
 COMPRESSION_TOLERANCE = 0.01
-"""Root-mean-square error of compressed rewards, as a share of the reward at the target."""
+"""The root-mean-square error of compressed rewards, as a share of the reward at the target."""
 
 _POINTS_PER_WIDTH = 50  # of the compressed features' grid: kinks err by 1 % of the peak there
 _STEPS_PER_WIDTH = 10  # of the velocities that policies may aim at
@@ -60,8 +60,8 @@ class SpeedReward:
 
     Attributes:
         targets: float64 [N], metres per second.
-        top_speed: ``b``, metres per second.
-        episode_length: steps of a whole episode, over which the full return is spread.
+        top_speed: the top speed ``b``, metres per second.
+        episode_length: the steps of a whole episode, over which the full return is spread.
     """
 
     targets: NumpyArray
@@ -97,7 +97,7 @@ class SpeedFeatures:
     """The features of compressed users. It is hashable by identity.
 
     Attributes:
-        compression: the users' rewards over velocities, and how far they are from exact.
+        compression: the compressed rewards of the users over velocities, with their errors.
     """
 
     compression: Compression
@@ -132,14 +132,14 @@ def users_with_speeds(
     """Make the users of a task: from a table, else with the given targets, else drawn.
 
     Args:
-        top_speed: ``b``, metres per second.
-        episode_length: steps of a whole episode.
-        users: how many to draw, uniformly between standing still and the top speed.
+        top_speed: the top speed ``b``, metres per second.
+        episode_length: the steps of a whole episode.
+        users: the number of users to draw, uniformly between standing still and the top speed.
         population_seed: the seed of the draw of the targets.
-        targets: the speed that each wants, metres per second.
-        user_ids: their names, where ``targets`` are given.
-        population: a table with a column ``target`` (metres per second), where targets above
-            twice the top speed are taken for those of another unit.
+        targets: the speed that each user wants, metres per second.
+        user_ids: the users' names, if ``targets`` are given.
+        population: a table with a column ``target`` (metres per second). Targets above twice the
+            top speed are refused, since their unit seems to be another one.
         tolerance: the error that is allowed in the compressed rewards of more than 200 users, as a
             share of the reward at the target (:func:`speed_seekers`).
 
@@ -175,16 +175,16 @@ def speed_seekers(
         targets: the target speed of each user [N], in metres per second. They may lie above the top
             speed, which only says how wide the users' rewards are: whether the robot can go that
             fast is the caller's care.
-        top_speed: ``b``, metres per second.
-        episode_length: steps of a whole episode.
-        user_ids: [N] distinct labels.
+        top_speed: the top speed ``b``, metres per second.
+        episode_length: the steps of a whole episode.
+        user_ids: the users' distinct names [N].
         tolerance: root-mean-square error of compressed rewards over the range of velocities that
             anybody is paid for, as a share of the reward at the target; no user's is larger.
 
     Raises:
-        HandfulError: if there are no targets or one is no velocity, naming its user; if the top
-            speed, the episode length or the tolerance is not positive; or if many users' targets
-            lie too far apart to be compressed.
+        HandfulError: if there are no targets, or one is not a velocity (the sentence names its
+            user); if the top speed, the episode length or the tolerance is not positive; or if many
+            users' targets lie too far apart to be compressed.
     """
     _check_top_speed(top_speed)
     if episode_length < 1:
@@ -205,7 +205,7 @@ def steady_motions(population: Population, top_speed: float) -> Motion:
 
     Args:
         population: a population that :func:`users_with_speeds` has made.
-        top_speed: ``b``, metres per second.
+        top_speed: the top speed ``b``, metres per second.
     """
     fastest = float(population.attributes["target"].max())
     steps = np.ceil(fastest / (REACH * top_speed) * _STEPS_PER_WIDTH)

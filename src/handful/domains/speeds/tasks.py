@@ -13,7 +13,7 @@ from handful.types import Preset
 DISCOUNT = 0.99
 
 RETURN_SCALE = 10.0
-"""What a hundred steps, the discount's horizon, earn at exactly the wanted speed."""
+"""The return of a hundred steps, the discount's horizon, at exactly the wanted speed."""
 
 
 def make_half_cheetah(**parameters: Any) -> RMDP:

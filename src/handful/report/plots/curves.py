@@ -16,7 +16,7 @@ from handful.report.run import Curves
 from handful.report.wording import number
 
 _MIN_SHARE_NAMED = 0.08
-"""Of all users: below that a policy's band is too thin for its number."""
+"""The share of all users below which a policy's band is too thin for its number."""
 
 
 @dataclass(frozen=True)

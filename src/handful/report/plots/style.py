@@ -23,13 +23,13 @@ INK = "#222222"
 MUTED = "#595959"
 FAINT = "#D0D0D0"
 STAND_OUT = "#D55E00"
-"""For the one thing in a chart that must be seen."""
+"""The colour of the one thing in a chart that must be seen."""
 
 _DASHES = ((), (4.0, 1.2), (1.3, 1.2), (5.0, 1.2, 1.3, 1.2))
 """Lengths of line and gap by round through the hues; nothing is a solid line."""
 
 MAX_VECTOR_POINTS = 12_000
-"""Of all lines of one figure: with more of them lines become pictures inside the SVG."""
+"""The most points of all lines of a figure; with more, lines become pictures inside the SVG."""
 
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -75,7 +75,7 @@ PAPER_STYLE: dict[str, Any] = {
     "ytick.labelsize": 6.5,
     "ytick.major.size": 2.5,
 }
-"""What is other than in the house style, for figures that are a column wide."""
+"""The differences from the house style for figures that are a column wide."""
 
 
 def policy_dashes(policy: int) -> tuple[float, tuple[float, ...]]:
@@ -101,7 +101,7 @@ def policy_handle(policy: int, label: str | None = None) -> Line2D:
 
 
 TITLE_LETTERS = 40
-"""Of a line of a panel's title."""
+"""The most letters of a line of a panel's title."""
 
 
 def set_title(axis: Axes, text: str, **how: Any) -> None:
@@ -238,14 +238,15 @@ _LOOKS = {
     "branching-em": Look(mix(_BLUE, "#FFFFFF", 0.5), ">"),
     "auto": Look(_RED, "*"),
 }
-"""In the order of legends: the paper's methods, then ours. There are more methods than hues: the
-last of ours have shades that stay apart from all others also for the colour-blind."""
+"""The looks of methods in the order of legends: the paper's methods, then ours. There are more
+methods than hues: the last of ours have shades that stay apart from all others also for the
+colour-blind."""
 
 PAPER_METHODS = ("em", "end-to-end", "cluster", "random")
 
 _OTHER_MARKERS = "h8H"
 _SUFFIX_DASHES = ((4.0, 1.0, 1.0, 1.0), (1.0, 0.8), (2.2, 1.1))
-"""Of a method whose label says that its settings are others: its words choose among them."""
+"""The dashes of a method whose label has words for its settings, which choose among them."""
 
 
 def method_rank(label: str) -> tuple[int, str]:

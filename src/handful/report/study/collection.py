@@ -59,7 +59,7 @@ class Cell:
 
     @property
     def optimum(self) -> float | None:
-        """The best possible, mean over the seeds; None where it is not known."""
+        """The best possible, mean over the seeds; None if it is not known."""
         return float(self.optima.mean()) if len(self.optima) else None
 
     @property
@@ -219,7 +219,7 @@ class Collection:
 
 
 PREFERRED_BUDGET = 5
-"""Of budgets that equally many runs have, figures of one budget show the one nearest to this."""
+"""The budget nearest to which figures show one, of budgets that equally many runs have."""
 
 
 def budget_of_most(budgets: Iterable[int]) -> int:

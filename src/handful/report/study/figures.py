@@ -67,7 +67,7 @@ def sort_out(
     """Separate figures that could be drawn from those that had no data.
 
     Args:
-        candidates: a figure by its name, or None where there are no data for it.
+        candidates: a figure by its name, or None if there are no data for it.
 
     Returns:
         The figures, and a sentence for each name without one.

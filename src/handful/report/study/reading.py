@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 STUDIES_FILE = "studies.yaml"
-"""In the folder of all results: which studies belong together, and their methods' suffixes."""
+"""The file in the folder of all results that says which studies belong together, and their methods'
+suffixes."""
 
 Suffixes = Mapping[str, str | Mapping[str, str]]
-"""By study, what follows the names of its methods, or of those of them that are named."""
+"""The words after the names of a study's methods, or of some of them, by study."""
 
 Rows = list[dict[str, Any]]
 

@@ -65,7 +65,7 @@ def summary_table(collection: Collection, budget: int | None = None) -> Table | 
         budget: the only number of policies that has rows; by default every one has.
 
     Returns:
-        The table, in percent; None where no row has an optimum or a bound.
+        The table, in percent; None if no row has an optimum or a bound.
     """
     budgets = dict.fromkeys(
         (cell.task, cell.policies, cell.users)
@@ -95,7 +95,7 @@ def summary_table(collection: Collection, budget: int | None = None) -> Table | 
 def ahead_table(collection: Collection) -> Table | None:
     """Tell by how many points of percent `auto` is ahead of each other method, seed by seed.
 
-    None where no other method shares a task, a budget and a seed with it.
+    None if no other method shares a task, a budget and a seed with it.
     """
     labels = [label for label in collection.labels() if method_of(label) != "auto"]
     rows = []
@@ -120,7 +120,7 @@ def ahead_table(collection: Collection) -> Table | None:
 
 
 def improvement_table(collection: Collection) -> Table | None:
-    """Make a row for each pair of methods and task; None where no two methods share a budget.
+    """Make a row for each pair of methods and task; None if no two methods share a budget.
 
     Strata are the budgets at which both have two seeds or more. Variants of a method have a table
     of their own, in which their runs are compared seed by seed.
