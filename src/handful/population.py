@@ -2,7 +2,7 @@
 
 Value is linear in reward, so everything the learner needs of ``N`` users are the ``D`` features
 that their rewards are made of: :math:`r_i(outcome) = C_i \\cdot f(outcome)`. Any set of reward
-functions fits, with ``D = N`` and ``C`` the identity; where preferences are linear, ``D`` stays
+functions fits, with ``D = N`` and ``C`` the identity; if preferences are linear, ``D`` stays
 small and the cost of training does not depend on ``N``.
 """
 
@@ -221,8 +221,6 @@ class Population:
 
         The table has one row for each user. Every user's reward is a feature (``D = N``).
 
-        Every user's reward is a feature (``D = N``).
-
         Args:
             table: the same as in :meth:`from_table`.
             reward_fn: a function of one outcome and the parameters that returns all users' rewards
@@ -325,8 +323,6 @@ def in_chunks(num_users: int, numbers_per_user: int) -> Iterator[slice]:
 
     A table has ``numbers_per_user`` numbers for each of its users. If the numbers of all users fit
     into one table, there is one slice.
-
-    Users of whom all numbers fit into one table are one slice.
     """
     if num_users * numbers_per_user <= LARGEST_TABLE:
         yield slice(0, num_users)

@@ -291,9 +291,6 @@ def make_stored(name: str, parameters: Mapping[str, Any], source: str, trust: bo
     The file may come from a stranger. So making the task must not import or call what the file
     names, unless the caller trusts the file.
 
-    The file may be a stranger's. So a task that is made of it may not import or call what the file
-    names, unless the caller trusts the file.
-
     Args:
         name: the name of the task.
         parameters: the parameters of the task.

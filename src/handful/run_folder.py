@@ -4,10 +4,6 @@ Readers of run folders (reports, sweeps, the command line) need nothing else of 
 file is replaced in one step, except the metrics, which grow line by line; a last line that a kill
 cut short is dropped when they are read.
 
-Readers of run folders (reports, sweeps, the command line) need nothing else of the library. Every
-file is replaced in one step, except the metrics, which grow line by line; a last line that a kill
-cut short is dropped when they are read.
-
 The results of a run are bound to each other. ``evaluation.json``, which is written last, names the
 digests of the settings, of every other file of the results, and of itself. These are checked when
 the evaluation is read. So a file that was edited, copied from another run or left out gives an
@@ -88,9 +84,6 @@ class RunFolder:
 
         An empty folder that exists already is used. It may be the working folder, a volume, or the
         target of a link.
-
-        An empty folder that is there already is used as it is, also where it is the working folder,
-        a volume of its own, or reached by a link.
 
         Raises:
             HandfulError: if there is something at this path already, or the folder cannot be

@@ -6,7 +6,7 @@ function ``W`` enters training only through its gradient: the reward of user ``i
 factor ``N`` makes every weight 1 for the utilitarian welfare of the paper (equation 2).
 
 A welfare function of somebody else is a function of ``jax.numpy`` from the utilities [N] to one
-number. It must not fall where a user earns more, and must have a gradient almost everywhere. It is
+number. It must not fall if a user earns more, and must have a gradient almost everywhere. It is
 given to training as a function, or by the name that it was registered with.
 """
 
@@ -242,7 +242,7 @@ def check_welfare(name: str, welfare: WelfareFn, num_users: int, usual_return: f
 
     Raises:
         HandfulError: if JAX cannot trace the function, its result is not one number, its value or
-            gradient is not finite, or it falls where a user earns more.
+            gradient is not finite, or it falls if a user earns more.
     """
     subject = f"The welfare function '{name}'"
     gradient = jax.jit(jax.value_and_grad(welfare))

@@ -108,7 +108,7 @@ def unprotect(cell: str) -> str:
 def csv_line(row: Sequence[Any]) -> str:
     """Return a row as a line of a CSV file, with commas between cells and a line break at its end.
 
-    Text is protected and, where it has to be, put in quotation marks. None is an empty cell.
+    Text is protected and, if it has to be, put in quotation marks. None is an empty cell.
     """
     return ",".join([_cell(value) for value in row]) + "\n"
 

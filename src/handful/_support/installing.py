@@ -56,7 +56,7 @@ def _pip() -> str:
 
 
 def _short(path: Path) -> Path:
-    """Return a path from the folder where the command runs, where it lies within."""
+    """Return a path relative to the working folder, if it lies within."""
     try:
         folder = Path.cwd()
     except OSError:  # the folder was deleted

@@ -193,7 +193,7 @@ def digest_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _bytes_of(array: NDArray[Any]) -> bytes | memoryview:
-    """Return the array's memory, without a copy where its numbers lie in one piece and in order."""
+    """Return the array's memory, without a copy if its numbers lie in one piece and in order."""
     if array.size and array.flags.c_contiguous:
         return memoryview(array.view(np.uint8).reshape(-1))  # type: ignore[arg-type]
     return array.tobytes()

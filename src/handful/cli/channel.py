@@ -52,7 +52,7 @@ def results_alone() -> Iterator[None]:
         sys.stdout, _write = stream, before
         if descriptor >= 0:
             with suppress(OSError, ValueError):
-                stream.flush()  # what was printed to an older reference of it
+                stream.flush()  # text that was printed to an older reference of it
             _flush_native()
             os.dup2(descriptor, STANDARD_OUTPUT)
             os.close(descriptor)

@@ -51,7 +51,7 @@ def runs_own_code(arguments: Sequence[str]) -> bool:
 def trusts_own_code(command: Any) -> bool:
     """Return whether a command may import modules of the working folder from a run folder.
 
-    It may where the caller trusts the folder, or names a module of their own for a logger.
+    It may if the caller trusts the folder, or names a module of their own for a logger.
     """
     names = getattr(command, "log", ())
     return getattr(command, "trust", False) or any(":" in name for name in names)
@@ -98,15 +98,15 @@ def read_command(arguments: list[str]) -> Any:
 
 
 _RULE = re.compile("[─-]{10,}")
-"""What parts the sections of a message of tyro's: drawn in ASCII where the terminal has no more."""
+"""The line between the sections of a message of tyro's; a plain terminal has it in ASCII."""
 
 
 def one_sentence(box: str) -> str:
     """Return a message of tyro's, which is a box with sections, as one sentence.
 
     Args:
-        box: what tyro printed. Its first section says what is wrong; another may name the flags
-            that were perhaps meant, or the commands that there are.
+        box: the message that tyro printed. Its first section says what is wrong; another may name
+            the flags that were perhaps meant, or the commands that exist.
 
     Returns:
         what is wrong, and what was perhaps meant.

@@ -10,7 +10,7 @@ from handful.cli.output import evaluation_summary, print_json, say, show
 from handful.errors import HandfulError
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
-"""The beginning of what XLA says when memory is exhausted."""
+"""The beginning of XLA's message when memory is exhausted."""
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Evaluate:
             columns = {f"policy_{j}": row for j, row in enumerate(returns)}
             users = list(problem.population.user_ids)
             write_parquet(self.returns, import_polars().DataFrame({"user": users, **columns}))
-        gap = None  # what is known of the best possible is of the mean
+        gap = None  # solvers know the best possible mean only
         if run.is_utilitarian:
             gap = measure_gap(problem, config.num_policies, evaluation.welfare)
         training = {"transitions": update * config.collect.batch_size}

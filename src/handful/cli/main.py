@@ -14,16 +14,16 @@ from handful.cli.stopping import end_if_asked, stops_heard
 BAD_INPUT = 2
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
-"""The beginning of what XLA says when memory is exhausted."""
+"""The beginning of XLA's message when memory is exhausted."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit.
 
-    Exit codes: 0 done; 1 where an environment was checked and has defects, or a run of a sweep
-    failed; 2 bad input, or what cannot be read or written, told in one sentence; 128 + the signal's
-    number where the program was asked to stop (training saves its state first); anything else is a
-    defect of ours.
+    The exit code is 0 if all went well. It is 1 if an environment was checked and has defects, or a
+    run of a sweep failed. It is 2 after bad input, or if a file cannot be read or written; one
+    sentence says why. It is 128 + the signal's number if the program was asked to stop (training
+    saves its state first). Any other code is a defect of the library.
     """
     with stops_heard():
         try:
@@ -58,7 +58,7 @@ def _run(arguments: list[str]) -> None:
                 with results_alone() if getattr(command, "json", False) else nullcontext():
                     command.run()
         finally:
-            sys.stdout.flush()  # here what cannot be written is told too
+            sys.stdout.flush()  # an error of writing is raised here at the latest
     except HandfulError as error:
         say_error(str(error))
         sys.exit(BAD_INPUT)
@@ -66,7 +66,7 @@ def _run(arguments: list[str]) -> None:
         end_if_asked()
         say("handful: stopped.")
         sys.exit(130)
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         _discard_output()
     except OSError as error:
         say_error(_sentence(error))
@@ -108,7 +108,7 @@ def _tell_of_backend() -> None:
 def _sentence(error: OSError) -> str:
     """Say what the system refused to do, and with which file if it names one."""
     reason = error.strerror or str(error) or type(error).__name__
-    path = error.filename2 or error.filename  # of two, the one that was to be made
+    path = error.filename2 or error.filename  # if there are two files, the new one
     if path is None:
         return f"The output or a file cannot be written or read ({reason})."
     return f"'{os.fsdecode(path)}' cannot be written or read ({reason})."

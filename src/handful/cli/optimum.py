@@ -36,7 +36,7 @@ class OptimumCommand:
     """The budget k; with several (--policies 1 2 5) a table of what a larger one would bring."""
 
     users: int | None = None
-    """How many users to sample, where the task samples them."""
+    """How many users to sample, if the task samples them."""
 
     seed: int | None = None
     """The seed of the draw of the users; 0 if not given. A run draws them with its own seed."""
@@ -102,7 +102,7 @@ def _lines(best: "Optimum") -> list[str]:
     lines += [
         best.explanation,
     ]
-    # Where the least that one can get is nothing, who gets nothing is served by nobody.
+    # If the lowest possible return is 0, a user with the return 0 is served by no policy.
     earns = (best.returns.max(axis=0) > 0) | (best.returns.min() < 0)
     for policy, certificate in enumerate(best.certificate):
         served = int((earns & (best.assignment == policy)).sum())

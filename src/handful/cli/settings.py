@@ -4,7 +4,7 @@ A command has sections of settings, such as ``ppo`` or ``method``. Which setting
 follows from other arguments (the task, the method, the preset), so that a command is read in two
 passes: :func:`named` looks for these arguments, and :func:`with_sections` makes the class of the
 command, with a typed flag for each setting, which tyro then reads. Only the settings that were
-given are handed on: all others are as the preset, the problem and the method have them.
+given are passed on: the preset, the problem and the method decide all others.
 """
 
 import dataclasses
@@ -61,10 +61,10 @@ class Section:
     """Settings with the same beginning of their flags.
 
     Attributes:
-        name: the beginning, such as ``ppo``.
+        name: the beginning of the section's flags, such as ``ppo``.
         title: what the settings belong to, as the help says it.
-        settings: all that the section takes.
-        untyped: settings that a task takes without saying so, with their values.
+        settings: the settings that the section takes.
+        untyped: the settings that a task takes without declaring them, with their values.
     """
 
     name: str

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 GRACE = 5.0
-"""Seconds within which the program must end by itself; then it is ended."""
+"""The seconds within which the program must end by itself; then it is killed."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -54,7 +54,7 @@ def stops_heard() -> Iterator[None]:
     hook = sys.unraisablehook
 
     def hear_what_was_swallowed(unraisable: "sys.UnraisableHookArgs") -> None:
-        # Python passes over what is raised while it tidies up: not over a wish to stop.
+        # Python ignores errors while it shuts down, but a request to stop must not be lost.
         if unraisable.exc_type is KeyboardInterrupt:
             end_if_asked()
         hook(unraisable)

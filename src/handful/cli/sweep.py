@@ -179,10 +179,10 @@ class _Watcher:
 
 
 LINE_EVERY = 30.0
-"""Seconds between plain lines, other than those of runs that ended."""
+"""The seconds between plain lines, besides the lines of runs that ended."""
 
 LOOK_EVERY = 2.0
-"""Seconds between two looks at the run folders: a look reads the end of every running run's
+"""The seconds between two looks at the run folders: a look reads the end of every running run's
 metrics, the first one those of all runs, and must cost next to nothing beside the runs."""
 
 
@@ -190,7 +190,8 @@ class SweepProgress:
     """Shows how far a sweep is, as a :class:`~handful.sweep.progress.Tracker` knows it.
 
     Args:
-        tracker: counts the runs; this class tells it which runs start and end.
+        tracker: the object that counts the runs; this class reports the start and end of runs to
+            it.
         console: the console to draw on. It is standard error by default, so that results can be
             piped.
     """

@@ -30,7 +30,7 @@ class Tasks:
     """The task whose parameters are listed; without one all tasks are listed."""
 
     json: bool = False
-    """Print JSON, with the parameters of every task; they are null where its module cannot be
+    """Print JSON, with the parameters of every task; they are null if its module cannot be
     imported."""
 
     def run(self) -> None:
@@ -112,7 +112,7 @@ def _as_json(task: Task, parameters: "list[TaskParameter] | None") -> dict[str, 
 
 
 def _parameter_as_json(parameter: "TaskParameter") -> dict[str, Any]:
-    """Describe a parameter for JSON; it has no default where it is required."""
+    """Describe a parameter for JSON; it has no default if it is required."""
     described = {"name": parameter.name, "meaning": parameter.meaning}
     return described if parameter.is_required else {**described, "default": parameter.json_default}
 
@@ -124,7 +124,7 @@ def task_section(arguments: Sequence[str]) -> list[Section]:
         arguments: the arguments of the command, with those that the section takes without a type.
 
     Returns:
-        the section ``param``; nothing where the first argument is a flag or the task's module
+        the section ``param``; nothing if the first argument is a flag or the task's module
         cannot be imported, which making the task tells.
 
     Raises:

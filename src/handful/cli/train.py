@@ -48,7 +48,7 @@ class Train:
     """The learner's settings: 'paper' as published, 'fast' in less time or fewer transitions."""
 
     users: int | None = None
-    """How many users to sample, where the task samples them."""
+    """How many users to sample, if the task samples them."""
 
     population_seed: int | None = None
     """The seed of the draw of the users; by default --seed."""
@@ -163,7 +163,7 @@ def _learner_sections(preset: str, learner: str | None) -> list[Section]:
     from handful.training.config import PRESETS, CollectConfig
 
     if learner is not None:
-        LEARNERS.load(learner)  # the caller has chosen its code
+        LEARNERS.load(learner)  # the caller has chosen this code
     names = LEARNERS if learner is None else [learner]
     usual = PRESETS.get(preset, {})
     sections = [

@@ -21,9 +21,9 @@ def chosen_users(
     """Return the options that say who the users are, as parameters of a task.
 
     Args:
-        users: how many are sampled.
+        users: the number of users to sample.
         population_seed: the seed of their draw.
-        population: a table of them.
+        population: the file with a table of users.
 
     Returns:
         the parameters by name, without those that are None.
@@ -39,12 +39,12 @@ def read_assignment(path: Path, user_ids: Sequence[str]) -> tuple[int, ...]:
     found by name and rows may stand in any order; else they stand in the population's.
 
     Args:
-        path: a CSV or Parquet file with one row a user.
+        path: the path of a CSV or Parquet file with a row for each user.
         user_ids: the population's names of its users.
 
     Raises:
-        HandfulError: if the file or the column is missing, an entry is no whole number, or the
-            names are not just those of the population's users, once each.
+        HandfulError: if the file or the column is missing, an entry is not a whole number, or the
+            names are not exactly those of the population's users, each once.
     """
     # Imported here: tables need NumPy, for which the other commands need not wait.
     from handful.users import read_names, read_table

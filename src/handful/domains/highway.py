@@ -68,7 +68,7 @@ def highway_task(
         population: a table of users instead, with a column for each of the features:
             rewards.high_speed_reward, rewards.right_lane_reward, rewards.collision_reward.
         weights: an array of users instead, [N, 3]: of speed, lane and crash.
-        user_ids: their names, where ``weights`` are given.
+        user_ids: their names, if ``weights`` are given.
         vehicles: other cars; the simulator's time grows with them.
         duration: the length of an episode in seconds, each of which is a step.
         processes: the number of processes that step the simulator; by default one for each core.

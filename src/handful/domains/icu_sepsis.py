@@ -221,7 +221,7 @@ def under_rule(
 
 
 def _nearest(admissible: NumpyArray) -> NumpyArray:
-    """Return the admissible action for each action, int [S, A]: itself, where it is one."""
+    """Return the admissible action for each action, int [S, A]: itself, if it is one."""
     actions = np.arange(LEVELS**2)
     levels = np.column_stack([actions // LEVELS, actions % LEVELS])
     apart = np.abs(levels[:, None] - levels[None]).sum(axis=2)  # of an action and what is given

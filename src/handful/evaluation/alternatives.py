@@ -115,7 +115,7 @@ class ConstantActions:
 
     Attributes:
         names: the names of the actions, as sentences have them.
-        welfare: [A] the welfare where every user is served by the action, for whole episodes.
+        welfare: [A] the welfare if every user is served by the action, for whole episodes.
         welfare_stderr: [A] the standard errors of ``welfare`` over episodes.
         transitions: how many transitions were played, of all actions together.
     """

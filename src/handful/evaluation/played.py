@@ -185,7 +185,7 @@ class EpisodePlayer:
         self._population = population = problem.population
         num_returns = num_episodes * num_policies * population.num_users
         self._pays_all = population.reward_fn is not None and num_returns <= LARGEST_TABLE
-        options: dict[str, Any] = {}  # none where validation has played by the same program
+        options: dict[str, Any] = {}  # none if validation has played by the same program
         if self._pays_all:
             options["pay"] = population.reward_fn
         elif population.reward_fn is not None:

@@ -45,7 +45,7 @@ class Measurement:
     """Returns of one kind of action selection, and the welfare that follows from them.
 
     Returns are undiscounted and in the environment's units. Standard errors are over episodes; they
-    are 0 where nothing is random. The tables [K, N] are computed when they are first asked for, as
+    are 0 if nothing is random. The tables [K, N] are computed when they are first asked for, as
     a million users and 50 policies have 50,000,000 entries in each.
 
     Attributes:
@@ -53,11 +53,11 @@ class Measurement:
         welfare: the welfare of the users' mean returns from the policies they are assigned to.
         welfare_stderr: the standard error of ``welfare``.
         soft_welfare: the welfare under the assignment as the method left it, a distribution over
-            policies for each user; equal to ``welfare`` where that is one-hot.
+            policies for each user; equal to ``welfare`` if that is one-hot.
         reassigned: [N] each user's best policy, chosen on one half of the episodes.
         reassigned_welfare: the welfare under that choice, measured on the other half.
         reassigned_welfare_stderr: the standard error of ``reassigned_welfare``.
-        mean_utility: the mean over users of their mean returns; equal to ``welfare`` where that is
+        mean_utility: the mean over users of their mean returns; equal to ``welfare`` if that is
             the utilitarian one.
         mean_utility_stderr: the standard error of ``mean_utility``.
         utilities: [N] each user's mean return from the policy they are assigned to.
@@ -168,7 +168,7 @@ def evaluate(
     Args:
         problem: the environment that the policies play, and the users whom they serve.
         policies: the ``K`` policies.
-        alpha: each user's distribution over policies [N, K], or where everybody has one policy,
+        alpha: each user's distribution over policies [N, K], or if everybody has one policy,
             its number [N]. Without either, for users who are new, each is given the policy that was
             best for them in one half of the deterministic episodes; then ``reassigned_welfare``,
             measured on the other half, is the welfare without luck in the choice.
@@ -224,7 +224,7 @@ def evaluate(
 def _read_alpha(
     alpha: Any, num_users: int, num_policies: int
 ) -> tuple[NumpyArray | None, NumpyArray | None]:
-    """Read the policy of each user [N], and the shares [N, K] where users have several."""
+    """Read the policy of each user [N], and the shares [N, K] if users have several."""
     if alpha is None:
         return None, None
     given = np.asarray(alpha)
@@ -254,7 +254,7 @@ def summarize(
         played: what every user earned in every episode.
         lengths: [E, K] the lengths of the episodes in steps.
         assignment: [N] the policy of each user; None gives each the best by half of the episodes.
-        shares: [N, K] each user's distribution over policies, where it is not one-hot.
+        shares: [N, K] each user's distribution over policies, if it is not one-hot.
         welfare: the welfare function.
 
     Returns:

@@ -68,8 +68,8 @@ class Actors:
             rng: draws the actions with NumPy, which is much faster than with JAX.
 
         Returns:
-            A NumPy array: float32 [..., A] inside the action space where actions are continuous,
-            integers [...] where they are discrete. A Gymnasium environment takes what its problem's
+            A NumPy array: float32 [..., A] inside the action space if actions are continuous,
+            integers [...] if they are discrete. A Gymnasium environment takes what its problem's
             ``environment.decode`` makes of a single action.
 
         Raises:

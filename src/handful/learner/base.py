@@ -28,7 +28,7 @@ class Objective(NamedTuple):
 
     Attributes:
         mix_of: gives what each policy is trained for, from the assignment's parameters.
-        parameters: the assignment's parameters; an empty tree where nothing is learnt there.
+        parameters: the assignment's parameters; an empty tree if nothing is learnt there.
         parameters_rate: Adam's step size for these.
     """
 
@@ -139,7 +139,7 @@ class Learner(ABC):
 
     @property
     def can_share_layers(self) -> bool:
-        """Whether policies share layers where a method asks for it."""
+        """Whether policies share layers if a method asks for it."""
         return False
 
     def check_batch(self, batch_size: int) -> None:

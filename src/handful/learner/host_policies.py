@@ -73,7 +73,7 @@ class HostPolicies:
             each layer.
         log_std: the logarithm of the standard deviation [K, A] if actions are continuous, else
             None.
-        random_actions: the probability of a uniformly random action, where actions are finite.
+        random_actions: the probability of a uniformly random action, if actions are finite.
         num_symbols: how many symbols the first layer looks up; None if it multiplies.
     """
 

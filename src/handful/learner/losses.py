@@ -22,7 +22,7 @@ class ActorBatch(NamedTuple):
         observations: the observations, normalised as they were when the actions were taken.
         actions: the raw actions, never clipped.
         log_probs: the log-probabilities of the actions under the policies that took them.
-        advantages: the advantages in features; where the mix is constant, they are mixed already,
+        advantages: the advantages in features; if the mix is constant, they are mixed already,
             and ``D`` = 1.
     """
 

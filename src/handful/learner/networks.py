@@ -185,7 +185,7 @@ class Actor(eqx.Module):
             means [K, M, A] of continuous ones.
         log_std: [K, A] the logarithm of the standard deviations of continuous actions. It is learnt
             and does not depend on the observation. None if actions are finite.
-        random_actions: the probability of a uniformly random action, where actions are finite, so
+        random_actions: the probability of a uniformly random action, if actions are finite, so
             that a policy cannot become deterministic while it trains (an epsilon-soft policy:
             Sutton & Barto 2018, section 5.4).
     """
@@ -263,7 +263,7 @@ def init_actor(
     """Make new policies.
 
     The library's own networks have a head of gain 0.01. So policies start with nearly uniform
-    actions where these are finite, and with means near zero where they are continuous.
+    actions if these are finite, and with means near zero if they are continuous.
 
     Args:
         key: the random key for the weights.
@@ -373,7 +373,7 @@ def constant_stack(like: Stack, outputs: Float[Array, "K H"], observation_size: 
         outputs: the outputs of each network.
         observation_size: ``O``.
     """
-    # A bias is [K, 1, H], or [H] where a family shares it: it gets the axis of policies here.
+    # A bias is [K, 1, H], or [H] if a family shares it: it gets the axis of policies here.
     bias = outputs[:, None]
     if isinstance(like, ModuleStack):
         weight = jnp.zeros((outputs.shape[0], observation_size, outputs.shape[1]))

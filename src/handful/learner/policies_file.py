@@ -1,6 +1,6 @@
 """The policies that a run hands out, in a file that holds all that is needed to act by them.
 
-The file holds each policy in full, under a name of its own, also where policies share layers.
+The file holds each policy in full, under a name of its own, also if policies share layers.
 Policy 2 acts as follows. It subtracts ``policy-2/observations/mean`` from a raw observation,
 divides by the square root of the sum of ``policy-2/observations/variance`` and ``epsilon``, and
 clips to the range from ``-clip`` to ``clip``. It applies the layers ``policy-2/hidden-0``,
@@ -65,7 +65,7 @@ def load_policies(
 
     Args:
         path: the path of the file.
-        network: the builder of a network of the caller's own, or its name. It is needed where the
+        network: the builder of a network of the caller's own, or its name. It is needed if the
             file's network cannot be imported, and instead of ``trust``.
         trust: whether the module that the file names for a network may be imported, which runs its
             code.

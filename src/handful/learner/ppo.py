@@ -112,7 +112,7 @@ class PPO(Learner):
             mean and variance, or the family's, and clipped to ten standard deviations; else they
             are taken as they are.
         max_grad_norm: the norm that gradients are scaled down to (times the square root of ``K``
-            where the policies share layers, so that a policy's part does not shrink with the
+            if the policies share layers, so that a policy's part does not shrink with the
             budget).
         adam_epsilon: Adam's epsilon.
         actor_network, critic_network: the names of the builders of the caller's own networks
@@ -318,7 +318,7 @@ def init_learner(
         action_space: the actions.
         num_features: ``D``.
         assignment_parameters: the assignment's parameters, which have moments too.
-        num_symbols: how many observations there are, where they are numbered.
+        num_symbols: how many observations there are, if they are numbered.
     """
     actor_key, critic_key = jax.random.split(key)
     actor = init_actor(
@@ -364,7 +364,7 @@ def update(
     discount: float,
     mesh: Mesh | None,
 ) -> Improvement:
-    """Improve the actors, the critics and, where it has any, the assignment's parameters.
+    """Improve the actors, the critics and, if it has any, the assignment's parameters.
 
     Args:
         key: the key of the order of minibatches.

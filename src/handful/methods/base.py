@@ -82,7 +82,7 @@ class Scene(NamedTuple):
         is_last: whether no other intervention follows before the end of the run.
         num_updates: updates of the whole run.
         payoffs: [M, N] what every user earns from each of the outcomes that a policy might keep up,
-            for a whole episode; no rows where the problem names none.
+            for a whole episode; no rows if the problem names none.
     """
 
     update: int
@@ -109,7 +109,7 @@ class Intervention(NamedTuple):
         state: the method's new state.
         sources: [K] where each policy starts from: a row of the pool, or :data:`FRESH`. None starts
             all of them from new networks.
-        explores: whether policies from the pool act with as much chance as new ones again, where
+        explores: whether policies from the pool act with as much chance as new ones again, if
             actions are continuous: those that are good at something have little left.
     """
 
@@ -249,6 +249,6 @@ def split_trainable(method: AssignmentMethod, state: PyTree) -> tuple[PyTree, Py
 
     Returns:
         The two parts, each with None in place of the other's arrays: ``equinox.combine`` of them
-        is the state again. The first part has no arrays where nothing learns.
+        is the state again. The first part has no arrays if nothing learns.
     """
     return eqx.partition(state, False if method.trainable is None else method.trainable.mask)

@@ -7,7 +7,7 @@ nothing for the rest of the run. A plan made before training does not help
 (:mod:`~handful.methods.planned_em`), as nobody knows then how fast a robot can go.
 
 So EM is interrupted a few times. The best ``k`` of all policies so far are chosen, as in
-:mod:`~handful.methods.pooled_em`, and where it promises more welfare, the policy that users need
+:mod:`~handful.methods.pooled_em`, and if it promises more welfare, the policy that users need
 least becomes a copy of another, which is led to an outcome that the other can reach. A copy knows
 how to stand already. It is trained for the users along the way: each counts the less, the farther
 the outcome that suits them is from the copy's goal, in a width that shrinks. Meanwhile the others

@@ -13,7 +13,7 @@ the same problem with many more candidates, in which whole groups of users chang
    :mod:`~handful.methods.em`, by the same learner as in EM.
 4. In the end each policy imitates its elite.
 
-An archived episode is what a policy can do only where the same actions lead to the same outcomes.
+An archived episode is what a policy can do only if the same actions lead to the same outcomes.
 In environments with chance it may have been luck, and the method promises too much.
 """
 
@@ -44,7 +44,7 @@ JUDGES = 512
 
 ELECT_EVERY = 8
 """Updates from one choice of elites to the next: choosing before each would take as long as
-learning does where there are many policies."""
+learning does if there are many policies."""
 
 NEAR = 0.1
 """An episode is kept for users whom it serves worse than their elite by up to this share of the
@@ -57,7 +57,7 @@ class EliteEMState(NamedTuple):
     Attributes:
         em: the assignment, and what each policy is trained for.
         elites: [K] rows of the archive; -1 while there are none.
-        earlier: the last elites of each round before; -1 where there was none.
+        earlier: the last elites of each round before; -1 if there was none.
     """
 
     em: EMState
@@ -191,7 +191,7 @@ class EliteEM(AssignmentMethod):
         )
 
     def round_starts(self, num_updates: int) -> tuple[int, ...]:
-        """Name the first update of each round; there is one round where two would hardly be led."""
+        """Name the first update of each round; there is one round if two would hardly be led."""
         length = int(self.exploring * num_updates / self.rounds)
         if length < max(3 * self.settling, 1):
             return (0,)

@@ -37,7 +37,7 @@ class EMState(NamedTuple):
         served: the policy of each user.
         revived: the user whom each policy is trained for besides those whom it serves, or -1.
             Policies that serve somebody have none.
-        trained: how much each user counts for each policy, where that is anything else than the
+        trained: how much each user counts for each policy, if that is anything else than the
             users whom it serves and the one whom it is revived by; None if it is not. A million
             users and 50 policies would fill 200 MB with ones and zeros.
     """

@@ -44,7 +44,7 @@ class Unchanging(BlockwiseMethod):
     """Base class of the methods whose E-steps move nobody."""
 
     def weights(self, state: Dealt) -> Int[Array, " N"]:
-        """Give each user's policy as the users were dealt out, -1 where all serve them alike."""
+        """Give each user's policy as the users were dealt out, -1 if all serve them alike."""
         return state.policy
 
     def take_turn(self, state: Dealt, ledger: Ledger, feedback: GroupFeedback) -> Turn:

@@ -135,7 +135,7 @@ class GroupFeedback(NamedTuple):
 def wary(returns: Float[Array, "N K"], seen: Bool[Array, " K"]) -> Float[Array, "N K"]:
     """Change users' returns so that policies which have finished no episode attract nobody.
 
-    Such a policy counts as returning nothing, or where that is more than the others return, as the
+    Such a policy counts as returning nothing, or if that is more than the others return, as the
     worst of those that have finished one.
     """
     worst = jnp.min(jnp.where(seen, returns, jnp.inf), axis=1, keepdims=True)
@@ -149,7 +149,7 @@ class Turn(NamedTuple):
         state: the method's new state.
         ledger: the sums of the assignment after the step.
         revived: the user whom each policy is trained for besides those whom it serves, or -1; None
-            where the method trains no policy for anybody else.
+            if the method trains no policy for anybody else.
     """
 
     state: PyTree

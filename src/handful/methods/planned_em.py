@@ -102,7 +102,7 @@ class PlannedEM(AssignmentMethod):
             their way still.
         caution: how much less than perfectly the plan expects the outcome farthest from the first,
             where policies begin, to be kept up. Many plans are about equally good; this one takes
-            long ways only where they pay. (A quarter is what fast robots fall short of slow ones.)
+            long ways only if they pay. (A quarter is what fast robots fall short of slow ones.)
         footing: how much of an outcome a policy must keep up, whichever outcomes it passes through,
             to go a step on. Who keeps up less goes a step back. At 0 all go on at every update.
         width: the width of the way at first, in units of the largest distance. With 2 a policy

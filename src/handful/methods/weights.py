@@ -54,7 +54,7 @@ def handed_out(weights: Weights, num_policies: int) -> Weights:
         num_policies: ``K``.
 
     Returns:
-        Each user's policy [N] where everybody has one, and the table [N, K] where the method gave
+        Each user's policy [N] if everybody has one, and the table [N, K] where the method gave
         a table or all policies serve some user alike.
     """
     if weights.ndim == 1 and not bool(jnp.any(weights < 0)):

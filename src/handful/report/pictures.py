@@ -72,7 +72,7 @@ class TaskPictures:
 
 
 def task_pictures(run: Run) -> TaskPictures:
-    """Ask the run's task what it adds to the page; nothing where it brings no pictures.
+    """Ask the run's task what it adds to the page; nothing if it brings no pictures.
 
     A problem that was built in Python has no task. It gets the pictures of the first registered
     task that finds in the run what it draws.

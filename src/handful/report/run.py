@@ -74,7 +74,7 @@ class Curves:
         transitions: [U] per policy, so far.
         welfare: [U] moving average of training returns, with sampled actions.
         entropy: [U, K] of each policy's action distribution, nats.
-        users: [U, K] users on each policy; fractions where an assignment is soft.
+        users: [U, K] users on each policy; fractions if an assignment is soft.
     """
 
     transitions: NumpyArray
@@ -225,7 +225,7 @@ def _curves(metrics: Sequence[Mapping[str, Any]], num_policies: int) -> Curves:
 def _results(
     record: Mapping[str, Any], arrays: Mapping[str, NumpyArray], shape: tuple[int, int]
 ) -> Results:
-    """Return the results of a record that lists every user, or of arrays where it does not."""
+    """Return the results of a record that lists every user, or of arrays if it does not."""
     num_policies, num_users = shape
     measured = record["deterministic"]
     if "users" in record:

@@ -2,7 +2,7 @@
 
 *Deep Reinforcement Learning at the Edge of the Statistical Precipice*, NeurIPS 2021, sections 4.1
 to 4.3. Runs come in **strata**: one array of scores for each task and budget, one score a seed.
-Scores of different strata are only pooled where they are on one scale (percent of the optimum).
+Scores of different strata are only pooled if they are on one scale (percent of the optimum).
 
 The definitions are those of the authors' library rliable; docs/statistics.md says how the numbers
 were compared with it.

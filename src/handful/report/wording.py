@@ -13,7 +13,7 @@ Number = int | float | np.number
 
 
 def number(value: Number) -> str:
-    """Write a number with two decimals where that shows it, else with three significant digits."""
+    """Write a number with two decimals if that shows it, else with three significant digits."""
     if value == 0 or abs(value) >= 0.995 or abs(value) < 1e-9:
         return f"{value + 0.0:,.2f}".replace("-0.00", "0.00")
     return f"{value:.3g}" if abs(value) < 0.01 else f"{value:.2f}"

@@ -30,7 +30,7 @@ from handful.training.callbacks import Callback, EpisodesReport, Report
 from handful.welfare import load_welfare
 
 EVERY = 1.0
-"""Seconds between two notes, each of which is written as a file."""
+"""The seconds between two notes, each of which is written as a file."""
 
 
 class StageNote(Callback):
@@ -48,7 +48,7 @@ class StageNote(Callback):
 
     def __enter__(self) -> "StageNote":
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)  # a kill leaves it
+        self._path.unlink(missing_ok=True)  # a killed process leaves the file
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,7 +56,7 @@ class StageNote(Callback):
 
     def on_update(self, report: Report) -> None:
         """Remove the note, as training goes on."""
-        if self._is_there:  # updates are many, and not every disk is near
+        if self._is_there:  # there are many updates, and some disks are slow
             self._path.unlink(missing_ok=True)
             self._is_there = False
 
@@ -77,7 +77,7 @@ def stage_of(folder: Path) -> tuple[str, float] | None:
     """Read what the run in ``folder`` plays episodes for, and how much of them it has played.
 
     Returns:
-        the purpose and the share; None if the run plays no episodes, or where its note is being
+        the purpose and the share; None if the run plays no episodes, or if its note is being
         written at this moment.
     """
     try:
@@ -95,7 +95,7 @@ class Outcome:
         request: the run.
         error: one sentence, or None if the run is finished.
         interrupted: whether it was asked to stop; it can be resumed.
-        seconds: how long a process worked at the run in this sweep; 0 where the run was finished
+        seconds: how long a process worked at the run in this sweep; 0 if the run was finished
             before.
         cpu_seconds: the CPU time of all cores in these seconds.
     """
@@ -156,7 +156,7 @@ def longest_first(
 
 
 POLL = 0.2
-"""Seconds between two looks at a lock that somebody else holds."""
+"""The seconds between two looks at a lock that another process holds."""
 
 
 class Attempts:
@@ -224,7 +224,7 @@ def attempt(request: RunRequest, is_stopped: Callable[[], bool] = lambda: False)
         error, interrupted = _attempt(request, is_stopped)
     except HandfulError as told:
         error, interrupted = str(told), False
-    except Exception as defect:  # in one run it must not hide the others' results
+    except Exception as defect:  # a defect in one run must not hide the others' results
         error, interrupted = f"{type(defect).__name__}: {defect}", False
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     return Outcome(request, error, interrupted, seconds, cpu_seconds)

@@ -1,4 +1,4 @@
-"""How far a whole sweep is, read from its run folders."""
+"""The progress of a whole sweep, read from its run folders."""
 
 import json
 import time
@@ -13,10 +13,10 @@ from handful.sweep.attempts import Outcome, stage_of
 from handful.sweep.study import RunRequest
 
 TAIL = 1 << 14
-"""Bytes at the end of a metrics file that are read first; more are read if a line is longer."""
+"""The bytes at the end of a metrics file that are read first; a longer line takes more."""
 
 WINDOW = 120.0
-"""Seconds over which the rate is averaged."""
+"""The seconds over which the rate is averaged."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Overview:
     """How far a sweep is at a moment.
 
     Attributes:
-        done, failed, total: runs; ``done`` counts failed ones too.
+        done, failed, total: the numbers of runs; ``done`` counts failed ones too.
         transitions, total_transitions: the transitions of all policies of all runs so far, and at
             the end. A failed run will not go on, so it adds as many to the second as to the first.
         rate: transitions a second, lately; 0 before it is known.
@@ -100,7 +100,7 @@ class Tracker:
         if outcome.error is not None:
             transitions = _transitions(request, last_metrics(RunFolder(request.folder).metrics))
         self._ended_transitions += transitions
-        if not was_running:  # finished before this sweep: no part of its rate
+        if not was_running:  # it finished before this sweep, so it is not part of its rate
             self._known_before += transitions
         return was_running
 
@@ -148,7 +148,7 @@ def _running(request: RunRequest, record: Mapping[str, Any] | None) -> Running:
 
 
 def _transitions(request: RunRequest, record: Mapping[str, Any] | None) -> int:
-    """Count the transitions of all policies by the last record of a run; 0 where it has none."""
+    """Count the transitions of all policies by the last record of a run; 0 if it has none."""
     return 0 if record is None else record["transitions"] * request.config.num_policies
 
 
@@ -167,7 +167,7 @@ def last_metrics(path: Path) -> dict[str, Any] | None:
                 for line in reversed(file.read(min(length, size)).split(b"\n")):
                     try:
                         record = json.loads(line)
-                    except ValueError:  # cut short, at either end
+                    except ValueError:  # the line is cut short, at either end
                         continue
                     if _is_record(record):
                         return record

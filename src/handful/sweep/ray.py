@@ -1,4 +1,4 @@
-"""Runs a study's runs on a Ray cluster: each run a task, retried where its node is lost.
+"""Running a study on a Ray cluster: each run is a task, which is retried if its node is lost.
 
 Run folders are files, so all nodes must see the study's folder ``out`` at the same path (NFS or the
 like): a run that was lost is resumed there from its checkpoint, by whichever node is free, and the
@@ -26,16 +26,16 @@ from handful.sweep.study import RunRequest
 from handful.sweep.workers import NEWS_EVERY, skip_finished, terminating_raises
 
 MAX_RETRIES = 5
-"""Nodes or processes that may be lost under a run before it counts as failed."""
+"""The nodes or processes that a run may lose before it counts as failed."""
 
 CONNECT_SECONDS = 5.0
-"""Seconds that a cluster may take to answer."""
+"""The seconds that a cluster may take to answer."""
 
 LOOK_EVERY = 5.0
-"""Seconds between two looks at which runs have been started: a file a run, maybe on NFS."""
+"""The seconds between two looks for started runs: a file for each run, maybe on NFS."""
 
 STOP_SECONDS = 60.0
-"""Seconds that runs may take to save their states when the sweep is stopped."""
+"""The seconds that runs may take to save their states when the sweep is stopped."""
 
 
 def run_on_ray(
@@ -48,7 +48,7 @@ def run_on_ray(
 
     Args:
         address: the address of the cluster's head, HOST:PORT, or ``auto`` on one of its nodes.
-        observer: told as runs start and end.
+        observer: the observer, which is called when runs start and end.
         known: rows of runs whose results are kept elsewhere, by digest; they count as finished.
 
     Raises:
@@ -86,7 +86,7 @@ def run_on_ray(
                     observer.waiting()
         except KeyboardInterrupt:
             for reference in tasks:
-                ray.cancel(reference, force=False)  # heard by the run as Ctrl-C, and it saves
+                ray.cancel(reference, force=False)  # the run takes it for Ctrl-C, and saves
             ray.wait(list(tasks), num_returns=len(tasks), timeout=STOP_SECONDS)
             raise
     return outcomes
@@ -251,6 +251,6 @@ def _told(exceptions: Any, error: Exception) -> str:
             f"({lines[-1].strip()}): all nodes of the cluster need the same versions of handful, "
             f"Ray and Python"
         )
-    # What could not be set up is said after the fact that it could not.
+    # Ray's message says first that something could not be set up, and then what.
     reason = lines[-1] if isinstance(error, exceptions.RuntimeEnvSetupError) else lines[0]
     return f"Ray could not execute it ({type(error).__name__}: {reason.strip()})"

@@ -75,7 +75,7 @@ class RunRequest:
         """A name for everything that decides the run's result, the versions of software apart."""
         settings = as_first_written(self.config.to_dict())
         del settings["threads"]
-        # Left out where they are as they were before there was a choice: results stay known.
+        # Settings with their old fixed values are left out, so that the digests of results stay.
         learner = settings.get("ppo", {})
         for group, name, before in (
             (settings, "overlap", False),
@@ -95,7 +95,7 @@ class RunRequest:
                 del group[name]
         info = self.config.make_method().info
         if not (info.assigns_best and settings["final_assignment"] == BY_VALIDATION):
-            del settings["final_assignment"]  # then nothing is other than before
+            del settings["final_assignment"]  # then the digest is the old one
         if info.revision:
             settings["revision"] = info.revision
         request = [self.task, dict(self.parameters), settings]
@@ -163,14 +163,15 @@ class Study:
     """What to run.
 
     Attributes:
-        name: the file's name without its suffix.
-        tasks, methods, policies, seeds: every combination is a run.
-        steps: transitions per policy.
-        out: folder of the run folders.
-        results: folder of the table and the figure.
+        name: the name of the file without its suffix.
+        tasks, methods, policies, seeds: the lists whose combinations are the runs.
+        steps: the transitions for each policy.
+        out: the folder of the run folders.
+        results: the folder of the table and the figure.
         preset, settings: the preset and the settings of the learner.
         method_settings: the settings of each method, by the method's name.
-        training: other settings of a run, by name (:data:`~handful.training.config.RUN_SETTINGS`).
+        training: the other settings of a run, by name
+            (:data:`~handful.training.config.RUN_SETTINGS`).
         parameters: the parameters of each task, by the task's name; ``population_seed`` there keeps
             the users of a task that samples them the same for all seeds.
         groups: more runs, each group with what it asks for otherwise.

@@ -156,7 +156,7 @@ def summarize(table: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def _if_complete(name: str, value: "pl.Expr") -> "pl.Expr":
-    """Keep a value only where every run has an entry in a column."""
+    """Keep a value only if every run has an entry in a column."""
     pl = import_polars()
     return pl.when(pl.col(name).is_not_null().all()).then(value)
 

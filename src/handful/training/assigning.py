@@ -14,7 +14,7 @@ them:
   episodes and measured on the other.
 
 The one of the three that has the highest welfare is then made anew from all the episodes. It is
-*one* where the other two are not shown to be worth more: where their gain over it is less than its
+*one* if the other two are not shown to be worth more: if their gain over it is less than its
 standard error. On all the episodes the welfare is never lower than that of the best single policy
 for everybody.
 
@@ -68,8 +68,8 @@ class Choice(NamedTuple):
     def is_settled(self) -> bool:
         """Whether more episodes would hardly change anything.
 
-        It is settled where the gain over one policy for everybody is beyond chance and luck is
-        small beside it, or where nothing is left to chance.
+        It is settled if the gain over one policy for everybody is beyond chance and luck is
+        small beside it, or if nothing is left to chance.
         """
         rounding = TIE * max(abs(self.held_out), abs(self.one))
         is_clear = abs(self.gain) >= 2.0 * self.gain_stderr

@@ -28,7 +28,7 @@ class Judgement(NamedTuple):
         assigned_by: where the final assignment comes from: ``validation``, or ``method`` for the
             method's own rule.
         alternatives: other assignments of the same policies, on the same episodes, by name:
-            ``as_trained`` as the method left it, ``by_validation`` where validation chose one,
+            ``as_trained`` as the method left it, ``by_validation`` if validation chose one,
             ``one_policy`` for everybody, and ``reassigned`` with everybody's best policy.
         constants: the welfare of constant actions.
         findings: what a user of the run should know.

@@ -120,7 +120,7 @@ class Ending:
 
 
 def find(ending: Ending) -> list[Finding]:
-    """Find everything about a run that its user should know; an empty list where all is well."""
+    """Find everything about a run that its user should know; an empty list if all is well."""
     parts = (
         _below_a_constant_action(ending),
         _below_one_policy(ending),

@@ -196,7 +196,7 @@ def _payoffs(problem: RMDP) -> NumpyArray:
 def _placed(
     pool: Pool, learner: LearnerState, table: ReturnTable, sources: NumpyArray, explores: bool
 ) -> tuple[LearnerState, ReturnTable]:
-    """Replace fresh policies by pooled ones where the sources of a decision say so."""
+    """Replace fresh policies by pooled ones if the sources of a decision say so."""
     is_pooled = jnp.asarray(sources != FRESH)
     rows = jnp.asarray(np.maximum(sources, 0))
 

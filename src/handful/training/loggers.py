@@ -43,7 +43,7 @@ class RunStart:
     """What a logger gets before the first update.
 
     Attributes:
-        name: the name of the run's folder, or of the task where the run has no folder.
+        name: the name of the run's folder, or of the task if the run has no folder.
         identity: 16 letters that no other run has. A run that is resumed keeps its letters.
         config: everything that ``config.json`` of a run folder holds: the problem, the settings,
             the versions of packages, the machine and the date.

@@ -33,7 +33,7 @@ class Standing(NamedTuple):
 
     Attributes:
         assignment: the method's new state.
-        ledger: the sums of the new assignment, where the users are many.
+        ledger: the sums of the new assignment, if the users are many.
         users: the number of users whom each policy serves, or the sum of their shares.
         welfare: the welfare of the moving-average returns.
         batch_welfare: the welfare of the returns of one batch.
@@ -188,7 +188,7 @@ def _weighed(
 
     Args:
         run: the run, with its welfare function.
-        policy: the policy of each user, or -1 where all policies serve the user alike.
+        policy: the policy of each user, or -1 if all policies serve the user alike.
         ledger: its blocks are looked at.
         feedback: how good every policy was.
         latest: the policies' returns in features by the latest batch.

@@ -215,7 +215,7 @@ def _fields(environment: Any) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """Return a value, or the digest of it where it is a long array."""
+    """Return a value, or the digest of it if it is a long array."""
     if not isinstance(value, np.ndarray) or value.size <= _LONGEST_ARRAY:
         return value
     return f"array of shape {list(value.shape)}, SHA-256 {digest_of_arrays({'': _rounded(value)})}"

@@ -127,7 +127,7 @@ def _learn(
 
     # Keep the policies if the batch shows them to be among the best so far. (Where batches are
     # collected ahead, it is of those from before the last update.) What is not known yet is not
-    # worth nothing, which would be much where returns are negative.
+    # worth nothing, which would be much if returns are negative.
     batch_welfare = standing.batch_welfare
     is_known = jnp.all(table.seen | ~standing.is_served)
     batch_welfare = jnp.where(

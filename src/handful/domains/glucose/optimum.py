@@ -1,4 +1,4 @@
-"""The artificial pancreas: perfect glucose as an upper bound, where all users are its wearers.
+"""The artificial pancreas: perfect glucose as an upper bound, if all users are its wearers.
 
 The most that k policies can earn users who each want one number kept: an upper bound.
 

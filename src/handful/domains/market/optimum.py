@@ -1,4 +1,4 @@
-"""The market: the best funds in closed form, where all users are its investors.
+"""The market: the best funds in closed form, if all users are its investors.
 
 The best k funds for investors of constant relative risk aversion, in closed form.
 
@@ -90,7 +90,7 @@ def best_funds(
         num_policies: the budget k, from 1 to N.
 
     Returns:
-        exact where the users' (risk aversion, taste) lie on one line or one policy serves them all,
+        exact if the users' (risk aversion, taste) lie on one line or one policy serves them all,
         else an upper bound. Funds ascend in the risk aversion that they are made for.
 
     Raises:

@@ -147,7 +147,7 @@ def _served_map(grid: GridMap, results: Results) -> Figure:
 
 
 METHOD = "em"
-"""The method whose walks a study shows, where it has runs of it."""
+"""The method whose walks a study shows, if it has runs of it."""
 
 MOST_MAPS = 4
 """A figure of walks shows at most so many budgets."""
@@ -195,7 +195,7 @@ class WalkedMap:
 def walkers(collection: Collection, task: str) -> str:
     """Choose the label of the runs whose walks are shown.
 
-    It is the label of `METHOD`, alone or with words of its settings, where a run has it; else the
+    It is the label of `METHOD`, alone or with words of its settings, if a run has it; else the
     first label of the task.
     """
     labels = collection.labels(task)

@@ -141,7 +141,7 @@ def _square(tile: Tile, inset: float = 0.0, **style: object) -> Rectangle:
 def draw_tile_returns(
     axis: Axes, tiles: Sequence[Tile], results: Results, tile_points: float
 ) -> None:
-    """Write in each tile its user's return and, where it fits, the policy that serves them.
+    """Write in each tile its user's return and, if it fits, the policy that serves them.
 
     Args:
         tile_points: a tile's side on paper.
@@ -199,7 +199,7 @@ FINE_PEN = Pen(width=1.5, keep_right=0.07, arrow=0.3)
 """The pen for small maps side by side."""
 
 _TURN = 0.24
-"""Radius of a rounded corner, in tiles."""
+"""The radius of a rounded corner, in tiles."""
 
 _ROOMY_TILE = 60.0
 """Side in points; on smaller tiles lines and numbers shrink with them."""

@@ -18,7 +18,7 @@ def is_installed() -> bool:
 
 
 def missing() -> HandfulError:
-    """Return the error to raise where EnvPool is not installed."""
+    """Return the error to raise if EnvPool is not installed."""
     return HandfulError(
         f"The backend 'envpool' needs EnvPool: {install_command('mujoco')}, or choose the backend "
         f"'gymnasium'."

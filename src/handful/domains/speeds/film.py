@@ -271,7 +271,7 @@ VARIABLE = "MUJOCO_GL"
 _CANDIDATES = ("egl", "osmesa")
 _KNOWN = (*_CANDIDATES, "glfw", "cgl")
 
-# A driver may end the whole process where it fails, so a process of its own tries it.
+# A driver may end the whole process if it fails, so a process of its own tries it.
 _TRIAL = """
 import sys, importlib, mujoco
 context = importlib.import_module("mujoco." + sys.argv[1]).GLContext(16, 16)

@@ -35,7 +35,7 @@ def is_installed() -> bool:
 
 
 def missing() -> HandfulError:
-    """Return the error to raise where no engine for the robots is installed."""
+    """Return the error to raise if no engine for the robots is installed."""
     return HandfulError(
         f"The robots need EnvPool, or Gymnasium with MuJoCo: {install_command('mujoco')}."
     )

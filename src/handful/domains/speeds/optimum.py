@@ -5,7 +5,7 @@ The most that k policies can earn users who each want a velocity: an upper bound
 User i earns `height * max(0, 1 - |v - t_i| / half_width)` from an episode at velocity v. Why
 constant velocities are enough: a policy's return to a user is the average of that over the
 velocities at which it spends its time, so for a fixed assignment welfare is linear in the shares of
-time and highest where each policy keeps to a single velocity. No robot keeps to one from its first
+time and highest if each policy keeps to a single velocity. No robot keeps to one from its first
 step, and an episode that ends early earns less: hence a bound, not an optimum.
 
 Why the users' own targets are enough: what a velocity earns the users it serves is a sum of

@@ -30,8 +30,8 @@ class Robot:
         top_speed: the highest velocity that the paper's users ask for, metres per second.
         seconds_per_step: the seconds that a step lasts for the robot.
         never_terminates: whether only the time limit ends an episode; other robots fall.
-        backend: ``envpool`` steps in native threads; ``gymnasium`` in this one, where EnvPool has
-            no wheel; ``auto`` is EnvPool where it is installed.
+        backend: ``envpool`` steps in native threads; ``gymnasium`` in this one, if EnvPool has
+            no wheel; ``auto`` is EnvPool if it is installed.
     """
 
     name: str

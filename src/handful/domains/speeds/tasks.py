@@ -96,7 +96,7 @@ def _robot_settings(num_policies: int, preset: Preset) -> dict[str, float]:
 
 
 def _ant_settings(num_policies: int, preset: Preset) -> dict[str, float]:
-    """Cut half of the episodes short where the preset is fast: ants fell soon after starts."""
+    """Cut half of the episodes short if the preset is fast: ants fell soon after starts."""
     settings = _robot_settings(num_policies, preset)
     return settings | ({"short_episodes": 200} if preset.is_fast else {})
 

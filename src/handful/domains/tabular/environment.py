@@ -99,7 +99,7 @@ class TabularEnvironment:
 
     Attributes:
         transitions: probability of the next state, float64 [S, A, S]; every row sums to 1, or to 0
-            where the action ends the episode.
+            if the action ends the episode.
         start: distribution of the first state, float64 [S].
         terminal: states that end an episode on arrival, bool [S].
         time_limit: steps after which an episode is cut.
@@ -131,7 +131,7 @@ class TabularEnvironment:
 
     @property
     def num_symbols(self) -> int | None:
-        """``S`` where the state is all that is observed: policies then are look-up tables."""
+        """``S`` if the state is all that is observed: policies then are look-up tables."""
         return None if self.observe_time else self.num_states
 
     @property
@@ -153,7 +153,7 @@ class TabularEnvironment:
     def step(
         self, key: PRNGKey, state: TabularState, action: Int[Array, ""]
     ) -> tuple[TabularState, TimeStep]:
-        """Draw the next state; where the action ends the episode, the state stays."""
+        """Draw the next state; if the action ends the episode, the state stays."""
         move_key, stop_key = jax.random.split(key)
         row_of, rows = self._rows
         row = jnp.asarray(row_of)[state.state, action]

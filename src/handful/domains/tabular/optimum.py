@@ -76,7 +76,7 @@ def exact_returns(problem: RMDP, policies: Policies) -> NumpyArray:
 
 
 def solve(problem: RMDP, num_policies: int) -> Optimum:
-    """Find the optimum of a tabular problem, or a bound where policies do not see the time.
+    """Find the optimum of a tabular problem, or a bound if policies do not see the time.
 
     Args:
         problem: a problem that :func:`~handful.domains.tabular.problem.tabular_problem` has made.

@@ -334,7 +334,7 @@ def any_task(
     """Make a problem from an environment's name and users of its features.
 
     Args:
-        env_id: ``ENV-ID``; ``module:ENV-ID``, where a module registers it; or ``module:name`` of a
+        env_id: ``ENV-ID``; ``module:ENV-ID``, if a module registers it; or ``module:name`` of a
             class or function that makes the environment.
         registry: a module that registers the environment and is imported first; for the task
             'mo-gymnasium' it is that package.

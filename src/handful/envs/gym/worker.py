@@ -31,7 +31,7 @@ class Blueprint:
     Attributes:
         source: the source of the copies.
         features: the reward features of the copies' steps.
-        time_limit: steps after which an episode is cut, where it has not ended before.
+        time_limit: steps after which an episode is cut, if it has not ended before.
         action_range: the part of a box of actions that policies use.
         observation_offset: the numbers that are subtracted from observations before these become
             float32.

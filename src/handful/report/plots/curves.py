@@ -99,7 +99,7 @@ def draw_entropy(axis: Axes, curves: Curves) -> None:
 
 
 def draw_users(axis: Axes, curves: Curves) -> None:
-    """Draw the users of each policy, stacked, with a policy's number where there is room."""
+    """Draw the users of each policy, stacked, with a policy's number if there is room."""
     num_policies = curves.users.shape[1]
     axis.stackplot(
         curves.transitions,

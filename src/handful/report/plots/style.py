@@ -137,7 +137,7 @@ def legend_above(figure: Figure, columns: int) -> None:
 
 
 def fit_legend(figure: Figure, columns: int, **options: Any) -> int:
-    """Put a legend over the axes, with fewer columns where long labels make it too wide.
+    """Put a legend over the axes, with fewer columns if long labels make it too wide.
 
     Args:
         columns: the largest number of columns.
@@ -263,7 +263,7 @@ def method_looks(labels: Iterable[str]) -> dict[str, Look]:
     them, in the order of their names. With other settings a line is dashed and its colour darker.
 
     Args:
-        labels: all labels of the figure, also where it has several panels.
+        labels: all labels of the figure, also if it has several panels.
     """
     labels = list(dict.fromkeys(labels))
     others = sorted({method_of(label) for label in labels} - _LOOKS.keys())

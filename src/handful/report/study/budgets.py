@@ -171,7 +171,7 @@ def welfare_figure(
 
 
 def percent_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure | None:
-    """Draw percent of the optimum or bound against k, for the tasks where it is known."""
+    """Draw percent of the optimum or bound against k, for the tasks that have one."""
     panels = [_percent_panel(collection, task) for task in tasks]
     panels = [panel for panel in panels if panel.rows]
     if not panels:
@@ -200,7 +200,7 @@ def _of_other_users(collection: Collection, task: str) -> list[str]:
 
 
 def comparable_cells(collection: Collection, task: str) -> list[Cell]:
-    """Return the best cells; where seeds have users of their own, of the seeds that all have.
+    """Return the best cells; if seeds have users of their own, of the seeds that all have.
 
     One with a single seed, beside others with more, is not waited for: it is left out.
     """

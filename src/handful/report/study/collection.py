@@ -70,7 +70,7 @@ class Cell:
     def changes_from(self, other: "Cell", measure: str) -> list[float]:
         """Return how much more this cell has of a measure, for each seed that both have.
 
-        Nothing where the measure of one is not known, or a seed has other users in each, as far as
+        Nothing if the measure of one is not known, or a seed has other users in each, as far as
         their optima tell: those of one budget.
         """
         theirs = dict(zip(other.seeds, getattr(other, measure), strict=False))
@@ -148,7 +148,7 @@ class Collection:
         return sorted(found, key=method_rank)
 
     def of(self, task: str, label: str | None = None, policies: int | None = None) -> list[Cell]:
-        """Return the cells of a task, and of one method or budget where these are given."""
+        """Return the cells of a task, and of one method or budget if these are given."""
         return [
             cell
             for cell in self.cells

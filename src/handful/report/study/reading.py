@@ -4,7 +4,7 @@ What runs are called when studies are put together: those with one label are see
 
 A label is the method's name and, behind a comma, the words that the list of studies has for it.
 Runs that would share a label though their settings differ have more words: those of their settings
-where one study asks for both, else their studies' names.
+if one study asks for both, else their studies' names.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
