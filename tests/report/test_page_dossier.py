@@ -278,3 +278,14 @@ def test_damaged_metrics(tmp_path):
     seal(folder)
     with pytest.raises(HandfulError, match=r"metrics.jsonl' is damaged"):
         write_report(folder)
+
+
+def test_a_learner_that_says_no_entropy_has_a_page_with_the_users_alone(tmp_path):
+    """Learners of one's own log what they like; without the entropy its chart is left out."""
+    path = write_run(tmp_path / "run", users=["ann", "ben"], num_policies=2, finished=False)
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    kept = [{name: v for name, v in line.items() if name != "entropy"} for line in lines]
+    (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+    page = write_report(path).read_text(encoding="utf-8")
+    assert "Users of each policy during training" in page
+    assert "ntropy" not in page

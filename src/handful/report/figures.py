@@ -73,17 +73,31 @@ def _curve_pictures(run: Run, curves: Curves) -> list[Picture]:
             "sampled actions, so it lags behind; the evaluation is apart from it.",
             is_wide=True,
         ),
-        Picture(
-            "policies",
-            "Entropy and users of each policy during training",
-            f"Two charts by policy over {latest}: the entropy of its actions, and how many users "
-            f"it serves.",
-            partial(_policies, curves),
-            caption="Above: how much each policy still tries out (entropy of its actions, in "
-            "nats). Below: how many users each policy serves.",
-            is_wide=True,
-        ),
+        _policies_picture(curves, latest),
     ]
+
+
+def _policies_picture(curves: Curves, latest: str) -> Picture:
+    """The picture of each policy's users, and of its entropy if the learner says it."""
+    if curves.entropy is None:
+        return Picture(
+            "policies",
+            "Users of each policy during training",
+            f"A chart by policy over {latest}: how many users it serves.",
+            partial(_policies, curves),
+            caption="How many users each policy serves.",
+            is_wide=True,
+        )
+    return Picture(
+        "policies",
+        "Entropy and users of each policy during training",
+        f"Two charts by policy over {latest}: the entropy of its actions, and how many users "
+        f"it serves.",
+        partial(_policies, curves),
+        caption="Above: how much each policy still tries out (entropy of its actions, in "
+        "nats). Below: how many users each policy serves.",
+        is_wide=True,
+    )
 
 
 def _returns(run: Run, results: Results, order: TableOrder) -> Figure:
@@ -119,9 +133,13 @@ def _policies(curves: Curves) -> Figure:
     handles = [policy_handle(policy) for policy in range(curves.users.shape[1])]
     columns = min(5, len(handles))
     legend = 0.2 * -(-len(handles) // columns)
-    figure = Figure(figsize=(WIDTH, 4.4 + legend), layout="constrained")
-    upper, lower = figure.subplots(2, 1)
-    draw_entropy(upper, curves)
-    draw_users(lower, curves)
+    if curves.entropy is None:
+        figure = Figure(figsize=(WIDTH, 2.4 + legend), layout="constrained")
+        draw_users(figure.subplots(), curves)
+    else:
+        figure = Figure(figsize=(WIDTH, 4.4 + legend), layout="constrained")
+        upper, lower = figure.subplots(2, 1)
+        draw_entropy(upper, curves, curves.entropy)
+        draw_users(lower, curves)
     figure.legend(handles=handles, ncols=columns, loc="outside lower center")
     return figure

@@ -73,14 +73,15 @@ class Curves:
     Attributes:
         transitions: [U] per policy, so far.
         welfare: [U] moving average of training returns, with sampled actions.
-        entropy: [U, K] of each policy's action distribution, nats.
         users: [U, K] users on each policy; fractions if an assignment is soft.
+        entropy: [U, K] the entropy of each policy's actions in nats; None if the learner does not
+            say it.
     """
 
     transitions: NumpyArray
     welfare: NumpyArray
-    entropy: NumpyArray
     users: NumpyArray
+    entropy: NumpyArray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,8 +218,8 @@ def _curves(metrics: Sequence[Mapping[str, Any]], num_policies: int) -> Curves:
     return Curves(
         column("transitions"),
         column("welfare"),
-        column("entropy", num_policies),
         column("users", num_policies),
+        column("entropy", num_policies) if "entropy" in metrics[-1] else None,
     )
 
 

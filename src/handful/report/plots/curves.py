@@ -14,6 +14,7 @@ from handful.report.plots.style import (
 )
 from handful.report.run import Curves
 from handful.report.wording import number
+from handful.types import NumpyArray
 
 _MIN_SHARE_NAMED = 0.08
 """The share of all users below which a policy's band is too thin for its number."""
@@ -83,16 +84,16 @@ def draw_optimum(axis: Axes, optimum: float, kind: str) -> None:
     )
 
 
-def draw_entropy(axis: Axes, curves: Curves) -> None:
+def draw_entropy(axis: Axes, curves: Curves, entropy: NumpyArray) -> None:
     """Draw the entropy of each policy's actions: how much it still tries out."""
-    for policy in range(curves.entropy.shape[1]):
+    for policy in range(entropy.shape[1]):
         axis.plot(
             curves.transitions,
-            curves.entropy[:, policy],
+            entropy[:, policy],
             color=policy_colour(policy),
             linestyle=policy_dashes(policy),
             linewidth=1.4,
-            rasterized=curves.entropy.size > MAX_VECTOR_POINTS,
+            rasterized=entropy.size > MAX_VECTOR_POINTS,
         )
     axis.set_ylabel("entropy (nats)")
     label_transitions(axis, curves.transitions[-1])
