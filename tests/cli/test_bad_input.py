@@ -22,7 +22,7 @@ TINY = ["--collect.batch-size", "64", "--collect.num-envs", "8", "--ppo.minibatc
     [
         (["train", "resource-gatherin", *TRAIN[2:]], "did you mean 'resource-gathering'?"),
         ([*TRAIN, "--method", "emm"], "did you mean 'em'?"),
-        ([*TRAIN, "--method", "emm"], "also takes 'auto'"),
+        ([*TRAIN, "--method", "emm"], "'auto' leaves the choice to training"),
         ([*TRAIN, "--policies", "0"], "between 1 and the number of users (25), not 0"),
         ([*TRAIN, "--policies", "26"], "between 1 and the number of users (25), not 26"),
         ([*TRAIN, "--steps", "-5"], "at least one batch (2048), not -5"),

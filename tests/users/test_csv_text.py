@@ -70,7 +70,7 @@ def test_lines_are_counted_over_entries_of_several_lines(read):
     [
         ('user,note\n"ann" x,1\n', "from line 2 on (an entry goes on behind its quotation marks)"),
         ('user,note\nbob,1\n"ann,1\n', "from line 3 on (unexpected end of an entry)"),
-        ('"user,time"\n"ann,1"\n', "a single column, 'user,time': take the quotation marks"),
+        ('"user,time"\n"ann,1"\n', "a single column, 'user,time': remove the quotation marks"),
         ("user,a\x1b[31mb\nann,1\n", r"'a\x1b[31mb', whose name holds the control character \x1b"),
     ],
 )
