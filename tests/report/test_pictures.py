@@ -103,7 +103,10 @@ def test_what_is_wrong_with_pictures_is_one_sentence(tmp_path, pictures, sentenc
 
 def test_a_run_that_a_task_draws_nothing_of_has_the_usual_page(tmp_path):
     run = read_run(run_of(tmp_path, "gives_none"))
-    assert task_pictures(run).pictures == ()
+    nothing = task_pictures(run)
+    assert (nothing.pictures, nothing.users, nothing.order) == ((), "", None)
+    assert not nothing.policy_columns
+    assert not nothing.user_columns
     assert "Who is served by whom" in write_report(tmp_path / "run").read_text(encoding="utf-8")
 
 
