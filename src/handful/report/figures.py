@@ -78,7 +78,7 @@ def _curve_pictures(run: Run, curves: Curves) -> list[Picture]:
 
 
 def _policies_picture(curves: Curves, latest: str) -> Picture:
-    """The picture of each policy's users, and of its entropy if the learner says it."""
+    """Return the picture of the users of each policy, and of its entropy if the learner says it."""
     if curves.entropy is None:
         return Picture(
             "policies",
