@@ -221,7 +221,7 @@ class RunFolder:
         if found in _READERS:
             raise HandfulError(
                 f"'{self.path}' is a run folder of format {found}, which {_READERS[found]} reads "
-                f"and this version does not: open it with {_READERS[found]}, or train anew."
+                f"and this version does not: open it with {_READERS[found]}, or train again."
             )
         if found != FORMAT:
             raise HandfulError(

@@ -60,7 +60,7 @@ def read_tensors(path: Path, what: str) -> tuple[dict[str, NumpyArray], dict[str
     if about.pop(_DIGEST, None) != _digest(arrays, about):
         raise HandfulError(
             f"{what} '{path}' is damaged: it does not hold what was written. Put back a sound copy "
-            f"of the file, or train anew."
+            f"of the file, or train again."
         )
     return arrays, about
 

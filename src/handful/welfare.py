@@ -60,7 +60,7 @@ def user_weights(welfare: WelfareFn, utilities: Float[Array, " N"]) -> Float[Arr
 
 
 LEAST_WEIGHT = -1e-4
-"""A user's weight below this is negative; one above it may be zero but for rounding."""
+"""A user's weight below this is negative; one above it may be zero up to rounding."""
 
 
 def is_defined(value: Float[Array, ""], weights: Float[Array, " N"]) -> Bool[Array, ""]:

@@ -269,7 +269,7 @@ def test_a_finished_run_can_be_read_where_nobody_can_write(call, run_folder, mon
     code, output, errors = call("resume", run_folder)
     assert code == 0
     assert output.startswith("welfare ")
-    assert errors == "handful: the report was not written anew (Read-only file system).\n"
+    assert errors == "handful: the report was not written again (Read-only file system).\n"
 
 
 def test_a_logger_of_the_callers_is_found_in_the_current_folder(call, run_folder, tmp_path):

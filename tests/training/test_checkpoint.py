@@ -90,7 +90,7 @@ def test_old_checkpoint_stays_when_saving_fails(saved, monkeypatch, kind):
 
 
 def test_missing_checkpoint_is_named(tmp_path):
-    with pytest.raises(HandfulError, match=r"no checkpoint at.*train anew"):
+    with pytest.raises(HandfulError, match=r"no checkpoint at.*train again"):
         load_state(tmp_path / "nothing", template())
 
 

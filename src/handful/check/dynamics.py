@@ -254,7 +254,7 @@ def _final(ended: list[Episode]) -> Iterator[Finding]:
             yield Finding(
                 "final-observation",
                 DEFECT,
-                f"The environment starts anew by itself in the step that ends an episode (info has "
+                f"The environment restarts by itself in the step that ends an episode (info has "
                 f"'{key}'): take off the wrapper that resets it, and return the final observation.",
             )
             return

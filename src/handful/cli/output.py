@@ -165,7 +165,7 @@ def announce(folder: Path, json: bool, is_new: bool = True) -> None:
         except OSError as error:
             if is_new:
                 raise
-            say(f"handful: the report was not written anew ({error.strerror}).")
+            say(f"handful: the report was not written again ({error.strerror}).")
             has_report = run.report.is_file()
     if json:
         print_json(record)

@@ -56,7 +56,7 @@ class HostCollectorState(eqx.Module):
     discounted: Discounted | None = None
 
     def with_new_episodes(self) -> "HostCollectorState":
-        """Return the state with returns of 0, for environments in which all episodes start anew."""
+        """Return the state with returns of 0, for environments whose episodes all start again."""
         shape = self.episode_return.shape
         kept = None if self.discounted is None else Discounted.start(shape)
         return HostCollectorState(self.keys, jnp.zeros_like(self.episode_return), kept)

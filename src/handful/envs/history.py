@@ -77,7 +77,7 @@ def with_history(problem: RMDP, length: int) -> RMDP:
 
 
 def _learner_settings(problem: RMDP, num_policies: int, preset: Preset) -> dict[str, Any]:
-    """Return the settings of the problem without windows, but for normalisation."""
+    """Return the settings of the problem without windows, with another normalisation."""
     suited = problem.learner_settings(num_policies, preset)
     return {**suited, "normalize_observations": False}
 

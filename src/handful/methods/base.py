@@ -3,7 +3,7 @@
 The learner maximises, for policy ``j``, the reward ``mix[j] . f`` with
 ``mix = (alpha * w)^T C``. A method supplies ``alpha`` [N, K]. Its state may have parts that the
 actors' backward pass reaches (:mod:`~handful.methods.end_to_end`), and it may ask to intervene
-before given updates, to start policies anew or from others that the run had
+before given updates, to start with new policies or with others that the run had
 (:mod:`~handful.methods.clustering`, :mod:`~handful.methods.pooled_em`).
 """
 

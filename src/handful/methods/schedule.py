@@ -85,7 +85,7 @@ class Schedule:
         warm_up: how long the method waits before it moves anybody at first; None if it does not
             wait.
         rate_rounds: the parts of the run after the first one in which the learner's step size and
-            entropy coefficient fall anew, ascending. Without any they fall once, from the first
+            entropy coefficient fall again, ascending. Without any they fall once, from the first
             update to the last.
         packages: the packages that such a run needs; they are looked for before the first update.
 

@@ -211,7 +211,7 @@ def policy_rows(results: Results, of_task: TaskPictures) -> list[PolicyRow]:
 
 
 def group_rows(run: Run, results: Results) -> dict[str, list[GroupRow]]:
-    """Make a table for each label that users share: a row a group, the worst served first."""
+    """Make a table for each label that users share: a row for each group, worst served first."""
     tables = {}
     for name, values in run.labels.items():
         groups, members = np.unique(np.array(values), return_inverse=True)

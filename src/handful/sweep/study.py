@@ -207,7 +207,7 @@ class Study:
     def runs(self, trust: bool = True) -> list[RunRequest]:
         """Make and check every run of the study; the first seed of all comes first.
 
-        A task that samples its users draws them anew for every seed, but always as many. A run
+        A task that samples its users draws others for every seed, but always as many. A run
         that several parts of the study ask for is there once, where it is asked for first.
 
         Args:

@@ -13,7 +13,7 @@ them:
 * *one*: everybody has the policy that is best for all together, also chosen on one half of the
   episodes and measured on the other.
 
-The one of the three that has the highest welfare is then made anew from all the episodes. It is
+The one of the three that has the highest welfare is then made again from all the episodes. It is
 *one* if the other two are not shown to be worth more: if their gain over it is less than its
 standard error. On all the episodes the welfare is never lower than that of the best single policy
 for everybody.

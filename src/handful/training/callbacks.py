@@ -181,7 +181,7 @@ class ProgressBar(Callback):
             self._print(f"{report.purpose}: {100 * report.share:.0f} %, {left:.0f} s left")
 
     def _turn_to(self, purpose: str, now: float) -> None:
-        """Begin anew where the work is another than before."""
+        """Begin a new bar if the work has changed."""
         if purpose == self._purpose:
             return
         self._purpose, self._began, self._last_line = purpose, now, now

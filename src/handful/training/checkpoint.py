@@ -49,7 +49,7 @@ def load_state(path: Path, template: Any) -> Any:
     if not path.is_file():
         raise HandfulError(
             f"There is no checkpoint at '{path}': the run was stopped before its first one, so "
-            f"train anew."
+            f"train again."
         )
     arrays, _ = read_tensors(path, "The checkpoint")
     leaves, misfit = [], None

@@ -355,7 +355,7 @@ class TrainConfig:
         except (AttributeError, KeyError, TypeError) as error:
             raise HandfulError(
                 f"The run's settings were written by another version of handful ({error}): "
-                f"use that version, or train anew."
+                f"use that version, or train again."
             ) from None
 
 

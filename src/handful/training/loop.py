@@ -286,7 +286,7 @@ def resume(
             raise HandfulError(
                 f"The run in '{path}' was begun with another revision of '{run.config.method}' and "
                 f"would end as neither: go on with the version of handful that began it, or train "
-                f"anew."
+                f"again."
             )
         changed = changed_versions(stored["versions"], versions())
         if changed:

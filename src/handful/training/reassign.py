@@ -6,7 +6,7 @@ and policies. Of more users, the E-step looks at some blocks in each update
 (:mod:`handful.methods.ledger`). What policies are trained for then follows from sums by block,
 whose cost hardly depends on the number of users. That is so for the utilitarian welfare, in which
 all users count alike. With another welfare, a user's weight depends on what all users get, so that
-every update computes the utilities and the weighted sums of all blocks anew, one block after the
+every update computes the utilities and the weighted sums of all blocks again, one block after the
 other.
 """
 

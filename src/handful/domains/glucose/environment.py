@@ -2,9 +2,9 @@
 
 A day, a quarter of an hour at a time. A policy sees what a pump sees: a glucose sensor that lags
 and errs, the insulin and the carbohydrate on board as it reckons them, meals as the wearer
-announces them, and the time of day. It says how much of the usual basal rate to infuse, and, when
-a meal is announced, how much of the usual bolus. The wearer is drawn anew for every episode: how
-sensitive to insulin they are, how fast they digest, when and how much they eat, and how far off
+announces them, and the time of day. It says how much of the usual basal rate to infuse, and, when a
+meal is announced, how much of the usual bolus. Every episode has another wearer, drawn at random:
+how sensitive to insulin they are, how fast they digest, when and how much they eat, and how far off
 they count their carbohydrate. Their body is the model of Hovorka et al. (2004), in
 ``glucose_model``; nobody eats without saying so, and nobody exercises.
 

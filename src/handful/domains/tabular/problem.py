@@ -28,7 +28,7 @@ _SUM_TOLERANCE = 1e-6  # of a row of probabilities, as files may hold single pre
 
 
 def checked_transitions(values: Any) -> NumpyArray:
-    """Return a copy in double precision, each row of which sums to 1 or 0 but for rounding."""
+    """Return a copy in double precision, whose rows sum to 1 or 0, up to rounding."""
     table = checked_numbers("transitions", values)
     if table.ndim != 3 or table.shape[0] != table.shape[2] or 0 in table.shape:
         raise HandfulError(

@@ -16,7 +16,7 @@ _QUANTILES = np.linspace(0, 1, 101)
 
 
 def spread_figure(collection: Collection, tasks: Sequence[str]) -> StudyFigure | None:
-    """Draw users from worst to best served, a line a method, a panel a task; None without data."""
+    """Draw users from worst to best served, a line for each method; None without data."""
     panels: dict[str, dict[str, NumpyArray]] = {}
     budgets: dict[str, int] = {}
     missing: list[str] = []

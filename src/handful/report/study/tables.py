@@ -34,7 +34,7 @@ class Table(NamedTuple):
 
 
 def welfare_table(collection: Collection) -> Table:
-    """Make the table of welfare: a row a method, task and budget."""
+    """Make the table of welfare: a row for each method, task and budget."""
     return Table(
         "Welfare",
         "Mean ± standard error over training seeds, and the interquartile mean with a 95 % "

@@ -99,7 +99,7 @@ Clocks = tuple[Mapping[str, Sequence[Course]], Mapping[str, Sequence[Course]]]
 def training_figure(
     collection: Collection, tasks: Sequence[str], budget: int
 ) -> StudyFigure | None:
-    """Draw a row a task whose curves were kept, over transitions and minutes; None without.
+    """Draw a row for each task with kept curves, over transitions and minutes; None without.
 
     Args:
         tasks: the tasks that are shown, from top to bottom.
