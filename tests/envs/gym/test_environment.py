@@ -195,7 +195,10 @@ def test_an_environment_that_cannot_be_sent_is_stepped_here_unless_processes_are
         ({"env": Counter}, "does not say after how many steps"),
         ({"env": Counter, "time_limit": 0}, "time_limit must be a whole number"),
         ({"env": "CartPole-v1", "processes": 0}, "processes must be 1 or more"),
-        ({"env": Counter, "options": {"length": 3}}, "Options go with the name"),
+        (
+            {"env": Counter, "options": {"length": 3}},
+            "Options belong to an environment that is given by name",
+        ),
         ({"env": "CartPole-v1", "options": {"colour": 1}}, "Making the environment .* TypeError"),
         ({"env": "CartPole-v1", "features": "speed"}, "'speed' is not in the environment's info"),
     ],
