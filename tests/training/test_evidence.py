@@ -276,7 +276,8 @@ OTHERS = (None, True, 7, -1, 1.5, "x", "", [], [1], {}, {"a": 1}, 10**18)
 
 def picture_of(source):
     """What a page holds of a picture that nobody drew."""
-    return {"title": "", "alt": "", "source": source}
+    text = dict.fromkeys(("name", "title", "alt", "caption"), "")
+    return {**text, "is_wide": False, "source": source}
 
 
 def mutations(value, place=()):

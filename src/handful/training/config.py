@@ -348,7 +348,7 @@ class TrainConfig:
             return cls(
                 **{
                     **values,
-                    "learner": LEARNERS.make(learner.pop("name"), learner),
+                    "learner": LEARNERS.find(learner.pop("name"))(**learner),
                     "collect": CollectConfig(**values["collect"]),
                 }
             )
