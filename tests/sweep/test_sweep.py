@@ -277,3 +277,27 @@ def test_a_study_may_name_a_network_of_a_module_beside_it(tmp_path, monkeypatch,
     code, _, errors = sweep(capsys, "own.yaml", "--workers", "1")
     assert (code, "failed" in errors) == (0, False)
     assert len(pl.read_parquet("results/own.parquet")) == 1
+
+
+def test_a_study_may_name_a_learner_of_a_module_beside_it(tmp_path, monkeypatch, capsys):
+    """A run that was stopped goes on in a process that has never heard of the learner."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    Path("teaching.py").write_text(
+        "from dataclasses import dataclass\n\nfrom handful import PPO\n\n\n"
+        "@dataclass(frozen=True)\nclass Teacher(PPO):\n    pass\n"
+    )
+    settings = {**STUDY["settings"], "learner": "teaching:Teacher"}
+    asked = {**STUDY, "methods": ["random"], "seeds": [0], "settings": settings}
+    Path("own.yaml").write_text(yaml.safe_dump(asked))
+    with pytest.raises(HandfulError, match=r"a learner of its own, 'teaching:Teacher'.*--trust"):
+        read_study(Path("own.yaml")).runs(trust=False)
+    code, _, errors = sweep(capsys, "own.yaml", "--workers", "1")
+    assert (code, "failed" in errors) == (0, False)
+    first = pl.read_parquet("results/own.parquet")["welfare"].to_list()
+    (run,) = Path("runs").glob("resource-*")
+    (run / "evaluation.json").unlink()
+    Path("results/own.parquet").unlink()
+    code, _, errors = sweep(capsys, "own.yaml", "--workers", "1")
+    assert (code, "failed" in errors) == (0, False)
+    assert pl.read_parquet("results/own.parquet")["welfare"].to_list() == first

@@ -21,6 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from handful._support.files import lock_file
 from handful.errors import HandfulError
+from handful.learner import LEARNERS
 from handful.learner.builders import load_network, named_networks
 from handful.methods import METHODS
 from handful.problem import make
@@ -256,8 +257,9 @@ def _train(request: RunRequest, is_stopped: Callable[[], bool]) -> str | None:
     _remove_litter(request.folder)
     callbacks = [_Reminder(is_stopped), StageNote(request.folder)]
     try:
-        # This may be another process than the one that asked. A learner of somebody's own is known
-        # here already: the request holds the learner itself.
+        # This may be another process than the one that asked, and the run folder's names of classes
+        # and functions must be known here. The request holds the learner itself, not its name.
+        LEARNERS.describe(request.config.learner)
         METHODS.load(request.config.method)
         for network in named_networks(request.config.learner):
             load_network(network)
