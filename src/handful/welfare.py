@@ -10,7 +10,6 @@ number. It must not fall if a user earns more, and must have a gradient almost e
 given to training as a function, or by the name that it was registered with.
 """
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from handful._support.checks import brief, did_you_mean
 from handful._support.foreign import told
+from handful._support.registry import import_named
 from handful.errors import HandfulError
 from handful.types import Array, Bool, Float, NumpyArray
 
@@ -154,17 +154,8 @@ def load_welfare(name: str) -> None:
     Raises:
         HandfulError: if the module cannot be imported, or has no such function.
     """
-    module, _, attribute = name.partition(":")
-    if not attribute or name in WELFARES:
-        return
-    try:
-        welfare = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise HandfulError(
-            f"The welfare function '{name}' cannot be imported ({error}): check the names of the "
-            f"module and of the function in it."
-        ) from None
-    register_welfare(name, welfare)
+    if ":" in name and name not in WELFARES:
+        register_welfare(name, import_named(name, "welfare function", "function"))
 
 
 def name_of_welfare(welfare: Any) -> str:

@@ -35,6 +35,16 @@ class Frame(Shape):
     picture: str = field(metadata={NEEDED: "a picture that it goes round"})
 
 
+class Drawer:
+    """A place for a shape that is defined inside a class."""
+
+    @dataclass(frozen=True)
+    class Ring(Shape):
+        """A shape whose name has two parts."""
+
+        width: float = 1.0
+
+
 class Blob(Shape):
     """A shape without fields, so that nothing makes it again."""
 
@@ -123,6 +133,14 @@ def test_a_class_is_imported_from_the_place_that_its_name_says(shapes, module):
     del sys.modules["more_shapes"]
     shapes.load("more_shapes:Round")  # it is known: nothing is imported again
     assert not module.exists()
+
+
+def test_the_name_of_a_class_inside_a_class_finds_it_again(shapes):
+    name, settings = shapes.describe(Drawer.Ring(2.0))
+    assert (name, settings) == (f"{__name__}:Drawer.Ring", {"width": 2.0})
+    elsewhere = Registry("shape", Shape, {}, "register_shape")
+    elsewhere.load(name)
+    assert elsewhere.make(name, settings) == Drawer.Ring(2.0)
 
 
 @pytest.mark.parametrize("name", ["square", "nothing", "any"])

@@ -66,17 +66,8 @@ class Registry(dict[str, type[T]], Generic[T]):
         Raises:
             HandfulError: if the module cannot be imported, or has no such class.
         """
-        module, _, attribute = name.partition(":")
-        if not attribute or name in self:
-            return
-        try:
-            found = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise HandfulError(
-                f"The {self._kind} '{name}' cannot be imported ({error}): check the names of the "
-                f"module and of the class in it."
-            ) from None
-        self.register(name, found)
+        if ":" in name and name not in self:
+            self.register(name, import_named(name, self._kind, "class"))
 
     def load_stored(self, name: str, source: str, trust: bool) -> None:
         """Make sure that this program knows the class that a file names.
@@ -203,3 +194,30 @@ def field_names(found: type) -> list[str]:
         TypeError: if the class is not a dataclass.
     """
     return [field.name for field in dataclasses.fields(found)]
+
+
+def import_named(name: str, kind: str, thing: str) -> Any:
+    """Import what ``module:attribute`` names; the attribute may be inside a class.
+
+    Only names from the caller, or from a file that the caller trusts, may come here, since
+    importing a module runs its code.
+
+    Args:
+        name: the name.
+        kind: the words for it in the error message, such as "assignment method".
+        thing: its kind in Python, such as "class", for the error message.
+
+    Raises:
+        HandfulError: if the module cannot be imported, or has no such attribute.
+    """
+    module, _, path = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise HandfulError(
+            f"The {kind} '{name}' cannot be imported ({error}): check the names of the module and "
+            f"of the {thing} in it."
+        ) from None
+    return found

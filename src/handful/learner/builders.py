@@ -9,7 +9,6 @@ them and learns all of them together. Settings hold text and no functions, so a 
   a script or a notebook defines. The caller passes such a builder again to continue a run.
 """
 
-import importlib
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any
 import equinox as eqx
 
 from handful._support.checks import brief, did_you_mean
+from handful._support.registry import import_named
 from handful.errors import HandfulError
 from handful.types import PRNGKey
 
@@ -66,19 +66,8 @@ def load_network(name: str) -> None:
     Raises:
         HandfulError: if the module cannot be imported, or has no such builder.
     """
-    if name in _BUILDERS or not is_importable(name):
-        return
-    module, _, attribute = name.partition(":")
-    try:
-        build: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            build = getattr(build, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise HandfulError(
-            f"The network '{name}' cannot be imported ({error}): check the names of the module "
-            f"and of the function or class in it."
-        ) from None
-    register_network(name, build)
+    if name not in _BUILDERS and is_importable(name):
+        register_network(name, import_named(name, "network", "function or class"))
 
 
 def is_importable(name: str) -> bool:
