@@ -300,23 +300,6 @@ class Population:
             ]
         )
 
-    def best_policies(self, feature_returns: NumpyArray) -> NumpyArray:
-        """Find the policy that serves each user best.
-
-        Args:
-            feature_returns: the policies' mean returns in features, [K, D].
-
-        Returns:
-            the number of each user's best policy, int64 [N]; if several are equally good, the
-            first.
-        """
-        return np.concatenate(
-            [
-                np.argmax(self.returns(feature_returns, users), axis=0)
-                for users in in_chunks(self.num_users, len(feature_returns))
-            ]
-        )
-
 
 def in_chunks(num_users: int, numbers_per_user: int) -> Iterator[slice]:
     """Yield slices of users whose tables each fit into memory.
