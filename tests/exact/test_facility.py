@@ -136,7 +136,7 @@ def test_bad_input_is_one_clear_sentence(values, num_policies, sentence):
 
 
 def test_an_unproven_choice_is_an_error(monkeypatch):
-    monkeypatch.setattr(facility, "_solve", lambda *_: (np.array([0]), np.inf))
+    monkeypatch.setattr(facility, "solve", lambda *_: (np.array([0]), np.inf))
     values = np.random.default_rng(2).normal(size=(20, 10))
     with pytest.raises(RuntimeError, match="could not prove the choice of 3 from 20 rows optimal"):
         choose(values, 3)

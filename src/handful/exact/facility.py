@@ -29,6 +29,8 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, hstack, vstack
 
+from handful.exact.swaps import add_greedily, swap, total_gain
+
 TOLERANCE = 1e-6
 """The slack of a proof, as a share of (largest - smallest value), the same as HiGHS's own."""
 
@@ -79,21 +81,13 @@ def choose(values: np.ndarray, num_policies: int, *, time_limit: float | None = 
         ValueError: if `values` is not a non-empty finite matrix, or `num_policies` is below 1.
         RuntimeError: if optimality could not be proven.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 2 or values.size == 0 or not np.isfinite(values).all():
-        raise ValueError(f"The values must be a finite [M, N] matrix, got shape {values.shape}.")
-    if num_policies < 1:
-        raise ValueError(f"The number of policies must be at least 1, got {num_policies}.")
+    values = checked(values, num_policies)
     num_policies = min(num_policies, len(values))
-    # The return that a user gets in any case decides nothing: subtract it. Scale the rest: the
-    # solver's absolute tolerances then mean the same for every unit of the returns.
-    floor = values.min(axis=0)
-    spread = float((values - floor).max()) or 1.0
-    gains = (values - floor) / spread * _SCALE
-    gap = _provable_gap(values, spread)
+    gains, unit = scaled(values)
+    gap = provable_gap(values, unit)
 
-    chosen = _greedy_with_swaps(gains, num_policies)
-    target = _total(gains, chosen) + gap
+    chosen = greedy_with_swaps(gains, num_policies)
+    target = total_gain(gains, chosen) + gap
     row_bounds = _price_bounds(gains, num_policies, target)
     useful = row_bounds > target
     if num_policies == 2 and useful.sum() ** 2 * gains.shape[1] <= _MAX_PAIR_WORK:
@@ -101,69 +95,88 @@ def choose(values: np.ndarray, num_policies: int, *, time_limit: float | None = 
         useful = row_bounds > target
     bound = row_bounds[~useful].max(initial=0.0)
     if useful.any():
-        better, solved_bound = _solve(gains[useful], num_policies, gap, time_limit)
+        limits = {} if time_limit is None else {"time_limit": time_limit}
+        better, solved_bound = solve(gains[useful], num_policies, gap, **limits)
         better = np.flatnonzero(useful)[better]
-        chosen = max(chosen, better, key=lambda rows: _total(gains, rows))
+        chosen = max(chosen, better, key=lambda rows: total_gain(gains, rows))
         bound = min(max(bound, solved_bound), row_bounds.max())
-    shortfall = max(0.0, bound - _total(gains, chosen))
-    if bound > _total(gains, chosen) + gap:
+    shortfall = max(0.0, bound - total_gain(gains, chosen))
+    if bound > total_gain(gains, chosen) + gap:
         raise RuntimeError(
             f"HiGHS could not prove the choice of {num_policies} from {len(values)} rows optimal "
-            f"(welfare is within {shortfall * spread / _SCALE / values.shape[1]:.3g} of the bound)."
+            f"(welfare is within {shortfall / unit / values.shape[1]:.3g} of the bound)."
         )
-    exact = gap > _tolerance(values.shape[1])
-    return _choice(values, chosen, 0.0 if exact else shortfall * spread / _SCALE)
+    exact = gap > tolerance(values.shape[1])
+    return make_choice(values, chosen, 0.0 if exact else shortfall / unit)
 
 
 def choose_greedily(values: np.ndarray, num_policies: int) -> Choice:
     """Return a good choice quickly, without a proof: greedy, improved by swaps."""
-    rows = _greedy_with_swaps(values - values.min(axis=0), min(num_policies, len(values)))
-    return _choice(values, rows, np.inf)
+    rows = greedy_with_swaps(values - values.min(axis=0), min(num_policies, len(values)))
+    return make_choice(values, rows, np.inf)
 
 
-def _choice(values: np.ndarray, rows: np.ndarray, shortfall: float) -> Choice:
-    """Assign the users, leave out rows that serve nobody, and state the welfare."""
+def checked(values: np.ndarray, *budgets: int) -> np.ndarray:
+    """Return the values as float64 [M, N].
+
+    Raises:
+        ValueError: if they are not a non-empty finite matrix, or a budget is below 1.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or values.size == 0 or not np.isfinite(values).all():
+        raise ValueError(f"The values must be a finite [M, N] matrix, got shape {values.shape}.")
+    if min(budgets) < 1:
+        raise ValueError(f"The number of policies must be at least 1, got {min(budgets)}.")
+    return values
+
+
+def scaled(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the users' gains over their worst row, at most 100, and what one unit of value is.
+
+    The return that a user gets in any case decides nothing, so it is subtracted. The rest is
+    scaled, so that absolute tolerances mean the same for every unit of the returns.
+    """
+    gains = values - values.min(axis=0)
+    unit = _SCALE / (float(gains.max()) or 1.0)
+    return gains * unit, unit
+
+
+def make_choice(values: np.ndarray, rows: np.ndarray, shortfall: float) -> Choice:
+    """Assign the users, leave out rows that serve nobody, and state the welfare.
+
+    Args:
+        values: the returns of M candidates to N users, [M, N].
+        rows: the rows that are chosen.
+        shortfall: how far, in total value, the upper bound lies above the choice.
+    """
     rows = np.sort(rows)
     serving, assignment = np.unique(values[rows].argmax(axis=0), return_inverse=True)
     welfare = float(values[rows].max(axis=0).mean())
     return Choice(rows[serving], assignment, welfare, welfare + shortfall / values.shape[1])
 
 
-def _tolerance(num_users: int) -> float:
+def tolerance(num_users: int) -> float:
     """Return what counts as nothing in the scaled total gain of all users."""
     return TOLERANCE * _SCALE * num_users
 
 
-def _provable_gap(values: np.ndarray, spread: float) -> float:
-    """Return how far, in scaled total gain, a bound may lie above an optimal choice."""
-    tolerance, unit = _tolerance(values.shape[1]), _SCALE / spread
-    if tolerance < 0.1 * unit and np.array_equal(values, np.rint(values)):
-        return unit - tolerance  # the next better total is a whole unit away
-    return tolerance
+def provable_gap(values: np.ndarray, unit: float) -> float:
+    """Return how far, in scaled total gain, a bound may lie above an optimal choice.
+
+    Args:
+        values: the returns of M candidates to N users, [M, N].
+        unit: what one unit of value is after scaling.
+    """
+    nothing = tolerance(values.shape[1])
+    if nothing < 0.1 * unit and np.array_equal(values, np.rint(values)):
+        return unit - nothing  # the next better total is a whole unit away
+    return nothing
 
 
-def _total(gains: np.ndarray, rows: np.ndarray) -> float:
-    return float(gains[rows].max(axis=0, initial=0.0).sum())
-
-
-def _greedy_with_swaps(gains: np.ndarray, num_policies: int) -> np.ndarray:
+def greedy_with_swaps(gains: np.ndarray, num_policies: int) -> np.ndarray:
     """Add rows one by one, each the best addition, then swap rows while a swap helps."""
-    served = np.zeros(gains.shape[1])
-    rows = np.empty(0, dtype=np.int64)
-    for _ in range(num_policies):
-        best = int(np.maximum(gains, served).sum(axis=1).argmax())
-        rows, served = np.append(rows, best), np.maximum(served, gains[best])
-    improved = True
-    while improved:
-        improved = False
-        for place in range(num_policies):
-            kept = np.delete(rows, place)
-            totals = np.maximum(gains, gains[kept].max(axis=0, initial=0.0)).sum(axis=1)
-            best = int(totals.argmax())
-            # The margin is above rounding error: equal totals must not be swapped for ever.
-            if totals[best] > _total(gains, rows) + _tolerance(gains.shape[1]):
-                rows, improved = np.append(kept, best), True
-    return rows
+    rows = add_greedily(gains, np.empty(0, dtype=np.int64), num_policies)
+    return swap(gains, rows, tolerance(gains.shape[1]))
 
 
 def _price_bounds(gains: np.ndarray, num_policies: int, target: float) -> np.ndarray:
@@ -185,7 +198,7 @@ def _price_bounds(gains: np.ndarray, num_policies: int, target: float) -> np.nda
         # least, and the row itself in the least's place (or in its own, if it is one of them).
         bounds = prices.sum() + np.minimum(rho, top[0]) + top[1:].sum()
         row_bounds = np.minimum(row_bounds, bounds)
-        if row_bounds.max() <= target or bounds.max() - model <= 0.01 * _tolerance(num_users):
+        if row_bounds.max() <= target or bounds.max() - model <= 0.01 * tolerance(num_users):
             break
         worst = np.argsort(rho)[-_CUTS_PER_ROUND:]
         worst = worst[rho[worst] > theta]
@@ -210,16 +223,25 @@ def _pair_totals(gains: np.ndarray) -> np.ndarray:
     return np.array([np.maximum(gains, row).sum(axis=1).max() for row in gains])
 
 
-def _solve(
-    gains: np.ndarray, num_policies: int, gap: float, time_limit: float | None
+def solve(
+    gains: np.ndarray, num_policies: int, gap: float, **limits: int | float
 ) -> tuple[np.ndarray, float]:
-    """Solve the integer program: return the best rows of `gains` and a bound on their gain."""
+    """Solve the integer program, as far as the limits let it.
+
+    Args:
+        gains: the gains of N users from M rows, scaled to at most 100, [M, N].
+        num_policies: the number of rows that may be chosen.
+        gap: how far, in total gain, the bound may lie above the choice.
+        limits: HiGHS's `time_limit` in seconds and `node_limit`.
+
+    Returns:
+        the best rows that were found, and a bound on the total gain of any choice.
+    """
     num_rows = len(gains)
     worth, serve = _levels(gains)
     is_row = np.append(np.ones(num_rows), np.zeros(len(worth)))
     options: dict[str, float] = {"mip_rel_gap": 0.5 * gap / max(worth.sum(), gap)}
-    if time_limit is not None:
-        options["time_limit"] = time_limit
+    options |= limits
     solution = milp(
         np.append(np.zeros(num_rows), -worth),
         integrality=is_row,
