@@ -1,5 +1,7 @@
 """`choose_budgets` against every subset of rows, and what episodes say of its choices."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,6 +69,27 @@ def test_the_integer_program_proves_what_is_too_much_to_try(values, ks):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(budgets, "_TRIED_WORK", 0)
         assert_is_sound(values, choose_budgets(values, ks))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_prices_bound_every_choice_with_and_without_a_row_that_is_left_out(seed):
+    gains = np.random.default_rng(seed).integers(0, 9, (9, 5)).astype(float)
+    target = sorted(gains[list(rows)].max(axis=0).sum() for rows in combinations(range(9), 3))[-4]
+    every = np.arange(9)
+    useful, bound, left_out = budgets._useful_rows(gains, every, every[:3], target)
+    for rows in combinations(range(9), 3):
+        total = gains[list(rows)].max(axis=0).sum()
+        assert total <= (bound if set(rows) <= set(useful) else left_out) + 1e-9
+    assert left_out <= target
+
+
+def test_a_larger_choice_is_made_from_a_smaller_one_that_is_better():
+    gains = np.array([[9.0, 0.0], [0.0, 9.0], [1.0, 0.0], [0.0, 1.0], [2.0, 0.0]])
+    found = {1: np.array([0]), 2: np.array([0, 1]), 3: np.array([2, 3, 4])}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budgets, "swap", lambda gains, rows, margin: rows)
+        budgets._pass_on(gains, found)
+    assert found[3].tolist()[:2] == [0, 1]
 
 
 @pytest.mark.parametrize("seed", range(3))
