@@ -1,6 +1,6 @@
 """`choose_budgets` against every subset of rows, and what episodes say of its choices."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def assert_is_sound(values, found, is_proven=True):
         np.testing.assert_array_equal(chosen[choice.assignment, users], chosen.max(axis=0))
         assert choice.welfare == pytest.approx(chosen.max(axis=0).mean())
     welfare = [found[budget].welfare for budget in sorted(found)]
-    assert all(more >= fewer - slack for fewer, more in zip(welfare, welfare[1:], strict=False))
+    assert all(more >= fewer - slack for fewer, more in pairwise(welfare))
 
 
 @given(values=integers | reals, ks=asked)

@@ -232,7 +232,8 @@ def _useful_rows(
     """
     size = len(chosen)
     prices = lowest_prices = gains[chosen].max(axis=0)
-    lowest, left_out, step, waited = np.inf, -np.inf, 1.0, 0
+    lowest, left_out = float(gains.max(axis=0).sum()), -np.inf
+    step, waited = 1.0, 0
     for _ in range(int(min(_MOST_PRICE_STEPS, max(_PRICE_WORK // gains.size, 10)))):
         margins = np.maximum(gains[rows] - prices, 0.0)
         rho = margins.sum(axis=1)
