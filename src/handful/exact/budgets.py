@@ -49,7 +49,7 @@ _STARTS = 30  # the most random starts of swaps
 _START_WORK = 3e8  # the most entries that these starts look at for one budget
 _TRIED_WORK = 3e7  # the most additions for trying every choice that is left
 _AT_ONCE = 4096  # choices tried together
-_MOST_LEVELS = 8_000  # the largest integer program, which takes some seconds
+_MOST_LEVELS = 4_000  # the largest integer program, which takes a few seconds
 _MOST_NODES = 500
 
 
