@@ -1,6 +1,9 @@
 import json
+import sys
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,7 +13,15 @@ from handful.catalogue import Task
 from handful.domains.resource_gathering.environment import ResourceGathering
 from handful.errors import HandfulError
 from handful.population import Population
-from handful.problem import RMDP, described_parameters, make, register, run_parameters, tasks
+from handful.problem import (
+    RMDP,
+    described_parameters,
+    make,
+    make_stored,
+    register,
+    run_parameters,
+    tasks,
+)
 from tests.environments import ContextualBandit, Countdown, problem_of
 from tests.speeds import cruise_registered
 
@@ -234,3 +245,54 @@ def test_a_source_of_users_that_is_none_is_not_given():
     assert make("glide", targets=None, users=2).num_users == 2
     assert make("glide", targets=[3.0, 3.5], user_ids=["ann", "bob"]).num_users == 2
     assert run_parameters("glide", 7, {"targets": None})["population_seed"] == 7
+
+
+def own_task(users: int = 3, population_seed: int = 0):
+    """A task of this module.
+
+    Args:
+        users: how many there are.
+        population_seed: of their draw.
+    """
+    weights = np.random.default_rng(population_seed).uniform(size=(users, 2))
+    return RMDP(ContextualBandit(), Population(weights))
+
+
+@pytest.fixture
+def own_module(monkeypatch):
+    module = ModuleType("own_tasks")
+    module.__spec__ = ModuleSpec("own_tasks", None)
+    module.make, module.wrong = own_task, lambda users=1, population_seed=0: ContextualBandit()
+    monkeypatch.setitem(sys.modules, "own_tasks", module)
+
+
+@pytest.mark.usefixtures("own_module")
+def test_a_function_is_a_task_by_its_place():
+    problem = make("own_tasks:make", users=4, population_seed=5)
+    assert problem.name == "own_tasks:make"
+    assert problem.parameters == {"users": 4, "population_seed": 5}
+    again = make(problem.name, **run_parameters("own_tasks:make", 5, {"users": 4}))
+    np.testing.assert_array_equal(again.population.coefficients, problem.population.coefficients)
+    with pytest.raises(HandfulError, match="has no parameter 'people'"):
+        make("own_tasks:make", people=4)
+
+
+@pytest.mark.usefixtures("own_module")
+def test_a_function_that_makes_no_problem_is_no_task():
+    with pytest.raises(HandfulError, match=r"'own_tasks:wrong' is no task.*ContextualBandit"):
+        make("own_tasks:wrong")
+    with pytest.raises(HandfulError, match="'own_tasks:mke' cannot be imported"):
+        make("own_tasks:mke")
+
+
+@pytest.mark.usefixtures("own_module")
+def test_a_file_calls_no_function_without_consent():
+    with pytest.raises(HandfulError, match=r"function to import and call, 'make'.*--trust"):
+        make_stored("own_tasks:make", {}, "The file", trust=False)
+    assert make_stored("own_tasks:make", {"users": 2}, "The file", trust=True).num_users == 2
+
+
+def test_a_name_of_no_module_is_no_function():
+    for name in ("gymnasum:CartPole-v1", "glide:fast", "own_tasks:", ":make"):
+        with pytest.raises(HandfulError, match="There is no task named"):
+            make(name)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from handful.envs.history import with_history
     from handful.errors import HandfulError, HandfulWarning
     from handful.evaluation.gap import optimum
+    from handful.evaluation.references import References, evaluate_references
     from handful.evaluation.returns import Evaluation, evaluate
     from handful.exact.bound import Optimum
     from handful.learner import PPO, Counting, Learner, register_learner
@@ -85,6 +86,7 @@ _HOME = {
     "ProgressBar": "handful.training.callbacks",
     "RMDP": "handful.problem",
     "RateRound": "handful.methods",
+    "References": "handful.evaluation.references",
     "RunStart": "handful.training.loggers",
     "Scene": "handful.methods",
     "Schedule": "handful.methods",
@@ -101,6 +103,7 @@ _HOME = {
     "WandbLogger": "handful.training.trackers",
     "check_env": "handful.check.check",
     "evaluate": "handful.evaluation.returns",
+    "evaluate_references": "handful.evaluation.references",
     "exact_returns": "handful.domains.tabular.optimum",
     "from_gymnasium": "handful.envs.gym.problem",
     "init_state": "handful.training.state",
@@ -150,6 +153,7 @@ __all__ = [
     "Population",
     "ProgressBar",
     "RateRound",
+    "References",
     "Run",
     "RunStart",
     "Scene",
@@ -166,6 +170,7 @@ __all__ = [
     "WandbLogger",
     "check_env",
     "evaluate",
+    "evaluate_references",
     "exact_returns",
     "from_gymnasium",
     "init_state",

@@ -3,8 +3,10 @@
 This module holds names only. It imports no environment, so that listing the tasks is fast.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
 
 from handful._support.checks import did_you_mean
 from handful.errors import HandfulError
@@ -255,11 +257,23 @@ def tasks() -> tuple[Task, ...]:
 def find_task(name: str) -> Task:
     """Find the task that is asked for by this name, a family's argument included.
 
+    A function of the caller's own that makes a problem is a task by its place alone,
+    ``module:function``, without being registered: nothing is imported here. It takes the parameters
+    ``users`` and ``population_seed``, as all tasks do that draw their users.
+
     Raises:
         HandfulError: if there is none, or the argument is missing.
     """
     family, colon, argument = name.partition(":")
     task = _TASKS.get(family)
+    if task is None and argument and _is_installed(family):
+        return Task(
+            name,
+            name,
+            "A function of the caller's own that makes a problem.",
+            samples_users=True,
+            consent=f"{__name__}:why_consent_of_function",
+        )
     if task is None or (colon and not task.argument):
         names = {known.title for known in tasks()}
         raise HandfulError(
@@ -269,6 +283,25 @@ def find_task(name: str) -> Task:
     if task.argument and not argument:
         raise HandfulError(f"The task '{family}' is asked for as {task.title}.")
     return task
+
+
+def _is_installed(module: str) -> bool:
+    """Return whether the package of a module can be found; it is not imported."""
+    try:
+        return find_spec(module.partition(".")[0]) is not None
+    except ValueError:  # no name of a module, or the running program
+        return False
+
+
+def why_consent_of_function(function: str, parameters: Mapping[str, Any]) -> str:
+    """Return why making a task by the place of a function needs the user's consent.
+
+    Args:
+        function: the name of the function in its module.
+        parameters: the parameters of the task, which do not matter here.
+    """
+    del parameters
+    return f"its name is the place of a function to import and call, '{function}'"
 
 
 def task_of_run(name: str) -> Task | None:

@@ -7,6 +7,7 @@ from typing import Any
 from handful._support.backend import computing
 from handful._support.checks import brief, check_kind, check_numbers, check_range
 from handful._support.foreign import in_same_directory
+from handful._support.registry import import_named
 from handful._support.text import is_json, plain
 from handful.catalogue import Task, find_task, register, tasks
 from handful.environment import Environment, HostEnvironment
@@ -247,7 +248,8 @@ def make(name: str, /, **parameters: Any) -> RMDP:
     that :func:`handful.users.read_table` reads.
 
     Args:
-        name: the name of the task, such as ``glide`` or ``gymnasium:CartPole-v1``.
+        name: the name of the task, such as ``glide`` or ``gymnasium:CartPole-v1``; or the place of
+            a function of your own that returns a problem, ``module:function``.
         parameters: the parameters of the task, by name.
 
     Returns:
@@ -263,7 +265,8 @@ def make(name: str, /, **parameters: Any) -> RMDP:
         10
     """
     task = find_task(name)
-    factory = find_object(task.entry_point)
+    is_own = task.entry_point == name
+    factory = import_named(name, "task", "function") if is_own else find_object(task.entry_point)
     check_parameters(name, task, parameters)
     if task.samples_users:
         _check_users(task, parameters)
@@ -278,7 +281,14 @@ def make(name: str, /, **parameters: Any) -> RMDP:
         raise HandfulError(
             f"The task '{name}' was given parameters that it cannot use: {error}."
         ) from None
-    return problem
+    if not is_own:
+        return problem
+    if not isinstance(problem, RMDP):
+        raise HandfulError(
+            f"'{name}' is no task: the function must return a problem, as handful.make and "
+            f"handful.from_gymnasium do, and it returned {_kind(problem)}."
+        )
+    return replace(problem, name=name, parameters=parameters)
 
 
 _DAMAGE = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)

@@ -188,6 +188,14 @@ class GymnasiumEnvironment:
         """Return the action that the environment takes, made from a policy's action."""
         return self._probe.actions.decode(action)
 
+    def encode(self, action: Any) -> Any:
+        """Return the policy's action for an action of the environment.
+
+        Raises:
+            ValueError: if the environment has no such action.
+        """
+        return self._probe.actions.encode(action)
+
     def _worthwhile(self, num_envs: int, num_threads: int) -> int:
         if self._probe.seconds_per_step * num_envs < WORTH_PROCESSES:
             return 1

@@ -59,6 +59,20 @@ class Choices:
         values = (parts + self.starts).astype(self.dtype).reshape(self.shape)
         return values[()] if self.shape == () else values
 
+    def encode(self, action: Any) -> int:
+        """Return the index for an action of the environment: the inverse of :meth:`decode`.
+
+        Raises:
+            ValueError: if there is no such action.
+        """
+        parts = np.asarray(action).reshape(-1)
+        if parts.size != len(self.sizes) or not np.equal(parts, np.rint(parts)).all():
+            raise ValueError(f"{np.asarray(action).tolist()} is none of the actions")
+        indices = parts.astype(np.int64) - np.asarray(self.starts)
+        if not ((indices >= 0) & (indices < self.sizes)).all():
+            raise ValueError(f"{np.asarray(action).tolist()} is none of the actions")
+        return int(np.ravel_multi_index(tuple(indices), self.sizes))
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -88,6 +102,15 @@ class Interval:
         values = np.asarray(action, dtype=np.float64) * self.scale + self.shift
         values = np.clip(values, self.env_low, self.env_high)
         return values.astype(self.dtype).reshape(self.shape)
+
+    def encode(self, action: Any) -> NDArray[Any]:
+        """Return the vector [A] for an action of the environment: the inverse of :meth:`decode`.
+
+        Raises:
+            ValueError: if the action has another number of entries.
+        """
+        values = np.asarray(action, dtype=np.float64).reshape(self.scale.shape)
+        return (values - self.shift) / self.scale
 
 
 def read_action_space(space: Any, action_range: ActionRange = None) -> Choices | Interval:
