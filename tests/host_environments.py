@@ -15,6 +15,8 @@ from handful.problem import RMDP
 class FixedPolicies:
     """Policies that pay no heed to what they observe, ready for the host."""
 
+    is_squashed = False
+
     def __init__(self, means, log_std):
         """``means`` [K] of one action component; ``log_std`` of it, the same for all."""
         self.means = np.float32(means)[:, None, None]

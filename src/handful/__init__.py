@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from handful.evaluation.references import References, evaluate_references
     from handful.evaluation.returns import Evaluation, evaluate
     from handful.exact.bound import Optimum
-    from handful.learner import PPO, Counting, Learner, register_learner
+    from handful.learner import PPO, SAC, Counting, Learner, register_learner
     from handful.learner.builders import register_network
     from handful.learner.policies import Policies
     from handful.methods import (
@@ -90,6 +90,7 @@ _HOME = {
     "RunStart": "handful.training.loggers",
     "Scene": "handful.methods",
     "Schedule": "handful.methods",
+    "SAC": "handful.learner",
     "Step": "handful.training.loggers",
     "TensorBoardLogger": "handful.training.trackers",
     "TimeStep": "handful.environment",
@@ -130,6 +131,7 @@ _HOME = {
 __all__ = [
     "PPO",
     "RMDP",
+    "SAC",
     "AssignmentMethod",
     "Box",
     "Callback",

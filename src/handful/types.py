@@ -57,7 +57,7 @@ MethodName = Literal[
 ]
 """The names of the assignment methods, for editors and type checkers."""
 
-LearnerName = Literal["ppo", "counting"]
+LearnerName = Literal["ppo", "counting", "sac"]
 """The names of the learners, for editors and type checkers."""
 
 PresetName = Literal["paper", "fast"]

@@ -14,6 +14,7 @@ BOX = Box((-1.0,), (1.0,))
 
 class FixedLogits:
     log_std = None
+    is_squashed = False
     logits = np.float32([[0.0, 1.0, 2.0], [3.0, 0.0, -3.0]])
 
     def __call__(self, observations):

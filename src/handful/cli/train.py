@@ -35,8 +35,8 @@ class Train:
     has settings, --method.NAME VALUE."""
 
     learner: str | None = None
-    """What improves the policies: ppo or counting, or module:Class for a learner of your own; by
-    default what suits the task and the preset."""
+    """What improves the policies: ppo, counting or sac, or module:Class for a learner of your own;
+    by default what suits the task and the preset."""
 
     seed: int = 0
     """The seed of everything random; the same seed gives the same result."""
@@ -165,16 +165,16 @@ def _learner_sections(preset: str, learner: str | None) -> list[Section]:
     if learner is not None:
         LEARNERS.load(learner)  # the caller has chosen this code
     names = LEARNERS if learner is None else [learner]
-    usual = PRESETS.get(preset, {})
-    sections = [
-        Section(
-            _section_name(name),
-            f"Settings of the learner '{name}' that differ from the preset.",
-            settings_of(LEARNERS.find(name), usual, f"preset {preset}"),
-        )
-        for name in names
-    ]
-    collecting = settings_of(CollectConfig, usual, f"preset {preset}")
+    usual, source = PRESETS.get(preset, {}), f"preset {preset}"
+    sections = []
+    for name in names:
+        kind = LEARNERS.find(name)
+        known = {n: value for n, value in usual.items() if n not in kind.usual_settings}
+        title = f"Settings of the learner '{name}' that differ from the preset."
+        sections.append(Section(_section_name(name), title, settings_of(kind, known, source)))
+    if learner is not None and LEARNERS.find(learner).usual_settings:
+        usual, source = {**usual, **LEARNERS.find(learner).usual_settings}, f"learner {learner}"
+    collecting = settings_of(CollectConfig, usual, source)
     title = "How policies collect transitions, where it differs from the preset."
     return [*sections, Section("collect", title, collecting)]
 

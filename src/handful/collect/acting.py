@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.environment import ActionSpace, Box
+from handful.squashing import centre_and_reach, mean_and_log_std
 from handful.types import Array, Float, Key, NumpyArray
 
 NOISE_STEPS = 256
@@ -28,11 +29,23 @@ class HostPolicies(Protocol):
 
     @property
     def log_std(self) -> NumpyArray | None:
-        """The logarithm of the standard deviation [K, A] if actions are continuous, else None."""
+        """The logarithm [K, A] of the standard deviation that does not depend on observations.
+
+        It is None if actions are finite or squashed.
+        """
+        ...
+
+    @property
+    def is_squashed(self) -> bool:
+        """Whether actions are continuous and squashed (:mod:`handful.squashing`)."""
         ...
 
     def __call__(self, observations: NumpyArray) -> NumpyArray:
-        """Return the logits or means [K, B, A] for raw observations [K, B, O]."""
+        """Return the outputs for raw observations [K, B, O].
+
+        They are logits or means [K, B, A], or means and raw spreads [K, B, 2A] if actions are
+        squashed.
+        """
         ...
 
 
@@ -85,7 +98,15 @@ class Chooser:
         self._policies, self._shape = policies, shape
         self._block, self._drawn = min(num_steps, NOISE_STEPS), 0
         self._sample: Callable[[NumpyArray], tuple[NumpyArray, NumpyArray]]
-        if isinstance(space, Box):
+        self._mode: Callable[[NumpyArray], NumpyArray]
+        if isinstance(space, Box) and policies.is_squashed:
+            self._bounds = None
+            self._centre, self._reach = (
+                np.array(side, np.float32) for side in centre_and_reach(space)
+            )
+            self._noise_shape, self._draw = (shape[1], space.size), _draw_normal
+            self._mode, self._sample = self._squashed_mean, self._sample_squashed
+        elif isinstance(space, Box):
             assert policies.log_std is not None
             self._bounds = (np.array(space.low, np.float32), np.array(space.high, np.float32))
             self._std = np.exp(policies.log_std)[:, None]
@@ -113,6 +134,19 @@ class Chooser:
             density = self._peak - 0.5 * np.sum(noise**2, axis=-1)
             self._densities = density.astype(np.float32)
         return means + self._std * noise[:, step], self._densities[:, step]
+
+    def _sample_squashed(self, outputs: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+        step, noise = self._next_noise()
+        means, log_std = mean_and_log_std(outputs)
+        variable = means + np.exp(log_std) * noise[:, step]
+        # The logarithm of the slope of tanh is 2 (log 2 - x - log(1 + exp(-2x))).
+        slope = 2.0 * (np.log(2.0) - variable - np.logaddexp(0.0, -2.0 * variable))
+        density = -0.5 * noise[:, step] ** 2 - log_std - LOG_SQRT_2PI - slope - np.log(self._reach)
+        raw = self._centre + self._reach * np.tanh(variable)
+        return raw, np.sum(density, axis=-1).astype(np.float32)
+
+    def _squashed_mean(self, outputs: NumpyArray) -> NumpyArray:
+        return self._centre + self._reach * np.tanh(mean_and_log_std(outputs)[0])
 
     def _sample_categorical(self, logits: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
         step, noise = self._next_noise()

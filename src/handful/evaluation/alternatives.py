@@ -22,8 +22,8 @@ from handful.environment import Discrete
 from handful.evaluation.by_episode import ALL, welfare_by_episode, welfare_of_single_policies
 from handful.evaluation.played import FeatureReturns
 from handful.evaluation.returns import Measurement, mean_and_stderr
-from handful.learner.networks import Actor, constant_stack
 from handful.learner.policies import Policies
+from handful.learner.squashed import constant_actor
 from handful.problem import RMDP
 from handful.types import NumpyArray, Watch, part, unwatched
 from handful.welfare import WelfareFn, utilitarian
@@ -199,7 +199,5 @@ def _constant_outputs(problem: RMDP) -> tuple[tuple[str, ...], NumpyArray]:
 
 def _constant_policies(like: Policies, outputs: NumpyArray) -> Policies:
     """Make policies of the same shape, each of which puts out one row of ``outputs`` [K, H]."""
-    stack = constant_stack(like.actor.stack, jnp.asarray(outputs), like.observation_size)
-    spread = None if like.actor.log_std is None else jnp.zeros_like(like.actor.log_std)
-    actor = Actor(stack, spread, like.actor.random_actions)
+    actor = constant_actor(like.actor, jnp.asarray(outputs), like.observation_size)
     return Policies(actor, like.normalizer, like.action_space)

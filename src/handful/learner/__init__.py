@@ -6,9 +6,13 @@ from handful._support.registry import Registry
 from handful.learner.base import Learner
 from handful.learner.counting import Counting
 from handful.learner.ppo import PPO
+from handful.learner.soft_actor_critic import SAC
 
 LEARNERS: Registry[Learner] = Registry(
-    "learner", Learner, {"ppo": PPO, "counting": Counting}, "register_learner"
+    "learner",
+    Learner,
+    {"ppo": PPO, "counting": Counting, "sac": SAC},
+    "register_learner",
 )
 """Every learner that has a name; :func:`register_learner` adds to it."""
 
@@ -27,4 +31,4 @@ def register_learner(name: str, learner: Any) -> None:
     LEARNERS.register(name, learner)
 
 
-__all__ = ["LEARNERS", "PPO", "Counting", "Learner", "register_learner"]
+__all__ = ["LEARNERS", "PPO", "SAC", "Counting", "Learner", "register_learner"]

@@ -16,6 +16,7 @@ from handful.environment import ActionSpace, Box
 from handful.errors import HandfulError
 from handful.learner.host_policies import PoliciesOnHost
 from handful.learner.networks import Categorical, Gaussian
+from handful.squashing import mean_and_log_std
 from handful.types import NumpyArray, PRNGKey
 
 Reader = Callable[[Any], NumpyArray]
@@ -131,14 +132,20 @@ class Actors:
             elif key is not None:
                 return np.asarray(Categorical(jnp.asarray(outputs)).sample(key))
             return np.argmax(outputs, axis=-1)
-        assert log_std is not None
+        is_squashed = self._policies.is_squashed
+        if is_squashed:
+            outputs, spread = mean_and_log_std(outputs)
+        else:
+            assert log_std is not None
+            spread = np.broadcast_to(log_std[policy], outputs.shape)
         if rng is not None:
             noise = rng.standard_normal(outputs.shape, dtype=np.float32)
-            outputs = outputs + np.exp(log_std[policy]) * noise
+            outputs = outputs + np.exp(spread) * noise
         elif key is not None:
-            spread = jnp.broadcast_to(log_std[policy], outputs.shape)
-            outputs = np.asarray(Gaussian(jnp.asarray(outputs), spread).sample(key))
+            outputs = np.asarray(Gaussian(jnp.asarray(outputs), jnp.asarray(spread)).sample(key))
         low, high = self._bounds
+        if is_squashed:
+            outputs = (low + high) / 2 + (high - low) / 2 * np.tanh(outputs)
         return np.minimum(np.maximum(outputs, low), high)
 
     def _choose_each(

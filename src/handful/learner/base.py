@@ -6,16 +6,16 @@ reward feature is worth to each policy. :mod:`~handful.learner.ppo` and
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 from jax.sharding import Mesh
 
 from handful._support.checks import require
 from handful.errors import HandfulError
-from handful.learner.networks import Actor, Critic, take_policies
+from handful.learner.networks import Actor, take_policies
 from handful.learner.normalize import Normalizer
 from handful.mix import Mix
 from handful.problem import RMDP
@@ -47,12 +47,12 @@ class Networks(eqx.Module):
 
     Attributes:
         actor: the networks that act, of all ``K`` policies.
-        critic: the networks that judge them.
+        critic: the networks that judge them, of whatever kind their learner needs.
         normalizer: the statistics that normalise observations.
     """
 
     actor: Actor
-    critic: Critic
+    critic: PyTree
     normalizer: Normalizer
 
     def take(self, source: Int[Array, " J"]) -> "Networks":
@@ -74,7 +74,7 @@ class LearnerState(eqx.Module):
     """
 
     actor: Actor
-    critic: Critic
+    critic: PyTree
     normalizer: Normalizer
 
     @property
@@ -121,6 +121,11 @@ class Learner(ABC):
 
     knows_returns: ClassVar[bool] = False
     """Whether the learner knows what policies earn without playing them: :meth:`returns`."""
+
+    usual_settings: ClassVar[Mapping[str, Any]] = {}
+    """What this kind of learner usually needs, by the names of its own settings, of those of
+    :class:`~handful.training.config.CollectConfig`, and of run settings. It comes before the preset
+    and before what suits the problem, which were chosen with PPO."""
 
     @property
     def own_discount(self) -> float | None:

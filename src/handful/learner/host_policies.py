@@ -17,6 +17,7 @@ from handful.devices import in_full_precision
 from handful.learner.modules import ModuleStack
 from handful.learner.networks import Actor, Categorical, Lookup, take_policies
 from handful.learner.normalize import EPSILON, Normalizer
+from handful.learner.squashed import SquashedActor
 from handful.types import Array, Float, Int, NumpyArray
 
 
@@ -39,7 +40,15 @@ class PoliciesOnHost(Protocol):
 
     @property
     def log_std(self) -> NumpyArray | None:
-        """The logarithms [K, A] of the standard deviations; None if actions are finite."""
+        """The logarithms [K, A] of the standard deviations that do not depend on observations.
+
+        None if actions are finite or squashed.
+        """
+        ...
+
+    @property
+    def is_squashed(self) -> bool:
+        """Whether actions are squashed: outputs are then means and raw spreads, 2A numbers."""
         ...
 
     def __call__(self, observations: NumpyArray) -> NumpyArray:
@@ -75,6 +84,7 @@ class HostPolicies:
             None.
         random_actions: the probability of a uniformly random action, if actions are finite.
         num_symbols: how many symbols the first layer looks up; None if it multiplies.
+        is_squashed: whether continuous actions are squashed (:mod:`handful.squashing`).
     """
 
     mean: NumpyArray
@@ -84,6 +94,7 @@ class HostPolicies:
     log_std: NumpyArray | None
     random_actions: float = 0.0
     num_symbols: int | None = None
+    is_squashed: bool = False
 
     @classmethod
     def copy_of(cls, actor: Actor, normalizer: Normalizer) -> "HostPolicies":
@@ -100,6 +111,7 @@ class HostPolicies:
             log_std=None if actor.log_std is None else np.array(actor.log_std),
             random_actions=actor.random_actions,
             num_symbols=layers[0].weight.shape[-2] if looks_up else None,
+            is_squashed=isinstance(actor, SquashedActor),
         )
 
     @property
@@ -165,6 +177,7 @@ class CompiledPolicies:
         copied = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), (actor, normalizer))
         self._actor, self._normalizer = copied
         self.log_std = None if actor.log_std is None else np.array(actor.log_std)
+        self.is_squashed = isinstance(actor, SquashedActor)
 
     @property
     def num_policies(self) -> int:
@@ -195,7 +208,9 @@ class CompiledPolicies:
 def _outputs(
     actor: Actor, normalizer: Normalizer, observations: Float[Array, "K M O"]
 ) -> Float[Array, "K M A"]:
-    """Return the logits or means of all policies."""
+    """Return the logits or means of all policies, and raw spreads if actions are squashed."""
+    if isinstance(actor, SquashedActor):
+        return actor.stack(normalizer(observations))
     distribution = actor(normalizer(observations))
     return distribution.logits if isinstance(distribution, Categorical) else distribution.mean
 

@@ -407,8 +407,12 @@ def num_outputs(action_space: ActionSpace) -> int:
     return action_space.size if isinstance(action_space, Box) else action_space.num_actions
 
 
-def check_hidden_sizes(sizes: Any) -> None:
+def check_hidden_sizes(sizes: Any, name: str = "hidden_sizes") -> None:
     """Look at the widths of hidden layers.
+
+    Args:
+        sizes: the widths.
+        name: the name of the setting that they come from.
 
     Raises:
         HandfulError: if they are no list of widths, or more than any memory holds.
@@ -416,19 +420,22 @@ def check_hidden_sizes(sizes: Any) -> None:
     is_list = isinstance(sizes, list | tuple)
     if not is_list or not all(type(size) is int and size >= 1 for size in sizes):
         raise HandfulError(
-            f"hidden_sizes must be a list of widths of at least 1, like [64, 64], not "
-            f"{brief(sizes)}."
+            f"{name} must be a list of widths of at least 1, like [64, 64], not {brief(sizes)}."
         )
     weights = sum(one * other for one, other in pairwise(sizes)) + sum(sizes)
     if weights > MOST_WEIGHTS or len(sizes) > MOST_LAYERS:
         raise HandfulError(
-            f"hidden_sizes must be at most {MOST_LAYERS} layers with {MOST_WEIGHTS:,} weights "
+            f"{name} must be at most {MOST_LAYERS} layers with {MOST_WEIGHTS:,} weights "
             f"among them, not {brief(sizes)}."
         )
 
 
 def check_number_of_weights(
-    widths: tuple[int, ...], action_space: ActionSpace, num_features: int, num_policies: int
+    widths: tuple[int, ...],
+    action_space: ActionSpace,
+    num_features: int,
+    num_policies: int,
+    name: str = "hidden_sizes",
 ) -> None:
     """Refuse networks that no memory holds, before anything is made.
 
@@ -437,6 +444,7 @@ def check_number_of_weights(
         action_space: the actions.
         num_features: ``D``, the number of reward features.
         num_policies: ``K``, the number of policies.
+        name: the name of the setting that holds the widths of hidden layers.
 
     Raises:
         HandfulError: if the policies' networks would have too many weights.
@@ -447,7 +455,7 @@ def check_number_of_weights(
     if weights > MOST_WEIGHTS:
         raise HandfulError(
             f"The networks of {count(num_policies, 'policy')} would have {brief(weights)} weights "
-            f"for {count(num_features, 'reward feature')} and hidden_sizes of "
+            f"for {count(num_features, 'reward feature')} and {name} of "
             f"{[brief(size) for size in widths[1:]]}, and at most {MOST_WEIGHTS:,} fit: give "
-            f"smaller hidden_sizes, fewer policies or fewer features."
+            f"smaller {name}, fewer policies or fewer features."
         )

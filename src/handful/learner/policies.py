@@ -16,6 +16,7 @@ from handful.learner.acting import Actors, Reader
 from handful.learner.host_policies import PoliciesOnHost, copy_to_host
 from handful.learner.networks import Actor, Categorical, Gaussian, take_policies
 from handful.learner.normalize import Normalizer
+from handful.learner.squashed import SquashedGaussian
 from handful.types import Array, Float, Int, PRNGKey
 
 
@@ -62,11 +63,13 @@ class Policies(eqx.Module):
         return self.normalizer.mean.shape[1]
 
     @in_full_precision
-    def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
+    def __call__(
+        self, observations: Float[Array, "K M O"]
+    ) -> Categorical | Gaussian | SquashedGaussian:
         """Return the action distributions of all policies at raw observations.
 
         Row ``k`` of the observations is for policy ``k``. Actions that are drawn from the
-        distributions are not clipped to the action space.
+        distributions are not clipped to the action space; squashed ones never leave it.
         """
         return self.actor(self.normalizer(observations))
 

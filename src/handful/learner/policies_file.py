@@ -6,9 +6,12 @@ divides by the square root of the sum of ``policy-2/observations/variance`` and 
 clips to the range from ``-clip`` to ``clip``. It applies the layers ``policy-2/hidden-0``,
 ``policy-2/hidden-1`` and so on, with a tanh after each, and then the layer ``policy-2/head``. The
 result is the logits of finite actions, or the means of continuous ones, whose standard deviations
-are exp of ``policy-2/log_std``. A layer multiplies by its ``weight`` [inputs, outputs] and adds its
-``bias``. A layer of the kind "lookup" takes a row of its weight instead: the row's number is the
-observation times the number of rows.
+are exp of ``policy-2/log_std``. If the metadata say that actions are ``squashed``, the result is
+twice as many numbers: the first half are means, and the second half the logarithms of standard
+deviations, which are clipped (:mod:`handful.squashing`); an action is then the tanh of a normal
+variable, stretched to the action space. A layer multiplies by its ``weight`` [inputs, outputs] and
+adds its ``bias``. A layer of the kind "lookup" takes a row of its weight instead: the row's number
+is the observation times the number of rows.
 
 Of a network of the caller's own the file holds the arrays, as ``policy-2/network/NAME``, where NAME
 is an array's place in the Equinox module, and the name of the builder. Only the builder knows what
@@ -34,6 +37,7 @@ from handful.learner.modules import Blueprint, ModuleStack, skeleton_of
 from handful.learner.networks import Actor, Layer, Lookup, NetworkStack, Stack
 from handful.learner.normalize import EPSILON, Normalizer
 from handful.learner.policies import Policies
+from handful.learner.squashed import SquashedActor, squashed_actor
 from handful.tensors import read_tensors, write_tensors
 from handful.types import Array, NumpyArray
 
@@ -132,6 +136,7 @@ def _described(policies: Policies) -> dict[str, Any]:
         "action_space": _described_space(policies.action_space),
         "clip": clip if math.isfinite(clip) else None,
         "epsilon": EPSILON,
+        **({"squashed": True} if isinstance(policies.actor, SquashedActor) else {}),
         **_described_stack(policies.actor.stack),
     }
 
@@ -218,6 +223,9 @@ def _policies(
         variance=stacked("observations/variance"),
         clip=math.inf if described["clip"] is None else described["clip"],
     )
+    if described.get("squashed", False):  # files of older versions do not say it
+        assert isinstance(space, Box)
+        return Policies(squashed_actor(stack, space), normalizer, space)
     return Policies(Actor(stack, stacked("log_std") if has_spread else None), normalizer, space)
 
 

@@ -158,7 +158,7 @@ def resolve_settings(
             f"The learner '{name}' has no setting '{unknown[0]}'{did_you_mean(unknown[0], known)}: "
             f"choose from {', '.join(known)}."
         )
-    wanted = {**usual, **changes}
+    wanted = {**usual, **kind.usual_settings, **changes}
     return (
         LEARNERS.make(name, {n: value for n, value in wanted.items() if n in fields}),
         CollectConfig(**{n: value for n, value in wanted.items() if n in collecting}),
@@ -412,6 +412,7 @@ def make_config(
     if method in METHODS:
         suited |= METHODS[method].info.learner_settings
     chosen, collect = resolve_settings(preset_name, asked, suited)
+    usual = {n: value for n, value in chosen.usual_settings.items() if n in RUN_SETTINGS}
     return TrainConfig(
         num_policies=num_policies,
         method=method,
@@ -421,7 +422,7 @@ def make_config(
         },
         learner=chosen,
         collect=collect,
-        **others,
+        **{**usual, **others},
     )
 
 

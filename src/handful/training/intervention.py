@@ -218,5 +218,10 @@ def _placed(
 
 
 def _spread_out(actor: Actor, fresh: Actor) -> Actor:
-    """Return policies whose continuous actions vary as much as those of a new policy."""
+    """Return policies whose continuous actions vary as much as those of a new policy.
+
+    The spread of squashed actions depends on observations, and stays as it was learnt.
+    """
+    if actor.log_std is None:
+        return actor
     return eqx.tree_at(lambda a: a.log_std, actor, fresh.log_std)

@@ -133,8 +133,8 @@ def train(
         num_policies: the budget ``K``, from 1 to the number of users.
         method: the assignment method, or its name; ``auto`` takes the method that suits the problem
             (:mod:`handful.training.config`).
-        learner: the learner, or its name (``ppo``, ``counting``); None takes the learner that suits
-            the problem and the preset.
+        learner: the learner, or its name (``ppo``, ``counting``, ``sac``); None takes the learner
+            that suits the problem and the preset.
         steps: the number of transitions for each policy.
         seed: the seed of everything random in training; the same seed gives the same result.
         preset: the settings of the learner and of collecting by name, ``paper`` or ``fast``.

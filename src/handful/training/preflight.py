@@ -18,7 +18,7 @@ from handful.environment import (
     step_shape,
 )
 from handful.errors import HandfulError
-from handful.learner import PPO, Counting, Learner
+from handful.learner import PPO, SAC, Counting, Learner
 from handful.learner.builders import Network, network_settings
 from handful.learner.parallel import core_mesh
 from handful.methods import METHODS, AssignmentMethod
@@ -112,7 +112,7 @@ def check_run(run: Run) -> None:
     check_shapes(run.problem)
     run.learner.check(run.problem, run.num_policies)
     check_method(run)
-    if type(run.learner) not in (PPO, Counting):  # the library's own learners need no check
+    if type(run.learner) not in (PPO, Counting, SAC):  # the library's own learners need no check
         trace_learner(run)
     check_run_welfare(run)
     check_installed(run)
