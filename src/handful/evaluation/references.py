@@ -320,6 +320,8 @@ def _told(name: str, act: Act, observations: NumpyArray) -> NumpyArray:
 class _AsHostPolicies:
     """One reference in the place of policies on the host: its actions are their likeliest ones."""
 
+    is_squashed = False
+
     def __init__(self, problem: RMDP, name: str, act: Act) -> None:
         self._name, self._act, self._space = name, act, problem.environment.action_space
         self.log_std: NumpyArray | None = None
