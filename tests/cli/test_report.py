@@ -7,6 +7,7 @@ import pytest
 
 from handful.results.tables import manifest_path
 from handful.sweep.study_file import read_study
+from tests.frontier.frontiers import a_frontier, write_frontier
 from tests.report.folders import write_grid_run
 from tests.report.study.results import run_row, small_manifest, write_results
 
@@ -77,3 +78,14 @@ def test_a_manifest_that_lacks_its_parts(call, parquet, path):
         "handful: 'results/results.json' does not say which runs were asked for, as format 1 does: "
         "move it away.\n",
     )
+
+
+def test_a_folder_of_several_budgets_has_a_page_that_says_how_many_are_needed(call, tmp_path):
+    write_frontier(tmp_path / "out", a_frontier({2: 30.0}))
+    assert call("report", "out") == (0, "out/report.html\n", "")
+    assert "how many policies for 12 users?" in (tmp_path / "out/report.html").read_text()
+    assert (tmp_path / "out/k-02/report.html").is_file()
+    (tmp_path / "out/frontier.json").write_text("{}")
+    code, output, errors = call("report", "out")
+    assert (code, output) == (2, "")
+    assert errors.startswith("handful: 'out/frontier.json' is damaged")

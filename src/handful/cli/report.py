@@ -8,6 +8,7 @@ import tyro
 from handful._support.controls import shell_line
 from handful.cli.output import show
 from handful.errors import HandfulError
+from handful.frontier.folder import FrontierFolder
 
 STUDY_SUFFIXES = (".yaml", ".yml")
 
@@ -16,12 +17,13 @@ STUDY_SUFFIXES = (".yaml", ".yml")
 class Report:
     """Write the self-contained page of a run (report.html) or of a whole study (STUDY.html).
 
-    A study is named by its YAML file, which also tells which of its runs are missing, or by the
-    folder of its results.
+    Of a folder with several budgets, it is the page that says how many policies are needed, and
+    the page of every budget's run. A study is named by its YAML file, which also tells which of its
+    runs are missing, or by the folder of its results.
     """
 
     path: tyro.conf.Positional[Path]
-    """A run's folder, a study's YAML file, or a folder of results."""
+    """A run's folder, that of several budgets, a study's YAML file, or a folder of results."""
 
     trust: bool = False
     """Allow a study to choose code that is run, as its environments may need; use it only for
@@ -31,6 +33,10 @@ class Report:
         """Write, and say where."""
         if self.path.suffix.lower() in STUDY_SUFFIXES:
             show(_write_for_study(self.path, self.trust))
+        elif FrontierFolder(self.path).is_frontier:
+            from handful.report.frontier import write_frontier_report
+
+            show(write_frontier_report(self.path))
         elif (self.path / "config.json").is_file() or not self.path.exists():
             from handful.report.page import write_report
 

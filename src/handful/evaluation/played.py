@@ -149,6 +149,31 @@ class PaidReturns(Played):
         return first.stop - first.start
 
 
+@dataclass(frozen=True, eq=False)
+class JoinedReturns(Played):
+    """Returns of the same users from several sets of policies, one set after the other.
+
+    Attributes:
+        parts: the returns from each set, of as many episodes and of the same users.
+    """
+
+    parts: tuple[Played, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``E``, ``K`` and ``N``; ``K`` counts the policies of all sets."""
+        num_episodes, _, num_users = self.parts[0].shape
+        return num_episodes, sum(part.shape[1] for part in self.parts), num_users
+
+    def of(self, users: Selection) -> NumpyArray:
+        """Give the returns of some of the users: float64 [E, K, n]."""
+        return np.concatenate([part.of(users) for part in self.parts], axis=1)
+
+    def some(self, episodes: slice) -> "JoinedReturns":
+        """Give the returns of some of the episodes."""
+        return JoinedReturns(tuple(part.some(episodes) for part in self.parts))
+
+
 @partial(jax.jit, static_argnums=0)
 @in_full_precision
 def _paid(
