@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from handful.problem import RMDP, make, register, tasks
     from handful.training.callbacks import Callback, ProgressBar
     from handful.training.config import CollectConfig, TrainConfig
+    from handful.training.frontier_result import FrontierResult, read_frontier
     from handful.training.loggers import Logger, RunStart, Step
     from handful.training.loop import TrainResult, resume, train, train_run
     from handful.training.preflight import prepare
@@ -72,6 +73,7 @@ _HOME = {
     "EpisodeMemory": "handful.methods",
     "Evaluation": "handful.evaluation.returns",
     "Feedback": "handful.methods",
+    "FrontierResult": "handful.training.frontier_result",
     "HandfulError": "handful.errors",
     "HandfulWarning": "handful.errors",
     "Intervention": "handful.methods",
@@ -112,6 +114,7 @@ _HOME = {
     "make_method": "handful.methods",
     "optimum": "handful.evaluation.gap",
     "prepare": "handful.training.preflight",
+    "read_frontier": "handful.training.frontier_result",
     "register": "handful.problem",
     "register_learner": "handful.learner",
     "register_method": "handful.methods",
@@ -143,6 +146,7 @@ __all__ = [
     "EpisodeMemory",
     "Evaluation",
     "Feedback",
+    "FrontierResult",
     "HandfulError",
     "HandfulWarning",
     "Intervention",
@@ -180,6 +184,7 @@ __all__ = [
     "make_method",
     "optimum",
     "prepare",
+    "read_frontier",
     "register",
     "register_learner",
     "register_method",
