@@ -21,6 +21,11 @@ def test_the_smallest_budget_that_is_enough(share, budget):
     assert a_frontier().smallest_enough(share) == budget
 
 
+def test_what_one_policy_earns_already_does_not_count():
+    frontier = a_frontier({1: 40.0, 2: 46.0, 5: 50.0}, one=40.0)
+    assert frontier.smallest_enough(0.9) == 5
+
+
 def test_one_policy_is_enough_where_nothing_is_gained():
     assert a_frontier({1: 9.0, 2: 8.0}).smallest_enough() == 1
 
