@@ -180,3 +180,13 @@ def test_the_numbers_of_episodes_and_references_are_checked():
     found = evaluate_references(bandit(), {"zero": 0}, num_episodes=4)
     with pytest.raises(HandfulError, match="at least 1"):
         found.best_welfare(0)
+
+
+def test_policies_that_look_symbols_up_can_be_played():
+    ways, paid = np.zeros((3, 2, 3)), np.zeros((2, 3, 2))
+    ways[0, 0, 1] = ways[0, 1, 2] = 1.0
+    paid[0, 1], paid[1, 2] = 1.0, 1.0
+    fork = handful.tabular_problem(ways, paid)
+    result = handful.train(fork, 1, "em", steps=2048, preset="fast")
+    found = evaluate_references(fork, {"mine": result.policies}, num_episodes=4)
+    np.testing.assert_allclose(found.returns, handful.exact_returns(fork, result.policies))

@@ -212,24 +212,10 @@ def _named(problem: RMDP, references: Any) -> dict[str, Act]:
         if isinstance(reference, Policies):
             check_fit(problem, reference)
             for policy in range(reference.num_policies):
-                acting[f"{name} {policy}"] = _of_policy(reference, policy)
+                acting[f"{name} {policy}"] = partial(reference.act, policy=policy)
         else:
             acting[str(name)] = _acting(problem, str(name), reference)
     return acting
-
-
-def _of_policy(policies: Policies, policy: int) -> Act:
-    """Return the likeliest actions of a policy that was trained here."""
-    on_host = policies.take(jnp.array([policy])).on_host()
-    space = policies.action_space
-
-    def act(observations: NumpyArray) -> NumpyArray:
-        outputs = on_host(observations[None])[0]
-        if isinstance(space, Discrete):
-            return np.argmax(outputs, axis=-1)
-        return np.clip(outputs, space.low, space.high)
-
-    return act
 
 
 def _acting(problem: RMDP, name: str, reference: Any) -> Act:

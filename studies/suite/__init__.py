@@ -1,0 +1,1 @@
+"""The suite: problems that nobody tuned for, and what methods make of them (docs/suite.md)."""
