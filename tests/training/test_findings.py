@@ -96,10 +96,13 @@ def test_users_who_are_better_served_elsewhere(gain, stderr, is_found):
 def test_policies_that_serve_nobody():
     findings = found(users_per_policy=np.array([0, 150, 0]))
     assert findings["idle-policies"].message == (
-        "2 policies of 3 serve nobody (numbers 0, 2): 1 policy serves all 150 users."
+        "2 policies of 3 serve nobody and are spare (numbers 0, 2): 1 policy serves all 150 users."
     )
     alone = found(users_per_policy=np.array([75, 75, 0]))["idle-policies"].message
-    assert alone == "1 policy of 3 serves nobody (number 2): 2 policies serve all 150 users."
+    assert (
+        alone
+        == "1 policy of 3 serves nobody and is spare (number 2): 2 policies serve all 150 users."
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ them:
 
 The one of the three that has the highest welfare is then made again from all the episodes. It is
 *one* if the other two are not shown to be worth more: if their gain over it is less than its
-standard error. On all the episodes the welfare is never lower than that of the best single policy
-for everybody.
+standard error. Where it leaves policies without users, these serve the users for whom it is clear
+that they are better (:mod:`handful.training.spare`). On all the episodes the welfare is never lower
+than that of the best single policy for everybody.
 
 Users are looked at in chunks, and no table of users and policies is made, so a million users need
 little memory.
@@ -30,6 +31,7 @@ from handful.evaluation.by_episode import ALL, welfare_by_episode, welfare_of_si
 from handful.evaluation.played import FeatureReturns
 from handful.evaluation.returns import mean_and_stderr
 from handful.population import Population, in_chunks
+from handful.training.spare import use_spare_policies
 from handful.types import NumpyArray
 from handful.welfare import WelfareFn, utilitarian
 
@@ -45,7 +47,8 @@ class Choice(NamedTuple):
 
     Attributes:
         policy: int [N] each user's policy.
-        rule: the rule that made it: *best*, *method* or *one*.
+        rule: the rule that made it: *best*, *method* or *one*; or *spare*, which is one of the last
+            two with users whom policies serve that had none.
         welfare: its welfare on all the episodes.
         held_out: the welfare of its rule on episodes that had no part in the assignment.
         one: the welfare of the best single policy for everybody, on all the episodes.
@@ -126,12 +129,18 @@ def choose_assignment(
     gain, gain_stderr = map(float, mean_and_stderr(held[rule] - held["one"]))
     if gain + rounding < gain_stderr:  # it is not shown that several policies are worth more
         rule, gain = "one", 0.0
+    policy, value, held_out = policies[rule], found[rule], means[rule]
+    moves = use_spare_policies(played, policy, (EVEN, ODD), welfare) if len(episodes) > 2 else None
+    if moves is not None:
+        policy, value, held_out = moves.policy, moves.welfare, held_out + moves.gain
+        gain, gain_stderr = gain + moves.gain, max(gain_stderr, moves.gain_stderr)
+        rule = "spare"
     in_sample = np.mean([of_best[part][part].mean() for part in (even, odd)])
     return Choice(
-        policy=policies[rule],
+        policy=policy,
         rule=rule,
-        welfare=found[rule],
-        held_out=means[rule],
+        welfare=value,
+        held_out=held_out,
         one=found["one"],
         gain=gain,
         gain_stderr=gain_stderr,

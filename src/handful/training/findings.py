@@ -172,7 +172,8 @@ def _idle_policies(ending: Ending) -> Iterator[Finding]:
         yield Finding(
             "idle-policies",
             f"{count(len(idle), 'policy')} of {len(users)} {'serves' if is_one else 'serve'} "
-            f"nobody ({'number' if is_one else 'numbers'} {numbers}): {count(busy, 'policy')} "
+            f"nobody and {'is' if is_one else 'are'} spare "
+            f"({'number' if is_one else 'numbers'} {numbers}): {count(busy, 'policy')} "
             f"{'serves' if busy == 1 else 'serve'} all {count(int(users.sum()), 'user')}.",
             "A smaller budget would have been enough for this result. To make use of all policies, "
             "train for more steps, with another seed or with another method.",

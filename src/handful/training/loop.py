@@ -96,6 +96,12 @@ class TrainResult:
             return self.shares
         return np.eye(self.config.num_policies, dtype=np.float32)[self.assignment]
 
+    @property
+    def spare(self) -> tuple[int, ...]:
+        """The numbers of the policies that serve nobody."""
+        users = np.bincount(self.assignment, minlength=self.config.num_policies)
+        return tuple(np.flatnonzero(users == 0).tolist())
+
     def __repr__(self) -> str:
         """Return the result's quality and its folder; single users and weights stay private."""
         kept = "not kept" if self.folder is None else f"kept in {str(self.folder)!r}"
