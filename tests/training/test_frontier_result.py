@@ -52,6 +52,7 @@ def test_a_budget_gives_its_result(trained):
     ]
     with pytest.raises(HandfulError, match="has no budget of 3: it has 1, 2"):
         made[3]
+    assert [point.spare for point in made.points] == [one.spare, two.spare]
     assert repr(made).startswith("FrontierResult(welfare by policies {1: ")
 
 
