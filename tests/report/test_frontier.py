@@ -1,5 +1,6 @@
 """The page of several budgets, from folders that are made by hand."""
 
+import dataclasses
 import re
 import shutil
 
@@ -8,9 +9,9 @@ from matplotlib.figure import Figure
 
 from handful.errors import HandfulError
 from handful.frontier.points import Frontier
-from handful.report.frontier import alternative_text, answer, write_frontier_report
+from handful.report.frontier import alternative_text, write_frontier_report
 from handful.report.plots.frontier import draw_frontier, draw_steps
-from tests.frontier.frontiers import a_frontier, write_frontier
+from tests.frontier.frontiers import a_frontier, about, write_frontier
 
 
 def text_of(page: str) -> str:
@@ -70,26 +71,6 @@ def test_plots_are_not_written_through_a_link(tmp_path):
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
-@pytest.mark.parametrize(
-    ("frontier", "sentence"),
-    [
-        (a_frontier({1: 10.0, 2: 10.2}), "No budget is shown to be worth more than the best"),
-        (a_frontier({1: 10.0, 2: 20.0}), "All 2 policies are of use: 1 have 0% of what 2 gain"),
-        (a_frontier({3: 30.0}), "Fewer than 3 policies were not tried."),
-        (a_frontier({1: 10.0, 2: 30.0, 3: 30.1}), "2 policies have 100% of what 3 gain"),
-        (a_frontier({2: 30.0, 3: 29.0}), "Fewer than 2 policies were not tried."),
-    ],
-)
-def test_the_answer(frontier, sentence):
-    assert answer(frontier)[0].startswith(sentence)
-
-
-def test_the_share_of_a_policy_for_each_user():
-    assert answer(a_frontier())[-1] == (
-        "With 10, users have 88% of what a policy for each of them is estimated to gain."
-    )
-
-
 def test_the_picture_in_words():
     assert alternative_text(a_frontier({1: 10.0, 2: 30.0})) == (
         "Welfare against the number of policies. 1 policy: 10.00; 2 policies: 30.00; one policy "
@@ -107,6 +88,13 @@ def test_the_optimum_is_drawn_unless_it_is_far_above_everything():
     near, far = (drawn(a_frontier(optimum={2: top})) for top in (60.0, 1000.0))
     assert "optimum (exact)" in near.get_legend_handles_labels()[1]
     assert "optimum (exact)" not in far.get_legend_handles_labels()[1]
+
+
+def test_a_level_that_is_hardly_known_does_not_flatten_the_rest():
+    frontier = a_frontier()
+    wide = dataclasses.replace(frontier.ceiling, welfare=about(50.0, reach=1e4))
+    axis = drawn(dataclasses.replace(frontier, ceiling=wide))
+    assert axis.get_ylim() == drawn(frontier).get_ylim()
 
 
 def test_every_budget_has_its_place_and_its_welfare():

@@ -6,17 +6,15 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from handful._support.files import write_text
+from handful.frontier.answer import answer, with_interval
 from handful.frontier.folder import FrontierFolder
-from handful.frontier.points import Estimate, Frontier, Level, Point
+from handful.frontier.points import Frontier, Level
 from handful.report.page import image_source, templates, write_report
 from handful.report.plots.frontier import draw_frontier, draw_steps
 from handful.report.plots.style import WIDTH, legend_above, write_figure
 from handful.report.run import read_run
 from handful.report.wording import count, number, task_title
 from handful.run_folder import RunFolder
-
-ENOUGH = 0.9
-"""The share of the best budget's gain that the page calls nearly all of it."""
 
 
 class BudgetRow(NamedTuple):
@@ -78,7 +76,7 @@ def write_frontier_report(path: str | Path) -> Path:
             "source": image_source(svg),
             "is_wide": True,
         },
-        "answer": answer(frontier),
+        "answer": answer(frontier, number),
         "levels": [
             _level("One policy for everybody", frontier.one_policy),
             _level("A policy for each user", frontier.ceiling),
@@ -91,56 +89,6 @@ def write_frontier_report(path: str | Path) -> Path:
     }
     write_text(folder.report, templates().get_template("frontier.html.j2").render(context))
     return folder.report
-
-
-def answer(frontier: Frontier) -> list[str]:
-    """Say in sentences how many policies are needed."""
-    one, best = frontier.one_policy.welfare, max(frontier.points, key=lambda p: p.welfare.value)
-    if best.welfare.low <= one.high:
-        return [
-            "No budget is shown to be worth more than the best single policy for everybody: one "
-            "policy is enough for these users, as far as these runs can say."
-        ]
-    sentences = [_enough(frontier, best)]
-    last = frontier.steps[-1] if frontier.steps else None
-    if last is not None:
-        worth = _with_interval(last.per_policy)
-        sentences.append(
-            f"From {last.fewer} to {last.more} policies, one more policy is worth {worth}."
-            if last.is_shown
-            else f"From {last.fewer} to {last.more} policies, no gain is shown: one more policy is "
-            f"worth {worth}."
-        )
-    share = frontier.share_of_gain(best.num_policies)
-    if share is not None:
-        sentences.append(
-            f"With {best.num_policies}, users have {share:.0%} of what a policy for each of them "
-            f"is estimated to gain."
-        )
-    return sentences
-
-
-def _enough(frontier: Frontier, best: Point) -> str:
-    """Say which budget gains nearly all that the best one does, or how far the next one falls."""
-    gains = {
-        point.num_policies: (point.welfare.value - frontier.one_policy.welfare.value)
-        / (best.welfare.value - frontier.one_policy.welfare.value)
-        for point in frontier.points
-    }
-    enough = frontier.smallest_enough(ENOUGH)
-    if enough < best.num_policies:
-        policies = count(enough, "policy").capitalize()
-        return (
-            f"{policies} {'has' if enough == 1 else 'have'} {gains[enough]:.0%} of what "
-            f"{best.num_policies} gain over one policy for everybody."
-        )
-    fewer = [budget for budget in frontier.budgets if budget < enough]
-    if not fewer:
-        return f"Fewer than {count(enough, 'policy')} were not tried."
-    return (
-        f"All {count(enough, 'policy')} are of use: {fewer[-1]} have {gains[fewer[-1]]:.0%} of "
-        f"what {enough} gain over one policy for everybody."
-    )
 
 
 def alternative_text(frontier: Frontier) -> str:
@@ -173,8 +121,8 @@ def budget_rows(frontier: Frontier, folder: FrontierFolder, there: list[int]) ->
         rows.append(
             BudgetRow(
                 policies=k,
-                welfare=_with_interval(point.welfare),
-                gain=_with_interval(gains[k]) if k in gains else "–",
+                welfare=with_interval(point.welfare, number),
+                gain=with_interval(gains[k], number) if k in gains else "–",
                 share="–" if share is None else f"{share:.0%}",
                 optimum="–" if point.optimum is None else f"{number(point.optimum)}{bound}",
                 users=f"{k - spare} of {k}",
@@ -199,10 +147,6 @@ def _level(name: str, level: Level) -> dict[str, Any]:
         "optimum": None if level.optimum is None else number(level.optimum),
         "is_exact": level.optimum_kind == "exact",
     }
-
-
-def _with_interval(estimate: Estimate) -> str:
-    return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
 
 
 def _figure(frontier: Frontier) -> Figure:

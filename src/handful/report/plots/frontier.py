@@ -17,14 +17,20 @@ _FEW = 12
 would be too close together."""
 
 
+_LEVELS = ("a policy for each user (estimate)", "one policy for everybody")
+_DASHES = ((5.0, 2.0), (1.3, 1.5))
+
+
 def draw_frontier(axis: Axes, frontier: Frontier) -> None:
     """Draw the welfare of every budget with its interval, the ceiling, and one policy.
 
     The lines are labelled for a legend, which the figure has room for outside the axis.
     """
     points = frontier.points
-    _draw_level(axis, frontier.ceiling.welfare, "a policy for each user (estimate)", (5.0, 2.0))
-    _draw_level(axis, frontier.one_policy.welfare, "one policy for everybody", (1.3, 1.5))
+    levels = (frontier.ceiling.welfare, frontier.one_policy.welfare)
+    for level, name, dashes in zip(levels, _LEVELS, _DASHES, strict=True):
+        line = f"{name}: {number(level.value)}"
+        axis.axhline(level.value, color=MUTED, linestyle=(0, dashes), linewidth=1.3, label=line)
     top = _top(frontier)
     known = [
         (point.num_policies, point.optimum, point.optimum_kind)
@@ -66,6 +72,9 @@ def draw_frontier(axis: Axes, frontier: Frontier) -> None:
         )
     axis.set_ylabel("welfare (mean return of a user)")
     axis.margins(y=0.12)
+    axis.set_ylim(*axis.get_ylim())  # a level that is hardly known must not flatten the rest
+    for level in levels:
+        axis.axhspan(level.low, level.high, color=MUTED, alpha=0.15, linewidth=0)
     label_budgets(axis, frontier.budgets)
 
 
@@ -126,17 +135,6 @@ def _is_wide(budgets: Sequence[int]) -> bool:
 def _between(fewer: int, more: int, budgets: Sequence[int]) -> float:
     """Return the place between two budgets that is in the middle on the axis."""
     return (fewer * more) ** 0.5 if _is_wide(budgets) else (fewer + more) / 2
-
-
-def _draw_level(axis: Axes, level: Estimate, name: str, dashes: tuple[float, ...]) -> None:
-    axis.axhspan(level.low, level.high, color=MUTED, alpha=0.15, linewidth=0)
-    axis.axhline(
-        level.value,
-        color=MUTED,
-        linestyle=(0, dashes),
-        linewidth=1.3,
-        label=f"{name}: {number(level.value)}",
-    )
 
 
 def _reaches(estimates: Sequence[Estimate]) -> list[list[float]]:
