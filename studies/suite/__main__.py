@@ -11,9 +11,8 @@ What is in ``results/suite/runs.csv`` is not run again.
 
 import subprocess
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,13 +23,14 @@ import handful
 from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.run_folder import RunFolder
-from handful.sweep.study import RunRequest
+from handful.sweep.study import RunRequest, Study
 from handful.sweep.study_file import read_study
 from studies.command import run
 from studies.suite import rows
 from studies.suite.baselines import BASELINES
+from studies.suite.jobs import Job, do
 from studies.suite.measuring import is_computed, returns_of
-from studies.suite.morl import MORL, morl_row
+from studies.suite.morl import MORL
 from studies.suite.references import keep, of_runs, solved
 from studies.suite.rows import Reference, Row, title
 from studies.suite.table import lines_of, write_table
@@ -38,28 +38,6 @@ from studies.suite.table import lines_of, write_table
 STUDY = Path("studies/suite.yaml")
 NEEDS_OPTIMUM = "regret"
 """The baseline that must know what each user could have."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A baseline on a problem.
-
-    Attributes:
-        request: the run of ``em`` with the same problem, seed and transitions.
-        baseline: its name.
-        python: the interpreter that has MORL-Baselines.
-    """
-
-    request: RunRequest
-    baseline: str
-    python: Path | None
-
-    @property
-    def key(self) -> tuple:
-        """The key of its row."""
-        config = self.request.config
-        place = self.request.task, self.baseline, config.num_policies, config.seed
-        return (*place, config.steps)
 
 
 @dataclass
@@ -83,7 +61,11 @@ class Suite:
 
     def run(self) -> None:
         """Run what is left, and write the results."""
-        requests = [request for request in read_study(STUDY).runs() if self._wants(request)]
+        requests = [
+            request
+            for request in self._chosen(read_study(STUDY)).runs()
+            if request.config.seed in self.seeds
+        ]
         known = {row.key: row for row in rows.read(rows.RUNS, Row)}
         self._refer_to_solvers(requests)
         self._sweep([one for one in requests if _row_key(one) not in known])
@@ -94,9 +76,35 @@ class Suite:
         runs, references = rows.read(rows.RUNS, Row), rows.read(rows.REFERENCES, Reference)
         write_table(lines_of(runs, references))
 
-    def _wants(self, request: RunRequest) -> bool:
-        is_problem = self.problems is None or title(request.task) in self.problems
-        return is_problem and request.config.seed in self.seeds
+    def _chosen(self, study: Study) -> Study:
+        """Leave out the problems that are not wanted, as making one may take seconds.
+
+        Raises:
+            HandfulError: if the study has no such problem.
+        """
+        if self.problems is None:
+            return study
+        parts = [group for group in study.groups if "tasks" in group]
+        known = [*study.tasks, *(task for group in parts for task in group["tasks"])]
+        wanted = {task for task in known if title(task) in self.problems}
+        missing = [name for name in self.problems if name not in map(title, wanted)]
+        if missing:
+            raise HandfulError(
+                f"The suite has no problem '{missing[0]}': it has "
+                f"{', '.join(dict.fromkeys(map(title, known)))}."
+            )
+        groups = [
+            {**group, "tasks": tuple(task for task in group["tasks"] if task in wanted)}
+            for group in parts
+        ]
+        return replace(
+            study,
+            tasks=tuple(task for task in study.tasks if task in wanted),
+            groups=tuple(group for group in groups if group["tasks"]),
+            parameters={
+                name: study.parameters[name] for name in study.parameters if name in wanted
+            },
+        )
 
     def _has_method(self, name: str) -> bool:
         return self.methods is None or name in self.methods
@@ -192,31 +200,6 @@ class Suite:
 def _row_key(request: RunRequest) -> tuple:
     config = request.config
     return request.task, request.method, config.num_policies, config.seed, config.steps
-
-
-def do(job: Job) -> tuple[Row, np.ndarray]:
-    """Run a baseline, in a process of its own.
-
-    Returns:
-        its row, and what its policies earn every user [K, N].
-    """
-    request, config = job.request, job.request.config
-    if job.baseline == MORL:
-        return morl_row(request, job.python)
-    problem, start = handful.make(request.task, **request.parameters), time.perf_counter()
-    served = BASELINES[job.baseline](problem, config.num_policies, config.seed, config.steps)
-    row = Row(
-        request.task,
-        job.baseline,
-        job.baseline,
-        config.num_policies,
-        config.seed,
-        config.steps,
-        served.welfare,
-        served.transitions,
-        time.perf_counter() - start,
-    )
-    return row, served.returns
 
 
 if __name__ == "__main__":

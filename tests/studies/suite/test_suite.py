@@ -1,0 +1,54 @@
+"""The command of the suite: what it runs, and a whole small suite of one problem."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import handful
+from handful.errors import HandfulError
+from handful.problem import RMDP
+from handful.sweep.study_file import read_study
+from studies.suite.__main__ import STUDY, Suite
+from studies.suite.morl import FeatureEnv, weights_of
+from studies.suite.rows import title
+from tests.environments import ContextualBandit
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_study_has_the_problems_that_the_page_lists():
+    study = read_study(ROOT / STUDY)
+    tasks = [*study.tasks, *(task for group in study.groups for task in group["tasks"])]
+    page = (ROOT / "docs" / "suite.md").read_text()
+    table = page[page.index("| problem |") : page.index("Numbers in brackets")]
+    assert [task for task in dict.fromkeys(tasks) if f"`{title(task)}`" not in table] == []
+    assert len(set(tasks)) == 23
+    assert study.seeds == (100, 101, 0, 1, 2, 3, 4)
+
+
+def test_only_the_problems_that_are_asked_for_are_made():
+    study = read_study(ROOT / STUDY)
+    chosen = Suite(problems=("couriers", "hopper"))._chosen(study)
+    assert chosen.tasks == ("studies.suite.problems:couriers",)
+    assert [group["tasks"] for group in chosen.groups] == [("hopper",), ("hopper",)]
+    with pytest.raises(HandfulError, match=r"no problem 'curriers'.*couriers"):
+        Suite(problems=("curriers",))._chosen(study)
+
+
+def test_features_are_rewards_for_morl_baselines():
+    users = np.array([[1.0, -3.0], [0.0, -2.0]])
+    problem = RMDP(ContextualBandit(), handful.Population(users))
+    weights, signs = weights_of(problem)
+    np.testing.assert_allclose(weights, [[0.25, 0.75], [0.0, 1.0]])
+    assert signs.tolist() == [1.0, -1.0]
+    env = FeatureEnv(problem, signs, seed=0)
+    for _ in range(5):
+        seen, _ = env.reset()
+        _, rewards, terminated, _, _ = env.step(int(1 - seen.argmax()))
+        assert rewards.tolist() == [0.0, -1.0]
+        assert terminated
+    assert env.transitions == 5
+    both = RMDP(ContextualBandit(), handful.Population(np.array([[1.0, -1.0], [1.0, 2.0]])))
+    with pytest.raises(HandfulError, match="disagree about the sign"):
+        weights_of(both)
