@@ -9,6 +9,7 @@ import handful
 from handful.errors import HandfulError
 from handful.problem import RMDP
 from handful.sweep.study_file import read_study
+from studies.suite import rows
 from studies.suite.__main__ import STUDY, Suite
 from studies.suite.morl import FeatureEnv, weights_of
 from studies.suite.rows import title
@@ -25,6 +26,41 @@ def test_the_study_has_the_problems_that_the_page_lists():
     assert [task for task in dict.fromkeys(tasks) if f"`{title(task)}`" not in table] == []
     assert len(set(tasks)) == 23
     assert study.seeds == (100, 101, 0, 1, 2, 3, 4)
+
+
+SMALL = """
+tasks: ["studies.suite.problems:random_dense"]
+methods: [em]
+policies: [3]
+seeds: [100]
+steps: 4096
+preset: fast
+parameters: {"studies.suite.problems:random_dense": {users: 6}}
+out: runs/suite
+results: runs/suite-tables
+"""
+
+
+@pytest.mark.slow
+def test_a_small_suite_is_run_once_and_its_table_made_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'src'}")
+    (tmp_path / "small.yaml").write_text(SMALL)
+    monkeypatch.setattr("studies.suite.__main__.STUDY", Path("small.yaml"))
+    Suite(methods=("em", "constants"), seeds=(100,), workers=1).run()
+    runs = rows.read(rows.RUNS, rows.Row)
+    assert [row.method for row in runs] == ["constants", "em"]
+    best = {one.k: one.welfare for one in rows.read(rows.REFERENCES, rows.Reference)}
+    assert sorted(best) == [1, 2, 3, 4, 5, 6]
+    for row in runs:
+        assert row.welfare <= best[3] + 1e-6
+    assert runs[1].transitions > 3 * 4096
+    page = (tmp_path / "results/suite/suite.md").read_text()
+    assert "| `em` | 3 | 1 |" in page
+    assert capsys.readouterr().out.startswith("random_dense constants 100: ")
+    Suite(seeds=(100,), methods=("em", "constants"), workers=1).run()
+    assert capsys.readouterr().out == ""
+    assert rows.read(rows.RUNS, rows.Row) == runs
 
 
 def test_only_the_problems_that_are_asked_for_are_made():
