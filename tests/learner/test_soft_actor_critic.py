@@ -13,7 +13,7 @@ from handful.errors import HandfulError
 from handful.learner.base import Objective
 from handful.learner.normalize import Normalizer
 from handful.learner.replay import Recorded
-from handful.learner.soft_actor_critic import SAC, _as_seen, reward_sizes
+from handful.learner.soft_actor_critic import SAC, as_seen, reward_sizes
 from handful.mix import Mix
 from handful.population import Population
 from handful.problem import RMDP
@@ -164,7 +164,7 @@ def test_a_transition_pays_each_policy_for_its_own_mix():
     )
     normalizer = Normalizer(jnp.ones(2), jnp.array([[1.0], [1.0]]), jnp.full((2, 1), 4.0))
     mix = jnp.array([[1.0, 0.0], [10.0, -1.0]])
-    sample = _as_seen(stored, normalizer, mix, Box((2.0,), (4.0,)))
+    sample = as_seen(stored, normalizer, mix, Box((2.0,), (4.0,)))
     np.testing.assert_array_equal(sample.rewards, [[1.0, 2.0], [10.0, 15.0]])
     np.testing.assert_allclose(sample.observations[1, :, 0], [0.0, 1.0], atol=1e-6)
     np.testing.assert_allclose(sample.next_observations[0, :, 0], [0.5, 1.5], atol=1e-6)

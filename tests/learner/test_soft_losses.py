@@ -90,9 +90,20 @@ def test_finite_policies_are_drawn_to_what_the_lesser_twin_says_is_better():
     learnt = Learnt(finite_policies([0.0, 0.0]), twins(VALUES, OTHERS), COLD)
     sample = sample_of(jnp.zeros((K, 1), jnp.int32))
     slope = jax.grad(lambda x: loss_of(Discrete(2), x, x.critic, sample)[0])(learnt)
-    # Half of the difference of the values, times the probability of the other action.
+    # From half of the time each to the better one always; policy 0 finds both alike.
     towards = -slope.actor.stack.head.bias[:, 0]
-    np.testing.assert_allclose(towards, [[0.0, 0.0], [-0.125, 0.125]], atol=1e-6)
+    np.testing.assert_allclose(towards, [[0.0, 0.0], [-0.5, 0.5]], atol=1e-6)
+
+
+def test_finite_policies_learn_the_best_softmax_even_from_the_wrong_one():
+    """At temperature 0.5, of (0, 0.5): exp(0) to exp(1). It was all but sure of the other one."""
+    warm = jnp.log(jnp.array([0.5, 0.5]))
+    learnt = Learnt(finite_policies([30.0, 0.0]), twins(VALUES, OTHERS), warm)
+    sample = sample_of(jnp.zeros((K, 1), jnp.int32))
+    slope = jax.grad(lambda x: loss_of(Discrete(2), x, x.critic, sample)[0])(learnt)
+    share = np.e / (1 + np.e)
+    towards = -slope.actor.stack.head.bias[1, 0]
+    np.testing.assert_allclose(towards, [-share, share], rtol=1e-5)
 
 
 BOX = Box((-1.0,), (1.0,))

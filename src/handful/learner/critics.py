@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from handful.environment import ActionSpace, Box
-from handful.learner.networks import Layer, Sharing, init_stack
+from handful.learner.networks import NetworkStack, Sharing, init_stack
 from handful.types import Array, Float, Int, PRNGKey
 
 NORM_EPSILON = 1e-5
@@ -25,16 +25,13 @@ HEAD_GAIN = 0.1
 """The gain of the orthogonal weights of the output layers."""
 
 
-class NormalizedStack(eqx.Module):
+class NormalizedStack(NetworkStack):
     """``K`` multilayer perceptrons with ReLU units, whose hidden layers are normalised.
 
     Attributes:
         hidden: the hidden layers, from the first to the last.
         head: the output layer.
     """
-
-    hidden: tuple[Layer, ...]
-    head: Layer
 
     def __call__(self, inputs: Float[Array, "K M I"]) -> Float[Array, "K M H"]:
         """Map row ``k`` of the inputs by network ``k``."""
@@ -79,6 +76,7 @@ def init_twins(
     space: ActionSpace,
     hidden_sizes: tuple[int, ...],
     num_symbols: int | None = None,
+    sharing: Sharing = Sharing.NOTHING,
 ) -> TwinCritics:
     """Make new critics, whose first estimates are small.
 
@@ -89,13 +87,14 @@ def init_twins(
         space: the action space.
         hidden_sizes: the widths of the hidden layers.
         num_symbols: how many symbols the first layer looks up; None if it is affine.
+        sharing: which layers the critics of different policies share.
     """
     is_box = isinstance(space, Box)
     inputs = observation_size + (space.size if is_box else 0)
     sizes = (inputs, *hidden_sizes, 1 if is_box else space.num_actions)
     twins = []
     for twin_key in jax.random.split(key, NUM_TWINS):
-        made = init_stack(twin_key, num_policies, sizes, HEAD_GAIN, Sharing.NOTHING, num_symbols)
+        made = init_stack(twin_key, num_policies, sizes, HEAD_GAIN, sharing, num_symbols)
         twins.append(NormalizedStack(made.hidden, made.head))
     return TwinCritics(tuple(twins))
 

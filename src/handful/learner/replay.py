@@ -6,6 +6,8 @@ of relabelling, Kaelbling 1993 and Andrychowicz et al. 2017, for rewards that ar
 features).
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -30,6 +32,7 @@ class Recorded(eqx.Module):
         next_observations: the raw observation after each step.
         terminated: whether nothing can be earned after the step. A step that a time limit cut is
             not marked: what follows counts.
+        labels: a number that says what each transition was collected for; None if nobody asks.
     """
 
     observations: Float[Array, "*M O"]
@@ -37,6 +40,7 @@ class Recorded(eqx.Module):
     features: Float[Array, "*M D"]
     next_observations: Float[Array, "*M O"]
     terminated: Bool[Array, "*M"]
+    labels: Int[Array, "*M"] | None = None
 
 
 class Replay(eqx.Module):
@@ -52,7 +56,12 @@ class Replay(eqx.Module):
 
     @classmethod
     def empty(
-        cls, capacity: int, observation_size: int, space: ActionSpace, num_features: int
+        cls,
+        capacity: int,
+        observation_size: int,
+        space: ActionSpace,
+        num_features: int,
+        labelled: bool = False,
     ) -> "Replay":
         """Return a buffer without transitions.
 
@@ -61,6 +70,7 @@ class Replay(eqx.Module):
             observation_size: ``O``.
             space: the action space.
             num_features: ``D``.
+            labelled: whether transitions have labels.
         """
         is_box = isinstance(space, Box)
         actions = jnp.zeros((capacity, space.size) if is_box else capacity)
@@ -71,6 +81,7 @@ class Replay(eqx.Module):
                 features=jnp.zeros((capacity, num_features)),
                 next_observations=jnp.zeros((capacity, observation_size)),
                 terminated=jnp.zeros(capacity, bool),
+                labels=jnp.zeros(capacity, jnp.int32) if labelled else None,
             ),
             jnp.zeros((), jnp.int32),
         )
@@ -85,14 +96,26 @@ class Replay(eqx.Module):
         """The number of transitions that the buffer holds."""
         return jnp.minimum(self.added, self.capacity)
 
-    def add(self, batch: Transitions) -> "Replay":
-        """Return the buffer with a batch [K, T, B] of all policies in it."""
+    def unlabelled(self) -> "Replay":
+        """Return the same buffer without labels."""
+        return Replay(dataclasses.replace(self.stored, labels=None), self.added)
+
+    def add(self, batch: Transitions, labels: Int[Array, " K"] | None = None) -> "Replay":
+        """Return the buffer with a batch [K, T, B] of all policies in it.
+
+        Args:
+            batch: the batch.
+            labels: what each policy collected for, if the buffer keeps that.
+        """
+        if labels is not None:
+            labels = jnp.broadcast_to(labels[:, None, None], batch.terminated.shape)
         new = Recorded(
             batch.observations,
             batch.actions,
             batch.features,
             batch.next_observations,
             batch.terminated,
+            labels,
         )
         new = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[3:])[-self.capacity :], new)
         number = new.terminated.shape[0]

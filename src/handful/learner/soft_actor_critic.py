@@ -10,10 +10,10 @@ rewards would otherwise drown in the bonus for entropy, and large ones drown the
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from handful.learner.base import (
     Improvement,
     Learner,
     LearnerState,
+    Networks,
     Objective,
     check_discount,
 )
@@ -45,7 +46,7 @@ from handful.learner.soft_losses import Learnt, Sample, SoftMetrics, losses_for
 from handful.learner.squashed import shrink, squashed_actor
 from handful.problem import RMDP
 from handful.transitions import Transitions
-from handful.types import Array, Float, PRNGKey, PyTree
+from handful.types import Array, Float, Int, PRNGKey, PyTree
 
 MOST_TRANSITIONS = 2**27
 """The largest minibatch and buffer."""
@@ -61,12 +62,29 @@ HEAD_GAIN = 0.01
 observed, and their spread fills the action space."""
 
 
+def _unchanged(networks: PyTree) -> PyTree:
+    return networks
+
+
+class Minibatch(NamedTuple):
+    """What a gradient step learns from.
+
+    Attributes:
+        sample: the transitions, as policies see them and are paid for them.
+        tell: gives networks as they apply to the sample. Networks that take a context get it.
+    """
+
+    sample: Sample
+    tell: Callable[[PyTree], PyTree] = _unchanged
+
+
 class SACState(LearnerState):
     """The networks, what their gradient steps need, and the experience of all policies.
 
     Attributes:
         target_critic: the slow copies of the critics, which estimate what follows a step.
-        log_temperature: the logarithm of what a nat of entropy is worth to each policy.
+        log_temperature: the logarithm of what a nat of entropy is worth to each policy, or to all
+            policies that are one network.
         moments: Adam's moments of actors, critics and temperatures.
         replay: the latest transitions of all policies.
         moment: the second moment of the reward features: the mean of their outer products over all
@@ -75,7 +93,7 @@ class SACState(LearnerState):
     """
 
     target_critic: TwinCritics
-    log_temperature: Float[Array, " K"]
+    log_temperature: Float[Array, " K_or_1"]
     moments: optax.OptState
     replay: Replay
     moment: Float[Array, "D D"]
@@ -86,6 +104,16 @@ class SACState(LearnerState):
         """What gradient steps change."""
         assert isinstance(self.critic, TwinCritics)
         return Learnt(self.actor, self.critic, self.log_temperature)
+
+    def with_networks(self, networks: Networks) -> "SACState":
+        """Return the same state with other policies, whose slow critics begin as their critics."""
+        return dataclasses.replace(
+            self,
+            actor=networks.actor,
+            critic=networks.critic,
+            normalizer=networks.normalizer,
+            target_critic=jax.tree.map(jnp.copy, networks.critic),
+        )
 
 
 @dataclass(frozen=True)
@@ -234,6 +262,10 @@ class SAC(Learner):
             steps=jnp.zeros(()),
         )
 
+    def labels(self, state: SACState) -> Int[Array, " K"] | None:
+        """Return what the policies collect for, as the buffer keeps it; None if it does not."""
+        del state
+
     def observe(self, state: LearnerState, batch: Transitions) -> LearnerState:
         """Add a batch to the experience of all policies, and to the statistics."""
         assert isinstance(state, SACState)
@@ -244,7 +276,7 @@ class SAC(Learner):
         normalizer = state.normalizer
         if self.normalize_observations:
             normalizer = normalizer.update(batch.flat().observations, together=True)
-        replay = state.replay.add(batch)
+        replay = state.replay.add(batch, self.labels(state))
         return dataclasses.replace(
             state, normalizer=normalizer, replay=replay, moment=moment, steps=steps
         )
@@ -267,67 +299,103 @@ class SAC(Learner):
         del progress, mesh
         assert isinstance(state, SACState)
         mix = objective.mix.mean
-        size = reward_sizes(mix, state.moment)
-        scale = self.reward_size / jnp.where(size > 0.0, size, 1.0)
-        keys = jax.random.split(key, self.steps_after(batch.terminated.size))
+        scale = self.scales(mix, state)
+        space = problem.environment.action_space
+
+        def draw(key: PRNGKey) -> Minibatch:
+            rows = jax.random.randint(key, (self.minibatch_size,), 0, state.replay.size)
+            stored = state.replay.take(rows)
+            return Minibatch(as_seen(stored, state.normalizer, mix * scale[:, None], space))
+
+        number = self.steps_after(batch.terminated.size)
+        new_state, metrics = self.descend(key, state, draw, number, pace, problem)
+        told = {
+            **metrics._asdict(),
+            "temperature": jnp.exp(new_state.log_temperature),
+            "reward_scale": scale,
+        }
+        is_finite = jnp.isfinite(metrics.critic_loss) & jnp.isfinite(metrics.entropy)
+        return Improvement(new_state, objective.parameters, told, is_finite)
+
+    def scales(self, mixes: Float[Array, "M D"], state: SACState) -> Float[Array, " M"]:
+        """Return the factor that brings the rewards of each mix to their usual size."""
+        size = reward_sizes(mixes, state.moment)
+        return self.reward_size / jnp.where(size > 0.0, size, 1.0)
+
+    def descend(
+        self,
+        key: PRNGKey,
+        state: SACState,
+        draw: Callable[[PRNGKey], "Minibatch"],
+        number: int,
+        pace: Float[Array, ""],
+        problem: RMDP,
+    ) -> tuple[SACState, SoftMetrics]:
+        """Take gradient steps, if the buffer holds enough to learn from.
+
+        Args:
+            key: the key of all that is random in the steps.
+            state: the learner's state.
+            draw: gives a minibatch for a key.
+            number: the number of steps.
+            pace: the factor of the step sizes.
+            problem: the problem.
+
+        Returns:
+            The state after the steps, and the means of their metrics; zeros if there were none.
+        """
         before = (state.learnt, state.target_critic, state.moments)
+        space = problem.environment.action_space
+        aim = self._entropy_aim(space)
+
+        def step(
+            carry: tuple[Learnt, TwinCritics, optax.OptState], key: PRNGKey
+        ) -> tuple[tuple[Learnt, TwinCritics, optax.OptState], SoftMetrics]:
+            learnt, target, moments = carry
+            draw_key, action_key = jax.random.split(key)
+            minibatch = draw(draw_key)
+
+            def loss(learnt: Learnt) -> tuple[Float[Array, ""], SoftMetrics]:
+                told = learnt._replace(
+                    actor=minibatch.tell(learnt.actor), critic=minibatch.tell(learnt.critic)
+                )
+                slow = minibatch.tell(target)
+                return losses_for(space)(
+                    told, slow, minibatch.sample, action_key, problem.discount, aim
+                )
+
+            gradients, metrics = jax.grad(loss, has_aux=True)(learnt)
+            return self._moved(learnt, gradients, target, moments, pace), metrics
 
         def learn() -> tuple[tuple[Learnt, TwinCritics, optax.OptState], SoftMetrics]:
-            after, metrics = jax.lax.scan(
-                lambda carry, key: self._step(
-                    key, *carry, state, mix * scale[:, None], pace, problem
-                ),
-                before,
-                keys,
-            )
+            after, metrics = jax.lax.scan(step, before, jax.random.split(key, number))
             return after, jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), metrics)
 
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), jax.eval_shape(learn)[1])
         (learnt, target, moments), metrics = jax.lax.cond(
             state.steps >= self.first_transitions, learn, lambda: (before, nothing)
         )
-        new_state = dataclasses.replace(
+        after = dataclasses.replace(
             state, **learnt._asdict(), target_critic=target, moments=moments
         )
-        told = {
-            **metrics._asdict(),
-            "temperature": jnp.exp(learnt.log_temperature),
-            "reward_scale": scale,
-        }
-        is_finite = jnp.isfinite(metrics.critic_loss) & jnp.isfinite(metrics.entropy)
-        return Improvement(new_state, objective.parameters, told, is_finite)
+        return after, metrics
 
-    def _step(
+    def _moved(
         self,
-        key: PRNGKey,
         learnt: Learnt,
+        gradients: Learnt,
         target: TwinCritics,
         moments: optax.OptState,
-        state: SACState,
-        mix: Float[Array, "K D"],
         pace: Float[Array, ""],
-        problem: RMDP,
-    ) -> tuple[tuple[Learnt, TwinCritics, optax.OptState], SoftMetrics]:
-        """Take one gradient step of every policy, with one minibatch of the buffer."""
-        row_key, action_key = jax.random.split(key)
-        rows = jax.random.randint(row_key, (self.minibatch_size,), 0, state.replay.size)
-        space = problem.environment.action_space
-        sample = _as_seen(state.replay.take(rows), state.normalizer, mix, space)
-        gradients, metrics = jax.grad(losses_for(space), has_aux=True)(
-            learnt,
-            target,
-            sample,
-            action_key,
-            problem.discount,
-            self._entropy_aim(space),
-        )
+    ) -> tuple[Learnt, TwinCritics, optax.OptState]:
+        """Return networks, slow critics and moments after one step along the gradients."""
         direction, moments = adam(self.adam_epsilon).update(gradients, moments)
         assert isinstance(direction, Learnt)
         rates = (self.learning_rate, self.learning_rate, self.temperature_rate)
         learnt = Learnt(*map(partial(_moved, pace), learnt, direction, rates))
         share = pace * self.target_rate
         target = jax.tree.map(lambda t, p: t + share * (p - t), target, learnt.critic)
-        return (learnt, target, moments), metrics
+        return learnt, target, moments
 
     def _entropy_aim(self, space: Any) -> float:
         """Return the entropy in nats that the temperature aims at."""
@@ -338,8 +406,8 @@ class SAC(Learner):
     def restart(self, fresh: LearnerState, before: LearnerState) -> LearnerState:
         """Return new policies with all experience so far, since the dynamics are the same.
 
-        Fresh policies see observations as those before did. The slow critics begin as the critics,
-        which may be those of policies that were kept.
+        Fresh policies see observations as those before did, who all saw alike. If any policy was
+        kept, all go on at the mean temperature. The slow critics begin as the critics.
         """
         assert isinstance(fresh, SACState)
         assert isinstance(before, SACState)
@@ -347,13 +415,16 @@ class SAC(Learner):
         normalizer = jax.tree.map(
             lambda new, old: jnp.where(is_new.reshape(-1, *[1] * (new.ndim - 1)), old, new),
             fresh.normalizer,
-            before.normalizer,
+            before.normalizer.take(jnp.zeros(len(is_new), jnp.int32)),
         )
+        temperature = jnp.mean(before.log_temperature)
+        is_labelled = fresh.replay.stored.labels is not None
         return dataclasses.replace(
             fresh,
             normalizer=normalizer,
+            log_temperature=jnp.where(jnp.all(is_new), fresh.log_temperature, temperature),
             target_critic=jax.tree.map(jnp.copy, fresh.critic),
-            replay=before.replay,
+            replay=before.replay if is_labelled else before.replay.unlabelled(),
             moment=before.moment,
             steps=before.steps,
         )
@@ -373,7 +444,7 @@ def reward_sizes(mix: Float[Array, "K D"], moment: Float[Array, "D D"]) -> Float
     return jnp.sqrt(jnp.maximum(jnp.sum((mix @ moment) * mix, axis=1), 0.0))
 
 
-def _as_seen(
+def as_seen(
     stored: Recorded, normalizer: Normalizer, mix: Float[Array, "K D"], space: Any
 ) -> Sample:
     """Return transitions as each policy sees them, paid for its mix."""

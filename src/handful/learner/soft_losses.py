@@ -2,7 +2,9 @@
 
 What a policy earns counts together with its entropy, which is worth ``temperature`` a nat (Haarnoja
 et al. 2018). Finite actions need no samples: all expectations over actions are sums (Christodoulou
-2019).
+2019). The best policy is then known for given critics, a softmax of their values over the
+temperature, and actors learn it by cross-entropy. Along the gradient of what they earn, they would
+no longer move where the probability of the best action is about 0.
 """
 
 from collections.abc import Callable
@@ -24,12 +26,13 @@ class Learnt(NamedTuple):
     Attributes:
         actor: the policies.
         critic: two critics of each policy.
-        log_temperature: the logarithm of what a nat of entropy is worth to each policy.
+        log_temperature: the logarithm of what a nat of entropy is worth to each policy, or to all
+            policies that are one network.
     """
 
     actor: Actor
     critic: TwinCritics
-    log_temperature: Float[Array, " K"]
+    log_temperature: Float[Array, " K_or_1"]
 
 
 class Sample(NamedTuple):
@@ -64,6 +67,9 @@ class SoftMetrics(NamedTuple):
     value: Float[Array, " K"]
     entropy: Float[Array, " K"]
 
+
+LEAST_TEMPERATURE = 1e-6
+"""The lowest temperature of the best policies for given critics."""
 
 LossFn = Callable[
     [Learnt, TwinCritics, Sample, PRNGKey, float, float], tuple[Float[Array, ""], SoftMetrics]
@@ -121,23 +127,24 @@ def finite_losses(
     stop = jax.lax.stop_gradient
     temperature = stop(jnp.exp(learnt.log_temperature))[:, None]
 
-    def soft(
-        actor: Actor, critic: TwinCritics, observations: Float[Array, "K M O"]
-    ) -> tuple[Float[Array, "K M"], Float[Array, "K M"]]:
-        """Return the values of observations with their entropy, and the entropies."""
-        distribution = actor(observations)
+    def judged(
+        critic: TwinCritics, observations: Float[Array, "K M O"]
+    ) -> tuple[Float[Array, "K M A"], Float[Array, "K M A"]]:
+        """Return the logarithms of the policies' probabilities, and what actions are worth."""
+        distribution = learnt.actor(observations)
         assert isinstance(distribution, Categorical)
         log_probs = jax.nn.log_softmax(distribution.logits)
-        values = jnp.min(critic.of_all_actions(observations), axis=0)
-        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
-        return jnp.sum(jnp.exp(log_probs) * values, axis=-1) + temperature * entropy, entropy
+        return log_probs, jnp.min(critic.of_all_actions(observations), axis=0)
 
-    following, _ = soft(learnt.actor, target, sample.next_observations)
-    targets = _targets(sample, following, discount)
+    log_probs, values = judged(target, sample.next_observations)
+    worth = values - temperature[..., None] * log_probs
+    targets = _targets(sample, jnp.sum(jnp.exp(log_probs) * worth, axis=-1), discount)
     estimates = chosen_values(learnt.critic.of_all_actions(sample.observations), sample.actions)
-    worth, entropies = soft(learnt.actor, stop(learnt.critic), sample.observations)
-    entropy = stop(jnp.mean(entropies, axis=1))
-    return _summed(learnt, estimates, targets, -jnp.mean(worth, axis=1), entropy, target_entropy)
+    log_probs, values = judged(stop(learnt.critic), sample.observations)
+    best = jax.nn.softmax(values / jnp.maximum(temperature, LEAST_TEMPERATURE)[..., None])
+    actor_loss = -jnp.mean(jnp.sum(best * log_probs, axis=-1), axis=1)
+    entropy = -jnp.mean(jnp.sum(stop(jnp.exp(log_probs) * log_probs), axis=-1), axis=1)
+    return _summed(learnt, estimates, targets, actor_loss, entropy, target_entropy)
 
 
 def _squashed(actor: Actor, observations: Float[Array, "K M O"]) -> SquashedGaussian:
