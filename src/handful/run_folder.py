@@ -75,6 +75,16 @@ class RunFolder:
         return shell_line("handful", "resume", self.path)
 
     @property
+    def universal(self) -> "RunFolder":
+        """The folder of the universal policy that the run began with, if it began with any."""
+        return RunFolder(self.path / "universal")
+
+    @property
+    def has_state(self) -> bool:
+        """Whether anything of the training is kept that a later process can go on from."""
+        return self.checkpoint.exists() or self.universal.checkpoint.exists()
+
+    @property
     def is_finished(self) -> bool:
         """Whether training ended and was evaluated."""
         return self.evaluation.is_file()

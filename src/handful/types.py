@@ -54,6 +54,7 @@ MethodName = Literal[
     "family-em",
     "elite-em",
     "branching-em",
+    "universal",
 ]
 """The names of the assignment methods, for editors and type checkers."""
 

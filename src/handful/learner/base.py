@@ -231,6 +231,18 @@ class Learner(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} knows no returns")
 
+    def universal(self, context_size: int, group_share: float) -> "UniversalLearner | None":
+        """Return the learner of one policy for all users that this learner can go on from.
+
+        The default, None, says that there is none.
+
+        Args:
+            context_size: the number of entries of the context.
+            group_share: the probability with which the policy is trained for a neighbourhood of
+                users, not for one user.
+        """
+        del context_size, group_share
+
     def restart(self, fresh: LearnerState, before: LearnerState) -> LearnerState:
         """Return the state with which new policies begin, after a method has decided on the host.
 
@@ -255,6 +267,41 @@ class Learner(ABC):
         """
         del state, mixes, problem
         return networks
+
+
+class UniversalLearner(Learner):
+    """Base of the learners of one policy for all users, with a context as a further input.
+
+    They draw the mixes that their policies are trained for themselves, so that they learn from
+    whatever the assignment is.
+    """
+
+    @abstractmethod
+    def contexts(self, state: LearnerState, mixes: Float[Array, "M D"]) -> Float[Array, "M Z"]:
+        """Return the contexts of mixes of preferences.
+
+        Args:
+            state: the learner's state.
+            mixes: coefficients of users, or means of them.
+        """
+
+    @abstractmethod
+    def at(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
+        """Return the policy at given contexts, as ``M`` conditioned policies.
+
+        Args:
+            state: the learner's state.
+            contexts: the contexts.
+        """
+
+    @abstractmethod
+    def apart(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
+        """Return the policy at given contexts, as ``M`` policies that share nothing.
+
+        Args:
+            state: the learner's state.
+            contexts: the contexts.
+        """
 
 
 def check_multiple(batch_size: int, name: str, divisor: int) -> None:

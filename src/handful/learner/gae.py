@@ -61,8 +61,17 @@ def mix_advantages(
     return jnp.einsum("kmd,kd->km", advantages, mix)
 
 
-def advantage_scale(mixed: Float[Array, "K M"]) -> Scale:
-    """Return the mean and standard deviation over the batch for each policy (paper, appendix B)."""
+def advantage_scale(mixed: Float[Array, "K M"], together: bool = False) -> Scale:
+    """Return the mean and standard deviation over the batch for each policy (paper, appendix B).
+
+    Args:
+        mixed: the advantages of each policy's transitions.
+        together: whether all policies have one mean and one standard deviation, as they should if
+            they are one network, which would otherwise learn most for rewards that hardly vary.
+    """
+    if together:
+        shape = mixed.shape[:1]
+        return Scale(jnp.full(shape, jnp.mean(mixed)), jnp.full(shape, jnp.std(mixed)))
     return Scale(jnp.mean(mixed, axis=1), jnp.std(mixed, axis=1))
 
 

@@ -101,14 +101,14 @@ class HostPolicies:
         """Copy policies whose networks are the library's own."""
         stack = actor.stack
         assert not isinstance(stack, ModuleStack)
-        layers = (*stack.hidden, stack.head)
+        layers = tuple(layer.folded() for layer in (*stack.hidden, stack.head))
         looks_up = isinstance(layers[0], Lookup)
         return cls(
             mean=np.array(normalizer.mean)[:, None],
             scale=1.0 / np.sqrt(np.array(normalizer.variance) + np.float32(EPSILON))[:, None],
             clip=normalizer.clip,
             layers=tuple((np.array(layer.weight), np.array(layer.bias)) for layer in layers),
-            log_std=None if actor.log_std is None else np.array(actor.log_std),
+            log_std=_spread_of(actor, len(normalizer.count)),
             random_actions=actor.random_actions,
             num_symbols=layers[0].weight.shape[-2] if looks_up else None,
             is_squashed=isinstance(actor, SquashedActor),
@@ -154,6 +154,13 @@ class HostPolicies:
         return softened(outputs, self.random_actions)
 
 
+def _spread_of(actor: Actor, num_policies: int) -> NumpyArray | None:
+    """Return the logarithms of the standard deviations with a row for each policy, [K, A]."""
+    if actor.log_std is None:
+        return None
+    return np.array(jnp.broadcast_to(actor.log_std, (num_policies, actor.log_std.shape[1])))
+
+
 def softened(logits: NumpyArray, random_share: float) -> NumpyArray:
     """Compute :meth:`~handful.learner.networks.Categorical.softened` in NumPy."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -176,7 +183,7 @@ class CompiledPolicies:
         # Over NumPy: the arrays may lie on several devices, and one is enough here.
         copied = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), (actor, normalizer))
         self._actor, self._normalizer = copied
-        self.log_std = None if actor.log_std is None else np.array(actor.log_std)
+        self.log_std = _spread_of(actor, len(normalizer.count))
         self.is_squashed = isinstance(actor, SquashedActor)
 
     @property

@@ -110,11 +110,37 @@ class Sharing(Enum):
         FAMILY: the networks share all weights but the biases of the first layer. This equals one
             network with ``K`` more inputs, a one-hot vector that names the policy: the biases of a
             policy are the weights of its entry. For a fixed policy it is an ordinary network.
+        CONDITIONED: the networks are one network, which has a context besides the observation as
+            its input, and differ by their contexts alone. The spread of continuous actions is one
+            for all.
     """
 
     NOTHING = "nothing"
     HIDDEN = "hidden"
     FAMILY = "family"
+    CONDITIONED = "conditioned"
+
+    @property
+    def is_one_network(self) -> bool:
+        """Whether the networks are one network with a further input, so that they see alike."""
+        return self in (Sharing.FAMILY, Sharing.CONDITIONED)
+
+
+class Conditioning(eqx.Module):
+    """A further input of a first layer, which stays the same for each of ``K`` networks.
+
+    Attributes:
+        weight: the weights of the ``Z`` entries of the context, which the networks share.
+        contexts: the context of each network. It is data, so no gradient reaches it.
+    """
+
+    weight: Float[Array, "Z H"]
+    contexts: Float[Array, "K Z"]
+
+    @property
+    def biases(self) -> Float[Array, "K 1 H"]:
+        """What the contexts add to the biases of each network's layer."""
+        return (jax.lax.stop_gradient(self.contexts) @ self.weight)[:, None]
 
 
 class Layer(eqx.Module):
@@ -123,15 +149,24 @@ class Layer(eqx.Module):
     Attributes:
         weight: the weights, [I, H] if the networks share the layer, else [K, I, H].
         bias: the biases, [H] if the networks share the layer, else [K, 1, H].
+        conditioning: a further input, in the first layer of conditioned networks; else None.
     """
 
     weight: Float[Array, "*K I H"]
     bias: Float[Array, "*K_1 H"]
+    conditioning: Conditioning | None = None
 
     @property
     def biases(self) -> Float[Array, "K_or_1 1 H"]:
         """The biases with an axis of networks and one of the batch."""
-        return self.bias if self.bias.ndim == 3 else self.bias[None, None]
+        own = self.bias if self.bias.ndim == 3 else self.bias[None, None]
+        return own if self.conditioning is None else own + self.conditioning.biases
+
+    def folded(self) -> "Layer":
+        """Return an equal layer without conditioning: a fixed context is a part of the biases."""
+        if self.conditioning is None:
+            return self
+        return type(self)(self.weight, self.biases)
 
     def __call__(self, inputs: Float[Array, "K M I"]) -> Float[Array, "K M H"]:
         """Map row ``k`` of the inputs by the layer of network ``k``."""
@@ -166,6 +201,11 @@ class NetworkStack(eqx.Module):
     hidden: tuple[Layer, ...]
     head: Layer
 
+    @property
+    def conditioning(self) -> Conditioning | None:
+        """The further input of the first layer; None if the networks have none."""
+        return (*self.hidden, self.head)[0].conditioning
+
     def __call__(self, inputs: Float[Array, "K M I"]) -> Float[Array, "K M H"]:
         """Map row ``k`` of the inputs by network ``k``."""
         for layer in self.hidden:
@@ -183,15 +223,16 @@ class Actor(eqx.Module):
     Attributes:
         stack: maps normalised observations to the logits [K, M, A] of finite actions, or to the
             means [K, M, A] of continuous ones.
-        log_std: [K, A] the logarithm of the standard deviations of continuous actions. It is learnt
-            and does not depend on the observation. None if actions are finite.
+        log_std: the logarithm of the standard deviations of continuous actions, [K, A], or [1, A]
+            if the policies are one conditioned network. It is learnt and does not depend on the
+            observation. None if actions are finite.
         random_actions: the probability of a uniformly random action, if actions are finite, so
             that a policy cannot become deterministic while it trains (an epsilon-soft policy:
             Sutton & Barto 2018, section 5.4).
     """
 
     stack: Stack
-    log_std: Float[Array, "K A"] | None
+    log_std: Float[Array, "K_or_1 A"] | None
     random_actions: float = eqx.field(static=True, default=0.0)
 
     def __call__(self, observations: Float[Array, "K M O"]) -> Categorical | Gaussian:
@@ -200,6 +241,11 @@ class Actor(eqx.Module):
         if self.log_std is None:
             return Categorical(outputs).softened(self.random_actions)
         return Gaussian(outputs, jnp.broadcast_to(self.log_std[:, None], outputs.shape))
+
+    @property
+    def is_conditioned(self) -> bool:
+        """Whether the policies are one network with a context as a further input."""
+        return isinstance(self.stack, NetworkStack) and self.stack.conditioning is not None
 
     def without_random_actions(self) -> "Actor":
         """Return the same actors with the probability 0 for a uniformly random action."""
@@ -217,25 +263,28 @@ def init_stack(
     head_gain: float,
     sharing: Sharing,
     num_symbols: int | None = None,
+    context_size: int = 0,
 ) -> NetworkStack:
     """Make new networks with orthogonal weights and zero biases.
 
-    The first biases of a family are not zero, as the networks differ by nothing else.
+    The first biases of a family are not zero, as the networks differ by nothing else. The contexts
+    of conditioned networks are zero at first.
 
     Args:
         key: the random key for the weights.
         num_networks: ``K``.
-        sizes: the numbers of inputs, of units in each hidden layer, and of outputs. A family must
-            have a hidden layer.
+        sizes: the numbers of inputs, of units in each hidden layer, and of outputs.
         head_gain: the gain of the head's orthogonal weights.
-        sharing: which layers the networks share.
+        sharing: which layers the networks share. Those that share anything but the head must have a
+            hidden layer.
         num_symbols: the number of symbols that the first layer looks up; None if it is affine.
+        context_size: the number of entries of the context of conditioned networks.
     """
     keys = jax.random.split(key, len(sizes) - 1)
     shapes = list(pairwise((num_symbols or sizes[0], *sizes[1:])))
     kinds = [Layer if num_symbols is None else Lookup, *[Layer] * (len(shapes) - 1)]
     own_hidden = num_networks if sharing is Sharing.NOTHING else None
-    own_head = None if sharing is Sharing.FAMILY else num_networks
+    own_head = None if sharing.is_one_network else num_networks
     hidden = tuple(
         _init_layer(kind, k, own_hidden, shape, HIDDEN_GAIN)
         for kind, k, shape in zip(kinds[:-1], keys[:-1], shapes[:-1], strict=True)
@@ -244,6 +293,12 @@ def init_stack(
         shape = (num_networks, 1, sizes[1])
         origins = ORIGIN_SPREAD * jax.random.normal(jax.random.fold_in(key, 0), shape)
         hidden = (kinds[0](hidden[0].weight, origins), *hidden[1:])
+    if sharing is Sharing.CONDITIONED:
+        weight = jax.nn.initializers.orthogonal(HIDDEN_GAIN)(
+            jax.random.fold_in(key, 0), (context_size, sizes[1])
+        )
+        conditioning = Conditioning(weight, jnp.zeros((num_networks, context_size)))
+        hidden = (kinds[0](hidden[0].weight, hidden[0].bias, conditioning), *hidden[1:])
     head = _init_layer(kinds[-1], keys[-1], own_head, shapes[-1], head_gain)
     return NetworkStack(hidden, head)
 
@@ -259,6 +314,7 @@ def init_actor(
     num_symbols: int | None = None,
     random_actions: float = 0.0,
     network: str | None = None,
+    context_size: int = 0,
 ) -> Actor:
     """Make new policies.
 
@@ -276,20 +332,22 @@ def init_actor(
         num_symbols: how many symbols the first layer looks up; None if it is affine.
         random_actions: the probability of a uniformly random finite action.
         network: the name of the caller's own builder; None for the library's own networks.
+        context_size: the number of entries of the context of conditioned networks.
     """
     match action_space:
         case Discrete(num_actions):
             outputs, log_std = num_actions, None
         case Box():
             outputs = action_space.size
-            log_std = jnp.full((num_policies, outputs), initial_log_std)
+            spreads = 1 if sharing is Sharing.CONDITIONED else num_policies
+            log_std = jnp.full((spreads, outputs), initial_log_std)
     stack: Stack
     if network is not None:
         blueprint = Blueprint.of(network, observation_size, outputs)
         stack = init_modules(key, num_policies, blueprint)
     else:
         sizes = (observation_size, *hidden_sizes, outputs)
-        stack = init_stack(key, num_policies, sizes, 0.01, sharing, num_symbols)
+        stack = init_stack(key, num_policies, sizes, 0.01, sharing, num_symbols, context_size)
     return Actor(stack, log_std, random_actions)
 
 
@@ -302,6 +360,7 @@ def init_critic(
     sharing: Sharing,
     num_symbols: int | None = None,
     network: str | None = None,
+    context_size: int = 0,
 ) -> Critic:
     """Make new critics. The library's own networks have a head of gain 1.
 
@@ -314,13 +373,14 @@ def init_critic(
         sharing: which layers these share.
         num_symbols: how many symbols the first layer looks up; None if it is affine.
         network: the name of the caller's own builder; None for the library's own networks.
+        context_size: the number of entries of the context of conditioned networks.
     """
     if network is not None:
         return init_modules(
             key, num_policies, Blueprint.of(network, observation_size, num_features)
         )
     sizes = (observation_size, *hidden_sizes, num_features)
-    return init_stack(key, num_policies, sizes, 1.0, sharing, num_symbols)
+    return init_stack(key, num_policies, sizes, 1.0, sharing, num_symbols, context_size)
 
 
 def keep_spread(gradients: Actor) -> Actor:
@@ -338,11 +398,22 @@ def has_policy_axis(networks: PyTree) -> PyTree:
     """
 
     def mark(node: PyTree) -> PyTree:
+        if isinstance(node, Conditioning):
+            marks = jax.tree.map(lambda _: False, node)
+            return eqx.tree_at(lambda c: c.contexts, marks, True)
         if isinstance(node, Layer):
-            return jax.tree.map(lambda leaf: leaf.ndim == 3, node)
+            marks = jax.tree.map(lambda leaf: leaf.ndim == 3, node)
+            if node.conditioning is None:
+                return marks
+            further = has_policy_axis(node.conditioning)
+            return eqx.tree_at(lambda layer: layer.conditioning, marks, further)
+        if isinstance(node, Actor):
+            marks = jax.tree.map(lambda _: not node.is_conditioned, node)
+            return eqx.tree_at(lambda actor: actor.stack, marks, has_policy_axis(node.stack))
         return True
 
-    return jax.tree.map(mark, networks, is_leaf=lambda node: isinstance(node, Layer))
+    kinds = (Conditioning, Layer, Actor)
+    return jax.tree.map(mark, networks, is_leaf=lambda node: isinstance(node, kinds))
 
 
 def take_policies(networks: PyTree, source: Int[Array, " K"]) -> PyTree:

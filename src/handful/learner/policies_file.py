@@ -120,7 +120,8 @@ def arrays_of(policies: Policies) -> dict[str, NumpyArray]:
                 found[f"policy-{policy}/{name}/weight"] = own
                 found[f"policy-{policy}/{name}/bias"] = bias[policy, 0] if bias.ndim == 3 else bias
         if actor.log_std is not None:
-            found[f"policy-{policy}/log_std"] = np.asarray(actor.log_std)[policy]
+            spread = np.asarray(actor.log_std)
+            found[f"policy-{policy}/log_std"] = spread[0 if len(spread) == 1 else policy]
         for name in ("count", "mean", "variance"):
             values = np.asarray(getattr(normalizer, name))
             found[f"policy-{policy}/observations/{name}"] = values[policy]
@@ -165,8 +166,8 @@ def _described_space(space: ActionSpace) -> dict[str, Any]:
 
 def _layers(stack: NetworkStack) -> dict[str, Layer]:
     """Return the layers by the names that they have in the file, from the first to the last."""
-    named = {f"hidden-{number}": layer for number, layer in enumerate(stack.hidden)}
-    return {**named, "head": stack.head}
+    named = {f"hidden-{number}": layer.folded() for number, layer in enumerate(stack.hidden)}
+    return {**named, "head": stack.head.folded()}
 
 
 def _stacked(arrays: dict[str, NumpyArray], num_policies: int, name: str) -> NumpyArray:

@@ -307,6 +307,7 @@ def init_learner(
     num_features: int,
     assignment_parameters: PyTree,
     num_symbols: int | None = None,
+    context_size: int = 0,
 ) -> PPOState:
     """Return new networks, moments and statistics.
 
@@ -319,6 +320,7 @@ def init_learner(
         num_features: ``D``.
         assignment_parameters: the assignment's parameters, which have moments too.
         num_symbols: how many observations there are, if they are numbered.
+        context_size: the number of entries of the context of conditioned networks.
     """
     actor_key, critic_key = jax.random.split(key)
     actor = init_actor(
@@ -332,6 +334,7 @@ def init_learner(
         num_symbols,
         settings.random_actions,
         settings.actor_network,
+        context_size,
     )
     critic = init_critic(
         critic_key,
@@ -342,6 +345,7 @@ def init_learner(
         settings.critic_sharing,
         num_symbols,
         settings.critic_network,
+        context_size,
     )
     moments = adam(settings.adam_epsilon).init
     clip = CLIP if settings.normalize_observations else math.inf
@@ -379,7 +383,7 @@ def update(
     parameters = objective.parameters
     actor_batch, critic_batch = prepare(state, transitions, settings, discount)
     mixed = mix_advantages(actor_batch.advantages, objective.mix.weights)
-    scale = advantage_scale(mixed)
+    scale = advantage_scale(mixed, settings.sharing is Sharing.CONDITIONED)
     weights_of = None
     if jax.tree.leaves(parameters):
         weights_of = lambda learnt: objective.mix_of(learnt).weights  # noqa: E731
@@ -428,7 +432,7 @@ def update(
     (actor, parameters), actor_moments = actor_carry
     normalizer = state.normalizer
     if settings.normalize_observations:
-        together = settings.sharing is Sharing.FAMILY
+        together = settings.sharing.is_one_network
         normalizer = normalizer.update(transitions.flat().observations, together)
     critic, critic_moments = critic_carry
     return Improvement(

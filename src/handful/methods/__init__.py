@@ -27,6 +27,7 @@ from handful.methods.memory import EpisodeMemory, RememberedEpisodes
 from handful.methods.planned_em import FamilyEM, PlannedEM
 from handful.methods.pooled_em import PooledEM
 from handful.methods.schedule import RateRound, Schedule
+from handful.methods.universal import Universal
 
 AUTO = "auto"
 """The name by which training chooses one of the methods."""
@@ -46,6 +47,7 @@ METHODS: Registry[AssignmentMethod] = Registry(
         "family-em": FamilyEM,
         "elite-em": EliteEM,
         "branching-em": BranchingEM,
+        "universal": Universal,
     },
     "register_method",
     {AUTO: "leaves the choice to training, which chooses one of them by the problem"},

@@ -11,6 +11,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from handful._support.checks import brief, check_kind
 from handful.errors import HandfulError
 
+TRAINING = "training"
+"""The purpose of the updates of a run's own policies."""
+
+UNIVERSAL = "universal policy"
+"""The purpose of the updates of the universal policy that a run begins with."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -25,6 +31,8 @@ class Report:
         seconds: the seconds that training took so far, without the time between a stop and a
             resume.
         metrics: the metrics by name: each is a number, or a list with one number for each policy.
+        purpose: what the updates are for, :data:`TRAINING` or :data:`UNIVERSAL`. A run that begins
+            with a universal policy counts its updates anew afterwards.
     """
 
     update: int
@@ -33,6 +41,7 @@ class Report:
     rate: float
     seconds: float
     metrics: dict[str, Any]
+    purpose: str = TRAINING
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,8 @@ class EpisodesReport:
     """The report that a callback gets while trained policies play episodes. This can take minutes.
 
     Attributes:
-        purpose: "validation", by which a run chooses among the policies that it had, or
+        purpose: "validation", by which a run chooses among the policies that it had,
+            "candidates", by which it chooses among what a universal policy can do, or
             "evaluation".
         share: how much of the episodes has been played, from 0 to 1; it jumps if many episodes end
             early.
@@ -68,6 +78,10 @@ class Callback:
 
     def on_episodes(self, report: EpisodesReport) -> None:
         """Validation and evaluation call this after every step of their episodes, or less often."""
+
+
+class OwnCallback(Callback):
+    """The base class of what a run itself keeps of its own updates, and of no part's before."""
 
 
 def with_progress(callbacks: Sequence[Callback], progress: bool | None) -> list[Callback]:
@@ -159,7 +173,7 @@ class ProgressBar(Callback):
 
     def on_update(self, report: Report) -> None:
         """Move the bar, or print a line now and then."""
-        self._turn_to("training", report.seconds)
+        self._turn_to(report.purpose, report.seconds)
         rate, welfare = f"{report.rate:,.0f} transitions/s", report.metrics["welfare"]
         is_measured = report.rate > 0  # the first update is mostly compilation
         if self._console.is_terminal:

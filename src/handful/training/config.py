@@ -36,7 +36,6 @@ from handful._support.checks import (
     check_range,
     check_seed,
     did_you_mean,
-    require,
 )
 from handful._support.registry import field_names
 from handful._support.text import count
@@ -44,57 +43,18 @@ from handful.collect.determinism import is_deterministic
 from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner import LEARNERS, PPO, Learner
-from handful.learner.base import check_multiple
 from handful.learner.builders import with_names
-from handful.learner.ppo import MOST_TRANSITIONS
 from handful.methods import AUTO, METHODS, AssignmentMethod, make_method
+from handful.methods.universal import Universal
 from handful.problem import RMDP
+from handful.training.collecting import CollectConfig
+from handful.training.stage import UniversalStage, plan_stage
 from handful.types import Preset
 from handful.welfare import UTILITARIAN, check_welfare_name
 
 LONGEST = 2
 """The number of batches that the longest episode may last for ``elite-em``. Most episodes are
 shorter, and the method remembers those that lie in one batch."""
-
-
-@dataclass(frozen=True)
-class CollectConfig:
-    """How policies collect transitions between two updates.
-
-    Attributes:
-        num_envs: the number of environments that a policy steps side by side.
-        batch_size: the number of transitions of a policy in an update.
-        short_episodes: the number of steps after which episodes in half of these environments are
-            cut, so that policies see their beginnings more often
-            (:mod:`handful.collect.jax_rollout`); None cuts none.
-
-    Raises:
-        HandfulError: if a number is out of its range or the batch does not divide evenly.
-    """
-
-    num_envs: int = 32
-    batch_size: int = 2048
-    short_episodes: int | None = None
-
-    def __post_init__(self) -> None:
-        check_numbers(self)
-        for name in ("num_envs", "batch_size"):
-            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-            check_range(name, getattr(self, name), 1, MOST_TRANSITIONS)
-        if self.short_episodes is not None:
-            short = self.short_episodes
-            require(short >= 1, "short_episodes", "at least 1, or None", short)
-            check_range("short_episodes", short, 1, 2**31 - 1)
-            if self.num_envs < 2:
-                raise HandfulError(
-                    "short_episodes is for half of the environments: give num_envs at least 2."
-                )
-        check_multiple(self.batch_size, "num_envs", self.num_envs)
-
-    @property
-    def num_steps(self) -> int:
-        """The number ``T`` of steps of each environment in an update."""
-        return self.batch_size // self.num_envs
 
 
 PRESETS: dict[str, Mapping[str, Any]] = {
@@ -252,6 +212,8 @@ class TrainConfig:
             one, by policies that are one update old; environments in JAX never overlap.
         learner: the learner that improves the policies, with its settings.
         collect: the settings of how transitions are collected.
+        universal: the settings of the universal stage that the run begins with; None if it has
+            none. Its transitions are a part of the ``steps``.
 
     Raises:
         HandfulError: if a number is out of its range, or the method or one of its settings does
@@ -272,6 +234,7 @@ class TrainConfig:
     welfare: str = UTILITARIAN
     learner: Learner = field(default_factory=PPO)
     collect: CollectConfig = field(default_factory=CollectConfig)
+    universal: UniversalStage | None = None
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -324,8 +287,19 @@ class TrainConfig:
 
     @property
     def num_updates(self) -> int:
-        """The number of batches that fit into the steps."""
-        return self.steps // self.collect.batch_size
+        """The number of batches that fit into the steps, less those of the universal stage."""
+        return (self.steps - self.stage_steps) // self.collect.batch_size
+
+    def transitions_after(self, updates: int) -> int:
+        """Return the transitions for each policy after so many updates, with the stage's."""
+        return self.stage_steps + updates * self.collect.batch_size
+
+    @property
+    def stage_steps(self) -> int:
+        """The part of the ``steps`` that the universal stage takes; 0 without one."""
+        if self.universal is None:
+            return 0
+        return -(-self.universal.total_steps // self.num_policies)
 
     def make_method(self) -> AssignmentMethod:
         """Make the assignment method."""
@@ -334,7 +308,10 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in the types of JSON, for a run folder."""
         name, settings = LEARNERS.describe(self.learner)
-        return {**dataclasses.asdict(self), "learner": {"name": name, **settings}}
+        described = {**dataclasses.asdict(self), "learner": {"name": name, **settings}}
+        if self.universal is None:  # the settings of most runs stay as they always were
+            del described["universal"]
+        return described
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
@@ -344,12 +321,13 @@ class TrainConfig:
             HandfulError: if another version wrote them, with other settings.
         """
         try:
-            learner = _with_tuples(values["learner"])
+            learner, stage = _with_tuples(values["learner"]), values.get("universal")
             return cls(
                 **{
                     **values,
                     "learner": LEARNERS.find(learner.pop("name"))(**learner),
                     "collect": CollectConfig(**values["collect"]),
+                    "universal": None if stage is None else UniversalStage.from_dict(stage),
                 }
             )
         except (AttributeError, KeyError, TypeError) as error:
@@ -412,8 +390,12 @@ def make_config(
     if method in METHODS:
         suited |= METHODS[method].info.learner_settings
     chosen, collect = resolve_settings(preset_name, asked, suited)
+<<<<<<< HEAD
     usual = {n: value for n, value in chosen.usual_settings.items() if n in RUN_SETTINGS}
     return TrainConfig(
+=======
+    config = TrainConfig(
+>>>>>>> 754b970 (A universal policy for all users, the best of it for every budget, and EM from there: the method universal)
         num_policies=num_policies,
         method=method,
         method_settings={
@@ -424,6 +406,13 @@ def make_config(
         collect=collect,
         **{**usual, **others},
     )
+    made = config.make_method()
+    if not isinstance(made, Universal):
+        return config
+    updates = max(int(made.own_share * config.num_updates), 1)
+    own = updates * collect.batch_size * num_policies
+    stage = plan_stage(problem, made, config.steps * num_policies, own)
+    return dataclasses.replace(config, universal=stage)
 
 
 def check_run_settings(names: Iterable[str], where: str) -> None:

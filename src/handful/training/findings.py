@@ -16,7 +16,7 @@ from handful._support.text import count
 from handful.evaluation.alternatives import Alternative, ConstantActions
 from handful.methods.schedule import WarmUp
 from handful.run_folder import RunFolder
-from handful.training.callbacks import Callback, Report
+from handful.training.callbacks import OwnCallback, Report
 from handful.types import NumpyArray
 
 
@@ -32,7 +32,7 @@ class Moment(NamedTuple):
     moved: float
 
 
-class History(Callback):
+class History(OwnCallback):
     """Keeps two numbers of every update.
 
     Args:

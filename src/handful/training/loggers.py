@@ -19,7 +19,7 @@ from handful._support.foreign import pass_on_stop, told
 from handful._support.storage import digest_of_json
 from handful.errors import HandfulError, HandfulWarning
 from handful.run_folder import RunFolder
-from handful.training.callbacks import Callback, Report, check_objects
+from handful.training.callbacks import OwnCallback, Report, check_objects
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class MetricsFile(Logger):
             self._file.close()
 
 
-class RunLog(Callback):
+class RunLog(OwnCallback):
     """Hands the metrics of a run on to its loggers.
 
     Attributes:

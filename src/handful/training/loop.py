@@ -1,15 +1,12 @@
 """The host loop: it runs steps, calls callbacks, saves the state, and returns the result."""
 
-import time
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from handful._support.backend import computing
@@ -19,25 +16,20 @@ from handful.evaluation.gap import measure_gap
 from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
 from handful.learner import Learner
 from handful.learner.builders import Network
-from handful.learner.parallel import replicate
 from handful.learner.policies import Policies
 from handful.methods import AssignmentMethod
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
-from handful.training.callbacks import Callback, Report, with_progress
+from handful.training.callbacks import Callback, with_progress
 from handful.training.choosing import assign
 from handful.training.config import BY_VALIDATION, TrainConfig
 from handful.training.ending import judge
 from handful.training.evaluation_files import read_evaluation, read_findings
 from handful.training.findings import Finding, History
-from handful.training.intervention import finish, intervene
+from handful.training.intervention import finish
 from handful.training.loggers import Logger, RunLog, Step, check_loggers, open_log
 from handful.training.preflight import (
-    EpisodeWatch,
-    check_digits,
-    check_finite,
     prepare,
-    telling_what_is_kept,
 )
 from handful.training.provenance import changed_versions, versions
 from handful.training.run import Run
@@ -50,17 +42,14 @@ from handful.training.run_reader import (
 from handful.training.run_writer import (
     describe_run,
     evaluation_record,
-    metrics_record,
     write_results,
 )
-from handful.training.session import Clock, Session, open_session, seconds_before
-from handful.training.state import TrainState, init_state
-from handful.training.stepper import Stepper, open_stepper
+from handful.training.session import open_session, seconds_before
+from handful.training.state import TrainState
+from handful.training.universal import begin_universally
+from handful.training.updates import run_updates
 from handful.types import LearnerName, MethodName, NumpyArray, PresetName
 from handful.welfare import UTILITARIAN, WelfareFn
-
-CHECKPOINT_EVERY = 30.0
-"""The most seconds of training that a kill can cost."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +223,7 @@ def train_run(
         try:
             return _go_on(run, None, folder, callbacks, loggers)
         except BaseException:
-            if not folder.checkpoint.exists():
+            if not folder.has_state:
                 folder.remove()  # the run failed before it had anything to keep
             raise
 
@@ -339,7 +328,7 @@ def _go_on(
 ) -> TrainResult:
     """Run the remaining updates, evaluate, and write the results, while the loggers are open."""
     done = 0 if state is None else int(state.update)
-    begun = Step(done, done * run.config.collect.batch_size, seconds_before(folder, done))
+    begun = Step(done, run.config.transitions_after(done), seconds_before(folder, done))
     is_trained = done == run.num_updates
     describe = partial(describe_run, run)
     with open_log(folder, loggers, describe, run.problem.name, begun, is_trained) as log:
@@ -362,8 +351,10 @@ def _logged(
     callbacks = [history, log, *callbacks]
     with open_session(folder, callbacks, problem) as session:
         if state is None or not is_trained:
-            state, seconds = _train(run, state, session, seconds)
-        transitions = int(state.update) * config.collect.batch_size
+            if state is None and config.universal is not None:
+                state, seconds = begin_universally(run, session)
+            state, seconds = run_updates(run, state, session, seconds)
+        transitions = config.transitions_after(int(state.update))
         if config.keep_best and not state.shortlist.is_validated:
             state = finish(run, state, session.watch("validation", transitions))
             session.save(state)
@@ -410,60 +401,3 @@ def _logged(
         folder=None if folder is None else folder.path,
         findings=tuple(judgement.findings),
     )
-
-
-def _train(
-    run: Run,
-    state: TrainState | None,
-    session: Session,
-    spent_before: float,
-) -> tuple[TrainState, float]:
-    """Run the remaining updates; return the state after them and the seconds of the whole run."""
-    clock = Clock(spent_before)
-    with ThreadPoolExecutor(1) as pool:  # for two compilations at the same time
-        opening = pool.submit(open_stepper, run)
-        state = replicate(state or init_state(run), run.mesh)
-        stepper = opening.result()
-    with stepper as step:
-        return _updates(run, step, state, session, clock)
-
-
-def _updates(
-    run: Run,
-    step: Stepper,
-    state: TrainState,
-    session: Session,
-    clock: Clock,
-) -> tuple[TrainState, float]:
-    problem, config = run.problem, run.config
-    first, saved_at = int(state.update), time.monotonic()
-    episodes = EpisodeWatch(run)
-    for update in range(first + 1, config.num_updates + 1):
-        transitions = update * config.collect.batch_size
-        if update - 1 in run.schedule.interventions:
-            if update - 1 > first:  # else there is nothing new to save
-                session.save(state)  # a callback may end the run
-            watch = session.watch("validation", transitions - config.collect.batch_size)
-            state = replicate(intervene(run, state, watch), run.mesh)
-            step.restart()
-            episodes.restart()
-        with telling_what_is_kept(session.folder):
-            state, metrics = step(state)
-            metrics = jax.device_get(metrics)
-            check_finite(problem, metrics, update)
-            if update == first + 1:
-                check_digits(problem, metrics)
-            episodes.check(metrics.episodes)
-        seconds = clock.tick()
-        rate = clock.updates_per_second() * config.collect.batch_size * config.num_policies
-        session.tell(
-            Report(update, config.num_updates, transitions, rate, seconds, metrics_record(metrics))
-        )
-        asked_by = session.stop.signal_number  # it is read once, so that a stopped run is saved
-        due = time.monotonic() - saved_at > CHECKPOINT_EVERY
-        if update == config.num_updates or due or asked_by is not None:
-            session.save(state)
-            saved_at = time.monotonic()
-        if asked_by is not None:
-            raise session.interrupted(transitions, asked_by)
-    return state, clock.seconds

@@ -14,7 +14,7 @@ from handful._support.storage import digest_of_json
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.tensors import read_about
-from handful.training.callbacks import Callback, EpisodesReport, Report
+from handful.training.callbacks import Callback, EpisodesReport, OwnCallback, Report
 from handful.training.checkpoint import save_state
 from handful.training.provenance import session as this_session
 from handful.training.run_reader import CHECKPOINT, resume_advice
@@ -112,6 +112,18 @@ class Session:
         if self.folder is not None:
             message += f"; {self.advice}"
         return TrainingInterrupted(message + ".", signal_number)
+
+    def within(self, folder: RunFolder | None, own: Callback) -> "Session":
+        """Return the surroundings of a part of the run that is kept in a folder of its own.
+
+        Args:
+            folder: the folder of the part, or None.
+            own: what the part keeps of its updates, in place of what the run keeps of its own. The
+                caller's callbacks follow both.
+        """
+        followers = [c for c in self.callbacks if not isinstance(c, OwnCallback)]
+        about = {} if folder is None else _about(folder)
+        return Session(folder, [own, *followers], self.stop, self.advice, about)
 
     def watch(self, purpose: str, transitions: int) -> Watch:
         """Return a function that reports the progress of episodes to the callbacks.

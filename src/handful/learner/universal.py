@@ -1,0 +1,310 @@
+"""PPO of one policy for all users, with a context as an input that says what it is rewarded for.
+
+Its ``K`` policies are one network that takes a context besides the observation
+(:attr:`~handful.learner.networks.Sharing.CONDITIONED`), and so is its critic. Each of them is
+trained for a mix that the learner draws itself (:mod:`handful.learner.preferences`), and draws
+again as soon as an episode of it has ended. So the objective that it is given is not used: it
+learns what any user and any neighbourhood of users might want of a policy. Afterwards any context
+gives an ordinary policy (:meth:`UniversalPPO.apart`).
+"""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from handful._support.checks import require
+from handful.environment import num_symbols
+from handful.errors import HandfulError
+from handful.learner.base import (
+    Improvement,
+    Learner,
+    LearnerState,
+    Networks,
+    Objective,
+    UniversalLearner,
+)
+from handful.learner.networks import Actor, Conditioning, Layer, NetworkStack, Sharing, Stack
+from handful.learner.ppo import PPO, PPOState, init_learner, update
+from handful.learner.preferences import (
+    Embedding,
+    blend_moments,
+    draw_mixes,
+    embed_by_rewards,
+    landmarks,
+    prior_moment,
+    refitted,
+)
+from handful.mix import Mix
+from handful.problem import RMDP
+from handful.transitions import Transitions
+from handful.types import Array, Float, Int, PRNGKey, PyTree
+
+LAST_EMBEDDING = 0.5
+"""The share of training after which the embedding stays as it is."""
+
+
+KEPT = (
+    "entropy_coefficient",
+    "final_entropy_coefficient",
+    "discount",
+    "gae_lambda",
+    "clip_range",
+    "hidden_sizes",
+    "initial_log_std",
+    "learnable_log_std",
+    "random_actions",
+    "normalize_observations",
+    "max_grad_norm",
+)
+"""The settings of PPO that a universal policy has in common with those that go on from it."""
+
+
+class UniversalState(PPOState):
+    """The state of PPO, and what is known of the users and of the outcomes met.
+
+    Attributes:
+        users: the coefficients of the users whom mixes are drawn from.
+        prior: the second moment of the reward features that might be met.
+        moment: the second moment of the reward features of all transitions so far.
+        embedding: the embedding of mixes.
+        mixes: the mix that each policy is trained for.
+        updates: the number of updates done.
+    """
+
+    users: Float[Array, "N D"]
+    prior: Float[Array, "D D"]
+    moment: Float[Array, "D D"]
+    embedding: Embedding
+    mixes: Float[Array, "K D"]
+    updates: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class UniversalPPO(PPO, UniversalLearner):
+    """PPO of one conditioned policy; further fields are those of :class:`PPO`.
+
+    Its batch has few transitions of each policy, as many policies act at once, so that a minibatch
+    has few of each, too.
+
+    Attributes:
+        context_size: the number of entries of a context.
+        group_share: the probability with which a mix is a neighbourhood of users, not one user.
+
+    Raises:
+        HandfulError: if a number is out of its range.
+    """
+
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-4
+    minibatch_size: int = 4
+    num_epochs: int = 6
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    context_size: int = 8
+    group_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.context_size >= 1, "context_size", "at least 1", self.context_size)
+        share = self.group_share
+        require(0 <= share <= 1, "group_share", "between 0 and 1", share)
+        if self.has_own_network or not self.hidden_sizes:
+            raise HandfulError(
+                "A universal policy takes the context as an input of its first hidden layer: use "
+                "the library's own networks, with at least one width in hidden_sizes."
+            )
+
+    @property
+    def sharing(self) -> Sharing:
+        """The policies are one conditioned network."""
+        return Sharing.CONDITIONED
+
+    @property
+    def critic_sharing(self) -> Sharing:
+        """The critics are one conditioned network."""
+        return Sharing.CONDITIONED
+
+    def init(
+        self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree
+    ) -> UniversalState:
+        """Return new networks, moments and statistics, with the first mixes drawn."""
+        network_key, user_key, mix_key = jax.random.split(key, 3)
+        environment = problem.environment
+        state = init_learner(
+            network_key,
+            self,
+            num_policies,
+            environment.observation_size,
+            environment.action_space,
+            problem.num_features,
+            parameters,
+            num_symbols(environment),
+            self.context_size,
+        )
+        users = landmarks(user_key, jnp.asarray(problem.population.coefficients))
+        prior = prior_moment(problem)
+        embedding = embed_by_rewards(users, prior, self.context_size)
+        mixes = draw_mixes(mix_key, num_policies, users, embedding, self.group_share)
+        whole = UniversalState(
+            **vars(state),
+            users=users,
+            prior=prior,
+            moment=jnp.zeros_like(prior),
+            embedding=embedding,
+            mixes=mixes,
+            updates=jnp.zeros((), jnp.int32),
+        )
+        return _with_contexts(whole)
+
+    def observe(self, state: LearnerState, batch: Transitions) -> UniversalState:
+        """Return the state once it has seen the outcomes of a batch."""
+        assert isinstance(state, UniversalState)
+        features = batch.features.reshape(-1, batch.features.shape[-1])
+        share = 1.0 / (state.updates + 1.0)
+        moment = state.moment + share * (features.T @ features / len(features) - state.moment)
+        return eqx.tree_at(lambda s: s.moment, state, moment)
+
+    def improve(
+        self,
+        key: PRNGKey,
+        state: LearnerState,
+        batch: Transitions,
+        objective: Objective,
+        progress: Float[Array, ""],
+        pace: Float[Array, ""],
+        problem: RMDP,
+        mesh: Mesh | None,
+    ) -> Improvement:
+        """Improve the policy for the mixes that its transitions were collected for; draw others."""
+        assert isinstance(state, UniversalState)
+        learn_key, mix_key = jax.random.split(key)
+        mix = Mix(state.mixes, jnp.ones(len(state.mixes)))
+        own = Objective(lambda _: mix, objective.parameters, objective.parameters_rate)
+        rates = self.rates(progress, pace)
+        learnt = update(learn_key, state, batch, own, rates, self, problem.discount, mesh)
+        assert isinstance(learnt.state, PPOState)
+        following = eqx.tree_at(_ppo, state, _ppo(learnt.state))
+        following = eqx.tree_at(lambda s: s.updates, following, state.updates + 1)
+        # The outcomes met change quickly at first: so after 1, 2, 4, 8 updates and so on.
+        done = following.updates
+        is_due = ((done & (done - 1)) == 0) & (progress <= LAST_EMBEDDING)
+        following = jax.lax.cond(is_due, self._embedded_anew, lambda s: s, following)
+        ended = jnp.any(batch.terminated | batch.truncated, axis=(1, 2))
+        drawn = draw_mixes(
+            mix_key, len(ended), following.users, following.embedding, self.group_share
+        )
+        mixes = jnp.where(ended[:, None], drawn, state.mixes)
+        following = _with_contexts(eqx.tree_at(lambda s: s.mixes, following, mixes))
+        reward = jnp.mean(jnp.einsum("ktbd,kd->ktb", batch.features, state.mixes), axis=(1, 2))
+        return learnt._replace(state=following, metrics={**learnt.metrics, "reward": reward})
+
+    def contexts(self, state: LearnerState, mixes: Float[Array, "M D"]) -> Float[Array, "M Z"]:
+        """Return the contexts of mixes of preferences."""
+        assert isinstance(state, UniversalState)
+        return state.embedding(mixes)
+
+    def at(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
+        """Return the policy and its critic at given contexts, as conditioned networks."""
+        actor = eqx.tree_at(lambda a: a.stack, state.actor, _at(state.actor.stack, contexts))
+        rows = jnp.zeros(len(contexts), jnp.int32)  # policies see alike: all rows are equal
+        return Networks(actor, _at(state.critic, contexts), state.normalizer.take(rows))
+
+    def apart(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
+        """Return the policy and its critic at given contexts, as networks that share nothing."""
+        spread = state.actor.log_std
+        if spread is not None:
+            spread = jnp.repeat(spread, len(contexts), axis=0)
+        actor = Actor(_unshared(state.actor.stack, contexts), spread, state.actor.random_actions)
+        critic = _unshared(state.critic, contexts)
+        return Networks(actor, critic, self.at(state, contexts).normalizer)
+
+    def _embedded_anew(self, state: UniversalState) -> UniversalState:
+        """Return the state with an embedding by all outcomes met so far."""
+        moment = blend_moments(state.prior, state.moment)
+        embedding = embed_by_rewards(state.users, moment, self.context_size)
+        before, after = state.embedding(state.users), embedding(state.users)
+        refit = lambda stack: _with_conditioning(  # noqa: E731
+            stack, refitted(_conditioning(stack), before, after)
+        )
+        return eqx.tree_at(
+            lambda s: (s.embedding, s.actor.stack, s.critic),
+            state,
+            (embedding, refit(state.actor.stack), refit(state.critic)),
+        )
+
+
+def universal_learner(
+    learner: Learner, context_size: int, group_share: float
+) -> UniversalLearner | None:
+    """Return the learner of one policy for all users, whose policies a learner can go on with.
+
+    Of PPO's settings, those that belong to the problem are kept: discount, spread, entropy and the
+    like. Step sizes, epochs and minibatches are those of :class:`UniversalPPO`.
+
+    Args:
+        learner: the learner that goes on with the policies.
+        context_size, group_share: the same as in :class:`UniversalPPO`.
+
+    Returns:
+        The learner; None if the given one has none.
+    """
+    if not isinstance(learner, PPO):
+        return learner.universal(context_size, group_share)
+    if learner.has_own_network or not learner.hidden_sizes:
+        return None
+    kept = {name: getattr(learner, name) for name in KEPT}
+    return UniversalPPO(context_size=context_size, group_share=group_share, **kept)
+
+
+def _at(stack: Stack, contexts: Float[Array, "M Z"]) -> NetworkStack:
+    """Return a conditioned network with other contexts."""
+    return _with_conditioning(stack, Conditioning(_conditioning(stack).weight, contexts))
+
+
+def _unshared(stack: Stack, contexts: Float[Array, "M Z"]) -> NetworkStack:
+    """Return a conditioned network at given contexts, as networks that share nothing."""
+    stack = _at(stack, contexts)
+
+    def own(layer: Layer) -> Layer:
+        weight = jnp.repeat(layer.weight[None], len(contexts), axis=0)
+        biases = layer.biases
+        return type(layer)(weight, jnp.broadcast_to(biases, (len(contexts), *biases.shape[1:])))
+
+    return NetworkStack(tuple(own(layer) for layer in stack.hidden), own(stack.head))
+
+
+def _conditioning(stack: Stack) -> Conditioning:
+    assert isinstance(stack, NetworkStack)
+    assert stack.conditioning is not None
+    return stack.conditioning
+
+
+def _with_conditioning(stack: Stack, conditioning: Conditioning) -> NetworkStack:
+    assert isinstance(stack, NetworkStack)
+    return eqx.tree_at(lambda s: s.hidden[0].conditioning, stack, conditioning)
+
+
+def _with_contexts(state: UniversalState) -> UniversalState:
+    """Return the state with the contexts of its mixes in its networks."""
+    contexts = state.embedding(state.mixes)
+    return eqx.tree_at(
+        lambda s: (
+            s.actor.stack.hidden[0].conditioning.contexts,
+            s.critic.hidden[0].conditioning.contexts,
+        ),
+        state,
+        (contexts, contexts),
+    )
+
+
+def _ppo(state: PPOState) -> tuple[PyTree, ...]:
+    """Return what PPO's update changes."""
+    return (
+        state.actor,
+        state.critic,
+        state.normalizer,
+        state.actor_moments,
+        state.critic_moments,
+    )

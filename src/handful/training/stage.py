@@ -1,0 +1,93 @@
+"""The settings of the universal stage, with which a run of the method ``universal`` begins."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from handful._support.text import count
+from handful.errors import HandfulError
+from handful.methods.universal import Universal
+from handful.problem import RMDP
+from handful.training.collecting import CollectConfig
+
+MEMBERS = 160
+"""The policies that act at once, for environments in JAX. Each is told another preference."""
+
+HOST_MEMBERS = 40
+"""The same for environments on the host, which take a thread's time each."""
+
+UPDATES = 150
+"""The updates that a stage should have, if its batches need not be too small for it."""
+
+SMALLEST_BATCH = 512
+LARGEST_STRETCH = {False: 64, True: 128}
+"""The most steps of a policy between two updates, by whether environments are on the host."""
+
+
+@dataclass(frozen=True)
+class UniversalStage:
+    """The first part of a run, which trains one policy for all users and tries what it can do.
+
+    Attributes:
+        steps: the transitions of its training, of all its policies together.
+        candidate_steps: the most transitions that candidates play, all together.
+        num_members: the number of policies that act at once.
+        collect: the settings of how these collect transitions.
+    """
+
+    steps: int
+    candidate_steps: int
+    num_members: int
+    collect: CollectConfig
+
+    @property
+    def total_steps(self) -> int:
+        """The transitions of the whole stage."""
+        return self.steps + self.candidate_steps
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "UniversalStage":
+        """Return the settings that ``dataclasses.asdict`` described."""
+        return cls(**{**values, "collect": CollectConfig(**values["collect"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings in the types of JSON."""
+        return asdict(self)
+
+
+def plan_stage(
+    problem: RMDP, method: Universal, transitions: int, own_transitions: int
+) -> UniversalStage:
+    """Divide the transitions of a run that begins with a universal stage.
+
+    Args:
+        problem: the problem.
+        method: the method, with the shares that it asks for.
+        transitions: the transitions of the whole run, of all policies together.
+        own_transitions: the transitions in which the chosen policies are trained by EM.
+
+    Returns:
+        The settings of the stage.
+
+    Raises:
+        HandfulError: if too few transitions are left for the stage.
+    """
+    on_host = problem.runs_on_host
+    candidate_steps = int(method.candidate_share * transitions)
+    steps = transitions - own_transitions - candidate_steps
+    members = HOST_MEMBERS if on_host else MEMBERS
+    batch = min(max(steps // UPDATES, SMALLEST_BATCH), members * LARGEST_STRETCH[on_host])
+    # Stretches are powers of two, so that minibatches divide them.
+    stretch = 16
+    while stretch < LARGEST_STRETCH[on_host] and 2 * stretch * members <= batch:
+        stretch *= 2
+    members = max(min(members, batch // stretch), 8)
+    collect = CollectConfig(num_envs=1, batch_size=stretch)
+    whole = steps // (members * stretch) * members * stretch
+    if whole < 1:
+        raise HandfulError(
+            f"The method 'universal' needs more transitions: {count(transitions, 'transition')} of "
+            f"all policies together leave none for its first stage. Give more steps, smaller "
+            f"batches (batch_size), or choose another method."
+        )
+    return UniversalStage(whole, candidate_steps, members, collect)

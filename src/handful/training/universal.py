@@ -1,0 +1,217 @@
+"""The beginning of a run of the method ``universal``: one policy for all users, and the best of it.
+
+The universal policy is trained as a run of its own within the run, with its own checkpoint, so that
+it goes on after a stop where it was. Then candidates of it play, and the best k of them become the
+policies with which the run's own updates begin.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from handful.errors import HandfulError
+from handful.exact.budgets import choose_budgets
+from handful.exact.facility import Choice
+from handful.learner.base import LearnerState, UniversalLearner
+from handful.learner.universal import universal_learner
+from handful.methods import METHODS
+from handful.methods.universal import Trials, Universal
+from handful.problem import RMDP
+from handful.tensors import read_tensors, write_tensors
+from handful.training.callbacks import UNIVERSAL
+from handful.training.candidates import Candidates, choosers, try_candidates
+from handful.training.checkpoint import load_state
+from handful.training.config import TrainConfig
+from handful.training.loggers import Step, open_log
+from handful.training.run import Run
+from handful.training.run_writer import describe_run
+from handful.training.session import Session, seconds_before
+from handful.training.state import ReturnTable, Snapshot, TrainState, init_state, open_ledger
+from handful.training.updates import run_updates
+from handful.types import NumpyArray
+
+CANDIDATE_STREAM = 0xCA4D1
+"""A number that is folded into the run's key for the candidates and their episodes."""
+
+
+class Generalist(NamedTuple):
+    """A trained universal policy and its candidates.
+
+    Attributes:
+        learner: the learner of the policy.
+        state: its state.
+        candidates: the contexts that were tried, and what they earned.
+        seconds: the seconds that its training took.
+    """
+
+    learner: UniversalLearner
+    state: LearnerState
+    candidates: Candidates
+    seconds: float
+
+
+def begin_universally(run: Run, session: Session) -> tuple[TrainState, float]:
+    """Run the universal stage of a run, or what is left of it.
+
+    Args:
+        run: the run.
+        session: its surroundings.
+
+    Returns:
+        The state of the run before its own first update, and the seconds of training so far.
+    """
+    generalist = train_generalist(run, session, [run.num_policies])
+    state = specialised(run, generalist)
+    session.save(state)
+    return state, generalist.seconds
+
+
+def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Generalist:
+    """Train a universal policy and try its candidates, or what is left of that.
+
+    Args:
+        run: a run that begins with a universal stage.
+        session: the surroundings of the run; the stage has a folder in its folder.
+        budgets: the numbers of policies that will be chosen from the candidates.
+
+    Raises:
+        TrainingInterrupted: if a signal asked for a stop; the state is saved before.
+    """
+    stage = run.config.universal
+    assert stage is not None
+    within = stage_run(run)
+    learner = within.learner
+    assert isinstance(learner, UniversalLearner)
+    folder = None if session.folder is None else session.folder.universal
+    state, done = None, 0
+    if folder is not None and folder.checkpoint.is_file():
+        state = load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(within)))
+        done = int(state.update)
+    elif folder is not None and not folder.config.is_file():
+        folder.create(describe_run(within))
+    seconds = seconds_before(folder, done)
+    step = Step(done, done * within.config.collect.batch_size, seconds)
+    is_trained = done == within.num_updates
+    describe = partial(describe_run, within)
+    with open_log(folder, [], describe, run.problem.name, step, is_trained) as log:
+        inner = session.within(folder, log)
+        if state is None or not is_trained:
+            state, seconds = run_updates(within, state, inner, seconds, UNIVERSAL)
+    kept = None if folder is None else folder.path / "candidates.safetensors"
+    if kept is not None and kept.is_file():
+        return Generalist(learner, state.learner, _read(kept), seconds)
+    key = jax.random.fold_in(jax.random.key(run.config.seed), CANDIDATE_STREAM)
+    candidates = try_candidates(
+        key,
+        run.problem,
+        learner,
+        state.learner,
+        budgets,
+        stage.candidate_steps,
+        stage.num_members,
+        inner.watch("candidates", int(state.update) * within.config.collect.batch_size),
+    )
+    if kept is not None:
+        write_tensors(kept, _arrays(candidates), {})
+    return Generalist(learner, state.learner, candidates, seconds)
+
+
+def stage_run(run: Run) -> Run:
+    """Return the run that trains the universal policy of another run.
+
+    Raises:
+        HandfulError: if the other run's learner cannot go on with such a policy.
+    """
+    config, method = run.config, run.method
+    stage = config.universal
+    assert stage is not None
+    assert isinstance(method, Universal)
+    learner = universal_learner(run.learner, method.context_size, method.group_share)
+    if learner is None:
+        raise HandfulError(
+            f"The method '{config.method}' begins with one policy for all users, which takes a "
+            f"preference as an input of its first hidden layer, and this learner has no such "
+            f"policy: choose the learner 'ppo' with the library's own networks and at least one "
+            f"width in hidden_sizes, or another method."
+        )
+    name, _ = METHODS.describe(Trials())
+    within = TrainConfig(
+        num_policies=stage.num_members,
+        method=name,
+        steps=stage.steps // stage.num_members,
+        seed=config.seed,
+        return_mixing=1.0,
+        threads=config.threads,
+        overlap=config.overlap,
+        keep_best=False,
+        learner=learner,
+        collect=stage.collect,
+    )
+    return Run(run.problem, within, run.mesh)
+
+
+def specialised(run: Run, generalist: Generalist) -> TrainState:
+    """Return the state of a run that begins with the best candidates.
+
+    Args:
+        run: the run.
+        generalist: the universal policy and its candidates.
+    """
+    num_policies, method = run.num_policies, run.method
+    assert isinstance(method, Universal)
+    choice = choose_candidates(run.problem, generalist.candidates, num_policies)
+    rows = filled_up(choice.indices, num_policies)
+    returns = generalist.candidates.returns[rows]
+    contexts = jnp.asarray(generalist.candidates.contexts[rows])
+    networks = generalist.learner.apart(generalist.state, contexts)
+    served = best_for_users(run.problem, returns)
+    assignment = method.started(jnp.asarray(served, jnp.int32), num_policies)
+    mean = jnp.asarray(returns, jnp.float32)
+    table = ReturnTable(mean, jnp.ones(num_policies, bool))
+    state = init_state(run)
+    utilities = run.problem.population.utilities(returns, served)
+    welfare = jnp.asarray(np.mean(utilities), jnp.float32)
+    start = Snapshot(welfare, mean, networks, assignment)
+    played = -(-generalist.candidates.steps // num_policies)
+    state = dataclasses.replace(
+        state,
+        learner=state.learner.with_networks(networks),
+        table=dataclasses.replace(state.table, mean=table.mean, seen=table.seen),
+        assignment=assignment,
+        shortlist=state.shortlist.offer(start, state.update, spacing=0),
+        validated=jnp.asarray(played, jnp.int32),
+        ledger=open_ledger(run, assignment),
+    )
+    return jax.tree.map(jnp.copy, state)  # a step consumes its state: no array may be in it twice
+
+
+def choose_candidates(problem: RMDP, candidates: Candidates, num_policies: int) -> Choice:
+    """Choose the candidates that serve the users best, at most so many."""
+    values = candidates.returns @ choosers(problem).T
+    return choose_budgets(values, [num_policies])[num_policies]
+
+
+def filled_up(indices: NumpyArray, num_policies: int) -> NumpyArray:
+    """Return ``K`` candidates; the first of a smaller choice occur more than once."""
+    return np.resize(indices, num_policies)
+
+
+def best_for_users(problem: RMDP, returns: NumpyArray) -> NumpyArray:
+    """Return the policy that earns each user most, [N], by returns in features [K, D]."""
+    earned = problem.population.returns(returns)
+    return np.argmax(earned, axis=0)
+
+
+def _arrays(candidates: Candidates) -> dict[str, NumpyArray]:
+    arrays: dict[str, Any] = candidates._asdict()
+    return {name: np.asarray(value) for name, value in arrays.items()}
+
+
+def _read(path: Any) -> Candidates:
+    arrays, _ = read_tensors(path, "The file of candidates")
+    return Candidates(**{**arrays, "steps": int(arrays["steps"])})
