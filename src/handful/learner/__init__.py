@@ -11,11 +11,7 @@ from handful.learner.soft_actor_critic import SAC
 LEARNERS: Registry[Learner] = Registry(
     "learner",
     Learner,
-<<<<<<< HEAD
     {"ppo": PPO, "counting": Counting, "sac": SAC},
-=======
-    {"ppo": PPO, "counting": Counting},
->>>>>>> 754b970 (A universal policy for all users, the best of it for every budget, and EM from there: the method universal)
     "register_learner",
 )
 """Every learner that has a name; :func:`register_learner` adds to it."""

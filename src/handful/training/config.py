@@ -390,12 +390,8 @@ def make_config(
     if method in METHODS:
         suited |= METHODS[method].info.learner_settings
     chosen, collect = resolve_settings(preset_name, asked, suited)
-<<<<<<< HEAD
     usual = {n: value for n, value in chosen.usual_settings.items() if n in RUN_SETTINGS}
-    return TrainConfig(
-=======
     config = TrainConfig(
->>>>>>> 754b970 (A universal policy for all users, the best of it for every budget, and EM from there: the method universal)
         num_policies=num_policies,
         method=method,
         method_settings={

@@ -114,6 +114,9 @@ def check_run(run: Run) -> None:
     check_method(run)
     if type(run.learner) not in (PPO, Counting, SAC):  # the library's own learners need no check
         trace_learner(run)
+    stage = run.stage
+    if stage is not None:
+        stage.learner.check(stage.problem, stage.num_policies)
     check_run_welfare(run)
     check_installed(run)
 

@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from handful.errors import HandfulError
 from handful.learner import Learner
-from handful.methods import AssignmentMethod, Schedule
+from handful.learner.universal import universal_learner
+from handful.methods import METHODS, AssignmentMethod, Schedule
+from handful.methods.universal import Trials, Universal
 from handful.problem import RMDP
 from handful.training.config import BY_VALIDATION, TrainConfig
 from handful.welfare import WelfareFn, find_welfare, utilitarian
@@ -79,6 +82,40 @@ class Run:
     def assigns_by_validation(self) -> bool:
         """Whether the final assignment comes from validation episodes."""
         return self.config.final_assignment == BY_VALIDATION and self.method.info.assigns_best
+
+    @cached_property
+    def stage(self) -> "Run | None":
+        """The run that trains the universal policy which this run begins with, if it has any.
+
+        Raises:
+            HandfulError: if the learner cannot go on from a universal policy.
+        """
+        config, stage, method = self.config, self.config.universal, self.method
+        if stage is None:
+            return None
+        assert isinstance(method, Universal)
+        learner = universal_learner(self.learner, method.context_size, method.group_share)
+        if learner is None:
+            raise HandfulError(
+                f"The method '{config.method}' begins with one policy for all users, which takes a "
+                f"preference as an input of its first hidden layer, and this learner has no such "
+                f"policy: choose the learner 'ppo' with the library's own networks and at least "
+                f"one width in hidden_sizes, or another method."
+            )
+        name, _ = METHODS.describe(Trials())
+        within = TrainConfig(
+            num_policies=stage.num_members,
+            method=name,
+            steps=stage.steps // stage.num_members,
+            seed=config.seed,
+            return_mixing=1.0,
+            threads=config.threads,
+            overlap=config.overlap,
+            keep_best=False,
+            learner=learner,
+            collect=stage.collect,
+        )
+        return Run(self.problem, within, self.mesh)
 
     @cached_property
     def schedule(self) -> Schedule:

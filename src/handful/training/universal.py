@@ -14,19 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from handful.errors import HandfulError
 from handful.exact.budgets import choose_budgets
 from handful.exact.facility import Choice
 from handful.learner.base import LearnerState, UniversalLearner
-from handful.learner.universal import universal_learner
-from handful.methods import METHODS
-from handful.methods.universal import Trials, Universal
+from handful.methods.universal import Universal
 from handful.problem import RMDP
 from handful.tensors import read_tensors, write_tensors
 from handful.training.callbacks import UNIVERSAL
 from handful.training.candidates import Candidates, choosers, try_candidates
 from handful.training.checkpoint import load_state
-from handful.training.config import TrainConfig
 from handful.training.loggers import Step, open_log
 from handful.training.run import Run
 from handful.training.run_writer import describe_run
@@ -84,7 +80,8 @@ def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Gene
     """
     stage = run.config.universal
     assert stage is not None
-    within = stage_run(run)
+    within = run.stage
+    assert within is not None
     learner = within.learner
     assert isinstance(learner, UniversalLearner)
     folder = None if session.folder is None else session.folder.universal
@@ -119,40 +116,6 @@ def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Gene
     if kept is not None:
         write_tensors(kept, _arrays(candidates), {})
     return Generalist(learner, state.learner, candidates, seconds)
-
-
-def stage_run(run: Run) -> Run:
-    """Return the run that trains the universal policy of another run.
-
-    Raises:
-        HandfulError: if the other run's learner cannot go on with such a policy.
-    """
-    config, method = run.config, run.method
-    stage = config.universal
-    assert stage is not None
-    assert isinstance(method, Universal)
-    learner = universal_learner(run.learner, method.context_size, method.group_share)
-    if learner is None:
-        raise HandfulError(
-            f"The method '{config.method}' begins with one policy for all users, which takes a "
-            f"preference as an input of its first hidden layer, and this learner has no such "
-            f"policy: choose the learner 'ppo' with the library's own networks and at least one "
-            f"width in hidden_sizes, or another method."
-        )
-    name, _ = METHODS.describe(Trials())
-    within = TrainConfig(
-        num_policies=stage.num_members,
-        method=name,
-        steps=stage.steps // stage.num_members,
-        seed=config.seed,
-        return_mixing=1.0,
-        threads=config.threads,
-        overlap=config.overlap,
-        keep_best=False,
-        learner=learner,
-        collect=stage.collect,
-    )
-    return Run(run.problem, within, run.mesh)
 
 
 def specialised(run: Run, generalist: Generalist) -> TrainState:
