@@ -52,7 +52,7 @@ class Embedding(NamedTuple):
 
     def __call__(self, mixes: Float[Array, "M D"]) -> Float[Array, "M Z"]:
         """Embed mixes of coefficients, whose weights of users sum to 1."""
-        return (mixes - self.centre) @ self.axes
+        return (mixes - self.centre[None]) @ self.axes
 
 
 def embed_by_rewards(
@@ -69,14 +69,14 @@ def embed_by_rewards(
     centre = jnp.mean(users, axis=0)
     scales, directions = jnp.linalg.eigh(moment)
     # The rows of `spread` are the users, in coordinates in which distance is that of rewards.
-    to_rewards = directions * jnp.sqrt(jnp.maximum(scales, 0.0))
-    spread = (users - centre) @ to_rewards
+    to_rewards = directions * jnp.sqrt(jnp.maximum(scales, 0.0))[None]
+    spread = (users - centre[None]) @ to_rewards
     variances, components = jnp.linalg.eigh(spread.T @ spread / len(users))
     used = min(size, len(variances))
     largest = variances[::-1][:used]
     is_used = largest > SMALLEST_VARIANCE * jnp.maximum(variances[-1], 1e-30)
     scale = jnp.where(is_used, jax.lax.rsqrt(jnp.maximum(largest, 1e-30)), 0.0)
-    axes = to_rewards @ (components[:, ::-1][:, :used] * scale)
+    axes = to_rewards @ (components[:, ::-1][:, :used] * scale[None])
     return Embedding(centre, jnp.pad(axes, ((0, 0), (0, size - used))))
 
 
@@ -159,7 +159,7 @@ def draw_mixes(
     return jnp.where(is_group, shares @ users, users[centres])
 
 
-def landmarks(key: PRNGKey, coefficients: Float[Array, "N D"]) -> Float[Array, "N D"]:
+def landmarks(key: PRNGKey, coefficients: Float[Array, "N D"]) -> Float[Array, "M D"]:
     """Return the users whom mixes are drawn from: all, or if they are many, some of them."""
     if len(coefficients) <= MOST_LANDMARKS:
         return coefficients

@@ -1,0 +1,171 @@
+"""Runs that begin with a universal policy: the plan, the candidates, and going on after a stop."""
+
+import dataclasses
+import os
+import signal
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import handful
+from handful.errors import HandfulError
+from handful.learner import PPO
+from handful.methods.universal import Universal
+from handful.run_folder import RunFolder
+from handful.training.callbacks import UNIVERSAL, Callback
+from handful.training.candidates import Candidates, finalists
+from handful.training.config import TrainConfig, make_config
+from handful.training.session import Session, StopRequest, TrainingInterrupted
+from handful.training.stage import plan_stage
+from handful.training.universal import choose_candidates, specialised, train_generalist
+from tests.training.helpers import TINY
+
+STEPS = 1536
+
+
+def problem_of():
+    return handful.make("resource-gathering", height=2, width=3)
+
+
+def start(out=None, callbacks=(), **settings):
+    return handful.train(
+        problem_of(),
+        3,
+        "universal",
+        steps=STEPS,
+        settings={**TINY, "hidden_sizes": (8,)},
+        method_settings={"candidate_share": 0.3, **settings},
+        out=out,
+        callbacks=callbacks,
+        progress=False,
+    )
+
+
+class Stop(Callback):
+    """Sends this process a signal at an update of the universal policy, or among candidates."""
+
+    def __init__(self, update=None):
+        self.update, self.purposes = update, []
+
+    def on_update(self, report):
+        self.purposes.append(report.purpose)
+        if report.purpose == UNIVERSAL and report.update == self.update:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_episodes(self, report):
+        if self.update is None and report.purpose == "candidates":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An undisturbed run, with a folder."""
+    return start(tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.mark.parametrize("update", [2, None], ids=["in training", "among candidates"])
+def test_a_run_stopped_in_its_first_stage_ends_as_if_it_had_not_been(whole, tmp_path, update):
+    stop = Stop(update)
+    with pytest.raises(TrainingInterrupted, match="handful resume"):
+        start(tmp_path / "run", [stop])
+    assert set(stop.purposes) == {UNIVERSAL}
+    again = handful.resume(tmp_path / "run", progress=False)
+    one, other = (load_file(r.folder / "policies.safetensors") for r in (whole, again))
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+    np.testing.assert_array_equal(again.assignment, whole.assignment)
+    assert again.evaluation.welfare == whole.evaluation.welfare
+
+
+def test_all_transitions_are_counted(whole):
+    record = RunFolder(whole.folder).read_evaluation()
+    config = whole.config
+    own = config.num_updates * config.collect.batch_size
+    stage = config.universal
+    assert record["transitions"] == own + -(-stage.total_steps // 3)
+    assert record["transitions"] <= STEPS
+    played = int(load_file(whole.folder / "universal" / "candidates.safetensors")["steps"])
+    assert record["validation_transitions"] >= -(-played // 3)
+
+
+def test_a_finished_run_is_read_with_its_stage(whole):
+    again = handful.resume(whole.folder, progress=False)
+    assert again.config == whole.config
+    assert again.evaluation.welfare == whole.evaluation.welfare
+    assert not any(finding.kind == "never-moved" for finding in whole.findings)
+
+
+def test_settings_come_back_from_text_and_other_methods_have_none():
+    config = make_config(problem_of(), 3, "universal", "fast", steps=50_000)
+    assert TrainConfig.from_dict(config.to_dict()) == config
+    assert "universal" not in make_config(problem_of(), 3, "em", "fast").to_dict()
+
+
+@pytest.mark.parametrize("steps", [5_000, 100_000, 3_000_000])
+@pytest.mark.parametrize("task", ["resource-gathering", "glide"])
+def test_no_more_transitions_are_planned_than_asked_for(task, steps):
+    config = make_config(handful.make(task), 3, "universal", "fast", steps=steps)
+    stage = config.universal
+    own = config.num_updates * config.collect.batch_size * 3
+    assert own + stage.total_steps <= 3 * steps
+    assert stage.steps % (stage.num_members * stage.collect.batch_size) == 0
+    assert own + stage.total_steps > 0.9 * 3 * steps - config.collect.batch_size * 3
+
+
+def test_too_few_transitions_are_refused():
+    with pytest.raises(HandfulError, match="needs more transitions"):
+        plan_stage(problem_of(), Universal(), 3000, 2900)
+
+
+@pytest.mark.parametrize("learner", ["counting", PPO(hidden_sizes=(), share_hidden=False)])
+def test_learners_that_have_no_universal_policy_are_refused(learner):
+    problem = handful.make("icu-sepsis", users=3) if learner == "counting" else problem_of()
+    with pytest.raises(HandfulError, match="choose the learner 'ppo'"):
+        handful.prepare(problem, 2, "universal", learner=learner, steps=200_000, preset="fast")
+
+
+@pytest.fixture(scope="module")
+def generalist():
+    run = handful.prepare(
+        problem_of(),
+        3,
+        "universal",
+        steps=STEPS,
+        settings={**TINY, "hidden_sizes": (8,)},
+        method_settings={"candidate_share": 0.3},
+    )
+    return run, train_generalist(run, Session(None, [], StopRequest()), [1, 3])
+
+
+def test_a_run_begins_with_the_best_candidates(generalist):
+    run, found = generalist
+    values = found.candidates.returns @ run.problem.population.coefficients.T
+    choice = choose_candidates(run.problem, found.candidates, 3)
+    everybody = max(values.mean(axis=1))
+    assert choice.welfare >= everybody
+    state = specialised(run, found)
+    assert float(state.shortlist.best.welfare) == pytest.approx(choice.welfare, rel=1e-4)
+    served = np.asarray(run.method.weights(state.assignment))
+    own = np.asarray(state.table.mean) @ run.problem.population.coefficients.T
+    np.testing.assert_allclose(own[served, np.arange(6)], own.max(axis=0))
+    assert state.table.seen.all()
+
+
+def test_candidates_differ_and_play_within_their_transitions(generalist):
+    run, found = generalist
+    candidates = found.candidates
+    assert len(np.unique(np.round(candidates.contexts, 4), axis=0)) == len(candidates.contexts)
+    assert (candidates.episodes >= 1).all()
+    # Rows that only fill up a batch of players cost transitions too.
+    assert candidates.steps <= 1.5 * run.config.universal.candidate_steps
+
+
+def test_candidates_that_are_best_by_either_half_play_on():
+    problem = problem_of()
+    coefficients = np.asarray(problem.population.coefficients, float)
+    totals = np.zeros((2, 4, problem.num_features))
+    totals[0, 1], totals[1, 2] = coefficients.mean(axis=0), coefficients.mean(axis=0)
+    found = Candidates(np.zeros((4, 2)), totals, np.ones((2, 4)), 10)
+    assert {1, 2} <= set(finalists(problem, found, [1]))
+    assert 3 not in finalists(problem, found, [1])
+    assert dataclasses.is_dataclass(problem)
