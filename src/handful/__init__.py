@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from handful.problem import RMDP, make, register, tasks
     from handful.training.callbacks import Callback, ProgressBar
     from handful.training.config import CollectConfig, TrainConfig
+    from handful.training.frontier import resume_frontier, train_frontier
     from handful.training.frontier_result import FrontierResult, read_frontier
     from handful.training.loggers import Logger, RunStart, Step
     from handful.training.loop import TrainResult, resume, train, train_run
@@ -115,6 +116,8 @@ _HOME = {
     "optimum": "handful.evaluation.gap",
     "prepare": "handful.training.preflight",
     "read_frontier": "handful.training.frontier_result",
+    "resume_frontier": "handful.training.frontier",
+    "train_frontier": "handful.training.frontier",
     "register": "handful.problem",
     "register_learner": "handful.learner",
     "register_method": "handful.methods",
@@ -191,9 +194,11 @@ __all__ = [
     "register_network",
     "register_welfare",
     "resume",
+    "resume_frontier",
     "tabular_problem",
     "tasks",
     "train",
+    "train_frontier",
     "train_run",
     "train_step",
     "use_cores",

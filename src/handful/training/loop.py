@@ -46,7 +46,7 @@ from handful.training.run_writer import (
 )
 from handful.training.session import open_session, seconds_before
 from handful.training.state import TrainState
-from handful.training.universal import begin_universally
+from handful.training.universal import SharedStage
 from handful.training.updates import run_updates
 from handful.types import LearnerName, MethodName, NumpyArray, PresetName
 from handful.welfare import UTILITARIAN, WelfareFn
@@ -203,6 +203,8 @@ def train_run(
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
+    *,
+    stage: SharedStage | None = None,
 ) -> TrainResult:
     """Train a run from its first update to its last, and evaluate it, as :func:`train` does.
 
@@ -211,17 +213,19 @@ def train_run(
         out: the same as in :func:`train`.
         callbacks: the same as in :func:`train`.
         loggers: the same as in :func:`train`.
+        stage: the universal stage that runs with other budgets share, if the run begins with one
+            (:func:`handful.train_frontier`).
 
     Returns:
         the policies, the assignment of the users, and the evaluation.
     """
     folder = None if out is None else RunFolder(Path(out).absolute())
     if folder is None:
-        return _go_on(run, None, None, callbacks, loggers)
+        return _go_on(run, None, None, callbacks, loggers, stage)
     folder.create(describe_run(run))
     with folder.hold():
         try:
-            return _go_on(run, None, folder, callbacks, loggers)
+            return _go_on(run, None, folder, callbacks, loggers, stage)
         except BaseException:
             if not folder.has_state:
                 folder.remove()  # the run failed before it had anything to keep
@@ -239,6 +243,7 @@ def resume(
     loggers: Sequence[Logger] = (),
     network: Network | None = None,
     trust: bool = False,
+    stage: SharedStage | None = None,
 ) -> TrainResult:
     """Continue a run from its last checkpoint.
 
@@ -256,6 +261,7 @@ def resume(
             network that this program does not know and cannot import, or in place of ``trust``.
         trust: whether the problem and a network may be made by running code that the folder names,
             as with ``gymnasium:module:Thing``. A stranger's folder can name any code.
+        stage: the same as in :func:`train_run`.
 
     Returns:
         the policies, the assignment of the users, and the evaluation, as :func:`train` returns
@@ -297,7 +303,7 @@ def resume(
             state = load_run_state(folder, run)
         # An environment may call os.chdir: from here on the path must not depend on it.
         folder = RunFolder(Path(path).absolute())
-        return _go_on(run, state, folder, callbacks, loggers)
+        return _go_on(run, state, folder, callbacks, loggers, stage)
 
 
 def _read(
@@ -325,6 +331,7 @@ def _go_on(
     folder: RunFolder | None,
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
+    stage: SharedStage | None,
 ) -> TrainResult:
     """Run the remaining updates, evaluate, and write the results, while the loggers are open."""
     done = 0 if state is None else int(state.update)
@@ -332,7 +339,7 @@ def _go_on(
     is_trained = done == run.num_updates
     describe = partial(describe_run, run)
     with open_log(folder, loggers, describe, run.problem.name, begun, is_trained) as log:
-        return _logged(run, state, folder, callbacks, log)
+        return _logged(run, state, folder, callbacks, log, stage)
 
 
 def _logged(
@@ -341,6 +348,7 @@ def _logged(
     folder: RunFolder | None,
     callbacks: Sequence[Callback],
     log: RunLog,
+    stage: SharedStage | None,
 ) -> TrainResult:
     """Do the work of :func:`_go_on`, from the first update if there is no state yet."""
     problem, config = run.problem, run.config
@@ -352,7 +360,7 @@ def _logged(
     with open_session(folder, callbacks, problem) as session:
         if state is None or not is_trained:
             if state is None and config.universal is not None:
-                state, seconds = begin_universally(run, session)
+                state, seconds = (stage or SharedStage()).begin(run, session)
             state, seconds = run_updates(run, state, session, seconds)
         transitions = config.transitions_after(int(state.update))
         if config.keep_best and not state.shortlist.is_validated:

@@ -33,12 +33,15 @@ class UniversalStage:
         candidate_steps: the most transitions that candidates play, all together.
         num_members: the number of policies that act at once.
         collect: the settings of how these collect transitions.
+        budgets: the numbers of policies that are chosen from the candidates, ascending; none if
+            it is the number of the run alone.
     """
 
     steps: int
     candidate_steps: int
     num_members: int
     collect: CollectConfig
+    budgets: tuple[int, ...] = ()
 
     @property
     def total_steps(self) -> int:
@@ -48,7 +51,8 @@ class UniversalStage:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "UniversalStage":
         """Return the settings that ``dataclasses.asdict`` described."""
-        return cls(**{**values, "collect": CollectConfig(**values["collect"])})
+        stored = {**values, "collect": CollectConfig(**values["collect"])}
+        return cls(**{**stored, "budgets": tuple(values["budgets"])})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in the types of JSON."""

@@ -19,6 +19,7 @@ from handful.exact.facility import Choice
 from handful.learner.base import LearnerState, UniversalLearner
 from handful.methods.universal import Universal
 from handful.problem import RMDP
+from handful.run_folder import RunFolder
 from handful.tensors import read_tensors, write_tensors
 from handful.training.callbacks import UNIVERSAL
 from handful.training.candidates import Candidates, choosers, try_candidates
@@ -33,6 +34,10 @@ from handful.types import NumpyArray
 
 CANDIDATE_STREAM = 0xCA4D1
 """A number that is folded into the run's key for the candidates and their episodes."""
+
+
+CANDIDATES = "candidates.safetensors"
+"""The file of what was tried, in the folder of the stage."""
 
 
 class Generalist(NamedTuple):
@@ -51,20 +56,50 @@ class Generalist(NamedTuple):
     seconds: float
 
 
-def begin_universally(run: Run, session: Session) -> tuple[TrainState, float]:
-    """Run the universal stage of a run, or what is left of it.
+class SharedStage:
+    """The universal stage of one run, or of the runs of several budgets, which then share it."""
 
-    Args:
-        run: the run.
-        session: its surroundings.
+    def __init__(self) -> None:
+        self._generalist: Generalist | None = None
 
-    Returns:
-        The state of the run before its own first update, and the seconds of training so far.
-    """
-    generalist = train_generalist(run, session, [run.num_policies])
-    state = specialised(run, generalist)
-    session.save(state)
-    return state, generalist.seconds
+    @property
+    def candidates(self) -> Candidates | None:
+        """The candidates that played; None before the stage is done."""
+        return None if self._generalist is None else self._generalist.candidates
+
+    def begin(self, run: Run, session: Session) -> tuple[TrainState, float]:
+        """Run the universal stage of a run, or what is left of it, unless it is done.
+
+        Args:
+            run: the run.
+            session: its surroundings.
+
+        Returns:
+            The state of the run before its own first update, and the seconds of training so far.
+        """
+        if self._generalist is None:
+            assert run.config.universal is not None
+            budgets = run.config.universal.budgets or (run.num_policies,)
+            self._generalist = train_generalist(run, session, budgets)
+        state = specialised(run, self._generalist)
+        session.save(state)
+        return state, self._generalist.seconds
+
+    def read(self, run: Run, folder: RunFolder) -> None:
+        """Read the stage that a run has kept, unless it is known.
+
+        Args:
+            run: the run.
+            folder: its folder.
+        """
+        within = run.stage
+        if self._generalist is not None or within is None:
+            return
+        assert isinstance(within.learner, UniversalLearner)
+        state = load_state(folder.universal.checkpoint, jax.eval_shape(lambda: init_state(within)))
+        seconds = seconds_before(folder.universal, int(state.update))
+        found = _read(folder.universal.path / CANDIDATES)
+        self._generalist = Generalist(within.learner, state.learner, found, seconds)
 
 
 def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Generalist:
@@ -99,7 +134,7 @@ def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Gene
         inner = session.within(folder, log)
         if state is None or not is_trained:
             state, seconds = run_updates(within, state, inner, seconds, UNIVERSAL)
-    kept = None if folder is None else folder.path / "candidates.safetensors"
+    kept = None if folder is None else folder.path / CANDIDATES
     if kept is not None and kept.is_file():
         return Generalist(learner, state.learner, _read(kept), seconds)
     key = jax.random.fold_in(jax.random.key(run.config.seed), CANDIDATE_STREAM)
