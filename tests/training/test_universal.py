@@ -1,6 +1,5 @@
 """Runs that begin with a universal policy: the plan, the candidates, and going on after a stop."""
 
-import dataclasses
 import os
 import signal
 
@@ -156,8 +155,7 @@ def test_candidates_differ_and_play_within_their_transitions(generalist):
     candidates = found.candidates
     assert len(np.unique(np.round(candidates.contexts, 4), axis=0)) == len(candidates.contexts)
     assert (candidates.episodes >= 1).all()
-    # Rows that only fill up a batch of players cost transitions too.
-    assert candidates.steps <= 1.5 * run.config.universal.candidate_steps
+    assert candidates.steps <= run.config.universal.candidate_steps
 
 
 def test_candidates_that_are_best_by_either_half_play_on():
@@ -168,4 +166,3 @@ def test_candidates_that_are_best_by_either_half_play_on():
     found = Candidates(np.zeros((4, 2)), totals, np.ones((2, 4)), 10)
     assert {1, 2} <= set(finalists(problem, found, [1]))
     assert 3 not in finalists(problem, found, [1])
-    assert dataclasses.is_dataclass(problem)

@@ -96,7 +96,7 @@ def blend_moments(prior: Float[Array, "D D"], met: Float[Array, "D D"]) -> Float
     """Return the moment that counts outcomes that might be met as much as those met so far.
 
     By the outcomes met alone, users would look alike whose rewards none of them has paid yet, and
-    no policy could be told to look for these.
+    the policy could not look for what only some of them want.
     """
     return prior / jnp.maximum(jnp.trace(prior), 1e-30) + met / jnp.maximum(jnp.trace(met), 1e-30)
 

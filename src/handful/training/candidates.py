@@ -122,17 +122,20 @@ def try_candidates(
     affordable = int(SHARE_OF_FIRST * most_steps / (FIRST_EPISODES * limit))
     count = min(max(affordable, max(budgets) + 1), MOST_CANDIDATES)
     contexts = propose(propose_key, problem, learner, state, count)
+    at_once = min(at_once, len(contexts))
     play = _Player(play_key, problem, learner, state, contexts, at_once)
     totals = np.zeros((2, len(contexts), problem.num_features))
     episodes, steps = np.zeros((2, len(contexts))), 0
     rows = np.arange(len(contexts))
     while True:
         for begin in range(0, len(rows), at_once):
-            some = rows[begin : begin + at_once]
+            # One program serves any number of candidates: the first ones fill it up.
+            some = np.resize(rows[begin : begin + at_once], at_once)
             returns, played = play(some)
             steps += played
-            totals[:, some] += returns
-            episodes[:, some] += 1
+            for half in range(FIRST_EPISODES):
+                np.add.at(totals[half], some, returns[half])
+                np.add.at(episodes[half], some, 1)
             watch(min(steps / max(most_steps, 1), 1.0))
         found = Candidates(np.asarray(contexts), totals, episodes, steps)
         rows = finalists(problem, found, budgets)
@@ -156,20 +159,18 @@ class _Player:
     ) -> None:
         self._key, self._space = key, problem.environment.action_space
         self._networks_at = jax.jit(lambda some: learner.at(state, some))
-        self._contexts, self._at_once, self._calls = contexts, at_once, 0
-        self._play = make_player(problem, at_once, 2)
+        self._contexts, self._calls = contexts, 0
+        self._play = make_player(problem, at_once, FIRST_EPISODES)
 
     def __call__(self, rows: NumpyArray) -> tuple[NumpyArray, int]:
         """Return the returns of two episodes of each candidate, [2, M, D], and the transitions."""
-        padded = np.resize(rows, self._at_once)  # one program for any number of candidates
-        networks: Networks = self._networks_at(self._contexts[padded])
+        networks: Networks = self._networks_at(self._contexts[rows])
         actor = networks.actor.without_random_actions()
         policies = Policies(actor, networks.normalizer, self._space)
         key = jax.random.fold_in(self._key, self._calls)
         self._calls += 1
         episodes = self._play(key, policies, True)
-        # Padding is played by nobody in earnest, and yet its transitions count.
-        return np.asarray(episodes.returns)[:, : len(rows)], int(np.sum(episodes.lengths))
+        return np.asarray(episodes.returns), int(np.sum(episodes.lengths))
 
 
 def finalists(problem: RMDP, found: Candidates, budgets: Sequence[int]) -> NumpyArray:

@@ -76,13 +76,15 @@ def train_frontier(
         problem: the problem, as in :func:`handful.train`.
         budgets: the numbers of policies, each from 1 to the number of users.
         method: the method of all budgets.
-        learner, steps, seed, preset, settings, method_settings, run_settings: as in
-            :func:`handful.train`; ``steps`` are those of each policy of the largest budget.
-        threads, overlap, welfare, network: as in :func:`handful.train`.
+        learner, seed, preset, settings, method_settings, run_settings: the same as in
+            :func:`handful.train`.
+        steps: the number of transitions for each policy of the largest budget.
+        threads, overlap, welfare, network: the same as in :func:`handful.train`.
         out: a new folder, which gets a run folder for each budget (``k-05``) and the frontier;
             without one nothing is written.
-        callbacks, progress: as in :func:`handful.train`; they follow one budget after the other.
-        loggers: as in :func:`handful.train`; each budget is a run of its own for them.
+        callbacks, progress: the same as in :func:`handful.train`; they follow one budget after the
+            other.
+        loggers: the same as in :func:`handful.train`; each budget is a run of its own for them.
 
     Returns:
         The result of each budget, and the welfare of all of them with what one more policy adds.
@@ -141,7 +143,8 @@ def resume_frontier(
 
     Args:
         path: the folder that :func:`train_frontier` was given. A finished one is only read.
-        problem, callbacks, progress, loggers, network, trust: as in :func:`handful.resume`.
+        problem, callbacks, progress, loggers, network, trust: the same as in
+            :func:`handful.resume`.
 
     Returns:
         The same as :func:`train_frontier`.
