@@ -221,7 +221,11 @@ class RunFolder:
         if not self.path.is_dir():
             raise HandfulError(f"There is no run folder at '{self.path}': check the path.")
         if not self.config.is_file():
-            raise HandfulError(f"'{self.path}' is not a run folder: it has no {self.config.name}.")
+            missing = f"'{self.path}' is not a run folder: it has no {self.config.name}."
+            budgets = sorted(path.parent for path in self.path.glob(f"k-*/{self.config.name}"))
+            if budgets:
+                missing += f" It holds runs of several budgets: name one, as '{budgets[0]}'."
+            raise HandfulError(missing)
         config = read_json(self.config)
         found = config.get("format") if isinstance(config, dict) else None
         if type(found) is not int:

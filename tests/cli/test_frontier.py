@@ -5,6 +5,7 @@ import json
 from handful.cli import frontier as finish
 from handful.cli.frontier import announce_frontier, frontier_summary
 from tests.frontier.frontiers import a_frontier, write_frontier
+from tests.training.helpers import quick_compilation  # noqa: F401
 
 
 def test_a_line_for_each_budget_and_the_answer():
@@ -35,3 +36,26 @@ def test_json_is_the_record(tmp_path, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out) == folder.read()[1]
     announce_frontier(folder.path, json=False)
     assert "handful report" in capsys.readouterr().out.splitlines()[-1]
+
+
+SMALL = ["--param.height", "2", "--param.width", "2", "--collect.batch-size", "256"]
+SMALL += ["--collect.num-envs", "8", "--ppo.num-epochs", "2", "--no-tensorboard"]
+
+
+def test_several_budgets_from_the_command_line(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("handful.report.frontier.write_report", lambda path: None)
+    budgets = ["--policies", 2, 1, "--steps", 512, "--method", "em", "--method.warm-up", 1]
+    code, output, _ = call("train", "resource-gathering", *budgets, *SMALL, "--out", "out")
+    assert code == 0
+    lines = output.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["policies", "1", "2"]
+    assert lines[-1] == "report: out/report.html"
+    for name in ("k-01", "k-02"):
+        assert f'href="{name}/report.html"' in (tmp_path / "out/report.html").read_text()
+    # A finished frontier is only read.
+    code, again, _ = call("resume", "out", "--no-tensorboard")
+    assert (code, again.splitlines()[:3]) == (0, lines[:3])
+    # Other commands take one of its runs.
+    code, _, errors = call("evaluate", "out")
+    assert code == 2
+    assert "It holds runs of several budgets: name one, as 'out/k-01'." in errors

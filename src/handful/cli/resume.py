@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 import tyro
 
+from handful.cli.frontier import announce_frontier
 from handful.cli.output import announce, run_training
 
 
 @dataclass
 class Resume:
-    """Continue a run that was stopped; it ends as if it had never been stopped."""
+    """Continue a run, or several budgets, that was stopped; it ends as if it had never been."""
 
     run_folder: tyro.conf.Positional[Path]
-    """The run's folder."""
+    """The run's folder, or that of several budgets."""
 
     log: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Where metrics go besides metrics.jsonl: tensorboard, wandb, mlflow, or module:Class for a
@@ -34,12 +35,18 @@ class Resume:
     def run(self) -> None:
         """Train what is left, then say how it went."""
         from handful.run_folder import RunFolder
+        from handful.training.frontier import is_of_budgets, resume_frontier
         from handful.training.loop import resume
 
+        is_of_several = is_of_budgets(self.run_folder)
         is_new = not RunFolder(self.run_folder).is_finished
+        go_on = resume_frontier if is_of_several else resume
 
         def start(callbacks: Sequence[Any], loggers: Sequence[Any]) -> None:
-            resume(self.run_folder, callbacks=callbacks, loggers=loggers, trust=self.trust)
+            go_on(self.run_folder, callbacks=callbacks, loggers=loggers, trust=self.trust)
 
         run_training(start, self.log, self.tensorboard)
-        announce(self.run_folder, self.json, is_new)
+        if is_of_several:
+            announce_frontier(self.run_folder, self.json)
+        else:
+            announce(self.run_folder, self.json, is_new)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from handful._support.flags import flag_name
+from handful.cli.frontier import announce_frontier
 from handful.cli.output import announce, run_training
 from handful.cli.settings import Section, given, named, settings_of
 from handful.cli.tasks import task_section
@@ -23,8 +24,9 @@ class Train:
     """The task's name; see 'handful tasks'. 'handful train TASK --method NAME --help' also lists
     the parameters of the task and the settings of the method."""
 
-    policies: int
-    """The budget k: how many policies, from 1 to the number of users."""
+    policies: Annotated[tuple[int, ...], tyro.conf.arg(metavar="K [K ...]")]
+    """The budget k: how many policies, from 1 to the number of users. With several (--policies 1 2
+    5) policies are trained for each, and a table says what one more policy is worth."""
 
     out: Path
     """A new folder for the run."""
@@ -100,8 +102,11 @@ class Train:
     def run(self) -> None:
         """Train, then say how it went."""
         from handful.problem import make, run_parameters
+        from handful.training.frontier import train_frontier
         from handful.training.loop import train
 
+        if not self.policies:
+            raise HandfulError("Give a number of policies, as in --policies 5, or several.")
         sections = _learner_sections(self.preset, self.learner)
         settings = {n: value for one in sections for n, value in given(self, one.name).items()}
         _load_networks(self.network, settings)
@@ -136,10 +141,17 @@ class Train:
             if self.assignment is not None:  # by the names of its users
                 users = problem.population.user_ids
                 method_settings["policy"] = read_assignment(self.assignment, users)
-            train(problem, self.policies, callbacks=callbacks, loggers=loggers, **request)
+            following = {"callbacks": callbacks, "loggers": loggers}
+            if len(self.policies) == 1:
+                train(problem, self.policies[0], **following, **request)
+            else:
+                train_frontier(problem, self.policies, **following, **request)
 
         run_training(start, self.log, self.tensorboard)
-        announce(self.out, self.json)
+        if len(self.policies) == 1:
+            announce(self.out, self.json)
+        else:
+            announce_frontier(self.out, self.json)
 
 
 def _load_networks(network: str | None, settings: dict[str, Any]) -> None:
