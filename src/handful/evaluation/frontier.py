@@ -47,8 +47,9 @@ def measure_frontier(
         evaluations: the evaluations, of the same users with the same seed and as many episodes, one
             for each budget.
         welfare: the welfare function.
-        candidates: what every user earned from each of the policies that the run chose from, in
-            episodes of their own, an even number of at least 4; None if there are none.
+        candidates: what every user earned from each of the policies that the run chose from, in an
+            even number of episodes of their own, or in the mean over each of two halves; None if
+            there are none.
 
     Returns:
         The frontier, without optima.
