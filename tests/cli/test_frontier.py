@@ -3,6 +3,7 @@
 import json
 
 from handful.cli import frontier as finish
+from handful.cli.commands import task_first
 from handful.cli.frontier import announce_frontier, frontier_summary
 from tests.frontier.frontiers import a_frontier, write_frontier
 from tests.training.helpers import quick_compilation  # noqa: F401
@@ -36,6 +37,23 @@ def test_json_is_the_record(tmp_path, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out) == folder.read()[1]
     announce_frontier(folder.path, json=False)
     assert "handful report" in capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("train glide --policies 1 2 --out out", None),
+        ("train --policies 1 --out out glide", None),
+        ("train --policies 1 2 glide --out out", "train glide --policies 1 2 --out out"),
+        ("train --seed 3 --policies 1 glide", "train glide --seed 3 --policies 1"),
+        ("train glide --policies 1 2 more", None),
+        ("train --policies", None),
+        ("train --policies 1", None),
+        ("tasks", None),
+    ],
+)
+def test_a_task_right_after_the_budgets_is_not_one_of_them(given, read):
+    assert task_first(given.split()) == (read or given).split()
 
 
 SMALL = ["--param.height", "2", "--param.width", "2", "--collect.batch-size", "256"]

@@ -65,6 +65,7 @@ def read_command(arguments: list[str]) -> Any:
         HandfulError: if the arguments are wrong.
     """
     commands = dict(COMMANDS)
+    arguments = task_first(arguments)
     name = arguments[0] if arguments else ""
     sections_of = getattr(commands.get(name), "sections", None)
     if sections_of is not None:
@@ -95,6 +96,29 @@ def read_command(arguments: list[str]) -> Any:
         if not stop.code:
             raise
     raise HandfulError(one_sentence(complaint.getvalue()))
+
+
+def task_first(arguments: list[str]) -> list[str]:
+    """Move a task that stands right after the budgets to the front, or it would be one of them.
+
+    Args:
+        arguments: the command and its arguments.
+
+    Returns:
+        the arguments, in another order if the command takes budgets and is not given the task
+        first.
+    """
+    starts_with_flag = len(arguments) > 1 and arguments[1].startswith("-")
+    if not (starts_with_flag and "--policies" in arguments):
+        return arguments
+    first = arguments.index("--policies") + 1
+    rest = arguments[first:]
+    behind = next((i for i, one in enumerate(rest) if not one.isdecimal()), len(rest))
+    if behind == 0 or behind == len(rest) or rest[behind].startswith("-"):
+        return arguments
+    task = arguments[first + behind]
+    others = [*arguments[1 : first + behind], *arguments[first + behind + 1 :]]
+    return [arguments[0], task, *others]
 
 
 _RULE = re.compile("[─-]{10,}")
