@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from handful.cli import frontier as finish
 from handful.cli.commands import task_first
 from handful.cli.frontier import announce_frontier, frontier_summary
