@@ -33,7 +33,7 @@ def test_the_page_answers_the_question_and_leads_to_every_run(tmp_path):
     assert "Glide: how many policies for 12 users?" in text
     assert "5 policies have 99% of what 10 gain over one policy for everybody." in text
     assert "From 5 to 10 policies, no gain is shown: one more policy is worth 0.04" in text
-    assert "on 123,456 transitions in all" in text
+    assert "with 123,456 transitions of training in all" in text
     assert "9 of 10" in text
     for k in (1, 2, 5, 10):
         assert f'href="k-{k:02d}/report.html"' in page

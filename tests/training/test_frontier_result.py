@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -107,6 +108,17 @@ def test_without_a_folder_nothing_is_written(trained):
     assert [point.optimum for point in made.points] == [None, None]
     assert made[2] is results[0]
     assert "not kept" in repr(made)
+
+
+def test_the_example_of_the_page_runs(kept, tmp_path, monkeypatch):
+    page = Path(__file__).parents[2] / "docs" / "frontier.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    (tmp_path / "runs").mkdir()
+    kept.rename(tmp_path / "runs" / "frontier")
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "example"}
+    exec(compile(example, "frontier.md", "exec"), names)
+    assert names["result"].budgets == (1, 2)
 
 
 def test_candidates_are_part_of_the_ceiling(trained, problem):

@@ -36,8 +36,8 @@ class Point:
         num_policies: the budget ``K``.
         welfare: the welfare on fresh episodes.
         users_per_policy: how many users each policy serves.
-        transitions: the transitions that the budget's own run took, of all its policies together
-            and with validation; None if it is not known.
+        transitions: the transitions behind the budget, of all its policies together, with
+            validation and with what it shares with other budgets; None if it is not known.
         optimum: the highest welfare that any ``K`` policies can reach, or a bound on it; None if it
             is not known.
         optimum_kind: ``exact`` or ``upper bound``, or None.

@@ -49,8 +49,8 @@ class FrontierResult:
         frontier: the welfare at every budget with its interval, the worth of one more policy, the
             best single policy, and the ceiling.
         folder: the folder in which the budgets' runs are kept, or None.
-        transitions: all transitions that the training of all budgets took together, those for
-            candidates and validation included; None if it is not known.
+        transitions: the transitions of training that all budgets took together, with those of
+            candidates and without validation; None if it is not known.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ def make_frontier(
     Args:
         results: the results, one for each budget, of the same problem and evaluation seed.
         candidates: what every user earned from each of the policies that were chosen from.
-        transitions: all transitions that were played for the results together.
+        transitions: the transitions of the results' training together.
         out: the folder of the frontier, in which each result was trained into the folder that
             :meth:`~handful.frontier.folder.FrontierFolder.run` names; None keeps nothing.
 
