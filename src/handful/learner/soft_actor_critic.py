@@ -51,7 +51,7 @@ from handful.types import Array, Float, Int, PRNGKey, PyTree
 MOST_TRANSITIONS = 2**27
 """The largest minibatch and buffer."""
 
-LEARNING_RATE = 7e-4
+LEARNING_RATE = 1e-3
 """The usual step size, whatever the preset's is, which is PPO's."""
 
 MINIBATCH_SIZE = 64
