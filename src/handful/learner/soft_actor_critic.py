@@ -51,10 +51,10 @@ from handful.types import Array, Float, Int, PRNGKey, PyTree
 MOST_TRANSITIONS = 2**27
 """The largest minibatch and buffer."""
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 7e-4
 """The usual step size, whatever the preset's is, which is PPO's."""
 
-MINIBATCH_SIZE = 64
+MINIBATCH_SIZE = 256
 """The usual number of transitions in a gradient step, whatever the preset's is."""
 
 HEAD_GAIN = 0.01
