@@ -142,10 +142,22 @@ def _page(lines: Sequence[Line]) -> list[str]:
         if not mine:
             continue
         seeds = "0 to 4" if size == "evaluation" else "from 100 on"
-        text += ["", f"## Seeds {seeds} ({size})"]
+        text += ["", f"## Seeds {seeds} ({size})", "", *_overview(mine)]
         for problem in dict.fromkeys(line.problem for line in mine):
             text += ["", f"### {title(problem)}", "", _header(), "|" + " --- |" * 9]
             text += [_row(line) for line in mine if line.problem == problem]
+    return text
+
+
+def _overview(lines: Sequence[Line]) -> list[str]:
+    """The mean shares of the gain of every problem and method with three policies."""
+    methods = list(dict.fromkeys(line.method for line in lines))
+    shares = {(line.problem, line.method): _cell(line.share, 0) for line in lines if line.k == 3}
+    text = ["Share of the gain with three policies, %:", "", f"| problem | {' | '.join(methods)} |"]
+    text.append("|" + " --- |" * (1 + len(methods)))
+    for problem in dict.fromkeys(line.problem for line in lines):
+        cells = [shares.get((problem, method), "") for method in methods]
+        text.append(f"| {title(problem)} | {' | '.join(cells)} |")
     return text
 
 

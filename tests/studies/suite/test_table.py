@@ -93,6 +93,7 @@ def test_the_table_and_the_page_have_a_row_for_each_line(tmp_path, monkeypatch):
     cells = "3 | 2 | 4.000 ± 0.000 | 50.0 ± 0.0 | 50.0 | 66.7 ± 0.0 | 33 | 2"
     assert f"| `auto` (elite-em, em) | {cells} |" in page
     assert "### dial" in page
+    assert "| problem | auto |\n| --- | --- |\n| dial | 50 ± 0 |" in page
     rows = (tmp_path / "suite.csv").read_text().splitlines()
     assert rows[1].startswith("development,dial,auto,")
     assert title("half-cheetah") == "half-cheetah"
