@@ -81,10 +81,12 @@ def test_all_transitions_are_counted(whole):
     config = whole.config
     own = config.num_updates * config.collect.batch_size
     stage = config.universal
-    assert record["transitions"] == own + -(-stage.total_steps // 3)
-    assert record["transitions"] <= STEPS
+    assert record["transitions"] == own + -(-stage.steps // 3)
+    assert record["transitions"] + stage.candidate_steps / 3 <= STEPS
     played = int(load_file(whole.folder / "universal" / "candidates.safetensors")["steps"])
     assert record["validation_transitions"] >= -(-played // 3)
+    counted = record["transitions"] + record["validation_transitions"]
+    assert whole.transitions == 3 * counted
 
 
 def test_a_finished_run_is_read_with_its_stage(whole):

@@ -291,15 +291,23 @@ class TrainConfig:
         return (self.steps - self.stage_steps) // self.collect.batch_size
 
     def transitions_after(self, updates: int) -> int:
-        """Return the transitions for each policy after so many updates, with the stage's."""
-        return self.stage_steps + updates * self.collect.batch_size
+        """Return the transitions for each policy after so many updates.
+
+        Those of the universal policy's training are divided by the number of policies. What its
+        candidates played counts as validation.
+        """
+        stage = self.universal
+        before = 0 if stage is None else self.share_of(stage.steps)
+        return before + updates * self.collect.batch_size
 
     @property
     def stage_steps(self) -> int:
         """The part of the ``steps`` that the universal stage takes; 0 without one."""
-        if self.universal is None:
-            return 0
-        return -(-self.universal.total_steps // self.num_policies)
+        return 0 if self.universal is None else self.share_of(self.universal.total_steps)
+
+    def share_of(self, transitions: int) -> int:
+        """Return the part of each policy in transitions that are for all of them, rounded up."""
+        return -(-transitions // self.num_policies)
 
     def make_method(self) -> AssignmentMethod:
         """Make the assignment method."""

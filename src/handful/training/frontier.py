@@ -27,6 +27,7 @@ from handful.methods.universal import Universal
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
 from handful.training.callbacks import Callback, with_progress
+from handful.training.candidates import Candidates
 from handful.training.config import TrainConfig
 from handful.training.frontier_result import FrontierResult, make_frontier, read_frontier
 from handful.training.loggers import Logger, check_loggers
@@ -296,14 +297,21 @@ def _train(
     played = None
     if tried is not None:
         played = FeatureReturns(tried.halves(), runs[largest].problem.population)
-    spent = _transitions(runs, stage)
+    spent = _transitions(results, tried)
     return make_frontier(results, candidates=played, transitions=spent, out=out)
 
 
-def _transitions(runs: dict[int, Run], stage: SharedStage) -> int:
-    """Return the transitions of the training of all budgets together, with the candidates'."""
-    own = sum(k * run.num_updates * run.config.collect.batch_size for k, run in runs.items())
-    shared = runs[max(runs)].config.universal
-    if shared is None:
-        return own
-    return own + shared.steps + (0 if stage.candidates is None else stage.candidates.steps)
+def _transitions(results: Sequence[TrainResult], candidates: Candidates | None) -> int:
+    """Return all transitions of the training of several budgets, with what they share once."""
+    spent = sum(result.transitions for result in results)
+    if candidates is None:
+        return spent
+    stage = results[0].config.universal
+    assert stage is not None
+    # Each result has the stage as if it had been trained alone.
+    shared = [
+        result.config.num_policies * result.config.share_of(part)
+        for result in results
+        for part in (stage.steps, candidates.steps)
+    ]
+    return spent - sum(shared) + stage.steps + candidates.steps

@@ -65,6 +65,7 @@ class TrainResult:
             exactly one policy.
         evaluation: the evaluation on fresh episodes.
         folder: the folder in which the run was kept, or None.
+        transitions: all transitions of all policies, of training and of validation.
         findings: sentences on what the caller should know of the run: policies that serve nobody, a
             result below one policy for everybody, and the like, each with what to do.
     """
@@ -76,6 +77,7 @@ class TrainResult:
     shares: NumpyArray | None
     evaluation: Evaluation
     folder: Path | None
+    transitions: int
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -321,6 +323,7 @@ def _read(
         shares=shares,
         evaluation=evaluation,
         folder=folder.path,
+        transitions=run.num_policies * (record["transitions"] + record["validation_transitions"]),
         findings=read_findings(folder, record),
     )
 
@@ -407,5 +410,6 @@ def _logged(
         shares=shares,
         evaluation=evaluation,
         folder=None if folder is None else folder.path,
+        transitions=config.num_policies * (transitions + int(state.validated)),
         findings=tuple(judgement.findings),
     )

@@ -175,7 +175,7 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
     utilities = run.problem.population.utilities(returns, served)
     welfare = jnp.asarray(np.mean(utilities), jnp.float32)
     start = Snapshot(welfare, mean, networks, assignment)
-    played = -(-generalist.candidates.steps // num_policies)
+    played = run.config.share_of(generalist.candidates.steps)
     state = dataclasses.replace(
         state,
         learner=state.learner.with_networks(networks),
