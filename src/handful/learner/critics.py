@@ -77,6 +77,7 @@ def init_twins(
     hidden_sizes: tuple[int, ...],
     num_symbols: int | None = None,
     sharing: Sharing = Sharing.NOTHING,
+    context_size: int = 0,
 ) -> TwinCritics:
     """Make new critics, whose first estimates are small.
 
@@ -88,13 +89,16 @@ def init_twins(
         hidden_sizes: the widths of the hidden layers.
         num_symbols: how many symbols the first layer looks up; None if it is affine.
         sharing: which layers the critics of different policies share.
+        context_size: the number of entries of the context of conditioned networks.
     """
     is_box = isinstance(space, Box)
     inputs = observation_size + (space.size if is_box else 0)
     sizes = (inputs, *hidden_sizes, 1 if is_box else space.num_actions)
     twins = []
     for twin_key in jax.random.split(key, NUM_TWINS):
-        made = init_stack(twin_key, num_policies, sizes, HEAD_GAIN, sharing, num_symbols)
+        made = init_stack(
+            twin_key, num_policies, sizes, HEAD_GAIN, sharing, num_symbols, context_size
+        )
         twins.append(NormalizedStack(made.hidden, made.head))
     return TwinCritics(tuple(twins))
 

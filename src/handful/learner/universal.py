@@ -8,6 +8,7 @@ learns what any user and any neighbourhood of users might want of a policy. Afte
 gives an ordinary policy (:meth:`UniversalPPO.apart`).
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -37,6 +38,8 @@ from handful.learner.preferences import (
     prior_moment,
     refitted,
 )
+from handful.learner.soft_actor_critic import SAC
+from handful.learner.universal_sac import UniversalSAC
 from handful.mix import Mix
 from handful.problem import RMDP
 from handful.transitions import Transitions
@@ -250,6 +253,9 @@ def universal_learner(
     Returns:
         The learner; None if the given one has none.
     """
+    if isinstance(learner, SAC):
+        settings = {one.name: getattr(learner, one.name) for one in dataclasses.fields(SAC)}
+        return UniversalSAC(context_size=context_size, group_share=group_share, **settings)
     if not isinstance(learner, PPO):
         return learner.universal(context_size, group_share)
     if learner.has_own_network or not learner.hidden_sizes:

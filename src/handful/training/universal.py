@@ -178,7 +178,7 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
     played = run.config.share_of(generalist.candidates.steps)
     state = dataclasses.replace(
         state,
-        learner=state.learner.with_networks(networks),
+        learner=run.learner.restart(state.learner.with_networks(networks), generalist.state),
         table=dataclasses.replace(state.table, mean=table.mean, seen=table.seen),
         assignment=assignment,
         shortlist=state.shortlist.offer(start, state.update, spacing=0),

@@ -1,0 +1,347 @@
+"""Soft actor-critic of one policy for all users, with a context as an input (off-policy).
+
+Its ``K`` policies are one network with a context, as those of
+:class:`~handful.learner.universal.UniversalPPO`, and so are the critics. A transition says its
+reward features, so that it can be relabelled: each transition of a minibatch is paid for a mix that
+is drawn for it anew, most of the time, or for the mix that it was collected for (Andrychowicz et
+al. 2017 relabel goals so). So what one user's policy met also teaches what all other users want.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from handful._support.checks import require
+from handful.environment import Box, num_symbols
+from handful.errors import HandfulError
+from handful.learner.base import (
+    Improvement,
+    LearnerState,
+    Networks,
+    Objective,
+    UniversalLearner,
+)
+from handful.learner.critics import init_twins
+from handful.learner.losses import adam
+from handful.learner.networks import Actor, Conditioning, Layer, NetworkStack, Sharing, init_stack
+from handful.learner.preferences import (
+    Embedding,
+    blend_moments,
+    draw_mixes,
+    embed_by_rewards,
+    landmarks,
+    prior_moment,
+    refitted,
+)
+from handful.learner.replay import Replay
+from handful.learner.soft_actor_critic import (
+    HEAD_GAIN,
+    SAC,
+    Minibatch,
+    SACState,
+    as_seen,
+    reward_sizes,
+)
+from handful.learner.soft_losses import Learnt
+from handful.learner.squashed import squashed_actor
+from handful.problem import RMDP
+from handful.transitions import Transitions
+from handful.types import Array, Float, Int, PRNGKey, PyTree
+
+LAST_EMBEDDING = 0.5
+"""The share of training after which the embedding stays as it is."""
+
+REMEMBERED_MIXES = 2048
+"""The most mixes that transitions were collected for and can be paid for again: those of the
+latest episodes. A transition of an older episode is paid for one of these."""
+
+DRAWN_MIXES = 512
+"""The mixes that are drawn anew for the gradient steps after a batch."""
+
+
+class UniversalSACState(SACState):
+    """The state of soft actor-critic, and what is known of the users and of the outcomes met.
+
+    Attributes:
+        users: the coefficients of the users whom mixes are drawn from.
+        prior: the second moment of the reward features that might be met.
+        embedding: the embedding of mixes.
+        mixes: the mixes that transitions were collected for; a label is a row of it.
+        rows: the row of the mix that each policy acts for now.
+        updates: the number of updates done.
+    """
+
+    users: Float[Array, "N D"]
+    prior: Float[Array, "D D"]
+    embedding: Embedding
+    mixes: Float[Array, "R D"]
+    rows: Int[Array, " K"]
+    updates: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class UniversalSAC(SAC, UniversalLearner):
+    """Soft actor-critic of one conditioned policy; further fields are those of :class:`SAC`.
+
+    Attributes:
+        context_size: the number of entries of a context.
+        group_share: the probability with which a mix is a neighbourhood of users, not one user.
+        relabelled_share: the probability with which a transition is paid for a mix that is drawn
+            anew, and not for the one that it was collected for.
+
+    Raises:
+        HandfulError: if a number is out of its range.
+    """
+
+    context_size: int = 8
+    group_share: float = 0.5
+    relabelled_share: float = 0.7
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.context_size >= 1, "context_size", "at least 1", self.context_size)
+        for name in ("group_share", "relabelled_share"):
+            require(0 <= getattr(self, name) <= 1, name, "from 0 to 1", getattr(self, name))
+        if not self.actor_sizes or not self.critic_sizes:
+            raise HandfulError(
+                "A universal policy takes the context as an input of its first hidden layer: give "
+                "actor_sizes and critic_sizes at least one width."
+            )
+
+    @property
+    def shares_layers(self) -> bool:
+        """Whether policies share layers: they are one network."""
+        return True
+
+    def init(
+        self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree
+    ) -> UniversalSACState:
+        """Return new networks, moments and statistics, with the first mixes drawn."""
+        base_key, actor_key, critic_key, user_key, mix_key = jax.random.split(key, 5)
+        base = super().init(base_key, problem, num_policies, parameters)
+        environment, space = problem.environment, problem.environment.action_space
+        size, number = environment.observation_size, num_symbols(environment)
+        outputs = 2 * space.size if isinstance(space, Box) else space.num_actions
+        conditioned, sizes = Sharing.CONDITIONED, (size, *self.actor_sizes, outputs)
+        stack = init_stack(
+            actor_key, num_policies, sizes, HEAD_GAIN, conditioned, number, self.context_size
+        )
+        actor = squashed_actor(stack, space) if isinstance(space, Box) else Actor(stack, None)
+        critic = init_twins(
+            critic_key,
+            num_policies,
+            size,
+            space,
+            self.critic_sizes,
+            number,
+            conditioned,
+            self.context_size,
+        )
+        temperature = base.log_temperature[:1]
+        users = landmarks(user_key, jnp.asarray(problem.population.coefficients))
+        prior = prior_moment(problem)
+        embedding = embed_by_rewards(users, prior, self.context_size)
+        remembered = max(REMEMBERED_MIXES, num_policies)
+        mixes = draw_mixes(mix_key, remembered, users, embedding, self.group_share)
+        values = {
+            **vars(base),
+            "actor": actor,
+            "critic": critic,
+            "target_critic": jax.tree.map(jnp.copy, critic),
+            "log_temperature": temperature,
+            "moments": adam(self.adam_epsilon).init(Learnt(actor, critic, temperature)),
+            "replay": Replay.empty(self.capacity, size, space, problem.num_features, True),
+        }
+        state = UniversalSACState(
+            **values,
+            users=users,
+            prior=prior,
+            embedding=embedding,
+            mixes=mixes,
+            rows=jnp.arange(num_policies),
+            updates=jnp.zeros((), jnp.int32),
+        )
+        return _acting(state)
+
+    def labels(self, state: SACState) -> Int[Array, " K"]:
+        """Return the rows of the mixes that the policies act for."""
+        assert isinstance(state, UniversalSACState)
+        return state.rows % len(state.mixes)
+
+    def improve(
+        self,
+        key: PRNGKey,
+        state: LearnerState,
+        batch: Transitions,
+        objective: Objective,
+        progress: Float[Array, ""],
+        pace: Float[Array, ""],
+        problem: RMDP,
+        mesh: Mesh | None,
+    ) -> Improvement:
+        """Take gradient steps for mixes of all kinds; draw others where episodes ended."""
+        del mesh
+        assert isinstance(state, UniversalSACState)
+        learn_key, draw_key, mix_key = jax.random.split(key, 3)
+        number = self.steps_after(batch.terminated.size)
+        known: UniversalSACState = jax.lax.cond(
+            _is_power_of_two(state.updates) & (progress <= LAST_EMBEDDING),
+            self._embedded_anew,
+            lambda state: state,
+            state,
+        )
+        draw = self._minibatches(draw_key, known, problem)
+        learnt, metrics = self.descend(learn_key, known, draw, number, pace, problem)
+        assert isinstance(learnt, UniversalSACState)
+        ended = jnp.any(batch.terminated | batch.truncated, axis=(1, 2))
+        after = _acting(self._drawn_anew(mix_key, learnt, ended))
+        means = {name: jnp.mean(values) for name, values in metrics._asdict().items()}
+        temperature = jnp.exp(after.log_temperature[0])
+        is_finite = jnp.isfinite(means["critic_loss"]) & jnp.isfinite(means["entropy"])
+        return Improvement(
+            after,
+            objective.parameters,
+            {**means, "temperature": temperature},
+            jnp.broadcast_to(is_finite, ended.shape),
+        )
+
+    def contexts(self, state: LearnerState, mixes: Float[Array, "M D"]) -> Float[Array, "M Z"]:
+        """Return the contexts of mixes of preferences."""
+        assert isinstance(state, UniversalSACState)
+        return state.embedding(mixes)
+
+    def at(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
+        """Return the policy and its critics at given contexts, as conditioned networks."""
+        rows = jnp.zeros(len(contexts), jnp.int32)  # policies see alike: all rows are equal
+        actor, critic = told(state.actor, contexts), told(state.critic, contexts)
+        return Networks(actor, critic, state.normalizer.take(rows))
+
+    def apart(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
+        """Return the policy and its critics at given contexts, as networks that share nothing."""
+        together = self.at(state, contexts)
+        return Networks(
+            _each_stack(lambda stack: _unshared(stack, len(contexts)), together.actor),
+            _each_stack(lambda stack: _unshared(stack, len(contexts)), together.critic),
+            together.normalizer,
+        )
+
+    def common_scale(
+        self, mixes: Float[Array, "M D"], state: UniversalSACState
+    ) -> Float[Array, ""]:
+        """Return the factor that brings the rewards of all mixes together to their usual size.
+
+        With a factor for each mix, mixes that are hardly ever paid would count most, and their
+        rewards would be rare and huge.
+        """
+        size = jnp.sqrt(jnp.mean(reward_sizes(mixes, state.moment) ** 2))
+        return self.reward_size / jnp.where(size > 0.0, size, 1.0)
+
+    def _minibatches(
+        self, key: PRNGKey, state: UniversalSACState, problem: RMDP
+    ) -> Callable[[PRNGKey], Minibatch]:
+        """Return what draws minibatches, in which each transition has a mix of its own.
+
+        To networks, each transition is then the only one of a policy of its own.
+        """
+        drawn = draw_mixes(key, DRAWN_MIXES, state.users, state.embedding, self.group_share)
+        mixes = jnp.concatenate([drawn, state.mixes])
+        contexts = state.embedding(mixes)
+        paid = mixes * self.common_scale(drawn, state)
+        alone = state.normalizer.take(jnp.zeros(1, jnp.int32))
+        space, count = problem.environment.action_space, self.minibatch_size
+
+        def draw(key: PRNGKey) -> Minibatch:
+            row_key, mix_key, kind_key = jax.random.split(key, 3)
+            rows = jax.random.randint(row_key, (count,), 0, state.replay.size)
+            stored = state.replay.take(rows)
+            assert stored.labels is not None
+            is_drawn = jax.random.uniform(kind_key, (count,)) < self.relabelled_share
+            some = jax.random.randint(mix_key, (count,), 0, DRAWN_MIXES)
+            mine = jnp.where(is_drawn, some, DRAWN_MIXES + stored.labels)
+            sample = as_seen(stored, alone, jnp.zeros_like(paid[:1]), space)
+            sample = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), sample)
+            rewards = jnp.sum(paid[mine] * stored.features, axis=1)
+            sample = sample._replace(rewards=rewards[:, None])
+            return Minibatch(sample, lambda networks: told(networks, contexts[mine]))
+
+        return draw
+
+    def _drawn_anew(
+        self, key: PRNGKey, state: UniversalSACState, ended: Array
+    ) -> UniversalSACState:
+        """Return the state with other mixes for the policies whose episodes ended."""
+        drawn = draw_mixes(key, len(ended), state.users, state.embedding, self.group_share)
+        # Rows are handed out in a ring, as long as all policies together may need at once.
+        following = jnp.max(state.rows) + jnp.cumsum(ended)
+        rows = jnp.where(ended, following, state.rows)
+        places = jnp.where(ended, rows % len(state.mixes), len(state.mixes))
+        mixes = state.mixes.at[places].set(drawn, mode="drop")
+        return dataclasses.replace(state, mixes=mixes, rows=rows, updates=state.updates + 1)
+
+    def _embedded_anew(self, state: UniversalSACState) -> UniversalSACState:
+        """Return the state with an embedding by all outcomes met so far."""
+        moment = blend_moments(state.prior, state.moment)
+        embedding = embed_by_rewards(state.users, moment, self.context_size)
+        before, after = state.embedding(state.users), embedding(state.users)
+
+        def refit(stack: NetworkStack) -> NetworkStack:
+            assert stack.conditioning is not None
+            return _conditioned(stack, refitted(stack.conditioning, before, after))
+
+        return dataclasses.replace(
+            state,
+            embedding=embedding,
+            actor=_each_stack(refit, state.actor),
+            critic=_each_stack(refit, state.critic),
+            target_critic=_each_stack(refit, state.target_critic),
+        )
+
+
+def told(networks: PyTree, contexts: Float[Array, "M Z"]) -> PyTree:
+    """Return conditioned actors or critics with other contexts."""
+
+    def tell(stack: NetworkStack) -> NetworkStack:
+        assert stack.conditioning is not None
+        return _conditioned(stack, Conditioning(stack.conditioning.weight, contexts))
+
+    return _each_stack(tell, networks)
+
+
+def _acting(state: UniversalSACState) -> UniversalSACState:
+    """Return the state with the contexts of the policies' mixes in its networks."""
+    contexts = state.embedding(state.mixes[state.rows % len(state.mixes)])
+    return dataclasses.replace(
+        state,
+        actor=told(state.actor, contexts),
+        critic=told(state.critic, contexts),
+        target_critic=told(state.target_critic, contexts),
+    )
+
+
+def _conditioned(stack: NetworkStack, conditioning: Conditioning) -> NetworkStack:
+    return eqx.tree_at(lambda s: s.hidden[0].conditioning, stack, conditioning)
+
+
+def _each_stack(change: Callable[[NetworkStack], NetworkStack], networks: PyTree) -> PyTree:
+    """Return actors or critics with each of their stacks changed."""
+    return jax.tree.map(change, networks, is_leaf=lambda node: isinstance(node, NetworkStack))
+
+
+def _unshared(stack: NetworkStack, count: int) -> NetworkStack:
+    """Return a conditioned network at its contexts, as networks that share nothing."""
+
+    def own(layer: Layer) -> Layer:
+        weight = jnp.repeat(layer.weight[None], count, axis=0)
+        biases = layer.biases
+        return type(layer)(weight, jnp.broadcast_to(biases, (count, *biases.shape[1:])))
+
+    return type(stack)(tuple(own(layer) for layer in stack.hidden), own(stack.head))
+
+
+def _is_power_of_two(number: Int[Array, ""]) -> Array:
+    return (number & (number - 1)) == 0
