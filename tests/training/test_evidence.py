@@ -68,7 +68,7 @@ def open_all(path):
 def test_a_finished_run_is_read_back_as_it_ended_and_nothing_is_played(runs, monkeypatch):
     root, results = runs
     monkeypatch.setattr("handful.training.loop.evaluate", None)
-    monkeypatch.setattr("handful.training.loop._train", None)
+    monkeypatch.setattr("handful.training.loop.run_updates", None)
     there, here = results["done"], handful.resume(root / "done")
     assert jax.tree.structure(here.policies) == jax.tree.structure(there.policies)
     for one, other in zip(

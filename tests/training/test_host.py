@@ -107,7 +107,7 @@ def test_an_environment_that_returns_nan_is_named_and_the_checkpoint_kept(tmp_pa
     folder = RunFolder(tmp_path / "run")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("handful.training.loop.CHECKPOINT_EVERY", 0.0)
+        patch.setattr("handful.training.updates.CHECKPOINT_EVERY", 0.0)
         with pytest.raises(
             HandfulError, match=r"policy 1 .* step 10 of 32 .* The last good checkpoint in"
         ):

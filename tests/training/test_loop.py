@@ -284,7 +284,7 @@ def test_reward_that_is_no_number_is_named_with_its_user_and_leaves_no_folder(tm
 def test_reward_that_stops_being_a_number_ends_training_and_keeps_the_checkpoint(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("handful.training.loop.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("handful.training.updates.CHECKPOINT_EVERY", 0.0)
     problem = problem_of(Fuse(300), np.ones((3, 2)))  # 32 steps of each environment an update
     recorder, out = Recorder(), tmp_path / "run"
     sentence = r"Reward feature 1 was not .* in update 10: .* The last good checkpoint .* is kept"

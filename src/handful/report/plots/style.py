@@ -236,7 +236,7 @@ _LOOKS = {
     "family-em": Look(mix(_RED, "#000000", 0.6), "d"),
     "elite-em": Look(mix(_BLUE, "#000000", 0.55), "p"),
     "branching-em": Look(mix(_BLUE, "#FFFFFF", 0.5), ">"),
-    "universal": Look(mix(_GREEN, "#000000", 0.5), "h"),
+    "universal": Look(mix(_GREEN, "#000000", 0.5), "$U$"),
     "auto": Look(_RED, "*"),
 }
 """The looks of methods in the order of legends: the paper's methods, then ours. There are more
