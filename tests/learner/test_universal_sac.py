@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from handful.errors import HandfulError
+from handful.learner.conditioned import with_contexts
 from handful.learner.soft_actor_critic import SAC
 from handful.learner.universal import universal_learner
-from handful.learner.universal_sac import DRAWN_MIXES, UniversalSAC, told
+from handful.learner.universal_sac import DRAWN_MIXES, UniversalSAC
 from handful.methods import METHODS
 from handful.methods.universal import Trials
 from handful.training.config import CollectConfig, TrainConfig
@@ -114,7 +115,8 @@ def test_networks_keep_what_they_compute_when_the_embedding_changes(learnt):
     fresh = LEARNER._embedded_anew(stale)
     rows = jnp.eye(3)[None] * jnp.ones((3, 1, 1))
     before, after = (
-        told(state.actor, state.embedding(state.users))(rows).logits for state in (stale, fresh)
+        with_contexts(state.actor, state.embedding(state.users))(rows).logits
+        for state in (stale, fresh)
     )
     np.testing.assert_allclose(after, before, atol=0.02 * float(jnp.abs(before).max()))
 

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 
 from handful.learner.networks import Conditioning
 from handful.problem import RMDP
-from handful.types import Array, Float, Int, PRNGKey
+from handful.types import Array, Bool, Float, Int, PRNGKey
 
 WIDTHS = (0.05, 2.7)
 """The narrowest and the widest neighbourhood, in median distances between two users. The widest
@@ -34,6 +34,9 @@ holds nearly all users alike."""
 
 MOST_LANDMARKS = 1000
 """The most users whom mixes are drawn from; of more users that many are drawn once."""
+
+LAST_EMBEDDING = 0.5
+"""The share of training after which the embedding stays as it is."""
 
 SMALLEST_VARIANCE = 1e-6
 """The share of the largest variance below which a component is left out as a rounding error."""
@@ -99,6 +102,20 @@ def blend_moments(prior: Float[Array, "D D"], met: Float[Array, "D D"]) -> Float
     the policy could not look for what only some of them want.
     """
     return prior / jnp.maximum(jnp.trace(prior), 1e-30) + met / jnp.maximum(jnp.trace(met), 1e-30)
+
+
+def is_embedding_due(updates: Int[Array, ""], progress: Float[Array, ""]) -> Bool[Array, ""]:
+    """Return whether mixes are embedded anew before an update, by what was met so far.
+
+    It is so after 1, 2, 4, 8 updates and so on, as the outcomes met change quickly at first, and
+    no more in the second half of training.
+
+    Args:
+        updates: the number of updates done.
+        progress: how far training has come, from 0 to 1.
+    """
+    is_power_of_two = (updates & (updates - 1)) == 0
+    return is_power_of_two & (progress <= LAST_EMBEDDING)
 
 
 def refitted(

@@ -27,16 +27,17 @@ from handful.learner.base import (
     Objective,
     UniversalLearner,
 )
-from handful.learner.networks import Actor, Conditioning, Layer, NetworkStack, Sharing, Stack
+from handful.learner.conditioned import apart, with_contexts, with_embedding
+from handful.learner.networks import Actor, Sharing
 from handful.learner.ppo import PPO, PPOState, init_learner, update
 from handful.learner.preferences import (
     Embedding,
     blend_moments,
     draw_mixes,
     embed_by_rewards,
+    is_embedding_due,
     landmarks,
     prior_moment,
-    refitted,
 )
 from handful.learner.soft_actor_critic import SAC
 from handful.learner.universal_sac import UniversalSAC
@@ -44,10 +45,6 @@ from handful.mix import Mix
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
-
-LAST_EMBEDDING = 0.5
-"""The share of training after which the embedding stays as it is."""
-
 
 KEPT = (
     "entropy_coefficient",
@@ -159,7 +156,7 @@ class UniversalPPO(PPO, UniversalLearner):
             mixes=mixes,
             updates=jnp.zeros((), jnp.int32),
         )
-        return _with_contexts(whole)
+        return _acting(whole)
 
     def observe(self, state: LearnerState, batch: Transitions) -> UniversalState:
         """Return the state once it has seen the outcomes of a batch."""
@@ -190,16 +187,14 @@ class UniversalPPO(PPO, UniversalLearner):
         assert isinstance(learnt.state, PPOState)
         following = eqx.tree_at(_ppo, state, _ppo(learnt.state))
         following = eqx.tree_at(lambda s: s.updates, following, state.updates + 1)
-        # The outcomes met change quickly at first: so after 1, 2, 4, 8 updates and so on.
-        done = following.updates
-        is_due = ((done & (done - 1)) == 0) & (progress <= LAST_EMBEDDING)
+        is_due = is_embedding_due(following.updates, progress)
         following = jax.lax.cond(is_due, self._embedded_anew, lambda s: s, following)
         ended = jnp.any(batch.terminated | batch.truncated, axis=(1, 2))
         drawn = draw_mixes(
             mix_key, len(ended), following.users, following.embedding, self.group_share
         )
         mixes = jnp.where(ended[:, None], drawn, state.mixes)
-        following = _with_contexts(eqx.tree_at(lambda s: s.mixes, following, mixes))
+        following = _acting(eqx.tree_at(lambda s: s.mixes, following, mixes))
         reward = jnp.mean(jnp.einsum("ktbd,kd->ktb", batch.features, state.mixes), axis=(1, 2))
         return learnt._replace(state=following, metrics={**learnt.metrics, "reward": reward})
 
@@ -210,31 +205,29 @@ class UniversalPPO(PPO, UniversalLearner):
 
     def at(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
         """Return the policy and its critic at given contexts, as conditioned networks."""
-        actor = eqx.tree_at(lambda a: a.stack, state.actor, _at(state.actor.stack, contexts))
         rows = jnp.zeros(len(contexts), jnp.int32)  # policies see alike: all rows are equal
-        return Networks(actor, _at(state.critic, contexts), state.normalizer.take(rows))
+        actor, critic = (with_contexts(part, contexts) for part in (state.actor, state.critic))
+        return Networks(actor, critic, state.normalizer.take(rows))
 
     def apart(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
         """Return the policy and its critic at given contexts, as networks that share nothing."""
-        spread = state.actor.log_std
-        if spread is not None:
-            spread = jnp.repeat(spread, len(contexts), axis=0)
-        actor = Actor(_unshared(state.actor.stack, contexts), spread, state.actor.random_actions)
-        critic = _unshared(state.critic, contexts)
-        return Networks(actor, critic, self.at(state, contexts).normalizer)
+        together = self.at(state, contexts)
+        actor: Actor = apart(together.actor)
+        if actor.log_std is not None:
+            spread = jnp.repeat(actor.log_std, len(contexts), axis=0)
+            actor = eqx.tree_at(lambda a: a.log_std, actor, spread)
+        return Networks(actor, apart(together.critic), together.normalizer)
 
     def _embedded_anew(self, state: UniversalState) -> UniversalState:
         """Return the state with an embedding by all outcomes met so far."""
         moment = blend_moments(state.prior, state.moment)
         embedding = embed_by_rewards(state.users, moment, self.context_size)
         before, after = state.embedding(state.users), embedding(state.users)
-        refit = lambda stack: _with_conditioning(  # noqa: E731
-            stack, refitted(_conditioning(stack), before, after)
-        )
-        return eqx.tree_at(
-            lambda s: (s.embedding, s.actor.stack, s.critic),
+        return dataclasses.replace(
             state,
-            (embedding, refit(state.actor.stack), refit(state.critic)),
+            embedding=embedding,
+            actor=with_embedding(state.actor, before, after),
+            critic=with_embedding(state.critic, before, after),
         )
 
 
@@ -264,44 +257,13 @@ def universal_learner(
     return UniversalPPO(context_size=context_size, group_share=group_share, **kept)
 
 
-def _at(stack: Stack, contexts: Float[Array, "M Z"]) -> NetworkStack:
-    """Return a conditioned network with other contexts."""
-    return _with_conditioning(stack, Conditioning(_conditioning(stack).weight, contexts))
-
-
-def _unshared(stack: Stack, contexts: Float[Array, "M Z"]) -> NetworkStack:
-    """Return a conditioned network at given contexts, as networks that share nothing."""
-    stack = _at(stack, contexts)
-
-    def own(layer: Layer) -> Layer:
-        weight = jnp.repeat(layer.weight[None], len(contexts), axis=0)
-        biases = layer.biases
-        return type(layer)(weight, jnp.broadcast_to(biases, (len(contexts), *biases.shape[1:])))
-
-    return NetworkStack(tuple(own(layer) for layer in stack.hidden), own(stack.head))
-
-
-def _conditioning(stack: Stack) -> Conditioning:
-    assert isinstance(stack, NetworkStack)
-    assert stack.conditioning is not None
-    return stack.conditioning
-
-
-def _with_conditioning(stack: Stack, conditioning: Conditioning) -> NetworkStack:
-    assert isinstance(stack, NetworkStack)
-    return eqx.tree_at(lambda s: s.hidden[0].conditioning, stack, conditioning)
-
-
-def _with_contexts(state: UniversalState) -> UniversalState:
+def _acting(state: UniversalState) -> UniversalState:
     """Return the state with the contexts of its mixes in its networks."""
     contexts = state.embedding(state.mixes)
-    return eqx.tree_at(
-        lambda s: (
-            s.actor.stack.hidden[0].conditioning.contexts,
-            s.critic.hidden[0].conditioning.contexts,
-        ),
+    return dataclasses.replace(
         state,
-        (contexts, contexts),
+        actor=with_contexts(state.actor, contexts),
+        critic=with_contexts(state.critic, contexts),
     )
 
 

@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
@@ -26,17 +25,18 @@ from handful.learner.base import (
     Objective,
     UniversalLearner,
 )
+from handful.learner.conditioned import apart, with_contexts, with_embedding
 from handful.learner.critics import init_twins
 from handful.learner.losses import adam
-from handful.learner.networks import Actor, Conditioning, Layer, NetworkStack, Sharing, init_stack
+from handful.learner.networks import Actor, Sharing, init_stack
 from handful.learner.preferences import (
     Embedding,
     blend_moments,
     draw_mixes,
     embed_by_rewards,
+    is_embedding_due,
     landmarks,
     prior_moment,
-    refitted,
 )
 from handful.learner.replay import Replay
 from handful.learner.soft_actor_critic import (
@@ -52,9 +52,6 @@ from handful.learner.squashed import squashed_actor
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
-
-LAST_EMBEDDING = 0.5
-"""The share of training after which the embedding stays as it is."""
 
 REMEMBERED_MIXES = 2048
 """The most mixes that transitions were collected for and can be paid for again: those of the
@@ -190,7 +187,7 @@ class UniversalSAC(SAC, UniversalLearner):
         learn_key, draw_key, mix_key = jax.random.split(key, 3)
         number = self.steps_after(batch.terminated.size)
         known: UniversalSACState = jax.lax.cond(
-            _is_power_of_two(state.updates) & (progress <= LAST_EMBEDDING),
+            is_embedding_due(state.updates, progress),
             self._embedded_anew,
             lambda state: state,
             state,
@@ -218,17 +215,13 @@ class UniversalSAC(SAC, UniversalLearner):
     def at(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
         """Return the policy and its critics at given contexts, as conditioned networks."""
         rows = jnp.zeros(len(contexts), jnp.int32)  # policies see alike: all rows are equal
-        actor, critic = told(state.actor, contexts), told(state.critic, contexts)
+        actor, critic = (with_contexts(part, contexts) for part in (state.actor, state.critic))
         return Networks(actor, critic, state.normalizer.take(rows))
 
     def apart(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
         """Return the policy and its critics at given contexts, as networks that share nothing."""
         together = self.at(state, contexts)
-        return Networks(
-            _each_stack(lambda stack: _unshared(stack, len(contexts)), together.actor),
-            _each_stack(lambda stack: _unshared(stack, len(contexts)), together.critic),
-            together.normalizer,
-        )
+        return Networks(apart(together.actor), apart(together.critic), together.normalizer)
 
     def common_scale(
         self, mixes: Float[Array, "M D"], state: UniversalSACState
@@ -267,7 +260,7 @@ class UniversalSAC(SAC, UniversalLearner):
             sample = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), sample)
             rewards = jnp.sum(paid[mine] * stored.features, axis=1)
             sample = sample._replace(rewards=rewards[:, None])
-            return Minibatch(sample, lambda networks: told(networks, contexts[mine]))
+            return Minibatch(sample, lambda networks: with_contexts(networks, contexts[mine]))
 
         return draw
 
@@ -289,27 +282,13 @@ class UniversalSAC(SAC, UniversalLearner):
         embedding = embed_by_rewards(state.users, moment, self.context_size)
         before, after = state.embedding(state.users), embedding(state.users)
 
-        def refit(stack: NetworkStack) -> NetworkStack:
-            assert stack.conditioning is not None
-            return _conditioned(stack, refitted(stack.conditioning, before, after))
-
         return dataclasses.replace(
             state,
             embedding=embedding,
-            actor=_each_stack(refit, state.actor),
-            critic=_each_stack(refit, state.critic),
-            target_critic=_each_stack(refit, state.target_critic),
+            actor=with_embedding(state.actor, before, after),
+            critic=with_embedding(state.critic, before, after),
+            target_critic=with_embedding(state.target_critic, before, after),
         )
-
-
-def told(networks: PyTree, contexts: Float[Array, "M Z"]) -> PyTree:
-    """Return conditioned actors or critics with other contexts."""
-
-    def tell(stack: NetworkStack) -> NetworkStack:
-        assert stack.conditioning is not None
-        return _conditioned(stack, Conditioning(stack.conditioning.weight, contexts))
-
-    return _each_stack(tell, networks)
 
 
 def _acting(state: UniversalSACState) -> UniversalSACState:
@@ -317,31 +296,7 @@ def _acting(state: UniversalSACState) -> UniversalSACState:
     contexts = state.embedding(state.mixes[state.rows % len(state.mixes)])
     return dataclasses.replace(
         state,
-        actor=told(state.actor, contexts),
-        critic=told(state.critic, contexts),
-        target_critic=told(state.target_critic, contexts),
+        actor=with_contexts(state.actor, contexts),
+        critic=with_contexts(state.critic, contexts),
+        target_critic=with_contexts(state.target_critic, contexts),
     )
-
-
-def _conditioned(stack: NetworkStack, conditioning: Conditioning) -> NetworkStack:
-    return eqx.tree_at(lambda s: s.hidden[0].conditioning, stack, conditioning)
-
-
-def _each_stack(change: Callable[[NetworkStack], NetworkStack], networks: PyTree) -> PyTree:
-    """Return actors or critics with each of their stacks changed."""
-    return jax.tree.map(change, networks, is_leaf=lambda node: isinstance(node, NetworkStack))
-
-
-def _unshared(stack: NetworkStack, count: int) -> NetworkStack:
-    """Return a conditioned network at its contexts, as networks that share nothing."""
-
-    def own(layer: Layer) -> Layer:
-        weight = jnp.repeat(layer.weight[None], count, axis=0)
-        biases = layer.biases
-        return type(layer)(weight, jnp.broadcast_to(biases, (count, *biases.shape[1:])))
-
-    return type(stack)(tuple(own(layer) for layer in stack.hidden), own(stack.head))
-
-
-def _is_power_of_two(number: Int[Array, ""]) -> Array:
-    return (number & (number - 1)) == 0

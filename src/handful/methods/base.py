@@ -38,8 +38,6 @@ class MethodInfo:
             share layers: each needs all of its networks for itself.
         only_utilitarian: whether the method chooses policies or outcomes by what they earn the mean
             user, so that it does not suit a welfare that weighs users by what they get.
-        starts_universal: whether the run begins with a universal policy, and the method with the
-            best of what that can do (:mod:`handful.training.universal`).
         needs_outcomes: whether the problem must name the outcomes that a policy might keep up.
         learner_settings: settings of the learner that suit the method at any problem, by name.
     """
@@ -49,7 +47,6 @@ class MethodInfo:
     assigns_best: bool = False
     keeps_pool: bool = False
     only_utilitarian: bool = False
-    starts_universal: bool = False
     needs_outcomes: bool = False
     learner_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

@@ -46,7 +46,6 @@ class Universal(ExpectationMaximization):
         ),
         assigns_best=True,
         only_utilitarian=True,
-        starts_universal=True,
         learner_settings={
             "share_hidden": False,
             "hidden_sizes": (64, 64),

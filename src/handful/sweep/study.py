@@ -115,7 +115,8 @@ class RunRequest:
     @property
     def transitions(self) -> int:
         """The number of transitions of all policies together in the whole run."""
-        return self.config.num_updates * self.config.collect.batch_size * self.config.num_policies
+        per_policy = self.config.transitions_after(self.config.num_updates)
+        return per_policy * self.config.num_policies
 
 
 class SeedsAlike:

@@ -182,7 +182,9 @@ class ProgressBar(Callback):
         elif self._is_due(report.seconds):
             left = report.seconds / report.update * (report.num_updates - report.update)
             pace = f"{rate}, {left:.0f} s left, " if is_measured else ""
-            self._print(f"update {report.update}/{report.num_updates}, {pace}welfare {welfare:.2f}")
+            stage = "" if report.purpose == TRAINING else f"{report.purpose}, "
+            done = f"update {report.update}/{report.num_updates}"
+            self._print(f"{stage}{done}, {pace}welfare {welfare:.2f}")
 
     def on_episodes(self, report: EpisodesReport) -> None:
         """Move a bar, or print a line now and then."""

@@ -85,10 +85,9 @@ def propose(
     low, high = np.log(WIDTHS)
     widths = jnp.exp(jax.random.uniform(width_key, (count,), minval=low, maxval=high))
     groups = neighbourhoods(centres, widths, contexts) @ contexts
-    single = jax.random.permutation(pick_key, contexts)[: max(count // 2, count - len(groups))]
+    single = jax.random.permutation(pick_key, contexts)[: count // 2]
     everybody = jnp.mean(contexts, axis=0, keepdims=True)
-    rest = groups[: max(count - 1 - len(single), 0)]
-    proposed = np.asarray(jnp.concatenate([everybody, single, rest]))[:count]
+    proposed = np.asarray(jnp.concatenate([everybody, single, groups]))[:count]
     _, first = np.unique(np.round(proposed, 5), axis=0, return_index=True)
     return jnp.asarray(proposed[np.sort(first)])
 

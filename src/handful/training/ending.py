@@ -91,7 +91,7 @@ def judge(
         history=history.moments,
         warm_up=run.schedule.warm_up,
         starts_at_random=method.info.assigns_best
-        and not (run.schedule.interventions or method.info.starts_universal),
+        and not (run.schedule.interventions or config.universal is not None),
     )
     by_validation = run.assigns_by_validation and bool(state.is_assigned)
     assigned_by = BY_VALIDATION if by_validation else AS_TRAINED

@@ -1,7 +1,7 @@
 """The settings of the universal stage, with which a run of the method ``universal`` begins."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from handful._support.text import count
@@ -11,15 +11,17 @@ from handful.problem import RMDP
 from handful.training.collecting import CollectConfig
 
 MEMBERS = 160
-"""The policies that act at once, for environments in JAX. Each is told another preference."""
+"""The policies that act at once, each with another context, for environments in JAX."""
 
 HOST_MEMBERS = 40
-"""The same for environments on the host, which take a thread's time each."""
+"""The same for environments on the host, each of which takes a thread some time."""
 
 UPDATES = 150
-"""The updates that a stage should have, if its batches need not be too small for it."""
+"""The number of updates for which batches are made smaller, down to the smallest."""
 
 SMALLEST_BATCH = 512
+"""The fewest transitions of an update, of all policies together."""
+
 LARGEST_STRETCH = {False: 64, True: 128}
 """The most steps of a policy between two updates, by whether environments are on the host."""
 
@@ -53,10 +55,6 @@ class UniversalStage:
         """Return the settings that ``dataclasses.asdict`` described."""
         stored = {**values, "collect": CollectConfig(**values["collect"])}
         return cls(**{**stored, "budgets": tuple(values["budgets"])})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings in the types of JSON."""
-        return asdict(self)
 
 
 def plan_stage(

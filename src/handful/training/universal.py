@@ -28,7 +28,7 @@ from handful.training.loggers import Step, open_log
 from handful.training.run import Run
 from handful.training.run_writer import describe_run
 from handful.training.session import Session, seconds_before
-from handful.training.state import ReturnTable, Snapshot, TrainState, init_state, open_ledger
+from handful.training.state import Snapshot, TrainState, init_state, open_ledger
 from handful.training.updates import run_updates
 from handful.types import NumpyArray
 
@@ -170,7 +170,6 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
     served = best_for_users(run.problem, returns)
     assignment = method.started(jnp.asarray(served, jnp.int32), num_policies)
     mean = jnp.asarray(returns, jnp.float32)
-    table = ReturnTable(mean, jnp.ones(num_policies, bool))
     state = init_state(run)
     utilities = run.problem.population.utilities(returns, served)
     welfare = jnp.asarray(np.mean(utilities), jnp.float32)
@@ -179,7 +178,7 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
     state = dataclasses.replace(
         state,
         learner=run.learner.restart(state.learner.with_networks(networks), generalist.state),
-        table=dataclasses.replace(state.table, mean=table.mean, seen=table.seen),
+        table=dataclasses.replace(state.table, mean=mean, seen=jnp.ones(num_policies, bool)),
         assignment=assignment,
         shortlist=state.shortlist.offer(start, state.update, spacing=0),
         validated=jnp.asarray(played, jnp.int32),
