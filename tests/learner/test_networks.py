@@ -68,6 +68,7 @@ def test_layers_are_one_for_all_or_one_for_each(critic, sharing):
         Sharing.NOTHING: ((K,), (K,)),
         Sharing.HIDDEN: ((), (K,)),
         Sharing.FAMILY: ((), ()),
+        Sharing.CONDITIONED: ((), ()),
     }[sharing]
     assert [layer.weight.shape for layer in critic.hidden] == [(*hidden, O, 8), (*hidden, 8, 8)]
     assert critic.head.weight.shape == (*head, 8, D)
@@ -81,7 +82,8 @@ def test_layers_are_one_for_all_or_one_for_each(critic, sharing):
 def test_networks_start_different_from_each_other(critic, actor, sharing):
     for stack in (critic, actor.stack):
         own = [leaf for leaf in jax.tree.leaves(stack) if leaf.ndim == 3 and leaf.any()]
-        assert own
+        # Conditioned networks are one network until they have contexts.
+        assert bool(own) == (sharing is not Sharing.CONDITIONED)
         for leaf in own:
             assert np.abs(np.diff(leaf, axis=0)).max(axis=(1, 2)).min() > 1e-4
 

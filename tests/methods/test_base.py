@@ -65,7 +65,7 @@ def test_the_base_has_nine_members_of_which_two_are_asked_of_everybody():
 def test_a_large_population_asks_for_one_member_more():
     assert own_members(BlockwiseMethod) == {"take_turn"}
     blockwise = {name for name, kind in METHODS.items() if issubclass(kind, BlockwiseMethod)}
-    assert blockwise == {"em", "cluster", "random", "fixed"}
+    assert blockwise == {"em", "cluster", "random", "fixed", "universal"}
 
 
 def test_by_default_nobody_moves_nothing_learns_and_nothing_interrupts_the_run():

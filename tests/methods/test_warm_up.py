@@ -12,7 +12,14 @@ from handful.methods.pooled_em import MOST_OF_ROUND, PooledEM
 from handful.methods.schedule import MOST_WARM_UP
 
 KEY = jax.random.key(0)
-WITH_WARM_UP = {"em": 15, "soft-em": 40, "pooled-em": 15, "branching-em": 100, "elite-em": 40}
+WITH_WARM_UP = {
+    "em": 15,
+    "soft-em": 40,
+    "pooled-em": 15,
+    "branching-em": 100,
+    "elite-em": 40,
+    "universal": 15,
+}
 
 
 def warm_up_settings(name):
