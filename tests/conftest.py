@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 import hypothesis
 import jax
@@ -50,6 +51,20 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 def pytest_unconfigure():
     if _own_cache is not None:
         shutil.rmtree(_own_cache, ignore_errors=True)
+
+
+MOST_MAPS = 30_000
+"""The memory maps of a process after which compiled programs are dropped: Linux allows 65,530, and
+a process that gets no more of them crashes in the middle of compiling."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_compiled_programs():
+    """After a file of tests, programs that no other file needs are dropped if they are many."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture
