@@ -5,7 +5,7 @@ import pytest
 
 from handful.collect.acting import NOISE_STEPS, Chooser
 from handful.environment import Box, Discrete
-from handful.learner.networks import Categorical, Gaussian
+from handful.learner.distributions import Categorical, Gaussian
 from tests.host_environments import FixedPolicies
 
 K, B, STEPS = 2, 4, 5

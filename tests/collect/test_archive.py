@@ -7,7 +7,7 @@ import pytest
 
 from handful.collect.archive import EpisodeArchive
 from handful.collect.jax_rollout import collect, init_collector
-from handful.learner.networks import Categorical
+from handful.learner.distributions import Categorical
 from handful.problem import make
 from tests.environments import errands_problem
 

@@ -8,7 +8,7 @@ import pytest
 
 from handful.collect.jax_rollout import collect, init_collector
 from handful.environment import Box, TimeStep
-from handful.learner.networks import Categorical, Gaussian
+from handful.learner.distributions import Categorical, Gaussian
 from handful.problem import make
 from handful.types import Array, Float, Int, PRNGKey
 from tests.environments import POISON, ContextualBandit, Push, TwoRooms, Weather, problem_of

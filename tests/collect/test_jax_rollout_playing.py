@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handful.collect.jax_rollout import run_episodes
-from handful.learner.networks import Categorical
+from handful.learner.distributions import Categorical
 from handful.problem import make
 from tests.environments import ContextualBandit, Weather, problem_of
 

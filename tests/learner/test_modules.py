@@ -7,12 +7,11 @@ import pytest
 from handful.environment import Box, Discrete
 from handful.errors import HandfulError
 from handful.learner.builders import name_of
+from handful.learner.distributions import Categorical, Gaussian
 from handful.learner.losses import clip_gradients
 from handful.learner.modules import Blueprint, check_modules, init_modules, skeleton_of
 from handful.learner.networks import (
     Actor,
-    Categorical,
-    Gaussian,
     Sharing,
     constant_stack,
     has_policy_axis,

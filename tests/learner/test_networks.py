@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from handful.environment import Box, Discrete
+from handful.learner.distributions import Categorical, Gaussian
 from handful.learner.networks import (
     HIDDEN_GAIN,
     ORIGIN_SPREAD,
-    Categorical,
-    Gaussian,
     Sharing,
     has_policy_axis,
     init_actor,

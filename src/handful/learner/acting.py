@@ -14,8 +14,8 @@ from jax.core import Tracer
 
 from handful.environment import ActionSpace, Box
 from handful.errors import HandfulError
+from handful.learner.distributions import Categorical, Gaussian
 from handful.learner.host_policies import PoliciesOnHost
-from handful.learner.networks import Categorical, Gaussian
 from handful.squashing import mean_and_log_std
 from handful.types import NumpyArray, PRNGKey
 

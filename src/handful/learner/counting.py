@@ -34,15 +34,9 @@ from handful.learner.base import (
     check_discount,
     check_random_actions,
 )
+from handful.learner.distributions import Categorical
 from handful.learner.experience import Experience, symbols
-from handful.learner.networks import (
-    Actor,
-    Categorical,
-    Sharing,
-    init_actor,
-    init_critic,
-    table_of,
-)
+from handful.learner.networks import Actor, Sharing, init_actor, init_critic, table_of
 from handful.learner.normalize import Normalizer
 from handful.problem import RMDP
 from handful.transitions import Transitions

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.devices import in_full_precision
+from handful.learner.distributions import Categorical
 from handful.learner.modules import ModuleStack
-from handful.learner.networks import Actor, Categorical, Lookup, take_policies
+from handful.learner.networks import Actor, Lookup, take_policies
 from handful.learner.normalize import EPSILON, Normalizer
 from handful.learner.squashed import SquashedActor
 from handful.types import Array, Float, Int, NumpyArray
@@ -162,7 +163,7 @@ def _spread_of(actor: Actor, num_policies: int) -> NumpyArray | None:
 
 
 def softened(logits: NumpyArray, random_share: float) -> NumpyArray:
-    """Compute :meth:`~handful.learner.networks.Categorical.softened` in NumPy."""
+    """Compute :meth:`~handful.learner.distributions.Categorical.softened` in NumPy."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=-1, keepdims=True)
     return np.log((1 - random_share) * probabilities + random_share / logits.shape[-1])

@@ -4,92 +4,18 @@ The library's own networks are multilayer perceptrons, which may share layers (p
 The caller's own are in :mod:`handful.learner.modules`.
 """
 
-import math
 from enum import Enum
 from itertools import pairwise
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from handful._support.checks import brief
-from handful._support.text import count
 from handful.environment import ActionSpace, Box, Discrete
-from handful.errors import HandfulError
+from handful.learner.distributions import Categorical, Gaussian
 from handful.learner.experience import symbols
-from handful.learner.modules import MOST_WEIGHTS, Blueprint, ModuleStack, init_modules
+from handful.learner.modules import Blueprint, ModuleStack, init_modules
 from handful.types import Array, Float, Int, PRNGKey, PyTree
-
-LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
-
-
-class Categorical(eqx.Module):
-    """A distribution over ``A`` actions from unnormalised log-probabilities."""
-
-    logits: Float[Array, "*batch A"]
-
-    def softened(self, random_share: float) -> "Categorical":
-        """Return the distribution that takes a uniformly random action with this probability.
-
-        With the remaining probability it takes an action of this distribution.
-        """
-        if random_share == 0.0:
-            return self
-        log_probs = jax.nn.log_softmax(self.logits) + math.log1p(-random_share)
-        return Categorical(jnp.logaddexp(log_probs, math.log(random_share / self.logits.shape[-1])))
-
-    def sample(self, key: PRNGKey) -> Int[Array, "*batch"]:
-        """Draw one action for each entry of the batch."""
-        return jax.random.categorical(key, self.logits)
-
-    def mode(self) -> Int[Array, "*batch"]:
-        """Return the likeliest action; of several, the one with the lowest number."""
-        return jnp.argmax(self.logits, axis=-1)
-
-    def log_prob(self, action: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
-        """Return the logarithm of the probability of each action."""
-        chosen = jax.nn.one_hot(action, self.logits.shape[-1], dtype=bool)
-        # The gradient of a masked sum is a cheap select; that of a gather would be a scatter.
-        return jnp.sum(jnp.where(chosen, jax.nn.log_softmax(self.logits), 0.0), axis=-1)
-
-    def entropy(self) -> Float[Array, "*batch"]:
-        """Return the entropy of each distribution in nats, in closed form."""
-        log_probs = jax.nn.log_softmax(self.logits)
-        return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
-
-
-class Gaussian(eqx.Module):
-    """A normal distribution over ``A`` action components that are independent of each other.
-
-    Attributes:
-        mean: the mean of each component.
-        log_std: the logarithm of each component's standard deviation.
-    """
-
-    mean: Float[Array, "*batch A"]
-    log_std: Float[Array, "*batch A"]
-
-    def sample(self, key: PRNGKey) -> Float[Array, "*batch A"]:
-        """Draw one raw action for each entry of the batch.
-
-        The environment gets the clipped action; the learner must get the raw one.
-        """
-        return self.mean + jnp.exp(self.log_std) * jax.random.normal(key, self.mean.shape)
-
-    def mode(self) -> Float[Array, "*batch A"]:
-        """Return the action of the highest density, which is the mean."""
-        return self.mean
-
-    def log_prob(self, action: Float[Array, "*batch A"]) -> Float[Array, "*batch"]:
-        """Return the logarithm of the density at each raw action."""
-        standard = (action - self.mean) * jnp.exp(-self.log_std)
-        return jnp.sum(-0.5 * standard**2 - self.log_std - LOG_SQRT_2PI, axis=-1)
-
-    def entropy(self) -> Float[Array, "*batch"]:
-        """Return the entropy of each distribution in nats, in closed form."""
-        return jnp.sum(self.log_std + LOG_SQRT_2PI + 0.5, axis=-1)
-
 
 HIDDEN_GAIN = 2.0**0.5
 """The gain of the orthogonal weights of hidden layers (Huang et al. 2022, detail 2). Heads have
@@ -468,65 +394,3 @@ def _init_layer(
     # ever (jaxlib 0.10.2).
     weights = jax.lax.map(lambda k: init(k, shape), jax.random.split(key, num_networks))
     return kind(weights, jnp.zeros((num_networks, 1, shape[1])))
-
-
-MOST_LAYERS = 100
-
-
-def num_outputs(action_space: ActionSpace) -> int:
-    """Return the number of finite actions, or of the components of a continuous one."""
-    return action_space.size if isinstance(action_space, Box) else action_space.num_actions
-
-
-def check_hidden_sizes(sizes: Any, name: str = "hidden_sizes") -> None:
-    """Look at the widths of hidden layers.
-
-    Args:
-        sizes: the widths.
-        name: the name of the setting that they come from.
-
-    Raises:
-        HandfulError: if they are no list of widths, or more than any memory holds.
-    """
-    is_list = isinstance(sizes, list | tuple)
-    if not is_list or not all(type(size) is int and size >= 1 for size in sizes):
-        raise HandfulError(
-            f"{name} must be a list of widths of at least 1, like [64, 64], not {brief(sizes)}."
-        )
-    weights = sum(one * other for one, other in pairwise(sizes)) + sum(sizes)
-    if weights > MOST_WEIGHTS or len(sizes) > MOST_LAYERS:
-        raise HandfulError(
-            f"{name} must be at most {MOST_LAYERS} layers with {MOST_WEIGHTS:,} weights "
-            f"among them, not {brief(sizes)}."
-        )
-
-
-def check_number_of_weights(
-    widths: tuple[int, ...],
-    action_space: ActionSpace,
-    num_features: int,
-    num_policies: int,
-    name: str = "hidden_sizes",
-) -> None:
-    """Refuse networks that no memory holds, before anything is made.
-
-    Args:
-        widths: the widths of the input and of the hidden layers.
-        action_space: the actions.
-        num_features: ``D``, the number of reward features.
-        num_policies: ``K``, the number of policies.
-        name: the name of the setting that holds the widths of hidden layers.
-
-    Raises:
-        HandfulError: if the policies' networks would have too many weights.
-    """
-    actions = num_outputs(action_space)
-    hidden = sum(width * following for width, following in pairwise(widths))
-    weights = (2 * hidden + widths[-1] * (num_features + actions)) * num_policies
-    if weights > MOST_WEIGHTS:
-        raise HandfulError(
-            f"The networks of {count(num_policies, 'policy')} would have {brief(weights)} weights "
-            f"for {count(num_features, 'reward feature')} and {name} of "
-            f"{[brief(size) for size in widths[1:]]}, and at most {MOST_WEIGHTS:,} fit: give "
-            f"smaller {name}, fewer policies or fewer features."
-        )

@@ -13,8 +13,9 @@ from handful._support.text import count
 from handful.devices import in_full_precision
 from handful.environment import ActionSpace, Box, Interface
 from handful.learner.acting import Actors, Reader
+from handful.learner.distributions import Categorical, Gaussian
 from handful.learner.host_policies import PoliciesOnHost, copy_to_host
-from handful.learner.networks import Actor, Categorical, Gaussian, take_policies
+from handful.learner.networks import Actor, take_policies
 from handful.learner.normalize import Normalizer
 from handful.learner.squashed import SquashedGaussian
 from handful.types import Array, Float, Int, PRNGKey

@@ -34,19 +34,10 @@ from handful.learner.losses import (
     descend,
 )
 from handful.learner.modules import Blueprint, check_modules
-from handful.learner.networks import (
-    Actor,
-    Critic,
-    Sharing,
-    check_hidden_sizes,
-    check_number_of_weights,
-    init_actor,
-    init_critic,
-    keep_spread,
-    num_outputs,
-)
+from handful.learner.networks import Actor, Critic, Sharing, init_actor, init_critic, keep_spread
 from handful.learner.normalize import CLIP, Normalizer
 from handful.learner.parallel import side_by_side
+from handful.learner.widths import check_hidden_sizes, check_number_of_weights, num_outputs
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree

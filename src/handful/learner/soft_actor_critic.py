@@ -33,17 +33,12 @@ from handful.learner.base import (
 )
 from handful.learner.critics import TwinCritics, init_twins
 from handful.learner.losses import adam
-from handful.learner.networks import (
-    Actor,
-    Sharing,
-    check_hidden_sizes,
-    check_number_of_weights,
-    init_stack,
-)
+from handful.learner.networks import Actor, Sharing, init_stack
 from handful.learner.normalize import CLIP, Normalizer
 from handful.learner.replay import Recorded, Replay, check_size
 from handful.learner.soft_losses import Learnt, Sample, SoftMetrics, losses_for
 from handful.learner.squashed import shrink, squashed_actor
+from handful.learner.widths import check_hidden_sizes, check_number_of_weights
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from handful.environment import ActionSpace, Box
 from handful.learner.critics import TwinCritics, chosen_values
-from handful.learner.networks import Actor, Categorical
+from handful.learner.distributions import Categorical
+from handful.learner.networks import Actor
 from handful.learner.squashed import SquashedGaussian
 from handful.types import Array, Float, PRNGKey
 

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from handful.environment import Box
-from handful.learner.networks import LOG_SQRT_2PI, Actor, Stack, constant_stack
+from handful.learner.distributions import LOG_SQRT_2PI
+from handful.learner.networks import Actor, Stack, constant_stack
 from handful.squashing import LOWEST_LOG_STD, centre_and_reach, mean_and_log_std
 from handful.types import Array, Float, PRNGKey
 

@@ -18,7 +18,8 @@ from handful._support.foreign import exits_told
 from handful.environment import Box
 from handful.errors import HandfulError
 from handful.learner.base import Improvement, LearnerState, Networks, Objective
-from handful.learner.networks import has_policy_axis, num_outputs
+from handful.learner.networks import has_policy_axis
+from handful.learner.widths import num_outputs
 from handful.methods import Feedback, RememberedEpisodes
 from handful.methods.base import split_trainable
 from handful.methods.weights import weight_table

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from handful.learner.networks import Categorical, Gaussian
+from handful.learner.distributions import Categorical, Gaussian
 
 LOGITS = arrays(np.float32, (3, 4), elements=st.floats(-20, 20, width=32))
 MEANS = arrays(np.float32, (3, 2), elements=st.floats(-5, 5, width=32))
