@@ -74,6 +74,12 @@ class Train:
     column 'policy' counts from 0. A column 'user' or 'id' says whose row it is, as in a run's
     assignment.csv; without one the rows are in the population's order."""
 
+    start_from: Path | None = None
+    """The folder of a finished run whose policies training starts from, instead of new ones."""
+
+    freeze: tuple[int, ...] = ()
+    """The numbers, from 0, of those of its policies that stay as they are."""
+
     log: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Where metrics go besides metrics.jsonl: tensorboard, wandb, mlflow, or module:Class for a
     logger of your own; may be repeated."""
@@ -113,6 +119,13 @@ class Train:
         method_settings = given(self, "method")
         if self.assignment is not None and self.method != "fixed":
             raise HandfulError("--assignment goes with --method fixed.")
+        if self.start_from is not None and len(self.policies) > 1:
+            raise HandfulError("--start-from goes with one number of policies.")
+        if self.freeze and self.start_from is None:
+            raise HandfulError("--freeze goes with --start-from RUN.")
+        beginning: dict[str, Any] = {}
+        if self.start_from is not None:
+            beginning = {"start_from": self.start_from, "frozen": self.freeze}
         run_settings = given(self, "run")
         request: dict[str, Any] = {
             "method": self.method,
@@ -143,7 +156,7 @@ class Train:
                 method_settings["policy"] = read_assignment(self.assignment, users)
             following = {"callbacks": callbacks, "loggers": loggers}
             if len(self.policies) == 1:
-                train(problem, self.policies[0], **following, **request)
+                train(problem, self.policies[0], **following, **beginning, **request)
             else:
                 train_frontier(problem, self.policies, **following, **request)
 

@@ -100,6 +100,30 @@ def load_policies(
         ) from None
 
 
+def unshared(policies: Policies) -> Policies:
+    """Return the same policies, each with copies of the layers that it shares with others."""
+    described, arrays = _described(policies), arrays_of(policies)
+    if isinstance(policies.actor.stack, ModuleStack):
+        return policies  # the caller's own networks share nothing
+    layers = {
+        name: {**layer, "shared_weight": False, "shared_bias": False}
+        for name, layer in described["layers"].items()
+    }
+    stack = _network_stack(arrays, {**described, "layers": layers})
+    apart = _policies(arrays, described, stack, policies.action_space)
+    return Policies(apart.actor, apart.normalizer, policies.action_space, policies.reader)
+
+
+def digests_of_policies(policies: Policies) -> tuple[str, ...]:
+    """Return the digest of each policy alone [K], whatever layers it shares with others."""
+    found = arrays_of(policies)
+    alone: list[dict[str, NumpyArray]] = [{} for _ in range(policies.num_policies)]
+    for name, array in found.items():
+        owner, _, rest = name.removeprefix("policy-").partition("/")
+        alone[int(owner)][rest] = array
+    return tuple(map(digest_of_arrays, alone))
+
+
 def digest_of_policies(policies: Policies) -> str:
     """Return the digest of the policies' arrays, by which other files name these policies."""
     return digest_of_arrays(arrays_of(policies))

@@ -39,6 +39,8 @@ class MethodInfo:
         only_utilitarian: whether the method chooses policies or outcomes by what they earn the mean
             user, so that it does not suit a welfare that weighs users by what they get.
         needs_outcomes: whether the problem must name the outcomes that a policy might keep up.
+        begins_anew: whether the method makes or leads its first policies in a way of its own, so
+            that a run of it cannot start from given ones.
         learner_settings: settings of the learner that suit the method at any problem, by name.
     """
 
@@ -48,6 +50,7 @@ class MethodInfo:
     keeps_pool: bool = False
     only_utilitarian: bool = False
     needs_outcomes: bool = False
+    begins_anew: bool = False
     learner_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
@@ -205,6 +208,19 @@ class AssignmentMethod(ABC):
             A state of the same structure, with arrays of the same shapes and types.
         """
         del key, feedback
+        return state
+
+    def started(self, state: PyTree, policy: Int[Array, " N"]) -> PyTree:
+        """Make the first state of a run that starts from given policies; by default it is as ever.
+
+        Args:
+            state: the state that :meth:`init` made.
+            policy: the policy that serves each user best, of those that the run starts from.
+
+        Returns:
+            A state of the same structure, with arrays of the same shapes and types.
+        """
+        del policy
         return state
 
     def schedule(self, num_updates: int, num_policies: int) -> Schedule:

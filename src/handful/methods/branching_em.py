@@ -163,6 +163,7 @@ class BranchingEM(AssignmentMethod):
         keeps_pool=True,
         only_utilitarian=True,
         needs_outcomes=True,
+        begins_anew=True,
         learner_settings={"share_hidden": False},
     )
 

@@ -43,6 +43,7 @@ class Clustering(Unchanging):
             "episodes are alike form a group, and each group gets a policy of its own"
         ),
         revision=1,
+        begins_anew=True,
     )
 
     pretraining: float = 1 / 3

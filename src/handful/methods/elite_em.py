@@ -91,6 +91,7 @@ class EliteEM(AssignmentMethod):
         ),
         assigns_best=True,
         only_utilitarian=True,
+        begins_anew=True,
         learner_settings={
             "random_actions": 0.06,
             "entropy_coefficient": 0.003,

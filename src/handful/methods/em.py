@@ -113,6 +113,11 @@ class EStepMethod(AssignmentMethod):
         policy = balanced_assignment(key, num_users, num_policies)
         return EMState.of(policy.astype(jnp.int32), num_policies)
 
+    def started(self, state: EMState, policy: Int[Array, " N"]) -> EMState:
+        """Begin with each user at the given policy that serves them best."""
+        after = EMState.of(policy.astype(jnp.int32), state.num_policies)
+        return after if state.trained is None else after.with_table()
+
     def weights(self, state: EMState) -> Int[Array, " N"]:
         """Give each user's policy."""
         return state.served

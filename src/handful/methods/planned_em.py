@@ -119,6 +119,7 @@ class PlannedEM(AssignmentMethod):
         assigns_best=True,
         needs_outcomes=True,
         only_utilitarian=True,
+        begins_anew=True,
     )
 
     leading: float = 0.1

@@ -104,6 +104,7 @@ class PooledEM(AssignmentMethod):
         assigns_best=True,
         keeps_pool=True,
         only_utilitarian=True,
+        begins_anew=True,
         learner_settings={"share_hidden": False},
     )
 

@@ -46,6 +46,7 @@ class Universal(ExpectationMaximization):
         ),
         assigns_best=True,
         only_utilitarian=True,
+        begins_anew=True,
         learner_settings={
             "share_hidden": False,
             "hidden_sizes": (64, 64),

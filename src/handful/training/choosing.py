@@ -80,6 +80,15 @@ def make_appraiser(run: Run, state: TrainState, stream: int = VALIDATION_STREAM)
     """
     if run.learner.knows_returns:
         return _by_learner(run, state.learner)
+    return make_player_of_run(run, state, stream)
+
+
+def make_player_of_run(run: Run, state: TrainState, stream: int) -> Appraiser:
+    """Make what appraises ``K`` policies by episodes, whatever the learner knows.
+
+    Args:
+        run, state, stream: the same as in :func:`make_appraiser`.
+    """
     problem, config = run.problem, run.config
     num_episodes = HOST_EPISODES if problem.runs_on_host else EVALUATION_EPISODES
     play = make_player(problem, config.num_policies, num_episodes)
@@ -125,31 +134,64 @@ def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainStat
     """
     shortlist = _with_present(state)
     appraise = make_appraiser(run, state)
-    problem, method, rows, steps = run.problem, run.method, [], 0
+    rows, steps = [], 0
     moments = len(shortlist.updates)
     for row in range(moments):
         snapshot = shortlist[row]
         if not jnp.isneginf(snapshot.welfare):  # a short run does not fill the list
-            worth = appraise(snapshot.policies(problem), part(watch, row, moments))
-            served = np.asarray(likeliest_policies(method.weights(snapshot.assignment)))
-            if run.assigns_by_validation:
-                welfare = choose_assignment(
-                    problem.population, worth.episodes, served, run.welfare
-                ).held_out
-            else:
-                utilities = problem.population.utilities(worth.returns, served)
-                welfare = welfare_of(run.welfare, utilities)
-            snapshot = dataclasses.replace(
-                snapshot,
-                welfare=jnp.asarray(welfare, jnp.float32),
-                returns=jnp.asarray(worth.returns),
-            )
-            steps += worth.steps
+            snapshot, played = _validated(run, appraise, snapshot, part(watch, row, moments))
+            steps += played
         rows.append(snapshot)
     return dataclasses.replace(
         state,
         shortlist=Shortlist(_stacked(rows), shortlist.updates, jnp.ones((), bool)),
         validated=state.validated + steps,
+    )
+
+
+def _validated(
+    run: Run, appraise: Appraiser, snapshot: Snapshot, watch: Watch
+) -> tuple[Snapshot, int]:
+    """Return a moment with its worth by validation, and the transitions that it took a policy."""
+    problem = run.problem
+    worth = appraise(snapshot.policies(problem), watch)
+    served = np.asarray(likeliest_policies(run.method.weights(snapshot.assignment)))
+    if run.assigns_by_validation:
+        welfare = choose_assignment(
+            problem.population, worth.episodes, served, run.welfare
+        ).held_out
+    else:
+        utilities = problem.population.utilities(worth.returns, served)
+        welfare = welfare_of(run.welfare, utilities)
+    snapshot = dataclasses.replace(
+        snapshot,
+        welfare=jnp.asarray(welfare, jnp.float32),
+        returns=jnp.asarray(worth.returns),
+    )
+    return snapshot, worth.steps
+
+
+def keep_start(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
+    """Put the policies that a run started from before all moments, if none was worth more.
+
+    They are validated by the episodes, or by the knowledge, by which :func:`validate` did the rest.
+
+    Args:
+        run: the run.
+        state: its state, with a validated shortlist.
+        watch: is called with the share of the work that is done.
+
+    Returns:
+        The state, whose best moment is worth at least what the start is.
+    """
+    if state.start is None:
+        return state
+    start, steps = _validated(run, make_appraiser(run, state), state.start, watch)
+    shortlist = state.shortlist
+    if start.welfare > shortlist.best.welfare:
+        shortlist = shortlist.offer(start, state.update, spacing=0)
+    return dataclasses.replace(
+        state, shortlist=shortlist, start=start, validated=state.validated + steps
     )
 
 

@@ -49,6 +49,7 @@ from handful.methods.universal import Universal
 from handful.problem import RMDP
 from handful.training.collecting import CollectConfig
 from handful.training.stage import UniversalStage, plan_stage
+from handful.training.start_settings import StartSettings
 from handful.types import Preset
 from handful.welfare import UTILITARIAN, check_welfare_name
 
@@ -214,6 +215,8 @@ class TrainConfig:
         collect: the settings of how transitions are collected.
         universal: the settings of the universal stage that the run begins with; None if it has
             none. Its transitions are a part of the ``steps``.
+        start: the policies that the run starts from, and which of them stay as they are; None if
+            all begin new.
 
     Raises:
         HandfulError: if a number is out of its range, or the method or one of its settings does
@@ -235,6 +238,7 @@ class TrainConfig:
     learner: Learner = field(default_factory=PPO)
     collect: CollectConfig = field(default_factory=CollectConfig)
     universal: UniversalStage | None = None
+    start: StartSettings | None = None
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -266,6 +270,16 @@ class TrainConfig:
             )
         if self.threads is not None and self.threads < 1:
             raise HandfulError(f"The number of threads must be 1 or more, not {self.threads}.")
+        if self.start is not None and self.learner.shares_layers:
+            raise HandfulError(
+                "Policies that start from given ones share no layers, as each goes on or stays for "
+                "itself: leave out share_hidden and family, or set them to false."
+            )
+        if self.start is not None and self.make_method().info.begins_anew:
+            raise HandfulError(
+                f"The method '{self.method}' makes its first policies in its own way, so that a "
+                f"run of it cannot start from given ones: choose another method, such as em."
+            )
         if self.make_method().info.keeps_pool and self.learner.shares_layers:
             raise HandfulError(
                 f"The method '{self.method}' keeps policies to go on from later, so they must not "
@@ -317,8 +331,9 @@ class TrainConfig:
         """Return the settings in the types of JSON, for a run folder."""
         name, settings = LEARNERS.describe(self.learner)
         described = {**dataclasses.asdict(self), "learner": {"name": name, **settings}}
-        if self.universal is None:  # the settings of most runs stay as they always were
-            del described["universal"]
+        for name in ("universal", "start"):  # the settings of most runs stay as they always were
+            if described[name] is None:
+                del described[name]
         return described
 
     @classmethod
@@ -330,12 +345,14 @@ class TrainConfig:
         """
         try:
             learner, stage = _with_tuples(values["learner"]), values.get("universal")
+            start = values.get("start")
             return cls(
                 **{
                     **values,
                     "learner": LEARNERS.find(learner.pop("name"))(**learner),
                     "collect": CollectConfig(**values["collect"]),
                     "universal": None if stage is None else UniversalStage.from_dict(stage),
+                    "start": None if start is None else StartSettings.from_dict(start),
                 }
             )
         except (AttributeError, KeyError, TypeError) as error:

@@ -17,7 +17,7 @@ from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies, weight_table
 from handful.mix import Mix
 from handful.problem import RMDP
-from handful.training.choosing import make_appraiser, validate
+from handful.training.choosing import keep_start, make_appraiser, validate
 from handful.training.run import Run
 from handful.training.state import (
     Pool,
@@ -29,7 +29,7 @@ from handful.training.state import (
     init_policies,
     open_ledger,
 )
-from handful.types import NumpyArray, PRNGKey, Watch, unwatched
+from handful.types import NumpyArray, PRNGKey, Watch, part, unwatched
 from handful.welfare import user_weights, welfare_of
 
 _fresh_policies = jax.jit(init_policies, static_argnums=1)
@@ -79,7 +79,8 @@ def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     the share of validation that is done.
     """
     if state.pool is None:
-        return validate(run, state, watch)
+        state = validate(run, state, part(watch, 0, 2) if run.keeps_start else watch)
+        return keep_start(run, state, part(watch, 1, 2))
     key, episodes_key, method_key = jax.random.split(state.key, 3)
     # They are not planned again: policies that hardly acted would have the most hopeful returns.
     state = _reappraised(run, _pooled(run, state, watch))
@@ -101,7 +102,7 @@ def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
         decision.state,
     )
     shortlist = state.shortlist.offer(chosen, state.update, spacing=0)
-    return dataclasses.replace(state, key=key, shortlist=shortlist)
+    return keep_start(run, dataclasses.replace(state, key=key, shortlist=shortlist))
 
 
 def _pooled(run: Run, state: TrainState, watch: Watch) -> TrainState:

@@ -20,6 +20,7 @@ from handful.learner.policies import Policies
 from handful.methods import AssignmentMethod
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
+from handful.training.beginning import begin
 from handful.training.callbacks import Callback, with_progress
 from handful.training.choosing import assign
 from handful.training.config import BY_VALIDATION, TrainConfig
@@ -44,7 +45,7 @@ from handful.training.run_writer import (
     evaluation_record,
     write_results,
 )
-from handful.training.session import open_session, seconds_before
+from handful.training.session import Session, open_session, seconds_before
 from handful.training.state import TrainState
 from handful.training.universal import SharedStage
 from handful.training.updates import run_updates
@@ -118,6 +119,8 @@ def train(
     overlap: bool = False,
     welfare: WelfareFn | str = UTILITARIAN,
     network: Network | None = None,
+    start_from: Any = None,
+    frozen: Sequence[int] = (),
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
@@ -151,6 +154,12 @@ def train(
         welfare: the welfare function that is trained for and measured: a function of ``jax.numpy``
             from the utilities of all users to one number, or the name of one. The default is the
             mean (:mod:`handful.welfare`).
+        start_from: policies to start from instead of new ones: a result, the folder of a finished
+            run, or :class:`~handful.Policies`. They are the first policies of the run, share no
+            layers any more, and bring the settings of their learner. The result is never worse than
+            they are, by the run's own validation (:mod:`handful.training.beginning`).
+        frozen: the numbers of those of them that stay as they are, to the last bit. They play,
+            serve users and may get or lose users like the others.
         out: a new folder to keep the run in; without one nothing is written.
         callbacks: objects that training calls after every update.
         loggers: further receivers of the metrics, besides ``metrics.jsonl`` in ``out``: objects of
@@ -194,6 +203,8 @@ def train(
         overlap=overlap,
         welfare=welfare,
         network=network,
+        start_from=start_from,
+        frozen=frozen,
     )
     return train_run(run, out, callbacks, loggers)
 
@@ -345,6 +356,22 @@ def _go_on(
         return _logged(run, state, folder, callbacks, log, stage)
 
 
+def _started(run: Run, session: Session) -> TrainState:
+    """Return the state of a run that starts from policies, once it is kept.
+
+    Raises:
+        HandfulError: if the run was stopped before it had kept the policies.
+    """
+    if run.given is None:
+        raise HandfulError(
+            "The run was stopped before it had measured the policies that it starts from, so that "
+            "it has nothing to go on with: remove its folder, and start again."
+        )
+    state = begin(run, run.given, session.watch("validation", 0))
+    session.save(state)
+    return state
+
+
 def _logged(
     run: Run,
     state: TrainState | None,
@@ -364,6 +391,8 @@ def _logged(
         if state is None or not is_trained:
             if state is None and config.universal is not None:
                 state, seconds = (stage or SharedStage()).begin(run, session)
+            if state is None and config.start is not None:
+                state = _started(run, session)
             state, seconds = run_updates(run, state, session, seconds)
         transitions = config.transitions_after(int(state.update))
         if config.keep_best and not state.shortlist.is_validated:

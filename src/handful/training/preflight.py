@@ -1,6 +1,6 @@
 """The preparation of a run, and its checks before anything is written or trained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,8 +25,9 @@ from handful.methods import METHODS, AssignmentMethod
 from handful.methods.schedule import check_packages
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
-from handful.training.config import TrainConfig, check_run_settings, make_config
+from handful.training.config import LEARNER, TrainConfig, check_run_settings, make_config
 from handful.training.run import Run
+from handful.training.start import Given, read_start
 from handful.training.step import StepMetrics
 from handful.training.tracing import kinds, trace_learner, trace_method
 from handful.types import LearnerName, MethodName, NumpyArray, PresetName
@@ -57,6 +58,8 @@ def prepare(
     overlap: bool = False,
     welfare: WelfareFn | str = UTILITARIAN,
     network: Network | None = None,
+    start_from: Any = None,
+    frozen: Sequence[int] = (),
 ) -> Run:
     """Prepare a run and check it, without training.
 
@@ -73,12 +76,27 @@ def prepare(
     check_run_settings(run_settings or {}, "run_settings")
     others = {"overlap": overlap, "welfare": welfare, **(run_settings or {})}
     others["welfare"] = name_of_welfare(others["welfare"])
+    settings, given = {**(settings or {}), **network_settings(network)}, None
+    if start_from is not None:
+        problem.check_budget(num_policies)
+        given = read_start(start_from, frozen, problem, num_policies)
+        settings = {
+            **given.learner_settings(problem, num_policies, preset, learner),
+            **settings,
+        }
+        learner = settings.pop(LEARNER)
+        method, method_settings = given.method_settings(method, method_settings)
+        others["start"] = given.settings
+    elif len(frozen):
+        raise HandfulError(
+            "Policies can be frozen only if the run starts from some: give them with start_from."
+        )
     config = make_config(
         problem,
         num_policies,
         method,
         preset,
-        {**(settings or {}), **network_settings(network)},
+        settings,
         method_settings,
         learner,
         steps=steps,
@@ -86,18 +104,23 @@ def prepare(
         threads=threads,
         **others,
     )
-    return checked_run(problem, config)
+    return checked_run(problem, config, given)
 
 
 @computing
 @in_same_directory
-def checked_run(problem: RMDP, config: TrainConfig) -> Run:
+def checked_run(problem: RMDP, config: TrainConfig, given: Given | None = None) -> Run:
     """Return a run on this machine's devices, from complete settings.
+
+    Args:
+        problem: the problem.
+        config: the settings.
+        given: the policies that the run starts from, if its settings say that it does.
 
     Raises:
         HandfulError: if the problem and the settings do not fit each other.
     """
-    run = Run(problem, config, core_mesh())
+    run = Run(problem, config, core_mesh(), given)
     check_run(run)
     return run
 

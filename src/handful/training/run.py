@@ -14,7 +14,12 @@ from handful.methods import METHODS, AssignmentMethod, Schedule
 from handful.methods.universal import Trials, Universal
 from handful.problem import RMDP
 from handful.training.config import BY_VALIDATION, TrainConfig
+from handful.training.start import Given
 from handful.welfare import WelfareFn, find_welfare, utilitarian
+
+CRITICS_FIRST = 0.05
+"""The share of the updates of a run that starts from policies in which only critics learn. They
+begin new, and would mislead policies that are good already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +34,7 @@ class Run:
         config: the settings of the run.
         mesh: the two devices that share actors and critics, or None if one device does all
             (:mod:`handful.learner.parallel`).
+        given: the policies that the run starts from, if it does and is to be begun.
         method: the assignment method that the settings name.
         welfare: the welfare function that the settings name.
 
@@ -40,6 +46,7 @@ class Run:
     problem: RMDP
     config: TrainConfig
     mesh: Mesh | None = None
+    given: Given | None = None
     method: AssignmentMethod = field(init=False)
     welfare: WelfareFn = field(init=False)
 
@@ -66,6 +73,16 @@ class Run:
     def num_updates(self) -> int:
         """The number of updates of the whole run."""
         return self.config.num_updates
+
+    @property
+    def keeps_start(self) -> bool:
+        """Whether the run keeps the policies that it began with, in case that none is better."""
+        return self.config.start is not None
+
+    @property
+    def critics_first(self) -> int:
+        """The number of updates in which policies from elsewhere wait for their critics."""
+        return int(CRITICS_FIRST * self.num_updates)
 
     @property
     def is_utilitarian(self) -> bool:

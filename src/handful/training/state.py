@@ -254,6 +254,8 @@ class TrainState(eqx.Module):
             them.
         archive: the remembered episodes, for methods that remember any.
         ledger: the sums over the users of each policy, if the users are many.
+        start: the policies that the run started from, if it did: its result is never worse, by
+            validation.
     """
 
     key: PRNGKey
@@ -268,6 +270,7 @@ class TrainState(eqx.Module):
     pool: Pool | None
     archive: EpisodeArchive | None
     ledger: Ledger | None = None
+    start: Snapshot | None = None
 
     def policies(self, problem: RMDP) -> Policies:
         """Return the policies as they are now."""
@@ -349,6 +352,7 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
         pool=pool,
         archive=archive,
         ledger=open_ledger(run, assignment),
+        start=shortlist.best if run.keeps_start else None,
     )
 
 

@@ -17,6 +17,7 @@ from handful.learner.imitation import imitate
 from handful.methods import RememberedEpisodes
 from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies
+from handful.training.holding import hold
 from handful.training.reassign import reassign
 from handful.training.run import Run
 from handful.training.state import ReturnTable, Snapshot, TrainState
@@ -155,7 +156,7 @@ def _learn(
         problem=problem,
         mesh=run.mesh,
     )
-    learner = improved.state
+    learner = hold(run, state.update, learner, improved.state)
     assignment = eqx.combine(improved.parameters, rest)
     if archive is not None and method.memory is not None:
         demonstrations = archive.demonstrations(method.memory.demonstrated(assignment))
@@ -194,6 +195,7 @@ def _learn(
         state.pool,
         archive,
         standing.ledger,
+        state.start,
     )
     return new_state, metrics
 
