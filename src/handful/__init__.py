@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from handful.population import Population
     from handful.problem import RMDP, make, register, tasks
+    from handful.service import Comparison, Service
     from handful.training.callbacks import Callback, ProgressBar
     from handful.training.config import CollectConfig, TrainConfig
     from handful.training.frontier import resume_frontier, train_frontier
@@ -54,9 +55,11 @@ if TYPE_CHECKING:
     from handful.training.loop import TrainResult, resume, train, train_run
     from handful.training.preflight import prepare
     from handful.training.run import Run
+    from handful.training.services import Reassignment, assign_users, compare
     from handful.training.session import TrainingInterrupted
     from handful.training.state import TrainState, init_state
     from handful.training.step import StepMetrics, train_step
+    from handful.training.stored_run import StoredRun, load_run
     from handful.training.trackers import MLflowLogger, TensorBoardLogger, WandbLogger
     from handful.welfare import register_welfare, utilitarian
 
@@ -67,6 +70,7 @@ _HOME = {
     "Box": "handful.environment",
     "Callback": "handful.training.callbacks",
     "CollectConfig": "handful.training.config",
+    "Comparison": "handful.service",
     "Conformance": "handful.check.findings",
     "Counting": "handful.learner",
     "Discrete": "handful.environment",
@@ -89,6 +93,7 @@ _HOME = {
     "ProgressBar": "handful.training.callbacks",
     "RMDP": "handful.problem",
     "RateRound": "handful.methods",
+    "Reassignment": "handful.training.services",
     "References": "handful.evaluation.references",
     "RunStart": "handful.training.loggers",
     "Scene": "handful.methods",
@@ -98,19 +103,24 @@ _HOME = {
     "TensorBoardLogger": "handful.training.trackers",
     "TimeStep": "handful.environment",
     "Run": "handful.training.run",
+    "Service": "handful.service",
     "StepMetrics": "handful.training.step",
+    "StoredRun": "handful.training.stored_run",
     "TrainConfig": "handful.training.config",
     "TrainResult": "handful.training.loop",
     "TrainState": "handful.training.state",
     "Trainable": "handful.methods",
     "TrainingInterrupted": "handful.training.session",
     "WandbLogger": "handful.training.trackers",
+    "assign_users": "handful.training.services",
     "check_env": "handful.check.check",
+    "compare": "handful.training.services",
     "evaluate": "handful.evaluation.returns",
     "evaluate_references": "handful.evaluation.references",
     "exact_returns": "handful.domains.tabular.optimum",
     "from_gymnasium": "handful.envs.gym.problem",
     "init_state": "handful.training.state",
+    "load_run": "handful.training.stored_run",
     "make": "handful.problem",
     "make_method": "handful.methods",
     "optimum": "handful.evaluation.gap",
@@ -142,6 +152,7 @@ __all__ = [
     "Box",
     "Callback",
     "CollectConfig",
+    "Comparison",
     "Conformance",
     "Counting",
     "Discrete",
@@ -162,13 +173,16 @@ __all__ = [
     "Population",
     "ProgressBar",
     "RateRound",
+    "Reassignment",
     "References",
     "Run",
     "RunStart",
     "Scene",
     "Schedule",
+    "Service",
     "Step",
     "StepMetrics",
+    "StoredRun",
     "TensorBoardLogger",
     "TimeStep",
     "TrainConfig",
@@ -177,12 +191,15 @@ __all__ = [
     "Trainable",
     "TrainingInterrupted",
     "WandbLogger",
+    "assign_users",
     "check_env",
+    "compare",
     "evaluate",
     "evaluate_references",
     "exact_returns",
     "from_gymnasium",
     "init_state",
+    "load_run",
     "make",
     "make_method",
     "optimum",

@@ -10,8 +10,8 @@ from handful.report.page import write_report
 from handful.report.run import read_run
 from handful.run_folder import RunFolder
 from handful.training import run_writer as record_module
-from handful.training.evaluation_files import read_evaluation
 from handful.training.loop import train
+from handful.training.run_reader import evaluation_of
 from tests.environments import ContextualBandit, problem_of
 
 FEW = {"batch_size": 64, "num_envs": 16, "minibatch_size": 32, "num_epochs": 1}
@@ -36,7 +36,7 @@ def test_an_evaluation_is_read_as_it_was_measured(tmp_path, method):
     table = np.array([[1.0, 0.0], [0.0, 2.0], [0.5, 1.0]], np.float32)
     problem = problem_of(ContextualBandit(), table)
     result, folder, record = run_of(problem, tmp_path / "run", method)
-    evaluation, shares = read_evaluation(folder, record, problem)
+    evaluation, shares = evaluation_of(folder, record, problem)
     assert_same(evaluation.deterministic, result.evaluation.deterministic)
     assert_same(evaluation.stochastic, result.evaluation.stochastic)
     np.testing.assert_array_equal(evaluation.assignment, result.assignment)
@@ -51,7 +51,7 @@ def test_exact_rewards_are_read_as_they_were_measured(tmp_path, monkeypatch):
     problem = make("glide", users=300)
     result, folder, record = run_of(problem, tmp_path / "run")
     assert "feature_returns" not in record["deterministic"]
-    evaluation, _ = read_evaluation(folder, record, problem)
+    evaluation, _ = evaluation_of(folder, record, problem)
     assert_same(evaluation.deterministic, result.evaluation.deterministic)
 
 
@@ -96,7 +96,7 @@ def test_damaged_arrays_are_told(tmp_path):
     _, folder, record = run_of(problem, tmp_path / "run")
     folder.users.write_bytes(folder.users.read_bytes()[:-8])
     with pytest.raises(HandfulError, match=r"users\.safetensors' cannot be read"):
-        read_evaluation(folder, record, problem)
+        evaluation_of(folder, record, problem)
 
 
 def test_arrays_of_another_run_are_told(tmp_path):
@@ -105,5 +105,5 @@ def test_arrays_of_another_run_are_told(tmp_path):
     other = run_of(make("market", users=6), tmp_path / "other")[1]
     folder.users.write_bytes(other.users.read_bytes())
     with pytest.raises(HandfulError, match="is damaged or does not fit"):
-        read_evaluation(folder, record, problem)
+        evaluation_of(folder, record, problem)
     assert json.loads(folder.evaluation.read_text()) == record

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Union
 import tyro
 
 from handful._support.checks import did_you_mean
+from handful.cli.assign import Assign
 from handful.cli.channel import results_alone
 from handful.cli.check_env import CheckEnv
+from handful.cli.compare import Compare
 from handful.cli.evaluate import Evaluate
 from handful.cli.optimum import OptimumCommand
 from handful.cli.render import Render
@@ -28,6 +30,8 @@ COMMANDS: dict[str, type] = {
     "train": Train,
     "resume": Resume,
     "evaluate": Evaluate,
+    "compare": Compare,
+    "assign": Assign,
     "optimum": OptimumCommand,
     "report": Report,
     "render": Render,

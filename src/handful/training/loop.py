@@ -25,7 +25,7 @@ from handful.training.callbacks import Callback, with_progress
 from handful.training.choosing import assign
 from handful.training.config import BY_VALIDATION, TrainConfig
 from handful.training.ending import judge
-from handful.training.evaluation_files import read_evaluation, read_findings
+from handful.training.evaluation_files import read_findings
 from handful.training.findings import Finding, History
 from handful.training.intervention import finish
 from handful.training.loggers import Logger, RunLog, Step, check_loggers, open_log
@@ -35,6 +35,7 @@ from handful.training.preflight import (
 from handful.training.provenance import changed_versions, versions
 from handful.training.run import Run
 from handful.training.run_reader import (
+    evaluation_of,
     handed_out,
     is_of_todays_method,
     load_run_state,
@@ -325,7 +326,7 @@ def _read(
     """Return the result of a finished run."""
     folder, run = open_run(path, problem, trust, network)
     record = folder.read_evaluation()
-    evaluation, shares = read_evaluation(folder, record, run.problem)
+    evaluation, shares = evaluation_of(folder, record, run.problem)
     return TrainResult(
         problem=run.problem,
         config=run.config,

@@ -19,7 +19,9 @@ from handful._support.backend import computing
 from handful._support.controls import shell_line
 from handful._support.storage import checked_config, digest_of_arrays, digest_of_json
 from handful._support.text import is_json, plain, shown
+from handful.environment import outcome_shape
 from handful.errors import HandfulError
+from handful.evaluation.returns import Evaluation
 from handful.learner import LEARNERS
 from handful.learner.builders import (
     FIELDS,
@@ -281,13 +283,13 @@ def open_run(
     if problem.scale_is_measured:  # the run's own scale is used: a new measurement would differ
         problem = dataclasses.replace(problem, return_scale=described["return_scale"])
     check_same_problem(described, problem, path)
-    config = _with_networks(config, f"The run in '{path}'", network, trust)
+    config = with_networks(config, f"The run in '{path}'", network, trust)
     if trust:
         load_welfare(config.welfare)
     return folder, Run(problem, config, core_mesh())
 
 
-def _with_networks(
+def with_networks(
     config: TrainConfig, source: str, network: Network | None, trust: bool
 ) -> TrainConfig:
     """Return the settings with names of networks that this program knows.
@@ -374,6 +376,23 @@ def stored_run(folder: RunFolder, trust: bool = False) -> tuple[dict[str, Any], 
     return stored, TrainConfig.from_dict(stored["settings"])
 
 
+def evaluation_of(
+    folder: RunFolder, record: Mapping[str, Any], problem: RMDP
+) -> tuple[Evaluation, NumpyArray | None]:
+    """Return the evaluation of a finished run of a problem, and the users' shares, from its files.
+
+    Args:
+        folder: the run folder.
+        record: the content of its ``evaluation.json``.
+        problem: the problem of the run.
+    """
+
+    def outcomes() -> Any:
+        return outcome_shape(problem.environment)
+
+    return read_evaluation(folder, record, problem.population, outcomes)
+
+
 def is_of_todays_method(stored: Mapping[str, Any], method: AssignmentMethod) -> bool:
     """Return whether the method of a run folder still does what it did when the run began.
 
@@ -421,6 +440,6 @@ def handed_out(folder: RunFolder, run: Run) -> HandedOut:
             f"The policies in '{folder.policies}' (number, observation entries, actions: {there}) "
             f"do not fit the run's problem ({here}): was the environment changed?"
         )
-    evaluation, shares = read_evaluation(folder, folder.read_evaluation(), problem)
+    evaluation, shares = evaluation_of(folder, folder.read_evaluation(), problem)
     alpha = evaluation.assignment if shares is None else shares
     return HandedOut(policies, alpha, config.num_updates)
