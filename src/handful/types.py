@@ -38,6 +38,9 @@ __all__ = [
 PRNGKey = Key[Array, ""]
 """The type of one JAX random key (``jax.random.key``)."""
 
+PRNGKeys = PRNGKey | Key[Array, " K"]
+"""One random key for all policies, or a key for each."""
+
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 """The type of an array on the host."""
 

@@ -119,6 +119,24 @@ def test_only_mixes_whose_episodes_ended_are_drawn_again(problem, learner, state
     )
 
 
+@pytest.mark.parametrize(("target", "factor"), [(1e9, 1.2), (1e-9, 1 / 1.2)])
+def test_the_step_size_follows_how_much_the_policies_change(
+    problem, learner, state, target, factor
+):
+    batch = batch_of(problem, [False] * LANES)
+    timid_or_bold = dataclasses.replace(learner, target_kl=target)
+    after = improve(timid_or_bold, state, batch, problem)
+    assert float(after.pace) == pytest.approx(factor)
+    assert float(improve(timid_or_bold, after, batch, problem).pace) == pytest.approx(factor**2)
+    # Adam's first step is as long as its rate.
+    weight = state.critic.head.weight
+    steps = [
+        np.abs(improve(learner, s, batch, problem).critic.head.weight - weight).max()
+        for s in (state, dataclasses.replace(state, pace=jnp.asarray(factor)))
+    ]
+    assert (steps[1] > steps[0]) == (factor > 1)
+
+
 def test_what_the_assignment_says_is_not_what_it_is_trained_for(problem, learner, state):
     batch = batch_of(problem, [False] * LANES)
     one, other = (improve(learner, state, batch, problem, weight) for weight in (1.0, -5.0))

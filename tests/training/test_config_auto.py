@@ -1,7 +1,7 @@
 import pytest
 
 import handful
-from handful.learner import PPO, Counting
+from handful.learner import PPO, SAC, Counting
 from handful.training.config import CollectConfig, concrete_method, make_config
 from tests.environments import ContextualBandit, problem_of
 
@@ -19,19 +19,45 @@ from tests.environments import ContextualBandit, problem_of
     ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "its own", "chance"],
 )
 def test_auto_stands_for_what_suits_the_problem(problem, expected):
-    assert concrete_method(problem, "auto", PPO(), CollectConfig()) == expected
-    assert concrete_method(problem, "random", PPO(), CollectConfig()) == "random"
+    assert concrete_method(problem, "auto", PPO(), CollectConfig(), 3, 1000) == expected
+    assert concrete_method(problem, "random", PPO(), CollectConfig(), 3, 1000) == "random"
 
 
 def test_episodes_that_no_batch_holds_cannot_be_remembered():
     problem = handful.make("resource-gathering", height=2, width=2, time_limit=129)
-    assert concrete_method(problem, "auto", PPO(), CollectConfig()) == "em"  # 64 steps a batch
-    assert concrete_method(problem, "auto", PPO(), CollectConfig(num_envs=16)) == "elite-em"
+    assert (
+        concrete_method(problem, "auto", PPO(), CollectConfig(), 3, 1000) == "em"
+    )  # 64 steps a batch
+    assert (
+        concrete_method(problem, "auto", PPO(), CollectConfig(num_envs=16), 3, 1000) == "elite-em"
+    )
 
 
 def test_policies_of_single_users_come_cheap_to_a_learner_that_counts():
     problem = problem_of(ContextualBandit())
-    assert concrete_method(problem, "auto", Counting(), CollectConfig()) == "pooled-em"
+    assert concrete_method(problem, "auto", Counting(), CollectConfig(), 3, 1000) == "pooled-em"
+
+
+@pytest.mark.parametrize(
+    ("num_policies", "steps", "learner", "expected"),
+    [
+        (3, 20_000, PPO(), "universal"),
+        (3, 20_000, SAC(), "universal"),
+        (3, 16_000, PPO(), "em"),
+        (1, 90_000, PPO(), "em"),
+        (3, 20_000, PPO(hidden_sizes=(), share_hidden=False), "em"),
+        (3, 20_000, PPO(actor_network="tests.networks:build", share_hidden=False), "em"),
+    ],
+    ids=["enough", "off-policy", "too few transitions", "one policy", "no layer", "own network"],
+)
+def test_a_universal_policy_comes_first_where_there_is_none_better(
+    num_policies, steps, learner, expected
+):
+    problem = problem_of(ContextualBandit())
+    found = concrete_method(problem, "auto", learner, CollectConfig(), num_policies, steps)
+    assert found == expected
+    nash = concrete_method(problem, "auto", PPO(), CollectConfig(), 3, 20_000, "nash")
+    assert nash == "em"
 
 
 def test_a_run_records_what_auto_stood_for_and_its_settings():

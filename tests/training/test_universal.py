@@ -156,15 +156,28 @@ def test_candidates_differ_and_play_within_their_transitions(generalist):
     run, found = generalist
     candidates = found.candidates
     assert len(np.unique(np.round(candidates.contexts, 4), axis=0)) == len(candidates.contexts)
-    assert (candidates.episodes >= 1).all()
+    assert set(candidates.rows[candidates.rounds == 0]) == set(range(len(candidates.contexts)))
     assert candidates.steps <= run.config.universal.candidate_steps
 
 
-def test_candidates_that_are_best_by_either_half_play_on():
+def test_candidates_that_may_be_best_play_on():
     problem = problem_of()
-    coefficients = np.asarray(problem.population.coefficients, float)
-    totals = np.zeros((2, 4, problem.num_features))
-    totals[0, 1], totals[1, 2] = coefficients.mean(axis=0), coefficients.mean(axis=0)
-    found = Candidates(np.zeros((4, 2)), totals, np.ones((2, 4)), 10)
-    assert {1, 2} <= set(finalists(problem, found, [1]))
-    assert 3 not in finalists(problem, found, [1])
+    user = np.asarray(problem.population.coefficients, float).mean(axis=0)
+    # Two are nearly as good as each other, by episodes that differ much; the others are bad.
+    worth = np.array([-40.0, 10.0, 10.5, -40.0])
+    earned = (worth[:, None] + np.array([-2.0, 2.0]))[..., None] * user
+    earned[1] = earned[1, ::-1]
+    contexts = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0], [9.0, 9.0]])
+    found = Candidates(contexts, np.arange(4), np.zeros(4, int), earned, 10, True)
+    playing = finalists(problem, found, [1], np.random.default_rng(0))
+    assert set(playing) == {1, 2}
+    sure = found
+    for turn in range(1, 200):
+        sure = sure.after(np.arange(4), np.full(4, turn), earned, 10)
+    assert list(finalists(problem, sure, [1], np.random.default_rng(0))) == [2]
+
+
+def test_halves_are_means_of_even_and_odd_episodes():
+    earned = np.array([[[1.0], [3.0]], [[5.0], [7.0]], [[2.0], [6.0]]])
+    found = Candidates(np.eye(2), np.array([0, 1, 0]), np.array([0, 0, 1]), earned, 6, True)
+    np.testing.assert_allclose(found.halves(), [[[1.5], [5.0]], [[4.5], [7.0]]])

@@ -10,7 +10,7 @@ from handful.collect.host_rollout import run_host_episodes
 from handful.collect.jax_rollout import Episodes, PolicyFn, run_episodes
 from handful.population import FeatureFn
 from handful.problem import RMDP
-from handful.types import Array, Bool, PRNGKey, Watch, unwatched
+from handful.types import Array, Bool, PRNGKey, PRNGKeys, Watch, unwatched
 
 
 @runtime_checkable
@@ -18,11 +18,13 @@ class PlayFn(Protocol):
     """A function that plays episodes of the policies that it gets."""
 
     def __call__(
-        self, key: PRNGKey, policies: Any, deterministic: bool, watch: Watch = unwatched
+        self, key: PRNGKeys, policies: Any, deterministic: bool, watch: Watch = unwatched
     ) -> Episodes:
         """Play the episodes.
 
         Args:
+            key: the random key. In JAX it may be a key for each policy: those with the same key
+                meet the same chance.
             policies: a :data:`~handful.collect.jax_rollout.PolicyFn`; for environments on the host
                 it must also be able to act there
                 (:class:`~handful.collect.acting.HasHostPolicies`).
@@ -68,13 +70,13 @@ def make_player(
         return play_on_host
 
     @jax.jit
-    def run(key: PRNGKey, policies: PolicyFn, deterministic: bool | Bool[Array, ""]) -> Episodes:
+    def run(key: PRNGKeys, policies: PolicyFn, deterministic: bool | Bool[Array, ""]) -> Episodes:
         return run_episodes(
             key, problem, policies, num_policies, num_episodes, deterministic, trace, pay
         )
 
     def play(
-        key: PRNGKey, policies: PolicyFn, deterministic: bool, watch: Watch = unwatched
+        key: PRNGKeys, policies: PolicyFn, deterministic: bool, watch: Watch = unwatched
     ) -> Episodes:
         episodes = jax.block_until_ready(run(key, policies, deterministic))
         watch(1.0)

@@ -21,7 +21,7 @@ from handful.environment import Box, outcome_shape
 from handful.population import FeatureFn
 from handful.problem import RMDP
 from handful.transitions import Transitions
-from handful.types import Array, Bool, Float, Int, Key, NumpyArray, PRNGKey, PyTree
+from handful.types import Array, Bool, Float, Int, Key, NumpyArray, PRNGKey, PRNGKeys, PyTree
 
 
 def episode_limits(
@@ -212,7 +212,7 @@ class Episodes(NamedTuple):
 
 @in_full_precision
 def run_episodes(
-    key: PRNGKey,
+    key: PRNGKeys,
     problem: RMDP,
     policy_fn: PolicyFn,
     num_policies: int,
@@ -224,6 +224,8 @@ def run_episodes(
     """Run every policy for ``num_episodes`` episodes from fresh resets.
 
     Args:
+        key: the random key, or a key for each policy. Policies with the same key meet the same
+            chance: the same random numbers at the same step of the same episode.
         deterministic: whether to take each distribution's mode instead of a sample. It may be
             traced, so that one compiled program serves both.
         trace: whether every step's features and outcome are kept too.
@@ -231,7 +233,8 @@ def run_episodes(
             reward features.
     """
     pay = pay or problem.population.features
-    start = init_collector(jax.random.split(key, num_policies), problem, num_episodes)
+    own = key if key.ndim else jax.random.split(key, num_policies)
+    start = init_collector(own, problem, num_episodes)
     keys = jax.vmap(lambda k: jax.random.split(k, problem.environment.time_limit))(start.keys)
 
     def one_step(

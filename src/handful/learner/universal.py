@@ -46,6 +46,12 @@ from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
 
+PACES = (0.1, 10.0)
+"""The smallest and the largest factor of the step size."""
+
+PACE_STEP = 1.2
+"""The factor by which the step size changes after an update."""
+
 KEPT = (
     "entropy_coefficient",
     "final_entropy_coefficient",
@@ -72,6 +78,7 @@ class UniversalState(PPOState):
         embedding: the embedding of mixes.
         mixes: the mix that each policy is trained for.
         updates: the number of updates done.
+        pace: the factor of the step size.
     """
 
     users: Float[Array, "N D"]
@@ -80,6 +87,7 @@ class UniversalState(PPOState):
     embedding: Embedding
     mixes: Float[Array, "K D"]
     updates: Int[Array, ""]
+    pace: Float[Array, ""]
 
 
 @dataclass(frozen=True)
@@ -87,11 +95,15 @@ class UniversalPPO(PPO, UniversalLearner):
     """PPO of one conditioned policy; further fields are those of :class:`PPO`.
 
     Its batch has few transitions of each policy, as many policies act at once, so that a minibatch
-    has few of each, too.
+    has few of each, too. How large a step may be depends on the problem: with numbered observations
+    ten times as large a step is best as with a robot's. So the step size follows how much the
+    policies change: it grows by a fifth after an update in which their divergence stays below
+    ``target_kl``, and shrinks by as much otherwise.
 
     Attributes:
         context_size: the number of entries of a context.
         group_share: the probability with which a mix is a neighbourhood of users, not one user.
+        target_kl: the mean divergence (nats) of an update's policies from those that acted.
 
     Raises:
         HandfulError: if a number is out of its range.
@@ -100,14 +112,16 @@ class UniversalPPO(PPO, UniversalLearner):
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-4
     minibatch_size: int = 4
-    num_epochs: int = 6
+    num_epochs: int = 12
     hidden_sizes: tuple[int, ...] = (64, 64)
     context_size: int = 8
     group_share: float = 0.5
+    target_kl: float = 0.02
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.context_size >= 1, "context_size", "at least 1", self.context_size)
+        require(self.target_kl > 0, "target_kl", "positive", self.target_kl)
         share = self.group_share
         require(0 <= share <= 1, "group_share", "between 0 and 1", share)
         if self.has_own_network or not self.hidden_sizes:
@@ -155,6 +169,7 @@ class UniversalPPO(PPO, UniversalLearner):
             embedding=embedding,
             mixes=mixes,
             updates=jnp.zeros((), jnp.int32),
+            pace=jnp.ones(()),
         )
         return _acting(whole)
 
@@ -182,10 +197,13 @@ class UniversalPPO(PPO, UniversalLearner):
         learn_key, mix_key = jax.random.split(key)
         mix = Mix(state.mixes, jnp.ones(len(state.mixes)))
         own = Objective(lambda _: mix, objective.parameters, objective.parameters_rate)
-        rates = self.rates(progress, pace)
+        rates = self.rates(progress, pace * state.pace)
         learnt = update(learn_key, state, batch, own, rates, self, problem.discount, mesh)
         assert isinstance(learnt.state, PPOState)
         following = eqx.tree_at(_ppo, state, _ppo(learnt.state))
+        is_slow = jnp.mean(learnt.metrics["approx_kl"]) < self.target_kl
+        adapted = state.pace * jnp.where(is_slow, PACE_STEP, 1.0 / PACE_STEP)
+        following = eqx.tree_at(lambda s: s.pace, following, jnp.clip(adapted, *PACES))
         following = eqx.tree_at(lambda s: s.updates, following, state.updates + 1)
         is_due = is_embedding_due(following.updates, progress)
         following = jax.lax.cond(is_due, self._embedded_anew, lambda s: s, following)
@@ -196,7 +214,9 @@ class UniversalPPO(PPO, UniversalLearner):
         mixes = jnp.where(ended[:, None], drawn, state.mixes)
         following = _acting(eqx.tree_at(lambda s: s.mixes, following, mixes))
         reward = jnp.mean(jnp.einsum("ktbd,kd->ktb", batch.features, state.mixes), axis=(1, 2))
-        return learnt._replace(state=following, metrics={**learnt.metrics, "reward": reward})
+        return learnt._replace(
+            state=following, metrics={**learnt.metrics, "reward": reward, "pace": state.pace}
+        )
 
     def contexts(self, state: LearnerState, mixes: Float[Array, "M D"]) -> Float[Array, "M Z"]:
         """Return the contexts of mixes of preferences."""

@@ -2,12 +2,14 @@
 
 A context says what the policy is to be like, and not how good it then is: a user's own context is
 often worth less to the user than a neighbour's. So candidates play episodes, and what counts is
-what they earn. Few transitions are left for that. So all candidates play a few episodes first, and
-those play on that one of the best choices consists of, by either half of the episodes or by all.
+what they earn. Few transitions are left for that. So as many candidates as these suffice for play
+two episodes each, and then those play on that may belong to a best choice, by all that is known of
+them and of their neighbours (:mod:`handful.training.posterior`).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -19,54 +21,105 @@ from handful.learner.base import LearnerState, Networks, UniversalLearner
 from handful.learner.policies import Policies
 from handful.learner.preferences import WIDTHS, landmarks, neighbourhoods
 from handful.problem import RMDP
-from handful.types import Array, NumpyArray, PRNGKey, Watch, unwatched
+from handful.training.posterior import Fit, Observations, Posterior, fit, posterior_of
+from handful.types import NumpyArray, PRNGKey, Watch, unwatched
 
 MOST_CANDIDATES = 400
 """The most contexts that are tried."""
 
-FIRST_EPISODES = 2
-"""The episodes that every candidate plays: one for each half."""
+EPISODES = 2
+"""The episodes of a candidate in a round: one for each half."""
 
-SHARE_OF_FIRST = 0.6
-"""The share of the transitions that the first episodes may take."""
+SHARE_OF_FIRST = 0.5
+"""The share of the transitions that the first round may take."""
 
-MOST_EPISODES = 64
-"""The most episodes of a candidate."""
+MOST_OBSERVATIONS = 2000
+"""The most rounds of a candidate, all candidates together, as all of them are weighed at once."""
+
+DRAWS = 8
+"""How many draws of what candidates may earn decide which of them play on."""
 
 MOST_CHOOSERS = 2000
 """The most users by whom the candidates are chosen; of more users that many are drawn."""
 
 
-class Candidates(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Candidates:
     """What was tried, and what it earned.
 
     Attributes:
         contexts: the context of each candidate, [M, Z].
-        totals: the sum over its episodes of each candidate's returns in features, by even and by
-            odd episodes, [2, M, D].
-        episodes: the number of its episodes in either sum, [2, M].
+        rows: the candidate of each observation, [n].
+        rounds: the round of each observation, from 0, [n]; every candidate is in the first.
+        earned: the returns in features of the two episodes of each observation, [n, 2, D].
         steps: the transitions of all episodes.
+        same_chance: whether all candidates of a round met the same chance.
     """
 
     contexts: NumpyArray
-    totals: NumpyArray
-    episodes: NumpyArray
+    rows: NumpyArray
+    rounds: NumpyArray
+    earned: NumpyArray
     steps: int
+    same_chance: bool
+
+    @cached_property
+    def fit(self) -> Fit:
+        """How returns change with the context, by the first round."""
+        first = np.empty((len(self.contexts), *self.earned.shape[1:]))
+        is_first = self.rounds == 0
+        first[self.rows[is_first]] = self.earned[is_first]
+        return fit(self.contexts, first)
+
+    @cached_property
+    def posterior(self) -> Posterior:
+        """What is known of the candidates' expected returns."""
+        seen = Observations(self.rows, self.rounds, self.earned)
+        return posterior_of(self.fit, self.contexts, seen, self.same_chance)
 
     @property
     def returns(self) -> NumpyArray:
-        """The mean return of each candidate in features, [M, D]."""
-        return self.totals.sum(axis=0) / self.episodes.sum(axis=0)[:, None]
+        """The expected return of each candidate in features, [M, D]."""
+        return self.posterior.mean
 
     def halves(self) -> NumpyArray:
-        """Return the same by even and by odd episodes, [2, M, D]."""
-        return self.totals / self.episodes[:, :, None]
+        """Return the mean returns in features of even and of odd episodes, [2, M, D]."""
+        totals = np.zeros((len(self.contexts), *self.earned.shape[1:]))
+        np.add.at(totals, self.rows, self.earned)
+        counts = np.bincount(self.rows, minlength=len(totals))
+        return np.moveaxis(totals / counts[:, None, None], 1, 0)
+
+    def after(
+        self, rows: NumpyArray, rounds: NumpyArray, earned: NumpyArray, steps: int
+    ) -> "Candidates":
+        """Return the candidates with more observations, of which none is in the first round."""
+        more = self.begun(self.contexts, rows, rounds, earned, steps)
+        more.__dict__["fit"] = self.fit  # the first round is the same
+        return more
+
+    def begun(
+        self,
+        contexts: NumpyArray,
+        rows: NumpyArray,
+        rounds: NumpyArray,
+        earned: NumpyArray,
+        steps: int,
+    ) -> "Candidates":
+        """Return the candidates with more observations, also of further candidates."""
+        return replace(
+            self,
+            contexts=contexts,
+            rows=np.concatenate([self.rows, rows]),
+            rounds=np.concatenate([self.rounds, rounds]),
+            earned=np.concatenate([self.earned, earned]),
+            steps=self.steps + steps,
+        )
 
 
 def propose(
     key: PRNGKey, problem: RMDP, learner: UniversalLearner, state: LearnerState, count: int
-) -> Array:
-    """Return the contexts of candidates, different from each other.
+) -> NumpyArray:
+    """Return the contexts of candidates, different from each other, in a random order.
 
     Half of them are those of users, and the others those of soft neighbourhoods of users of any
     width; the first is that of all users alike.
@@ -78,7 +131,7 @@ def propose(
         state: its state.
         count: the most candidates.
     """
-    user_key, centre_key, width_key, pick_key = jax.random.split(key, 4)
+    user_key, centre_key, width_key, pick_key, order_key = jax.random.split(key, 5)
     users = landmarks(user_key, jnp.asarray(problem.population.coefficients))
     contexts = learner.contexts(state, users)
     centres = jax.random.randint(centre_key, (count,), 0, len(users))
@@ -87,9 +140,10 @@ def propose(
     groups = neighbourhoods(centres, widths, contexts) @ contexts
     single = jax.random.permutation(pick_key, contexts)[: count // 2]
     everybody = jnp.mean(contexts, axis=0, keepdims=True)
-    proposed = np.asarray(jnp.concatenate([everybody, single, groups]))[:count]
-    _, first = np.unique(np.round(proposed, 5), axis=0, return_index=True)
-    return jnp.asarray(proposed[np.sort(first)])
+    others = jnp.concatenate([single, groups])[: count - 1]
+    proposed = np.concatenate([everybody, jax.random.permutation(order_key, others)])
+    _, first = np.unique(np.round(proposed, 3), axis=0, return_index=True)
+    return proposed[np.sort(first)]
 
 
 def try_candidates(
@@ -110,42 +164,48 @@ def try_candidates(
         learner: the learner of the universal policy.
         state: its state.
         budgets: the numbers of policies that will be chosen.
-        most_steps: the most transitions that all episodes take together, if each lasts to the time
-            limit; every candidate plays two episodes in any case, and at least as many candidates
-            play as the largest budget has policies.
+        most_steps: the most transitions that all episodes take together. At least as many
+            candidates as the largest budget has policies play two episodes in any case.
         at_once: the number of policies that play side by side.
         watch: is called with the share of the transitions that has been played.
     """
-    limit = problem.environment.time_limit
     propose_key, play_key = jax.random.split(key)
-    affordable = int(SHARE_OF_FIRST * most_steps / (FIRST_EPISODES * limit))
-    count = min(max(affordable, max(budgets) + 1), MOST_CANDIDATES)
-    contexts = propose(propose_key, problem, learner, state, count)
-    at_once = min(at_once, len(contexts))
+    contexts = propose(propose_key, problem, learner, state, MOST_CANDIDATES)
+    longest = EPISODES * problem.environment.time_limit
+    sure = max(int(SHARE_OF_FIRST * most_steps / longest), max(budgets) + 1)
+    at_once = min(at_once, sure, len(contexts))
     play = _Player(play_key, problem, learner, state, contexts, at_once)
-    totals = np.zeros((2, len(contexts), problem.num_features))
-    episodes, steps = np.zeros((2, len(contexts))), 0
-    rows = np.arange(len(contexts))
-    while True:
-        for begin in range(0, len(rows), at_once):
-            # One program serves any number of candidates: the first ones fill it up.
-            some = np.resize(rows[begin : begin + at_once], at_once)
-            returns, played = play(some)
-            steps += played
-            for half in range(FIRST_EPISODES):
-                np.add.at(totals[half], some, returns[half])
-                np.add.at(episodes[half], some, 1)
-            watch(min(steps / max(most_steps, 1), 1.0))
-        found = Candidates(np.asarray(contexts), totals, episodes, steps)
-        rows = finalists(problem, found, budgets)
-        rows = rows[episodes[0, rows] < MOST_EPISODES / 2]
-        cost = steps / episodes.sum() * 2 * len(rows)
-        if not len(rows) or steps + cost > most_steps:
-            return found
+    nothing = np.zeros(0, int)
+    found = Candidates(
+        contexts[:0],
+        nothing,
+        nothing,
+        np.zeros((0, EPISODES, problem.num_features)),
+        0,
+        not problem.runs_on_host,
+    )
+    # How long an episode lasts is not known before; so more candidates are added while they fit.
+    for begin in range(0, len(contexts), at_once):
+        rows = np.arange(begin, min(begin + at_once, len(contexts)))
+        if begin + at_once > sure and _cost(found, at_once) > SHARE_OF_FIRST * most_steps:
+            break
+        found = found.begun(contexts[: rows[-1] + 1], *play(rows, 0))
+        watch(min(found.steps / max(most_steps, 1), 1.0))
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(play_key)).astype(np.uint32))
+    while _cost(found, at_once) <= most_steps and len(found.rows) + at_once <= MOST_OBSERVATIONS:
+        playing = finalists(problem, found, budgets, rng)
+        found = found.after(*play(playing, 1 + int(found.rounds.max())))
+        watch(min(found.steps / max(most_steps, 1), 1.0))
+    return found
+
+
+def _cost(found: Candidates, more: int) -> float:
+    """Return how many transitions all episodes are with a round of so many candidates more."""
+    return found.steps * (1.0 + more / max(len(found.rows), 1))
 
 
 class _Player:
-    """Plays two episodes of some candidates at a time, each time with other chance."""
+    """Plays rounds of two episodes of candidates."""
 
     def __init__(
         self,
@@ -153,35 +213,63 @@ class _Player:
         problem: RMDP,
         learner: UniversalLearner,
         state: LearnerState,
-        contexts: Array,
+        contexts: NumpyArray,
         at_once: int,
     ) -> None:
         self._key, self._space = key, problem.environment.action_space
         self._networks_at = jax.jit(lambda some: learner.at(state, some))
-        self._contexts, self._calls = contexts, 0
-        self._play = make_player(problem, at_once, FIRST_EPISODES)
+        self._contexts, self._at_once = jnp.asarray(contexts), at_once
+        self._on_host = problem.runs_on_host
+        self._play = make_player(problem, at_once, EPISODES)
 
-    def __call__(self, rows: NumpyArray) -> tuple[NumpyArray, int]:
-        """Return the returns of two episodes of each candidate, [2, M, D], and the transitions."""
-        networks: Networks = self._networks_at(self._contexts[rows])
+    def __call__(
+        self, rows: NumpyArray, first_round: int
+    ) -> tuple[NumpyArray, NumpyArray, NumpyArray, int]:
+        """Play a round of each candidate, and further rounds while there are places left.
+
+        One program serves any number of candidates, so that there are always as many places.
+
+        Args:
+            rows: the candidates.
+            first_round: the number of the round. Further ones have the numbers that follow.
+
+        Returns:
+            The candidate and the round of each observation, what it earned, [n, 2, D], and the
+            transitions.
+        """
+        rows = rows[: self._at_once]
+        some = np.resize(rows, self._at_once)
+        rounds = first_round + np.arange(self._at_once) // len(rows)
+        networks: Networks = self._networks_at(self._contexts[some])
         actor = networks.actor.without_random_actions()
         policies = Policies(actor, networks.normalizer, self._space)
-        key = jax.random.fold_in(self._key, self._calls)
-        self._calls += 1
+        keys = jax.vmap(lambda turn: jax.random.fold_in(self._key, turn))(jnp.asarray(rounds))
+        key = jax.random.fold_in(keys[0], int(rows[0])) if self._on_host else keys
         episodes = self._play(key, policies, True)
-        return np.asarray(episodes.returns), int(np.sum(episodes.lengths))
+        earned = np.swapaxes(np.asarray(episodes.returns), 0, 1)
+        return some, rounds, earned, int(np.sum(episodes.lengths))
 
 
-def finalists(problem: RMDP, found: Candidates, budgets: Sequence[int]) -> NumpyArray:
-    """Return the candidates that a best choice consists of, by all episodes or by half of them."""
-    coefficients = choosers(problem)
-    views = [found.returns, *found.halves()]
+def finalists(
+    problem: RMDP, found: Candidates, budgets: Sequence[int], rng: np.random.Generator
+) -> NumpyArray:
+    """Return the candidates that may belong to a best choice, the likelier ones first.
+
+    Args:
+        problem: the problem.
+        found: what is known of the candidates.
+        budgets: the numbers of policies that will be chosen.
+        rng: the source of the draws of what the candidates may earn.
+    """
+    coefficients, posterior = choosers(problem), found.posterior
+    views = [posterior.mean, *(posterior.draw(rng) for _ in range(DRAWS))]
     chosen = [
         choice.indices
         for view in views
         for choice in choose_budgets(view @ coefficients.T, budgets, prove=False).values()
     ]
-    return np.unique(np.concatenate(chosen))
+    counts = np.bincount(np.concatenate(chosen))
+    return np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
 
 
 def choosers(problem: RMDP) -> NumpyArray:

@@ -15,7 +15,10 @@ otherwise:
 * The learner knows what policies earn without playing them, as
   :class:`~handful.learner.counting.Counting` does, so that a policy for one user is known soon and
   costs little: ``pooled-em``.
-* Otherwise ``em``, which the others have not been shown to beat there.
+* There are at least two policies, at least :data:`FEWEST_FOR_UNIVERSAL` transitions in all, and a
+  learner that has a universal policy: ``universal``. It leaves the poor optima in which EM stops.
+  A single policy for everybody has none to leave.
+* Otherwise ``em``.
 
 Where the welfare is not the utilitarian one, ``em`` takes the place of those of these methods that
 choose by what the mean user earns (``only_utilitarian`` of a method's ``info``).
@@ -44,6 +47,7 @@ from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner import LEARNERS, PPO, Learner
 from handful.learner.builders import with_names
+from handful.learner.universal import universal_learner
 from handful.methods import AUTO, METHODS, AssignmentMethod, make_method
 from handful.methods.universal import Universal
 from handful.problem import RMDP
@@ -57,6 +61,9 @@ LONGEST = 2
 """The number of batches that the longest episode may last for ``elite-em``. Most episodes are
 shorter, and the method remembers those that lie in one batch."""
 
+FEWEST_FOR_UNIVERSAL = 50_000
+"""The fewest transitions, of all policies together, for which a universal policy comes first: about
+a hundred updates of the smallest batch."""
 
 PRESETS: dict[str, Mapping[str, Any]] = {
     "paper": {},
@@ -131,6 +138,8 @@ def concrete_method(
     method: str,
     learner: Learner,
     collect: CollectConfig,
+    num_policies: int,
+    steps: int,
     welfare: str = UTILITARIAN,
 ) -> str:
     """Return the method of that name, or the one that ``auto`` stands for in a run.
@@ -140,17 +149,21 @@ def concrete_method(
         method: the name of the method.
         learner: the learner, with its settings.
         collect: how transitions are collected.
+        num_policies: the budget ``K``.
+        steps: the transitions for each policy.
         welfare: the name of the welfare function.
     """
     if method != AUTO:
         return method
-    suited = _suited_method(problem, learner, collect)
+    suited = _suited_method(problem, learner, collect, num_policies, steps)
     if welfare != UTILITARIAN and METHODS.find(suited).info.only_utilitarian:
         return "em"
     return suited
 
 
-def _suited_method(problem: RMDP, learner: Learner, collect: CollectConfig) -> str:
+def _suited_method(
+    problem: RMDP, learner: Learner, collect: CollectConfig, num_policies: int, steps: int
+) -> str:
     if problem.suited_method is not None:
         return problem.suited_method
     if problem.constant_outcomes is not None:
@@ -160,7 +173,12 @@ def _suited_method(problem: RMDP, learner: Learner, collect: CollectConfig) -> s
     if learner.knows_returns:
         return "pooled-em"
     is_short = problem.environment.time_limit <= LONGEST * collect.num_steps
-    return "elite-em" if is_short and is_deterministic(problem) else "em"
+    if is_short and is_deterministic(problem):
+        return "elite-em"
+    is_enough = num_policies * steps >= FEWEST_FOR_UNIVERSAL
+    if num_policies > 1 and is_enough and universal_learner(learner, 1, 0.0) is not None:
+        return "universal"
+    return "em"
 
 
 RUN_SETTINGS = (
@@ -410,7 +428,12 @@ def make_config(
     suited = dict(problem.learner_settings(num_policies, known))
     welfare = others.get("welfare", UTILITARIAN)
     method = concrete_method(
-        problem, method, *resolve_settings(preset_name, asked, suited), welfare=welfare
+        problem,
+        method,
+        *resolve_settings(preset_name, asked, suited),
+        num_policies,
+        others.get("steps", TrainConfig.steps),
+        welfare,
     )
     if method in METHODS:
         suited |= METHODS[method].info.learner_settings

@@ -205,10 +205,11 @@ def best_for_users(problem: RMDP, returns: NumpyArray) -> NumpyArray:
 
 
 def _arrays(candidates: Candidates) -> dict[str, NumpyArray]:
-    arrays: dict[str, Any] = candidates._asdict()
-    return {name: np.asarray(value) for name, value in arrays.items()}
+    names = [one.name for one in dataclasses.fields(candidates)]
+    return {name: np.asarray(getattr(candidates, name)) for name in names}
 
 
 def _read(path: Any) -> Candidates:
     arrays, _ = read_tensors(path, "The file of candidates")
-    return Candidates(**{**arrays, "steps": int(arrays["steps"])})
+    steps, same_chance = int(arrays["steps"]), bool(arrays["same_chance"])
+    return Candidates(**{**arrays, "steps": steps, "same_chance": same_chance})
