@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from handful.check.check import check_env
     from handful.check.findings import Conformance
+    from handful.deploy import Bundle, load
     from handful.devices import use_cores
     from handful.domains.tabular.optimum import exact_returns
     from handful.domains.tabular.problem import tabular_problem
@@ -68,6 +69,7 @@ __version__ = "0.2.0"
 _HOME = {
     "AssignmentMethod": "handful.methods",
     "Box": "handful.environment",
+    "Bundle": "handful.deploy",
     "Callback": "handful.training.callbacks",
     "CollectConfig": "handful.training.config",
     "Comparison": "handful.service",
@@ -120,6 +122,7 @@ _HOME = {
     "exact_returns": "handful.domains.tabular.optimum",
     "from_gymnasium": "handful.envs.gym.problem",
     "init_state": "handful.training.state",
+    "load": "handful.deploy",
     "load_run": "handful.training.stored_run",
     "make": "handful.problem",
     "make_method": "handful.methods",
@@ -150,6 +153,7 @@ __all__ = [
     "SAC",
     "AssignmentMethod",
     "Box",
+    "Bundle",
     "Callback",
     "CollectConfig",
     "Comparison",
@@ -199,6 +203,7 @@ __all__ = [
     "exact_returns",
     "from_gymnasium",
     "init_state",
+    "load",
     "load_run",
     "make",
     "make_method",

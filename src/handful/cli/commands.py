@@ -15,6 +15,7 @@ from handful.cli.channel import results_alone
 from handful.cli.check_env import CheckEnv
 from handful.cli.compare import Compare
 from handful.cli.evaluate import Evaluate
+from handful.cli.export import Export, Verify
 from handful.cli.optimum import OptimumCommand
 from handful.cli.render import Render
 from handful.cli.report import Report
@@ -32,6 +33,8 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "compare": Compare,
     "assign": Assign,
+    "export": Export,
+    "verify": Verify,
     "optimum": OptimumCommand,
     "report": Report,
     "render": Render,

@@ -33,6 +33,7 @@ from handful.training.preflight import (
     prepare,
 )
 from handful.training.provenance import changed_versions, versions
+from handful.training.release import save_result
 from handful.training.run import Run
 from handful.training.run_reader import (
     evaluation_of,
@@ -94,6 +95,27 @@ class TrainResult:
         """The numbers of the policies that serve nobody."""
         users = np.bincount(self.assignment, minlength=self.config.num_policies)
         return tuple(np.flatnonzero(users == 0).tolist())
+
+    def save(self, path: str | Path, *, with_users: bool = False, zipped: bool = False) -> Path:
+        """Write a bundle: the policies for use elsewhere, which :func:`handful.load` reads.
+
+        A few episodes are played to record what the policies see and do. The rest is taken from the
+        result as it is.
+
+        Args:
+            path: the path of a new folder, or of a new file that ends with ``.zip``.
+            with_users: whether the users' attributes and the weights of their rewards are written
+                too; without it a bundle holds only their names, policies and returns.
+            zipped: whether a zip file is written beside the folder.
+
+        Returns:
+            the path of the folder, or of the zip file if ``path`` asks for that alone.
+
+        Raises:
+            HandfulError: if there is something at the path already, or the policies have a network
+                of the caller's own.
+        """
+        return save_result(self, path, with_users, zipped)
 
     def __repr__(self) -> str:
         """Return the result's quality and its folder; single users and weights stay private."""

@@ -263,6 +263,16 @@ class Flattener:
         self.size = max(self._num_entries, 1)
         self._offset = None if offset is None else _offsets(offset, self._num_entries)
 
+    @property
+    def space(self) -> Any:
+        """The space of the environment's observations."""
+        return self._space
+
+    @property
+    def offset(self) -> NDArray[Any] | None:
+        """The numbers [O] that are subtracted from entries; None if none are."""
+        return self._offset
+
     def __call__(self, observation: Any) -> NDArray[Any]:
         """Return the vector [O] of an observation, in float32; it may share memory with it.
 

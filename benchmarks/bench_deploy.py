@@ -1,0 +1,139 @@
+"""How many actions a bundle gives in a second on one core, and how long it takes to load.
+
+    python benchmarks/bench_deploy.py
+
+Bundles with random weights of usual shapes are written first, by a process of its own. Then a
+process that imports NumPy only loads each of them and acts: one observation at a time, and in
+batches of 10,000. Each number is the median of nine turns of half a second.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TURNS, SECONDS, BATCH = 9, 0.5, 10_000
+
+CASES = {
+    "finite actions, O = 17, one layer of 64": ("ppo", "discrete", 17, (64,)),
+    "finite actions, O = 17, two layers of 64": ("ppo", "discrete", 17, (64, 64)),
+    "vectors, O = 17, two layers of 64": ("ppo", "box", 17, (64, 64)),
+    "squashed vectors, O = 17, two layers of 256": ("sac", "box", 17, (256, 256)),
+}
+
+
+def stay_on_one_core():
+    """Keep this process on one core; NumPy's threads have to be told before it is imported."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def write(folder):
+    """Write a bundle for each case."""
+    import gymnasium
+    import numpy as np
+    from gymnasium import spaces
+
+    import handful
+
+    for index, (learner, kind, size, hidden) in enumerate(CASES.values()):
+
+        class Random(gymnasium.Env):
+            observation_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
+            action_space = spaces.Discrete(6) if kind == "discrete" else spaces.Box(-2.0, 2.0, (6,))
+
+            def reset(self, *, seed=None, options=None):
+                super().reset(seed=seed)
+                return self.np_random.uniform(-1, 1, self.observation_space.shape), {}
+
+            def step(self, action):
+                seen = self.np_random.uniform(-1, 1, self.observation_space.shape)
+                return seen, float(seen[0]), False, False, {}
+
+        problem = handful.from_gymnasium(Random(), [[1.0], [-1.0]], time_limit=20, processes=1)
+        result = handful.train(
+            problem,
+            2,
+            "em",
+            learner=learner,
+            steps=512,
+            preset="fast",
+            settings={
+                "actor_sizes" if learner == "sac" else "hidden_sizes": hidden,
+                "batch_size": 256,
+                "num_envs": 8,
+            },
+            progress=False,
+        )
+        result.save(Path(folder) / str(index))
+
+
+def rate(call):
+    """Calls a second, the median of some turns."""
+    call()
+    rates = []
+    for _ in range(TURNS):
+        calls, start = 0, time.perf_counter()
+        while time.perf_counter() < start + SECONDS:
+            call()
+            calls += 1
+        rates.append(calls / (time.perf_counter() - start))
+    return sorted(rates)[TURNS // 2]
+
+
+def measure(folder):
+    """Print what each bundle does, as JSON."""
+    start = time.perf_counter()
+    import numpy as np
+
+    from handful.deploy import load
+
+    imported = time.perf_counter() - start
+    assert "jax" not in sys.modules
+    found = {}
+    for index, (name, (_, _, size, _)) in enumerate(CASES.items()):
+        start = time.perf_counter()
+        bundle = load(Path(folder) / str(index))
+        loaded = time.perf_counter() - start
+        rng = np.random.default_rng(0)
+        many = rng.uniform(-1, 1, (BATCH, size)).astype(np.float32)
+        one = many[0]
+        found[name] = {
+            "load, with imports (s)": imported + loaded,
+            "one at a time (actions/s)": rate(lambda: bundle.act(one, policy=1)),  # noqa: B023
+            "one at a time, of a user": rate(lambda: bundle.act(one, user="user-0")),  # noqa: B023
+            "one at a time, sampled": rate(lambda: bundle.act(one, policy=1, rng=rng)),  # noqa: B023
+            "in batches (actions/s)": BATCH * rate(lambda: bundle.act(many, policy=1)),  # noqa: B023
+        }
+    print(json.dumps(found))
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, __file__, "write", folder], check=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "measure", folder],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    for name, numbers in json.loads(done.stdout).items():
+        print(name)
+        for what, number in numbers.items():
+            print(
+                f"    {what:28}{number:14,.3f}" if number < 10 else f"    {what:28}{number:14,.0f}"
+            )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["write"]:
+        write(sys.argv[2])
+    elif sys.argv[1:2] == ["measure"]:
+        stay_on_one_core()
+        measure(sys.argv[2])
+    else:
+        main()

@@ -1,0 +1,452 @@
+"""A bundle in use: policies that act without a simulator, without JAX and without their learner."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful._support.storage import ANYTHING, NUMBER, TEXT, WHOLE, Shape, check_stored
+from handful.deploy import assignment as assignments
+from handful.deploy import interface as interfaces
+from handful.deploy.assignment import Assignment
+from handful.deploy.files import CheckedFiles, open_files
+from handful.deploy.interface import Interface, read_interface
+from handful.deploy.observations import SpaceError
+from handful.deploy.policy import Policy, read_policy
+from handful.deploy.watch import SLACK, Seen, Watch
+from handful.errors import HandfulError
+
+FORMAT = 1
+"""The version of the form of bundles that this version of handful writes and reads."""
+
+MANIFEST, FEATURES, VECTORS = "manifest.json", "features.json", "vectors.npz"
+"""The names of files in a bundle."""
+
+MOST_POLICIES = 4096
+"""The most policies of a bundle."""
+
+OnOutOfRange = Literal["count", "refuse", "fallback"]
+
+_MANIFEST: Shape = {
+    "format": WHOLE,
+    "created": TEXT,
+    "num_policies": WHOLE,
+    "num_users": WHOLE,
+    "policies": [{"policy": WHOLE, "file": TEXT, "weights": TEXT, ...: ANYTHING}],
+    "task": {"name": TEXT, ...: ANYTHING},
+    "versions": {...: TEXT},
+    "training": {...: ANYTHING},
+    "files": {...: TEXT},
+}
+
+_FEATURES: Shape = {
+    "names": [TEXT],
+    "episodes": WHOLE,
+    "policies": [
+        {
+            "policy": WHOLE,
+            "mean": [NUMBER],
+            "stderr": [NUMBER],
+            "covariance": ([ANYTHING], None),
+            ...: ANYTHING,
+        }
+    ],
+    ...: ANYTHING,
+}
+
+
+def policy_file(number: int) -> str:
+    """Return the name of the file of a policy."""
+    return f"policies/{number}.safetensors"
+
+
+class Bundle:
+    """The policies of a bundle, ready to act. :func:`load` makes one.
+
+    Attributes:
+        source: the path of the bundle.
+        digest: the SHA-256 of its file of digests, which stands for the whole bundle.
+        manifest: the content of ``manifest.json``.
+        features: the content of ``features.json``.
+        interface: what policies see and do.
+        policies: the ``K`` policies.
+    """
+
+    def __init__(
+        self,
+        files: CheckedFiles,
+        on_out_of_range: OnOutOfRange = "count",
+        fallback_policy: int | None = None,
+        fallback_action: Any = None,
+        slack: float = SLACK,
+    ) -> None:
+        self.source, self.digest = files.source, files.digest
+        self.manifest = _read_manifest(files)
+        number = self.manifest["num_policies"]
+        place = files.place(interfaces.NAME)
+        self.interface: Interface = read_interface(files.read_json(interfaces.NAME), place)
+        self.features = _read_features(files, number)
+        self.policies = tuple(_read_policies(files, self.interface, number))
+        self._assignment_data = files.read(assignments.NAME)
+        self._assignment_place = files.place(assignments.NAME)
+        self._assignment: Assignment | None = None
+        self._watch = Watch(self.interface.seen_low, self.interface.seen_high, slack)
+        self._mode = on_out_of_range
+        self._fallback_policy = fallback_policy
+        self._fallback_action = fallback_action
+        self._check_fallback()
+
+    def __repr__(self) -> str:
+        """Return the path and the sizes of the bundle, without its users."""
+        return (
+            f"Bundle({self.source!r}, {self.num_policies} policies for "
+            f"{self.manifest['num_users']} users, task {self.manifest['task']['name']!r}, "
+            f"digest {self.digest[:12]})"
+        )
+
+    @property
+    def num_policies(self) -> int:
+        """``K``."""
+        return len(self.policies)
+
+    @property
+    def assignment(self) -> Mapping[str, int]:
+        """The number of the policy of each user, by name.
+
+        Raises:
+            HandfulError: if ``assignment.csv`` is damaged; it is read when it is first needed.
+        """
+        return self._users().by_user
+
+    @property
+    def out_of_range(self) -> Seen:
+        """The counts of observations so far, and of those outside the ranges that were seen."""
+        return self._watch.seen
+
+    def act(
+        self,
+        observation: Any,
+        *,
+        policy: int | np.integer[Any] | Sequence[int] | NDArray[Any] | None = None,
+        user: str | int | np.integer[Any] | Sequence[Any] | NDArray[Any] | None = None,
+        rng: np.random.Generator | None = None,
+        flattened: bool = False,
+    ) -> Any:
+        """Return the actions of a policy, or of a user's policy, as the simulator takes them.
+
+        Args:
+            observation: an observation as the simulator gives it, or a batch: arrays with further
+                axes in front, or a list of mappings or tuples.
+            policy: the policy's number from 0, or a number for each observation of a batch.
+            user: the user whose policy acts, by name or by number from 0, or a list with one for
+                each observation of a batch; it takes the place of a policy.
+            rng: draws the actions, so that its seed repeats them; None takes the likeliest.
+            flattened: whether observations are vectors [..., O], flattened already and with the
+                offset subtracted.
+
+        Returns:
+            The action, or a NumPy array with an action for each observation of the batch.
+
+        Raises:
+            HandfulError: if the observation does not fit, there is no such policy or user, or an
+                observation is out of range and out-of-range observations are refused.
+        """
+        rows = self._read(observation, flattened)
+        batch = rows.shape[:-1]
+        flat = rows.reshape(-1, rows.shape[-1])
+        numbers, unknown = self._numbers(policy, user, batch)
+        outside = self._watch(flat)
+        if outside is not None:
+            self._refuse(flat, outside)
+        if unknown is None and (outside is None or self._mode == "count"):
+            actions = self._actions(flat, numbers, rng)
+        else:
+            wrong = np.zeros(len(flat), bool)
+            if outside is not None and self._mode == "fallback":
+                wrong |= outside
+            if unknown is not None:
+                wrong |= unknown
+            actions = self._with_fallback(flat, numbers, wrong, rng)
+        return actions.reshape(batch + actions.shape[1:])[()]
+
+    def policy_of(self, user: str | int) -> int:
+        """Return the number of a user's policy.
+
+        Args:
+            user: the user's name, or their number from 0.
+
+        Raises:
+            HandfulError: if there is no such user.
+        """
+        found = self._users().get(user)
+        if found is None:
+            raise HandfulError(
+                f"The bundle '{self.source}' has no user {user!r}: name one of its "
+                f"{len(self._users().users)} users, or choose a policy."
+            )
+        return found
+
+    def outputs(self, policy: int, vectors: NDArray[Any]) -> NDArray[Any]:
+        """Return what a policy's network puts out, [M, H], at flattened observations [M, O]."""
+        return self.policies[policy].outputs(np.asarray(vectors, np.float32))
+
+    def _users(self) -> Assignment:
+        if self._assignment is None:
+            self._assignment = Assignment(
+                self._assignment_data, self.num_policies, self._assignment_place
+            )
+        return self._assignment
+
+    def _check_fallback(self) -> None:
+        if self._mode not in ("count", "refuse", "fallback"):
+            raise HandfulError(
+                f"on_out_of_range must be 'count', 'refuse' or 'fallback', not {self._mode!r}."
+            )
+        has_none = self._fallback_policy is None and self._fallback_action is None
+        if self._mode == "fallback" and has_none:
+            raise HandfulError(
+                "on_out_of_range='fallback' needs a fallback_policy or a fallback_action."
+            )
+        if self._fallback_policy is not None:
+            self._check_policy(self._fallback_policy)
+        if self._fallback_action is not None:
+            actions = self.interface.actions
+            given = np.asarray(self._fallback_action)
+            if given.shape != actions.shape or given.dtype.kind not in "biuf":
+                raise HandfulError(
+                    f"A fallback_action must be an action of the simulator, of shape "
+                    f"{list(actions.shape)}, not {self._fallback_action!r}."
+                )
+            self._fallback_action = given.astype(actions.dtype)
+
+    def _read(self, observation: Any, flattened: bool) -> NDArray[Any]:
+        """Return vectors float32 [..., O]."""
+        try:
+            if not flattened:
+                return self.interface.reader(observation)
+            rows = np.asarray(observation, np.float32)
+        except SpaceError as error:
+            raise HandfulError(
+                f"The observation does not fit the policies: {error}. interface.json describes "
+                f"what they see."
+            ) from None
+        except (TypeError, ValueError):
+            rows = np.asarray(0.0)
+        size = self.interface.observation_size
+        if rows.shape[-1:] != (size,):
+            raise HandfulError(
+                f"A flattened observation has the shape [{size}], and a batch of them [..., "
+                f"{size}], not {list(np.shape(observation))}."
+            )
+        return rows
+
+    def _numbers(
+        self, policy: Any, user: Any, batch: tuple[int, ...]
+    ) -> tuple[int | NDArray[Any], NDArray[Any] | None]:
+        """Return the number of the policy, or of each observation's own, and who is not known."""
+        if (policy is None) == (user is None):
+            raise HandfulError("act needs either the number of a policy or the name of a user.")
+        if policy is not None:
+            if type(policy) is int:
+                return self._check_policy(policy), None
+            return self._check_policies(policy, batch), None
+        if isinstance(user, str | int | np.integer):
+            one = user if isinstance(user, str) else int(user)
+            found = self._users().get(one)
+            if found is None and not self._has_fallback:
+                self.policy_of(one)
+            everybody = (int(np.prod(batch)),)
+            return (found, None) if found is not None else (0, np.ones(everybody, bool))
+        users = np.asarray(user)
+        if users.shape != batch:
+            raise HandfulError(
+                f"user must be a name, or a list with one for each observation in shape "
+                f"{list(batch)}."
+            )
+        names = [self._users().get(one) for one in users.reshape(-1).tolist()]
+        unknown = np.array([name is None for name in names], bool)
+        if unknown.any() and not self._has_fallback:
+            self.policy_of(users.reshape(-1)[unknown].tolist()[0])
+        numbers = np.array([name or 0 for name in names], np.int64)
+        return numbers, unknown if unknown.any() else None
+
+    @property
+    def _has_fallback(self) -> bool:
+        return self._fallback_policy is not None or self._fallback_action is not None
+
+    def _check_policy(self, policy: Any) -> int:
+        is_number = isinstance(policy, int | np.integer) and not isinstance(policy, bool)
+        if not is_number or not 0 <= policy < self.num_policies:
+            raise HandfulError(
+                f"There is no policy {policy!r}: choose from 0 to {self.num_policies - 1}."
+            )
+        return int(policy)
+
+    def _check_policies(self, policy: Any, batch: tuple[int, ...]) -> int | NDArray[Any]:
+        numbers = np.asarray(policy)
+        if numbers.ndim == 0:
+            return self._check_policy(policy if numbers.dtype.kind not in "iu" else int(numbers))
+        if numbers.dtype.kind not in "iu" or numbers.shape != batch:
+            raise HandfulError(
+                f"A policy is a whole number, or one for each observation in shape {list(batch)}, "
+                f"not {policy!r}."
+            )
+        for number in np.unique(numbers).tolist():
+            self._check_policy(number)
+        return numbers.reshape(-1)
+
+    def _refuse(self, rows: NDArray[Any], outside: NDArray[Any]) -> None:
+        """Raise HandfulError if observations outside the ranges are refused, or have no action."""
+        if self._mode == "fallback":
+            return
+        is_wrong = outside if self._mode == "refuse" else ~np.isfinite(rows).all(axis=1)
+        if is_wrong.any():
+            row = int(np.flatnonzero(is_wrong)[0])
+            entry = self._watch.first_outside(rows[row])
+            raise HandfulError(
+                f"Observation {row} is not one that the policies were made for: entry {entry} "
+                f"({self._entry_name(entry)}) is {rows[row, entry]:g}, and "
+                f"{self.interface.seen_low[entry]:g} to {self.interface.seen_high[entry]:g} was "
+                f"seen. Check the sensor, or set a fallback."
+            )
+
+    def _entry_name(self, entry: int) -> str:
+        return self.interface.reader.names()[entry]
+
+    def _with_fallback(
+        self,
+        rows: NDArray[Any],
+        numbers: int | NDArray[Any],
+        wrong: NDArray[Any],
+        rng: np.random.Generator | None,
+    ) -> NDArray[Any]:
+        """Return actions, with the fallback's where something is wrong."""
+        numbers = np.broadcast_to(np.asarray(numbers), (len(rows),)).copy()
+        safe = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, self._middle())
+        if self._fallback_policy is not None:
+            numbers[wrong] = self._fallback_policy
+        actions = self._actions(safe.astype(np.float32), numbers, rng)
+        if self._fallback_action is not None:
+            actions[wrong] = self._fallback_action
+        return actions
+
+    def _middle(self) -> NDArray[Any]:
+        """Return an observation that is possible, to stand for one that is none: [O]."""
+        return self.interface.seen_low.astype(np.float32)
+
+    def _actions(
+        self, rows: NDArray[Any], numbers: int | NDArray[Any], rng: np.random.Generator | None
+    ) -> NDArray[Any]:
+        """Return the simulator's actions [M, ...] at observations [M, O]."""
+        actions = self.interface.actions
+        if isinstance(numbers, int):
+            return actions.decode(actions.choose(self.policies[numbers], rows, rng))
+        found = np.empty((len(rows), *actions.shape), actions.dtype)
+        for number in np.unique(numbers).tolist():
+            mine = numbers == number
+            found[mine] = actions.decode(actions.choose(self.policies[number], rows[mine], rng))
+        return found
+
+
+def load(
+    path: str | Path,
+    *,
+    on_out_of_range: OnOutOfRange = "count",
+    fallback_policy: int | None = None,
+    fallback_action: Any = None,
+    slack: float = SLACK,
+) -> Bundle:
+    """Load a bundle to act with. It needs NumPy only, and runs no code of the bundle's.
+
+    Args:
+        path: the bundle's folder, or its zip file.
+        on_out_of_range: what happens with an observation outside the ranges that were seen when the
+            bundle was made: ``"count"`` counts it and acts, ``"refuse"`` raises an error, and
+            ``"fallback"`` takes the fallback. Whatever it is, they are counted
+            (:attr:`Bundle.out_of_range`), and numbers that are not finite never reach a policy.
+        fallback_policy: the policy that acts for unknown users, and out of range if asked for.
+        fallback_action: the action, as the simulator takes it, in the place of that policy's.
+        slack: how far beyond the range that was seen an entry counts as inside, in parts of it.
+
+    Returns:
+        the bundle; ``bundle.act(observation, policy=2)`` acts.
+
+    Raises:
+        HandfulError: if there is no bundle, a file of it is damaged or was changed, or it holds
+            what no bundle holds.
+    """
+    if not (isinstance(slack, int | float) and slack >= 0):
+        raise HandfulError(f"slack must be a number from 0 on, not {slack!r}.")
+    files = CheckedFiles(open_files(path))
+    return Bundle(files, on_out_of_range, fallback_policy, fallback_action, float(slack))
+
+
+def _read_manifest(files: CheckedFiles) -> dict[str, Any]:
+    """Return the manifest after checking that it is of these files."""
+    manifest, place = files.read_json(MANIFEST), Path(files.place(MANIFEST))
+    if isinstance(manifest, dict) and manifest.get("format") not in (FORMAT, None):
+        raise HandfulError(
+            f"'{files.source}' is a bundle of format {str(manifest['format'])[:20]}, and this "
+            f"version of handful reads format {FORMAT}: load it with the version that made it."
+        )
+    check_stored(manifest, _MANIFEST, place)
+    number = manifest["num_policies"]
+    numbered = [(one["policy"], one["file"]) for one in manifest["policies"]]
+    is_whole = numbered == [(k, policy_file(k)) for k in range(min(number, MOST_POLICIES + 1))]
+    if not 1 <= number <= MOST_POLICIES or not is_whole:
+        raise HandfulError(
+            f"'{place}' is damaged: it must name the files of from 1 to {MOST_POLICIES} policies, "
+            f"in order."
+        )
+    others = {name: digest for name, digest in files.sums.items() if name != MANIFEST}
+    if manifest["files"] != others:
+        name = min(set(manifest["files"].items()) ^ set(others.items()))[0]
+        raise HandfulError(
+            f"'{place}' is not of this bundle: it has another SHA-256 for {name[:60]!r} than the "
+            f"file has. Get another copy of the bundle."
+        )
+    return manifest
+
+
+def _read_features(files: CheckedFiles, num_policies: int) -> dict[str, Any]:
+    features, place = files.read_json(FEATURES), files.place(FEATURES)
+    check_stored(features, _FEATURES, Path(place))
+    size = len(features["names"])
+    measured = features["policies"]
+    lengths = [(len(one["mean"]), len(one["stderr"])) for one in measured]
+    numbers = [one["policy"] for one in measured]
+    if numbers not in ([], list(range(num_policies))) or set(lengths) - {(size, size)}:
+        raise HandfulError(
+            f"'{place}' is damaged: it must have the returns of every policy, or of none, in "
+            f"{size} features."
+        )
+    for one in measured:
+        rows = one["covariance"]
+        is_square = rows is None or len(rows) == size
+        if not is_square or not all(_is_row(row, size) for row in rows or ()):
+            raise HandfulError(f"'{place}' is damaged: a covariance has another size.")
+    return features
+
+
+def _is_row(row: Any, size: int) -> bool:
+    return isinstance(row, list) and len(row) == size and all(type(v) in (int, float) for v in row)
+
+
+def _read_policies(files: CheckedFiles, interface: Interface, number: int) -> list[Policy]:
+    policies = []
+    for k in range(number):
+        name = policy_file(k)
+        policy, actions = read_policy(files.read(name), files.place(name)), interface.actions
+        if (
+            policy.observation_size != interface.observation_size
+            or policy.num_outputs != actions.num_outputs
+            or not actions.has_spread(policy)
+        ):
+            raise HandfulError(
+                f"'{files.place(name)}' does not fit {interfaces.NAME}: it sees or does something "
+                f"else. Get another copy of the bundle."
+            )
+        policies.append(policy)
+    return policies
