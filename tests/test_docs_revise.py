@@ -18,6 +18,8 @@ def test_a_run_is_revised_compared_and_given_to_more_users(monkeypatch, tmp_path
         exec(compile(example, PAGE.name, "exec"), names)
     before, after = (digests_of_policies(names[run].policies) for run in ("first", "second"))
     assert (before[0], before[2]) == (after[0], after[2])
+    assert names["longer"].evaluation.welfare >= names["first"].evaluation.welfare
+    assert (tmp_path / "runs/first/before-1/evaluation.json").is_file()
     comparison = names["comparison"]
     assert comparison.sources in {(0, None, 2), (0, 1, 2)}  # or the start was not bettered
     assert comparison.welfare_difference >= 0.0

@@ -302,8 +302,27 @@ class RunFolder:
         Raises:
             HandfulError: if the settings are different.
         """
-        if digest != digest_of_json(self.read_config()):
+        if digest not in self._digests():
             raise self._foreign_settings("trained")
+
+    def continuations_known(self, digest: str) -> int:
+        """Return how many continuations of the run a file knows of, by the digest that it names.
+
+        Args:
+            digest: the digest of the settings, which :meth:`check_settings` has accepted.
+        """
+        return self._digests().index(digest)
+
+    def _digests(self) -> list[str]:
+        """Return the digests of the settings before each continuation, and as they are now."""
+        config = self.read_config()
+        settings = config.get("settings")
+        if not isinstance(settings, dict) or not isinstance(settings.get("continued"), list):
+            return [digest_of_json(config)]
+        continued = settings["continued"]
+        rest = {name: value for name, value in settings.items() if name != "continued"}
+        known = [{**rest, "continued": continued[:i]} for i in range(1, len(continued) + 1)]
+        return [digest_of_json({**config, "settings": some}) for some in (rest, *known)]
 
     def _check_files(self, digests: Mapping[str, str]) -> None:
         """Check that the files of the results are those that the evaluation belongs to."""
@@ -328,7 +347,7 @@ class RunFolder:
 
     def short_name(self) -> str:
         """Return the run's name in the lines of the metrics: a part of its settings' digest."""
-        return digest_of_json(self.read_config())[:16]
+        return self._digests()[0][:16]  # it stays when the run goes on
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return one record for each update, in order.

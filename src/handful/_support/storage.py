@@ -47,6 +47,8 @@ CONFIG: Shape = {
         "seed": WHOLE,
         "learner": {"name": TEXT, ...: ANYTHING},
         "collect": {...: ANYTHING},
+        "start?": {"num_given": WHOLE, "frozen": [WHOLE], "policies": TEXT},
+        "continued?": [{"steps": WHOLE, "rates": TEXT}],
     },
     "method_summary?": TEXT,
     "versions": {...: TEXT},

@@ -1,6 +1,6 @@
 """The command ``handful resume``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,14 +9,22 @@ import tyro
 
 from handful.cli.frontier import announce_frontier
 from handful.cli.output import announce, run_training
+from handful.errors import HandfulError
 
 
 @dataclass
 class Resume:
-    """Continue a run, or several budgets, that was stopped; it ends as if it had never been."""
+    """Continue a run, or several budgets, that was stopped, or train a finished run for longer."""
 
     run_folder: tyro.conf.Positional[Path]
     """The run's folder, or that of several budgets."""
+
+    steps: int | None = None
+    """Transitions per policy of the whole run, to train a finished one for longer; its results so
+    far stay in its folder before-1."""
+
+    rates: str = "final"
+    """How the learner's rates go on with --steps: 'final' as they ended, 'again' from the start."""
 
     log: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Where metrics go besides metrics.jsonl: tensorboard, wandb, mlflow, or module:Class for a
@@ -39,11 +47,15 @@ class Resume:
         from handful.training.loop import resume
 
         is_of_several = is_of_budgets(self.run_folder)
-        is_new = not RunFolder(self.run_folder).is_finished
-        go_on = resume_frontier if is_of_several else resume
+        is_new = not RunFolder(self.run_folder).is_finished or self.steps is not None
+        if is_of_several and self.steps is not None:
+            raise HandfulError("--steps goes with the folder of one run, not of several budgets.")
+        more = {} if self.steps is None else {"steps": self.steps, "rates": self.rates}
+        go_on: Callable[..., object] = resume_frontier if is_of_several else resume
 
         def start(callbacks: Sequence[Any], loggers: Sequence[Any]) -> None:
-            go_on(self.run_folder, callbacks=callbacks, loggers=loggers, trust=self.trust)
+            following = {"callbacks": callbacks, "loggers": loggers}
+            go_on(self.run_folder, **following, trust=self.trust, **more)
 
         run_training(start, self.log, self.tensorboard)
         if is_of_several:

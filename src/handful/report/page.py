@@ -40,19 +40,31 @@ def image_source(svg: Path) -> str:
 USERS_FILE = "USERS.csv"
 """What stands for the table that the users came from."""
 
-_APART = ("num_policies", "method", "method_settings", "steps", "seed", "learner", "threads")
+_APART = (
+    "num_policies",
+    "method",
+    "method_settings",
+    "steps",
+    "seed",
+    "learner",
+    "threads",
+    "start",
+    "continued",
+)
 """Settings that have flags of their own, and the threads, which are as many as the machine has that
 does the run again. All others belong to the section ``run``, or are a section themselves."""
 
 
 def train_command(run: Run) -> str | None:
-    """Return ``handful train ...`` over several lines; None for a problem that has no name.
+    """Return ``handful train ...`` over several lines.
+
+    There is None for a problem that has no name, and for a run that started from policies.
 
     Every setting is written out, so that the command does not depend on what a preset or a default
     is in a later version.
     """
     settings = run.settings
-    if run.problem["name"] == "custom":
+    if run.problem["name"] == "custom" or "start" in settings:
         return None
     parameters = dict(run.problem["parameters"])
     # A table of users is too long for a command line: the config has it, the caller has the file.

@@ -287,7 +287,8 @@ def settings_rows(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def progress(run: Run) -> str:
     """Say how far an unfinished run has come."""
-    asked = count(run.settings["steps"], "transition")
+    continued = run.settings.get("continued") or [run.settings]
+    asked = count(continued[-1]["steps"], "transition")
     if run.curves is None:
         return f"No update of the {asked} per policy has been made yet."
     return f"{run.curves.transitions[-1]:,.0f} of {asked} per policy are done."

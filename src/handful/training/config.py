@@ -52,6 +52,7 @@ from handful.methods import AUTO, METHODS, AssignmentMethod, make_method
 from handful.methods.universal import Universal
 from handful.problem import RMDP
 from handful.training.collecting import CollectConfig
+from handful.training.continuation import Continuation
 from handful.training.stage import UniversalStage, plan_stage
 from handful.training.start_settings import StartSettings
 from handful.types import Preset
@@ -235,6 +236,8 @@ class TrainConfig:
             none. Its transitions are a part of the ``steps``.
         start: the policies that the run starts from, and which of them stay as they are; None if
             all begin new.
+        continued: the continuations of the run, each with more steps than before. ``steps`` stays
+            what the run began with.
 
     Raises:
         HandfulError: if a number is out of its range, or the method or one of its settings does
@@ -257,6 +260,7 @@ class TrainConfig:
     collect: CollectConfig = field(default_factory=CollectConfig)
     universal: UniversalStage | None = None
     start: StartSettings | None = None
+    continued: tuple[Continuation, ...] = ()
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -319,8 +323,27 @@ class TrainConfig:
 
     @property
     def num_updates(self) -> int:
-        """The number of batches that fit into the steps, less those of the universal stage."""
-        return (self.steps - self.stage_steps) // self.collect.batch_size
+        """The number of batches that fit into all steps, less those of the universal stage."""
+        return self._updates_within(self.total_steps)
+
+    @property
+    def planned_updates(self) -> int:
+        """The number of updates that the run began with, by which its method plans."""
+        return self._updates_within(self.steps)
+
+    @property
+    def continued_from(self) -> tuple[int, ...]:
+        """The number of updates before which each continuation begins."""
+        before = [self.steps, *(one.steps for one in self.continued)]
+        return tuple(self._updates_within(steps) for steps in before[:-1])
+
+    @property
+    def total_steps(self) -> int:
+        """The transitions for each policy, those of continuations included."""
+        return self.continued[-1].steps if self.continued else self.steps
+
+    def _updates_within(self, steps: int) -> int:
+        return (steps - self.stage_steps) // self.collect.batch_size
 
     def transitions_after(self, updates: int) -> int:
         """Return the transitions for each policy after so many updates.
@@ -349,8 +372,9 @@ class TrainConfig:
         """Return the settings in the types of JSON, for a run folder."""
         name, settings = LEARNERS.describe(self.learner)
         described = {**dataclasses.asdict(self), "learner": {"name": name, **settings}}
-        for name in ("universal", "start"):  # the settings of most runs stay as they always were
-            if described[name] is None:
+        # The settings of most runs stay as they always were.
+        for name in ("universal", "start", "continued"):
+            if not described[name]:
                 del described[name]
         return described
 
@@ -371,6 +395,7 @@ class TrainConfig:
                     "collect": CollectConfig(**values["collect"]),
                     "universal": None if stage is None else UniversalStage.from_dict(stage),
                     "start": None if start is None else StartSettings.from_dict(start),
+                    "continued": tuple(map(Continuation.from_dict, values.get("continued", ()))),
                 }
             )
         except (AttributeError, KeyError, TypeError) as error:

@@ -181,7 +181,7 @@ def _scene(run: Run, state: TrainState, key: PRNGKey) -> Scene:
         trajectories,
         pooled,
         is_last=not calls or update >= calls[-1],
-        num_updates=run.num_updates,
+        num_updates=run.planned_updates,
         payoffs=_payoffs(problem),
     )
 

@@ -1,7 +1,7 @@
 """The host loop: it runs steps, calls callbacks, saves the state, and returns the result."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from handful._support.backend import computing
+from handful._support.checks import check_kind
 from handful._support.foreign import in_same_directory
 from handful.errors import HandfulError, HandfulWarning
 from handful.evaluation.gap import measure_gap
@@ -24,6 +25,8 @@ from handful.training.beginning import begin
 from handful.training.callbacks import Callback, with_progress
 from handful.training.choosing import assign
 from handful.training.config import BY_VALIDATION, TrainConfig
+from handful.training.continuation import FINAL
+from handful.training.continuing import extend
 from handful.training.ending import judge
 from handful.training.evaluation_files import read_findings
 from handful.training.findings import Finding, History
@@ -41,6 +44,7 @@ from handful.training.run_reader import (
     is_of_todays_method,
     load_run_state,
     open_run,
+    stored_run,
 )
 from handful.training.run_writer import (
     describe_run,
@@ -279,9 +283,11 @@ def resume(
     loggers: Sequence[Logger] = (),
     network: Network | None = None,
     trust: bool = False,
+    steps: int | None = None,
+    rates: str = FINAL,
     stage: SharedStage | None = None,
 ) -> TrainResult:
-    """Continue a run from its last checkpoint.
+    """Continue a run from its last checkpoint, or train a finished one for more steps.
 
     The result is the same as without a stop. With an environment on the host, running episodes
     start again, so the result is equally good but not the same.
@@ -297,6 +303,12 @@ def resume(
             network that this program does not know and cannot import, or in place of ``trust``.
         trust: whether the problem and a network may be made by running code that the folder names,
             as with ``gymnasium:module:Thing``. A stranger's folder can name any code.
+        steps: the transitions for each policy of the whole run, if it is to be more than it had.
+            A run that is not finished is finished first. The results so far stay in the folder
+            ``before-1`` of the run (``before-2``, and so on), and the policies that were handed out
+            are handed out again if more training finds no better ones, by validation.
+        rates: how the learner's rates go on with ``steps``: ``final`` keeps those with which they
+            ended; ``again`` lets them fall once more, from the first to the last.
         stage: the same as in :func:`train_run`.
 
     Returns:
@@ -314,17 +326,15 @@ def resume(
     callbacks = with_progress(callbacks, progress)
     check_loggers(loggers)
     folder = RunFolder(path)
+    if steps is not None:
+        following = {"callbacks": callbacks, "loggers": loggers, "network": network}
+        _lengthen(RunFolder(Path(path).absolute()), steps, rates, problem, trust, following, stage)
     if folder.is_finished:
         return _read(path, problem, trust, network)
     with folder.hold():
         _, run = open_run(path, problem, trust, network)
         stored = folder.read_config()
-        if not is_of_todays_method(stored, run.method):
-            raise HandfulError(
-                f"The run in '{path}' was begun with another revision of '{run.config.method}' and "
-                f"would end as neither: go on with the version of handful that began it, or train "
-                f"again."
-            )
+        check_todays_method(folder, run)
         changed = changed_versions(stored["versions"], versions())
         if changed:
             warnings.warn(
@@ -340,6 +350,41 @@ def resume(
         # An environment may call os.chdir: from here on the path must not depend on it.
         folder = RunFolder(Path(path).absolute())
         return _go_on(run, state, folder, callbacks, loggers, stage)
+
+
+def _lengthen(
+    folder: RunFolder,
+    steps: int,
+    rates: str,
+    problem: RMDP | None,
+    trust: bool,
+    following: Mapping[str, Any],
+    stage: SharedStage | None,
+) -> None:
+    """Let a run be longer, once it is finished; nothing happens if it is so long already."""
+    check_kind("steps", steps, int)
+    _, config = stored_run(folder, trust)
+    if config.continued and config.total_steps == steps:
+        return  # that continuation was begun before
+    if not folder.is_finished:
+        resume(folder.path, problem, progress=False, trust=trust, stage=stage, **following)
+    _, run = open_run(folder.path, problem, trust, following["network"])
+    check_todays_method(folder, run)
+    extend(folder, config, steps, rates)
+
+
+def check_todays_method(folder: RunFolder, run: Run) -> None:
+    """Check that the method of a run is what it was when the run began.
+
+    Raises:
+        HandfulError: if it has changed since.
+    """
+    if not is_of_todays_method(folder.read_config(), run.method):
+        raise HandfulError(
+            f"The run in '{folder.path}' was begun with another revision of "
+            f"'{run.config.method}' and would end as neither: go on with the version of handful "
+            f"that began it, or train again."
+        )
 
 
 def _read(

@@ -92,7 +92,7 @@ def _reassign_all(
     method, welfare = run.method, run.welfare
     coefficients = jnp.asarray(run.problem.population.coefficients)
     returns = wary(coefficients @ table.mean.T, table.seen)
-    feedback = Feedback(returns, state.update, run.num_updates, episodes)
+    feedback = Feedback(returns, state.update, run.planned_updates, episodes)
     assignment = method.reassign(key, state.assignment, feedback)
     alpha = weight_table(method.weights(assignment), run.num_policies)
     utilities = jnp.sum(alpha * returns, axis=1)
@@ -122,7 +122,9 @@ def _reassign_some(
     method = run.method
     assert isinstance(method, BlockwiseMethod)
     coefficients = jnp.asarray(run.problem.population.coefficients)
-    feedback = GroupFeedback(table.mean, table.seen, coefficients, state.update, run.num_updates)
+    feedback = GroupFeedback(
+        table.mean, table.seen, coefficients, state.update, run.planned_updates
+    )
     assignment, ledger, revived = method.take_turn(state.assignment, ledger, feedback)
     if run.is_utilitarian:
         served = _all_alike(ledger, feedback, latest)

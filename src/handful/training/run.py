@@ -1,5 +1,6 @@
 """One run of training as one object: its problem, settings, method, learner and devices."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,10 +11,11 @@ from jax.sharding import Mesh
 from handful.errors import HandfulError
 from handful.learner import Learner
 from handful.learner.universal import universal_learner
-from handful.methods import METHODS, AssignmentMethod, Schedule
+from handful.methods import METHODS, AssignmentMethod, RateRound, Schedule
 from handful.methods.universal import Trials, Universal
 from handful.problem import RMDP
 from handful.training.config import BY_VALIDATION, TrainConfig
+from handful.training.continuation import FINAL
 from handful.training.start import Given
 from handful.welfare import WelfareFn, find_welfare, utilitarian
 
@@ -75,14 +77,19 @@ class Run:
         return self.config.num_updates
 
     @property
+    def planned_updates(self) -> int:
+        """The number of updates by which the method plans: without those of continuations."""
+        return self.config.planned_updates
+
+    @property
     def keeps_start(self) -> bool:
         """Whether the run keeps the policies that it began with, in case that none is better."""
-        return self.config.start is not None
+        return self.config.start is not None or bool(self.config.continued)
 
     @property
     def critics_first(self) -> int:
         """The number of updates in which policies from elsewhere wait for their critics."""
-        return int(CRITICS_FIRST * self.num_updates)
+        return int(CRITICS_FIRST * self.planned_updates)
 
     @property
     def is_utilitarian(self) -> bool:
@@ -137,4 +144,15 @@ class Run:
     @cached_property
     def schedule(self) -> Schedule:
         """The method's interventions, its warm-up, and the course of the learner's rates."""
-        return self.method.schedule(self.num_updates, self.num_policies)
+        planned = self.method.schedule(self.planned_updates, self.num_policies)
+        continued = self.config.continued
+        if not continued:
+            return planned
+        starts = self.config.continued_from
+        more = [
+            RateRound(start, 1.0 if one.rates == FINAL else 0.0)
+            for start, one in zip(starts, continued, strict=True)
+        ]
+        return dataclasses.replace(
+            planned, num_updates=self.num_updates, rate_rounds=(*planned.rate_rounds, *more)
+        )

@@ -40,6 +40,7 @@ from handful.run_folder import RunFolder
 from handful.tensors import read_about
 from handful.training.checkpoint import load_state
 from handful.training.config import TrainConfig
+from handful.training.continuing import gone_on
 from handful.training.evaluation_files import read_evaluation
 from handful.training.run import Run
 from handful.training.state import TrainState, init_state
@@ -411,9 +412,24 @@ def load_run_state(folder: RunFolder, run: Run) -> TrainState:
     Raises:
         HandfulError: if there is no checkpoint, it is damaged, or it does not fit the settings.
     """
-    state = load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(run)))
-    folder.check_settings(read_about(folder.checkpoint, CHECKPOINT).get("run"))
-    return state
+    digest, continued = _digest_of_checkpoint(folder), run.config.continued
+    known = len(continued) if digest is None else folder.continuations_known(digest)
+    before = run
+    if known < len(continued):  # the run is about to go on
+        config = dataclasses.replace(run.config, continued=continued[:known])
+        before = dataclasses.replace(run, config=config)
+    state = load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(before)))
+    folder.check_settings(digest)
+    return state if before is run else gone_on(run, before, state)
+
+
+def _digest_of_checkpoint(folder: RunFolder) -> str | None:
+    """Return the settings that a checkpoint names; None if it names none, or not the run's."""
+    if not folder.checkpoint.is_file():
+        return None
+    digest = read_about(folder.checkpoint, CHECKPOINT).get("run")
+    folder.check_settings(digest)
+    return digest
 
 
 def handed_out(folder: RunFolder, run: Run) -> HandedOut:

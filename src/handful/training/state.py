@@ -331,7 +331,7 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
     parameters, _ = split_trainable(method, assignment)
     learner, collector, table = init_policies(policies_key, run, parameters)
     shortlist = Shortlist.empty(table.mean, learner.networks, assignment)
-    shortlists = 1 + len(run.schedule.interventions)
+    shortlists = 1 + len(run.schedule.interventions) + len(config.continued)
     pool = Pool.empty(shortlist.best, shortlists) if method.info.keeps_pool else None
     archive = None
     if method.memory is not None:

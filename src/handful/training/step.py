@@ -140,7 +140,8 @@ def _learn(
     # Improve: the M-step, one update of every policy for the users it serves.
     imitates = jnp.zeros((), bool)
     if method.memory is not None:
-        imitates = method.memory.imitates(state.update, config.num_updates)
+        planned = config.planned_updates  # what comes after learns, and imitates no more
+        imitates = method.memory.imitates(state.update, planned) & (state.update < planned)
     parameters, rest = split_trainable(method, standing.assignment)
     improved = run.learner.improve(
         update_key,

@@ -39,7 +39,7 @@ def trace_method(run: Run) -> None:
     name = f"The assignment method {type(method).__name__}"
 
     def reassign(key: PRNGKey, state: PyTree, returns: Any, update: Any, episodes: Any) -> PyTree:
-        return method.reassign(key, state, Feedback(returns, update, run.num_updates, episodes))
+        return method.reassign(key, state, Feedback(returns, update, run.planned_updates, episodes))
 
     episodes = None
     if method.memory is not None:
