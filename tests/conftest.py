@@ -3,6 +3,7 @@
 Nothing here may import handful before the hook below is installed.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -22,11 +23,14 @@ jaxtyping.install_import_hook("handful", "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Compiling is most of what the tests do. Without XLA's newer way of emitting fused loops it takes
-# a third to two thirds of the time, also in programs that tests start. XLA ends a process at the
-# first flag that it does not know: this is only for versions that are known to have it.
-_FLAG = "--xla_cpu_use_fusion_emitters=false"
-if version("jaxlib").startswith("0.10.") and _FLAG not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}".strip()
+# a third to two thirds of the time, also in programs that tests start; and a program that is
+# compiled in one piece takes no threads from the other test process, and half the memory maps. XLA
+# ends a process at the first flag that it does not know: these are only for versions that are known
+# to have them.
+_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1")
+if version("jaxlib").startswith("0.10."):
+    _given = os.environ.get("XLA_FLAGS", "").split()
+    os.environ["XLA_FLAGS"] = " ".join([*_given, *(flag for flag in _FLAGS if flag not in _given)])
 
 # One cache of compiled programs for all test processes and the programs that they start. Whoever
 # comes first makes it and sets the variable; the others inherit it.
@@ -46,6 +50,14 @@ hypothesis.settings.register_profile(
     "ci", hypothesis.settings.get_profile("local"), derandomize=True, print_blob=True
 )
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_collection_finish():
+    # Tracing makes many objects and drops few. What is there by now stays until the end, so that
+    # looking for cycles in it, again and again, finds nothing.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_unconfigure():
