@@ -3,6 +3,7 @@
 import pytest
 
 from handful.cli.main import main
+from tests.training.helpers import quick_compilation  # noqa: F401
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from handful.cli import frontier as finish
 from handful.cli.commands import task_first
 from handful.cli.frontier import announce_frontier, frontier_summary
 from tests.frontier.frontiers import a_frontier, write_frontier
-from tests.training.helpers import quick_compilation  # noqa: F401
 
 
 def test_a_line_for_each_budget_and_the_answer():

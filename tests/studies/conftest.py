@@ -3,6 +3,7 @@
 import pytest
 
 from studies.command import run
+from tests.training.helpers import quick_compilation  # noqa: F401
 
 
 @pytest.fixture

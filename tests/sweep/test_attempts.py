@@ -8,7 +8,6 @@ from pathlib import Path
 from handful.run_folder import RunFolder
 from handful.sweep.attempts import Attempts, attempt
 from tests.sweep.helpers import request_of
-from tests.training.helpers import quick_compilation  # noqa: F401
 
 NEVER = lambda: False  # noqa: E731
 

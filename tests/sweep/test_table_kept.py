@@ -10,7 +10,6 @@ from handful.sweep.study_file import read_study
 from handful.sweep.table import check_nothing_is_lost, stored_rows
 from tests.report.study.results import run_row
 from tests.sweep.helpers import request_of
-from tests.training.helpers import quick_compilation  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,6 +1,7 @@
 """A run that was stopped and resumed ends bit for bit as one that was not."""
 
 import dataclasses
+import functools
 import os
 import shutil
 import signal
@@ -68,11 +69,15 @@ def start(method, out, callbacks=()):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(request, tmp_path_factory):
-    if request.param == "cluster":
-        pytest.importorskip("sklearn")
-    folder = RunFolder(tmp_path_factory.mktemp("whole") / "run")
-    return request.param, start(request.param, folder.path), folder
+def whole(tmp_path_factory):
+    """A function that gives the undisturbed run of a method, which it trains once."""
+
+    @functools.cache
+    def of(method):
+        folder = RunFolder(tmp_path_factory.mktemp("whole") / "run")
+        return start(method, folder.path), folder
+
+    return of
 
 
 def untimed(folder):
@@ -97,7 +102,7 @@ def stop_at(update, method, out, number=signal.SIGTERM):
 
 
 @pytest.mark.parametrize(
-    ("uninterrupted", "update", "number"),
+    ("method", "update", "number"),
     [
         ("em", 3, signal.SIGINT),
         ("end-to-end", 4, signal.SIGTERM),
@@ -106,11 +111,12 @@ def stop_at(update, method, out, number=signal.SIGTERM):
         ("cluster", 3, signal.SIGTERM),
         ("cluster", 4, signal.SIGTERM),
     ],
-    indirect=["uninterrupted"],
 )
-def test_resumed_run_ends_as_the_uninterrupted_one(uninterrupted, tmp_path, update, number):
+def test_resumed_run_ends_as_the_uninterrupted_one(whole, tmp_path, method, update, number):
     """Also where it was stopped just before, at, and after the clusters were made."""
-    method, result, expected = uninterrupted
+    if method == "cluster":
+        pytest.importorskip("sklearn")
+    result, expected = whole(method)
     folder = RunFolder(tmp_path / "run")
     error = stop_at(update, method, folder.path, number)
     assert error.signal_number == number
@@ -124,18 +130,17 @@ def test_resumed_run_ends_as_the_uninterrupted_one(uninterrupted, tmp_path, upda
 
 
 @pytest.mark.parametrize(
-    ("uninterrupted", "purpose", "nth", "updates"),
+    ("method", "purpose", "nth", "updates"),
     [
         ("em", "validation", 1, UPDATES),
         ("em", "evaluation", 1, UPDATES),
         ("pooled-em", "validation", 2, 2),  # of the first round's policies
     ],
-    indirect=["uninterrupted"],
 )
 def test_a_run_can_be_stopped_while_its_policies_play(
-    uninterrupted, tmp_path, purpose, nth, updates
+    whole, tmp_path, method, purpose, nth, updates
 ):
-    method, _, expected = uninterrupted
+    _, expected = whole(method)
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(TrainingInterrupted, match=f"after {updates * 256:,} transitions"):
         start(method, folder.path, [StopIn(purpose, nth)])
@@ -146,13 +151,11 @@ def test_a_run_can_be_stopped_while_its_policies_play(
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
+def stopped(whole, tmp_path_factory):
     """An `em` run stopped after update 3, and the same uninterrupted."""
-    root = tmp_path_factory.mktemp("stopped")
-    whole, folder = RunFolder(root / "whole"), RunFolder(root / "run")
-    start("em", whole.path)
+    folder = RunFolder(tmp_path_factory.mktemp("stopped") / "run")
     stop_at(3, "em", folder.path)
-    return folder, whole
+    return folder, whole("em")[1]
 
 
 @pytest.fixture
