@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import handful
+from handful.environment import Box, Discrete
 from handful.errors import HandfulError
 from handful.learner import PPO, Counting
 from handful.learner.base import Objective
@@ -20,6 +21,7 @@ from handful.mix import Mix
 from handful.transitions import Transitions
 
 LANES = 6
+BOX = Box(low=(-1.0,), high=(1.0,))
 
 
 @pytest.fixture(scope="module")
@@ -162,18 +164,19 @@ def test_the_moment_is_the_mean_over_all_transitions(problem, learner, state):
 
 
 def test_it_has_the_settings_that_belong_to_the_problem():
-    made = universal_learner(
-        PPO(discount=0.7, hidden_sizes=(9,), initial_log_std=-2.0, num_epochs=3), 5, 0.25
-    )
+    learner = PPO(discount=0.7, hidden_sizes=(9,), initial_log_std=-2.0, num_epochs=3)
+    made = universal_learner(learner, BOX, 5, 0.25)
     assert isinstance(made, UniversalPPO)
     assert (made.discount, made.hidden_sizes, made.initial_log_std) == (0.7, (9,), -2.0)
     assert (made.context_size, made.group_share) == (5, 0.25)
     assert made.num_epochs == UniversalPPO().num_epochs
+    finite = universal_learner(learner, Discrete(3), 5, 0.25)
+    assert (finite.num_epochs, finite.target_kl) == (2 * made.num_epochs, 2 * made.target_kl)
 
 
 @pytest.mark.parametrize("learner", [Counting(), PPO(hidden_sizes=(), share_hidden=False)])
 def test_learners_without_a_hidden_layer_of_ours_have_no_universal_form(learner):
-    assert universal_learner(learner, 8, 0.5) is None
+    assert universal_learner(learner, BOX, 8, 0.5) is None
 
 
 @pytest.mark.parametrize(

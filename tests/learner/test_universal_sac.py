@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from handful.environment import Discrete
 from handful.errors import HandfulError
 from handful.learner.conditioned import with_contexts
 from handful.learner.soft_actor_critic import SAC
@@ -58,7 +59,7 @@ def test_settings_out_of_their_range(setting):
 
 
 def test_its_settings_are_those_of_the_learner_that_goes_on():
-    assert universal_learner(EAGER, 3, 0.5) == LEARNER
+    assert universal_learner(EAGER, Discrete(2), 3, 0.5) == LEARNER
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from handful._support.checks import require
-from handful.environment import num_symbols
+from handful.environment import ActionSpace, Box, num_symbols
 from handful.errors import HandfulError
 from handful.learner.base import (
     Improvement,
@@ -45,6 +45,10 @@ from handful.mix import Mix
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
+
+FINITE = {"num_epochs": 12, "target_kl": 0.02}
+"""The settings that differ where actions are finite. Policies of continuous actions leave what a
+batch says sooner: with these settings they learn a third as much of a robot."""
 
 PACES = (0.1, 10.0)
 """The smallest and the largest factor of the step size."""
@@ -112,11 +116,11 @@ class UniversalPPO(PPO, UniversalLearner):
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-4
     minibatch_size: int = 4
-    num_epochs: int = 12
+    num_epochs: int = 6
     hidden_sizes: tuple[int, ...] = (64, 64)
     context_size: int = 8
     group_share: float = 0.5
-    target_kl: float = 0.02
+    target_kl: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -252,7 +256,7 @@ class UniversalPPO(PPO, UniversalLearner):
 
 
 def universal_learner(
-    learner: Learner, context_size: int, group_share: float
+    learner: Learner, space: ActionSpace, context_size: int, group_share: float
 ) -> UniversalLearner | None:
     """Return the learner of one policy for all users, whose policies a learner can go on with.
 
@@ -261,6 +265,7 @@ def universal_learner(
 
     Args:
         learner: the learner that goes on with the policies.
+        space: the actions.
         context_size, group_share: the same as in :class:`UniversalPPO`.
 
     Returns:
@@ -274,7 +279,8 @@ def universal_learner(
     if learner.has_own_network or not learner.hidden_sizes:
         return None
     kept = {name: getattr(learner, name) for name in KEPT}
-    return UniversalPPO(context_size=context_size, group_share=group_share, **kept)
+    suited = {} if isinstance(space, Box) else FINITE
+    return UniversalPPO(context_size=context_size, group_share=group_share, **kept, **suited)
 
 
 def _acting(state: UniversalState) -> UniversalState:

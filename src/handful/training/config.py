@@ -177,9 +177,9 @@ def _suited_method(
     if is_short and is_deterministic(problem):
         return "elite-em"
     is_enough = num_policies * steps >= FEWEST_FOR_UNIVERSAL
-    if num_policies > 1 and is_enough and universal_learner(learner, 1, 0.0) is not None:
-        return "universal"
-    return "em"
+    space = problem.environment.action_space
+    has_universal = universal_learner(learner, space, 1, 0.0) is not None
+    return "universal" if num_policies > 1 and is_enough and has_universal else "em"
 
 
 RUN_SETTINGS = (

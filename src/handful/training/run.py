@@ -118,7 +118,12 @@ class Run:
         if stage is None:
             return None
         assert isinstance(method, Universal)
-        learner = universal_learner(self.learner, method.context_size, method.group_share)
+        learner = universal_learner(
+            self.learner,
+            self.problem.environment.action_space,
+            method.context_size,
+            method.group_share,
+        )
         if learner is None:
             raise HandfulError(
                 f"The method '{config.method}' begins with one policy for all users, which takes a "
