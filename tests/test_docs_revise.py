@@ -27,3 +27,6 @@ def test_a_run_is_revised_compared_and_given_to_more_users(monkeypatch, tmp_path
     grown = names["grown"]
     assert (grown.version, grown.changes.new_users) == (1, ("new-1", "new-2"))
     assert (tmp_path / "runs/first/assignments/v1/assignment.csv").is_file()
+    pool = names["pool"]
+    assert pool.welfare >= names["second"].evaluation.welfare - 1e-3
+    assert set(pool.members) <= set(pool.chosen_by.names)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from handful.envs.history import with_history
     from handful.errors import HandfulError, HandfulWarning
     from handful.evaluation.gap import optimum
+    from handful.evaluation.pool import Pool, pool
     from handful.evaluation.references import References, evaluate_references
     from handful.evaluation.returns import Evaluation, evaluate
     from handful.exact.bound import Optimum
@@ -91,6 +92,7 @@ _HOME = {
     "Optimum": "handful.exact.bound",
     "PPO": "handful.learner",
     "Policies": "handful.learner.policies",
+    "Pool": "handful.evaluation.pool",
     "Population": "handful.population",
     "ProgressBar": "handful.training.callbacks",
     "RMDP": "handful.problem",
@@ -127,6 +129,7 @@ _HOME = {
     "make": "handful.problem",
     "make_method": "handful.methods",
     "optimum": "handful.evaluation.gap",
+    "pool": "handful.evaluation.pool",
     "prepare": "handful.training.preflight",
     "read_frontier": "handful.training.frontier_result",
     "resume_frontier": "handful.training.frontier",
@@ -174,6 +177,7 @@ __all__ = [
     "MethodInfo",
     "Optimum",
     "Policies",
+    "Pool",
     "Population",
     "ProgressBar",
     "RateRound",
@@ -208,6 +212,7 @@ __all__ = [
     "make",
     "make_method",
     "optimum",
+    "pool",
     "prepare",
     "read_frontier",
     "register",

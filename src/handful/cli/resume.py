@@ -45,6 +45,7 @@ class Resume:
         from handful.run_folder import RunFolder
         from handful.training.frontier import is_of_budgets, resume_frontier
         from handful.training.loop import resume
+        from handful.training.stored_run import load_run
 
         is_of_several = is_of_budgets(self.run_folder)
         is_new = not RunFolder(self.run_folder).is_finished or self.steps is not None
@@ -54,6 +55,9 @@ class Resume:
         go_on: Callable[..., object] = resume_frontier if is_of_several else resume
 
         def start(callbacks: Sequence[Any], loggers: Sequence[Any]) -> None:
+            if not is_of_several and not is_new:
+                load_run(self.run_folder, trust=self.trust)  # its simulator is not needed
+                return
             following = {"callbacks": callbacks, "loggers": loggers}
             go_on(self.run_folder, **following, trust=self.trust, **more)
 

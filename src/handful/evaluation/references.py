@@ -147,8 +147,8 @@ def evaluate_references(
             object with a method ``predict``, such as an agent of Stable-Baselines3, gets
             observations [B, O] and returns actions, alone or in front of a state. A PyTorch module
             gets them as a tensor and returns actions, or one score for each if they are finite.
-            :class:`~handful.Policies` are of an earlier run, or the path of its folder, from which
-            only weights are read. Actions are in the environment's own units.
+            :class:`~handful.Policies` are of an earlier run, or its result, or the path of its
+            folder, from which only weights are read. Actions are in the environment's own units.
         seed: the seed of the episodes, which are those that ``handful.evaluate`` plays with it.
         num_episodes: how many episodes each reference plays; even and at least 4.
         watch: is called with the share of the episodes that has been played.
@@ -170,12 +170,33 @@ def evaluate_references(
         (2, 4)
     """
     check_problem(problem, "evaluate_references")
+    return measure(problem, named_actions(problem, references), seed, num_episodes, watch)
+
+
+def measure(
+    problem: RMDP,
+    acting: Mapping[str, Act],
+    seed: int,
+    num_episodes: int,
+    watch: Watch = unwatched,
+) -> References:
+    """Measure references whose way of acting is known, as :func:`evaluate_references` does.
+
+    Args:
+        problem: the problem that is played.
+        acting: how each reference acts, by its name.
+        seed: the seed of the episodes.
+        num_episodes: how many episodes each reference plays; even and at least 4.
+        watch: is called with the share of the episodes that has been played.
+
+    Raises:
+        HandfulError: if a reference fails, or the seed or the number of episodes cannot be used.
+    """
     check_seed(seed)
     if num_episodes < 4 or num_episodes % 2:
         raise HandfulError(
             f"The number of evaluation episodes must be even and at least 4, not {num_episodes}."
         )
-    acting = _named(problem, references)
     key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
     key = jax.random.split(key)[0]  # the key of the episodes with likeliest actions
     player = _HostPlayer if problem.runs_on_host else _JaxPlayer
@@ -197,8 +218,12 @@ def evaluate_references(
     )
 
 
-def _named(problem: RMDP, references: Any) -> dict[str, Act]:
-    """Return how each reference acts, by its name."""
+def named_actions(problem: RMDP, references: Any) -> dict[str, Act]:
+    """Return how each reference acts, by its name; each of several policies has its number behind.
+
+    Raises:
+        HandfulError: if there is none, or one of them cannot act in the problem.
+    """
     if not isinstance(references, Mapping) or not references:
         raise HandfulError(
             'The references must be given by name, such as {"no insulin": [0.0]}, and there must '
@@ -209,6 +234,8 @@ def _named(problem: RMDP, references: Any) -> dict[str, Act]:
         if isinstance(reference, str | Path):
             folder = RunFolder(reference)
             reference = load_policies(folder.policies)
+        inner = getattr(reference, "policies", None)  # of a result, whose policies they are
+        reference = inner if isinstance(inner, Policies) else reference
         if isinstance(reference, Policies):
             check_fit(problem, reference)
             for policy in range(reference.num_policies):

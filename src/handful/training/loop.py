@@ -293,7 +293,8 @@ def resume(
     start again, so the result is equally good but not the same.
 
     Args:
-        path: the path of the run folder. A finished run is only read, without training or playing.
+        path: the path of the run folder. A finished run is only read, without training; its
+            problem is made all the same, which :func:`handful.load_run` can do without.
         problem: the run's problem, needed only if it has no name to make it by.
         callbacks: objects that training calls after every update.
         progress: the same as in :func:`train`.

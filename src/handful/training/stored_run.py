@@ -140,14 +140,14 @@ def load_run(path: str | Path, *, network: Network | None = None, trust: bool = 
         HandfulError: if there is no finished run at the path, a file of it was changed, or it has a
             method, a learner or a network that is not known.
     """
-    folder = RunFolder(Path(path).absolute())
-    record = folder.read_evaluation()
+    folder = RunFolder(path)
     stored, config = stored_run(folder, trust)
+    record = folder.read_evaluation()
     config = with_networks(config, f"The run in '{path}'", network, trust)
     policies = load_policies(folder.policies, getattr(config.learner, "actor_network", None))
     assignment, shares = read_assignment(folder, len(stored["problem"]["users"]))
     return StoredRun(
-        folder=folder.path,
+        folder=folder.path.absolute(),
         config=config,
         policies=policies,
         assignment=assignment,
