@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 MOST_ENTRIES = 2**24
 """The most entries of a flattened observation."""
 
+MOST_AXES = 32
+"""The most axes of an array, batches not counted."""
+
 DEEPEST = 16
 """The most levels of spaces within each other."""
 
@@ -92,8 +95,11 @@ def _checked(space: Any, depth: int = 0) -> dict[str, Any]:
     if not isinstance(space, dict) or depth > DEEPEST:
         raise SpaceError("a space is described by a mapping, at most 16 levels deep")
     kind = space.get("kind")
-    if kind in ("box", "multi-binary"):
+    if kind in ("box", "multi-binary", "multi-discrete"):
         _check_sizes(space.get("shape"), 0)
+        if len(space["shape"]) > MOST_AXES:
+            raise SpaceError(f"an array has more than {MOST_AXES} axes")
+    if kind in ("box", "multi-binary"):
         if math.prod(space["shape"]) > MOST_ENTRIES:
             raise SpaceError(f"an array has more than {MOST_ENTRIES} entries")
     elif kind == "discrete":
@@ -101,7 +107,6 @@ def _checked(space: Any, depth: int = 0) -> dict[str, Any]:
         _check_starts([space.get("start")])
     elif kind == "multi-discrete":
         _check_sizes(space.get("sizes"), 1)
-        _check_sizes(space.get("shape"), 0)
         _check_starts(space.get("starts"))
         lengths = {len(space["sizes"]), len(space["starts"]), math.prod(space["shape"])}
         if len(lengths) != 1:

@@ -102,6 +102,8 @@ def read_policy(data: bytes, source: str) -> Policy:
     arrays, about = read_safetensors(data, source)
     said = metadata_of(about, ABOUT, source)
     try:
+        if not isinstance(said, dict):
+            raise _Fault("what it says of its network is no mapping")
         return _made(dict(arrays), said)
     except _Fault as fault:
         raise HandfulError(

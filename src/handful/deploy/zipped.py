@@ -133,8 +133,10 @@ def _check_end(file: io.BufferedIOBase, size: int, source: str) -> None:
         raise _damaged(source, "it does not end as one")
     if tail.startswith(_FAR_END):
         raise _damaged(source, "it is in the form for more than 4 GB")
-    if total > MOST_ENTRIES or length > MOST_LISTED or start + length > size:
+    if total > MOST_ENTRIES or length > MOST_LISTED:
         raise _damaged(source, "its list of files is too long")
+    if start + length + _END.size != size:
+        raise _damaged(source, "there are bytes before, between or after its parts")
 
 
 def _damaged(source: str, what: str) -> HandfulError:
