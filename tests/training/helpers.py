@@ -23,9 +23,14 @@ TINY = {
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_compilation():
-    """Programs that run for a moment are not worth optimising: they compile in half the time."""
+    """Programs that run for a moment are not worth optimising: they compile in half the time.
+
+    The variable is for commands that tests start.
+    """
     jax.config.update("jax_disable_most_optimizations", True)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        yield
     jax.config.update("jax_disable_most_optimizations", False)
 
 

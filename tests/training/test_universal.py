@@ -150,6 +150,7 @@ def test_a_run_begins_with_the_best_candidates(generalist):
     own = np.asarray(state.table.mean) @ run.problem.population.coefficients.T
     np.testing.assert_allclose(own[served, np.arange(6)], own.max(axis=0))
     assert state.table.seen.all()
+    assert int(state.validated) == -(-found.candidates.steps // 3)  # each policy's share
 
 
 def test_candidates_differ_and_play_within_their_transitions(generalist):
