@@ -32,18 +32,27 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture
-def no_problem(monkeypatch):
-    """No problem can be made, and no episode can be played."""
+def no_problem_later(monkeypatch):
+    """After the call no problem can be made, and no episode can be played."""
 
     def forbidden(*_, **__):
         raise AssertionError("reading must not make a problem or play")
 
-    for name in (
-        "handful.training.run_reader.make_stored",
-        "handful.collect.episodes.make_player",
-        "handful.evaluation.played.make_player",
-    ):
-        monkeypatch.setattr(name, forbidden)
+    def forbid():
+        for name in (
+            "handful.training.run_reader.make_stored",
+            "handful.collect.episodes.make_player",
+            "handful.evaluation.played.make_player",
+        ):
+            monkeypatch.setattr(name, forbidden)
+
+    return forbid
+
+
+@pytest.fixture
+def no_problem(no_problem_later):
+    """No problem can be made, and no episode can be played."""
+    no_problem_later()
 
 
 def test_a_finished_run_is_read_without_its_problem(run, no_problem):
@@ -127,3 +136,22 @@ def test_what_serves_nobody_is_refused(run, source):
 def test_users_of_other_features_are_refused(run):
     with pytest.raises(HandfulError, match="other features"):
         handful.assign_users(run[1], handful.Population.from_array([[1.0]]), keep=False)
+
+
+def test_bundles_are_compared_by_their_files(run, tmp_path, no_problem_later):
+    """A policy that stayed is the same file; a bundle without wishes takes those of the other."""
+    result, folder = run
+    revised = handful.train(
+        problem(), 2, start_from=result, frozen=[0], steps=1024, seed=1, out=tmp_path / "second"
+    )
+    before = result.save(tmp_path / "before", with_users=True)
+    after = revised.save(tmp_path / "after")
+    no_problem_later()
+    found = handful.compare(before, after)
+    assert found.sources[0] == 0
+    expected = revised.evaluation.mean_utility - result.evaluation.mean_utility
+    assert found.welfare_difference == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert handful.compare(after, before).welfare_difference == pytest.approx(-expected, abs=1e-4)
+    with pytest.raises(HandfulError, match="--with-users"):
+        handful.compare(after, after)
+    assert handful.compare(folder, after).welfare_difference == pytest.approx(expected, abs=1e-4)

@@ -18,13 +18,13 @@ SHOWN = 10
 
 @dataclass
 class Compare:
-    """Say what a second run changes for the users of a first, without playing an episode."""
+    """Say what a second run or bundle changes for the users of a first, without playing."""
 
     before: tyro.conf.Positional[Path]
-    """The folder of the first run, which is finished."""
+    """The folder of the first run, which is finished, or a bundle."""
 
     after: tyro.conf.Positional[Path]
-    """The folder of the second."""
+    """The same for the second."""
 
     margin: float | None = None
     """The loss of welfare, in the unit of returns, that counts as none; by default one hundredth of

@@ -20,6 +20,7 @@ from handful.learner.policies_file import digests_of_policies
 from handful.population import Population
 from handful.service import Comparison, Service, compare_services
 from handful.tensors import read_tensors, write_tensors
+from handful.training.bundle_service import bundle_service, holds_wishes, is_bundle
 from handful.training.provenance import now
 from handful.training.stored_run import StoredRun, load_run
 
@@ -42,7 +43,8 @@ def compare(
 
     Args:
         before: the first: the path of the folder of a finished run, a run from
-            :func:`handful.load_run`, a result of training, or a :class:`~handful.Service`.
+            :func:`handful.load_run`, a result of training, a :class:`~handful.Service`, or the path
+            of a bundle. One that does not hold its users' wishes takes those of the other side.
         after: the second, in the same forms.
         margin: the loss of welfare, in the unit of returns, that counts as none; None takes one
             hundredth of the first one's welfare. Welfare is the mean return over users here,
@@ -56,16 +58,28 @@ def compare(
     Raises:
         HandfulError: if one of the two is none of these, or they cannot be compared.
     """
-    return compare_services(
-        service_of(before), service_of(after), margin=margin, confidence=confidence
-    )
+    one, other = _opened(before), _opened(after)
+    if isinstance(one, Path) and isinstance(other, Path) and not holds_wishes(one):
+        other = bundle_service(other, None)
+    if isinstance(one, Path):
+        one = bundle_service(one, other if isinstance(other, Service) else None)
+    if isinstance(other, Path):
+        other = bundle_service(other, one)
+    return compare_services(one, other, margin=margin, confidence=confidence)
+
+
+def _opened(source: Any) -> Service | Path:
+    """Return a service, or the path of a bundle, whose users another service may have to tell."""
+    if isinstance(source, str | Path) and is_bundle(Path(source)):
+        return Path(source)
+    return service_of(source)
 
 
 def service_of(source: Any) -> Service:
     """Return a run, a result or a service as a service.
 
     Args:
-        source: the same as in :func:`compare`.
+        source: the same as in :func:`compare`, but no bundle.
 
     Raises:
         HandfulError: if it is none of these, or it has not kept what its users want.
