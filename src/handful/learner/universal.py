@@ -47,8 +47,8 @@ from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
 
 FINITE = {"num_epochs": 12, "target_kl": 0.02}
-"""The settings that differ where actions are finite. With continuous actions a robot was learnt best
-with a step size that does not adapt, and a third as well with twelve epochs."""
+"""The settings that differ where actions are finite. A robot was learnt best with a step size that
+does not adapt, and a third as well with twelve epochs."""
 
 PACES = (0.1, 10.0)
 """The smallest and the largest factor of the step size."""

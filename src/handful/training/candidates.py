@@ -33,6 +33,9 @@ EPISODES = 2
 SHARE_OF_FIRST = 0.5
 """The share of the transitions that the first round may take."""
 
+SLACK = 1.25
+"""The factor by which a round may take more transitions than the longest one before."""
+
 MOST_OBSERVATIONS = 2000
 """The most rounds of a candidate, all candidates together, as all of them are weighed at once."""
 
@@ -185,23 +188,25 @@ def try_candidates(
         not problem.runs_on_host,
     )
     # How long an episode lasts is not known before; so more candidates are added while they fit.
+    dearest = 0
     for begin in range(0, len(contexts), at_once):
         rows = np.arange(begin, min(begin + at_once, len(contexts)))
-        if begin + at_once > sure and _cost(found, at_once) > SHARE_OF_FIRST * most_steps:
+        if begin + at_once > sure and found.steps + dearest > SHARE_OF_FIRST * most_steps:
             break
-        found = found.begun(contexts[: rows[-1] + 1], *play(rows, 0))
+        more = found.begun(contexts[: rows[-1] + 1], *play(rows, 0))
+        dearest, found = max(dearest, more.steps - found.steps), more
         watch(min(found.steps / max(most_steps, 1), 1.0))
     rng = np.random.default_rng(np.asarray(jax.random.key_data(play_key)).astype(np.uint32))
-    while _cost(found, at_once) <= most_steps and len(found.rows) + at_once <= MOST_OBSERVATIONS:
+    # The finalists' episodes may last longer than those before, mostly by little.
+    while (
+        found.steps + SLACK * dearest <= most_steps
+        and len(found.rows) + at_once <= MOST_OBSERVATIONS
+    ):
         playing = finalists(problem, found, budgets, rng)
-        found = found.after(*play(playing, 1 + int(found.rounds.max())))
+        more = found.after(*play(playing, 1 + int(found.rounds.max())))
+        dearest, found = max(dearest, more.steps - found.steps), more
         watch(min(found.steps / max(most_steps, 1), 1.0))
     return found
-
-
-def _cost(found: Candidates, more: int) -> float:
-    """Return how many transitions all episodes are with a round of so many candidates more."""
-    return found.steps * (1.0 + more / max(len(found.rows), 1))
 
 
 class _Player:
