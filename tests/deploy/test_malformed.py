@@ -539,6 +539,20 @@ def test_a_zip_file_with_two_files_of_a_name_is_refused(sound, tmp_path):
     assert "is there twice" in refused(make(dict(sound), tmp_path / "bundle"))
 
 
+def test_a_link_is_refused_although_what_it_leads_to_is_sound(sound, tmp_path):
+    elsewhere = put(sound, tmp_path / "elsewhere")
+    for name in ("policies", "features.json"):
+        folder = with_link(name, elsewhere / name)(dict(sound), tmp_path / f"with {name}")
+        assert f"{name!r} is a link" in refused(folder)
+
+
+def test_a_bomb_is_refused_although_it_is_signed(sound, tmp_path):
+    files = signed({**sound, "more.csv": bytes(50 * 2**20)})
+    _write_zip(tmp_path / "bundle.zip", files)
+    assert (tmp_path / "bundle.zip").stat().st_size < 2**18
+    assert "it would unpack" in refused(tmp_path / "bundle.zip")
+
+
 def test_random_damage_is_an_error_or_nothing(sound, tmp_path):
     """Whatever bytes are changed, cut or put in, no other exception comes of it."""
     rng = np.random.default_rng(100)

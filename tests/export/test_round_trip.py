@@ -50,7 +50,7 @@ np.savez(sys.argv[3], **found)
 SMALL = {"batch_size": 256, "num_envs": 8}
 
 
-def trained(name, method="em", learner=None, settings=None, parameters=None, **options):
+def trained(name, method="em", learner=None, settings=None, parameters=None, updates=2, **options):
     """A case: what is trained, and how."""
     return {
         "task": name,
@@ -58,6 +58,7 @@ def trained(name, method="em", learner=None, settings=None, parameters=None, **o
         "method": method,
         "learner": learner,
         "settings": {**SMALL, **(settings or {})},
+        "updates": updates,
         "options": options,
     }
 
@@ -74,10 +75,8 @@ SLOW = {
     "shared layers": trained("glide", settings={"share_hidden": True}, parameters={"users": 6}),
     "a family": trained("glide", settings={"family": True}, parameters={"users": 6}),
     "squashed": trained("glide", learner="sac", parameters={"users": 6}),
-    "conditioned": trained("glide", "universal", parameters={"users": 6}),
-    "counting": trained(
-        "resource-gathering", learner="counting", parameters={"height": 2, "width": 2}
-    ),
+    "conditioned": trained("glide", "universal", parameters={"users": 6}, updates=40),
+    "counting": trained("icu-sepsis", learner="counting", parameters={"users": 6}),
     "market": trained("market", parameters={"users": 6}),
     "glucose": trained("glucose", parameters={"users": 6}),
     "icu-sepsis": trained("icu-sepsis", parameters={"users": 6}),
@@ -102,7 +101,7 @@ def train(case):
         2,
         case["method"],
         learner=case["learner"],
-        steps=case["settings"]["batch_size"] * 2,
+        steps=case["settings"]["batch_size"] * case["updates"],
         seed=100,
         preset="fast",
         settings=case["settings"],

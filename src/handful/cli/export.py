@@ -49,7 +49,8 @@ class Export:
         keep_compiled_programs()
         result = resume(self.run_folder, progress=False, trust=self.trust)
         say("handful: recording a few episodes of each policy.")
-        show(result.save(self.out, with_users=self.with_users, zipped=self.zip))
+        result.save(self.out, with_users=self.with_users, zipped=self.zip)
+        show(self.out)
 
 
 @dataclass
