@@ -102,3 +102,10 @@ def test_users_who_came_went_or_want_something_else_are_counted():
 def test_what_cannot_be_compared_is_refused(after, more, sentence):
     with pytest.raises(HandfulError, match=sentence):
         compare_services(service(feature_names=("e", "f")), service(**after), **more)
+
+
+def test_a_new_assignment_may_be_of_new_users_alone():
+    after = service(user_ids=("x", "y", "z"))
+    found = compare_services(service(), after, may_share_nobody=True)
+    assert (found.new_users, found.welfare_difference) == (("x", "y", "z"), 0.0)
+    assert json.loads(json.dumps(found.record(), allow_nan=False))["users"] == []

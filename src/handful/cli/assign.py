@@ -65,9 +65,11 @@ def _population(run: "StoredRun", path: Path, trust: bool) -> "Population":
         return Population.from_table(path, names)
     parameters = run.described["parameters"]
     if "population" not in parameters and "users" not in parameters:
+        if not names:  # then the table's columns of numbers are the features, in their order
+            return Population.from_table(path)
         raise HandfulError(
             f"'{path}' must have a column of weights for each reward feature of the run: "
-            f"{', '.join(names) or 'its features have no names, so assign them from Python'}."
+            f"{', '.join(names)}."
         )
     given = {name: value for name, value in parameters.items() if name != "users"}
     source = f"The run in '{run.folder}'"

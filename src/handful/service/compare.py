@@ -175,6 +175,7 @@ def compare_services(
     *,
     margin: float | None = None,
     confidence: float = 0.95,
+    may_share_nobody: bool = False,
 ) -> Comparison:
     """Compare two services for the users whom both serve.
 
@@ -184,6 +185,7 @@ def compare_services(
         margin: the loss of welfare, in the unit of returns, that counts as none; None takes
             :data:`USUAL_MARGIN` of the first service's welfare.
         confidence: the confidence of the intervals, above 0 and below 1.
+        may_share_nobody: whether there may be no user of both; then all differences are 0.
 
     Returns:
         What changes, for whom, and the verdict.
@@ -195,12 +197,12 @@ def compare_services(
     _check(before, after, margin, confidence)
     place = {user: row for row, user in enumerate(before.user_ids)}
     rows = [(place[user], row) for row, user in enumerate(after.user_ids) if user in place]
-    if not rows:
+    if not rows and not may_share_nobody:
         raise HandfulError(
             f"'{before.label}' and '{after.label}' have no user in common, so that nothing can be "
             f"compared."
         )
-    first, second = np.array(rows, np.int64).T
+    first, second = np.array(rows, np.int64).reshape(-1, 2).T
     wishes = np.asarray(after.coefficients, np.float64)[second]
     changed = (np.asarray(before.coefficients, np.float64)[first] != wishes).any(axis=1)
     old, new = before.assignment[first], after.assignment[second]
@@ -220,8 +222,7 @@ def compare_services(
         variance[users] = np.einsum("nd,df,nf->n", weights, spread, weights)
         masses.append((a, b, weights.sum(axis=0) / len(rows)))
     earned = np.einsum("nd,nd->n", wishes, before.returns[old])
-    welfare = float(earned.mean())
-    gain = float(difference.mean())
+    welfare, gain = (float(one.mean()) if rows else 0.0 for one in (earned, difference))
     usual = USUAL_MARGIN * abs(welfare)
     return Comparison(
         before=before,

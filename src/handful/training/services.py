@@ -168,7 +168,7 @@ def assign_users(
         np.asarray(population.coefficients, np.float64),
         f"{run.folder} (assignment {number + 1})",
     )
-    changes = compare_services(before, after)
+    changes = compare_services(before, after, may_share_nobody=True)
     place = folder / f"v{number + 1}" if keep else None
     if place is not None:
         folder.mkdir(exist_ok=True)
