@@ -1,4 +1,4 @@
-"""The best handful of policies that there are already, whoever made them.
+"""The best handful of policies that there are already: of this library, of others, and rules.
 
 Members may be agents of other libraries, PyTorch modules, functions, constant actions, or policies
 that were trained here (:func:`~handful.evaluation.references.evaluate_references` says how each is

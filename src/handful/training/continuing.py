@@ -87,7 +87,7 @@ def _put_aside(folder: RunFolder, place: Path) -> None:
 def gone_on(run: Run, before: Run, state: TrainState) -> TrainState:
     """Return the state with which a continuation begins.
 
-    The policies go on from where training stood. Those that were handed out stay beside the best
+    The policies go on from where training stood. The final ones stay beside the best
     moments to come, so that the result is never worse than it was, by validation.
 
     Args:

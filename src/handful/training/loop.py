@@ -306,8 +306,8 @@ def resume(
             as with ``gymnasium:module:Thing``. A stranger's folder can name any code.
         steps: the transitions for each policy of the whole run, if it is to be more than it had.
             A run that is not finished is finished first. The results so far stay in the folder
-            ``before-1`` of the run (``before-2``, and so on), and the policies that were handed out
-            are handed out again if more training finds no better ones, by validation.
+            ``before-1`` of the run (``before-2``, and so on), and its final policies
+            stay the final ones if more training finds no better ones, by validation.
         rates: how the learner's rates go on with ``steps``: ``final`` keeps those with which they
             ended; ``again`` lets them fall once more, from the first to the last.
         stage: the same as in :func:`train_run`.
