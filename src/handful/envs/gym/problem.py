@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from handful._support.foreign import in_same_directory
-from handful._support.installing import install_command
 from handful._support.text import count
 from handful.envs.gym.environment import GymnasiumEnvironment
 from handful.envs.gym.features import find_features
-from handful.envs.gym.sources import Source, find_source, import_gymnasium
+from handful.envs.gym.sources import (
+    Source,
+    find_source,
+    import_gymnasium,
+    import_mo_gymnasium,
+)
 from handful.envs.gym.spaces import ActionRange, ObservationOffset
 from handful.envs.gym.trust import with_name
 from handful.errors import HandfulError
@@ -295,20 +299,6 @@ def make_mo_gymnasium(env_id: str, **parameters: Any) -> RMDP:
     import_mo_gymnasium()
     problem = any_task(env_id, **{"registry": "mo_gymnasium", **parameters})
     return replace(problem, name=f"mo-gymnasium:{env_id}", parameters=parameters)
-
-
-def import_mo_gymnasium() -> None:
-    """Import MO-Gymnasium, which registers its environments.
-
-    Raises:
-        HandfulError: if it is not installed.
-    """
-    try:
-        import mo_gymnasium  # noqa: F401
-    except ImportError:
-        raise HandfulError(
-            f"The task 'mo-gymnasium' needs MO-Gymnasium: {install_command('mo-gymnasium')}."
-        ) from None
 
 
 def any_task(

@@ -202,6 +202,20 @@ def import_gymnasium() -> Any:
     return gymnasium
 
 
+def import_mo_gymnasium() -> None:
+    """Import MO-Gymnasium, which registers its environments.
+
+    Raises:
+        HandfulError: if it is not installed.
+    """
+    try:
+        import mo_gymnasium  # noqa: F401
+    except ImportError:
+        raise HandfulError(
+            f"The task 'mo-gymnasium' needs MO-Gymnasium: {install_command('mo-gymnasium')}."
+        ) from None
+
+
 def _import(module: str) -> None:
     try:
         importlib.import_module(module)

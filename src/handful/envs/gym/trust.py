@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from handful._support.text import is_json, plain
-from handful.envs.gym.sources import import_gymnasium
+from handful.envs.gym.sources import import_gymnasium, import_mo_gymnasium
 from handful.errors import HandfulError
 from handful.population import Population, outcome_is_features
 from handful.problem import RMDP
@@ -55,8 +55,6 @@ def why_consent_of_many_rewards(env_id: str, parameters: Mapping[str, Any]) -> s
     MO-Gymnasium registers its environments when it is imported, which :func:`why_consent` does not
     know.
     """
-    from handful.envs.gym.problem import import_mo_gymnasium
-
     import_mo_gymnasium()
     return why_consent(env_id, parameters)
 
