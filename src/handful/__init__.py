@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from handful.check.check import check_env
     from handful.check.findings import Conformance
+    from handful.choice.choose import Selection, choose, choose_each
+    from handful.choice.floors import Floor
+    from handful.choice.infeasible import FloorsNotMet
     from handful.deploy import Bundle, load
     from handful.devices import use_cores
     from handful.domains.tabular.optimum import exact_returns
@@ -64,10 +67,29 @@ if TYPE_CHECKING:
     from handful.training.stored_run import StoredRun, load_run
     from handful.training.trackers import MLflowLogger, TensorBoardLogger, WandbLogger
     from handful.welfare import register_welfare, utilitarian
+    from handful.welfare_functions import (
+        CVaR,
+        Gini,
+        GroupWelfare,
+        PowerMean,
+        Welfare,
+        parse_welfare,
+    )
 
 __version__ = "0.2.0"
 
 _HOME = {
+    "parse_welfare": "handful.welfare_functions",
+    "choose_each": "handful.choice.choose",
+    "choose": "handful.choice.choose",
+    "Welfare": "handful.welfare_functions",
+    "Selection": "handful.choice.choose",
+    "PowerMean": "handful.welfare_functions",
+    "GroupWelfare": "handful.welfare_functions",
+    "Gini": "handful.welfare_functions",
+    "FloorsNotMet": "handful.choice.infeasible",
+    "Floor": "handful.choice.floors",
+    "CVaR": "handful.welfare_functions",
     "AssignmentMethod": "handful.methods",
     "Box": "handful.environment",
     "Bundle": "handful.deploy",
@@ -157,6 +179,7 @@ __all__ = [
     "AssignmentMethod",
     "Box",
     "Bundle",
+    "CVaR",
     "Callback",
     "CollectConfig",
     "Comparison",
@@ -167,7 +190,11 @@ __all__ = [
     "EpisodeMemory",
     "Evaluation",
     "Feedback",
+    "Floor",
+    "FloorsNotMet",
     "FrontierResult",
+    "Gini",
+    "GroupWelfare",
     "HandfulError",
     "HandfulWarning",
     "Intervention",
@@ -179,6 +206,7 @@ __all__ = [
     "Policies",
     "Pool",
     "Population",
+    "PowerMean",
     "ProgressBar",
     "RateRound",
     "Reassignment",
@@ -187,6 +215,7 @@ __all__ = [
     "RunStart",
     "Scene",
     "Schedule",
+    "Selection",
     "Service",
     "Step",
     "StepMetrics",
@@ -199,8 +228,11 @@ __all__ = [
     "Trainable",
     "TrainingInterrupted",
     "WandbLogger",
+    "Welfare",
     "assign_users",
     "check_env",
+    "choose",
+    "choose_each",
     "compare",
     "evaluate",
     "evaluate_references",
@@ -212,6 +244,7 @@ __all__ = [
     "make",
     "make_method",
     "optimum",
+    "parse_welfare",
     "pool",
     "prepare",
     "read_frontier",
