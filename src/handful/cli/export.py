@@ -28,6 +28,9 @@ class Export:
     zip: bool = False
     """Write a zip file beside the folder."""
 
+    formats: tuple[str, ...] = ()
+    """Write the policies also as onnx, c or stablehlo, or several of these."""
+
     trust: bool = False
     """Allow the folder to choose code that is run, as its environment or its welfare function may
     need; use it only for folders that you trust."""
@@ -36,9 +39,11 @@ class Export:
         """Read the run, record a few episodes, and write."""
         from handful.devices import keep_compiled_programs
         from handful.export.bundle import check_target
+        from handful.export.further import check_formats
         from handful.training.loop import resume
 
         check_target(self.out, self.zip)  # before anything slow starts
+        check_formats(self.formats)
         folder = RunFolder(self.run_folder)
         folder.read_config()
         if not folder.is_finished:
@@ -49,7 +54,7 @@ class Export:
         keep_compiled_programs()
         result = resume(self.run_folder, progress=False, trust=self.trust)
         say("handful: recording a few episodes of each policy.")
-        result.save(self.out, with_users=self.with_users, zipped=self.zip)
+        result.save(self.out, with_users=self.with_users, zipped=self.zip, formats=self.formats)
         show(self.out)
 
 

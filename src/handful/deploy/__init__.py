@@ -12,7 +12,10 @@ takes no more memory than its files' true sizes ask for.
 
 from handful.deploy.bundle import Bundle, load
 from handful.deploy.formats import Format, formats, register_format
+from handful.deploy.onnx_format import ONNX
 from handful.deploy.verifying import Replayed, Verified, verify
+
+register_format(ONNX)
 
 __all__ = [
     "Bundle",

@@ -18,12 +18,15 @@ from handful._support.backend import computing
 from handful._support.controls import csv_line
 from handful._support.files import check_writable
 from handful._support.foreign import in_same_directory
+from handful.deploy.actions import read_actions
 from handful.deploy.assignment import NAME as ASSIGNMENT
 from handful.deploy.bundle import FEATURES, FORMAT, MANIFEST, VECTORS, policy_file
 from handful.deploy.files import LIMITS, SUMS
 from handful.deploy.interface import NAME as INTERFACE
+from handful.deploy.policy import read_policy
 from handful.errors import HandfulError
 from handful.evaluation.returns import Evaluation
+from handful.export.further import further_files
 from handful.export.recording import record, vectors_of
 from handful.export.spaces import describe_actions, describe_observations
 from handful.export.tables import (
@@ -95,7 +98,11 @@ def check_target(path: str | Path, zipped: bool) -> tuple[Path | None, Path | No
 @computing
 @in_same_directory
 def write_bundle(
-    release: Release, folder: Path | None, archive: Path | None, with_users: bool
+    release: Release,
+    folder: Path | None,
+    archive: Path | None,
+    with_users: bool,
+    formats: Sequence[str] = (),
 ) -> None:
     """Write a bundle into a folder, a zip file or both.
 
@@ -103,19 +110,22 @@ def write_bundle(
         release: what the bundle is made from.
         folder, archive: the paths that :func:`check_target` returned.
         with_users: whether the users' preferences go into the bundle.
+        formats: the further formats of the policies (:mod:`handful.export.further`).
 
     Raises:
         HandfulError: if the policies cannot be exported, or something else is in the place by now.
         OSError: if a file cannot be written.
     """
-    files = bundle_files(release, with_users)
+    files = bundle_files(release, with_users, formats)
     if archive is not None:
         _write_zip(archive, files)
     if folder is not None:
         _write_folder(folder, files)
 
 
-def bundle_files(release: Release, with_users: bool) -> dict[str, bytes]:
+def bundle_files(
+    release: Release, with_users: bool, formats: Sequence[str] = ()
+) -> dict[str, bytes]:
     """Return the content of each file of a bundle, by name.
 
     Raises:
@@ -132,6 +142,9 @@ def bundle_files(release: Release, with_users: bool) -> dict[str, bytes]:
     }
     decode = None if action["decode"] is None else _decoder(problem)
     files = {policy_file(k): data for k, data in enumerate(policy_files(policies))}
+    if formats:
+        stored = [read_policy(data, name) for name, data in files.items()]
+        files |= further_files(formats, stored, read_actions(action))
     files[INTERFACE] = _json({"observation": observation, "action": action})
     files[FEATURES] = _json(feature_returns(problem, evaluation, release.feature_names))
     files[ASSIGNMENT] = _csv(
@@ -150,6 +163,7 @@ def bundle_files(release: Release, with_users: bool) -> dict[str, bytes]:
         "num_policies": policies.num_policies,
         "num_users": problem.num_users,
         "with_users": with_users,
+        "formats": list(dict.fromkeys(formats)),
         "policies": [
             {"policy": k, "file": policy_file(k), "weights": words, "users": users}
             for k, (words, users) in enumerate(zip(release.weights, counts, strict=True))

@@ -100,7 +100,14 @@ class TrainResult:
         users = np.bincount(self.assignment, minlength=self.config.num_policies)
         return tuple(np.flatnonzero(users == 0).tolist())
 
-    def save(self, path: str | Path, *, with_users: bool = False, zipped: bool = False) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        with_users: bool = False,
+        zipped: bool = False,
+        formats: Sequence[str] = (),
+    ) -> Path:
         """Write a bundle: the policies for use elsewhere, which :func:`handful.load` reads.
 
         A few episodes are played to record what the policies see and do. The rest is taken from the
@@ -111,15 +118,17 @@ class TrainResult:
             with_users: whether the users' attributes and the weights of their rewards are written
                 too; without it a bundle holds only their names, policies and returns.
             zipped: whether a zip file is written beside the folder.
+            formats: the further formats of the policies, of ``onnx``, ``c`` and ``stablehlo``. The
+                first two need an extra of the same name.
 
         Returns:
             the path of the folder, or of the zip file if ``path`` asks for that alone.
 
         Raises:
-            HandfulError: if there is something at the path already, or the policies have a network
-                of the caller's own.
+            HandfulError: if there is something at the path already, the policies have a network of
+                the caller's own, or a format does not exist or needs a package.
         """
-        return save_result(self, path, with_users, zipped)
+        return save_result(self, path, with_users, zipped, formats)
 
     def __repr__(self) -> str:
         """Return the result's quality and its folder; single users and weights stay private."""

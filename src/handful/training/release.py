@@ -1,6 +1,6 @@
 """A result as a bundle: what is known of the run besides its policies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,6 +9,7 @@ from handful.catalogue import find_task
 from handful.errors import HandfulError
 from handful.evaluation.returns import Evaluation
 from handful.export.bundle import Release, check_target, write_bundle
+from handful.export.further import check_formats
 from handful.export.weights import check_exportable
 from handful.learner.policies import Policies
 from handful.learner.policies_file import digest_of_policies
@@ -62,11 +63,14 @@ class Result(Protocol):
         ...
 
 
-def save_result(result: Result, path: str | Path, with_users: bool, zipped: bool) -> Path:
+def save_result(
+    result: Result, path: str | Path, with_users: bool, zipped: bool, formats: Sequence[str]
+) -> Path:
     """Write the bundle of a result; :meth:`handful.TrainResult.save` describes the arguments."""
     folder, archive = check_target(path, zipped)
+    check_formats(formats)
     check_exportable(result.policies)
-    write_bundle(_release(result, with_users), folder, archive, with_users)
+    write_bundle(_release(result, with_users), folder, archive, with_users, formats)
     written = folder or archive
     assert written is not None
     return written
