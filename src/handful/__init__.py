@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     )
     from handful.population import Population
     from handful.problem import RMDP, make, register, tasks
+    from handful.routing import Belief, Router, Routes
     from handful.service import Comparison, Service
     from handful.training.callbacks import Callback, ProgressBar
     from handful.training.config import CollectConfig, TrainConfig
@@ -91,6 +92,7 @@ _HOME = {
     "Floor": "handful.choice.floors",
     "CVaR": "handful.welfare_functions",
     "AssignmentMethod": "handful.methods",
+    "Belief": "handful.routing",
     "Box": "handful.environment",
     "Bundle": "handful.deploy",
     "Callback": "handful.training.callbacks",
@@ -121,6 +123,8 @@ _HOME = {
     "RateRound": "handful.methods",
     "Reassignment": "handful.training.services",
     "References": "handful.evaluation.references",
+    "Router": "handful.routing",
+    "Routes": "handful.routing",
     "RunStart": "handful.training.loggers",
     "Scene": "handful.methods",
     "Schedule": "handful.methods",
@@ -177,6 +181,7 @@ __all__ = [
     "RMDP",
     "SAC",
     "AssignmentMethod",
+    "Belief",
     "Box",
     "Bundle",
     "CVaR",
@@ -211,6 +216,8 @@ __all__ = [
     "RateRound",
     "Reassignment",
     "References",
+    "Router",
+    "Routes",
     "Run",
     "RunStart",
     "Scene",

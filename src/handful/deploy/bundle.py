@@ -16,7 +16,9 @@ from handful.deploy.interface import Interface, read_interface
 from handful.deploy.observations import SpaceError
 from handful.deploy.policy import Policy, read_policy
 from handful.deploy.watch import SLACK, Seen, Watch
+from handful.deploy.wishes import USERS, read_wishes
 from handful.errors import HandfulError
+from handful.routing import Returns, Router, Routes, route
 
 FORMAT = 1
 """The version of the form of bundles that this version of handful writes and reads."""
@@ -92,6 +94,7 @@ class Bundle:
         self._assignment_data = files.read(assignments.NAME)
         self._assignment_place = files.place(assignments.NAME)
         self._assignment: Assignment | None = None
+        self._wishes = files.read(USERS) if USERS in files.names else None
         self._watch = Watch(self.interface.seen_low, self.interface.seen_high, slack)
         self._mode = on_out_of_range
         self._fallback_policy = fallback_policy
@@ -188,9 +191,57 @@ class Bundle:
             )
         return found
 
+    def route(
+        self,
+        weights: Any,
+        users: Sequence[str] | None = None,
+        least: float | Sequence[Any] | NDArray[Any] | None = None,
+    ) -> Routes:
+        """Give new users, whose weights are known, the policy that earns them most.
+
+        No episode is played: what a policy earns a user follows from its returns in features.
+
+        Args:
+            weights: the weight of each user on each feature, [N, D]; [D] for one user.
+            users: the users' distinct names [N]; by default their numbers.
+            least: the return of an episode below which a policy does not fit, in the environment's
+                units: one for all, or one for each user [N].
+
+        Raises:
+            HandfulError: if the bundle does not tell the policies' returns in features, or the
+                weights, the names or the least do not fit.
+        """
+        return route(self._returns(), weights, users, least)
+
+    def router(self, prior: Any = None, tolerance: float = 0.0, seed: int = 0) -> Router:
+        """Return what finds the policy of new users whose weights are unknown.
+
+        Args:
+            prior: the weights of people like the new users, [P, D]; None takes the bundle's own
+                users, if it was made with them.
+            tolerance: the loss of return in an episode, in the environment's units, that counts as
+                none.
+            seed: the seed that draws from more than 4096 weights.
+
+        Raises:
+            HandfulError: if there are no weights of people, or they do not fit the policies.
+        """
+        returns = self._returns()
+        if prior is None:
+            if self._wishes is None:
+                raise HandfulError(
+                    f"The bundle '{self.source}' was made without its users' weights: give a "
+                    f"prior, or export it with --with-users."
+                )
+            prior = read_wishes(self._wishes, returns.names, f"{self.source}/{USERS}")
+        return Router(returns, prior, tolerance, seed)
+
     def outputs(self, policy: int, vectors: NDArray[Any]) -> NDArray[Any]:
         """Return what a policy's network puts out, [M, H], at flattened observations [M, O]."""
         return self.policies[policy].outputs(np.asarray(vectors, np.float32))
+
+    def _returns(self) -> Returns:
+        return Returns.read(self.features, self.source)
 
     def _users(self) -> Assignment:
         if self._assignment is None:

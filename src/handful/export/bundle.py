@@ -24,6 +24,7 @@ from handful.deploy.bundle import FEATURES, FORMAT, MANIFEST, VECTORS, policy_fi
 from handful.deploy.files import LIMITS, SUMS
 from handful.deploy.interface import NAME as INTERFACE
 from handful.deploy.policy import read_policy
+from handful.deploy.wishes import USERS
 from handful.errors import HandfulError
 from handful.evaluation.returns import Evaluation
 from handful.export.further import further_files
@@ -40,9 +41,6 @@ from handful.export.weights import check_exportable, policy_files
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.types import NumpyArray
-
-USERS = "users.csv"
-"""The name of the file with the users' preferences, which is there only if it was asked for."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 """The date of all files in a zip file, so that equal bundles are equal files."""

@@ -35,7 +35,7 @@ def feature_returns(problem: RMDP, evaluation: Evaluation, names: Sequence[str])
     listed = list(names) or [f"feature_{index}" for index in range(size)]
     measured = {n: getattr(evaluation, n) for n in ("deterministic", "stochastic")}
     policies: list[dict[str, Any]] = []
-    why = None
+    why = joint = None
     if problem.population.reward_fn is not None:
         why = "Users' rewards are not linear in the features: returns in features do not give them."
     elif evaluation.deterministic.played.shape[1] * size > MOST_RETURNS:
@@ -43,6 +43,7 @@ def feature_returns(problem: RMDP, evaluation: Evaluation, names: Sequence[str])
     else:
         mean, stderr, covariance = _moments(measured["deterministic"])
         sampled, sampled_stderr, _ = _moments(measured["stochastic"])
+        joint = _joint_covariance(measured["deterministic"])
         policies = [
             {
                 "policy": k,
@@ -60,9 +61,11 @@ def feature_returns(problem: RMDP, evaluation: Evaluation, names: Sequence[str])
         "unit": "the sum over an episode, undiscounted, in the environment's units",
         "actions": "likeliest; sampled_mean and sampled_stderr are of sampled actions",
         "covariance": "of the means: weights @ covariance @ weights is a return's squared stderr",
+        "joint": "the same of all policies' means, in the order policy 0 with all features, 1, ...",
         "episodes": int(evaluation.num_episodes),
         "seed": int(evaluation.seed),
         "policies": policies,
+        "joint_covariance": None if joint is None else joint.tolist(),
         "why_no_policies": why,
     }
 
@@ -77,6 +80,17 @@ def _moments(measured: Measurement) -> tuple[NumpyArray, NumpyArray, NumpyArray 
         return mean, stderr, None
     apart = played.features - mean
     return mean, stderr, np.einsum("ekd,ekc->kdc", apart, apart) / (number - 1) / number
+
+
+def _joint_covariance(measured: Measurement) -> NumpyArray | None:
+    """Return the covariance [K D, K D] of all means, as the episodes share their chance."""
+    played = measured.played
+    assert isinstance(played, FeatureReturns)
+    number, num_policies, size = played.features.shape
+    if (num_policies * size) ** 2 > MOST_COVARIANCES:
+        return None
+    apart = (played.features - played.features.mean(axis=0)).reshape(number, -1)
+    return apart.T @ apart / (number - 1) / number
 
 
 def assignment_header(shares: NumpyArray | None) -> list[str]:

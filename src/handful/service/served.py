@@ -37,6 +37,8 @@ class Service:
         chance: a name for the chance in the episodes. Two services whose episodes have the same
             chance and number are compared episode by episode, which takes most of the chance out
             of the difference. Empty if that cannot be said.
+        joint_covariance: [K, D, K, D] the covariance of all means, if there are no episodes but it
+            is known how the policies' errors go together.
 
     Raises:
         HandfulError: if a table does not have its shape, or a user has no policy.
@@ -52,6 +54,7 @@ class Service:
     feature_names: tuple[str, ...] = ()
     episodes: Numbers | None = field(default=None, repr=False)
     chance: str = ""
+    joint_covariance: Numbers | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         num_policies, num_features = self.returns.shape
@@ -61,6 +64,8 @@ class Service:
             "coefficients": (num_users, num_features),
             "assignment": (num_users,),
         }
+        if self.joint_covariance is not None:
+            shapes["joint_covariance"] = (num_policies, num_features) * 2
         for name, shape in shapes.items():
             found = getattr(self, name).shape
             if found != shape:
@@ -126,6 +131,17 @@ class Service:
             found[users] = np.where(keeps, stays[users], best)
         return found
 
+    def second_policies(self) -> Numbers:
+        """Return the best of the other policies for each user, int [N]; there must be another."""
+        second = np.empty(self.num_users, np.int64)
+        step = max(FLOATS_AT_ONCE // self.num_policies, 1)
+        for first in range(0, self.num_users, step):
+            users = slice(first, first + step)
+            earned = self.coefficients[users] @ self.returns.T
+            earned[np.arange(len(earned)), self.assignment[users]] = -np.inf
+            second[users] = earned.argmax(axis=1)
+        return second
+
     def margins(self) -> tuple[Numbers, Numbers]:
         """Return by how much each user's policy earns them more than the best of the others.
 
@@ -136,16 +152,8 @@ class Service:
         margins, errors = np.full((2, self.num_users), np.nan)
         if self.num_policies == 1:
             return margins, errors
-        step = max(FLOATS_AT_ONCE // self.num_policies, 1)
-        second = np.empty(self.num_users, np.int64)
-        for first in range(0, self.num_users, step):
-            users = slice(first, first + step)
-            earned = self.coefficients[users] @ self.returns.T
-            rows, own = np.arange(len(earned)), self.assignment[users]
-            mine = earned[rows, own]
-            earned[rows, own] = -np.inf
-            second[users] = earned.argmax(axis=1)
-            margins[users] = mine - earned[rows, second[users]]
+        second = self.second_policies()
+        margins = self.utilities - np.einsum("nd,nd->n", self.coefficients, self.returns[second])
         for own, other in np.unique(np.stack([self.assignment, second], axis=1), axis=0).tolist():
             alike = (self.assignment == own) & (second == other)
             weights, spread = self.coefficients[alike], self._between(own, other)
@@ -155,6 +163,10 @@ class Service:
 
     def _between(self, one: int, other: int) -> Numbers:
         """Return the covariance [D, D] of the difference between two policies' mean returns."""
+        if self.episodes is None and self.joint_covariance is not None:
+            joint = self.joint_covariance
+            crossed = joint[one, :, other] + joint[other, :, one]
+            return joint[one, :, one] + joint[other, :, other] - crossed
         if self.episodes is None:
             return self.covariance[one] + self.covariance[other]
         return _covariances((self.episodes[:, one] - self.episodes[:, other])[:, None])[0]
