@@ -4,11 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import handful
 from handful.errors import HandfulError
 from handful.welfare import (
     UTILITARIAN,
     WELFARES,
     check_welfare,
+    check_welfare_name,
     find_welfare,
     is_defined,
     load_welfare,
@@ -19,6 +21,7 @@ from handful.welfare import (
     welfare_and_weights,
     welfare_of,
 )
+from handful.welfare_functions import parse_welfare
 
 
 def log_sum(utilities):
@@ -156,3 +159,36 @@ def test_a_welfare_is_defined_where_it_and_all_weights_are_finite_and_none_is_ne
     ]
     assert not is_defined(jnp.array(inf), jnp.ones(2))
     assert not is_defined(jnp.array(nan), jnp.ones(2))
+
+
+@pytest.mark.parametrize("name", ["egalitarian", "cvar:0.2", "gini", "power:-2@-1", "nash@-10"])
+def test_functions_of_a_family_are_known_by_their_text(name):
+    check_welfare_name(name)
+    found = find_welfare(name)
+    assert found == parse_welfare(name)
+    assert name_of_welfare(name) == name_of_welfare(parse_welfare(name)) == name
+    utilities = np.array([1.0, 4.0, 2.5])
+    value, weights = welfare_and_weights(found, utilities)
+    assert value == pytest.approx(float(parse_welfare(name).value(utilities)), rel=1e-5)
+    assert weights[0] == max(weights)
+    check_welfare(name, found, 3, 10.0)
+
+
+def test_the_nash_welfare_needs_a_reference_point_below_what_users_begin_with():
+    with pytest.raises(HandfulError, match="'nash' has no finite value or no finite gradient"):
+        check_welfare("nash", find_welfare("nash"), 3, 10.0)
+    with pytest.raises(HandfulError, match="level of a CVaR must be above 0"):
+        check_welfare_name("cvar:7")
+
+
+def test_training_for_the_worst_served_is_kept_by_name(tmp_path):
+    problem = handful.make("resource-gathering", height=2, width=2)
+    settings = {"steps": 4096, "preset": "fast", "progress": False}
+    result = handful.train(
+        problem, 2, "em", welfare=parse_welfare("cvar:0.5"), out=tmp_path / "r", **settings
+    )
+    assert result.config.welfare == "cvar:0.5"
+    returns, served = result.evaluation.deterministic.returns, np.asarray(result.assignment)
+    utilities = np.sort(returns[served, np.arange(len(served))])
+    assert result.evaluation.welfare == pytest.approx(utilities[:2].mean(), rel=1e-5)
+    assert handful.load_run(tmp_path / "r").evaluation.welfare == result.evaluation.welfare

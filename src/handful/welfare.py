@@ -10,6 +10,7 @@ number. It must not fall if a user earns more, and must have a gradient almost e
 given to training as a function, or by the name that it was registered with.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from handful._support.foreign import told
 from handful._support.registry import import_named
 from handful.errors import HandfulError
 from handful.types import Array, Bool, Float, NumpyArray
+from handful.welfare_functions import FAMILIES, Welfare, parse_welfare
 
 WelfareFn = Callable[[Float[Array, " N"]], Float[Array, ""]]
 """A function from the utilities of all users to their welfare."""
@@ -146,7 +148,9 @@ def register_welfare(name: str, welfare: WelfareFn) -> None:
 
 
 def load_welfare(name: str) -> None:
-    """Import and register the function that ``module:function`` names; leave other names alone.
+    """Register a function of a family, or import the one that ``module:function`` names.
+
+    Other names are left alone.
 
     Only a name that the caller gave, or that stands in a file that the caller trusts, may come
     here, as importing a module runs its code.
@@ -154,7 +158,9 @@ def load_welfare(name: str) -> None:
     Raises:
         HandfulError: if the module cannot be imported, or has no such function.
     """
-    if ":" in name and name not in WELFARES:
+    if _is_of_family(name):
+        WELFARES.setdefault(name, parse_welfare(name))
+    elif ":" in name and name not in WELFARES:
         register_welfare(name, import_named(name, "welfare function", "function"))
 
 
@@ -174,6 +180,10 @@ def name_of_welfare(welfare: Any) -> str:
         load_welfare(welfare)
         find_welfare(welfare)
         return welfare
+    is_named = isinstance(welfare, Welfare) and _is_of_family(welfare.name)
+    if is_named and parse_welfare(welfare.name) == welfare:
+        WELFARES[welfare.name] = welfare
+        return welfare.name
     _check_callable(welfare)
     names = [name for name, known in WELFARES.items() if known is welfare]
     if names:
@@ -195,12 +205,20 @@ def check_welfare_name(name: str) -> None:
     Raises:
         HandfulError: if no function has the name, and it names none in a module either.
     """
-    if name not in WELFARES and ":" not in name:
+    if _is_of_family(name):
+        parse_welfare(name)
+    elif name not in WELFARES and ":" not in name:
+        known = {*(one for one in WELFARES if not _is_of_family(one)), *FAMILIES}
         raise HandfulError(
-            f"There is no welfare function named {brief(name)}{did_you_mean(name, WELFARES)}: it "
-            f"may be {', '.join(WELFARES)}, module:function for a function of your own, or a name "
+            f"There is no welfare function named {brief(name)}{did_you_mean(name, known)}: it may "
+            f"be {', '.join(sorted(known))}, module:function for a function of your own, or a name "
             f"that handful.register_welfare has given."
         )
+
+
+def _is_of_family(name: str) -> bool:
+    """Return whether a name is that of a function of this library with parameters."""
+    return name != UTILITARIAN and re.split("[:@]", name)[0] in FAMILIES
 
 
 def find_welfare(name: str) -> WelfareFn:
@@ -210,6 +228,8 @@ def find_welfare(name: str) -> WelfareFn:
         HandfulError: if there is none, or it is in a module that nobody has imported yet.
     """
     check_welfare_name(name)
+    if _is_of_family(name):
+        load_welfare(name)
     if name not in WELFARES:
         raise HandfulError(
             f"The welfare function '{name}' is not known to this program: import its module and "
