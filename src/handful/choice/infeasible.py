@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from handful._support.text import count
 from handful.choice.floors import Floor
 from handful.choice.pool import Pool
 from handful.choice.program import program_of
@@ -25,10 +28,32 @@ class FloorsNotMet(HandfulError):
     """
 
     def __init__(
-        self, message: str, users: np.ndarray, unreachable: np.ndarray, smallest: float | None
+        self, what: str, users: np.ndarray, unreachable: np.ndarray, smallest: float | None
     ) -> None:
-        super().__init__(message)
-        self.users, self.unreachable, self.smallest = users, unreachable, smallest
+        self.what, self.users, self.unreachable, self.smallest = what, users, unreachable, smallest
+        super().__init__(self.sentence())
+
+    def sentence(self, names: Sequence[str] | None = None) -> str:
+        """Say why there is no choice, and what would do.
+
+        Args:
+            names: the users' names; their rows are named without them.
+
+        Returns:
+            the sentence.
+        """
+        is_money = self.what.startswith("a budget")
+        if self.smallest is not None:
+            least = f"{self.smallest:g}" if is_money else count(int(self.smallest), "policy")
+            mend = f"the least that would do is {least}"
+        elif len(self.unreachable):
+            who = _listed(self.unreachable, names)
+            mend = f"no policy of the pool reaches the floor of {who}"
+        else:
+            mend = "not even all policies of the pool together do"
+        if len(self.users):
+            mend += f"; they could be met without the floors of {_listed(self.users, names)}"
+        return f"The floors cannot be met with {self.what}: {mend}."
 
 
 def smallest_budget(pool: Pool, floors: tuple[Floor, ...], seconds: float) -> float | None:
@@ -77,9 +102,8 @@ def check_floors(pool: Pool, most: float, floors: tuple[Floor, ...], seconds: fl
             axis=0,
         )
     )
-    raise FloorsNotMet(
-        _sentence(pool, most, users, unreachable, smallest), users, unreachable, smallest
-    )
+    what = count(int(most), "policy") if pool.costs is None else f"a budget of {most:g}"
+    raise FloorsNotMet(what, users, unreachable, smallest)
 
 
 def _users_in_the_way(
@@ -102,27 +126,8 @@ def _users_in_the_way(
     return needy[utilities[needy] < levels[needy] - pool.slack]
 
 
-def _sentence(
-    pool: Pool,
-    most: float,
-    users: np.ndarray,
-    unreachable: np.ndarray,
-    smallest: float | None,
-) -> str:
-    what = f"{most:g} policies" if pool.costs is None else f"a budget of {most:g}"
-    if smallest is not None:
-        mend = f"the least that would do is {smallest:g}"
-        mend += " policies" if pool.costs is None else ""
-    elif len(unreachable):
-        mend = f"no policy of the pool serves users {_listed(unreachable)} up to their floor"
-    else:
-        mend = "not even all policies of the pool together do"
-    if len(users):
-        noun = "user" if len(users) == 1 else "users"
-        mend += f"; without the floors of {len(users)} {noun} ({_listed(users)}) they could be met"
-    return f"The floors cannot be met with {what}: {mend}."
-
-
-def _listed(users: np.ndarray) -> str:
-    shown = ", ".join(str(user) for user in users[:SHOWN])
-    return shown + (f" and {len(users) - SHOWN} more" if len(users) > SHOWN else "")
+def _listed(users: np.ndarray, names: Sequence[str] | None) -> str:
+    """Name the first few users, and say how many there are."""
+    shown = ", ".join(str(user) if names is None else names[user] for user in users[:SHOWN])
+    more = f" and {len(users) - SHOWN} more" if len(users) > SHOWN else ""
+    return f"{count(len(users), 'user')} ({shown}{more})"

@@ -13,10 +13,12 @@ from handful._support.checks import did_you_mean
 from handful.cli.assign import Assign
 from handful.cli.channel import results_alone
 from handful.cli.check_env import CheckEnv
+from handful.cli.choose import Choose
 from handful.cli.compare import Compare
 from handful.cli.evaluate import Evaluate
 from handful.cli.export import Export, Verify
 from handful.cli.optimum import OptimumCommand
+from handful.cli.pool_frontier import FrontierCommand
 from handful.cli.render import Render
 from handful.cli.report import Report
 from handful.cli.resume import Resume
@@ -36,13 +38,15 @@ COMMANDS: dict[str, type] = {
     "export": Export,
     "verify": Verify,
     "optimum": OptimumCommand,
+    "choose": Choose,
+    "frontier": FrontierCommand,
     "report": Report,
     "render": Render,
     "sweep": Sweep,
     "check-env": CheckEnv,
 }
 
-OWN_CODE = ("train", "sweep", "check-env", "optimum", "tasks")
+OWN_CODE = ("train", "sweep", "check-env", "optimum", "choose", "frontier", "tasks")
 """The commands whose arguments are the caller's own word for the code that they import."""
 
 
