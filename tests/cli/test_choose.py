@@ -83,7 +83,9 @@ def test_a_frontier_is_printed_and_drawn(call, table, tmp_path):
         "more",
     ]
     assert lines[1].split()[:3] == ["1", "no", "choice"]
-    assert lines[3].split() == ["3", "4", "3"]
-    assert lines[-1] == "the floors are met from 3 policies on"
+    # Green and red give ann 3, bob 3 and cem 5.
+    assert lines[2].split() == ["2", "3.66667", "3"]
+    assert lines[3].split() == ["3", "4", "+0.3333", "3", "+0"]
+    assert lines[-1] == "the floors are met from 2 policies on"
     assert (tmp_path / "worth.svg").is_file()
     assert (tmp_path / "worth.png").is_file()

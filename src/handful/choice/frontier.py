@@ -75,7 +75,7 @@ class PoolFrontier:
 
 def frontier(
     returns: Any,
-    budgets: Iterable[float],
+    budgets: Iterable[int | float],
     *,
     welfares: Sequence[Any] = ("utilitarian",),
     floors: Any = None,
