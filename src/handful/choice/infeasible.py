@@ -128,6 +128,8 @@ def _users_in_the_way(
 
 def _listed(users: np.ndarray, names: Sequence[str] | None) -> str:
     """Name the first few users, and say how many there are."""
-    shown = ", ".join(str(user) if names is None else names[user] for user in users[:SHOWN])
+    shown = ", ".join(
+        str(user) if names is None else str(names[int(user)]) for user in users[:SHOWN]
+    )
     more = f" and {len(users) - SHOWN} more" if len(users) > SHOWN else ""
     return f"{count(len(users), 'user')} ({shown}{more})"
