@@ -22,6 +22,7 @@ from handful.cli.pool_frontier import FrontierCommand
 from handful.cli.render import Render
 from handful.cli.report import Report
 from handful.cli.resume import Resume
+from handful.cli.serve import Serve
 from handful.cli.settings import Section, check_old_flags, take_untyped, with_sections
 from handful.cli.sweep import Sweep
 from handful.cli.tasks import Tasks
@@ -37,6 +38,7 @@ COMMANDS: dict[str, type] = {
     "assign": Assign,
     "export": Export,
     "verify": Verify,
+    "serve": Serve,
     "optimum": OptimumCommand,
     "choose": Choose,
     "frontier": FrontierCommand,
