@@ -30,7 +30,7 @@ def test_the_page_runs_as_it_stands(monkeypatch, tmp_path, capsys):
         names["strict"].act(np.array([1e6, 0.0]), policy=0)
     digest = names["bundle"].digest
     commands = re.findall(r"^    handful (.*)$", text, flags=re.MULTILINE)
-    assert [command.split()[0] for command in commands] == ["export", "verify"]
+    assert [command.split()[0] for command in commands] == ["export", "verify", "export"]
     for command in commands:
         main(command.replace("bundle", "again").split())
     out = capsys.readouterr().out.splitlines()
@@ -40,3 +40,8 @@ def test_the_page_runs_as_it_stands(monkeypatch, tmp_path, capsys):
     assert first.digest == digest
     for name in ("interface.json", "features.json", "assignment.csv", "vectors.npz"):
         assert again.manifest["files"][name] == first.manifest["files"][name]
+    replayed = [one.name for one in handful.deploy.verify("again-onnx").formats]
+    assert replayed == ["onnx", "numpy"]
+    assert {"policies/2.c", "policies/2.stablehlo"} < set(
+        handful.load("again-onnx").manifest["files"]
+    )
