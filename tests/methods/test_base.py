@@ -29,6 +29,7 @@ MEMBERS = {
     "weights",
     "training_weights",
     "reassign",
+    "started",
     "schedule",
     "intervene",
     "memory",
@@ -57,7 +58,7 @@ def own_members(kind):
     return {name for name in vars(kind) if not name.startswith("_")}
 
 
-def test_the_base_has_nine_members_of_which_two_are_asked_of_everybody():
+def test_the_base_has_ten_members_of_which_two_are_asked_of_everybody():
     assert own_members(AssignmentMethod) == MEMBERS
     assert AssignmentMethod.__abstractmethods__ == {"init", "weights"}
 

@@ -12,12 +12,16 @@ import handful
 from handful.errors import HandfulError
 from handful.learner.policies_file import arrays_of, digests_of_policies
 from handful.methods import EndToEnd, ExpectationMaximization, Fixed, SoftEM
+from handful.training.beginning import START_STREAM, begin
 from handful.training.callbacks import Callback
+from handful.training.choosing import make_player_of_run
 from handful.training.holding import hold
 from handful.training.run import Run
 from handful.training.session import TrainingInterrupted
+from handful.training.start import read_start
 from handful.training.start_settings import StartSettings
 from handful.training.state import init_state
+from handful.types import unwatched
 from tests.training.helpers import TINY, config_of
 from tests.training.test_resume import StopAt
 
@@ -60,7 +64,6 @@ def test_frozen_policies_stay_to_the_bit_and_serve_users_while_the_others_learn(
     assert np.sum(users.seen, axis=0)[[0, 2]].sum() > 0
     # Nothing is random with likeliest actions here, so that validation measures the truth.
     assert after.evaluation.welfare >= first.evaluation.welfare
-    assert after.transitions > first.transitions  # with the start's own episodes
     assert after.config.start == StartSettings(3, (0, 2), after.config.start.policies)
 
 
@@ -114,6 +117,14 @@ def test_further_policies_begin_new(first):
     after = train(num_policies=4, seed=2, start_from=first, frozen=[0, 1, 2], callbacks=[])
     assert digests_of_policies(after.policies)[:3] == digests_of_policies(first.policies)
     assert after.policies.num_policies == 4
+
+
+def test_the_episodes_of_the_start_are_counted(first):
+    given = read_start(first, (), problem(), 3)
+    config = config_of(3, updates=UPDATES, share_hidden=False)
+    run = Run(problem(), dataclasses.replace(config, start=given.settings))
+    worth = make_player_of_run(run, init_state(run), START_STREAM)(given.policies, unwatched)
+    assert begin(run, given).validated == worth.steps > 0
 
 
 def test_policies_that_shared_layers_act_as_before_with_layers_of_their_own(first):
