@@ -102,6 +102,21 @@ class Welfare(ABC):
             HandfulError: if it is not.
         """
 
+    def place_weights(self, num_users: int) -> np.ndarray | None:
+        """Give what each place counts, from the worst served of N users to the best, [N].
+
+        They never rise, and their sum is 1. The welfare is then the least mean over all orders of
+        them, and its gradient jumps where users change places.
+
+        Args:
+            num_users: ``N``, users who all count the same.
+
+        Returns:
+            the weights; None, the default, for a welfare whose gradient does not jump.
+        """
+        del num_users
+        return None
+
     def __call__(self, utilities: Any) -> Any:
         """Give the welfare of utilities [N], as training asks for it."""
         return self.value(utilities)
@@ -191,6 +206,10 @@ class PowerMean(Welfare):
             ratio = gains / (self.value(utilities, weights) - self.reference)
             return shares * ratio ** (self.exponent - 1.0)
 
+    def place_weights(self, num_users: int) -> np.ndarray | None:
+        """Give all weight to the first place, if the exponent is minus infinity."""
+        return np.eye(num_users)[0] if self.exponent == -math.inf else None
+
     def check(self, utilities: np.ndarray) -> None:
         """Check that every gain over the reference point is positive (p <= 0) or at least 0.
 
@@ -259,6 +278,10 @@ class _Ordered(Welfare):
         reached = np.minimum(np.cumsum(shares), 1.0)
         reached[-1] = 1.0
         return np.diff(self.distortion(reached), prepend=0.0)
+
+    def place_weights(self, num_users: int) -> np.ndarray:
+        """Give the differences of the distortion; see :class:`Welfare`."""
+        return self._place_weights(shares_of(None, num_users))
 
     def value(self, utilities: Any, weights: Any = None) -> Any:
         """Give the mean with the weights of the places; see :class:`Welfare`."""

@@ -53,6 +53,7 @@ from handful.methods.universal import Universal
 from handful.problem import RMDP
 from handful.training.collecting import CollectConfig
 from handful.training.continuation import Continuation
+from handful.training.mirror import LARGEST_STEP
 from handful.training.stage import UniversalStage, plan_stage
 from handful.training.start_settings import StartSettings
 from handful.types import Preset
@@ -189,6 +190,7 @@ RUN_SETTINGS = (
     "final_assignment",
     "overlap",
     "welfare",
+    "weight_step",
 )
 """The fields of :class:`TrainConfig` that a caller may choose and that belong neither to the
 learner nor to a method."""
@@ -228,6 +230,8 @@ class TrainConfig:
             machine has cores.
         welfare: the name of the welfare function that is trained for and measured
             (:mod:`handful.welfare`): a registered name, or ``module:function``.
+        weight_step: the step size of users' weights under a welfare whose gradient jumps
+            (:mod:`handful.training.mirror`); None takes the one that suits the number of updates.
         overlap: whether the next batch on the host is collected while the policies learn from this
             one, by policies that are one update old; environments in JAX never overlap.
         learner: the learner that improves the policies, with its settings.
@@ -256,6 +260,7 @@ class TrainConfig:
     overlap: bool = False
     discounted_table: bool = False
     welfare: str = UTILITARIAN
+    weight_step: float | None = None
     learner: Learner = field(default_factory=PPO)
     collect: CollectConfig = field(default_factory=CollectConfig)
     universal: UniversalStage | None = None
@@ -284,6 +289,10 @@ class TrainConfig:
         if not 0 < self.return_mixing <= 1:
             raise HandfulError(
                 f"return_mixing must be above 0 and at most 1, not {self.return_mixing}."
+            )
+        if self.weight_step is not None and not 0 < self.weight_step <= LARGEST_STEP:
+            raise HandfulError(
+                f"weight_step must be above 0 and at most {LARGEST_STEP:g}, not {self.weight_step}."
             )
         if self.final_assignment not in FINAL_ASSIGNMENTS:
             raise HandfulError(
@@ -373,7 +382,7 @@ class TrainConfig:
         name, settings = LEARNERS.describe(self.learner)
         described = {**dataclasses.asdict(self), "learner": {"name": name, **settings}}
         # The settings of most runs stay as they always were.
-        for name in ("universal", "start", "continued"):
+        for name in ("universal", "start", "continued", "weight_step"):
             if not described[name]:
                 del described[name]
         return described

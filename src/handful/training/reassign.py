@@ -22,10 +22,12 @@ from handful.methods.base import split_trainable
 from handful.methods.ledger import BlockwiseMethod, GroupFeedback, Ledger, wary
 from handful.methods.weights import weight_table
 from handful.mix import Mix
+from handful.training.mirror import MirrorState
 from handful.training.run import Run
 from handful.training.state import ReturnTable, TrainState
+from handful.training.weighing import weigh
 from handful.types import Array, Bool, Float, PRNGKey, PyTree
-from handful.welfare import is_defined, user_weights
+from handful.welfare import is_defined
 
 
 class Standing(NamedTuple):
@@ -41,6 +43,8 @@ class Standing(NamedTuple):
             (:func:`handful.welfare.is_defined`).
         mix_of: gives what policies are trained for, from the parameters of the assignment that
             learn by gradient (equation 12).
+        weights: what each user counts in the welfare, [N]; None if all count alike.
+        mirror: the state of weights that follow the gradient slowly, if they do.
     """
 
     assignment: PyTree
@@ -50,6 +54,8 @@ class Standing(NamedTuple):
     batch_welfare: Float[Array, ""]
     defined_welfare: Bool[Array, ""]
     mix_of: Callable[[PyTree], Mix]
+    weights: Float[Array, " N"] | None = None
+    mirror: MirrorState | None = None
 
     @property
     def is_served(self) -> Bool[Array, " K"]:
@@ -96,7 +102,7 @@ def _reassign_all(
     assignment = method.reassign(key, state.assignment, feedback)
     alpha = weight_table(method.weights(assignment), run.num_policies)
     utilities = jnp.sum(alpha * returns, axis=1)
-    weights = user_weights(welfare, utilities)
+    weights, mirror = weigh(run, state.mirror, utilities)
     _, rest = split_trainable(method, assignment)
 
     def mix_of(parameters: PyTree) -> Mix:
@@ -112,6 +118,8 @@ def _reassign_all(
         batch_welfare=welfare(jnp.sum(alpha * (coefficients @ latest.T), axis=1)),
         defined_welfare=is_defined(value, weights),
         mix_of=mix_of,
+        weights=None if run.is_utilitarian else weights,
+        mirror=mirror,
     )
 
 
@@ -129,7 +137,7 @@ def _reassign_some(
     if run.is_utilitarian:
         served = _all_alike(ledger, feedback, latest)
     else:
-        served = _weighed(run, method.weights(assignment), ledger, feedback, latest)
+        served = _weighed(run, state.mirror, method.weights(assignment), ledger, feedback, latest)
     mix = served.mix
     if revived is not None:
         is_revived, users = revived >= 0, jnp.maximum(revived, 0)
@@ -143,6 +151,7 @@ def _reassign_some(
         batch_welfare=served.batch_welfare,
         defined_welfare=served.defined_welfare,
         mix_of=lambda _: mix,
+        mirror=served.mirror,
     )
 
 
@@ -156,6 +165,7 @@ class _Served(NamedTuple):
             (:func:`handful.welfare.is_defined`).
         mix: what policies are trained for.
         weight_of: gives what some users count in the welfare, from their positions.
+        mirror: the state of weights that follow the gradient slowly, if they do.
     """
 
     welfare: Float[Array, ""]
@@ -163,6 +173,7 @@ class _Served(NamedTuple):
     defined_welfare: Bool[Array, ""]
     mix: Mix
     weight_of: Callable[[Array], Array]
+    mirror: MirrorState | None = None
 
 
 def _all_alike(ledger: Ledger, feedback: GroupFeedback, latest: Float[Array, "K D"]) -> _Served:
@@ -181,6 +192,7 @@ def _all_alike(ledger: Ledger, feedback: GroupFeedback, latest: Float[Array, "K 
 
 def _weighed(
     run: Run,
+    mirror: MirrorState | None,
     policy: Array,
     ledger: Ledger,
     feedback: GroupFeedback,
@@ -190,6 +202,7 @@ def _weighed(
 
     Args:
         run: the run, with its welfare function.
+        mirror: the state of weights that follow the gradient slowly, if they do.
         policy: the policy of each user, or -1 if all policies serve the user alike.
         ledger: its blocks are looked at.
         feedback: how good every policy was.
@@ -214,7 +227,7 @@ def _weighed(
 
     nothing = jnp.zeros(num_users)
     utilities, by_batch = jax.lax.fori_loop(0, ledger.num_blocks, earn, (nothing, nothing))
-    weights = user_weights(run.welfare, utilities)
+    weights, mirror = weigh(run, mirror, utilities)
 
     def add(block: Array, mix: Mix) -> Mix:
         users, shares, rows = look(block)
@@ -229,4 +242,5 @@ def _weighed(
         defined_welfare=is_defined(value, weights),
         mix=jax.lax.fori_loop(0, ledger.num_blocks, add, empty),
         weight_of=lambda users: weights[users],
+        mirror=mirror,
     )

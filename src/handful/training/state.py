@@ -18,7 +18,9 @@ from handful.methods.base import split_trainable
 from handful.methods.ledger import BLOCK, BlockwiseMethod, Ledger
 from handful.methods.weights import handed_out, likeliest_policies
 from handful.problem import RMDP
+from handful.training.mirror import MirrorState
 from handful.training.run import Run
+from handful.training.weighing import first_weights
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
 
 SHORTLIST_LENGTH = 4
@@ -256,6 +258,7 @@ class TrainState(eqx.Module):
         ledger: the sums over the users of each policy, if the users are many.
         start: the policies that the run started from, if it did: its result is never worse, by
             validation.
+        mirror: the users' weights, if they follow the welfare's gradient slowly.
     """
 
     key: PRNGKey
@@ -271,6 +274,7 @@ class TrainState(eqx.Module):
     archive: EpisodeArchive | None
     ledger: Ledger | None = None
     start: Snapshot | None = None
+    mirror: MirrorState | None = None
 
     def policies(self, problem: RMDP) -> Policies:
         """Return the policies as they are now."""
@@ -353,6 +357,7 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
         archive=archive,
         ledger=open_ledger(run, assignment),
         start=shortlist.best if run.keeps_start else None,
+        mirror=first_weights(run),
     )
 
 

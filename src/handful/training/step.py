@@ -197,6 +197,7 @@ def _learn(
         archive,
         standing.ledger,
         state.start,
+        standing.mirror,
     )
     return new_state, metrics
 

@@ -1,0 +1,78 @@
+"""What each user counts in training: the welfare's gradient, or weights that follow it slowly.
+
+The weights are N times the gradient of the welfare at what users get (:mod:`handful.welfare`).
+Where that gradient jumps as users change places (the egalitarian welfare, CVaR, Gini, and the same
+of groups' means), weights move towards it by mirror descent (:mod:`handful.training.mirror`). They
+are a part of the state of training then. All other welfares have no such part.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from handful.training.mirror import MirrorState, step_size
+from handful.training.run import Run
+from handful.types import Array, Float, NumpyArray
+from handful.welfare import user_weights
+from handful.welfare_functions import GroupWelfare, Welfare
+
+
+class Ordered(NamedTuple):
+    """A welfare that weighs users, or groups, by their place.
+
+    Attributes:
+        places: what each place counts, from the worst served to the best, [P].
+        averages: the matrix [P, N] that makes groups' means of utilities; None if the places are
+            those of users.
+    """
+
+    places: NumpyArray
+    averages: NumpyArray | None
+
+
+def ordered(welfare: object, num_users: int) -> Ordered | None:
+    """Return how a welfare weighs users by their place; None if its gradient does not jump.
+
+    Args:
+        welfare: the welfare function in any form.
+        num_users: ``N``.
+    """
+    if isinstance(welfare, GroupWelfare):
+        averages = welfare.averages()
+        places = welfare.of.place_weights(len(averages))
+        return None if places is None else Ordered(places, averages)
+    places = welfare.place_weights(num_users) if isinstance(welfare, Welfare) else None
+    return None if places is None else Ordered(places, None)
+
+
+def first_weights(run: Run) -> MirrorState | None:
+    """Return the weights with which a run begins: equal ones; None if they are no part of it."""
+    found = ordered(run.welfare, run.problem.num_users)
+    return None if found is None else MirrorState.even(len(found.places))
+
+
+def weigh(
+    run: Run, before: MirrorState | None, utilities: Float[Array, " N"]
+) -> tuple[Float[Array, " N"], MirrorState | None]:
+    """Return what each user counts, 1 in the mean, and the weights' state after it.
+
+    Args:
+        run: the run.
+        before: the state of the weights.
+        utilities: what each user expects to get.
+    """
+    if before is None:
+        return user_weights(run.welfare, utilities), None
+    found = ordered(run.welfare, run.problem.num_users)
+    assert found is not None
+    places = jnp.asarray(found.places, jnp.float32)
+    step = run.config.weight_step
+    if step is None:
+        step = step_size(np.asarray(found.places), run.planned_updates)
+    if found.averages is None:
+        after = before.after(utilities, places, step)
+        return len(utilities) * after.shares, after
+    averages = jnp.asarray(found.averages, jnp.float32)
+    after = before.after(averages @ utilities, places, step)
+    return len(utilities) * (after.shares @ averages), after
