@@ -110,6 +110,12 @@ def test_very_negative_exponents_do_not_overflow():
     assert PowerMean(-2000.0).value(np.array([1e-3, 1.0])) == pytest.approx(1e-3, rel=1e-3)
 
 
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+def test_where_nobody_gains_anything_the_welfare_is_the_reference(exponent):
+    assert PowerMean(exponent, 0.0).value(np.zeros(3)) == 0.0
+    assert PowerMean(0.5, 2.0).value(np.full(3, 2.0)) == 2.0
+
+
 def test_at_the_reference_point_the_welfare_is_the_reference():
     assert PowerMean(0.0).value(np.array([0.0, 5.0])) == 0.0
     assert PowerMean(0.0).value(np.array([-1.0, 5.0])) == -math.inf

@@ -189,6 +189,7 @@ class PowerMean(Welfare):
         if self.exponent == 0.0:
             return xp.exp((shares * xp.log(gains)).sum())
         scale = gains.max() if self.exponent > 0 else gains.min()
+        scale = xp.where(scale == 0.0, 1.0, scale)  # nobody gains anything
         powers = (shares * (gains / scale) ** self.exponent).sum()
         return scale * powers ** (1.0 / self.exponent)
 
