@@ -11,8 +11,8 @@ import numpy as np
 from gymnasium import spaces
 
 import handful
-from handful.deploy.bundle import MANIFEST
 from handful.deploy.files import SUMS
+from handful.deploy.parts import MANIFEST
 from handful.environment import Box
 from handful.evaluation.played import FeatureReturns
 from handful.evaluation.returns import Evaluation, summarize

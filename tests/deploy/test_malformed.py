@@ -151,7 +151,7 @@ def numbers(name, value):
     return replaced(POLICY, edit)
 
 
-def vectors(change):
+def vectors(change, name="vectors.npz"):
     """A change of the recorded arrays."""
 
     def edit(data):
@@ -159,7 +159,12 @@ def vectors(change):
         change(arrays)
         return _npz(arrays)
 
-    return replaced("vectors.npz", edit)
+    return replaced(name, edit)
+
+
+def distributions(change):
+    """A change of how observations are distributed."""
+    return vectors(change, "distributions.npz")
 
 
 def npy(content):
@@ -349,6 +354,35 @@ SIGNED = {
     "assignment: a name of a million letters": rows(*USERS[:3], f"{'a' * 1_000_000},0"),
     "assignment: no text": replaced("assignment.csv", b"user,policy\n\xff,0\n"),
     "assignment: an open quotation": rows(*USERS[:3], '"user-2,0'),
+    "distributions: empty": replaced("distributions.npz", b""),
+    "distributions: an array too few": distributions(lambda arrays: arrays.pop("below")),
+    "distributions: an array too many": distributions(lambda a: a.update(more=np.zeros(1))),
+    "distributions: of fewer policies": distributions(
+        lambda a: a.update({n: a[n][:, :1] for n in ("levels", "below", "up_to")})
+    ),
+    "distributions: of fewer entries": distributions(
+        lambda a: a.update(windows=a["windows"][1:])
+    ),
+    "distributions: levels in another order": distributions(
+        lambda a: a.update(levels=-a["levels"])
+    ),
+    "distributions: an infinite level": distributions(
+        lambda a: a.update(levels=a["levels"] + np.float32(np.inf))
+    ),
+    "distributions: a share above 1": distributions(lambda a: a.update(up_to=a["up_to"] + 1)),
+    "distributions: more below than up to a level": distributions(
+        lambda a: a.update(below=a["up_to"], up_to=a["below"])
+    ),
+    "distributions: a share that is no number": distributions(
+        lambda a: a.update(below=a["below"] * np.float32(np.nan))
+    ),
+    "distributions: of no windows": distributions(lambda a: a.update(windows=a["windows"] * 0)),
+    "distributions: of an endless window": distributions(
+        lambda a: a.update(length=np.int64(2**40))
+    ),
+    "distributions: of a window of no length": distributions(
+        lambda a: a.update(length=np.float64(np.nan))
+    ),
     "vectors: empty": replaced("vectors.npz", b""),
     "vectors: no zip file": replaced("vectors.npz", b"PK" * 100),
     "vectors: an array too few": vectors(lambda arrays: arrays.pop("0/actions")),

@@ -10,7 +10,7 @@ import handful
 from handful.deploy import verify
 from handful.envs.gym.environment import GymnasiumEnvironment
 from handful.export.bundle import bundle_files
-from handful.export.recording import COPIES, DRAWN, PLAYED, record
+from handful.export.recording import DRAWN, PLAYED, copies_of, record
 from tests.bundles import nested_problem, put, random_policies, release_of
 
 pytestmark = pytest.mark.usefixtures("allow_rank_promotion")
@@ -20,7 +20,7 @@ def test_ranges_are_those_of_all_observations_of_the_played_episodes():
     problem = nested_problem(None, spaces.Box(-1.0, 1.0, (3,)))
     found = record(problem, random_policies(problem, 2), seed=0)
     assert found.source == PLAYED
-    assert found.num_observations == 2 * COPIES * problem.environment.time_limit
+    assert found.num_observations == 2 * copies_of(problem, 5) * 5
     everything = np.concatenate(found.observations)
     np.testing.assert_array_equal(found.low, everything.min(axis=0))
     np.testing.assert_array_equal(found.high, everything.max(axis=0))

@@ -7,61 +7,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from handful._support.storage import ANYTHING, NUMBER, TEXT, WHOLE, Shape, check_stored
 from handful.deploy import assignment as assignments
 from handful.deploy import interface as interfaces
 from handful.deploy.assignment import Assignment
+from handful.deploy.drift import NOT_KNOWN, Drift
 from handful.deploy.files import CheckedFiles, open_files
 from handful.deploy.interface import Interface, read_interface
 from handful.deploy.observations import SpaceError
-from handful.deploy.policy import Policy, read_policy
+from handful.deploy.parts import read_drift, read_features, read_manifest, read_policies
 from handful.deploy.watch import SLACK, Seen, Watch
 from handful.deploy.wishes import USERS, read_wishes
 from handful.errors import HandfulError
 from handful.routing import Returns, Router, Routes, route
 
-FORMAT = 1
-"""The version of the form of bundles that this version of handful writes and reads."""
-
-MANIFEST, FEATURES, VECTORS = "manifest.json", "features.json", "vectors.npz"
-"""The names of files in a bundle."""
-
-MOST_POLICIES = 4096
-"""The most policies of a bundle."""
-
 OnOutOfRange = Literal["count", "refuse", "fallback"]
-
-_MANIFEST: Shape = {
-    "format": WHOLE,
-    "created": TEXT,
-    "num_policies": WHOLE,
-    "num_users": WHOLE,
-    "policies": [{"policy": WHOLE, "file": TEXT, "weights": TEXT, ...: ANYTHING}],
-    "task": {"name": TEXT, ...: ANYTHING},
-    "versions": {...: TEXT},
-    "training": {...: ANYTHING},
-    "files": {...: TEXT},
-}
-
-_FEATURES: Shape = {
-    "names": [TEXT],
-    "episodes": WHOLE,
-    "policies": [
-        {
-            "policy": WHOLE,
-            "mean": [NUMBER],
-            "stderr": [NUMBER],
-            "covariance": ([ANYTHING], None),
-            ...: ANYTHING,
-        }
-    ],
-    ...: ANYTHING,
-}
-
-
-def policy_file(number: int) -> str:
-    """Return the name of the file of a policy."""
-    return f"policies/{number}.safetensors"
 
 
 class Bundle:
@@ -85,17 +44,18 @@ class Bundle:
         slack: float = SLACK,
     ) -> None:
         self.source, self.digest = files.source, files.digest
-        self.manifest = _read_manifest(files)
+        self.manifest = read_manifest(files)
         number = self.manifest["num_policies"]
         place = files.place(interfaces.NAME)
         self.interface: Interface = read_interface(files.read_json(interfaces.NAME), place)
-        self.features = _read_features(files, number)
-        self.policies = tuple(_read_policies(files, self.interface, number))
+        self.features = read_features(files, number)
+        self.policies = tuple(read_policies(files, self.interface, number))
         self._assignment_data = files.read(assignments.NAME)
         self._assignment_place = files.place(assignments.NAME)
         self._assignment: Assignment | None = None
         self._wishes = files.read(USERS) if USERS in files.names else None
         self._watch = Watch(self.interface.seen_low, self.interface.seen_high, slack)
+        self._drift = read_drift(files, self.interface, number)
         self._mode = on_out_of_range
         self._fallback_policy = fallback_policy
         self._fallback_action = fallback_action
@@ -127,6 +87,23 @@ class Bundle:
     def out_of_range(self) -> Seen:
         """The counts of observations so far, and of those outside the ranges that were seen."""
         return self._watch.seen
+
+    @property
+    def drift(self) -> Drift:
+        """Whether observations are distributed as they were when the bundle was made.
+
+        Observations count for the user who is named with them. Where a policy is named, the first
+        observations of all calls are taken for those of one user, the second ones of batches for
+        those of another, and so on.
+        """
+        if self._drift is None:
+            return NOT_KNOWN
+        return self._drift.state(self.interface.reader.names())
+
+    @property
+    def drifted(self) -> tuple[int, ...]:
+        """The entries of observations whose distributions have drifted; fast, unlike ``drift``."""
+        return () if self._drift is None else self._drift.drifted
 
     def act(
         self,
@@ -160,6 +137,8 @@ class Bundle:
         batch = rows.shape[:-1]
         flat = rows.reshape(-1, rows.shape[-1])
         numbers, unknown = self._numbers(policy, user, batch)
+        if self._drift is not None:
+            self._drift(flat, numbers, user, unknown, rng is not None)
         outside = self._watch(flat)
         if outside is not None:
             self._refuse(flat, outside)
@@ -432,72 +411,3 @@ def load(
         raise HandfulError(f"slack must be a number from 0 on, not {slack!r}.")
     files = CheckedFiles(open_files(path))
     return Bundle(files, on_out_of_range, fallback_policy, fallback_action, float(slack))
-
-
-def _read_manifest(files: CheckedFiles) -> dict[str, Any]:
-    """Return the manifest after checking that it is of these files."""
-    manifest, place = files.read_json(MANIFEST), Path(files.place(MANIFEST))
-    if isinstance(manifest, dict) and manifest.get("format") not in (FORMAT, None):
-        raise HandfulError(
-            f"'{files.source}' is a bundle of format {str(manifest['format'])[:20]}, and this "
-            f"version of handful reads format {FORMAT}: load it with the version that made it."
-        )
-    check_stored(manifest, _MANIFEST, place)
-    number = manifest["num_policies"]
-    numbered = [(one["policy"], one["file"]) for one in manifest["policies"]]
-    is_whole = numbered == [(k, policy_file(k)) for k in range(min(number, MOST_POLICIES + 1))]
-    if not 1 <= number <= MOST_POLICIES or not is_whole:
-        raise HandfulError(
-            f"'{place}' is damaged: it must name the files of from 1 to {MOST_POLICIES} policies, "
-            f"in order."
-        )
-    others = {name: digest for name, digest in files.sums.items() if name != MANIFEST}
-    if manifest["files"] != others:
-        name = min(set(manifest["files"].items()) ^ set(others.items()))[0]
-        raise HandfulError(
-            f"'{place}' is not of this bundle: it has another SHA-256 for {name[:60]!r} than the "
-            f"file has. Get another copy of the bundle."
-        )
-    return manifest
-
-
-def _read_features(files: CheckedFiles, num_policies: int) -> dict[str, Any]:
-    features, place = files.read_json(FEATURES), files.place(FEATURES)
-    check_stored(features, _FEATURES, Path(place))
-    size = len(features["names"])
-    measured = features["policies"]
-    lengths = [(len(one["mean"]), len(one["stderr"])) for one in measured]
-    numbers = [one["policy"] for one in measured]
-    if numbers not in ([], list(range(num_policies))) or set(lengths) - {(size, size)}:
-        raise HandfulError(
-            f"'{place}' is damaged: it must have the returns of every policy, or of none, in "
-            f"{size} features."
-        )
-    for one in measured:
-        rows = one["covariance"]
-        is_square = rows is None or len(rows) == size
-        if not is_square or not all(_is_row(row, size) for row in rows or ()):
-            raise HandfulError(f"'{place}' is damaged: a covariance has another size.")
-    return features
-
-
-def _is_row(row: Any, size: int) -> bool:
-    return isinstance(row, list) and len(row) == size and all(type(v) in (int, float) for v in row)
-
-
-def _read_policies(files: CheckedFiles, interface: Interface, number: int) -> list[Policy]:
-    policies = []
-    for k in range(number):
-        name = policy_file(k)
-        policy, actions = read_policy(files.read(name), files.place(name)), interface.actions
-        if (
-            policy.observation_size != interface.observation_size
-            or policy.num_outputs != actions.num_outputs
-            or not actions.has_spread(policy)
-        ):
-            raise HandfulError(
-                f"'{files.place(name)}' does not fit {interfaces.NAME}: it sees or does something "
-                f"else. Get another copy of the bundle."
-            )
-        policies.append(policy)
-    return policies

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from handful.deploy.actions import Choices
 from handful.deploy.arrays import read_npz
-from handful.deploy.bundle import VECTORS, Bundle
+from handful.deploy.bundle import Bundle
 from handful.deploy.files import CheckedFiles, open_files
 from handful.deploy.formats import formats
+from handful.deploy.parts import VECTORS
 from handful.errors import HandfulError
 
 TOLERANCE = 1e-5

@@ -20,13 +20,15 @@ from handful._support.files import check_writable
 from handful._support.foreign import in_same_directory
 from handful.deploy.actions import read_actions
 from handful.deploy.assignment import NAME as ASSIGNMENT
-from handful.deploy.bundle import FEATURES, FORMAT, MANIFEST, VECTORS, policy_file
+from handful.deploy.distributions import NAME as DISTRIBUTIONS
 from handful.deploy.files import LIMITS, SUMS
 from handful.deploy.interface import NAME as INTERFACE
+from handful.deploy.parts import FEATURES, FORMAT, MANIFEST, VECTORS, policy_file
 from handful.deploy.policy import read_policy
 from handful.deploy.wishes import USERS
 from handful.errors import HandfulError
 from handful.evaluation.returns import Evaluation
+from handful.export.distributions import arrays_of
 from handful.export.further import further_files
 from handful.export.recording import record, vectors_of
 from handful.export.spaces import describe_actions, describe_observations
@@ -149,6 +151,8 @@ def bundle_files(
         assignment_header(release.shares), assignment_rows(problem, evaluation, release.shares)
     )
     files[VECTORS] = _npz(vectors_of(policies, recording, decode))
+    if recording.distributions is not None:
+        files[DISTRIBUTIONS] = _npz(arrays_of(recording.distributions))
     if with_users:
         population = problem.population
         header = users_header(population, release.feature_names)

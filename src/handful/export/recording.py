@@ -1,7 +1,8 @@
 """Observations that policies meet when they play, and what the policies do with them.
 
-A few episodes are played for every bundle. They give the ranges of observations, and the vectors by
-which another machine, or another format, can be compared with the policies as they were trained.
+A few episodes are played for every bundle. They give the ranges and the distributions of
+observations, and the vectors by which another machine, or another format, can be compared with the
+policies as they were trained.
 Half of the episodes take likeliest actions and half sampled ones, so that both kinds of use are
 covered.
 """
@@ -15,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful._support.foreign import exits_told
+from handful.deploy.distributions import LONGEST, Distributions
 from handful.devices import in_full_precision, usable_cores
 from handful.environment import Box, Environment, HasRequirements
 from handful.errors import HandfulError
+from handful.export.distributions import Windows
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.types import NumpyArray
@@ -26,11 +29,14 @@ STREAM = 0xB0D1E
 """A number that is folded into the seed, so that no episode of training or evaluation is played
 again."""
 
-COPIES = 4
-"""The number of environments of each policy, half of them with sampled actions."""
+LEAST_COPIES, MOST_COPIES = 4, 32
+"""The least and the most environments of each policy, half of them with sampled actions."""
 
-MOST_STEPS = 1000
+MOST_STEPS = LONGEST
 """The most steps in each of them."""
+
+STEPS_ON_HOST = 4000
+"""About the steps of each policy's environments together, where they are not of JAX."""
 
 MOST_VECTORS, LEAST_VECTORS = 256, 8
 """The most and the least recorded observations of a policy."""
@@ -52,6 +58,7 @@ class Recording:
         observations: some observations of each policy, float32 [K, V, O].
         num_observations: the number of observations from which the ranges are.
         source: where the observations come from, in words.
+        distributions: how the observations are distributed; None if this is not known.
     """
 
     low: NumpyArray
@@ -59,6 +66,14 @@ class Recording:
     observations: tuple[NumpyArray, ...]
     num_observations: int
     source: str
+    distributions: Distributions | None
+
+
+def copies_of(problem: RMDP, steps: int) -> int:
+    """Return the number of environments of each policy, which is even."""
+    if not problem.runs_on_host:
+        return MOST_COPIES
+    return min(max(STEPS_ON_HOST // steps // 2 * 2, LEAST_COPIES), MOST_COPIES)
 
 
 def record(problem: RMDP, policies: Policies, seed: int) -> Recording:
@@ -80,11 +95,13 @@ def record(problem: RMDP, policies: Policies, seed: int) -> Recording:
             return _drawn(policies, seed)
     steps = min(environment.time_limit, MOST_STEPS)
     number, size = policies.num_policies, policies.observation_size
+    copies = copies_of(problem, steps)
     wanted = np.clip(MOST_BYTES // (4 * number * size), LEAST_VECTORS, MOST_VECTORS)
-    kept_steps = set(np.linspace(0, steps - 1, max(int(wanted) // COPIES, 1)).astype(int).tolist())
+    kept_steps = set(np.linspace(0, steps - 1, max(int(wanted) // copies, 1)).astype(int).tolist())
     play = _play_on_host if problem.runs_on_host else _play_in_jax
     low, high = np.full(size, np.inf), np.full(size, -np.inf)
     kept: list[NumpyArray] = []
+    windows = Windows(number, copies, environment.time_limit, size, seed)
     total = 0
 
     def see(step: int, observations: NumpyArray) -> None:
@@ -94,9 +111,10 @@ def record(problem: RMDP, policies: Policies, seed: int) -> Recording:
             low, high = np.minimum(low, finite.min(axis=0)), np.maximum(high, finite.max(axis=0))
         total += len(finite)
         if step in kept_steps:
-            kept.append(observations.reshape(number, COPIES, size))
+            kept.append(observations.reshape(number, copies, size))
+        windows.see(step, observations)
 
-    play(problem, _Actor(policies, seed), number * COPIES, steps, seed, see)
+    play(problem, _Actor(policies, copies, seed), number * copies, steps, seed, see)
     found = np.concatenate(kept, axis=1)
     sound = tuple(rows[np.isfinite(rows).all(axis=1)] for rows in found)
     if not all(map(len, sound)):
@@ -104,7 +122,7 @@ def record(problem: RMDP, policies: Policies, seed: int) -> Recording:
             "The environment gave no observation of finite numbers to some policy, so that nothing "
             "can be recorded of it: see to the environment."
         )
-    return Recording(low, high, sound, total, PLAYED)
+    return Recording(low, high, sound, total, PLAYED, windows.distributions())
 
 
 class _Actor:
@@ -112,17 +130,18 @@ class _Actor:
 
     Args:
         policies: the policies.
+        copies: the number of environments of each.
         seed: the seed of sampled actions.
     """
 
-    def __init__(self, policies: Policies, seed: int) -> None:
+    def __init__(self, policies: Policies, copies: int, seed: int) -> None:
         self._act, self._rng = policies.act, np.random.default_rng([STREAM, seed])
-        self._policies = np.repeat(np.arange(policies.num_policies), COPIES)
-        self._is_sampled = np.arange(len(self._policies)) % COPIES >= COPIES // 2
+        self._policies = np.repeat(np.arange(policies.num_policies), copies)
+        self._is_sampled = np.arange(len(self._policies)) % copies >= copies // 2
         self._dtype = np.float32 if isinstance(policies.action_space, Box) else np.int32
 
     def __call__(self, observations: NumpyArray) -> NumpyArray:
-        """Return the actions at observations [K * COPIES, O]."""
+        """Return the actions at observations [K * copies, O]."""
         likeliest = self._act(observations, self._policies)
         sampled = self._act(observations, self._policies, rng=self._rng)
         chosen = self._is_sampled.reshape(-1, *[1] * (likeliest.ndim - 1))
@@ -194,7 +213,7 @@ def _drawn(policies: Policies, seed: int) -> Recording:
     shape = (len(mean), MOST_VECTORS, mean.shape[1])
     observations = (mean[:, None] + spread[:, None] * rng.standard_normal(shape)).astype(np.float32)
     low, high = (mean - 3 * spread).min(axis=0), (mean + 3 * spread).max(axis=0)
-    return Recording(low, high, tuple(observations), 0, DRAWN)
+    return Recording(low, high, tuple(observations), 0, DRAWN, None)
 
 
 def vectors_of(

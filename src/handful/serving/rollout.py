@@ -3,7 +3,7 @@
 Each user belongs to one of the two by the digest of their name, so that nobody changes from one
 answer to the next. Outcomes of users, a number of the caller's between two limits, decide: every
 user counts once, weighted by the inverse of the share of their bundle. Their mean is the difference
-of the two bundles' mean outcomes, and :class:`~handful.serving.betting.Bet` tests it after each.
+of the two bundles' mean outcomes, and :class:`~handful._support.betting.Bet` tests it after each.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from handful._support.betting import Bet
 from handful.errors import HandfulError
-from handful.serving.betting import Bet
 
 SHADOW, SHARE, FULL, ROLLED_BACK = "shadow", "share", "full", "rolled back"
 STAGES = (SHADOW, SHARE, FULL)

@@ -13,19 +13,14 @@ from handful._support.files import parse_json
 from handful.deploy import Bundle
 from handful.errors import HandfulError
 from handful.serving.audit import AuditLog
-from handful.serving.betting import Bet
 from handful.serving.rollout import FULL, SHADOW, Plan, Rollout
+from handful.serving.watching import Watching
 
 VERSION = "v1"
 """The version of the addresses and the forms of questions and answers."""
 
 MOST_BYTES = 2**22
 """The most bytes of a question."""
-
-USUAL_OUTSIDE = 0.01
-"""The share of observations outside the bundle's ranges above which there is drift."""
-
-DRIFT_ALPHA = 0.01
 
 
 class Serving:
@@ -53,7 +48,7 @@ class Serving:
         self.counts: Counter[str] = Counter()
         self._lock, self._acting = threading.Lock(), threading.Lock()
         self._seconds = 0.0
-        self._drift = Bet(USUAL_OUTSIDE)
+        self._watching = {first: Watching(first, log)}
         self.rollout: Rollout | None = None
         if second is None:
             return
@@ -66,6 +61,8 @@ class Serving:
             )
         self._salt = f"{first.digest} {second.digest}"
         self.rollout = Rollout(plan or Plan(), self._salt)
+        if self.rollout.stage != SHADOW:  # in the shadow, the first's policies make what is seen
+            self._watching[second] = Watching(second, log)
         for record in log.records():
             if record.get("kind") == "outcome" and record.get("between") == self._salt:
                 self.rollout.add(str(record["user"]), self.rollout.check_outcome(record["value"]))
@@ -110,7 +107,7 @@ class Serving:
             self.counts["answers"] += 1
             self.counts["outside"] += outside
             self._seconds += time.perf_counter() - began
-            self._drift.add(float(outside))
+        self._watching[bundle].add(outside)
         return answer
 
     def outcome(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +141,8 @@ class Serving:
             "policies": self.first.num_policies,
             "second": None if self.second is None else self.second.digest,
             "rollout": None if self.rollout is None else self.rollout.record(),
-            "drift": self._drift.is_won(DRIFT_ALPHA),
+            "drift": self._has_drifted,
+            "drift_of": [watching.state() for watching in self._watching.values()],
         }
 
     def metrics(self) -> str:
@@ -156,10 +154,16 @@ class Serving:
             for name in ("answers", "errors", "outside", "outcomes", "shadow_same", "shadow_other")
         ]
         lines.append(f"handful_answer_seconds_total {seconds:.6f}")
-        lines.append(f"handful_drift {int(self._drift.is_won(DRIFT_ALPHA))}")
+        lines.append(f"handful_drift {int(self._has_drifted)}")
+        found = [line for watching in self._watching.values() for line in watching.metrics()]
+        lines += sorted(found, key=lambda line: line.split("{")[0])  # a metric's lines together
         if self.rollout is not None:
             lines.append(f'handful_rollout{{stage="{self.rollout.stage}"}} 1')
         return "\n".join(lines) + "\n"
+
+    @property
+    def _has_drifted(self) -> bool:
+        return any(watching.has_drifted for watching in self._watching.values())
 
     def count_error(self) -> None:
         """Count a question that could not be answered."""
@@ -194,6 +198,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 30
+    # The head and the body of an answer go out together. As two writes, the second would wait until
+    # the client has confirmed the first, which takes 40 ms.
+    wbufsize = 2**16
+    disable_nagle_algorithm = True
     serving: Serving
 
     def do_GET(self) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from handful.deploy.bundle import Bundle, policy_file
+from handful.deploy.bundle import Bundle
 from handful.deploy.files import CheckedFiles, open_files
+from handful.deploy.parts import policy_file
 from handful.errors import HandfulError
 from handful.export.bundle import USERS
 from handful.population import Population

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from handful.serving.betting import Bet
+from handful._support.betting import Bet
 
 
 def test_the_first_bet_is_known_by_hand():
