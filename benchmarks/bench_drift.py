@@ -70,8 +70,7 @@ def measure(task, seed, number):
             for step in steps:
                 rows = step[stream].reshape(-1, size).copy()
                 rows[:, entry] = change(rows[:, entry], mean[entry], spread[entry])
-                watch(rows, policy, users, None, False)
-                if watch.drifted:
+                if hear(watch, rows, policy, users):
                     break
             windows = watch.state([""] * size).windows
             delays[fault].append(windows if watch.drifted else None)
@@ -87,6 +86,15 @@ def measure(task, seed, number):
         }
         for fault, found in delays.items()
     ]
+
+
+def hear(watch, rows, policy, users):
+    """Give the test one observation of each user, one after another, until there is an alarm."""
+    for row, number, user in zip(rows, policy.tolist(), users, strict=True):
+        watch(row[None], number, user, None, False)
+        if watch.drifted:
+            return True
+    return False
 
 
 def delay_of(found):

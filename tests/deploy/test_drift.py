@@ -87,9 +87,7 @@ def test_sampled_actions_and_other_policies_have_distributions_of_their_own():
 
 @pytest.mark.parametrize("value", [0.9, 1.1])
 def test_a_constant_that_moves_by_little_is_noticed(value):
-    constant = told(
-        size=1, levels=np.ones(LEVELS), shares=np.ones(LEVELS), below=np.zeros(LEVELS)
-    )
+    constant = told(size=1, levels=np.ones(LEVELS), shares=np.ones(LEVELS), below=np.zeros(LEVELS))
     watch = DriftWatch(constant)
     for _ in range(4 * 40):
         watch(np.array([[1.0]]), 0, "ann", None, False)

@@ -360,9 +360,7 @@ SIGNED = {
     "distributions: of fewer policies": distributions(
         lambda a: a.update({n: a[n][:, :1] for n in ("levels", "below", "up_to")})
     ),
-    "distributions: of fewer entries": distributions(
-        lambda a: a.update(windows=a["windows"][1:])
-    ),
+    "distributions: of fewer entries": distributions(lambda a: a.update(windows=a["windows"][1:])),
     "distributions: levels in another order": distributions(
         lambda a: a.update(levels=-a["levels"])
     ),
