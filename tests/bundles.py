@@ -82,7 +82,7 @@ def random_policies(problem, num_policies, seed=0, hidden=(8,)):
     ]
     spread = numbers(num_policies, outputs) if isinstance(space, Box) else None
     normalizer = Normalizer(
-        count=numbers(num_policies),
+        count=numbers(num_policies) ** 2,
         mean=numbers(num_policies, size),
         variance=numbers(num_policies, size) ** 2,
     )

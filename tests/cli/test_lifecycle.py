@@ -27,6 +27,14 @@ def test_a_run_is_revised_compared_and_given_to_more_users(call, tmp_path):
     code, output, _ = call("compare", "first", "second", "--json")
     assert json.loads(output)["policies"][0]["same_as"] == 0
 
+    assert call("export", "first", "--out", "bundle.zip")[0] == 0
+    frozen = ("--start-from", "bundle.zip", "--freeze", 1, "--seed", 1)
+    code, _, errors = call(
+        "train", *TASK, "--policies", 2, "--no-tensorboard", *steps, *frozen, "--out", "third"
+    )
+    assert code == 0, errors
+    assert json.loads(call("compare", "first", "third", "--json")[1])["policies"][1]["same_as"] == 1
+
     known = (tmp_path / "first/assignment.csv").read_text().splitlines()[1].split(",")[0]
     (tmp_path / "users.csv").write_text(f"user,a,b,c,d\n{known},1,0,0,0\nnew,0,0,1,1\n")
     code, output, errors = call("assign", "first", "users.csv")
@@ -45,6 +53,7 @@ def test_a_run_is_revised_compared_and_given_to_more_users(call, tmp_path):
     [
         (("--freeze", 0), "--freeze goes with --start-from"),
         (("--start-from", "nowhere"), "no run folder at 'nowhere'"),
+        (("--start-from", "nowhere.zip"), "no bundle at 'nowhere.zip'"),
     ],
 )
 def test_a_start_that_is_not_there_is_told(call, arguments, sentence):

@@ -37,7 +37,13 @@ def policy(size, outputs, *, num_symbols=None, spread=False, clip=10.0, hidden=(
     lookup = num_symbols is not None
     return Policy(
         mean=(0 if lookup else 1) * rng.normal(size=size).astype(np.float32),
-        scale=np.ones(size, np.float32) if lookup else rng.uniform(0.5, 2, size).astype(np.float32),
+        variance=(
+            np.ones(size, np.float32)
+            if lookup
+            else rng.uniform(0.5, 2, size).astype(np.float32) ** -2
+        ),
+        epsilon=1e-8,
+        count=100.0,
         clip=EDGE if lookup else clip,
         layers=layers,
         num_symbols=num_symbols,

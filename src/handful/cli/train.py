@@ -75,7 +75,8 @@ class Train:
     assignment.csv; without one the rows are in the population's order."""
 
     start_from: Path | None = None
-    """The folder of a finished run whose policies training starts from, instead of new ones."""
+    """The folder of a finished run, or a bundle (its folder or zip file), whose policies training
+    starts from, instead of new ones."""
 
     freeze: tuple[int, ...] = ()
     """The numbers, from 0, of those of its policies that stay as they are."""

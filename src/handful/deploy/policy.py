@@ -9,6 +9,7 @@ half are the logarithms of standard deviations.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ class Policy:
 
     Attributes:
         mean: the mean of each entry of an observation, [O].
-        scale: the inverse of each entry's standard deviation, [O].
+        variance: the variance of each entry, [O].
+        epsilon: a number that is added to variances, so that no scale is infinite.
+        count: the number of observations that these statistics are of.
         clip: the largest absolute value of a normalised entry; infinite if none is clipped.
         layers: the weight [I, H] and the bias [H] of each layer.
         num_symbols: how many symbols the first layer looks up; None if it multiplies.
@@ -39,11 +42,18 @@ class Policy:
     """
 
     mean: NDArray[Any]
-    scale: NDArray[Any]
+    variance: NDArray[Any]
+    epsilon: float
+    count: float
     clip: float
     layers: tuple[tuple[NDArray[Any], NDArray[Any]], ...]
     num_symbols: int | None
     log_std: NDArray[Any] | None
+
+    @cached_property
+    def scale(self) -> NDArray[Any]:
+        """The inverse of each entry's standard deviation, [O]."""
+        return 1.0 / np.sqrt(self.variance + np.float32(self.epsilon))
 
     @property
     def observation_size(self) -> int:
@@ -131,7 +141,7 @@ def _made(arrays: dict[str, NDArray[Any]], said: Mapping[str, Any]) -> Policy:
         raise _Fault("its network is of a kind that this version does not know")
     mean, variance = arrays.pop("observations/mean"), arrays.pop("observations/variance")
     log_std = arrays.pop("log_std", None)
-    arrays.pop("observations/count", None)
+    observed = arrays.pop("observations/count")
     layers = tuple((arrays.pop(f"{n}/weight"), arrays.pop(f"{n}/bias")) for n in names)
     if arrays:
         raise _Fault(f"nothing is known of its array '{min(arrays)[:40]}'")
@@ -140,7 +150,8 @@ def _made(arrays: dict[str, NDArray[Any]], said: Mapping[str, Any]) -> Policy:
         isinstance(v, int | float) and v > 0 for v in (epsilon, 1 if clip is None else clip)
     ):
         raise _Fault("its clip and its epsilon must be positive numbers")
-    if mean.ndim != 1 or variance.shape != mean.shape or (variance < 0).any():
+    sizes_fit = mean.ndim == 1 and variance.shape == mean.shape and observed.shape == ()
+    if not sizes_fit or (variance < 0).any() or observed < 0:
         raise _Fault("the statistics of its observations do not fit each other")
     looks_up = said["first_layer"] == "lookup"
     size = layers[0][0].shape[0] if looks_up else mean.shape[0]
@@ -154,7 +165,9 @@ def _made(arrays: dict[str, NDArray[Any]], said: Mapping[str, Any]) -> Policy:
         raise _Fault("the spread of its actions has another size than its actions")
     return Policy(
         mean=mean,
-        scale=1.0 / np.sqrt(variance + np.float32(epsilon)),
+        variance=variance,
+        epsilon=float(epsilon),
+        count=float(observed),
         clip=math.inf if clip is None else float(clip),
         layers=layers,
         num_symbols=layers[0][0].shape[0] if looks_up else None,

@@ -191,9 +191,11 @@ def train(
             from the utilities of all users to one number, or the name of one. The default is the
             mean (:mod:`handful.welfare`).
         start_from: policies to start from instead of new ones: a result, the folder of a finished
-            run, or :class:`~handful.Policies`. They are the first policies of the run, share no
-            layers any more, and bring the settings of their learner. The result is never worse than
-            they are, by the run's own validation (:mod:`handful.training.beginning`).
+            run, a bundle (its folder, its zip file, or what :func:`handful.load` returns), or
+            :class:`~handful.Policies`. They are the first policies of the run, share no layers any
+            more, and bring the settings of their learner (a bundle the learner's name alone). The
+            result is never worse than they are, by the run's own validation
+            (:mod:`handful.training.beginning`).
         frozen: the numbers of those of them that stay as they are, to the last bit. They play,
             serve users and may get or lose users like the others.
         out: a new folder to keep the run in; without one nothing is written.

@@ -1,8 +1,8 @@
 """What a run may start from: policies that there are already, some of which may stay as they are.
 
-The policies come from a result, from the folder of a finished run, or as they are. They get copies
-of their own layers, so that each of them can be trained or kept apart from the others. Nothing is
-played here: :mod:`handful.training.beginning` finds out what they are worth.
+The policies come from a result, from the folder of a finished run, from a bundle, or as they are.
+They get copies of their own layers, so that each of them can be trained or kept apart from the
+others. Nothing is played here: :mod:`handful.training.beginning` finds out what they are worth.
 """
 
 import dataclasses
@@ -16,8 +16,10 @@ import numpy as np
 from handful._support.checks import check_kind
 from handful._support.registry import field_names
 from handful._support.text import count
+from handful.deploy.bundle import Bundle, load
 from handful.errors import HandfulError
 from handful.evaluation.played import check_fit
+from handful.export.rebuilding import rebuilt_policies
 from handful.learner import LEARNERS, Learner
 from handful.learner.modules import ModuleStack
 from handful.learner.policies import Policies
@@ -26,6 +28,7 @@ from handful.learner.squashed import SquashedActor
 from handful.methods import AUTO, METHODS, AssignmentMethod
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
+from handful.training.bundle_service import is_bundle
 from handful.training.config import LEARNER, TrainConfig, find_preset
 from handful.training.start_settings import StartSettings
 
@@ -41,11 +44,13 @@ class Given:
         policies: the policies, which share no layers.
         config: the settings of the run that trained them; None if it is not known.
         settings: what the run keeps of them.
+        learner: the name of the learner that trained them, if it is all that is known of it.
     """
 
     policies: Policies
     config: TrainConfig | None
     settings: StartSettings
+    learner: str | None = None
 
     def learner_settings(
         self, problem: RMDP, num_policies: int, preset: str, asked: str | Learner | None
@@ -72,6 +77,8 @@ class Given:
         elif self.config is not None:
             name, found = LEARNERS.describe(self.config.learner)
             found = {**found, **dataclasses.asdict(self.config.collect)}
+        elif self.learner is not None:
+            name = self.learner
         elif isinstance(self.policies.actor, SquashedActor):
             name = "sac"
         else:
@@ -113,8 +120,8 @@ def read_start(source: Any, frozen: Sequence[int], problem: RMDP, num_policies: 
     """Return the policies that a run shall start from.
 
     Args:
-        source: a result of training, the path of the folder of a finished run, or
-            :class:`~handful.Policies`.
+        source: a result of training, the path of the folder of a finished run, a bundle or its
+            path, or :class:`~handful.Policies`.
         frozen: the numbers of the policies that shall stay as they are.
         problem: the problem that is trained on.
         num_policies: ``K``: at least as many as there are policies. Further ones begin new.
@@ -123,8 +130,12 @@ def read_start(source: Any, frozen: Sequence[int], problem: RMDP, num_policies: 
         HandfulError: if the source is none of these, the run is not finished or damaged, the
             policies do not fit the problem or the budget, or the numbers name no policies.
     """
-    config = None
-    if isinstance(source, str | Path):
+    config, learner = None, None
+    if isinstance(source, str | Path) and is_bundle(Path(source)):
+        source = load(source)
+    if isinstance(source, Bundle):
+        policies, learner = rebuilt_policies(source, problem), _learner_of(source)
+    elif isinstance(source, str | Path):
         folder = RunFolder(source)
         folder.read_evaluation()  # the policies are those that it is bound to
         config = TrainConfig.from_dict(folder.read_config()["settings"])
@@ -135,8 +146,8 @@ def read_start(source: Any, frozen: Sequence[int], problem: RMDP, num_policies: 
         policies, config = source.policies, getattr(source, "config", None)
     else:
         raise HandfulError(
-            f"A run starts from a result of training, the folder of a finished run, or Policies, "
-            f"not from an object of the class {type(source).__name__}."
+            f"A run starts from a result of training, the folder of a finished run, a bundle, or "
+            f"Policies, not from an object of the class {type(source).__name__}."
         )
     check_fit(problem, policies)
     num_given = policies.num_policies
@@ -154,7 +165,16 @@ def read_start(source: Any, frozen: Sequence[int], problem: RMDP, num_policies: 
         )
     apart = unshared(policies)
     digest = digest_of_policies(apart)
-    return Given(apart, config, StartSettings(num_given, numbers, digest))
+    return Given(apart, config, StartSettings(num_given, numbers, digest), learner)
+
+
+def _learner_of(bundle: Bundle) -> str | None:
+    """Return the name of the learner that trained a bundle's policies, if this program has it.
+
+    A bundle may come from a stranger: none of its settings are taken, and no code that it names.
+    """
+    name = bundle.manifest["training"].get("learner")
+    return name if isinstance(name, str) and name in LEARNERS else None
 
 
 def _checked_numbers(frozen: Sequence[int], num_given: int) -> tuple[int, ...]:
