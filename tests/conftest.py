@@ -41,6 +41,21 @@ if not os.environ.get(_CACHE_VARIABLE):
 jax.config.update("jax_compilation_cache_dir", os.environ[_CACHE_VARIABLE])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
+_QUICK = "jax_disable_most_optimizations"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Programs that run for a moment are not worth optimising: they compile in a fifth of the time.
+
+    Tests that are marked slow run longer, and have theirs optimised. The variable is for commands
+    that tests start.
+    """
+    is_quick = item.get_closest_marker("slow") is None
+    jax.config.update(_QUICK, is_quick)
+    os.environ[_QUICK.upper()] = str(int(is_quick))
+
+
 hypothesis.settings.register_profile(
     "local",
     deadline=None,  # the first example pays for compilation

@@ -3,7 +3,6 @@
 import pytest
 
 from handful.cli.main import main
-from tests.training.helpers import quick_compilation  # noqa: F401
 
 
 @pytest.fixture

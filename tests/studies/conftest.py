@@ -3,7 +3,6 @@
 import pytest
 
 from studies.command import run
-from tests.training.helpers import quick_compilation  # noqa: F401
 
 
 @pytest.fixture

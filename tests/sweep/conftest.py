@@ -1,8 +1,6 @@
 import pytest
 import yaml
 
-from tests.training.helpers import quick_compilation  # noqa: F401
-
 GOOD = {
     "tasks": ["resource-gathering"],
     "methods": ["em", "random"],

@@ -4,7 +4,6 @@ from functools import partial
 
 import jax
 import numpy as np
-import pytest
 
 from handful.training.callbacks import Report
 from handful.training.config import TrainConfig, resolve_settings
@@ -19,19 +18,6 @@ TINY = {
     "num_epochs": 2,
     "hidden_sizes": (16,),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Programs that run for a moment are not worth optimising: they compile in half the time.
-
-    The variable is for commands that tests start.
-    """
-    jax.config.update("jax_disable_most_optimizations", True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-        yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def config_of(num_policies, method="random", updates=4, method_settings=None, **settings):

@@ -1,1 +1,0 @@
-from tests.training.helpers import quick_compilation  # noqa: F401
