@@ -138,15 +138,37 @@ def test_a_logger_of_ones_own_gets_every_update_once(tmp_path, monkeypatch, caps
     assert len(Path("curve.csv").read_text().splitlines()) == 2
 
 
-@pytest.mark.usefixtures("allow_rank_promotion")
-def test_networks_of_ones_own_reach_the_known_welfare(monkeypatch, tmp_path):
-    """A convolutional one on images, and a recurrent one where policies have to remember."""
+def run_networks_page(monkeypatch, tmp_path, change=lambda example: example):
+    """What the page on networks defines, with its examples changed."""
     monkeypatch.setattr("handful.learner.builders._BUILDERS", {})
     monkeypatch.chdir(tmp_path)
     text = (DOCS / "own-network.md").read_text()
     names = {"__name__": "example"}
     for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
-        exec(compile(example, "own-network.md", "exec"), names)
+        exec(compile(change(example), "own-network.md", "exec"), names)
+    return names
+
+
+@pytest.mark.usefixtures("allow_rank_promotion")
+def test_networks_of_ones_own_are_trained_opened_and_used(monkeypatch, tmp_path):
+    """The page as it stands but for its steps, of which it takes a few."""
+
+    def shorter(example):
+        return re.sub(r"steps=\d\d_\d+", "steps=2048", example)
+
+    names = run_networks_page(monkeypatch, tmp_path, shorter)
+    assert names["seen"].config.steps == names["remembered"].config.steps == 2048
+    # Without memory every policy turns to the prize as often as away from it.
+    assert names["forgotten"].evaluation.welfare == pytest.approx(0.5, abs=0.1)
+    assert names["turn"] in (0, 1)
+    assert names["opened"].evaluation.welfare == names["kept"].evaluation.welfare
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("allow_rank_promotion")
+def test_networks_of_ones_own_reach_the_known_welfare(monkeypatch, tmp_path):
+    """A convolutional one on images, and a recurrent one where policies have to remember."""
+    names = run_networks_page(monkeypatch, tmp_path)
     assert names["seen"].evaluation.welfare > 0.98
     assert names["remembered"].evaluation.welfare > 0.98
     # Without memory every policy turns to the prize as often as away from it.

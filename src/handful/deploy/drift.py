@@ -108,12 +108,17 @@ class DriftWatch:
         self._left: OrderedDict[Any, None] = OrderedDict()
         self._patience, self._now, self._random = 32 * number, 0, random.Random(0)
 
-        self._shares = np.stack([told.below, told.up_to], axis=2)  # [2, K, 2, O, L]
+        # What is below the next number after a level is at the level or below it.
+        after = np.nextafter(told.levels, np.float32(np.inf))
+        self._levels = np.stack([told.levels, after], axis=2)  # [2, K, 2, O, L]
+        self._shares = np.stack([told.below, told.up_to], axis=2)
         windows = told.windows[:, None]
         middle = (self._shares * windows + 1.0) / (windows + 2.0)  # none is surely 0 or 1
         error = np.sqrt(middle * (1.0 - middle) / windows)
-        self._tolerance = TOLERANCE + ERRORS * error
-        self._bets = Bet(np.ones((2, 2, size, levels)))  # higher or lower; below or up to
+        tolerance = TOLERANCE + ERRORS * error
+        self._bounds = np.stack([self._shares, 1.0 - self._shares], axis=2)  # higher, lower
+        self._bounds += tolerance[:, :, None]
+        self._bets = Bet(1.0)  # each window brings bounds of its own
         self._apart, self._highest = np.zeros((2, size, levels)), np.zeros(size)
         self.needed = math.log(size / ALPHA)
         self.drifted: tuple[int, ...] = ()
@@ -170,9 +175,7 @@ class DriftWatch:
             self._followed.move_to_end(who)
         place.touched = self._now
         if (place.seen + place.phase) % self._told.stride == 0:
-            levels, counts = self._told.levels[int(who[0]), who[1]], self._counts[place.slot]
-            counts[0] += row[:, None] < levels
-            counts[1] += row[:, None] <= levels
+            self._counts[place.slot] += row[:, None] < self._levels[int(who[0]), who[1]]
             place.looks += 1
         place.seen += 1
         if place.seen == self._told.length:
@@ -206,16 +209,14 @@ class DriftWatch:
 
     def _bet(self, mode: int, policy: int, shares: NDArray[Any]) -> None:
         """Bet on the shares [2, O, L] of a whole window."""
-        told, tolerance = self._shares[mode, policy], self._tolerance[mode, policy]
-        self._bets.add(
-            np.stack([shares, 1.0 - shares]), np.stack([told + tolerance, 1.0 - told + tolerance])
-        )
-        self._apart += shares - told
+        self._bets.add(np.array([shares, 1.0 - shares]), self._bounds[mode, policy])
+        self._apart += shares - self._shares[mode, policy]
         wealth = np.asarray(self._bets.log_wealth)
         most = wealth.max(axis=(0, 1, 3))
         mean = np.exp(wealth - most[:, None]).mean(axis=(0, 1, 3))
         self._highest = np.maximum(self._highest, most + np.log(mean))
-        self.drifted = tuple(np.flatnonzero(self._highest >= self.needed).tolist())
+        if self._highest.max() >= self.needed:
+            self.drifted = tuple(np.flatnonzero(self._highest >= self.needed).tolist())
 
 
 def _users_of(user: Any, number: int) -> Sequence[Any]:
