@@ -141,18 +141,26 @@ def test_onnx_acts_as_numpy_does(case):
     assert one.shape == (1, *actions.shape)
 
 
-@ALL
-def test_c_acts_as_onnx_does_and_allocates_nothing(case, tmp_path):
-    found, actions = case
+C_CASES = ("several choices", "numbered observations", "no hidden layer", "whole numbers")
+C_CASES += ("vector in other units", "squashed in other units")
+
+
+@pytest.mark.parametrize("name", C_CASES)
+def test_c_acts_as_onnx_does_and_allocates_nothing(name, tmp_path):
+    found, actions = CASES[name]
     source = tmp_path / "policy.c"
-    source.write_bytes(c_file(found, actions))
+    source.write_bytes(c_file(found, actions, 3))
     text = source.read_text()
     assert "malloc" not in text
     assert str(tmp_path) not in text
     library = tmp_path / "policy.so"
     flags = ["-std=c99", "-O1", "-shared", "-fPIC", "-ffp-contract=off"]
     subprocess.run(["cc", *flags, str(source), "-o", str(library), "-lm"], check=True)
-    function = ctypes.CDLL(str(library)).policy
+    command = ["nm", "-g", "--defined-only", str(library)]
+    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[2::3]
+    # Nothing else can clash with the file of another policy.
+    assert {name for name in names if name[0] != "_"} == {"policy_3", "policy_3_load"}
+    function = ctypes.CDLL(str(library)).policy_3
     rows = observations(found, 200)
     wanted, wanted_outputs = run_onnx(onnx_file(found, actions), rows)
     clear = is_clear(found, actions, rows)
@@ -163,6 +171,15 @@ def test_c_acts_as_onnx_does_and_allocates_nothing(case, tmp_path):
         np.testing.assert_allclose(outputs, other, atol=1e-6, rtol=1e-6)
         if is_sure:
             np.testing.assert_allclose(action.reshape(np.shape(one)), one, atol=1e-6, rtol=1e-6)
+
+
+def test_the_weights_of_a_large_network_are_in_its_c_file():
+    """Above 100 KB the translator would put them into a second file, for the program to open."""
+    case = policy(17, 6, spread=True, hidden=(128, 200))
+    bounds = {"low": [-1.0] * 6, "high": [1.0] * 6, "squashed": False, "decode": None}
+    text = c_file(case, read_actions({"kind": "box", **bounds})).decode()
+    assert "fopen" not in text
+    assert text.count("0x") > 128 * 200
 
 
 @ALL

@@ -25,8 +25,13 @@ from handful.errors import HandfulError
 from handful.export.onnx_graph import onnx_model
 from handful.types import Array
 
-NOTHING_ON_HEAP = "0"
-"""The size from which the C compiler of ONNX puts arrays on the heap; 0 for never."""
+NEVER = "0"
+"""The size from which the C compiler of ONNX puts temporary arrays on the heap, and weights into a
+second file: it stands for no size at all."""
+
+
+_WEIGHTS = re.compile(r"^(?:extern )?const (?=(?:EMX_UNUSED )?\w+ weight\d+_)", re.MULTILINE)
+"""The beginning of a line of C that declares or defines an array of weights."""
 
 
 @dataclass(frozen=True)
@@ -35,28 +40,29 @@ class FurtherFormat:
 
     Attributes:
         suffix: the ending of its files.
-        write: a function that returns the content of a policy's file.
+        write: a function of a policy, its actions and its number that returns its file's content.
         modules: the modules that it needs.
         extra: the extra of handful that brings them; empty if it needs none.
     """
 
     suffix: str
-    write: Callable[[Policy, Actions], bytes]
+    write: Callable[[Policy, Actions, int], bytes]
     modules: tuple[str, ...]
     extra: str
 
 
-def onnx_file(policy: Policy, actions: Actions) -> bytes:
+def onnx_file(policy: Policy, actions: Actions, number: int = 0) -> bytes:
     """Return a policy's ONNX file, for any number of observations at a time."""
+    del number
     return onnx_model(policy, actions).SerializeToString(deterministic=True)
 
 
-def c_file(policy: Policy, actions: Actions) -> bytes:
+def c_file(policy: Policy, actions: Actions, number: int = 0) -> bytes:
     """Return a policy's C file, for one observation at a time.
 
-    It is C99 without dependencies and allocates nothing: a function ``policy`` takes the
+    It is C99 without dependencies and allocates nothing: a function ``policy_2`` takes the
     observation and writes the action and what the network puts out. ``emx-onnx-cgen`` makes it from
-    the ONNX graph.
+    the ONNX graph. Everything else in it is static, so that one program can hold many policies.
 
     Raises:
         HandfulError: if the package cannot translate the graph.
@@ -65,7 +71,8 @@ def c_file(policy: Policy, actions: Actions) -> bytes:
         source, target = Path(folder) / "policy.onnx", Path(folder) / "policy.c"
         source.write_bytes(onnx_model(policy, actions, 1).SerializeToString(deterministic=True))
         command = [sys.executable, "-m", "emx_onnx_cgen", "compile", str(source), str(target)]
-        options = ["--model-name", "policy", "--large-temp-threshold", NOTHING_ON_HEAP]
+        options = ["--model-name", f"policy_{number}"]
+        options += ["--large-temp-threshold", NEVER, "--large-weight-threshold", NEVER]
         done = subprocess.run(
             [*command, *options, "--color", "never"], capture_output=True, text=True, check=False
         )
@@ -75,16 +82,19 @@ def c_file(policy: Policy, actions: Actions) -> bytes:
                 f"emx-onnx-cgen could not write a policy as C ({last}): leave out the format 'c'."
             )
         # The head of the file names the command, with a folder that is gone.
-        return re.sub(rf"{re.escape(folder)}/?", "", target.read_text()).encode()
+        text = re.sub(rf"{re.escape(folder)}/?", "", target.read_text())
+        return _WEIGHTS.sub("static const ", text).encode()
 
 
-def stablehlo_file(policy: Policy, actions: Actions) -> bytes:
+def stablehlo_file(policy: Policy, actions: Actions, number: int = 0) -> bytes:
     """Return what ``jax.export.deserialize`` reads: a function of observations float32 [N, O].
 
     It returns what the network puts out [N, H], and the likeliest actions in the policy's own units
     or numbers; ``interface.json`` says how these become the simulator's.
     """
     from jax import export
+
+    del number
 
     def act(rows: Array) -> tuple[Array, Array]:
         values = jnp.clip(
@@ -151,7 +161,7 @@ def further_files(
         actions: the actions, as the bundle describes them.
     """
     return {
-        f"policies/{k}{FURTHER[name].suffix}": FURTHER[name].write(policy, actions)
+        f"policies/{k}{FURTHER[name].suffix}": FURTHER[name].write(policy, actions, k)
         for name in dict.fromkeys(names)
         for k, policy in enumerate(policies)
     }
