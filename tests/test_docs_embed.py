@@ -9,7 +9,9 @@ import pytest
 from handful.cli.main import main
 
 PAGE = Path(__file__).parent.parent / "docs" / "embed.md"
-PART = re.compile(r"```(python|c)\n(.*?)```|^    ((?:handful|cc|echo) [^\n]*)$", re.DOTALL | re.MULTILINE)
+PART = re.compile(
+    r"```(python|c)\n(.*?)```|^    ((?:handful|cc|echo) [^\n]*)$", re.DOTALL | re.MULTILINE
+)
 
 
 def run_part(kind, text, command, names):

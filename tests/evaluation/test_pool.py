@@ -6,6 +6,7 @@ import pytest
 import handful
 from handful.errors import HandfulError
 from handful.service import compare_services
+from tests.bundles import nested_files, put
 from tests.environments import ContextualBandit, problem_of
 
 # The bandit shows a context of two, and pays a feature for each action that fits it.
@@ -93,3 +94,42 @@ def test_one_policy_is_measured_too_if_it_is_not_chosen():
 def test_a_pool_that_cannot_be_is_refused(bandit, members, budget, sentence):
     with pytest.raises(HandfulError, match=sentence):
         handful.pool(bandit, members, budget)
+
+
+class SeesTheGame:
+    """An agent of another library, which takes observations in the simulator's own spaces."""
+
+    def __init__(self, action):
+        self.action = np.asarray(action)
+
+    def predict(self, observation, deterministic=False):
+        assert observation["camera"].shape[1:] == (2, 3)
+        assert observation["camera"].dtype == np.uint8
+        assert set(observation["body"]["gear"].tolist()) <= {-1, 0, 1, 2}
+        number = len(observation["camera"])
+        return np.broadcast_to(self.action, (number, *self.action.shape)), None
+
+
+def test_an_agent_a_rule_and_a_bundle_serve_the_users_of_a_simulator(tmp_path):
+    """The reward is the sum of both choices: 2 to 7 times five steps, and users want more or less.
+
+    Only the agent takes the highest actions, and only the constant the lowest ones.
+    """
+    problem, _, files = nested_files()
+    put(files, tmp_path / "bundle")
+    members = {
+        "agent": SeesTheGame([1, 6]),
+        "rule": lambda vector: [0, 5 + int(vector[0] < 0)],
+        "constant": [-1, 5],
+        "bundle": tmp_path / "bundle",
+    }
+    found = handful.pool(problem, members, 2, num_episodes=4)
+    assert found.chosen_by.names == ("agent", "rule", "constant", "bundle 0", "bundle 1")
+    assert {found.members[k] for k in found.assignment} == {"agent", "constant"}
+    assert found.utilities.tolist() == pytest.approx([35.0, -20.0, 17.5])
+    again = handful.evaluate_references(
+        problem, {"loaded": handful.load(tmp_path / "bundle")}, num_episodes=4
+    )
+    np.testing.assert_array_equal(again.returns, found.chosen_by.returns[3:])
+    table = found.service.returns
+    assert table.shape == (2, 1)

@@ -11,7 +11,9 @@ import handful
 from handful.envs.gym.spaces import read_action_space
 from handful.errors import HandfulError
 from handful.evaluation.references import evaluate_references
+from handful.learner.policies import Policies
 from handful.learner.policies_file import save_policies
+from handful.learner.squashed import constant_actor
 from handful.population import Population
 from handful.problem import RMDP
 from tests.environments import ContextualBandit
@@ -72,10 +74,16 @@ def test_old_policies_meet_the_episodes_of_evaluation(trained, tmp_path):
     found = evaluate_references(problem, references, seed=3, num_episodes=20)
     assert found.names == ("old 0", "old 1", "folder 0", "folder 1")
     np.testing.assert_array_equal(found.returns[:2], found.returns[2:])
-    one = handful.evaluate(
-        problem, trained.policies.take(jax.numpy.array([0])), seed=3, num_episodes=20
-    )
+    alone = trained.policies.take(jax.numpy.array([0]))
+    one = handful.evaluate(problem, alone, seed=3, num_episodes=20)
     np.testing.assert_allclose(found.returns[0], one.deterministic.returns[0])
+    # What a constant action earns differs from episode to episode, so that it tells them apart.
+    zero = constant_actor(alone.actor, jax.numpy.array([[1.0, 0.0]]), 2)
+    constant = Policies(zero, alone.normalizer, alone.action_space)
+    again = handful.evaluate(problem, constant, seed=3, num_episodes=20)
+    played = evaluate_references(problem, {"zero": 0}, seed=3, num_episodes=20).played
+    assert 0 < played.features[:, 0, 0].sum() < 20
+    np.testing.assert_array_equal(played.features, again.deterministic.played.features)
 
 
 def test_a_reference_on_the_host_meets_the_episodes_of_evaluation():

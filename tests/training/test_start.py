@@ -1,27 +1,31 @@
 """A run may start from policies that there are: some stay to the bit, and none is lost."""
 
 import dataclasses
+import json
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import handful
 from handful.errors import HandfulError
+from handful.learner import Counting
 from handful.learner.policies_file import arrays_of, digests_of_policies
 from handful.methods import EndToEnd, ExpectationMaximization, Fixed, SoftEM
 from handful.training.beginning import START_STREAM, begin
 from handful.training.callbacks import Callback
-from handful.training.choosing import make_player_of_run
-from handful.training.holding import hold
+from handful.training.choosing import HOST_EPISODES, make_player_of_run
+from handful.training.holding import hold, in_all_places, of_players, spread, with_frozen
 from handful.training.run import Run
 from handful.training.session import TrainingInterrupted
 from handful.training.start import read_start
 from handful.training.start_settings import StartSettings
 from handful.training.state import init_state
 from handful.types import unwatched
+from tests.bundles import nested_problem, random_policies
 from tests.training.helpers import TINY, config_of
 from tests.training.test_resume import StopAt
 
@@ -148,16 +152,98 @@ def test_critics_learn_first():
     before = init_state(run).learner
     after = jax.tree.map(lambda leaf: leaf + 1, before)
 
+    assert run.config.players == (0, 2)  # the learner has these alone
+
     def changed(update):
         held = hold(run, jnp.asarray(update), before, after)
         np.testing.assert_array_equal(held.critic.head.weight, after.critic.head.weight)
         return [
             bool((held.actor.stack.head.weight[k] != before.actor.stack.head.weight[k]).all())
-            for k in range(3)
+            for k in range(2)
         ]
 
-    assert changed(1) == [False, False, True]
-    assert changed(2) == [True, False, True]
+    assert changed(1) == [False, True]
+    assert changed(2) == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "players"),
+    [
+        ({}, (0, 2)),
+        ({"start": None}, (0, 1, 2)),
+        ({"start": StartSettings(2, (), "")}, (0, 1, 2)),
+        ({"discounted_table": True}, (0, 1, 2)),  # the start measured them without discount
+        ({"learner": Counting()}, (0, 1, 2)),  # it learns from the transitions of all
+    ],
+)
+def test_frozen_policies_play_only_where_their_transitions_are_needed(changes, players):
+    config = config_of(3, updates=40, share_hidden=False)
+    config = dataclasses.replace(config, **{"start": StartSettings(2, (1,), ""), **changes})
+    assert config.players == players
+    assert config.played(1000, 10) == len(players) * 1000 + 30
+
+
+def test_all_policies_are_those_that_play_and_the_frozen_ones_of_the_start():
+    config = config_of(4, updates=40, share_hidden=False)
+    run = Run(problem(), dataclasses.replace(config, start=StartSettings(3, (0, 2), "")))
+    assert run.config.players == (1, 3)
+    playing = init_state(run).learner.networks
+    start = jax.tree.map(lambda leaf: leaf - 7, in_all_places(run, playing))
+    weights = with_frozen(run, playing, start).actor.stack.head.weight
+    own, frozen = playing.actor.stack.head.weight, start.actor.stack.head.weight
+    np.testing.assert_array_equal(weights, jnp.stack([frozen[0], own[0], frozen[2], own[1]]))
+    rows = of_players(run, weights)
+    np.testing.assert_array_equal(rows, own)
+    assert spread(run, jnp.array([3, 4]), -1).tolist() == [-1, 3, -1, 4]
+
+
+def test_a_frozen_policy_plays_no_transitions_in_training(tmp_path):
+    """Its returns are those that the start measured, and only validation plays it again."""
+    given, updates, num_envs = random_policies(problem(), 3, hidden=(16,)), 4, TINY["num_envs"]
+    users = CountUsers()
+    after = handful.train(
+        problem(),
+        3,
+        "em",
+        steps=updates * TINY["batch_size"],
+        settings={name: value for name, value in TINY.items() if name != "hidden_sizes"},
+        start_from=given,
+        frozen=[0, 2],
+        run_settings={"keep_best": False},
+        callbacks=[users],
+        out=tmp_path / "run",
+        progress=False,
+    )
+    record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert record["transitions"] == updates * TINY["batch_size"]
+    played = updates * TINY["batch_size"] + 3 * record["validation_transitions"]
+    assert after.transitions == handful.load_run(tmp_path / "run").transitions == played
+    lines = map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
+    episodes = np.array([line["episodes"] for line in lines])
+    assert (episodes[:, [0, 2]] == 0).all()
+    assert episodes[:, 1].sum() >= num_envs
+    assert np.sum(users.seen, axis=0)[[0, 2]].sum() > 0
+    same = [a == b for a, b in zip(*map(digests_of_policies, (given, after.policies)), strict=True)]
+    assert same == [True, False, True]
+
+
+def test_a_frozen_policy_does_not_play_on_the_host_either():
+    host = nested_problem(spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,)))
+    given = random_policies(host, 3, hidden=(16,))
+    after = handful.train(
+        host,
+        3,
+        steps=2 * TINY["batch_size"],
+        settings={name: value for name, value in TINY.items() if name != "hidden_sizes"},
+        start_from=given,
+        frozen=[1],
+        run_settings={"keep_best": False, "final_assignment": "method"},
+        progress=False,
+    )
+    started = HOST_EPISODES * 5  # the start's episodes have five steps each
+    assert after.transitions == 2 * 2 * TINY["batch_size"] + 3 * started
+    same = [a == b for a, b in zip(*map(digests_of_policies, (given, after.policies)), strict=True)]
+    assert same == [False, True, False]
 
 
 @pytest.mark.parametrize("method", [ExpectationMaximization(), SoftEM(), EndToEnd()])

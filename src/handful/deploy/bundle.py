@@ -14,13 +14,24 @@ from handful.deploy.drift import NOT_KNOWN, Drift
 from handful.deploy.files import CheckedFiles, open_files
 from handful.deploy.interface import Interface, read_interface
 from handful.deploy.observations import SpaceError
-from handful.deploy.parts import read_drift, read_features, read_manifest, read_policies
+from handful.deploy.parts import (
+    MANIFEST,
+    read_drift,
+    read_features,
+    read_manifest,
+    read_policies,
+)
 from handful.deploy.watch import SLACK, Seen, Watch
 from handful.deploy.wishes import USERS, read_wishes
 from handful.errors import HandfulError
 from handful.routing import Returns, Router, Routes, route
 
 OnOutOfRange = Literal["count", "refuse", "fallback"]
+
+
+def is_bundle(path: str | Path) -> bool:
+    """Return whether a path is that of a bundle, in a folder or a zip file, and not of a run."""
+    return Path(path).suffix == ".zip" or (Path(path) / MANIFEST).is_file()
 
 
 class Bundle:

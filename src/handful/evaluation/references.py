@@ -27,6 +27,7 @@ from handful._support.foreign import failure, in_same_directory
 from handful._support.text import count
 from handful.collect.host_rollout import run_host_episodes
 from handful.collect.jax_rollout import init_collector, select
+from handful.deploy.bundle import Bundle, is_bundle, load
 from handful.environment import Box, Discrete
 from handful.errors import HandfulError
 from handful.evaluation.played import FeatureReturns, Played, ReturnTable, check_fit
@@ -148,7 +149,9 @@ def evaluate_references(
             observations [B, O] and returns actions, alone or in front of a state. A PyTorch module
             gets them as a tensor and returns actions, or one score for each if they are finite.
             :class:`~handful.Policies` are of an earlier run, or its result, or the path of its
-            folder, from which only weights are read. Actions are in the environment's own units.
+            folder, from which only weights are read; a bundle, or its path, stands for all of its
+            policies. Actions are in the environment's own units. An object with ``predict`` sees
+            what a Gymnasium environment shows, in its own spaces; all others see vectors.
         seed: the seed of the episodes, which are those that ``handful.evaluate`` plays with it.
         num_episodes: how many episodes each reference plays; even and at least 4.
         watch: is called with the share of the episodes that has been played.
@@ -231,6 +234,8 @@ def named_actions(problem: RMDP, references: Any) -> dict[str, Act]:
         )
     acting: dict[str, Act] = {}
     for name, reference in references.items():
+        if isinstance(reference, str | Path) and is_bundle(reference):
+            reference = load(reference)
         if isinstance(reference, str | Path):
             folder = RunFolder(reference)
             reference = load_policies(folder.policies)
@@ -240,6 +245,10 @@ def named_actions(problem: RMDP, references: Any) -> dict[str, Act]:
             check_fit(problem, reference)
             for policy in range(reference.num_policies):
                 acting[f"{name} {policy}"] = partial(reference.act, policy=policy)
+        elif isinstance(reference, Bundle):
+            for policy in range(reference.num_policies):
+                own = f"{name} {policy}"
+                acting[own] = partial(_bundle_actions, problem, own, reference, policy)
         else:
             acting[str(name)] = _acting(problem, str(name), reference)
     return acting
@@ -256,13 +265,14 @@ def _acting(problem: RMDP, name: str, reference: Any) -> Act:
         outputs = partial(_outputs_of_module, torch, reference, problem.environment.action_space)
         return lambda observations: read(outputs(observations))
     if callable(getattr(reference, "predict", None)):
-        return lambda observations: read(_predicted(reference, observations))
+        show = getattr(problem.environment, "original_observations", lambda rows: rows)
+        return lambda observations: read(_predicted(reference, show(observations)))
     if callable(reference):
         return lambda observations: read([reference(row.copy()) for row in observations])
     raise HandfulError(
         f"The reference '{name}' is a {type(reference).__name__}: give a constant action, a "
         f"function of an observation, an object with a method 'predict', a PyTorch module, "
-        f"handful's Policies or the path of a run folder."
+        f"handful's Policies, a bundle, or the path of a run folder or of a bundle."
     )
 
 
@@ -278,7 +288,14 @@ def _outputs_of_module(torch: Any, module: Any, space: Any, observations: NumpyA
     return np.argmax(outputs, axis=1) if has_scores else outputs
 
 
-def _predicted(agent: Any, observations: NumpyArray) -> Any:
+def _bundle_actions(
+    problem: RMDP, name: str, bundle: Bundle, policy: int, observations: NumpyArray
+) -> NumpyArray:
+    """Return the likeliest actions of a bundle's policy, in the units of the problem's policies."""
+    return _policy_actions(problem, name, bundle.act(observations, policy=policy, flattened=True))
+
+
+def _predicted(agent: Any, observations: Any) -> Any:
     """Return the actions of an agent that may want to be asked for its likeliest ones."""
     try:
         found = agent.predict(observations, deterministic=True)

@@ -16,6 +16,7 @@ from handful.errors import HandfulError
 from handful.learner.base import Networks
 from handful.learner.policies import Policies
 from handful.training.choosing import make_player_of_run
+from handful.training.holding import in_all_places, of_players
 from handful.training.run import Run
 from handful.training.start import Given
 from handful.training.state import Snapshot, TrainState, init_state, open_ledger
@@ -37,8 +38,8 @@ def begin(run: Run, given: Given, watch: Watch = unwatched) -> TrainState:
         HandfulError: if the run's networks have another shape than the policies.
     """
     state = init_state(run)
-    networks = placed(state.learner.networks, given.policies)
-    learner = state.learner.with_networks(networks)
+    networks = placed(in_all_places(run, state.learner.networks), given.policies)
+    learner = state.learner.with_networks(of_players(run, networks))
     problem, num_given = run.problem, given.settings.num_given
     actor = networks.actor.without_random_actions()
     policies = Policies(actor, networks.normalizer, problem.environment.action_space)

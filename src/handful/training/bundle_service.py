@@ -13,14 +13,6 @@ from handful.export.bundle import USERS
 from handful.population import Population
 from handful.service import Service
 
-MANIFEST = "manifest.json"
-"""The file that a bundle has and a run folder has not."""
-
-
-def is_bundle(path: Path) -> bool:
-    """Return whether a path is that of a bundle and not of a run folder."""
-    return path.suffix == ".zip" or (path / MANIFEST).is_file()
-
 
 def holds_wishes(path: Path) -> bool:
     """Return whether a bundle says what its users want."""

@@ -8,6 +8,7 @@ have no part in training and none in the evaluation.
 """
 
 import dataclasses
+from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -132,7 +133,7 @@ def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainStat
     Returns:
         The state with a validated shortlist.
     """
-    shortlist = _with_present(state)
+    shortlist = _with_present(state, run)
     appraise = make_appraiser(run, state)
     rows, steps = [], 0
     moments = len(shortlist.updates)
@@ -242,9 +243,9 @@ def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
 # One program each: operation by operation they take a second of compiling.
 
 
-@jax.jit
-def _with_present(state: TrainState) -> Shortlist:
-    return state.shortlist.offer(state.present(jnp.inf), state.update, spacing=0)
+@partial(jax.jit, static_argnums=1)
+def _with_present(state: TrainState, run: Run) -> Shortlist:
+    return state.shortlist.offer(state.present(run, jnp.inf), state.update, spacing=0)
 
 
 @jax.jit

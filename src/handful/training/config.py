@@ -29,6 +29,7 @@ choose by what the mean user earns (``only_utilitarian`` of a method's ``info``)
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -212,8 +213,8 @@ class TrainConfig:
         num_policies: the budget ``K``.
         method: the name of the assignment method.
         method_settings: the fields of the method's class that differ from its defaults.
-        steps: the transitions for each policy. Whole batches are trained, and never more than asked
-            for.
+        steps: the transitions for each policy that plays. Whole batches are trained, and never more
+            than asked for.
         seed: the seed of everything random in training.
         return_mixing: the weight of new returns in the moving average (the paper's lambda, equation
             10).
@@ -372,6 +373,32 @@ class TrainConfig:
     def share_of(self, transitions: int) -> int:
         """Return the part of each policy in transitions that are for all of them, rounded up."""
         return -(-transitions // self.num_policies)
+
+    @cached_property
+    def players(self) -> tuple[int, ...]:
+        """The numbers of the policies that play in training, ascending.
+
+        Frozen policies do not: what they earn is known from the start. They play where more is
+        asked of their transitions: by a learner that knows returns from all of them, by a method
+        that remembers episodes or intervenes, and for a discounted table.
+        """
+        everybody, start = tuple(range(self.num_policies)), self.start
+        if start is None or self.discounted_table or self.learner.knows_returns:
+            return everybody
+        method = self.make_method()
+        schedule = method.schedule(self.planned_updates, self.num_policies)
+        if method.memory is not None or method.info.keeps_pool or schedule.interventions:
+            return everybody
+        return tuple(number for number in everybody if number not in start.frozen)
+
+    def played(self, trained: int, validated: int) -> int:
+        """Return the transitions of all policies together.
+
+        Args:
+            trained: those of training, for each policy that plays in it.
+            validated: those of validation, for each policy.
+        """
+        return len(self.players) * trained + self.num_policies * validated
 
     def make_method(self) -> AssignmentMethod:
         """Make the assignment method."""

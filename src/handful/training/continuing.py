@@ -97,7 +97,7 @@ def gone_on(run: Run, before: Run, state: TrainState) -> TrainState:
     """
     chosen = dataclasses.replace(state.chosen(before), welfare=jnp.asarray(-jnp.inf))
     fresh = jax.eval_shape(lambda: init_state(run))
-    networks = state.learner.networks
+    networks = state.networks(run)
     pool = state.pool
     if pool is not None and fresh.pool is not None:
         rows = len(fresh.pool.returns)

@@ -171,7 +171,7 @@ def train(
             (:mod:`handful.training.config`).
         learner: the learner, or its name (``ppo``, ``counting``, ``sac``); None takes the learner
             that suits the problem and the preset.
-        steps: the number of transitions for each policy.
+        steps: the number of transitions for each policy that is not frozen.
         seed: the seed of everything random in training; the same seed gives the same result.
         preset: the settings of the learner and of collecting by name, ``paper`` or ``fast``.
         settings: settings that differ from the preset and from what the problem asks for, of the
@@ -196,8 +196,10 @@ def train(
             more, and bring the settings of their learner (a bundle the learner's name alone). The
             result is never worse than they are, by the run's own validation
             (:mod:`handful.training.beginning`).
-        frozen: the numbers of those of them that stay as they are, to the last bit. They play,
-            serve users and may get or lose users like the others.
+        frozen: the numbers of those of them that stay as they are, to the last bit. They serve
+            users, and may get or lose users like the others. They are measured at the start and
+            when the run ends, and play no transitions in between
+            (:attr:`~handful.training.config.TrainConfig.players`).
         out: a new folder to keep the run in; without one nothing is written.
         callbacks: objects that training calls after every update.
         loggers: further receivers of the metrics, besides ``metrics.jsonl`` in ``out``: objects of
@@ -414,7 +416,7 @@ def _read(
         shares=shares,
         evaluation=evaluation,
         folder=folder.path,
-        transitions=run.num_policies * (record["transitions"] + record["validation_transitions"]),
+        transitions=run.config.played(record["transitions"], record["validation_transitions"]),
         findings=read_findings(folder, record),
     )
 
@@ -519,6 +521,6 @@ def _logged(
         shares=shares,
         evaluation=evaluation,
         folder=None if folder is None else folder.path,
-        transitions=config.num_policies * (transitions + int(state.validated)),
+        transitions=config.played(transitions, int(state.validated)),
         findings=tuple(judgement.findings),
     )

@@ -319,6 +319,7 @@ class EpisodeWatch:
         self._limit = run.problem.environment.time_limit
         self._num_steps = run.config.collect.num_steps
         self._is_needed = not run.problem.runs_on_host
+        self._plays = np.isin(np.arange(run.num_policies), run.config.players)
         self.restart()
 
     def restart(self) -> None:
@@ -335,7 +336,7 @@ class EpisodeWatch:
             HandfulError: if a policy has finished no episode for longer than the time limit.
         """
         self._steps_without_end = np.where(
-            finished > 0, 0, self._steps_without_end + self._num_steps
+            (finished > 0) | ~self._plays, 0, self._steps_without_end + self._num_steps
         )
         if self._is_needed and (self._steps_without_end >= self._limit).any():
             policy = int(np.argmax(self._steps_without_end))

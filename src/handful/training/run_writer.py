@@ -279,5 +279,13 @@ def metrics_record(metrics: StepMetrics) -> dict[str, Any]:
         "users": metrics.users.tolist(),
         "moved": float(metrics.moved),
         "episodes": metrics.episodes.tolist(),
-        **{name: np.asarray(value).tolist() for name, value in metrics.learner.items()},
+        **{name: _numbers(value) for name, value in metrics.learner.items()},
     }
+
+
+def _numbers(value: Any) -> Any:
+    """Return a number, or a list by policy with None for policies that have no such number."""
+    found = np.asarray(value).tolist()
+    if not isinstance(found, list):
+        return found
+    return [None if math.isnan(number) else number for number in found]

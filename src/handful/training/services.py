@@ -15,12 +15,13 @@ import numpy as np
 from handful._support.files import read_json, write_csv, write_json
 from handful._support.storage import digest_of_arrays
 from handful._support.text import count
+from handful.deploy.bundle import is_bundle
 from handful.errors import HandfulError
 from handful.learner.policies_file import digests_of_policies
 from handful.population import Population
 from handful.service import Comparison, Service, compare_services
 from handful.tensors import read_tensors, write_tensors
-from handful.training.bundle_service import bundle_service, holds_wishes, is_bundle
+from handful.training.bundle_service import bundle_service, holds_wishes
 from handful.training.provenance import now
 from handful.training.stored_run import StoredRun, load_run
 

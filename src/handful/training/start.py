@@ -16,7 +16,7 @@ import numpy as np
 from handful._support.checks import check_kind
 from handful._support.registry import field_names
 from handful._support.text import count
-from handful.deploy.bundle import Bundle, load
+from handful.deploy.bundle import Bundle, is_bundle, load
 from handful.errors import HandfulError
 from handful.evaluation.played import check_fit
 from handful.export.rebuilding import rebuilt_policies
@@ -28,7 +28,6 @@ from handful.learner.squashed import SquashedActor
 from handful.methods import AUTO, METHODS, AssignmentMethod
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
-from handful.training.bundle_service import is_bundle
 from handful.training.config import LEARNER, TrainConfig, find_preset
 from handful.training.start_settings import StartSettings
 

@@ -18,6 +18,7 @@ from handful.methods.base import split_trainable
 from handful.methods.ledger import BLOCK, BlockwiseMethod, Ledger
 from handful.methods.weights import handed_out, likeliest_policies
 from handful.problem import RMDP
+from handful.training.holding import in_all_places, of_players, with_frozen
 from handful.training.mirror import MirrorState
 from handful.training.run import Run
 from handful.training.weighing import first_weights
@@ -243,9 +244,10 @@ class TrainState(eqx.Module):
     Attributes:
         key: the random key for everything that belongs to no single policy.
         update: the number of updates done.
-        learner: the networks, the observation statistics, and further data of the learner.
-        collector: the environments, with a key for each policy; for environments on the host, the
-            data of their running episodes.
+        learner: the networks, the observation statistics, and further data of the learner, of the
+            policies that play: all but the frozen ones.
+        collector: the environments, with a key for each policy that plays; for environments on the
+            host, the data of their running episodes.
         table: the return table.
         assignment: the assignment method's state.
         by_validation: the policy of each user by validation; -1 before validation has assigned any.
@@ -277,22 +279,26 @@ class TrainState(eqx.Module):
     mirror: MirrorState | None = None
 
     def policies(self, problem: RMDP) -> Policies:
-        """Return the policies as they are now."""
+        """Return the policies that play in training, as they are now."""
         return Policies(
             self.learner.actor, self.learner.normalizer, problem.environment.action_space
         )
 
-    def present(self, welfare: float) -> Snapshot:
+    def networks(self, run: Run) -> Networks:
+        """Return all ``K`` policies' own parts of the learner, as they are now."""
+        if self.start is None:
+            return self.learner.networks
+        return with_frozen(run, self.learner.networks, self.start.networks)
+
+    def present(self, run: Run, welfare: float) -> Snapshot:
         """Return the policies as they are now, with ``welfare`` as their worth."""
-        return Snapshot(
-            jnp.asarray(welfare), self.table.mean, self.learner.networks, self.assignment
-        )
+        return Snapshot(jnp.asarray(welfare), self.table.mean, self.networks(run), self.assignment)
 
     def chosen(self, run: Run) -> Snapshot:
         """Return the final policies: the best so far, or the latest."""
         if run.config.keep_best and not self.shortlist.is_empty:
             return self.shortlist.best
-        return self.present(jnp.nan)
+        return self.present(run, jnp.nan)
 
     @property
     def is_assigned(self) -> Bool[Array, ""]:
@@ -334,7 +340,8 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
     assignment = method.init(assignment_key, problem.num_users, config.num_policies)
     parameters, _ = split_trainable(method, assignment)
     learner, collector, table = init_policies(policies_key, run, parameters)
-    shortlist = Shortlist.empty(table.mean, learner.networks, assignment)
+    networks = in_all_places(run, learner.networks)
+    shortlist = Shortlist.empty(table.mean, networks, assignment)
     shortlists = 1 + len(run.schedule.interventions) + len(config.continued)
     pool = Pool.empty(shortlist.best, shortlists) if method.info.keeps_pool else None
     archive = None
@@ -376,11 +383,12 @@ def open_ledger(run: Run, assignment: PyTree) -> Ledger | None:
 def init_policies(
     key: PRNGKey, run: Run, assignment_parameters: PyTree
 ) -> tuple[LearnerState, CollectorState | HostCollectorState, ReturnTable]:
-    """Return new policies with everything that belongs to them."""
+    """Return new policies that play, with everything that belongs to them, and an empty table."""
     problem, config = run.learnt, run.config
     learner_key, collector_key = jax.random.split(key)
-    learner = run.learner.init(learner_key, problem, config.num_policies, assignment_parameters)
-    policy_keys = jax.random.split(collector_key, config.num_policies)
+    number = len(config.players)
+    learner = run.learner.init(learner_key, problem, number, assignment_parameters)
+    policy_keys = of_players(run, jax.random.split(collector_key, config.num_policies))
     num_envs, discounted = config.collect.num_envs, config.discounted_table
     collector: CollectorState | HostCollectorState
     if problem.runs_on_host:

@@ -17,7 +17,7 @@ from handful.learner.imitation import imitate
 from handful.methods import RememberedEpisodes
 from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies
-from handful.training.holding import hold
+from handful.training.holding import finished_by_all, hold, of_players, spread
 from handful.training.reassign import reassign
 from handful.training.run import Run
 from handful.training.state import ReturnTable, Snapshot, TrainState
@@ -38,7 +38,7 @@ class StepMetrics(NamedTuple):
         moved: the share of users whose policy the update changed.
         episodes: the number of episodes that each policy finished.
         learner: the learner's own metrics of its update, by name: numbers [], or one for each
-            policy [K].
+            policy [K], which is NaN for frozen ones.
         lowest_observation, highest_observation: the smallest and largest value of each entry in the
             batch, in the environment's units.
         finite_features: whether each reward feature was finite throughout the batch.
@@ -83,7 +83,7 @@ def train_step(state: TrainState, run: Run) -> tuple[TrainState, StepMetrics]:
             "the host: use handful.train, with callbacks to follow it."
         )
     problem, settings = run.learnt, run.config.collect
-    # Collect: every policy acts in environments of its own.
+    # Collect: every policy that is not frozen acts in environments of its own.
     policies = state.policies(problem)
     experience = collect(
         state.collector, problem, policies, settings.num_steps, settings.short_episodes
@@ -112,6 +112,7 @@ def _learn(
     run: Run,
 ) -> tuple[TrainState, StepMetrics]:
     problem, config, method = run.learnt, run.config, run.method
+    finished = finished_by_all(run, finished)
     key, assignment_key, update_key = jax.random.split(state.key, 3)
 
     # Evaluate: the table of every user's return from every policy (equation 10).
@@ -134,7 +135,7 @@ def _learn(
     batch_welfare = jnp.where(
         is_known | (batch_welfare > run.welfare_of_nothing), batch_welfare, -jnp.inf
     )
-    moment = Snapshot(batch_welfare, latest, state.learner.networks, standing.assignment)
+    moment = Snapshot(batch_welfare, latest, state.networks(run), standing.assignment)
     shortlist = state.shortlist.offer(moment, state.update, _spacing(run))
 
     # Improve: the M-step, one update of every policy for the users it serves.
@@ -148,7 +149,7 @@ def _learn(
         learner,
         scaled,
         Objective(
-            standing.mix_of,
+            lambda learnt: of_players(run, standing.mix_of(learnt)),
             parameters,
             0.0 if method.trainable is None else method.trainable.learning_rate,
         ),
@@ -176,11 +177,14 @@ def _learn(
         users=standing.users,
         moved=jnp.mean(after != before),
         episodes=finished.count,
-        learner=improved.metrics,
+        learner={
+            name: spread(run, value, jnp.nan) if value.ndim else value
+            for name, value in improved.metrics.items()
+        },
         lowest_observation=jnp.min(transitions.observations, axis=(0, 1, 2)),
         highest_observation=jnp.max(transitions.observations, axis=(0, 1, 2)),
         finite_features=jnp.all(jnp.isfinite(transitions.features), axis=(0, 1, 2)),
-        finite_policies=improved.is_finite,
+        finite_policies=spread(run, improved.is_finite, True),
         defined_welfare=standing.defined_welfare,
     )
     new_state = TrainState(

@@ -144,7 +144,7 @@ class HostStepper:
         return self._open.enter_context(
             HostCollector(
                 self._run.learnt.host_environment,
-                config.num_policies,
+                len(config.players),
                 config.collect.num_envs,
                 int(seed.generate_state(1)[0] >> 1),  # simulators take seeds of 31 bits
                 min(config.threads or usable_cores(), usable_cores()),
@@ -168,7 +168,7 @@ def _batch_shapes(run: Run) -> tuple[PyTree, PyTree]:
     environment: Any = run.problem.host_environment
     config = run.config
     space = environment.action_space
-    shape = (config.collect.num_steps, config.num_policies, config.collect.num_envs)
+    shape = (config.collect.num_steps, len(config.players), config.collect.num_envs)
 
     def array(dtype: Any, *more: int) -> Any:
         return jax.ShapeDtypeStruct((*shape, *more), dtype)
@@ -186,5 +186,5 @@ def _batch_shapes(run: Run) -> tuple[PyTree, PyTree]:
         truncated=array(jnp.bool_),
         whole=array(jnp.bool_),
     )
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), config.num_policies))
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), len(config.players)))
     return keys, batch

@@ -76,8 +76,8 @@ class StoredRun:
     @property
     def transitions(self) -> int:
         """All transitions of all policies, of training and of validation."""
-        steps = self.record["transitions"] + self.record["validation_transitions"]
-        return self.config.num_policies * int(steps)
+        trained, validated = (self.record[n] for n in ("transitions", "validation_transitions"))
+        return self.config.played(int(trained), int(validated))
 
     @property
     def population(self) -> Population:

@@ -84,7 +84,7 @@ def _updates(
                 check_digits(problem, metrics)
             episodes.check(metrics.episodes)
         seconds = clock.tick()
-        rate = clock.updates_per_second() * config.collect.batch_size * config.num_policies
+        rate = clock.updates_per_second() * config.collect.batch_size * len(config.players)
         record = metrics_record(metrics)
         session.tell(
             Report(update, config.num_updates, transitions, rate, seconds, record, purpose)

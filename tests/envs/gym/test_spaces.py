@@ -1,4 +1,7 @@
+from functools import partial
+
 import gymnasium
+import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from handful.envs.gym.spaces import Choices, Flattener, Interval, read_action_space
 from handful.errors import HandfulError
+from tests.bundles import NESTED
 
 FINITE = [
     (spaces.Discrete(4), 4),
@@ -90,6 +94,22 @@ def test_observations_become_what_gymnasium_flattens_them_to(space):
         np.testing.assert_allclose(flattener(observation), expected, rtol=1e-6)
         assert flattener(observation).shape == (flattener.size,)
         assert flattener(observation).dtype == np.float32
+
+
+@pytest.mark.parametrize("space", [*OBSERVATIONS, NESTED])
+def test_vectors_become_the_observations_that_they_were_made_from(space):
+    space.seed(0)
+    flattener, each = Flattener(space), [space.sample() for _ in range(4)]
+    found = flattener.originals(np.stack([flattener(one) for one in each]))
+    for row, observation in enumerate(each):
+        again = jax.tree.map(lambda leaf, row=row: leaf[row], found)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), again, observation)
+
+
+def test_an_offset_is_added_to_vectors_again():
+    flattener = Flattener(spaces.Box(0, 1e9, (2,), np.float64), {1: 1e8})
+    vectors = np.stack([flattener(np.array([3.0, 1e8 + 5.0]))])
+    np.testing.assert_array_equal(flattener.originals(vectors), [[3.0, 1e8 + 5.0]])
 
 
 def test_an_observation_of_another_shape_is_refused():

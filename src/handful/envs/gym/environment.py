@@ -184,6 +184,17 @@ class GymnasiumEnvironment:
         """
         return self._probe.flattener.many(observation)
 
+    def original_observations(self, rows: NumpyArray) -> Any:
+        """Return observations as the environment shows them, made from vectors.
+
+        Args:
+            rows: the vectors [B, O] of :meth:`flatten`.
+
+        Returns:
+            Arrays with a leading axis [B], in mappings or tuples where the space has parts.
+        """
+        return self._probe.flattener.originals(rows)
+
     def decode(self, action: Any) -> Any:
         """Return the action that the environment takes, made from a policy's action."""
         return self._probe.actions.decode(action)

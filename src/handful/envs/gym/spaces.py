@@ -289,6 +289,20 @@ class Flattener:
         """
         return self._vector(observation, np.float64)
 
+    def originals(self, rows: NDArray[Any]) -> Any:
+        """Return the observations of vectors [B, O], as arrays with a leading axis [B].
+
+        Digits that float32 does not have are lost. Observations with parts are mappings or tuples
+        of such arrays.
+        """
+        from gymnasium import spaces
+
+        vectors = np.asarray(rows)[:, : self._num_entries]
+        if self._offset is not None:
+            vectors = vectors.astype(np.float64) + self._offset
+        each = [spaces.unflatten(self._space, row) for row in vectors]
+        return _together(self._space, each)
+
     def many(self, observation: Any) -> NDArray[Any]:
         """Return vectors [..., O] in float32, of one observation or of many.
 
@@ -373,3 +387,15 @@ def _offsets(offset: Any, num_entries: int) -> NDArray[Any]:
     if not np.isfinite(offsets).all():
         raise wrong
     return offsets
+
+
+def _together(space: Any, each: list[Any]) -> Any:
+    """Return observations of a space as one, whose arrays have a leading axis."""
+    from gymnasium import spaces
+
+    if isinstance(space, spaces.Dict):
+        return {n: _together(part, [one[n] for one in each]) for n, part in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        parts = enumerate(space.spaces)
+        return tuple(_together(part, [one[place] for one in each]) for place, part in parts)
+    return np.stack([np.asarray(one) for one in each])
