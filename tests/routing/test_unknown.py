@@ -8,7 +8,7 @@ import pytest
 
 from handful.errors import HandfulError
 from handful.routing import Returns, Router
-from handful.routing.likelihood import of_ordering, of_ratings, of_return
+from handful.routing.likelihood import SLOPES, of_ordering, of_ratings
 
 MEAN = np.array([[2.0, 0.0, 0.5], [0.0, 2.0, 0.5], [1.2, 1.2, 0.0]])
 
@@ -28,30 +28,47 @@ def test_orderings_have_the_probabilities_of_plackett_and_luce():
     assert sum(every) == pytest.approx(1.0)
 
 
-def test_ratings_count_by_their_correlation_and_not_by_their_scale():
-    utilities = np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
-    same, opposite, none = of_ratings(utilities, np.array([1.0, 3.0, 5.0]))
+def test_ratings_count_by_their_shape_and_not_by_their_scale():
+    utilities, errors = np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0], [1.0, 1.0, 1.0]]), np.ones(1)
+    same, opposite, none = of_ratings(utilities, np.array([1.0, 3.0, 5.0]), errors)[:, 0]
     assert same > none > opposite
+    of_other_scale = of_ratings(utilities, np.array([0.01, 0.03, 0.05]), errors)[:, 0]
     np.testing.assert_allclose(
-        of_ratings(100.0 * utilities - 7.0, np.array([0.01, 0.03, 0.05])), [same, opposite, none]
+        of_other_scale - of_other_scale[2], [same - none, opposite - none, 0]
     )
-    assert not of_ratings(utilities, np.array([4.0, 4.0, 4.0])).any()
-    # Slopes of both signs together are the evidence of Zellner's prior, 1/2 each.
-    n, r = 3, 1.0
-    evidence = (1 + n) ** ((n - 2) / 2) / (1 + n * (1 - r**2)) ** ((n - 1) / 2)
-    assert math.exp(same) + math.exp(opposite) == pytest.approx(2 * evidence, rel=1e-6)
+    assert not of_ratings(utilities, np.array([4.0, 4.0, 4.0]), errors).any()
 
 
-def test_returns_have_the_normal_density():
-    found = of_return(np.array([1.0, 2.0]), np.array([4.0, 4.0]), 3.0)
-    assert found[0] - found[1] == pytest.approx((-4 + 1) / 8)
+def test_ratings_that_agree_exactly_leave_no_room_for_others():
+    """The more exact people are, the surer they are told apart: nothing bounds the evidence."""
+    utilities = np.array([[0.0, 1.0, 2.0, 2.01], [0.0, 1.3, 1.8, 2.01]])
+    found = of_ratings(utilities, np.array([1.0, 2.0, 3.0, 3.01]), np.array([0.5, 0.05, 0.02]))
+    apart = found[0] - found[1]
+    assert 0.0 < apart[0] < 1.0 < apart[1] < apart[2]
+    assert apart[2] > 20.0
+
+
+def test_ratings_have_the_normal_density_of_their_line():
+    """Against an integral over the constant and the slope by brute force."""
+    utilities, ratings = np.array([[0.0, 0.4, 1.0], [0.3, 0.1, 0.9]]), np.array([1.0, 2.0, 4.0])
+    error, rounding = 0.3, 1.0 / 12.0
+    slopes, constants = SLOPES * ratings.std(), np.linspace(-60, 60, 24001)
+    density = np.zeros(2)
+    for slope in slopes:
+        variance = (slope * error) ** 2 + rounding
+        line = constants[:, None, None] + slope * utilities
+        one = np.exp(-((ratings - line) ** 2).sum(axis=2) / (2 * variance)) / variance**1.5
+        density += one.sum(axis=0)
+    found = of_ratings(utilities, ratings, np.array([error]))[:, 0]
+    assert found[0] - found[1] == pytest.approx(np.log(density[0] / density[1]), rel=1e-3)
 
 
 def test_before_anything_is_said_the_population_speaks():
     found = router()
     belief = found.ask()
     assert belief.probabilities.sum() == pytest.approx(1.0, abs=1e-3)
-    np.testing.assert_allclose(belief.expected, found.prior.mean(axis=0) @ MEAN.T)
+    np.testing.assert_allclose(belief.expected, found.expected.mean(axis=0))
+    np.testing.assert_allclose(found.expected, found.prior @ MEAN.T, atol=0.05)
     assert not belief.settled()
     assert belief.confidence == belief.probabilities[belief.policy]
     assert belief.regret > 0.0

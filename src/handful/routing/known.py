@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from handful._support.text import count
 from handful.errors import HandfulError
 from handful.routing.measured import Returns
+from handful.routing.posterior import Posterior, best_probabilities, posterior
+from handful.service import Service
 
 NONE = -1
 """The number in the place of a policy's where no policy fits."""
@@ -111,14 +113,16 @@ def route(
     bound = None if least is None else np.asarray(least, np.float64)
     if bound is not None and (bound.shape not in ((), (number,)) or not np.isfinite(bound).all()):
         raise HandfulError("least must be a finite number, or one for each user.")
-    service = returns.service(names, rows)
+    known = posterior(returns)
+    service = _service(returns, known, names, rows)
     best = service.assignment
     margin, margin_stderr = service.margins()
     is_only = returns.num_policies == 1
     second = np.full(number, NONE) if is_only else service.second_policies()
-    probabilities = returns.best_probabilities(rows)
-    value = service.utilities
-    stderr = np.sqrt(np.maximum(_variances(returns.covariance, best, rows), 0.0))
+    expected, covariance = known.of_users(rows)
+    probabilities = best_probabilities(expected, covariance)
+    value, each = service.utilities, np.arange(number)
+    stderr = np.sqrt(np.maximum(covariance[each, best, best], 0.0))
     enough, policy = np.full(number, np.nan), best
     if bound is not None:
         policy = np.where(value < bound, NONE, best)
@@ -127,7 +131,7 @@ def route(
         names,
         policy,
         best,
-        probabilities[np.arange(number), best],
+        probabilities[each, best],
         value,
         stderr,
         second,
@@ -143,15 +147,22 @@ def _or_none(policies: NDArray[Any]) -> list[int | None]:
     return [None if k == NONE else k for k in policies.tolist()]
 
 
-def _variances(
-    covariance: NDArray[Any], policy: NDArray[Any], weights: NDArray[Any]
-) -> NDArray[Any]:
-    """Return the variance of each user's return from their policy, [N]."""
-    found = np.empty(len(weights))
-    for k in np.unique(policy).tolist():
-        mine = policy == k
-        found[mine] = np.einsum("nd,df,nf->n", weights[mine], covariance[k], weights[mine])
-    return found
+def _service(
+    returns: Returns, known: Posterior, users: tuple[str, ...], weights: NDArray[Any]
+) -> Service:
+    """Return the policies in service of users, each with the one that earns them most."""
+    nobody = Service(
+        returns.source,
+        tuple(str(k) for k in range(returns.num_policies)),
+        known.mean,
+        known.covariance,
+        (),
+        np.zeros((0, returns.num_features)),
+        np.zeros(0, np.int64),
+        returns.names,
+        joint_covariance=known.joint_covariance,
+    )
+    return nobody.for_users(users, weights)
 
 
 def _above(difference: NDArray[Any], stderr: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.routing.known import normal_cdf
+SLOPES = np.geomspace(0.1, 10.0, 61)
+"""The slopes of ratings that are compared, in standard deviations of the ratings a unit."""
 
 
 def of_ordering(utilities: NDArray[Any]) -> NDArray[Any]:
@@ -29,38 +30,37 @@ def of_ordering(utilities: NDArray[Any]) -> NDArray[Any]:
     return (utilities - reached).sum(axis=-1)
 
 
-def of_ratings(utilities: NDArray[Any], ratings: NDArray[Any]) -> NDArray[Any]:
+def of_ratings(
+    utilities: NDArray[Any], ratings: NDArray[Any], temperatures: NDArray[Any]
+) -> NDArray[Any]:
     """Return the log-probability of ratings on a scale of the person's own.
 
-    A rating is a constant plus a positive slope times the utility plus a normal error; the
-    constant, the slope and the size of the errors are unknown and integrated out, with Zellner's
-    prior of the information of one rating on the slope (Liang et al., Mixtures of g priors for
-    Bayesian variable selection, 2008, equation 6). What remains depends on the correlation of
-    ratings and utilities only. Fewer than two different ratings say nothing.
+    A rating is a constant plus a positive slope times the utility, which the person sees with a
+    normal error, and it is rounded. The constant is integrated out; the logarithm of the slope is
+    uniform around the one that would make the ratings as wide as the utilities' unit. Fewer than
+    two different ratings say nothing.
 
     Args:
-        utilities: [P, M] the utilities of the rated episodes.
-        ratings: [M] the ratings, higher is better.
+        utilities: [P, M] the utilities of the rated episodes, in any unit that the errors share.
+        ratings: [M] the ratings, higher is better. The smallest step between two is taken for the
+            step of rounding.
+        temperatures: [T] the standard deviations of the errors, in the same unit.
 
     Returns:
-        [P].
+        [P, T].
     """
-    number = len(ratings)
+    different = np.unique(ratings)
+    if len(different) < 2:
+        return np.zeros((len(utilities), len(temperatures)))
     given = ratings - ratings.mean()
     mine = utilities - utilities.mean(axis=1, keepdims=True)
-    scale = np.sqrt((mine**2).sum(axis=1) * (given**2).sum())
-    if number < 2 or not (given != 0.0).any():
-        return np.zeros(len(utilities))
-    r = np.divide(mine @ given, scale, out=np.zeros(len(mine)), where=scale > 0.0)
-    shrunk = number / (1.0 + number)
-    left = 1.0 + number * (1.0 - np.minimum(r**2, 1.0))
-    evidence = (number - 2) / 2 * np.log1p(number) - (number - 1) / 2 * np.log(left)
-    degrees = number - 1
-    t = r * np.sqrt(shrunk * degrees / (1.0 - shrunk * np.minimum(r**2, 1.0)))
-    # The distribution function of Student's t: Abramowitz and Stegun, 26.7.8.
-    positive = normal_cdf(t * (1.0 - 0.25 / degrees) / np.sqrt(1.0 + t**2 / (2.0 * degrees)))
-    # People whose utility is the same for all of them have no slope: their ratings are all error.
-    return np.where(scale > 0.0, evidence + np.log(np.maximum(2.0 * positive, 1e-300)), 0.0)
+    slopes = SLOPES * np.sqrt((given**2).mean())
+    rounding = np.diff(different).min() ** 2 / 12.0  # the variance of an even error
+    variance = (slopes * temperatures[:, None]) ** 2 + rounding
+    along, size = (mine @ given)[:, None], (mine**2).sum(axis=1)[:, None]
+    distance = (given**2).sum() - 2.0 * slopes * along + slopes**2 * size
+    exponent = -distance[:, None] / (2.0 * variance) - (len(ratings) - 1) / 2 * np.log(variance)
+    return np.logaddexp.reduce(exponent, axis=2)
 
 
 def of_return(mean: NDArray[Any], variance: NDArray[Any], value: float) -> NDArray[Any]:

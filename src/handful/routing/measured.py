@@ -10,17 +10,6 @@ from numpy.typing import NDArray
 from handful._support.checks import number_array
 from handful._support.text import count
 from handful.errors import HandfulError
-from handful.service import Service
-
-DRAWS = 4000
-"""The number of draws of the policies' returns from which probabilities are counted."""
-
-TIE = 1e-6
-"""Drawn returns that differ by less than this share of the larger are equal: the root of a
-covariance is rounded."""
-
-FLOATS_AT_ONCE = 2**22
-"""The most numbers of a table of draws, users and policies that are computed at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,68 +120,6 @@ class Returns:
         if not np.isfinite(rows).all():
             raise HandfulError(f"{name} must be finite numbers.")
         return rows.astype(np.float64)
-
-    def service(self, users: tuple[str, ...], weights: NDArray[Any]) -> Service:
-        """Return the policies in service of users, each with the policy that earns them most.
-
-        Args:
-            users: the users' distinct names [N].
-            weights: their weights [N, D].
-        """
-        nobody = Service(
-            self.source,
-            tuple(str(k) for k in range(self.num_policies)),
-            self.mean,
-            self.covariance,
-            (),
-            np.zeros((0, self.num_features)),
-            np.zeros(0, np.int64),
-            self.names,
-            joint_covariance=self.joint_covariance,
-        )
-        return nobody.for_users(users, weights)
-
-    def draws(self, number: int, seed: int = 0) -> NDArray[Any]:
-        """Draw what the true returns may be, given those that were measured.
-
-        Args:
-            number: the number of draws; half of them mirror the others.
-            seed: the seed of the draws.
-
-        Returns:
-            [number, K, D].
-        """
-        total = self.mean.size
-        values, vectors = np.linalg.eigh(self.joint.reshape(total, total))
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        half = np.random.default_rng(seed).normal(size=((number + 1) // 2, total)) @ root.T
-        apart = np.concatenate([half, -half])[:number]
-        return self.mean + apart.reshape(number, *self.mean.shape)
-
-    def best_probabilities(
-        self, weights: NDArray[Any], tolerance: float = 0.0, number: int = DRAWS
-    ) -> NDArray[Any]:
-        """Return how probable it is that each policy is the best for each user, [N, K].
-
-        Every measured return may be off by its error, for all users alike. Where the errors are
-        normal and nothing else is known of the returns, this is the posterior.
-
-        Args:
-            weights: the users' weights [N, D].
-            tolerance: the loss of return, in the environment's units, that counts as none. More
-                than one policy may count as the best, and policies that are equal always do.
-            number: the number of draws.
-        """
-        drawn = self.draws(number)
-        found = np.empty((len(weights), self.num_policies))
-        step = max(FLOATS_AT_ONCE // (number * self.num_policies), 1)
-        for first in range(0, len(weights), step):
-            users = slice(first, first + step)
-            earned = np.einsum("skd,nd->snk", drawn, weights[users], optimize=True)
-            highest = earned.max(axis=2, keepdims=True)
-            least = highest - np.maximum(tolerance, TIE * np.abs(highest))
-            found[users] = (earned >= least).mean(axis=0)
-        return found
 
 
 def _numbers(values: Any) -> NDArray[Any] | None:

@@ -7,6 +7,7 @@ best policy long before there is one over the weights.
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,29 @@ from numpy.typing import NDArray
 
 from handful._support.checks import check_seed
 from handful.errors import HandfulError
-from handful.routing.likelihood import of_ordering, of_ratings, of_return
+from handful.routing.likelihood import of_ordering, of_ratings
 from handful.routing.measured import Returns
+from handful.routing.people import local_covariance, people_between
+from handful.routing.posterior import best_probabilities, posterior, roots
+from handful.routing.used import Used
 
-MOST_PARTICLES = 4096
-"""The most weights of the population that are compared; of more, some are drawn."""
+MOST_PARTICLES, PARTICLES = 4096, 1024
+"""The most weights of the population that are compared (of more, some are drawn), and the least (of
+fewer, people between neighbours are made)."""
 
-TEMPERATURES = (0.05, 0.15, 0.5, 1.5)
-"""How random people's orderings may be, in standard deviations of their return. A difference of one
-standard deviation is seen with odds of e to the power of 1 / temperature."""
+TEMPERATURES = np.array([0.02, 0.05, 0.12, 0.3, 0.8])
+"""How random people's orderings and ratings may be, in standard deviations of their return. A
+difference of one standard deviation is seen with odds of e to the power of 1 / temperature."""
 
-DRAWS = 1000
-"""The number of draws of the policies' returns, for the probability that a policy is the best."""
+EXACT = 0.01
+"""The least standard deviation of a return in use that is believed, in those of all episodes."""
+
+DRAWS, DRAWS_IN_USE = 1000, 256
+"""The number of draws of users' returns, for the probability that a policy is the best: before
+returns in use, and after each of these."""
+
+NEGLIGIBLE = 1e-4
+"""The share of the largest probability below which weights no longer count."""
 
 MOST_ORDERED = 6
 """The most episodes of a suggested question; there are 720 orderings of six."""
@@ -46,11 +58,16 @@ class Router:
         seed: the seed that draws from more than 4096 weights.
 
     Attributes:
-        returns: the returns of the policies.
-        prior: the weights that are compared, [P, D].
+        returns: the returns of the policies as they were measured.
+        prior: the weights that are compared, [P, D]: the given ones, and if these are fewer than
+            1024, people between neighbours among them.
         expected: [P, K] what each of them makes expected from an episode of each policy.
+        covariance: [P, K, K] how far that may be off: by the measurement's errors, and because
+            new users are only similar to these.
         best: [P, K] the probability that each policy is the best, or as good as it.
+        noise: [P, K] the variance of the return of an episode around its expectation.
         spread: [P] the standard deviation of the return over episodes of all policies.
+        tolerance: the loss of return that counts as none.
 
     Raises:
         HandfulError: if the prior does not fit the policies' features.
@@ -60,14 +77,19 @@ class Router:
         check_seed(seed)
         if not (isinstance(tolerance, int | float) and 0 <= tolerance < np.inf):
             raise HandfulError(f"tolerance must be a number from 0 on, not {tolerance!r}.")
-        weights = returns.rows(prior, "prior")
+        weights, rng = returns.rows(prior, "prior"), np.random.default_rng(seed)
         if len(weights) > MOST_PARTICLES:
-            rng = np.random.default_rng(seed)
             weights = weights[rng.choice(len(weights), MOST_PARTICLES, replace=False)]
-        self.returns, self.prior = returns, weights
-        self.expected = weights @ returns.mean.T
-        self.best = returns.best_probabilities(weights, float(tolerance), DRAWS)
-        self.spread = _spread(returns, weights)
+        root = roots(_of_any_episode(returns))
+        weights = people_between(weights, weights @ root, PARTICLES, rng)
+        self.returns, self.prior, self.tolerance = returns, weights, float(tolerance)
+        self.expected, covariance = posterior(returns).of_users(weights)
+        self.best = best_probabilities(self.expected, covariance, self.tolerance, DRAWS)
+        self.covariance = covariance + local_covariance(self.expected, weights @ root)
+        spread = np.linalg.norm(weights @ root, axis=1)
+        self.spread = np.where(spread > 0.0, spread, 1.0)
+        noise = np.einsum("pd,kdf,pf->pk", weights, returns.of_an_episode, weights)
+        self.noise = np.maximum(noise, (EXACT * self.spread[:, None]) ** 2)
 
     def ask(self) -> "Belief":
         """Return what is known of a new user before they said anything: the population."""
@@ -115,9 +137,10 @@ class Belief:
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        self._log = np.zeros((len(router.prior), len(TEMPERATURES)))
+        self._of_orders, self._of_ratings = np.zeros((2, len(router.prior), len(TEMPERATURES)))
         self._rated: list[tuple[NDArray[Any], float]] = []
-        self._of_ratings = np.zeros(len(router.prior))
+        self._used = Used(router.returns.num_policies)
+        self._known = _Known(self._joint(np.zeros(len(router.prior))), router.expected, router.best)
 
     def ordered(self, episodes: Sequence[Any] | NDArray[Any]) -> None:
         """Take in that the user ordered episodes that were shown.
@@ -135,7 +158,9 @@ class Belief:
         shown = self._router.features(episodes)
         if len(shown) < 2:
             raise HandfulError("An ordering needs at least two episodes; three say more.")
-        self._log += self._of_orderings(shown[None], np.arange(len(self._log)))[:, :, 0]
+        every = np.arange(len(self._of_orders))
+        self._of_orders += self._of_orderings(shown[None], every)[:, :, 0]
+        self._update()
 
     def rated(
         self, episodes: Sequence[Any] | NDArray[Any], ratings: Sequence[Any] | NDArray[Any]
@@ -155,8 +180,11 @@ class Belief:
                 f"ratings must be a finite number for each of the {len(shown)} episodes."
             )
         self._rated += zip(shown, values.tolist(), strict=True)
-        utilities = self._router.prior @ np.array([one for one, _ in self._rated]).T
-        self._of_ratings = of_ratings(utilities, np.array([value for _, value in self._rated]))
+        router = self._router
+        utilities = router.prior @ np.array([one for one, _ in self._rated]).T
+        given = np.array([value for _, value in self._rated])
+        self._of_ratings = of_ratings(utilities / router.spread[:, None], given, TEMPERATURES)
+        self._update()
 
     def earned(self, policy: int, value: float) -> None:
         """Take in the return that an episode of a policy earned the user.
@@ -168,23 +196,16 @@ class Belief:
         Raises:
             HandfulError: if there is no such policy or the return is not finite.
         """
-        router = self._router
-        router.check_policy(policy)
+        self._router.check_policy(policy)
         if not np.isfinite(value):
             raise HandfulError(f"A return must be a finite number, not {value!r}.")
-        returns, weights = router.returns, router.prior
-        mean = router.expected[:, policy]
-        noise = returns.of_an_episode[policy] + returns.covariance[policy]
-        variance = np.einsum("pd,df,pf->p", weights, noise, weights)
-        # A particle stands for people like it, or one exact return would leave a single particle.
-        near = np.var(mean) * len(weights) ** (-2.0 / (4.0 + returns.num_features))
-        smallest = max(float(near), 1e-12 * float((mean**2).mean()), 1e-300)
-        self._log += of_return(mean, np.maximum(variance, 0.0) + smallest, float(value))[:, None]
+        self._used.add(policy, float(value))
+        self._update()
 
     @property
     def weights(self) -> NDArray[Any]:
         """The probability of each weights of the prior, [P]."""
-        return self._joint().sum(axis=1)
+        return self._known.joint.sum(axis=1)
 
     @property
     def probabilities(self) -> NDArray[Any]:
@@ -192,12 +213,12 @@ class Belief:
 
         Equal policies count together, so that the sum may be above 1.
         """
-        return self.weights @ self._router.best
+        return self.weights @ self._known.best
 
     @property
     def expected(self) -> NDArray[Any]:
         """What the user may expect from an episode of each policy, in the environment's units."""
-        return self.weights @ self._router.expected
+        return self.weights @ self._known.expected
 
     @property
     def policy(self) -> int:
@@ -212,7 +233,7 @@ class Belief:
     @property
     def regret(self) -> float:
         """The return that the user may expect to lose with :attr:`policy`, against the best."""
-        values = self._router.expected
+        values = self._known.expected
         return float(self.weights @ (values.max(axis=1) - values[:, self.policy]))
 
     def settled(self, confidence: float = 0.95) -> bool:
@@ -262,8 +283,8 @@ class Belief:
         tried = np.array([rng.choice(len(pool), number, replace=False) for _ in range(TRIES)])
         weights = self.weights
         rows = rng.choice(len(weights), TRIED_PARTICLES, p=weights)
-        patience = self._joint().sum(axis=0)
-        best = self._router.best[rows]
+        patience = self._known.joint.sum(axis=0)
+        best = self._known.best[rows]
         best = best / best.sum(axis=1, keepdims=True)
         told = np.empty((len(tried), 0, best.shape[1]))
         for order in itertools.permutations(range(number)):
@@ -277,22 +298,45 @@ class Belief:
         """Return the log-probabilities of orderings [Q, M, D], for some particles: [p, T, Q]."""
         router = self._router
         utilities = np.einsum("pd,qmd->pqm", router.prior[rows], shown)
-        units = router.spread[rows, None] * np.array(TEMPERATURES)
+        units = router.spread[rows, None] * TEMPERATURES
         return of_ordering(utilities[:, None] / units[:, :, None, None])
 
-    def _joint(self) -> NDArray[Any]:
+    def _update(self) -> None:
+        """Bring what is known up to date with everything that was said and earned."""
+        router = self._router
+        log, expected, covariance = self._used.told(
+            router.expected, router.covariance, router.noise
+        )
+        joint, best = self._joint(log), router.best
+        if self._used.counts.any():
+            counts = joint.sum(axis=1)
+            rows = np.flatnonzero(counts > NEGLIGIBLE * counts.max())
+            best = best.copy()
+            best[rows] = best_probabilities(
+                expected[rows], covariance[rows], router.tolerance, DRAWS_IN_USE
+            )
+        self._known = _Known(joint, expected, best)
+
+    def _joint(self, of_returns: NDArray[Any]) -> NDArray[Any]:
         """Return the probability of each particle with each temperature, [P, T]."""
-        log = self._log + self._of_ratings[:, None]
+        log = self._of_orders + self._of_ratings + of_returns[:, None]
         chances = np.exp(log - log.max())
         return chances / chances.sum()
 
 
-def _spread(returns: Returns, weights: NDArray[Any]) -> NDArray[Any]:
-    """Return the standard deviation of each user's return over episodes of all policies, [P]."""
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known of a user: ``joint`` [P, T], ``expected`` [P, K] and ``best`` [P, K]."""
+
+    joint: NDArray[Any]
+    expected: NDArray[Any]
+    best: NDArray[Any]
+
+
+def _of_any_episode(returns: Returns) -> NDArray[Any]:
+    """Return the covariance [D, D] of the return of an episode of any policy."""
     apart = returns.mean - returns.mean.mean(axis=0)
-    total = returns.of_an_episode.mean(axis=0) + apart.T @ apart / returns.num_policies
-    variance = np.einsum("pd,df,pf->p", weights, total, weights)
-    return np.where(variance > 0.0, np.sqrt(np.maximum(variance, 0.0)), 1.0)
+    return returns.of_an_episode.mean(axis=0) + apart.T @ apart / returns.num_policies
 
 
 def _entropy(chances: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,46 @@
+"""A new user is like the people who are known, or between two who are like each other."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handful.routing.people import local_covariance, neighbours, people_between
+
+
+def test_neighbours_are_the_nearest_others():
+    places = np.array([[0.0], [1.0], [3.0], [10.0]])
+    assert [set(row) for row in neighbours(places, 2).tolist()] == [{1, 2}, {0, 2}, {0, 1}, {1, 2}]
+
+
+@settings(max_examples=25, deadline=None)
+@given(number=st.integers(2, 40), size=st.integers(1, 4), seed=st.integers(0, 1000))
+def test_people_between_stay_among_those_who_are_known(number, size, seed):
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.ones(size), number)
+    found = people_between(weights, weights, 3 * number, rng)
+    assert len(found) == 3 * number
+    np.testing.assert_array_equal(found[:number], weights)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
+    assert (found >= 0.0).all()
+
+
+def test_nobody_is_between_people_of_different_kinds():
+    kinds = np.repeat([[0.0], [100.0]], 20, axis=0) + np.arange(40)[:, None] % 20
+    found = people_between(kinds, kinds, 400, np.random.default_rng(100))
+    assert ((found <= 19.0) | (found >= 100.0)).all()
+    assert len(np.unique(found)) > 300
+
+
+def test_those_who_are_many_stay_as_they_are():
+    weights = np.arange(6.0).reshape(3, 2)
+    assert people_between(weights, weights, 3, np.random.default_rng(0)) is weights
+    assert people_between(weights[:1], weights[:1], 9, np.random.default_rng(0)).shape == (1, 2)
+
+
+def test_the_local_covariance_is_that_of_neighbours_around_a_person():
+    places = np.array([[0.0], [1.0], [50.0], [51.0]])
+    values = np.array([[0.0, 0.0], [2.0, -1.0], [5.0, 5.0], [5.0, 8.0]])
+    found = local_covariance(values, places)  # two neighbours each: the root of four
+    first = (np.outer([2.0, -1.0], [2.0, -1.0]) + np.outer([5.0, 5.0], [5.0, 5.0])) / 2
+    np.testing.assert_allclose(found[0], first)
+    assert not local_covariance(values[:1], places[:1]).any()
