@@ -1,256 +1,293 @@
-"""How well new users are given a policy, by what is known of them: three tasks, held-out users.
+"""How well new users are given a policy, by what is known of them: four tasks, held-out users.
 
-Policies are trained for 200 users and measured in 128 episodes, as a bundle tells. Then 1000 users
-whom nothing has seen are given one of them. What is true is measured in thousands of further
-episodes. Known weights are routed with 30 independent measurements of the same policies, so that
-the calibration of the confidence has many cases. Without weights, 100 of the users order three
-episodes three times, rate five episodes with one to five stars, or use policies for 30 episodes.
-They answer by the model of Plackett and Luce with the randomness that each row says (in standard
+Five policies of each task are known exactly (`studies/routing_cases.py`) and were measured in 128
+episodes, as a bundle tells. Then users whom nothing has seen are given one of them. Known weights
+are routed with 20 independent measurements. Without weights, users order three episodes three
+times, rate five episodes with one to five stars, or use policies for 30 episodes at most. They
+answer by the model of Plackett and Luce with the randomness that each row says (in standard
 deviations of their return), which the router does not know.
 
-    python studies/routing.py          # ten minutes; writes results/routing/
+    python studies/routing.py                        # writes results/routing/
+    python studies/routing.py --seeds 100 --out DIR  # for development
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
-import handful
 from handful._support.files import write_csv, write_text
-from handful.problem import RMDP
-from handful.routing import Belief, Returns, Router, route
+from handful.routing import Belief, Router, route
 from studies.command import run
+from studies.routing_cases import CASES, MEASUREMENTS, Case
 
-MEASURED, MEASUREMENTS, TRUE = 128, 30, 8192
-"""Episodes of a measurement, the number of measurements, and episodes for what is true."""
-
-USERS, HELD_OUT, ASKED = 200, 1000, 100
 NOISES = (0.0, 0.15, 0.5)
 BINS = 5
+SHOWN = 60  # episodes of which some are shown
+ROUTERS = 5  # of as many measurements, for users whose weights are unknown
 OUT = Path("results/routing")
-TASKS = ("resource-gathering", "icu-sepsis", "fruit-tree")
-HEADER = ("task", "known", "users", "confidence", "right", "welfare", "gain", "gap", "episodes")
+HEADER = (
+    "task", "seed", "known", "users", "confidence", "right", "welfare", "gain", "episodes"
+)  # fmt: skip
+CURVE = ("task", "known", "confidence", "right", "cases")
+CLEAR = "known weights, margin over two standard errors"
+PANELS = {
+    "Known weights": "known weights",
+    "Orderings, chosen questions": "three orderings, chosen",
+    "Stars for five episodes": "five stars",
+    "In use": "in use",
+}
+"""The panels of the picture: what the names of their ways begin with."""
 
 
-def problem_of(task: str, users: int, seed: int) -> RMDP:
-    """Return a task with users drawn with a seed."""
-    if task == "icu-sepsis":
-        return handful.make("icu-sepsis", users=users, population_seed=seed)
-    if task == "resource-gathering":  # not one tile each, but a mix of all
-        problem = handful.make("resource-gathering", height=3, width=3)
-        size = problem.population.coefficients.shape[1]
-        wishes = np.random.default_rng(seed).dirichlet(np.full(size, 0.3), users)
-        population = handful.Population(wishes, problem.population.features)
-        return replace(problem, population=population)
-    return handful.make(
-        f"mo-gymnasium:{task}-v0", users=users, population_seed=seed, time_limit=200, processes=1
-    )
+class Found(NamedTuple):
+    """How users of one task and seed fared by one way of knowing them.
 
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A task's policies, with episodes [E, K, D] in features and the weights of users."""
+    Attributes:
+        task, seed, known: the names.
+        confidence: what the router said in each case.
+        right: whether the policy was the best in truth in each case.
+        welfare: the share of the welfare that knowing gives; NaN if users were left out.
+        gain: the share of what knowing adds to the best policy for all.
+        episodes: the mean number of episodes in use.
+    """
 
     task: str
-    episodes: np.ndarray
-    users: np.ndarray
-    held_out: np.ndarray
-
-    @property
-    def truth(self) -> np.ndarray:
-        """What each policy earns each held-out user, [N, K]."""
-        return self.held_out @ self.episodes[-TRUE:].mean(axis=0).T
-
-    def measured(self, number: int) -> Returns:
-        """Return the returns that one measurement tells."""
-        some = self.episodes[number * MEASURED : (number + 1) * MEASURED]
-        apart = some - some.mean(axis=0)
-        scale = MEASURED * (MEASURED - 1)
-        joint = np.einsum("ekd,ejf->kdjf", apart, apart) / scale
-        own = np.stack([joint[k, :, k] for k in range(some.shape[1])])
-        names = tuple(f"feature_{d}" for d in range(some.shape[2]))
-        return Returns(self.task, names, some.mean(axis=0), own, joint, MEASURED)
-
-
-def case_of(task: str, seed: int, steps: int) -> Case:
-    """Train the policies and play the episodes."""
-    problem = problem_of(task, USERS, seed)
-    result = handful.train(problem, 5, "em", steps=steps, preset="fast", seed=seed, progress=False)
-    number = TRUE + MEASURED * MEASUREMENTS
-    played = handful.evaluate(
-        problem, result.policies, seed=seed + 1, num_episodes=number
-    ).deterministic.played
-    held_out = problem_of(task, HELD_OUT, seed + 1).population.coefficients
-    users = problem.population.coefficients
-    return Case(task, played.features, np.asarray(users, float), np.asarray(held_out, float))
-
-
-def known(case: Case) -> Iterator[list[Any]]:
-    """Yield how well users with known weights are routed."""
-    truth = case.truth
-    best, number = truth.max(axis=1), len(truth)
-    tie = 1e-9 * np.abs(truth).max()
-    confidence, right, clear, earned = [], [], [], []
-    for m in range(MEASUREMENTS):
-        routes = route(case.measured(m), case.held_out)
-        got = truth[np.arange(number), routes.best]
-        confidence.append(routes.confidence)
-        right.append(got >= best - tie)
-        clear.append(routes.margin > 2 * routes.margin_stderr)
-        earned.append(got)
-    sure, hit, plain = np.array(confidence), np.array(right), np.array(clear)
-    share, gain = shares(np.mean(earned, axis=0), truth)
-    yield ["known weights", number, sure.mean(), hit.mean(), share, gain, gap(sure, hit), 0]
-    if plain.any():
-        inside = sure[plain], hit[plain]
-        about = f"known weights, margin over two standard errors ({100 * plain.mean():.1f} %)"
-        yield [about, number, inside[0].mean(), inside[1].mean(), np.nan, np.nan, gap(*inside), 0]
+    seed: int
+    known: str
+    confidence: np.ndarray
+    right: np.ndarray
+    welfare: float
+    gain: float
+    episodes: float
 
 
 def shares(earned: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Return the share of the welfare that knowing gives, and of what it adds to one policy."""
     most, single = truth.max(axis=1).mean(), truth.mean(axis=0).max()
-    gain = (earned.mean() - single) / (most - single) if most - single > 1e-9 else np.nan
-    return earned.mean() / most, gain
+    return earned.mean() / most, (earned.mean() - single) / (most - single)
 
 
-def gap(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Return the mean distance of confidence and frequency, over bins of equal numbers of cases."""
-    order = np.argsort(confidence, axis=None, kind="stable")
-    pairs = zip(
-        np.array_split(confidence.ravel()[order], BINS),
-        np.array_split(right.ravel()[order].astype(float), BINS),
-        strict=True,
-    )
-    return float(np.mean([abs(sure.mean() - hit.mean()) for sure, hit in pairs]))
+def is_right(earned: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return whether users earn what the best policy earns them, but for rounding."""
+    return earned >= truth.max(axis=-1) - 1e-9 * np.abs(truth).max()
 
 
-def spread(case: Case, weights: np.ndarray) -> float:
-    """Return the standard deviation of a user's return over all policies' episodes."""
-    return max(float((case.episodes[:2000].reshape(-1, len(weights)) @ weights).std()), 1e-12)
+def known(case: Case, seed: int) -> Iterator[Found]:
+    """Yield how users with known weights fare."""
+    truth = case.truth
+    confidence, right, clear, earned = [], [], [], []
+    for number in range(MEASUREMENTS):
+        routes = route(case.measured(number), case.held_out)
+        got = truth[np.arange(len(truth)), routes.best]
+        confidence.append(routes.confidence)
+        right.append(is_right(got, truth))
+        clear.append(routes.margin > 2 * routes.margin_stderr)
+        earned.append(got)
+    sure, hit, plain = np.array(confidence), np.array(right), np.array(clear)
+    worth = shares(np.mean(earned, axis=0), truth)
+    yield Found(case.task, seed, "known weights", sure.ravel(), hit.ravel(), *worth, 0.0)
+    yield Found(case.task, seed, CLEAR, sure[plain], hit[plain], math.nan, math.nan, 0.0)
 
 
-def orders(case: Case, belief: Belief, weights: np.ndarray, noise: float, rng: Any, asks: bool):
-    """Let a user order three episodes three times."""
-    pool = case.episodes[rng.integers(0, 2000, 60), rng.integers(0, case.episodes.shape[1], 60)]
-    for _ in range(3):
-        shown = pool[belief.question(pool, rng) if asks else rng.choice(60, 3, replace=False)]
-        utility = shown @ weights + noise * spread(case, weights) * rng.gumbel(size=3)
-        belief.ordered(shown[np.argsort(-utility)])
+class Person:
+    """A user who answers, and whom nobody knows."""
+
+    def __init__(self, case: Case, weights: np.ndarray, rng: np.random.Generator) -> None:
+        self.weights, self.rng, self.episodes = weights, rng, case.episodes
+        worth = case.episodes.reshape(-1, len(weights)) @ weights
+        self.spread = max(float(worth.std()), 1e-12)
+
+    def orders(self, belief: Belief, noise: float, chooses: bool) -> None:
+        """Order three episodes three times."""
+        number, num_policies = self.episodes.shape[:2]
+        rows = self.rng.integers(0, number, SHOWN), self.rng.integers(0, num_policies, SHOWN)
+        pool = self.episodes[rows]
+        for _ in range(3):
+            some = self.rng.choice(SHOWN, 3, replace=False)
+            shown = pool[belief.question(pool, self.rng) if chooses else some]
+            luck = noise * self.spread * self.rng.gumbel(size=3)
+            belief.ordered(shown[np.argsort(-(shown @ self.weights + luck))])
+
+    def rates(self, belief: Belief, noise: float) -> None:
+        """Rate an episode of each policy with one to five stars."""
+        number, num_policies = self.episodes.shape[:2]
+        shown = self.episodes[self.rng.integers(0, number, num_policies), np.arange(num_policies)]
+        said = shown @ self.weights / self.spread + noise * self.rng.normal(size=num_policies)
+        low, high = said.min(), said.max()
+        belief.rated(shown, np.round(1 + 4 * (said - low) / max(high - low, 1e-12)))
+
+    def uses(self, belief: Belief) -> int:
+        """Use policies until the best is settled, for 30 episodes at most; say how many."""
+        for number in range(30):
+            if belief.settled():
+                return number
+            policy = belief.draw(self.rng)
+            episode = self.episodes[self.rng.integers(0, len(self.episodes)), policy]
+            belief.earned(policy, float(episode @ self.weights))
+        return 30
 
 
-def rates(case: Case, belief: Belief, weights: np.ndarray, noise: float, rng: Any) -> None:
-    """Let a user rate five episodes, one of each policy, with one to five stars."""
-    number = case.episodes.shape[1]
-    shown = case.episodes[rng.integers(0, 2000, number), np.arange(number)]
-    said = shown @ weights / spread(case, weights) + noise * rng.normal(size=number)
-    low, high = said.min(), said.max()
-    belief.rated(shown, np.round(1 + 4 * (said - low) / max(high - low, 1e-12)))
-
-
-def uses(case: Case, belief: Belief, weights: np.ndarray, rng: Any) -> tuple[int, float]:
-    """Let a user use policies until the best is settled, for 30 episodes at most."""
-    earned = 0.0
-    for number in range(30):
-        if belief.settled():
-            return number, earned
-        policy = belief.draw(rng)
-        value = float(case.episodes[rng.integers(0, 2000), policy] @ weights)
-        belief.earned(policy, value)
-    return 30, earned
-
-
-def unknown(case: Case, seed: int) -> Iterator[list[Any]]:
-    """Yield how well users are routed by what they say and earn."""
-    routers = [Router(case.measured(m), case.users) for m in range(10)]
-    truth, rows = case.truth[:ASKED], np.arange(ASKED)
-    ways: list[tuple[str, Any]] = [("nothing known", lambda b, w, rng: 0)]
+def ways() -> dict[str, Callable[[Person, Belief], int | None]]:
+    """Return the ways to know users without their weights, by name."""
+    found: dict[str, Callable[[Person, Belief], int | None]] = {"nothing": lambda p, b: None}
     for noise in NOISES:
-        ways += [
-            (
-                f"three orderings of three, chosen, randomness {noise}",
-                lambda b, w, rng, n=noise: orders(case, b, w, n, rng, True),
-            ),
-            (
-                f"three orderings of three, random, randomness {noise}",
-                lambda b, w, rng, n=noise: orders(case, b, w, n, rng, False),
-            ),
-            (
-                f"five episodes with stars, randomness {noise}",
-                lambda b, w, rng, n=noise: rates(case, b, w, n, rng),
-            ),
-        ]
-    ways.append(("in use until settled", lambda b, w, rng: uses(case, b, w, rng)[0]))
-    for name, tell in ways:
-        chosen, sure, steps = np.empty(ASKED, int), np.empty(ASKED), np.zeros(ASKED)
+        end = f", randomness {noise}"
+        found |= {
+            f"three orderings, chosen{end}": lambda p, b, n=noise: p.orders(b, n, True),
+            f"three orderings, random{end}": lambda p, b, n=noise: p.orders(b, n, False),
+            f"five stars{end}": lambda p, b, n=noise: p.rates(b, n),
+        }
+    return found | {"in use until settled": lambda p, b: p.uses(b)}
+
+
+def unknown(case: Case, seed: int, asked: int) -> Iterator[Found]:
+    """Yield how users fare by what they say and earn."""
+    routers = [Router(case.measured(m), case.users) for m in range(ROUTERS)]
+    truth, rows = case.truth[:asked], np.arange(asked)
+    for name, tell in ways().items():
+        policy, sure, steps = np.empty(asked, int), np.empty(asked), np.zeros(asked)
         for row in rows:
-            belief, rng = routers[row % 10].ask(), np.random.default_rng([seed, row])
-            steps[row] = tell(belief, case.held_out[row], rng) or 0
-            chosen[row], sure[row] = belief.policy, belief.confidence
-        earned = truth[rows, chosen]
-        right = earned >= truth.max(axis=1) - 1e-9 * np.abs(truth).max()
-        share, gain = shares(earned, truth)
-        yield [
-            name, ASKED, sure.mean(), right.mean(), share, gain, gap(sure, right), steps.mean()
-        ]  # fmt: skip
+            belief = routers[row % ROUTERS].ask()
+            person = Person(case, case.held_out[row], np.random.default_rng([seed, row]))
+            steps[row] = tell(person, belief) or 0
+            policy[row], sure[row] = belief.policy, belief.confidence
+        earned = truth[rows, policy]
+        right = is_right(earned, truth)
+        yield Found(case.task, seed, name, sure, right, *shares(earned, truth), steps.mean())
+
+
+def curve(found: list[Found]) -> list[tuple[float, float, int]]:
+    """Return confidence and frequency in bins of equal numbers of cases, and these numbers."""
+    sure = np.concatenate([one.confidence for one in found])
+    right = np.concatenate([one.right for one in found]).astype(float)
+    order = np.argsort(sure, kind="stable")
+    return [
+        (float(sure[rows].mean()), float(right[rows].mean()), len(rows))
+        for rows in np.array_split(order, BINS)
+        if len(rows)
+    ]
+
+
+def gap(bins: list[tuple[float, float, int]]) -> float:
+    """Return the mean distance of confidence and frequency."""
+    return float(np.mean([abs(sure - right) for sure, right, _ in bins])) if bins else math.nan
+
+
+def chance_gap(found: list[Found]) -> float:
+    """Return the gap that a router with a true confidence would have by chance."""
+    rng = np.random.default_rng(0)
+    drawn = [
+        gap(curve([o._replace(right=rng.random(len(o.right)) < o.confidence) for o in found]))
+        for _ in range(100)
+    ]
+    return float(np.mean(drawn))
 
 
 @dataclass
 class Routing:
-    """Measure the routing of new users and write the tables."""
+    """Measure the routing of new users and write the tables and the picture."""
 
-    seed: int = 0
-    """The seed; 100 and up are for development."""
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
+    """The seeds; 100 and up are for development."""
 
-    steps: int = 250_000
-    """The transitions of each policy in training."""
+    asked: int = 60
+    """The users of each task and seed whose weights are unknown."""
 
-    tasks: tuple[str, ...] = TASKS
+    tasks: tuple[str, ...] = tuple(CASES)
     """The tasks."""
 
     out: Path = OUT
-    """The folder to write."""
+    """The folder to write; it is written after every seed."""
 
     def run(self) -> None:
         """Measure, print and write."""
-        rows: list[list[Any]] = []
-        for task in self.tasks:
-            case = case_of(task, self.seed, self.steps)
-            for row in (*known(case), *unknown(case, self.seed)):
-                rows.append([task, *row])
-                print(rows[-1], flush=True)
+        found: list[Found] = []
         self.out.mkdir(parents=True, exist_ok=True)
+        for number, seed in enumerate(self.seeds):
+            for task in self.tasks:
+                case = CASES[task](seed)
+                for one in (*known(case, seed), *unknown(case, seed, self.asked)):
+                    found.append(one)
+                    print(
+                        seed, task, one.known, one.confidence.mean(), one.right.mean(), flush=True
+                    )
+            self.write(found, self.seeds[: number + 1])
+
+    def write(self, found: list[Found], seeds: list[int]) -> None:
+        """Write everything that was found so far."""
+        rows = []
+        for o in found:
+            counted = (len(o.right), o.confidence.mean(), o.right.mean())
+            rows.append([o.task, o.seed, o.known, *counted, o.welfare, o.gain, o.episodes])
         write_csv(self.out / "routing.csv", HEADER, rows)
-        write_text(self.out / "routing.md", page(rows, self.seed))
+        groups: dict[tuple[str, str], list[Found]] = {}
+        for one in found:
+            groups.setdefault((one.task, one.known), []).append(one)
+        bins = [[*names, *one] for names, some in groups.items() for one in curve(some)]
+        write_csv(self.out / "calibration.csv", CURVE, bins)
+        write_text(self.out / "routing.md", page(groups, seeds))
+        picture(found, self.tasks).savefig(self.out / "calibration.svg", metadata={"Date": None})
 
 
-def page(rows: list[list[Any]], seed: int) -> str:
+def page(groups: dict[tuple[str, str], list[Found]], seeds: list[int]) -> str:
     """Return the page of the table."""
     lines = [
         "# How well new users are given a policy",
         "",
-        f"Made by `python studies/routing.py` with seed {seed}. Per task five policies, trained "
-        f"for {USERS} users and measured in {MEASURED} episodes; users whom nothing has seen; "
-        f"what is true is the mean of {TRUE} further episodes. *Confidence*: what the router "
-        f"says, in the mean. *Right*: how often the policy is the best in truth. *Gap*: the mean "
-        f"distance of the two over {BINS} bins of confidence, in points. *Welfare*: of what "
-        f"knowing the weights and the true returns gives. *Gain*: the same, above the best policy "
-        f"for all. *Episodes*: used until the best policy was settled with a confidence of 95 %, "
-        f"30 at most. Randomness is in standard deviations of a user's return.",
+        f"Made by `python studies/routing.py` with the seeds {', '.join(map(str, seeds))}: means "
+        f"over seeds with standard errors. *Confidence*: what the router says. *Right*: how often "
+        f"the policy is the best in truth. *Gap*: the mean distance of the two over {BINS} bins of "
+        f"confidence, all seeds together, in points; after the slash the gap that chance alone "
+        f"would make. *Welfare*: of what knowing the weights and the true returns gives. *Gain*: "
+        f"the same, above the best policy for all. *Episodes*: used until the best policy was "
+        f"settled with a confidence of 95 %, 30 at most. Randomness is in standard deviations of a "
+        f"user's return.",
         "",
-        "| Task | Known | Users | Confidence | Right | Gap | Welfare | Gain | Episodes |",
+        "| Task | Known | Cases | Confidence | Right | Gap | Welfare | Gain | Episodes |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for task, what, users, sure, right, share, gain, distance, steps in rows:
-        numbers = [100 * value for value in (sure, right, distance, share, gain)]
-        cells = ["–" if math.isnan(value) else f"{value:.1f}" for value in numbers]
-        used = f"{steps:.1f}" if steps else "–"
-        lines.append(f"| {task} | {what} | {users} | {' | '.join(cells)} | {used} |")
+    for (task, what), some in groups.items():
+        filled = [one for one in some if len(one.right)]
+        cells = [
+            _with_error([100 * one.confidence.mean() for one in filled]),
+            _with_error([100 * one.right.mean() for one in filled]),
+            f"{100 * gap(curve(some)):.1f} / {100 * chance_gap(some):.1f}",
+            _with_error([100 * one.welfare for one in filled]),
+            _with_error([100 * one.gain for one in filled]),
+            _with_error([one.episodes for one in filled]) if "in use" in what else "–",
+        ]
+        cases = sum(len(one.right) for one in some)
+        lines.append(f"| {task} | {what} | {cases} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _with_error(values: list[float]) -> str:
+    """Return a mean with its standard error over seeds."""
+    if not values or math.isnan(values[0]):
+        return "–"
+    error = f" ± {np.std(values, ddof=1) / math.sqrt(len(values)):.1f}" if values[1:] else ""
+    return f"{np.mean(values):.1f}{error}"
+
+
+def picture(found: list[Found], tasks: tuple[str, ...]) -> Figure:
+    """Return the calibration curves, a panel for each way to know users."""
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    axes = figure.subplots(1, len(PANELS), sharey=True)
+    for panel, (title, begins) in zip(axes, PANELS.items(), strict=True):
+        panel.plot([0, 100], [0, 100], color="0.7", linewidth=1)
+        for task, mark in zip(tasks, "os^D", strict=False):
+            some = [o for o in found if o.task == task and o.known.startswith(begins)]
+            bins = np.array(curve([o for o in some if o.known != CLEAR]))
+            panel.plot(100 * bins[:, 0], 100 * bins[:, 1], marker=mark, label=task)
+        panel.set(title=title, xlabel="Confidence, %", xlim=(15, 103), ylim=(15, 103))
+    axes[0].set_ylabel("Right, %")
+    axes[0].legend(frameon=False, fontsize=8)
+    return figure
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def test_confidence_is_the_frequency_of_being_right():
         routes = route(seen, weights)
         hits.append(routes.best == (weights @ truth.T).argmax(axis=1))
         said.append(routes.confidence)
-    # Without a prior over the policies the confidence is 9 points too high.
+    # Without a prior over the policies the confidence is 12 points too high.
     assert np.mean(said) == pytest.approx(np.mean(hits), abs=0.05)
 
 

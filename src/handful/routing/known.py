@@ -41,7 +41,9 @@ class Routes:
         best: int [N] the policy that earns each user most, whether it fits or not.
         confidence: [N] the probability that it is the best of all, given how exactly the policies
             were measured.
-        value: [N] what it earns the user in an episode, in the environment's units.
+        value: [N] what it may be expected to earn the user in an episode, in the environment's
+            units. Differences between policies that their errors explain are drawn together
+            (:mod:`handful.routing.posterior`), so that it may differ from what was measured.
         stderr: [N] the standard error of that.
         second: int [N] the best of the other policies; -1 if there is no other.
         margin: [N] what the best earns more than the second; NaN if there is no other.
