@@ -23,7 +23,7 @@ from handful.domains.market.environment import (
 from handful.domains.resource_gathering.optimum import Grid, undominated_closed_walks
 from handful.routing import Returns
 
-MEASURED, MEASUREMENTS = 128, 20
+MEASURED, MEASUREMENTS = 128, 10
 """Episodes of a measurement, and the number of measurements."""
 
 USERS, HELD_OUT, POLICIES, POOL = 200, 300, 5, 24
