@@ -67,9 +67,14 @@ class Found(NamedTuple):
 
 
 def shares(earned: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Return the share of the welfare that knowing gives, and of what it adds to one policy."""
+    """Return the share of the welfare that knowing gives, and of what it adds to one policy.
+
+    The second is NaN where one policy is the best for all.
+    """
     most, single = truth.max(axis=1).mean(), truth.mean(axis=0).max()
-    return earned.mean() / most, (earned.mean() - single) / (most - single)
+    adds = most - single
+    gain = (earned.mean() - single) / adds if adds > 1e-9 * abs(most) else math.nan
+    return earned.mean() / most, gain
 
 
 def is_right(earned: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -222,7 +227,8 @@ class Routing:
         """Write everything that was found so far."""
         rows = []
         for o in found:
-            counted = (len(o.right), o.confidence.mean(), o.right.mean())
+            means = (o.confidence.mean(), o.right.mean()) if len(o.right) else (math.nan, math.nan)
+            counted = (len(o.right), *means)
             rows.append([o.task, o.seed, o.known, *counted, o.welfare, o.gain, o.episodes])
         write_csv(self.out / "routing.csv", HEADER, rows)
         groups: dict[tuple[str, str], list[Found]] = {}
@@ -256,7 +262,7 @@ def page(groups: dict[tuple[str, str], list[Found]], seeds: list[int]) -> str:
         cells = [
             _with_error([100 * one.confidence.mean() for one in filled]),
             _with_error([100 * one.right.mean() for one in filled]),
-            f"{100 * gap(curve(some)):.1f} / {100 * chance_gap(some):.1f}",
+            f"{100 * gap(curve(some)):.1f} / {100 * chance_gap(some):.1f}" if filled else "–",
             _with_error([100 * one.welfare for one in filled]),
             _with_error([100 * one.gain for one in filled]),
             _with_error([one.episodes for one in filled]) if "in use" in what else "–",
@@ -267,8 +273,9 @@ def page(groups: dict[tuple[str, str], list[Found]], seeds: list[int]) -> str:
 
 
 def _with_error(values: list[float]) -> str:
-    """Return a mean with its standard error over seeds."""
-    if not values or math.isnan(values[0]):
+    """Return a mean with its standard error over the seeds that have a number."""
+    values = [value for value in values if not math.isnan(value)]
+    if not values:
         return "–"
     error = f" ± {np.std(values, ddof=1) / math.sqrt(len(values)):.1f}" if values[1:] else ""
     return f"{np.mean(values):.1f}{error}"

@@ -22,6 +22,7 @@ def test_shares_are_of_what_knowing_gives_and_adds():
     truth = np.array([[4.0, 0.0], [2.0, 4.0]])
     assert shares(np.array([4.0, 4.0]), truth) == (1.0, 1.0)
     assert shares(np.array([4.0, 2.0]), truth) == (0.75, 0.0)
+    assert np.isnan(shares(np.array([4.0, 2.0]), truth[:1].repeat(2, axis=0))[1])
 
 
 def test_policies_are_chosen_for_those_whom_the_others_serve_badly():
