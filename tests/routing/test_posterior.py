@@ -64,12 +64,13 @@ def test_returns_of_users_have_the_covariance_of_their_features():
     mean, root = RNG.normal(size=(3, 2)), RNG.normal(size=(6, 6))
     joint = (root @ root.T).reshape(3, 2, 3, 2)
     found = posterior(measured(mean, np.stack([joint[k, :, k] for k in range(3)]), joint))
+    assert found.joint_covariance is not None
     weights = RNG.normal(size=(5, 2))
     expected, covariance = found.of_users(weights)
     np.testing.assert_allclose(expected, weights @ found.mean.T)
     for n, own in enumerate(weights):
         lift = np.kron(np.eye(3), own)
-        table = lift @ found.joint_covariance.reshape(6, 6) @ lift.T
+        table = lift @ np.reshape(found.joint_covariance, (6, 6)) @ lift.T
         np.testing.assert_allclose(covariance[n], table)
     np.testing.assert_allclose(roots(covariance) @ roots(covariance), covariance, atol=1e-9)
 
