@@ -254,8 +254,8 @@ def page(groups: dict[tuple[str, str], list[Found]], seeds: list[int]) -> str:
         f"settled with a confidence of 95 %, 30 at most. Randomness is in standard deviations of a "
         f"user's return.",
         "",
-        "| Task | Known | Cases | Confidence | Right | Gap | Welfare | Gain | Episodes |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| Task | Known | Seeds | Cases | Confidence | Right | Gap | Welfare | Gain | Episodes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for (task, what), some in groups.items():
         filled = [one for one in some if len(one.right)]
@@ -268,7 +268,7 @@ def page(groups: dict[tuple[str, str], list[Found]], seeds: list[int]) -> str:
             _with_error([one.episodes for one in filled]) if "in use" in what else "–",
         ]
         cases = sum(len(one.right) for one in some)
-        lines.append(f"| {task} | {what} | {cases} | {' | '.join(cells)} |")
+        lines.append(f"| {task} | {what} | {len(some)} | {cases} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -291,7 +291,7 @@ def picture(found: list[Found], tasks: tuple[str, ...]) -> Figure:
             some = [o for o in found if o.task == task and o.known.startswith(begins)]
             bins = np.array(curve([o for o in some if o.known != CLEAR]))
             panel.plot(100 * bins[:, 0], 100 * bins[:, 1], marker=mark, label=task)
-        panel.set(title=title, xlabel="Confidence, %", xlim=(15, 103), ylim=(15, 103))
+        panel.set(title=title, xlabel="Confidence, %", xlim=(0, 103), ylim=(-3, 103))
     axes[0].set_ylabel("Right, %")
     axes[0].legend(frameon=False, fontsize=8)
     return figure
