@@ -19,5 +19,6 @@ def test_new_users_are_given_policies_of_a_bundle(monkeypatch, tmp_path):
     assert set(names["routes"].policy.tolist()) <= {-1, 0, 1, 2}
     assert sorted(names["chosen"].tolist()) == [0, 1, 2]
     assert (names["belief"].probabilities <= 1.0 + 1e-9).all()
-    assert names["router"].prior.shape == names["problem"].population.coefficients.shape
+    weights = names["problem"].population.coefficients
+    np.testing.assert_allclose(names["router"].prior[: len(weights)], weights)
     assert np.isfinite(names["belief"].regret)
