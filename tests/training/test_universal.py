@@ -2,6 +2,7 @@
 
 import os
 import signal
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from handful.methods.universal import Universal
 from handful.run_folder import RunFolder
 from handful.training.callbacks import UNIVERSAL, Callback
 from handful.training.candidates import Candidates, finalists
+from handful.training.chooser import Chooser
 from handful.training.config import TrainConfig, make_config
 from handful.training.session import Session, StopRequest, TrainingInterrupted
 from handful.training.stage import plan_stage
-from handful.training.universal import choose_candidates, specialised, train_generalist
+from handful.training.universal import specialised, train_generalist
 from tests.training.helpers import TINY
 
 STEPS = 1536
@@ -141,11 +143,11 @@ def generalist():
 def test_a_run_begins_with_the_best_candidates(generalist):
     run, found = generalist
     values = found.candidates.returns @ run.problem.population.coefficients.T
-    choice = choose_candidates(run.problem, found.candidates, 3)
-    everybody = max(values.mean(axis=1))
-    assert choice.welfare >= everybody
+    rows = Chooser.of(run).best(found.candidates.returns, 3)
+    welfare = values[rows].max(axis=0).mean()
+    assert welfare >= max(values.mean(axis=1))
     state = specialised(run, found)
-    assert float(state.shortlist.best.welfare) == pytest.approx(choice.welfare, rel=1e-4)
+    assert float(state.shortlist.best.welfare) == pytest.approx(welfare, rel=1e-4)
     served = np.asarray(run.method.weights(state.assignment))
     own = np.asarray(state.table.mean) @ run.problem.population.coefficients.T
     np.testing.assert_allclose(own[served, np.arange(6)], own.max(axis=0))
@@ -170,15 +172,39 @@ def test_candidates_that_may_be_best_play_on():
     earned[1] = earned[1, ::-1]
     contexts = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0], [9.0, 9.0]])
     found = Candidates(contexts, np.arange(4), np.zeros(4, int), earned, 10, True)
-    playing = finalists(problem, found, [1], np.random.default_rng(0))
+    chooser = Chooser(np.asarray(problem.population.coefficients, float))
+    playing = finalists(chooser, found, [1], np.random.default_rng(0))
     assert set(playing) == {1, 2}
     sure = found
     for turn in range(1, 200):
         sure = sure.after(np.arange(4), np.full(4, turn), earned, 10)
-    assert list(finalists(problem, sure, [1], np.random.default_rng(0))) == [2]
+    assert list(finalists(chooser, sure, [1], np.random.default_rng(0))) == [2]
 
 
 def test_halves_are_means_of_even_and_odd_episodes():
     earned = np.array([[[1.0], [3.0]], [[5.0], [7.0]], [[2.0], [6.0]]])
     found = Candidates(np.eye(2), np.array([0, 1, 0]), np.array([0, 0, 1]), earned, 6, True)
     np.testing.assert_allclose(found.halves(), [[[1.5], [5.0]], [[4.5], [7.0]]])
+
+
+def test_a_run_for_the_worst_served_begins_with_what_is_best_for_them():
+    """Its universal policy has users' weights in its state, and draws users by them."""
+    run = handful.prepare(
+        problem_of(),
+        3,
+        "universal",
+        steps=STEPS,
+        settings={**TINY, "hidden_sizes": (8,)},
+        method_settings={"candidate_share": 0.3},
+        welfare="egalitarian",
+    )
+    assert run.stage.learner.weighs_users
+    assert run.stage.config.welfare == "egalitarian"
+    found = train_generalist(run, Session(None, [], StopRequest()), [3])
+    values = found.candidates.returns @ run.problem.population.coefficients.T
+    rows = Chooser.of(run).best(found.candidates.returns, 3)
+    most = max(values[list(some)].max(axis=0).min() for some in combinations(range(len(values)), 3))
+    assert values[rows].max(axis=0).min() == pytest.approx(most)
+    state = specialised(run, found)
+    assert float(state.shortlist.best.welfare) == pytest.approx(most, rel=1e-4)
+    assert state.mirror is not None

@@ -77,6 +77,22 @@ def choose_large(
     return Found(rows, bound)
 
 
+def choose_quickly(pool: Pool, welfare: Welfare, most: float) -> np.ndarray:
+    """Choose by greedy additions and swaps alone: the same table always gives the same choice.
+
+    Args:
+        pool: the pool.
+        welfare: the welfare function, bound to groups.
+        most: how many policies, or how much money.
+
+    Returns:
+        the rows of the chosen policies.
+    """
+    search = _Search(pool, welfare, most, ())
+    covering = search.improved(search.cover_most(math.inf), math.inf)
+    return max(search.best(None, math.inf), covering, key=search.value)
+
+
 class _Search:
     """The search for a good choice."""
 
@@ -101,8 +117,12 @@ class _Search:
         rows = max(starts, key=self.value)
         value = self.value(rows)
         if not np.isfinite(value) and not self.floors:
-            rows = self._by_worst(deadline)
-            value = self.value(rows)
+            rows = self.cover_most(deadline)
+        return self.improved(rows, deadline)
+
+    def improved(self, rows: np.ndarray, deadline: float) -> np.ndarray:
+        """Return a choice after all additions and swaps that help."""
+        value = self.value(rows)
         while time.monotonic() < deadline:
             better = self._step(rows, value, deadline)
             if better is None:
@@ -140,7 +160,7 @@ class _Search:
             rows.append(best)
             served, left = np.maximum(served, gains[best]), left - costs[best]
 
-    def _by_worst(self, deadline: float) -> np.ndarray:
+    def cover_most(self, deadline: float) -> np.ndarray:
         """Return a choice that covers all users as high as greedy covers can."""
         values = np.unique(self.pool.lifted)
         low, high = 0, len(values)

@@ -5,8 +5,11 @@ to find. Here one policy is trained for everybody at first, with the user's pref
 (:mod:`handful.learner.universal`): what it finds for one user it also knows for the neighbours.
 Then some hundred preferences, of users and of neighbourhoods of users, are tried: each is a
 *candidate*, an ordinary policy that plays a few episodes. The best k of them for all users are
-chosen (facility location, :mod:`handful.exact.budgets`), for any number of budgets k from the same
-episodes. Copies of these go on as k policies of their own, by EM.
+chosen (:mod:`handful.training.chooser`), for any number of budgets k from the same episodes. Copies
+of these go on as k policies of their own, by EM.
+
+Under a welfare other than the mean, users are drawn by what they count in it while the universal
+policy is trained, and the candidates are chosen for that welfare.
 
 So the first two stages do not depend on k, and they get most of the transitions.
 :mod:`handful.training.universal` runs them; this method is what follows.
@@ -45,7 +48,6 @@ class Universal(ExpectationMaximization):
             "and EM goes on from copies of these"
         ),
         assigns_best=True,
-        only_utilitarian=True,
         begins_anew=True,
         learner_settings={
             "share_hidden": False,
@@ -90,7 +92,6 @@ class Trials(AssignmentMethod):
 
     info: ClassVar[MethodInfo] = MethodInfo(
         summary="a universal policy is trained for preferences that are drawn at random",
-        only_utilitarian=True,
     )
 
     def init(self, key: PRNGKey, num_users: int, num_policies: int) -> Int[Array, " N"]:

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.collect.episodes import make_player
-from handful.exact.budgets import choose_budgets
 from handful.learner.base import LearnerState, Networks, UniversalLearner
 from handful.learner.policies import Policies
 from handful.learner.preferences import WIDTHS, landmarks, neighbourhoods
 from handful.problem import RMDP
+from handful.training.chooser import Chooser
 from handful.training.posterior import Fit, Observations, Posterior, fit, posterior_of
 from handful.types import NumpyArray, PRNGKey, Watch, unwatched
 
@@ -41,9 +41,6 @@ MOST_OBSERVATIONS = 2000
 
 DRAWS = 8
 """How many draws of what candidates may earn decide which of them play on."""
-
-MOST_CHOOSERS = 2000
-"""The most users by whom the candidates are chosen; of more users that many are drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +148,7 @@ def propose(
 
 def try_candidates(
     key: PRNGKey,
+    chooser: Chooser,
     problem: RMDP,
     learner: UniversalLearner,
     state: LearnerState,
@@ -163,6 +161,7 @@ def try_candidates(
 
     Args:
         key: the random key of proposals and episodes.
+        chooser: chooses policies under the welfare of the run.
         problem: the problem.
         learner: the learner of the universal policy.
         state: its state.
@@ -202,7 +201,7 @@ def try_candidates(
         found.steps + SLACK * dearest <= most_steps
         and len(found.rows) + at_once <= MOST_OBSERVATIONS
     ):
-        playing = finalists(problem, found, budgets, rng)
+        playing = finalists(chooser, found, budgets, rng)
         more = found.after(*play(playing, 1 + int(found.rounds.max())))
         dearest, found = max(dearest, more.steps - found.steps), more
         watch(min(found.steps / max(most_steps, 1), 1.0))
@@ -256,31 +255,18 @@ class _Player:
 
 
 def finalists(
-    problem: RMDP, found: Candidates, budgets: Sequence[int], rng: np.random.Generator
+    chooser: Chooser, found: Candidates, budgets: Sequence[int], rng: np.random.Generator
 ) -> NumpyArray:
     """Return the candidates that may belong to a best choice, the likelier ones first.
 
     Args:
-        problem: the problem.
+        chooser: chooses policies under the welfare of the run.
         found: what is known of the candidates.
         budgets: the numbers of policies that will be chosen.
         rng: the source of the draws of what the candidates may earn.
     """
-    coefficients, posterior = choosers(problem), found.posterior
+    posterior = found.posterior
     views = [posterior.mean, *(posterior.draw(rng) for _ in range(DRAWS))]
-    chosen = [
-        choice.indices
-        for view in views
-        for choice in choose_budgets(view @ coefficients.T, budgets, prove=False).values()
-    ]
+    chosen = [rows for view in views for rows in chooser.quick(view, budgets)]
     counts = np.bincount(np.concatenate(chosen))
     return np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
-
-
-def choosers(problem: RMDP) -> NumpyArray:
-    """Return the coefficients of the users by whom candidates are chosen."""
-    coefficients = np.asarray(problem.population.coefficients, np.float64)
-    if len(coefficients) <= MOST_CHOOSERS:
-        return coefficients
-    rows = np.random.default_rng(0).choice(len(coefficients), MOST_CHOOSERS, replace=False)
-    return coefficients[np.sort(rows)]

@@ -20,8 +20,9 @@ otherwise:
   A single policy for everybody has none to leave.
 * Otherwise ``em``.
 
-Where the welfare is not the utilitarian one, ``em`` takes the place of those of these methods that
-choose by what the mean user earns (``only_utilitarian`` of a method's ``info``).
+Where the welfare is not the utilitarian one, ``universal`` takes the place of those of these
+methods that choose by what the mean user earns (``only_utilitarian`` of a method's ``info``), under
+the same conditions as above, and otherwise ``em``.
 
 ``docs/methods.md`` has the measurements.
 """
@@ -160,7 +161,7 @@ def concrete_method(
         return method
     suited = _suited_method(problem, learner, collect, num_policies, steps)
     if welfare != UTILITARIAN and METHODS.find(suited).info.only_utilitarian:
-        return "em"
+        return _general_method(problem, learner, num_policies, steps)
     return suited
 
 
@@ -178,6 +179,11 @@ def _suited_method(
     is_short = problem.environment.time_limit <= LONGEST * collect.num_steps
     if is_short and is_deterministic(problem):
         return "elite-em"
+    return _general_method(problem, learner, num_policies, steps)
+
+
+def _general_method(problem: RMDP, learner: Learner, num_policies: int, steps: int) -> str:
+    """Return the method that suits any welfare, and problems of which nothing is known."""
     is_enough = num_policies * steps >= FEWEST_FOR_UNIVERSAL
     space = problem.environment.action_space
     has_universal = universal_learner(learner, space, 1, 0.0) is not None

@@ -123,6 +123,7 @@ class Run:
             self.problem.environment.action_space,
             method.context_size,
             method.group_share,
+            weighs_users=not self.is_utilitarian,
         )
         if learner is None:
             raise HandfulError(
@@ -143,6 +144,8 @@ class Run:
             keep_best=False,
             learner=learner,
             collect=stage.collect,
+            welfare=config.welfare,
+            weight_step=config.weight_step,
         )
         return Run(self.problem, within, self.mesh)
 

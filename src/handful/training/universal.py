@@ -14,16 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from handful.exact.budgets import choose_budgets
-from handful.exact.facility import Choice
 from handful.learner.base import LearnerState, UniversalLearner
 from handful.methods.universal import Universal
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.tensors import read_tensors, write_tensors
 from handful.training.callbacks import UNIVERSAL
-from handful.training.candidates import Candidates, choosers, try_candidates
+from handful.training.candidates import Candidates, try_candidates
 from handful.training.checkpoint import load_state
+from handful.training.chooser import Chooser
 from handful.training.loggers import Step, open_log
 from handful.training.run import Run
 from handful.training.run_writer import describe_run
@@ -31,6 +30,7 @@ from handful.training.session import Session, seconds_before
 from handful.training.state import Snapshot, TrainState, init_state, open_ledger
 from handful.training.updates import run_updates
 from handful.types import NumpyArray
+from handful.welfare import welfare_of
 
 CANDIDATE_STREAM = 0xCA4D1
 """A number that is folded into the run's key for the candidates and their episodes."""
@@ -140,6 +140,7 @@ def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Gene
     key = jax.random.fold_in(jax.random.key(run.config.seed), CANDIDATE_STREAM)
     candidates = try_candidates(
         key,
+        Chooser.of(run),
         run.problem,
         learner,
         state.learner,
@@ -162,8 +163,8 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
     """
     num_policies, method = run.num_policies, run.method
     assert isinstance(method, Universal)
-    choice = choose_candidates(run.problem, generalist.candidates, num_policies)
-    rows = filled_up(choice.indices, num_policies)
+    chosen = Chooser.of(run).best(generalist.candidates.returns, num_policies)
+    rows = filled_up(chosen, num_policies)
     returns = generalist.candidates.returns[rows]
     contexts = jnp.asarray(generalist.candidates.contexts[rows])
     networks = generalist.learner.apart(generalist.state, contexts)
@@ -172,7 +173,7 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
     mean = jnp.asarray(returns, jnp.float32)
     state = init_state(run)
     utilities = run.problem.population.utilities(returns, served)
-    welfare = jnp.asarray(np.mean(utilities), jnp.float32)
+    welfare = jnp.asarray(welfare_of(run.welfare, utilities), jnp.float32)
     start = Snapshot(welfare, mean, networks, assignment)
     played = run.config.share_of(generalist.candidates.steps)
     state = dataclasses.replace(
@@ -185,12 +186,6 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
         ledger=open_ledger(run, assignment),
     )
     return jax.tree.map(jnp.copy, state)  # a step consumes its state: no array may be in it twice
-
-
-def choose_candidates(problem: RMDP, candidates: Candidates, num_policies: int) -> Choice:
-    """Choose the candidates that serve the users best, at most so many."""
-    values = candidates.returns @ choosers(problem).T
-    return choose_budgets(values, [num_policies])[num_policies]
 
 
 def filled_up(indices: NumpyArray, num_policies: int) -> NumpyArray:
