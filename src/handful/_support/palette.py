@@ -11,8 +11,17 @@ _BRIGHT = 0.55
 """The relative brightness from which on black text is easier to read than white."""
 
 
+NOBODY = "#808080"
+"""The colour of users whom no policy fits."""
+
+
 def policy_colour(policy: int) -> str:
-    """Return a policy's colour: seven distinct hues, then shades of these, 56 colours in all."""
+    """Return a policy's colour: seven distinct hues, then shades of these, 56 colours in all.
+
+    No policy (-1) is grey.
+    """
+    if policy < 0:
+        return NOBODY
     shade = _SHADES[policy // len(HUES) % len(_SHADES)]
     hue = HUES[policy % len(HUES)]
     return mix(hue, "#FFFFFF" if shade > 0 else "#000000", abs(shade))

@@ -69,7 +69,8 @@ class Evaluate:
                     seed=config.seed if self.seed is None else self.seed,
                     num_episodes=self.episodes,
                     watch=lambda share: bar.on_episodes(EpisodesReport("evaluation", share)),
-                    welfare=config.welfare,
+                    welfare=run.own_welfare,
+                    outside=run.claims.options,
                 )
         except (JaxRuntimeError, MemoryError) as error:
             if isinstance(error, JaxRuntimeError) and OUT_OF_MEMORY not in str(error):

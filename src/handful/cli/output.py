@@ -68,6 +68,11 @@ def evaluation_summary(record: dict[str, Any], num_policies: int) -> str:
         best = f"{_optimum_name(record['optimum_kind'])} {record['optimum']:.2f}"
         percent = record["percent_of_optimum"]
         lines.append(best if percent is None else f"{percent:.1f} % of the {best}")
+    if "num_no_policy_fits" in record:
+        unserved = count(record["num_no_policy_fits"], "user")
+        lines.append(f"no policy fits {unserved}: the outside option is better")
+    for floor in record.get("floors", ()):
+        lines.append(floor["sentence"])
     lines.append(
         f"sampled actions {record['stochastic']['welfare']:.2f}, "
         f"reassigned by other episodes {record['reassigned_welfare']:.2f}, "

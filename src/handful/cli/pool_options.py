@@ -96,6 +96,11 @@ class PoolOptions:
         return settings
 
 
+def number_or_name(text: str | None) -> float | str | None:
+    """Return an option as a number, or as the name of a column."""
+    return float(text) if text is not None and _is_number(text) else text
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)

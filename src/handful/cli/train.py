@@ -10,6 +10,7 @@ import tyro
 from handful._support.flags import flag_name
 from handful.cli.frontier import announce_frontier
 from handful.cli.output import announce, run_training
+from handful.cli.pool_options import number_or_name
 from handful.cli.settings import Section, given, named, settings_of
 from handful.cli.tasks import task_section
 from handful.cli.users import chosen_users, read_assignment
@@ -66,6 +67,22 @@ class Train:
     """What is trained for and measured: utilitarian (the mean over users), or module:function for a
     welfare function of your own."""
 
+    group: str | None = None
+    """The column of the users' table with their groups, for floors and welfares of groups."""
+
+    outside: str | None = None
+    """What users get without us: a number, or the column that says it. Nobody is given a policy
+    that is worth less to them."""
+
+    floor: str | None = None
+    """What every user must get at least: a number, or the column that says it."""
+
+    group_floor: float | None = None
+    """What the mean of every group must be at least."""
+
+    share: float | None = None
+    """The share of the users for whom --floor must hold; everybody if it is not given."""
+
     threads: int | None = None
     """The number of threads that step environments outside JAX; by default one a core."""
 
@@ -106,6 +123,23 @@ class Train:
             _run_section(),
         ]
 
+    def _floors(self, problem: Any) -> Any:
+        """Return the floors that the options ask for, in the form that training takes."""
+        from handful.choice.floors import Floor
+        from handful.training.claims import read_claims
+
+        floors: list[Any] = []
+        if self.floor is not None:
+            level = number_or_name(self.floor)
+            (own,) = read_claims(problem.population, None, None, level).floors
+            kind = "everyone" if self.share is None else "share"
+            floors.append(Floor(own.least, kind, 1.0 if self.share is None else self.share))
+        elif self.share is not None:
+            raise HandfulError("A share is of a floor: give --floor as well.")
+        if self.group_floor is not None:
+            floors.append(Floor(self.group_floor, "groups"))
+        return floors or None
+
     def run(self) -> None:
         """Train, then say how it went."""
         from handful.problem import make, run_parameters
@@ -141,6 +175,8 @@ class Train:
             "threads": self.threads,
             "overlap": run_settings.pop("overlap", False),
             "welfare": self.welfare,
+            "groups": self.group,
+            "outside": number_or_name(self.outside),
             "out": self.out,
         }
         parameters = run_parameters(
@@ -155,6 +191,7 @@ class Train:
             if self.assignment is not None:  # by the names of its users
                 users = problem.population.user_ids
                 method_settings["policy"] = read_assignment(self.assignment, users)
+            request["floors"] = self._floors(problem)
             following = {"callbacks": callbacks, "loggers": loggers}
             if len(self.policies) == 1:
                 train(problem, self.policies[0], **following, **beginning, **request)

@@ -63,7 +63,7 @@ def compare_assignments(
 
     Args:
         measurement: the policies' returns, on the episodes that are to judge.
-        assignment: [N] the policy of each user in the final assignment.
+        assignment: [N] the policy of each user in the final assignment, from 0.
         others: more assignments [N], by name.
         welfare: the welfare function.
 
@@ -72,7 +72,9 @@ def compare_assignments(
         that is best for all together) and ``reassigned`` (everybody with the policy that is best
         for them): both chosen on one half of the episodes and measured on the other.
     """
-    played, reassigned = measurement.played, measurement.reassigned
+    played = measurement.played
+    # Where no policy fits a user, the policy does not matter: the welfare has the outside option.
+    reassigned = np.where(measurement.reassigned < 0, assignment, measurement.reassigned)
     half = played.shape[0] // 2
     parts = (ALL, slice(half), slice(half, None))
     given = [assignment, *others.values(), reassigned]

@@ -83,6 +83,35 @@ class FeatureReturns(Played):
 
 
 @dataclass(frozen=True, eq=False)
+class WithOutside(Played):
+    """Returns beside which users have outside options, as those of one more policy, the last one.
+
+    Attributes:
+        inner: the returns of the policies.
+        options: what each user gets without a policy, [N].
+    """
+
+    inner: Played
+    options: NumpyArray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``E``, ``K + 1`` and ``N``."""
+        num_episodes, num_policies, num_users = self.inner.shape
+        return num_episodes, num_policies + 1, num_users
+
+    def of(self, users: Selection) -> NumpyArray:
+        """Give the returns of some of the users: float64 [E, K + 1, n]."""
+        returns = self.inner.of(users)
+        last = np.broadcast_to(self.options[users], (len(returns), 1, returns.shape[2]))
+        return np.concatenate([returns, last], axis=1)
+
+    def some(self, episodes: slice) -> "WithOutside":
+        """Give the returns of some of the episodes."""
+        return WithOutside(self.inner.some(episodes), self.options)
+
+
+@dataclass(frozen=True, eq=False)
 class ReturnTable(Played):
     """Returns that are kept as one table.
 

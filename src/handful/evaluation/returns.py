@@ -18,7 +18,7 @@ from handful._support.foreign import in_same_directory
 from handful._support.text import count
 from handful.errors import HandfulError
 from handful.evaluation.by_episode import welfare_by_episode
-from handful.evaluation.played import EpisodePlayer, Played, check_fit
+from handful.evaluation.played import EpisodePlayer, Played, WithOutside, check_fit
 from handful.learner.policies import Policies
 from handful.problem import RMDP, check_problem
 from handful.types import NumpyArray, Watch, part, unwatched
@@ -31,9 +31,13 @@ from handful.welfare import (
     utilitarian,
     welfare_of,
 )
+from handful.welfare_functions import GroupWelfare
 
 EVALUATION_EPISODES = 100
 """Episodes of each policy and each kind of action selection, unless a caller asks otherwise."""
+
+NOBODY = -1
+"""The policy of a user whom no policy fits: the outside option is better."""
 
 EVALUATION_STREAM = 0x5EED
 """A number that is folded into the seed's key, so that no evaluation episode repeats a training
@@ -109,7 +113,8 @@ class Evaluation:
     """What trained policies earn their users on fresh episodes.
 
     Attributes:
-        assignment: [N] each user's policy: the likeliest under the method's distribution.
+        assignment: [N] each user's policy: the likeliest under the method's distribution; -1 for a
+            user whom no policy fits.
         num_episodes: how many episodes each policy played for each kind of action selection.
         seed: the seed of these episodes.
         deterministic: the measurement with each policy's likeliest actions, which the attributes
@@ -134,6 +139,11 @@ class Evaluation:
             f"{count(len(self.deterministic.lengths), 'policy')}, "
             f"{count(self.num_episodes, 'episode')} a policy, seed {self.seed})"
         )
+
+    @property
+    def num_unserved(self) -> int:
+        """How many users no policy fits: they have their outside options."""
+        return int((self.assignment == NOBODY).sum())
 
     @property
     def welfare(self) -> float:
@@ -162,6 +172,7 @@ def evaluate(
     num_episodes: int = EVALUATION_EPISODES,
     watch: Watch = unwatched,
     welfare: WelfareFn | str = UTILITARIAN,
+    outside: Any = None,
 ) -> Evaluation:
     """Measure policies and an assignment on fresh episodes.
 
@@ -177,6 +188,8 @@ def evaluate(
             and at least 4, as one half chooses the best reassignment and the other measures it.
         watch: is called with the share of the episodes that has been played.
         welfare: the welfare function, or its name (:mod:`handful.welfare`).
+        outside: what each user gets without a policy: a number, or one for each user [N]. In
+            ``alpha`` the policy -1 then says that no policy fits a user.
 
     Returns:
         What every user earns, and the welfare with its standard error.
@@ -201,9 +214,15 @@ def evaluate(
         raise HandfulError(
             f"The number of evaluation episodes must be even and at least 4, not {num_episodes}."
         )
-    assignment, shares = _read_alpha(alpha, problem.num_users, policies.num_policies)
-    name = name_of_welfare(welfare)
-    function = find_welfare(name)
+    options = _read_options(outside, problem.num_users)
+    assignment, shares = _read_alpha(
+        alpha, problem.num_users, policies.num_policies, options is not None
+    )
+    if isinstance(welfare, GroupWelfare) and welfare.labels:
+        name, function = welfare.name, welfare
+    else:
+        name = name_of_welfare(welfare)
+        function = find_welfare(name)
     if function is not utilitarian:
         check_welfare(name, function, problem.num_users, problem.return_scale)
     key = jax.random.fold_in(jax.random.key(seed), EVALUATION_STREAM)
@@ -212,7 +231,7 @@ def evaluate(
     for index, deterministic in enumerate((True, False)):
         run_key = jax.random.split(key)[index]
         played, lengths = play(run_key, policies, deterministic, part(watch, index, 2))
-        measurement = summarize(played, lengths, assignment, shares, function)
+        measurement = summarize(played, lengths, assignment, shares, function, options)
         if assignment is None:
             assignment = measurement.reassigned
         measurements.append(measurement)
@@ -221,15 +240,37 @@ def evaluate(
     return Evaluation(assignment, num_episodes, seed, deterministic, stochastic, name)
 
 
+def users_per_policy(assignment: NumpyArray, num_policies: int) -> NumpyArray:
+    """Give how many users each policy serves, [K]; users whom no policy fits are left out."""
+    return np.bincount(assignment[assignment != NOBODY], minlength=num_policies)
+
+
+def _read_options(outside: Any, num_users: int) -> NumpyArray | None:
+    """Read the users' outside options, [N]."""
+    if outside is None:
+        return None
+    try:
+        options = np.asarray(outside, np.float64)
+    except (TypeError, ValueError):
+        options = np.full((), np.nan)
+    if options.shape not in ((), (num_users,)) or not np.isfinite(options).all():
+        raise HandfulError(
+            f"The outside options must be a finite number, or one for each of the "
+            f"{count(num_users, 'user')}."
+        )
+    return np.broadcast_to(options, (num_users,))
+
+
 def _read_alpha(
-    alpha: Any, num_users: int, num_policies: int
+    alpha: Any, num_users: int, num_policies: int, has_options: bool
 ) -> tuple[NumpyArray | None, NumpyArray | None]:
     """Read the policy of each user [N], and the shares [N, K] if users have several."""
     if alpha is None:
         return None, None
     given = np.asarray(alpha)
     is_policies = given.shape == (num_users,) and given.dtype.kind in "iu"
-    if is_policies and given.min() >= 0 and given.max() < num_policies:
+    least = NOBODY if has_options else 0
+    if is_policies and given.min() >= least and given.max() < num_policies:
         return given, None
     if given.shape == (num_users, num_policies) and given.dtype.kind in "iuf":
         shares = np.asarray(given, dtype=np.float64)
@@ -247,6 +288,7 @@ def summarize(
     assignment: NumpyArray | None,
     shares: NumpyArray | None = None,
     welfare: WelfareFn = utilitarian,
+    options: NumpyArray | None = None,
 ) -> Measurement:
     """Work out what episodes say of policies and of who is served by whom.
 
@@ -256,11 +298,18 @@ def summarize(
         assignment: [N] the policy of each user; None gives each the best by half of the episodes.
         shares: [N, K] each user's distribution over policies, if it is not one-hot.
         welfare: the welfare function.
+        options: what each user gets without a policy, [N], if they have outside options.
 
     Returns:
         The users' mean returns, and their welfare with its standard error.
     """
-    num_episodes, _, num_users = played.shape
+    policies = played
+    if options is not None:  # the last of the policies is the outside option; so it is -1, too
+        played = WithOutside(policies, options)
+        last = played.shape[1] - 1
+        assignment = None if assignment is None else np.where(assignment < 0, last, assignment)
+        shares = None if shares is None else np.pad(shares, ((0, 0), (0, 1)))
+    num_episodes, num_choices, num_users = played.shape
     half = num_episodes // 2
     reassigned = np.empty(num_users, dtype=np.int64)
     utilities, worst, soft = np.empty((3, num_users))
@@ -293,15 +342,20 @@ def summarize(
         welfare=float(value),
         welfare_stderr=float(stderr),
         soft_welfare=welfare_of(welfare, utilities if shares is None else soft),
-        reassigned=reassigned,
+        reassigned=reassigned if options is None else _marked(reassigned, num_choices - 1),
         reassigned_welfare=float(again),
         reassigned_welfare_stderr=float(again_stderr),
         mean_utility=float(mean_utility),
         mean_utility_stderr=float(mean_stderr),
         utilities=utilities,
         worst_episodes=worst,
-        played=played,
+        played=policies,
     )
+
+
+def _marked(assignment: NumpyArray, last: int) -> NumpyArray:
+    """Give an assignment in which the outside option is -1."""
+    return np.where(assignment == last, NOBODY, assignment)
 
 
 def mean_and_stderr(samples: NumpyArray) -> tuple[NumpyArray, NumpyArray]:

@@ -27,7 +27,7 @@ from handful.deploy.parts import FEATURES, FORMAT, MANIFEST, VECTORS, policy_fil
 from handful.deploy.policy import read_policy
 from handful.deploy.wishes import USERS
 from handful.errors import HandfulError
-from handful.evaluation.returns import Evaluation
+from handful.evaluation.returns import Evaluation, users_per_policy
 from handful.export.distributions import arrays_of
 from handful.export.further import further_files
 from handful.export.recording import record, vectors_of
@@ -157,13 +157,16 @@ def bundle_files(
         population = problem.population
         header = users_header(population, release.feature_names)
         files[USERS] = _csv(header, users_rows(population))
-    counts = np.bincount(evaluation.assignment, minlength=policies.num_policies).tolist()
+    assignment = evaluation.assignment
+    counts = users_per_policy(assignment, policies.num_policies).tolist()
+    unserved = [problem.population.user_ids[user] for user in np.flatnonzero(assignment < 0)]
     sums = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     manifest = {
         "format": FORMAT,
         **release.about,
         "num_policies": policies.num_policies,
-        "num_users": problem.num_users,
+        "num_users": problem.num_users - len(unserved),
+        **({"no_policy_fits": unserved} if unserved else {}),
         "with_users": with_users,
         "formats": list(dict.fromkeys(formats)),
         "policies": [

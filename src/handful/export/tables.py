@@ -102,7 +102,9 @@ def assignment_header(shares: NumpyArray | None) -> list[str]:
 def assignment_rows(
     problem: RMDP, evaluation: Evaluation, shares: NumpyArray | None
 ) -> Iterator[list[Any]]:
-    """Yield a row for each user: the policy, its return, and how far ahead of the next it is.
+    """Yield a row for each served user: the policy, its return, and how far ahead it is.
+
+    Users whom no policy fits are left out: the manifest names them.
 
     The margin is the mean over the evaluation's episodes of the return from the user's policy, less
     that from the best other policy. It is below 0 if the method chose another policy than the one
@@ -112,12 +114,14 @@ def assignment_rows(
     num_policies = evaluation.deterministic.played.shape[1]
     for chunk, returns in evaluation.deterministic.played.chunks():
         mine, columns = assignment[chunk], np.arange(returns.shape[2])
+        is_served = mine >= 0
         own = returns[:, mine, columns]
         value, error = mean_and_stderr(own)
         if num_policies == 1:
             rows = zip(users[chunk], mine.tolist(), value.tolist(), error.tolist(), strict=True)
             for index, row in enumerate(rows):
-                yield [*row, None, None, None, ONLY, *_shares(shares, chunk, index)]
+                if is_served[index]:
+                    yield [*row, None, None, None, ONLY, *_shares(shares, chunk, index)]
             continue
         means = returns.mean(axis=0)
         means[mine, columns] = -np.inf
@@ -127,7 +131,8 @@ def assignment_rows(
         lists = [part if isinstance(part, tuple | list) else part.tolist() for part in parts]
         for index, row in enumerate(zip(*lists, strict=True)):
             why = BEST if margin[index] >= 0 else CHOSEN.format(second[index])
-            yield [*row, why, *_shares(shares, chunk, index)]
+            if is_served[index]:
+                yield [*row, why, *_shares(shares, chunk, index)]
 
 
 def _shares(shares: NumpyArray | None, chunk: slice, index: int) -> list[float]:

@@ -241,7 +241,7 @@ def _user(run: Run, results: Results, of_task: TaskPictures, user: int) -> UserR
     policy = int(results.assignment[user])
     returns = results.returns_of(user)
     best = int(np.argmax(returns))
-    gains = returns[best] > returns[policy]
+    gains = returns[best] > (returns[policy] if policy >= 0 else results.utilities[user])
     return UserRow(
         run.users[user],
         tuple(values[user] for values in run.labels.values()),

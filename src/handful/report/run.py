@@ -109,8 +109,8 @@ class Results:
 
     @property
     def users_per_policy(self) -> NumpyArray:
-        """How many users each policy serves: [K]."""
-        return np.bincount(self.assignment, minlength=len(self.returns))
+        """How many users each policy serves: [K]; users whom no policy fits are left out."""
+        return np.bincount(self.assignment[self.assignment >= 0], minlength=len(self.returns))
 
     def returns_of(self, user: int) -> NumpyArray:
         """Return what each policy earns a user who is shown: [K]."""

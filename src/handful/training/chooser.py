@@ -9,18 +9,20 @@ is small, and by greedy additions and swaps where it is not, where no proof was 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from handful.choice.choose import choose_from
+from handful.choice.infeasible import FloorsNotMet
 from handful.choice.large import choose_quickly
 from handful.choice.pool import Pool
 from handful.exact.budgets import choose_budgets
+from handful.training.claims import Claims
 from handful.training.run import Run
 from handful.types import NumpyArray
 from handful.welfare import UTILITARIAN, WelfareFn, utilitarian
-from handful.welfare_functions import GroupWelfare, OwnWelfare, Welfare
+from handful.welfare_functions import GroupWelfare, OwnWelfare, PowerMean, Welfare
 
 MOST_CHOOSERS = 2000
 """The most users by whom the candidates are chosen; of more users that many are drawn."""
@@ -40,10 +42,14 @@ class Chooser:
     Attributes:
         coefficients: the coefficients of the users by whom policies are chosen, [n, D].
         welfare: the welfare function of these users' utilities; the mean if it is None.
+        claims: the users' outside options and floors, if they have any.
+        rows: the users, by their position among all; None for all of them.
     """
 
     coefficients: NumpyArray
     welfare: Welfare | None = None
+    claims: Claims = field(default_factory=Claims)
+    rows: NumpyArray | None = None
 
     @classmethod
     def of(cls, run: Run) -> Chooser:
@@ -53,7 +59,10 @@ class Chooser:
         if len(rows) > MOST_CHOOSERS:
             drawn = np.random.default_rng(0).choice(len(rows), MOST_CHOOSERS, replace=False)
             rows = np.sort(drawn)
-        return cls(coefficients[rows], welfare_of_users(run.welfare, run.config.welfare, rows))
+        welfare = welfare_of_users(run.own_welfare, run.config.welfare, rows)
+        if run.claims and welfare is None:
+            welfare = PowerMean()
+        return cls(coefficients[rows], welfare, run.claims, rows)
 
     def values(self, returns: NumpyArray) -> NumpyArray:
         """Return what policies earn the choosing users, [M, n], from returns in features [M, D]."""
@@ -69,7 +78,7 @@ class Chooser:
         if self.welfare is None:
             chosen = choose_budgets(self.values(returns), budgets, prove=False)
             return [choice.indices for choice in chosen.values()]
-        pool = Pool.of(self.values(returns))
+        pool = self._pool(self.values(returns))
         return [
             choose_quickly(pool, self.welfare, float(budget)) for budget in sorted(set(budgets))
         ]
@@ -84,12 +93,27 @@ class Chooser:
         values = self.values(returns)
         if self.welfare is None:
             return choose_budgets(values, [num_policies])[num_policies].indices
-        pool = Pool.of(values)
+        pool, most = self._pool(values), float(num_policies)
         if values.size <= MOST_PROVEN:
-            found = choose_from(pool, float(num_policies), self.welfare, (), SECONDS)
-            if found.is_proven:
-                return found.policies
-        return choose_quickly(pool, self.welfare, float(num_policies))
+            found = self._proven(pool, most)
+            if found is not None and len(found):
+                return found
+        return choose_quickly(pool, self.welfare, most)
+
+    def _pool(self, values: NumpyArray) -> Pool:
+        return self.claims.pool(values, self.rows)
+
+    def _proven(self, pool: Pool, most: float) -> NumpyArray | None:
+        """Return the best choice, with floors if they can be met; None if no proof was found."""
+        floors = self.claims.floors
+        whole = self.rows is None or len(self.rows) == len(pool.shares)
+        for some in (floors, ()) if floors and whole else ((),):
+            try:
+                found = choose_from(pool, most, self.welfare, some, SECONDS)
+            except FloorsNotMet:
+                continue
+            return found.policies if found.is_proven else None
+        return None
 
 
 def welfare_of_users(function: WelfareFn, name: str, rows: NumpyArray) -> Welfare | None:

@@ -35,6 +35,9 @@ ASSIGNMENT_STREAM = 0xA5519
 """A number that is folded into the run's key for the episodes that the final assignment comes from,
 which have no part in the choice of the policies either."""
 
+UNFIT = -2
+"""The mark of a user whose outside option is better than the policy, in the state of a run."""
+
 HOST_EPISODES = 20
 """Validation episodes of each policy on the host, where stepping takes long. In JAX it is compiling
 that takes long, so that as many are played there as in evaluation, by the same program."""
@@ -215,7 +218,8 @@ def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
         watch: is called with the share of the work that is done.
 
     Returns:
-        The state with the assignment in it.
+        The state with the assignment in it: :data:`UNFIT` for a user to whom these episodes say
+        that the outside option is worth more than the best policy.
     """
     problem, config, method = run.problem, run.config, run.method
     chosen = state.chosen(run)
@@ -223,7 +227,8 @@ def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     current = np.asarray(likeliest_policies(method.weights(chosen.assignment)))
     most = MOST_OF_RUN * int(state.update) * config.collect.batch_size
     policy, steps, played = current, 0, []
-    for turn in range(MOST_TURNS if config.num_policies > 1 else 0):
+    options = run.claims.options
+    for turn in range(MOST_TURNS if config.num_policies > 1 or options is not None else 0):
         appraise = make_appraiser(run, state, ASSIGNMENT_STREAM + turn)
         worth = appraise(policies, part(watch, turn, MOST_TURNS))
         played.append(worth.episodes)
@@ -233,6 +238,10 @@ def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
         if choice.is_settled or worth.steps == 0 or steps + worth.steps > most:
             break
     watch(1.0)
+    if options is not None:
+        measured = np.concatenate(played).mean(axis=0)
+        earned = problem.population.utilities(measured, policy)
+        policy = np.where(earned < options, UNFIT, policy)
     return dataclasses.replace(
         state,
         by_validation=jnp.asarray(policy, jnp.int32),

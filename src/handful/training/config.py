@@ -53,6 +53,7 @@ from handful.learner.universal import universal_learner
 from handful.methods import AUTO, METHODS, AssignmentMethod, make_method
 from handful.methods.universal import Universal
 from handful.problem import RMDP
+from handful.training.claims import Claims
 from handful.training.collecting import CollectConfig
 from handful.training.continuation import Continuation
 from handful.training.mirror import LARGEST_STEP
@@ -241,6 +242,7 @@ class TrainConfig:
             (:mod:`handful.training.mirror`); None takes the one that suits the number of updates.
         overlap: whether the next batch on the host is collected while the policies learn from this
             one, by policies that are one update old; environments in JAX never overlap.
+        claims: the users' groups, outside options and floors.
         learner: the learner that improves the policies, with its settings.
         collect: the settings of how transitions are collected.
         universal: the settings of the universal stage that the run begins with; None if it has
@@ -268,6 +270,7 @@ class TrainConfig:
     discounted_table: bool = False
     welfare: str = UTILITARIAN
     weight_step: float | None = None
+    claims: Claims = field(default_factory=Claims)
     learner: Learner = field(default_factory=PPO)
     collect: CollectConfig = field(default_factory=CollectConfig)
     universal: UniversalStage | None = None
@@ -308,6 +311,11 @@ class TrainConfig:
             )
         if self.threads is not None and self.threads < 1:
             raise HandfulError(f"The number of threads must be 1 or more, not {self.threads}.")
+        if self.claims.outside and self.final_assignment != BY_VALIDATION:
+            raise HandfulError(
+                "Whom no policy fits is decided by validation, so outside options need "
+                "final_assignment = validation."
+            )
         if self.start is not None and self.learner.shares_layers:
             raise HandfulError(
                 "Policies that start from given ones share no layers, as each goes on or stays for "
@@ -413,9 +421,13 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in the types of JSON, for a run folder."""
         name, settings = LEARNERS.describe(self.learner)
-        described = {**dataclasses.asdict(self), "learner": {"name": name, **settings}}
+        described = {
+            **dataclasses.asdict(self),
+            "learner": {"name": name, **settings},
+            "claims": self.claims.to_dict(),
+        }
         # The settings of most runs stay as they always were.
-        for name in ("universal", "start", "continued", "weight_step"):
+        for name in ("universal", "start", "continued", "weight_step", "claims"):
             if not described[name]:
                 del described[name]
         return described
@@ -437,6 +449,7 @@ class TrainConfig:
                     "collect": CollectConfig(**values["collect"]),
                     "universal": None if stage is None else UniversalStage.from_dict(stage),
                     "start": None if start is None else StartSettings.from_dict(start),
+                    "claims": Claims.from_dict(values.get("claims", {})),
                     "continued": tuple(map(Continuation.from_dict, values.get("continued", ()))),
                 }
             )
@@ -494,6 +507,8 @@ def make_config(
     known, asked = find_preset(preset_name), with_names(settings or {})
     suited = dict(problem.learner_settings(num_policies, known))
     welfare = others.get("welfare", UTILITARIAN)
+    if others.get("claims", Claims()) and welfare == UTILITARIAN:
+        welfare = "power:1"  # the mean, of users who do not all count alike
     method = concrete_method(
         problem,
         method,

@@ -1,5 +1,6 @@
 """What is known of a run when it ends, besides its evaluation: alternatives, and findings."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -11,11 +12,12 @@ from handful.evaluation.alternatives import (
     compare_assignments,
     play_constants,
 )
-from handful.evaluation.returns import Evaluation
+from handful.evaluation.returns import Evaluation, users_per_policy
 from handful.learner.policies import Policies
 from handful.methods.weights import likeliest_policies
 from handful.training.config import AS_TRAINED, BY_VALIDATION
 from handful.training.findings import Ending, Finding, History, find
+from handful.training.floor_records import FloorRecord, of_floors
 from handful.training.run import Run
 from handful.training.state import TrainState
 from handful.types import Watch, unwatched
@@ -61,6 +63,7 @@ def judge(
     policies: Policies,
     evaluation: Evaluation,
     history: History,
+    floors: Sequence[FloorRecord] = (),
     watch: Watch = unwatched,
 ) -> Judgement:
     """Work out what is known of a run that was trained, validated and evaluated.
@@ -71,6 +74,7 @@ def judge(
         policies: the final policies.
         evaluation: their evaluation.
         history: two numbers of every update.
+        floors: what the evaluation says of the floors.
         watch: is called with the share of the episodes of constant actions that has been played.
     """
     config, method, assignment = run.config, run.method, evaluation.assignment
@@ -78,12 +82,15 @@ def judge(
     others = {"as_trained": np.asarray(as_trained)}
     if state.is_assigned:
         others["by_validation"] = np.asarray(state.by_validation)
-    alternatives = compare_assignments(evaluation.deterministic, assignment, others, run.welfare)
+    # Whom no policy fits has the outside option in this welfare, whatever the policy is.
+    others = {name: np.where(one < 0, as_trained, one) for name, one in others.items()}
+    served = np.where(assignment < 0, as_trained, assignment)
+    alternatives = compare_assignments(evaluation.deterministic, served, others, run.welfare)
     constants = play_constants(run.problem, policies, config.seed, watch, run.welfare)
     ending = Ending(
         method=config.method,
         assigns_best=method.info.assigns_best,
-        users_per_policy=np.bincount(assignment, minlength=config.num_policies),
+        users_per_policy=users_per_policy(assignment, config.num_policies),
         welfare=evaluation.welfare,
         welfare_stderr=evaluation.welfare_stderr,
         alternatives=alternatives,
@@ -95,4 +102,5 @@ def judge(
     )
     by_validation = run.assigns_by_validation and bool(state.is_assigned)
     assigned_by = BY_VALIDATION if by_validation else AS_TRAINED
-    return Judgement(assigned_by, alternatives, constants, find(ending))
+    found = [*find(ending), *of_floors(floors)]
+    return Judgement(assigned_by, alternatives, constants, found)

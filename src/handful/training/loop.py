@@ -14,7 +14,12 @@ from handful._support.checks import check_kind
 from handful._support.foreign import in_same_directory
 from handful.errors import HandfulError, HandfulWarning
 from handful.evaluation.gap import measure_gap
-from handful.evaluation.returns import EVALUATION_EPISODES, Evaluation, evaluate
+from handful.evaluation.returns import (
+    EVALUATION_EPISODES,
+    Evaluation,
+    evaluate,
+    users_per_policy,
+)
 from handful.learner import Learner
 from handful.learner.builders import Network
 from handful.learner.policies import Policies
@@ -30,6 +35,7 @@ from handful.training.continuing import extend
 from handful.training.ending import judge
 from handful.training.evaluation_files import read_findings
 from handful.training.findings import Finding, History
+from handful.training.floor_records import FloorRecord, described_floors, floor_records
 from handful.training.intervention import finish
 from handful.training.loggers import Logger, RunLog, Step, check_loggers, open_log
 from handful.training.preflight import (
@@ -67,12 +73,13 @@ class TrainResult:
         problem: the problem that the policies were trained on.
         config: the settings of the run.
         policies: the ``K`` policies; ``policies.act(observation, policy=2)``.
-        assignment: the policy of each user, [N].
+        assignment: the policy of each user, [N]; -1 for a user whom no policy fits.
         shares: the final distribution of each user over policies, [N, K]; None if every user has
             exactly one policy.
         evaluation: the evaluation on fresh episodes.
         folder: the folder in which the run was kept, or None.
         transitions: all transitions of all policies, of training and of validation.
+        floors: what the evaluation says of each floor, in the order in which they were given.
         findings: sentences on what the caller should know of the run: policies that serve nobody, a
             result below one policy for everybody, and the like, each with what to do.
     """
@@ -86,18 +93,25 @@ class TrainResult:
     folder: Path | None
     transitions: int
     findings: tuple[Finding, ...] = ()
+    floors: tuple[FloorRecord, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether all floors hold, by the evaluation's means."""
+        return all(floor.holds for floor in self.floors)
 
     @property
     def alpha(self) -> NumpyArray:
         """The distribution of each user over policies at the end of training, [N, K]."""
         if self.shares is not None:
             return self.shares
-        return np.eye(self.config.num_policies, dtype=np.float32)[self.assignment]
+        alpha = np.eye(self.config.num_policies, dtype=np.float32)[self.assignment]
+        return alpha * (self.assignment >= 0)[:, None]
 
     @property
     def spare(self) -> tuple[int, ...]:
         """The numbers of the policies that serve nobody."""
-        users = np.bincount(self.assignment, minlength=self.config.num_policies)
+        users = users_per_policy(self.assignment, self.config.num_policies)
         return tuple(np.flatnonzero(users == 0).tolist())
 
     def save(
@@ -154,6 +168,9 @@ def train(
     threads: int | None = None,
     overlap: bool = False,
     welfare: WelfareFn | str = UTILITARIAN,
+    groups: Any = None,
+    outside: Any = None,
+    floors: Any = None,
     network: Network | None = None,
     start_from: Any = None,
     frozen: Sequence[int] = (),
@@ -190,6 +207,13 @@ def train(
         welfare: the welfare function that is trained for and measured: a function of ``jax.numpy``
             from the utilities of all users to one number, or the name of one. The default is the
             mean (:mod:`handful.welfare`).
+        groups: the group of each user [N], or the name of the users' column that has it.
+        outside: what each user gets without us: a number, one for each user [N], or the name of
+            their column. Nobody is given a policy that is worth less by validation, and the
+            welfare counts the outside option.
+        floors: what users must get at least: a number, one for each user, the name of their
+            column, or :class:`handful.Floor` objects. Training makes users below their floor count
+            more; whether floors hold is in the result (:mod:`handful.training.pressure`).
         start_from: policies to start from instead of new ones: a result, the folder of a finished
             run, a bundle (its folder, its zip file, or what :func:`handful.load` returns), or
             :class:`~handful.Policies`. They are the first policies of the run, share no layers any
@@ -242,6 +266,9 @@ def train(
         threads=threads,
         overlap=overlap,
         welfare=welfare,
+        groups=groups,
+        outside=outside,
+        floors=floors,
         network=network,
         start_from=start_from,
         frozen=frozen,
@@ -418,6 +445,7 @@ def _read(
         folder=folder.path,
         transitions=run.config.played(record["transitions"], record["validation_transitions"]),
         findings=read_findings(folder, record),
+        floors=floor_records(run, evaluation),
     )
 
 
@@ -493,9 +521,11 @@ def _logged(
             seed=config.seed,
             num_episodes=EVALUATION_EPISODES,
             watch=watch,
-            welfare=config.welfare,
+            welfare=run.own_welfare,
+            outside=run.claims.options,
         )
-        judgement = judge(run, state, policies, evaluation, history, watch)
+        promises = floor_records(run, evaluation)
+        judgement = judge(run, state, policies, evaluation, history, promises, watch)
     shares = alpha if alpha.ndim == 2 else None
     if folder is not None or log.has_loggers:
         gap = None  # solvers know the best possible mean only
@@ -508,6 +538,7 @@ def _logged(
         }
         record = {
             **evaluation_record(problem, policies, evaluation, gap, training),
+            **described_floors(promises),
             **judgement.record(),
         }
         if folder is not None:
@@ -523,4 +554,5 @@ def _logged(
         folder=None if folder is None else folder.path,
         transitions=config.played(transitions, int(state.validated)),
         findings=tuple(judgement.findings),
+        floors=promises,
     )

@@ -25,6 +25,7 @@ from handful.methods import METHODS, AssignmentMethod
 from handful.methods.schedule import check_packages
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
+from handful.training.claims import read_claims
 from handful.training.config import LEARNER, TrainConfig, check_run_settings, make_config
 from handful.training.run import Run
 from handful.training.start import Given, read_start
@@ -58,6 +59,9 @@ def prepare(
     overlap: bool = False,
     welfare: WelfareFn | str = UTILITARIAN,
     network: Network | None = None,
+    groups: Any = None,
+    outside: Any = None,
+    floors: Any = None,
     start_from: Any = None,
     frozen: Sequence[int] = (),
 ) -> Run:
@@ -76,6 +80,7 @@ def prepare(
     check_run_settings(run_settings or {}, "run_settings")
     others = {"overlap": overlap, "welfare": welfare, **(run_settings or {})}
     others["welfare"] = name_of_welfare(others["welfare"])
+    others["claims"] = read_claims(problem.population, groups, outside, floors)
     settings, given = {**(settings or {}), **network_settings(network)}, None
     if start_from is not None:
         problem.check_budget(num_policies)
@@ -172,17 +177,30 @@ def check_run_welfare(run: Run) -> None:
     Raises:
         HandfulError: if the function cannot be used, or the method suits the utilitarian one alone.
     """
-    if run.is_utilitarian:
+    if run.is_utilitarian and not run.claims:
         return
+    if run.claims.outside and not run.method.info.assigns_best:
+        raise HandfulError(
+            f"The method '{run.config.method}' assigns users by a rule of its own, so that it "
+            f"could give a user a policy below the outside option: choose em or universal."
+        )
     name = run.config.welfare
     if run.method.info.only_utilitarian:
         others = [name for name, method in METHODS.items() if not method.info.only_utilitarian]
         raise HandfulError(
             f"The method '{run.config.method}' chooses by what the mean user earns, so it goes "
-            f"with the welfare '{UTILITARIAN}' only, not with '{name}': choose another method, "
+            f"with the welfare '{UTILITARIAN}' only, without floors and outside options, not with "
+            f"{_asked(run)}: choose another method, "
             f"which may be {', '.join(others)}."
         )
-    check_welfare(name, run.welfare, run.problem.num_users, run.problem.return_scale)
+    check_welfare(name, run.own_welfare, run.problem.num_users, run.problem.return_scale)
+
+
+def _asked(run: Run) -> str:
+    """Return what a run asks for that only suits some methods."""
+    if not run.is_utilitarian and run.config.welfare != UTILITARIAN:
+        return f"'{run.config.welfare}'"
+    return "floors" if run.claims.floors else "outside options"
 
 
 def check_installed(run: Run) -> None:

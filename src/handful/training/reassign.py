@@ -23,6 +23,7 @@ from handful.methods.ledger import BlockwiseMethod, GroupFeedback, Ledger, wary
 from handful.methods.weights import weight_table
 from handful.mix import Mix
 from handful.training.mirror import MirrorState
+from handful.training.pressure import Prices
 from handful.training.run import Run
 from handful.training.state import ReturnTable, TrainState
 from handful.training.weighing import weigh
@@ -45,6 +46,7 @@ class Standing(NamedTuple):
             learn by gradient (equation 12).
         weights: what each user counts in the welfare, [N]; None if all count alike.
         mirror: the state of weights that follow the gradient slowly, if they do.
+        prices: the prices of floors, if there are any.
     """
 
     assignment: PyTree
@@ -56,6 +58,7 @@ class Standing(NamedTuple):
     mix_of: Callable[[PyTree], Mix]
     weights: Float[Array, " N"] | None = None
     mirror: MirrorState | None = None
+    prices: Prices | None = None
 
     @property
     def is_served(self) -> Bool[Array, " K"]:
@@ -102,7 +105,8 @@ def _reassign_all(
     assignment = method.reassign(key, state.assignment, feedback)
     alpha = weight_table(method.weights(assignment), run.num_policies)
     utilities = jnp.sum(alpha * returns, axis=1)
-    weights, mirror = weigh(run, state.mirror, utilities)
+    counted = weigh(run, state.mirror, state.prices, utilities, state.update)
+    weights = counted.of_users
     _, rest = split_trainable(method, assignment)
 
     def mix_of(parameters: PyTree) -> Mix:
@@ -118,8 +122,9 @@ def _reassign_all(
         batch_welfare=welfare(jnp.sum(alpha * (coefficients @ latest.T), axis=1)),
         defined_welfare=is_defined(value, weights),
         mix_of=mix_of,
-        weights=None if run.is_utilitarian else weights,
-        mirror=mirror,
+        weights=None if run.counts_all_alike else weights,
+        mirror=counted.mirror,
+        prices=counted.prices,
     )
 
 
@@ -134,10 +139,10 @@ def _reassign_some(
         table.mean, table.seen, coefficients, state.update, run.planned_updates
     )
     assignment, ledger, revived = method.take_turn(state.assignment, ledger, feedback)
-    if run.is_utilitarian:
+    if run.counts_all_alike:
         served = _all_alike(ledger, feedback, latest)
     else:
-        served = _weighed(run, state.mirror, method.weights(assignment), ledger, feedback, latest)
+        served = _weighed(run, state, method.weights(assignment), ledger, feedback, latest)
     mix = served.mix
     if revived is not None:
         is_revived, users = revived >= 0, jnp.maximum(revived, 0)
@@ -152,6 +157,7 @@ def _reassign_some(
         defined_welfare=served.defined_welfare,
         mix_of=lambda _: mix,
         mirror=served.mirror,
+        prices=served.prices,
     )
 
 
@@ -166,6 +172,7 @@ class _Served(NamedTuple):
         mix: what policies are trained for.
         weight_of: gives what some users count in the welfare, from their positions.
         mirror: the state of weights that follow the gradient slowly, if they do.
+        prices: the prices of floors, if there are any.
     """
 
     welfare: Float[Array, ""]
@@ -174,6 +181,7 @@ class _Served(NamedTuple):
     mix: Mix
     weight_of: Callable[[Array], Array]
     mirror: MirrorState | None = None
+    prices: Prices | None = None
 
 
 def _all_alike(ledger: Ledger, feedback: GroupFeedback, latest: Float[Array, "K D"]) -> _Served:
@@ -192,7 +200,7 @@ def _all_alike(ledger: Ledger, feedback: GroupFeedback, latest: Float[Array, "K 
 
 def _weighed(
     run: Run,
-    mirror: MirrorState | None,
+    state: TrainState,
     policy: Array,
     ledger: Ledger,
     feedback: GroupFeedback,
@@ -202,7 +210,7 @@ def _weighed(
 
     Args:
         run: the run, with its welfare function.
-        mirror: the state of weights that follow the gradient slowly, if they do.
+        state: the state before the update; what users counted so far is used.
         policy: the policy of each user, or -1 if all policies serve the user alike.
         ledger: its blocks are looked at.
         feedback: how good every policy was.
@@ -227,7 +235,8 @@ def _weighed(
 
     nothing = jnp.zeros(num_users)
     utilities, by_batch = jax.lax.fori_loop(0, ledger.num_blocks, earn, (nothing, nothing))
-    weights, mirror = weigh(run, mirror, utilities)
+    counted = weigh(run, state.mirror, state.prices, utilities, state.update)
+    weights = counted.of_users
 
     def add(block: Array, mix: Mix) -> Mix:
         users, shares, rows = look(block)
@@ -242,5 +251,6 @@ def _weighed(
         defined_welfare=is_defined(value, weights),
         mix=jax.lax.fori_loop(0, ledger.num_blocks, add, empty),
         weight_of=lambda users: weights[users],
-        mirror=mirror,
+        mirror=counted.mirror,
+        prices=counted.prices,
     )

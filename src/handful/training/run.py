@@ -14,9 +14,11 @@ from handful.learner.universal import universal_learner
 from handful.methods import METHODS, AssignmentMethod, RateRound, Schedule
 from handful.methods.universal import Trials, Universal
 from handful.problem import RMDP
+from handful.training.claims import Claims
 from handful.training.config import BY_VALIDATION, TrainConfig
 from handful.training.continuation import FINAL
 from handful.training.start import Given
+from handful.types import Array, Float, NumpyArray
 from handful.welfare import WelfareFn, find_welfare, utilitarian
 
 CRITICS_FIRST = 0.05
@@ -38,7 +40,10 @@ class Run:
             (:mod:`handful.learner.parallel`).
         given: the policies that the run starts from, if it does and is to be begun.
         method: the assignment method that the settings name.
-        welfare: the welfare function that the settings name.
+        claims: the users' groups, outside options and floors.
+        own_welfare: the welfare function that the settings name, of what users get in all.
+        welfare: the welfare of what users get from policies: where they have outside options, it is
+            that of the larger of the two.
 
     Raises:
         HandfulError: if the settings do not make a method, or their welfare function is not known
@@ -50,11 +55,19 @@ class Run:
     mesh: Mesh | None = None
     given: Given | None = None
     method: AssignmentMethod = field(init=False)
+    claims: Claims = field(init=False)
+    own_welfare: WelfareFn = field(init=False)
     welfare: WelfareFn = field(init=False)
 
     def __post_init__(self) -> None:
+        claims = self.config.claims
+        own = claims.bind(find_welfare(self.config.welfare))
         object.__setattr__(self, "method", self.config.make_method())
-        object.__setattr__(self, "welfare", find_welfare(self.config.welfare))
+        object.__setattr__(self, "claims", claims)
+        object.__setattr__(self, "own_welfare", own)
+        options = claims.options
+        welfare = own if options is None else _with_outside(own, options)
+        object.__setattr__(self, "welfare", welfare)
 
     @cached_property
     def learnt(self) -> RMDP:
@@ -96,6 +109,11 @@ class Run:
         """Whether the welfare is the mean over users, in which all users count alike."""
         return self.welfare is utilitarian
 
+    @property
+    def counts_all_alike(self) -> bool:
+        """Whether all users always count alike in training."""
+        return self.is_utilitarian and not self.claims.floors
+
     @cached_property
     def welfare_of_nothing(self) -> float:
         """The welfare if every user earns 0."""
@@ -123,7 +141,7 @@ class Run:
             self.problem.environment.action_space,
             method.context_size,
             method.group_share,
-            weighs_users=not self.is_utilitarian,
+            weighs_users=not self.counts_all_alike,
         )
         if learner is None:
             raise HandfulError(
@@ -145,6 +163,7 @@ class Run:
             learner=learner,
             collect=stage.collect,
             welfare=config.welfare,
+            claims=config.claims,
             weight_step=config.weight_step,
         )
         return Run(self.problem, within, self.mesh)
@@ -164,3 +183,13 @@ class Run:
         return dataclasses.replace(
             planned, num_updates=self.num_updates, rate_rounds=(*planned.rate_rounds, *more)
         )
+
+
+def _with_outside(welfare: WelfareFn, options: NumpyArray) -> WelfareFn:
+    """Return the welfare if every user gets the larger of a utility and the outside option."""
+    outside = jnp.asarray(options, jnp.float32)
+
+    def of_both(utilities: Float[Array, " N"]) -> Float[Array, ""]:
+        return welfare(jnp.maximum(utilities, outside))
+
+    return of_both

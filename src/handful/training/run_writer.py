@@ -13,7 +13,14 @@ from handful._support.storage import digest_of_arrays
 from handful.collect.episodes import make_player
 from handful.evaluation.gap import Gap
 from handful.evaluation.played import FeatureReturns
-from handful.evaluation.returns import EVALUATION_STREAM, Evaluation, Measurement, mean_and_stderr
+from handful.evaluation.returns import (
+    EVALUATION_STREAM,
+    NOBODY,
+    Evaluation,
+    Measurement,
+    mean_and_stderr,
+    users_per_policy,
+)
 from handful.exact.bound import Optimum
 from handful.learner.policies import Policies
 from handful.learner.policies_file import digest_of_policies, save_policies
@@ -69,6 +76,9 @@ def _as_json(values: NumpyArray) -> list[Any]:
     return listed.tolist()
 
 
+MOST_UNSERVED = 1000
+"""The most users whom no policy fits who are listed by name."""
+
 MOST_LISTED = 100_000
 """The most numbers of users and policies in ``evaluation.json``, and the most rows for each kind of
 actions in ``returns.csv``. For larger runs ``users.safetensors`` holds the users' returns."""
@@ -108,6 +118,7 @@ def evaluation_record(
     deterministic = evaluation.deterministic
     num_policies = deterministic.played.shape[1]
     lists_users = _lists_users(problem, num_policies)
+    unserved = np.flatnonzero(evaluation.assignment == NOBODY)
     return {
         "about": {
             "policies": digest_of_policies(policies),
@@ -132,7 +143,8 @@ def evaluation_record(
         "evaluation_seed": evaluation.seed,
         "num_users": problem.num_users,
         "num_policies": num_policies,
-        "users_per_policy": np.bincount(evaluation.assignment, minlength=num_policies).tolist(),
+        "users_per_policy": users_per_policy(evaluation.assignment, num_policies).tolist(),
+        **(_unserved_record(problem, unserved) if len(unserved) else {}),
         **(_users_record(problem, evaluation) if lists_users else {}),
         "deterministic": _measurement_record(deterministic, lists_users),
         "stochastic": _measurement_record(evaluation.stochastic, lists_users),
@@ -142,6 +154,15 @@ def evaluation_record(
 
 def _lists_users(problem: RMDP, num_policies: int) -> bool:
     return problem.num_users * num_policies <= MOST_LISTED
+
+
+def _unserved_record(problem: RMDP, unserved: NumpyArray) -> dict[str, Any]:
+    """Return how many users no policy fits, and the first of them by name."""
+    first = unserved[:MOST_UNSERVED]
+    return {
+        "num_no_policy_fits": len(unserved),
+        "no_policy_fits": [problem.population.user_ids[user] for user in first],
+    }
 
 
 def _users_record(problem: RMDP, evaluation: Evaluation) -> dict[str, Any]:
@@ -247,6 +268,7 @@ def _assignment_rows(
     population, utilities = problem.population, evaluation.deterministic.utilities
     for users in in_chunks(population.num_users, ROW_NUMBERS):
         policies = evaluation.assignment[users]
+        is_served = (policies >= 0)[:, None]
         columns = [
             population.user_ids[users],
             *[np.asarray(values[users]).tolist() for values in population.attributes.values()],
@@ -254,7 +276,7 @@ def _assignment_rows(
             utilities[users].tolist(),
         ]
         if num_shares:
-            given = np.eye(num_shares)[policies] if shares is None else shares[users]
+            given = np.eye(num_shares)[policies] * is_served if shares is None else shares[users]
             columns += given.T.tolist()
         yield from map(list, zip(*columns, strict=True))
 

@@ -104,13 +104,14 @@ def service_of(source: Any) -> Service:
             "The users' rewards are not linear in features, so that returns say nothing of other "
             "policies or users: compare evaluations instead."
         )
+    users = np.flatnonzero(evaluation.assignment >= 0)  # no policy serves the others
     return Service.of_episodes(
         str(source.folder or source.problem.name),
         features,
         policies=digests_of_policies(policies),
-        user_ids=population.user_ids,
-        coefficients=np.asarray(population.coefficients, np.float64),
-        assignment=np.asarray(evaluation.assignment, np.int64),
+        user_ids=tuple(population.user_ids[user] for user in users.tolist()),
+        coefficients=np.asarray(population.coefficients[users], np.float64),
+        assignment=np.asarray(evaluation.assignment[users], np.int64),
         feature_names=population.feature_names,
         chance=f"seed {evaluation.seed}",
     )

@@ -20,9 +20,13 @@ from handful.methods.weights import handed_out, likeliest_policies
 from handful.problem import RMDP
 from handful.training.holding import in_all_places, of_players, with_frozen
 from handful.training.mirror import MirrorState
+from handful.training.pressure import Prices
 from handful.training.run import Run
-from handful.training.weighing import first_weights
+from handful.training.weighing import begin_prices, first_weights
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
+
+NOBODY = -1
+"""The policy of a user whose outside option is better than all policies."""
 
 SHORTLIST_LENGTH = 4
 """The number of moments that a run keeps to choose from when it ends."""
@@ -250,7 +254,8 @@ class TrainState(eqx.Module):
             host, the data of their running episodes.
         table: the return table.
         assignment: the assignment method's state.
-        by_validation: the policy of each user by validation; -1 before validation has assigned any.
+        by_validation: the policy of each user by validation; -1 before validation has assigned any,
+            and -2 for a user whose outside option is better than all policies.
         shortlist: the best moments so far, by their training episodes; if a method intervenes, the
             best ones since its last intervention.
         validated: the transitions for each policy that validation has played.
@@ -261,6 +266,7 @@ class TrainState(eqx.Module):
         start: the policies that the run started from, if it did: its result is never worse, by
             validation.
         mirror: the users' weights, if they follow the welfare's gradient slowly.
+        prices: the prices of floors, if the users have any.
     """
 
     key: PRNGKey
@@ -277,6 +283,7 @@ class TrainState(eqx.Module):
     ledger: Ledger | None = None
     start: Snapshot | None = None
     mirror: MirrorState | None = None
+    prices: Prices | None = None
 
     def policies(self, problem: RMDP) -> Policies:
         """Return the policies that play in training, as they are now."""
@@ -303,18 +310,21 @@ class TrainState(eqx.Module):
     @property
     def is_assigned(self) -> Bool[Array, ""]:
         """Whether validation has assigned the users."""
-        return self.by_validation[0] >= 0
+        return self.by_validation[0] != -1
 
     def handed_out(self, run: Run) -> Int[Array, " N"] | Float[Array, "N K"]:
-        """Return each user's policy among the final ones, or the users' shares of them."""
+        """Return each user's policy among the final ones, or the users' shares of them.
+
+        It is -1 for a user whom no policy fits.
+        """
         if run.assigns_by_validation and self.is_assigned:
-            return self.by_validation
+            return jnp.maximum(self.by_validation, NOBODY)
         return handed_out(run.method.weights(self.chosen(run).assignment), run.num_policies)
 
     def assigned(self, run: Run) -> Int[Array, " N"]:
         """Return each user's policy among the final ones."""
         if run.assigns_by_validation and self.is_assigned:
-            return self.by_validation
+            return jnp.maximum(self.by_validation, NOBODY)
         return likeliest_policies(run.method.weights(self.chosen(run).assignment))
 
 
@@ -365,6 +375,7 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
         ledger=open_ledger(run, assignment),
         start=shortlist.best if run.keeps_start else None,
         mirror=first_weights(run),
+        prices=begin_prices(run),
     )
 
 

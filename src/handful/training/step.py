@@ -203,6 +203,7 @@ def _learn(
         standing.ledger,
         state.start,
         standing.mirror,
+        standing.prices,
     )
     return new_state, metrics
 

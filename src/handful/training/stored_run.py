@@ -112,13 +112,15 @@ class StoredRun:
         """
         played = self.evaluation.deterministic.played
         assert isinstance(played, FeatureReturns)
+        users = np.flatnonzero(np.asarray(self.assignment) >= 0)  # no policy serves the others
+        names = self.population.user_ids
         return Service.of_episodes(
             str(self.folder),
             played.features,
             policies=digests_of_policies(self.policies),
-            user_ids=self.population.user_ids,
-            coefficients=np.asarray(self.population.coefficients, np.float64),
-            assignment=np.asarray(self.assignment, np.int64),
+            user_ids=tuple(names[user] for user in users.tolist()),
+            coefficients=np.asarray(self.population.coefficients[users], np.float64),
+            assignment=np.asarray(self.assignment, np.int64)[users],
             feature_names=tuple(self.described.get("feature_names", ())),
             chance=f"seed {self.record['evaluation_seed']}",
         )

@@ -4,6 +4,8 @@ The weights are N times the gradient of the welfare at what users get (:mod:`han
 Where that gradient jumps as users change places (the egalitarian welfare, CVaR, Gini, and the same
 of groups' means), weights move towards it by mirror descent (:mod:`handful.training.mirror`). They
 are a part of the state of training then. All other welfares have no such part.
+
+Floors and outside options change what users count (:mod:`handful.training.pressure`).
 """
 
 from typing import NamedTuple
@@ -12,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful.training.mirror import MirrorState, step_size
+from handful.training.pressure import Prices, attained, first_prices, raised
 from handful.training.run import Run
-from handful.types import Array, Float, NumpyArray
+from handful.types import Array, Float, Int, NumpyArray
 from handful.welfare import user_weights
 from handful.welfare_functions import GroupWelfare, Welfare
 
@@ -48,23 +51,70 @@ def ordered(welfare: object, num_users: int) -> Ordered | None:
 
 def first_weights(run: Run) -> MirrorState | None:
     """Return the weights with which a run begins: equal ones; None if they are no part of it."""
-    found = ordered(run.welfare, run.problem.num_users)
+    found = ordered(run.own_welfare, run.problem.num_users)
     return None if found is None else MirrorState.even(len(found.places))
 
 
+def begin_prices(run: Run) -> Prices | None:
+    """Return the prices of floors with which a run begins; None without floors."""
+    return first_prices(run.claims, run.problem.num_users)
+
+
+class Weights(NamedTuple):
+    """What users count, and what is kept of it.
+
+    Attributes:
+        of_users: what each user counts, [N]; 1 in the mean if there are no floors.
+        mirror: the state of weights that follow the gradient slowly, if they do.
+        prices: the prices of floors, if there are any.
+    """
+
+    of_users: Float[Array, " N"]
+    mirror: MirrorState | None
+    prices: Prices | None
+
+
 def weigh(
-    run: Run, before: MirrorState | None, utilities: Float[Array, " N"]
-) -> tuple[Float[Array, " N"], MirrorState | None]:
-    """Return what each user counts, 1 in the mean, and the weights' state after it.
+    run: Run,
+    mirror: MirrorState | None,
+    prices: Prices | None,
+    utilities: Float[Array, " N"],
+    update: Int[Array, ""],
+) -> Weights:
+    """Return what each user counts in an update.
 
     Args:
         run: the run.
-        before: the state of the weights.
-        utilities: what each user expects to get.
+        mirror: the state of weights that follow the gradient slowly, if they do.
+        prices: the prices of floors, if there are any.
+        utilities: what each user expects to get from the policy.
+        update: the number of updates done.
     """
+    claims = run.claims
+    if not claims:
+        weights, mirror = _of_welfare(run, mirror, utilities)
+        return Weights(weights, mirror, None)
+    gotten, slope = utilities, None
+    if claims.options is not None:
+        progress = update / max(run.planned_updates, 1)
+        gotten, slope = attained(claims.options, utilities, progress)
+        utilities = jnp.maximum(utilities, jnp.asarray(claims.options, jnp.float32))
+    weights, mirror = _of_welfare(run, mirror, gotten)
+    if slope is not None:
+        weights = weights * slope
+    if prices is not None:
+        worth, prices = raised(claims, prices, utilities, run.planned_updates)
+        weights = weights + len(utilities) * worth
+    return Weights(weights, mirror, prices)
+
+
+def _of_welfare(
+    run: Run, before: MirrorState | None, utilities: Float[Array, " N"]
+) -> tuple[Float[Array, " N"], MirrorState | None]:
+    """Return N times the gradient of the welfare at utilities, or what follows it slowly."""
     if before is None:
-        return user_weights(run.welfare, utilities), None
-    found = ordered(run.welfare, run.problem.num_users)
+        return user_weights(run.own_welfare, utilities), None
+    found = ordered(run.own_welfare, run.problem.num_users)
     assert found is not None
     places = jnp.asarray(found.places, jnp.float32)
     step = run.config.weight_step

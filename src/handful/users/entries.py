@@ -206,7 +206,7 @@ def check_texts(
 ID_COLUMNS = ("user", "id")
 """The names that the column of the users' names may have; a table may have one of them."""
 
-LABEL_NAMES = ("group", "label")
+LABEL_NAMES = ("group", "label", "outside", "floor")
 """The names of labels: a column with this name, or with this name and ``_`` first, is a label."""
 
 _IN_RESULTS = re.compile(r"policy|return|share_\d+")

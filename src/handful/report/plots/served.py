@@ -46,9 +46,12 @@ class TableOrder:
         return cls(range(len(results.returns)), -results.utilities)
 
     def users(self, results: Results) -> NumpyArray:
-        """Return the users [S] that are shown, from left to right: by policy, then by rank."""
+        """Return the users [S] that are shown, from left to right: by policy, then by rank.
+
+        Users whom no policy fits are left out.
+        """
         row = np.argsort(self.policies)
-        shown = results.shown
+        shown = results.shown[results.assignment[results.shown] >= 0]
         return shown[np.lexsort((self.rank[shown], row[results.assignment[shown]]))]
 
 
@@ -105,7 +108,8 @@ def draw_utilities(axis: Axes, results: Results) -> None:
     ranks = np.unique(np.linspace(0, num_users - 1, min(num_users, _MAX_DOTS)).astype(int))
     sorted_utilities = results.utilities[order][ranks]
     served_by = results.assignment[order][ranks]
-    colours = np.array([policy_colour(policy) for policy in range(len(results.returns))])
+    # The last colour is that of users whom no policy fits, whose number is -1.
+    colours = np.array([policy_colour(policy) for policy in [*range(len(results.returns)), -1]])
     axis.scatter(
         ranks + 1,
         sorted_utilities,
