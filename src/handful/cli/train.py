@@ -156,6 +156,11 @@ class Train:
             raise HandfulError("--assignment goes with --method fixed.")
         if self.start_from is not None and len(self.policies) > 1:
             raise HandfulError("--start-from goes with one number of policies.")
+        claims = (self.group, self.outside, self.floor, self.group_floor)
+        if len(self.policies) > 1 and any(one is not None for one in claims):
+            raise HandfulError(
+                "--group, --outside, --floor and --group-floor go with one number of policies."
+            )
         if self.freeze and self.start_from is None:
             raise HandfulError("--freeze goes with --start-from RUN.")
         beginning: dict[str, Any] = {}
@@ -175,8 +180,6 @@ class Train:
             "threads": self.threads,
             "overlap": run_settings.pop("overlap", False),
             "welfare": self.welfare,
-            "groups": self.group,
-            "outside": number_or_name(self.outside),
             "out": self.out,
         }
         parameters = run_parameters(
@@ -191,10 +194,14 @@ class Train:
             if self.assignment is not None:  # by the names of its users
                 users = problem.population.user_ids
                 method_settings["policy"] = read_assignment(self.assignment, users)
-            request["floors"] = self._floors(problem)
             following = {"callbacks": callbacks, "loggers": loggers}
             if len(self.policies) == 1:
-                train(problem, self.policies[0], **following, **beginning, **request)
+                claims = {
+                    "groups": self.group,
+                    "outside": number_or_name(self.outside),
+                    "floors": self._floors(problem),
+                }
+                train(problem, self.policies[0], **following, **beginning, **claims, **request)
             else:
                 train_frontier(problem, self.policies, **following, **request)
 
