@@ -240,7 +240,8 @@ def _results(
     else:
         found = arrays
     assignment = np.array(found["assignment"], dtype=int).reshape(num_users)
-    if assignment.min() < 0 or assignment.max() >= num_policies:
+    least = -1 if record.get("num_no_policy_fits") else 0  # -1 says that no policy fits
+    if assignment.min() < least or assignment.max() >= num_policies:
         raise ValueError(f"an assignment to policies other than 0 to {num_policies - 1}")
     shown = np.array(found["shown.users"], dtype=int)
     if shown.min() < 0 or shown.max() >= num_users:
