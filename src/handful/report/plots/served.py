@@ -48,10 +48,11 @@ class TableOrder:
     def users(self, results: Results) -> NumpyArray:
         """Return the users [S] that are shown, from left to right: by policy, then by rank.
 
-        Users whom no policy fits are left out.
+        Users whom no policy fits are left out, unless it fits nobody.
         """
         row = np.argsort(self.policies)
-        shown = results.shown[results.assignment[results.shown] >= 0]
+        is_served = results.assignment[results.shown] >= 0
+        shown = results.shown[is_served] if is_served.any() else results.shown
         return shown[np.lexsort((self.rank[shown], row[results.assignment[shown]]))]
 
 
@@ -60,9 +61,10 @@ def draw_returns(
 ) -> AxesImage:
     """Draw every user's return from every policy, with a frame round those whom it serves."""
     columns, rows = order.users(results), list(order.policies)
-    num_policies, num_users = results.returns.shape
+    num_policies, num_users = len(results.returns), len(columns)
     places = np.searchsorted(results.shown, columns)
-    sizes = np.bincount(results.assignment[columns], minlength=num_policies)
+    served_by = results.assignment[columns]
+    sizes = np.bincount(served_by[served_by >= 0], minlength=num_policies)
     image = axis.imshow(
         results.returns[rows][:, places],
         cmap="cividis",
