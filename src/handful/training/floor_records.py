@@ -72,7 +72,7 @@ class FloorRecord:
         below: how many users, or groups, are below it.
         certain: how many of them are below it with their whole interval.
         shorts: the users, or groups, below it, those with most missing first.
-        parts: for a floor of a share: the share of each set of users that reaches it.
+        parts: the share of each set of users that reaches a floor of a share, by the set's name.
     """
 
     floor: Floor
