@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from handful.choice.choose import Selection, choose, choose_each
     from handful.choice.floors import Floor
     from handful.choice.infeasible import FloorsNotMet
+    from handful.choice.robust import RobustSelection, choose_robustly
     from handful.deploy import Bundle, load
     from handful.devices import use_cores
     from handful.domains.tabular.optimum import exact_returns
@@ -82,6 +83,8 @@ __version__ = "0.2.0"
 _HOME = {
     "parse_welfare": "handful.welfare_functions",
     "choose_each": "handful.choice.choose",
+    "choose_robustly": "handful.choice.robust",
+    "RobustSelection": "handful.choice.robust",
     "choose": "handful.choice.choose",
     "Welfare": "handful.welfare_functions",
     "Selection": "handful.choice.choose",
@@ -216,6 +219,7 @@ __all__ = [
     "RateRound",
     "Reassignment",
     "References",
+    "RobustSelection",
     "Router",
     "Routes",
     "Run",
@@ -240,6 +244,7 @@ __all__ = [
     "check_env",
     "choose",
     "choose_each",
+    "choose_robustly",
     "compare",
     "evaluate",
     "evaluate_references",

@@ -264,7 +264,7 @@ class PowerMean(Welfare):
         return self.reference + magnitude ** (1.0 / self.exponent)
 
 
-class _Ordered(Welfare):
+class PlaceWelfare(Welfare):
     """A welfare that weighs users by their place: the mean by a concave distortion g of shares.
 
     With the users from the worst served to the best, and F_i the weight of the first i, user i
@@ -275,21 +275,26 @@ class _Ordered(Welfare):
     def distortion(self, shares: np.ndarray) -> np.ndarray:
         """Give g: from 0 at 0 to 1 at 1, concave."""
 
-    def _place_weights(self, shares: np.ndarray) -> np.ndarray:
+    def weights_of_places(self, shares: np.ndarray) -> np.ndarray:
+        """Give how much each place counts, from the worst served on, [N], with the sum 1.
+
+        Args:
+            shares: the weights of the users in these places, with the sum 1.
+        """
         reached = np.minimum(np.cumsum(shares), 1.0)
         reached[-1] = 1.0
         return np.diff(self.distortion(reached), prepend=0.0)
 
     def place_weights(self, num_users: int) -> np.ndarray:
         """Give the differences of the distortion; see :class:`Welfare`."""
-        return self._place_weights(shares_of(None, num_users))
+        return self.weights_of_places(shares_of(None, num_users))
 
     def value(self, utilities: Any, weights: Any = None) -> Any:
         """Give the mean with the weights of the places; see :class:`Welfare`."""
         xp = _numpy_of(utilities)
         utilities = xp.asarray(utilities)
         if weights is None:
-            places = self._place_weights(shares_of(None, utilities.shape[0]))
+            places = self.weights_of_places(shares_of(None, utilities.shape[0]))
             return (places * xp.sort(utilities)).sum()
         utilities = np.asarray(utilities, np.float64)
         return float(self.gradient(utilities, weights) @ utilities)
@@ -298,12 +303,12 @@ class _Ordered(Welfare):
         """Give the weights of the users' places; see :class:`Welfare`."""
         order = np.argsort(utilities, kind="stable")
         made = np.empty(len(order))
-        made[order] = self._place_weights(shares_of(weights, len(order))[order])
+        made[order] = self.weights_of_places(shares_of(weights, len(order))[order])
         return made
 
 
 @dataclass(frozen=True)
-class Gini(_Ordered):
+class Gini(PlaceWelfare):
     """The generalised Gini welfare: the worse served a user is, the more the user counts.
 
     Degree 2 is the mean times one less the Gini coefficient; degree 1 is the mean, and with a
@@ -345,7 +350,7 @@ class Gini(_Ordered):
 
 
 @dataclass(frozen=True)
-class CVaR(_Ordered):
+class CVaR(PlaceWelfare):
     """The mean utility of the worst served users: their conditional value at risk.
 
     Args:

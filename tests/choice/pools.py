@@ -78,13 +78,14 @@ def try_all(case: Case) -> tuple[tuple[float, ...] | None, float | None]:
     pool = case.pool
     welfare = bound_welfare(case.welfare, pool)
     floors = checked_floors(case.floors, pool)
+    assert all(floor.of in ("everyone", "groups", "share") for floor in floors)
     best, least = None, None
     sizes = range(0 if pool.outside is not None else 1, pool.num_policies + 1)
     for rows in itertools.chain.from_iterable(
         itertools.combinations(range(pool.num_policies), size) for size in sizes
     ):
         utilities = pool.utilities(list(rows))
-        if any(floor.misses(pool, utilities) for floor in floors):
+        if not all(_holds(floor, case, utilities) for floor in floors):
             continue
         price = pool.price(list(rows))
         least = price if least is None else min(least, price)
@@ -93,3 +94,17 @@ def try_all(case: Case) -> tuple[tuple[float, ...] | None, float | None]:
             made = tuple(np.sort(utilities)) if case.welfare == "egalitarian" else value
             best = made if best is None else max(best, made)
     return best, least
+
+
+def _holds(floor: Floor, case: Case, utilities: np.ndarray) -> bool:
+    """Say whether a floor holds, in words of one user and one group at a time."""
+    least = float(np.max(floor.least)) - 1e-7
+    groups = case.settings["groups"]
+    weights = case.settings.get("weights", np.ones(len(utilities)))
+    if floor.of == "everyone":
+        return all(one >= least for one in utilities)
+    members = [groups == group for group in dict.fromkeys(groups.tolist())]
+    if floor.of == "groups":
+        return all(np.average(utilities[own], weights=weights[own]) >= least for own in members)
+    parts = members if floor.in_groups else [np.ones(len(utilities), bool)]
+    return all(np.mean(utilities[own] >= least) >= floor.share - 1e-9 for own in parts)

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 
 import handful
 from handful.choice import large
-from handful.choice.choose import choose, choose_each
+from handful.choice.choose import bound_welfare, choose, choose_each
 from handful.choice.floors import Floor
 from handful.choice.infeasible import FloorsNotMet
+from handful.choice.pool import Pool
 from tests.choice.pools import Case, draw, try_all
 
 TABLE = np.array(
@@ -121,6 +122,17 @@ def test_bounds_of_large_tables_hold_and_are_near(welfare, monkeypatch):
     assert made.upper_bound >= exact.welfare - 1e-9
     assert made.welfare >= 0.95 * exact.welfare
     assert made.upper_bound <= 1.25 * exact.welfare
+
+
+@pytest.mark.parametrize("welfare", ["cvar:0.2", "gini"])
+def test_where_a_program_finds_little_in_time_swaps_do(welfare):
+    returns = np.random.default_rng(5).uniform(0.1, 1.0, (50, 60))
+    made = choose(returns, 5, welfare=welfare, seconds=1.0)
+    function = bound_welfare(welfare, Pool.of(returns))
+    several = [np.random.default_rng(seed).permutation(50)[:5] for seed in range(300)]
+    best = max(float(function.value(returns[rows].max(axis=0))) for rows in several)
+    assert made.welfare > best
+    assert made.upper_bound < 1.3 * made.welfare
 
 
 def test_a_large_table_keeps_floors_and_budgets(monkeypatch):

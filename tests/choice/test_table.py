@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handful.choice.table import numbers_of, read_costs, read_returns
+from handful.choice.table import numbers_of, read_costs, read_errors, read_returns
 from handful.errors import HandfulError
 
 
@@ -67,3 +67,24 @@ def test_costs_are_found_by_the_names_of_policies(tmp_path):
     np.testing.assert_array_equal(read_costs(path, ["blue", "red"]), [1.5, 3.0])
     with pytest.raises(HandfulError, match="no cost for the policy 'green'"):
         read_costs(path, ["green"])
+
+
+def test_standard_errors_are_found_by_names(tmp_path):
+    table = read_returns(written(tmp_path, "policy,ann,bob\nblue,1,2\nred,3,4\n"))
+    other = tmp_path / "errors.csv"
+    other.write_text("policy,bob,ann\nred,0.4,0.3\nblue,0.2,0.1\n")
+    np.testing.assert_allclose(read_errors(other, table), [[0.1, 0.2], [0.3, 0.4]])
+    other.write_text("policy,bob,ann\nred,0.4,0.3\n")
+    with pytest.raises(HandfulError, match="no standard errors for the policy 'blue'"):
+        read_errors(other, table)
+
+
+def test_columns_about_users_may_be_left_out_of_standard_errors(tmp_path):
+    path = written(tmp_path, "who,ward,blue,red\nann,a,1,2\nbob,b,3,4\n")
+    table = read_returns(path, about_users=["ward"])
+    other = tmp_path / "errors.csv"
+    other.write_text("who,blue,red\nann,0.1,0.2\nbob,0.3,0.4\n")
+    made = read_errors(other, table, rows_are_users=True)
+    np.testing.assert_allclose(made, [[0.1, 0.3], [0.2, 0.4]])
+    other.write_text("who,ward,blue,red\nann,a,0.1,0.2\nbob,b,0.3,0.4\n")
+    np.testing.assert_allclose(read_errors(other, table), made)

@@ -34,6 +34,32 @@ def test_a_choice_as_json_has_names(call, table):
     assert record["num_unserved"] == 2
 
 
+def test_standard_errors_say_how_sure_a_choice_is(call, table, tmp_path):
+    errors = tmp_path / "errors.csv"
+    errors.write_text("person,blue,green,red\nann,1,1,1\nbob,1,1,1\ncem,1,1,1\n")
+    arguments = (
+        *("choose", table, "--ignore", "ward", "today", "--standard-errors", errors),
+        *("--draws", 12, "--floor", 1),
+    )
+    output = call(*arguments, "--policies", 1)[1]
+    assert "without the luck of the choice" in output
+    assert "95 % interval" in output
+    assert "of 12 further measurements" in output
+    assert "policy red is chosen again in" in output
+    assert "all floors hold with a chance of" in output
+    record = json.loads(call(*arguments, "--policies", 1, "--json")[1])
+    assert record["policies"] == ["red"]
+    assert record["mended"]["low"] < record["mended"]["welfare"] < record["mended"]["high"]
+    assert set(record["mended"]["chosen_again"]) == {"blue", "green", "red"}
+    assert set(record["mended"]["utilities"]) == {"ann", "bob", "cem"}
+    output = call(*arguments, "--policies", 1, 2)[1]
+    assert "with 2 policies: without the luck of the choice" in output
+    errors.write_text("person,blue,green\nann,1,1\nbob,1,1\ncem,1,1\n")
+    code, _, error = call(*arguments, "--policies", 1)
+    assert code == 2
+    assert "no standard errors for the policy 'red'" in error
+
+
 def test_several_numbers_are_a_table(call, table):
     output = call("choose", table, "--policies", 1, 3, "--ignore", "ward", "today")[1]
     assert [line.split()[:2] for line in output.splitlines()[1:]] == [["1", "3.33333"], ["3", "4"]]
@@ -89,3 +115,17 @@ def test_a_frontier_is_printed_and_drawn(call, table, tmp_path):
     assert lines[-1] == "the floors are met from 2 policies on"
     assert (tmp_path / "worth.svg").is_file()
     assert (tmp_path / "worth.png").is_file()
+
+
+def test_a_frontier_says_which_budget_is_worth_most_in_money(call, table):
+    arguments = ("frontier", table, "--ignore", "ward", "today", "--welfare", "utilitarian")
+    output = call(*arguments, "--unit-worth", 10, "--policy-cost", 3)[1]
+    # One policy is worth 10 · 10/3 - 3 = 30.3, two 10 · 11/3 - 6 = 30.7, three 40 - 9 = 31.
+    assert "utilitarian: worth most is 3 policies, 31 less the cost" in output
+    output = call(*arguments, "--unit-worth", 10, "--policy-cost", 4)[1]
+    assert "utilitarian: worth most is 1 policy, 29.3333 less the cost" in output
+    record = json.loads(call(*arguments, "--unit-worth", 10, "--policy-cost", 3, "--json")[1])
+    assert record["welfares"]["utilitarian"]["net_worth"] == pytest.approx([91 / 3, 92 / 3, 31])
+    code, _, error = call(*arguments, "--policy-cost", 3)
+    assert code == 2
+    assert "give --unit-worth" in error

@@ -28,7 +28,7 @@ def test_the_total_of_every_swap(gains, data):
     gains = gains.astype(float)
     rows = np.array(data.draw(st.permutations(range(len(gains)))))
     rows = rows[: data.draw(st.integers(1, len(gains)))]
-    found = swaps._totals_of_swaps(gains, rows)
+    found = swaps.totals_of_swaps(gains, rows)
     for row in range(len(gains)):
         for place in range(len(rows)):
             after = [*np.delete(rows, place), row]

@@ -61,7 +61,7 @@ def grid_page(grid_folder):
 
 def test_plots_are_files_too(grid_folder, grid_page):
     written = {path.name for path in (grid_folder / "plots").iterdir()}
-    names = {"walks", "served", "returns", "utilities", "learning_curve", "policies"}
+    names = {"walks", "served", "returns", "utilities", "lorenz", "learning_curve", "policies"}
     assert written == {f"{name}.svg" for name in names} | {"walks.png"}
     assert len(grid_page.all("img")) == len(names)
 
@@ -129,7 +129,7 @@ def test_the_same_run_gives_the_same_bytes(grid_folder, tmp_path):
 @pytest.mark.parametrize("num_policies", [1, 8])
 def test_one_policy_and_one_for_each(tmp_path, num_policies):
     page = report(write_grid_run(tmp_path / "run", num_policies))
-    assert len(page.all("img")) == 6
+    assert len(page.all("img")) == 7
     noun = "policy" if num_policies == 1 else "policies"
     assert f"{num_policies} {noun} for 8 users" in page.text
 
@@ -144,7 +144,7 @@ def test_users_names_are_only_text(tmp_path):
     names = ["<script>alert(1)</script>", '"><img src=x>', "$\\bad{$", "名前", "x" * 200]
     page = report(write_run(tmp_path / "run", users=names, num_policies=2))
     assert not page.all("script")
-    assert len(page.all("img")) == 4
+    assert len(page.all("img")) == 5
     for name in names:
         assert name in page.text
 
@@ -190,7 +190,7 @@ def test_users_who_want_velocities(tmp_path):
     folder = write_robot_run(tmp_path / "run", num_policies=3, num_users=20, fall=400)
     page = report(folder)
     names = {"targets", "returns_by_target", "velocities", "returns", "utilities"}
-    names |= {"learning_curve", "policies"}
+    names |= {"learning_curve", "policies", "lorenz"}
     assert {path.name for path in (folder / "plots").iterdir()} == {f"{n}.svg" for n in names}
     phrases = [
         "from 0 to 4.00 m/s",
@@ -208,7 +208,7 @@ def test_users_who_want_velocities(tmp_path):
 def test_users_who_want_velocities_without_a_bound(tmp_path):
     page = report(write_robot_run(tmp_path / "run", num_policies=1, num_users=10, bound=None))
     assert "triangles" not in page.text
-    assert len(page.all("img")) == 7
+    assert len(page.all("img")) == 8
 
 
 def test_50_policies_of_a_robot_fit_on_a_page(tmp_path):

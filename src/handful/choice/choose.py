@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from handful._support.checks import brief
-from handful.choice.concave import choose_concave, choose_cvar
+from handful.choice.concave import choose_concave
 from handful.choice.egalitarian import choose_leximin, most_for_the_worst
 from handful.choice.floors import Floor, Miss, checked_floors
-from handful.choice.found import Found
+from handful.choice.found import PROVEN, Found
 from handful.choice.infeasible import check_floors
 from handful.choice.large import choose_large, is_large
+from handful.choice.places import choose_by_places
 from handful.choice.pool import Pool
 from handful.choice.portfolio import NAME as PORTFOLIO
 from handful.choice.portfolio import exponent_grid, ratios, share_of
@@ -29,9 +30,9 @@ from handful.errors import HandfulError
 from handful.welfare import WELFARES, find_welfare, load_welfare
 from handful.welfare_functions import (
     FAMILIES,
-    CVaR,
     GroupWelfare,
     OwnWelfare,
+    PlaceWelfare,
     PowerMean,
     Welfare,
     parse_welfare,
@@ -39,9 +40,6 @@ from handful.welfare_functions import (
 
 NOBODY = -1
 """The assignment of a user whom no chosen policy serves better than the outside option."""
-
-PROVEN = 1e-6
-"""The gap, as a share of the range of returns, up to which a choice counts as proven."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +150,12 @@ def choose(
             )
         shares = ratios(pool.returns, exponent_grid(pool.num_users, share_of(welfare)))
         exponents = Pool.of(shares, costs=costs)
-        found = most_for_the_worst(exponents, _most(pool, k, budget), (), seconds)
+        found = most_for_the_worst(exponents, most_of(pool, k, budget), (), seconds)
         made = _selection(exponents, PowerMean(-math.inf), (), found)
         return replace(made, welfare_function=welfare)
-    return choose_from(pool, _most(pool, k, budget), welfare, checked_floors(floors, pool), seconds)
+    return choose_from(
+        pool, most_of(pool, k, budget), welfare, checked_floors(floors, pool), seconds
+    )
 
 
 def choose_each(
@@ -198,8 +198,8 @@ def choose_from(
         found = choose_leximin(pool, most, floors, left)
     elif isinstance(function, PowerMean):
         found = choose_separable(pool, function, most, floors, left)
-    elif isinstance(function, CVaR):
-        found = choose_cvar(pool, function, most, floors, left)
+    elif isinstance(function, PlaceWelfare):
+        found = choose_by_places(pool, function, most, floors, left, start)
     else:
         found = choose_concave(pool, function, most, floors, left)
     if found.rows is None and start is not None:
@@ -245,8 +245,17 @@ def bound_welfare(welfare: Any, pool: Pool) -> Welfare:
     return welfare
 
 
-def _most(pool: Pool, k: int | None, budget: float | None) -> float:
-    """Return how many policies or how much money there is."""
+def most_of(pool: Pool, k: int | None, budget: float | None) -> float:
+    """Give how many policies or how much money there is.
+
+    Args:
+        pool: the pool.
+        k: how many policies may be chosen.
+        budget: how much money there is, if policies cost money.
+
+    Raises:
+        HandfulError: if both or neither is given, or one does not fit.
+    """
     if (k is None) == (budget is None):
         raise HandfulError("Give either how many policies may be chosen or a budget in money.")
     if k is not None:
@@ -266,16 +275,27 @@ def _most(pool: Pool, k: int | None, budget: float | None) -> float:
     return float(budget)  # type: ignore[arg-type]
 
 
+def assignment_of(pool: Pool, rows: np.ndarray) -> np.ndarray:
+    """Give the row of each user's best chosen policy, or -1 where the outside option is better.
+
+    Args:
+        pool: the pool.
+        rows: the rows of the chosen policies, ascending, [K].
+    """
+    rows = np.sort(np.asarray(rows, np.int64))
+    if len(rows) == 0:
+        return np.full(pool.num_users, NOBODY)
+    assignment = rows[pool.returns[rows].argmax(axis=0)]
+    if pool.outside is None:
+        return assignment
+    earned = pool.returns[assignment, np.arange(pool.num_users)]
+    return np.where(earned < pool.outside, NOBODY, assignment)
+
+
 def _selection(pool: Pool, welfare: Welfare, floors: tuple[Floor, ...], found: Found) -> Selection:
     """Assign the users, leave out policies that serve nobody, and state the proof."""
     rows = np.sort(np.asarray(found.rows, np.int64))
-    assignment = np.full(pool.num_users, NOBODY)
-    if len(rows):
-        best = pool.returns[rows].argmax(axis=0)
-        assignment = rows[best]
-        if pool.outside is not None:
-            earned = pool.returns[assignment, np.arange(pool.num_users)]
-            assignment = np.where(earned < pool.outside, NOBODY, assignment)
+    assignment = assignment_of(pool, rows)
     utilities = pool.utilities(rows)
     policies = np.unique(assignment[assignment != NOBODY])
     value = float(welfare.value(utilities, pool.shares))

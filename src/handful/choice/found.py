@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+PROVEN = 1e-6
+"""The gap, as a share of the range of returns, up to which a choice counts as proven."""
+
 
 @dataclass(frozen=True, eq=False)
 class Found:

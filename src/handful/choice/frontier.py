@@ -56,6 +56,43 @@ class PoolFrontier:
                 made.append((after.welfare - before.welfare) / more)
         return tuple(made)
 
+    def net_worth(
+        self, welfare: str, unit_worth: float, policy_cost: float = 0.0
+    ) -> tuple[float | None, ...]:
+        """Give what each budget is worth in money, less what its policies cost.
+
+        Args:
+            welfare: the name of the welfare function.
+            unit_worth: what one unit of this welfare is worth in money.
+            policy_cost: what each policy costs, where policies are counted; otherwise their own
+                costs count.
+
+        Returns:
+            the money; None beside budgets that meet no floors.
+        """
+        return tuple(
+            None
+            if one is None
+            else unit_worth * one.welfare
+            - (one.price if self.is_money else policy_cost * len(one.policies))
+            for one in self.selections[welfare]
+        )
+
+    def price_of_fairness(self, welfare: str) -> tuple[float | None, ...]:
+        """Give what the mean loses at each budget beside the choice for the mean.
+
+        Args:
+            welfare: the name of the welfare function.
+
+        Returns:
+            the loss of the mean; None where there is no choice, or the mean was not asked for.
+        """
+        best = self.selections.get("utilitarian", (None,) * len(self.budgets))
+        return tuple(
+            None if one is None or top is None else top.mean - one.mean
+            for one, top in zip(self.selections[welfare], best, strict=True)
+        )
+
     def record(self) -> dict[str, Any]:
         """Return everything in the types that JSON has."""
         return {
@@ -66,6 +103,7 @@ class PoolFrontier:
                 name: {
                     "ceiling": self.ceilings[name],
                     "marginal_worth": list(self.marginal_worth(name)),
+                    "price_of_fairness": list(self.price_of_fairness(name)),
                     "choices": [None if one is None else one.record() for one in chosen],
                 }
                 for name, chosen in self.selections.items()

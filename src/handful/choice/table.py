@@ -101,6 +101,38 @@ def read_costs(path: str | Path, policies: Sequence[str]) -> np.ndarray:
     return np.array([found[name] for name in policies])
 
 
+def read_errors(
+    path: str | Path, table: ReturnsTable, *, rows_are_users: bool = False
+) -> np.ndarray:
+    """Read the standard errors of a table of returns, in the order of its policies and users.
+
+    Args:
+        path: the CSV file, laid out as the table of returns is. Columns about users may be left
+            out.
+        table: the table of returns.
+        rows_are_users: whether a row is a user and a column a policy.
+
+    Returns:
+        the standard errors, [M, N].
+
+    Raises:
+        HandfulError: if the file is no such table, or a policy or user is missing.
+    """
+    header, _ = _read(Path(path))
+    about_users = [name for name in table.columns if name in header]
+    found = read_returns(path, rows_are_users=rows_are_users, about_users=about_users)
+    places = []
+    for kind, names, ours in (
+        ("policy", found.policies, table.policies),
+        ("user", found.users, table.users),
+    ):
+        missing = [name for name in ours if name not in names]
+        if missing:
+            raise HandfulError(f"'{path}' has no standard errors for the {kind} '{missing[0]}'.")
+        places.append([names.index(name) for name in ours])
+    return found.returns[np.ix_(*places)]
+
+
 def numbers_of(table: ReturnsTable, name: str) -> np.ndarray:
     """Give a column about users as numbers, [N].
 

@@ -1,10 +1,11 @@
 """The command ``handful frontier``."""
 
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handful._support.text import count
 from handful.cli.output import print_json, show
 from handful.cli.pool_options import PoolOptions
 from handful.errors import HandfulError
@@ -26,6 +27,13 @@ class FrontierCommand(PoolOptions):
     welfare: tuple[str, ...] = ("utilitarian", "nash", "cvar:0.1", "egalitarian")
     """The welfare functions, as 'handful choose' takes them."""
 
+    unit_worth: float | None = None
+    """What one unit of welfare is worth in money: then it is said which budget is worth most, less
+    what its policies cost."""
+
+    policy_cost: float | None = None
+    """What each policy costs, with --unit-worth and where there are no --costs."""
+
     picture: Path | None = None
     """An SVG file for the picture; a PNG file is written beside it."""
 
@@ -35,6 +43,11 @@ class FrontierCommand(PoolOptions):
 
         if bool(self.budgets) != (self.costs is not None):
             raise HandfulError("Amounts of money and costs belong together: --budgets and --costs.")
+        if self.policy_cost is not None and (self.unit_worth is None or self.costs is not None):
+            raise HandfulError(
+                "--policy-cost says what each policy costs where there is no table of costs, and "
+                "needs what a unit of welfare is worth: give --unit-worth, and no --costs."
+            )
         if self.picture is not None and self.picture.suffix != ".svg":
             raise HandfulError("The picture is an SVG file: give it a name that ends in .svg.")
         table = self.read()
@@ -48,9 +61,32 @@ class FrontierCommand(PoolOptions):
         if self.picture is not None:
             _draw(self.picture, found)
         if self.json:
-            print_json(found.record() | {"policies": list(table.policies)})
+            record = found.record()
+            if self.unit_worth is not None:
+                for name, one in record["welfares"].items():
+                    one["net_worth"] = list(self._net_worth(found, name))
+            print_json(record | {"policies": list(table.policies)})
         else:
             show(*_lines(found))
+            if self.unit_worth is not None:
+                show(*(self._most_worth(found, name) for name in found.selections))
+
+    def _net_worth(self, found: "PoolFrontier", name: str) -> tuple[float | None, ...]:
+        return found.net_worth(name, self.unit_worth or 0.0, self.policy_cost or 0.0)
+
+    def _most_worth(self, found: "PoolFrontier", name: str) -> str:
+        """Say which budget is worth most, and what the next one would add."""
+        net = [(nan if one is None else one) for one in self._net_worth(found, name)]
+        if all(isnan(one) for one in net):
+            return f"{name}: no budget meets the floors"
+        best = max((i for i, one in enumerate(net) if not isnan(one)), key=lambda i: net[i])
+        what = f"a budget of {found.budgets[best]:g}"
+        if not found.is_money:
+            what = count(int(found.budgets[best]), "policy")
+        said = f"{name}: worth most is {what}, {net[best]:.6g} less the cost"
+        if best + 1 < len(net) and not isnan(net[best + 1]):
+            said += f"; the next budget adds {net[best + 1] - net[best]:+.4g}"
+        return said
 
 
 def _lines(found: "PoolFrontier") -> list[str]:
@@ -70,6 +106,10 @@ def _lines(found: "PoolFrontier") -> list[str]:
             line += f"  {value:>18}  {'' if more is None else f'{more:+.4g}':>9}"
         lines.append(line)
     lines.append(f"{'all':>8}" + "".join(f"  {found.ceilings[n]:18.6g}  {'':>9}" for n in names))
+    for name in names:
+        lost = [one for one in found.price_of_fairness(name) if one is not None and one > 1e-9]
+        if lost:
+            lines.append(f"{name}: the mean loses up to {max(lost):.4g} beside the choice for it")
     if is_open:
         lines.append("(+...) is how much better another choice could be at most")
     if any(None in chosen for chosen in found.selections.values()):

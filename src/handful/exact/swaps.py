@@ -38,7 +38,7 @@ def add_greedily(gains: np.ndarray, rows: np.ndarray, num_rows: int) -> np.ndarr
     served = gains[rows].max(axis=0, initial=0.0)
     rows = np.asarray(rows, dtype=np.int64)
     while len(rows) < num_rows:
-        totals = _totals_with(gains, served)
+        totals = totals_with(gains, served)
         totals[rows] = -np.inf
         best = int(totals.argmax())
         rows, served = np.append(rows, best), np.maximum(served, gains[best])
@@ -79,23 +79,33 @@ def swap(gains: np.ndarray, rows: np.ndarray, margin: float) -> np.ndarray:
     rows = np.array(rows, dtype=np.int64)
     total = total_gain(gains, rows)
     while True:
-        totals = _totals_of_swaps(gains, rows)
+        totals = totals_of_swaps(gains, rows)
         row, place = np.unravel_index(int(totals.argmax()), totals.shape)
         if totals[row, place] <= total + margin:
             return rows
         rows[place], total = row, float(totals[row, place])
 
 
-def _totals_with(gains: np.ndarray, served: np.ndarray) -> np.ndarray:
-    """Return the total gain with each row added to users who are served already, [M]."""
+def totals_with(gains: np.ndarray, served: np.ndarray) -> np.ndarray:
+    """Return the total gain with each row added to users who are served already, [M].
+
+    Args:
+        gains: the gains of N users from M rows, [M, N].
+        served: what users gain already, [N].
+    """
     totals = np.empty(len(gains))
     for chunk in _chunks(gains):
         totals[chunk] = np.maximum(gains[chunk], served).sum(axis=1)
     return totals
 
 
-def _totals_of_swaps(gains: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the total gain with each row in and each chosen row out, [M, k]."""
+def totals_of_swaps(gains: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the total gain with each row in and each chosen row out, [M, k].
+
+    Args:
+        gains: the gains of N users from M rows, at least 0, [M, N].
+        rows: the chosen rows [k], k at least 1.
+    """
     nearest, best, second = _two_best(gains, rows)
     order = np.argsort(nearest, kind="stable")
     serving, starts = np.unique(nearest[order], return_index=True)

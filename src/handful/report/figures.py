@@ -2,10 +2,13 @@
 
 from functools import partial
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from handful.report.fairness import served_utilities
 from handful.report.pictures import Picture, TaskPictures
 from handful.report.plots.curves import Reference, draw_entropy, draw_users, draw_welfare
+from handful.report.plots.lorenz import draw_lorenz, lorenz
 from handful.report.plots.served import (
     MAX_ROOMY_ROWS,
     MAX_USERS_NAMED,
@@ -16,6 +19,7 @@ from handful.report.plots.served import (
 from handful.report.plots.style import WIDTH, legend_above, policy_handle, single
 from handful.report.run import Curves, Results, Run
 from handful.report.wording import count, number
+from handful.types import NumpyArray
 
 
 def run_pictures(run: Run, of_task: TaskPictures) -> list[Picture]:
@@ -57,7 +61,28 @@ def _result_pictures(run: Run, results: Results, of_task: TaskPictures) -> list[
             caption="Every user's mean return, in the colour of their policy.",
             is_wide=True,
         ),
+        _lorenz_picture(served_utilities(run, results)),
     ]
+
+
+def _lorenz_picture(utilities: NumpyArray) -> Picture:
+    """Return the picture of how returns are shared out among users."""
+    users, reached, is_share = lorenz(utilities)
+    half = float(np.interp(0.5, users, reached))
+    what = f"{100 * half:.0f} % of all returns" if is_share else f"{number(half)} for each user"
+    negative = (
+        ""
+        if is_share
+        else " As somebody gets less than nothing, it shows returns and no shares of them."
+    )
+    return Picture(
+        "lorenz",
+        "The Lorenz curve",
+        f"The Lorenz curve: the worse served half of the users has {what}.",
+        partial(_lorenz, utilities),
+        caption=f"What the worst served users have together. The further the curve sags below the "
+        f"dashed line, the less equal they are.{negative}",
+    )
 
 
 def _curve_pictures(run: Run, curves: Curves) -> list[Picture]:
@@ -112,6 +137,13 @@ def _returns(run: Run, results: Results, order: TableOrder) -> Figure:
 def _utilities(results: Results) -> Figure:
     figure, axis = single(WIDTH, 2.7)
     draw_utilities(axis, results)
+    legend_above(figure, columns=1)
+    return figure
+
+
+def _lorenz(utilities: NumpyArray) -> Figure:
+    figure, axis = single(4.6, 3.4)
+    draw_lorenz(axis, utilities)
     legend_above(figure, columns=1)
     return figure
 

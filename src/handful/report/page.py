@@ -12,6 +12,7 @@ from handful._support.files import write_text
 from handful._support.flags import flag_words
 from handful.errors import HandfulError
 from handful.report import page_rows
+from handful.report.fairness import fairness
 from handful.report.figures import run_pictures
 from handful.report.pictures import Picture, TaskPictures, task_pictures
 from handful.report.plots.style import write_figure
@@ -250,7 +251,7 @@ def _page(
         "findings": page_rows.findings(results),
         "alternative_rows": page_rows.alternative_rows(results),
         "assigned_by": results.record.get("assigned_by"),
-        "group_rows": page_rows.group_rows(run, results),
+        "fairness": fairness(run, results),
         "policy_rows": page_rows.policy_rows(results, of_task),
         "worst_rows": page_rows.user_rows(run, results, of_task, page_rows.NUM_WORST),
         "user_rows": page_rows.user_rows(run, results, of_task, page_rows.MAX_USERS_LISTED),

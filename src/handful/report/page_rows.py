@@ -16,9 +16,6 @@ MAX_USERS_LISTED = 1000
 
 NUM_WORST = 5
 
-MAX_GROUPS = 30
-"""A label with more values than this groups nobody: a postcode, a remark."""
-
 _ALTERNATIVES = {
     "as_trained": "as the method left it",
     "by_validation": "as validation would assign",
@@ -86,15 +83,6 @@ class PolicyRow(NamedTuple):
     length: str
     mean: str
     lowest: str
-
-
-class GroupRow(NamedTuple):
-    """Users who share a label; ``worst`` is the lowest mean return among them."""
-
-    label: str
-    users: int
-    mean: str
-    worst: str
 
 
 class UserRow(NamedTuple):
@@ -208,26 +196,6 @@ def policy_rows(results: Results, of_task: TaskPictures) -> list[PolicyRow]:
             )
         )
     return rows
-
-
-def group_rows(run: Run, results: Results) -> dict[str, list[GroupRow]]:
-    """Make a table for each label that users share: a row for each group, worst served first."""
-    tables = {}
-    for name, values in run.labels.items():
-        groups, members = np.unique(np.array(values), return_inverse=True)
-        if not 1 < len(groups) <= min(MAX_GROUPS, len(values) - 1):
-            continue
-        found = [results.utilities[members == group] for group in range(len(groups))]
-        tables[name] = [
-            GroupRow(
-                str(groups[i]) or "none",
-                len(found[i]),
-                number(found[i].mean()),
-                number(found[i].min()),
-            )
-            for i in np.argsort([utilities.mean() for utilities in found], kind="stable")
-        ]
-    return tables
 
 
 def user_rows(run: Run, results: Results, of_task: TaskPictures, limit: int) -> list[UserRow]:

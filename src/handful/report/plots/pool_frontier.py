@@ -60,7 +60,8 @@ def _figure(
         upper, lower = figure.subplots(2, 1, height_ratios=(2.0, 1.0), sharex=True)
         _draw_worth(lower, budgets, curves)
         lower.set_xlabel(unit)
-        lower.set_ylabel("what one more adds")
+        one = "policy" if unit == "policies" else f"unit of {unit}"
+        lower.set_ylabel(f"what one more\n{one} adds")
     else:
         upper = figure.subplots()
         upper.set_xlabel(unit)
