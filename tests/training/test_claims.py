@@ -33,7 +33,7 @@ PEOPLE = Population(
 def test_claims_come_from_columns_numbers_and_arrays():
     found = read_claims(PEOPLE, "group", "outside", 2.0)
     assert found == Claims(("a", "b", "a"), (1.0, 2.5, -3.0), (Floor(2.0),))
-    assert found == read_claims(PEOPLE, ["a", "b", "a"], [1, 2.5, -3], Floor(2))
+    assert found == read_claims(PEOPLE, ["a", "b", "a"], [1, 2.5, -3], Floor(2.0))
     assert read_claims(PEOPLE, None, 4, "outside").floors == (Floor((1.0, 2.5, -3.0)),)
     assert read_claims(PEOPLE, None, 4, None).outside == (4.0, 4.0, 4.0)
     assert not read_claims(PEOPLE, "group", None, None)  # groups alone change nothing

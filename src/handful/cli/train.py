@@ -64,8 +64,9 @@ class Train:
     Equinox module (docs/own-network.md)."""
 
     welfare: str = "utilitarian"
-    """What is trained for and measured: utilitarian (the mean over users), or module:function for a
-    welfare function of your own."""
+    """What is trained for and measured: utilitarian (the mean over users), nash@-10, power:-2@-10,
+    egalitarian, gini, cvar:0.1, groups:egalitarian and the like (docs/welfare.md), or
+    module:function for a welfare function of your own."""
 
     group: str | None = None
     """The column of the users' table with their groups, for floors and welfares of groups."""
