@@ -71,6 +71,10 @@ class RMDP:
             that so many policies can reach, or a bound on it, as an
             :class:`~handful.exact.bound.Optimum`, and raises ValueError or RuntimeError, with a
             sentence, if it has no answer. None if nothing is known.
+        reachable: a function of this problem. It returns what policies can earn the users, as a
+            :class:`~handful.exact.reachable.Reachable`, from which the optimum under every welfare
+            follows, and raises ValueError, with a sentence, if it is not known. None if nothing is
+            known.
         scale_is_measured: whether the return scale was measured by playing. A second measurement
             may give another number, so a run keeps the one that it began with.
         name: the task's name if :func:`make` made the problem, else a name that the caller chooses.
@@ -101,6 +105,7 @@ class RMDP:
     suited_method: str | None = None
     constant_outcomes: Callable[[], Any] | None = None
     solver: Callable[["RMDP", int], Any] | None = None
+    reachable: Callable[["RMDP"], Any] | None = None
     scale_is_measured: bool = False
     name: str = "custom"
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -482,6 +482,11 @@ FAMILIES: dict[str, Callable[[str], Welfare]] = {
 _BARE = ("utilitarian", "nash", "egalitarian")
 
 
+def is_of_family(name: str) -> bool:
+    """Return whether a name is that of a function of this library, which is concave."""
+    return name.partition("@")[0].partition(":")[0] in FAMILIES
+
+
 def parse_welfare(text: str) -> Welfare:
     """Read a welfare function from text.
 

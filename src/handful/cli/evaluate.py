@@ -83,9 +83,7 @@ class Evaluate:
             columns = {f"policy_{j}": row for j, row in enumerate(returns)}
             users = list(problem.population.user_ids)
             write_parquet(self.returns, import_polars().DataFrame({"user": users, **columns}))
-        gap = None  # solvers know the best possible mean only
-        if run.is_utilitarian:
-            gap = measure_gap(problem, config.num_policies, evaluation.welfare)
+        gap = measure_gap(problem, config.num_policies, evaluation.welfare, config.welfare)
         training = {"transitions": update * config.collect.batch_size}
         record = evaluation_record(problem, found.policies, evaluation, gap, training)
         if self.json:

@@ -71,6 +71,7 @@ def with_history(problem: RMDP, length: int) -> RMDP:
         environment=kind(environment, length),
         learner_settings=partial(_learner_settings, problem),
         solver=None if problem.solver is None else partial(_solve, problem),
+        reachable=None if problem.reachable is None else partial(_reachable, problem),
         name="custom",
         parameters={},
     )
@@ -86,6 +87,12 @@ def _solve(problem: RMDP, _: RMDP, num_policies: int) -> Any:
     """Ask the solver of the problem without windows."""
     assert problem.solver is not None
     return problem.solver(problem, num_policies)
+
+
+def _reachable(problem: RMDP, _: RMDP) -> Any:
+    """Ask what is reachable in the problem without windows."""
+    assert problem.reachable is not None
+    return problem.reachable(problem)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,12 @@ class Optimum:
         unit: the unit of the certificate's numbers, if these are quantities.
         attained: the welfare that the returns above attain, beside an upper bound; None if nobody
             has looked for policies that come close.
+        welfare_function: the name of the welfare function; `welfare` is the mean unless another
+            one is named here.
+        chances: for each policy the chances of the parts of its certificate, if it draws one of
+            several deterministic policies at the start of an episode; empty for a policy that does
+            not. None if no policy does.
+        deterministic: the highest welfare of deterministic policies alone, where it is proven.
     """
 
     welfare: float
@@ -36,6 +42,9 @@ class Optimum:
     explanation: str
     unit: str = ""
     attained: float | None = None
+    welfare_function: str = "utilitarian"
+    chances: tuple[tuple[float, ...], ...] | None = None
+    deterministic: float | None = None
 
     def __repr__(self) -> str:
         """Return the welfare and its kind, without the returns of single users."""
@@ -54,6 +63,9 @@ class Optimum:
             "explanation": self.explanation,
             "unit": self.unit,
             "attained": self.attained,
+            "welfare_function": self.welfare_function,
+            "chances": None if self.chances is None else [list(part) for part in self.chances],
+            "deterministic": self.deterministic,
         }
 
 

@@ -80,33 +80,26 @@ def cover(rmdp: TabularRMDP, num_policies: int, seconds: float = SECONDS) -> Cov
     Raises:
         ValueError: if the users differ in too many ways (:func:`can_cover`).
     """
-    if not can_cover(rmdp):
-        raise ValueError(f"The users' coefficients must have a rank from 1 to {MAX_RANK}.")
-    support = _Support(rmdp, _Chart.of(rmdp.coefficients))
-    support.climb(np.zeros(rmdp.num_users, dtype=np.int64))
-    for user in range(rmdp.num_users):  # the users' hull contains every group's mean
-        support.evaluate(support.chart.points[user])
-    deadline = time.monotonic() + seconds
-    upper = float(support.returns().max(axis=0).mean())  # if every user had a policy of their own
-    while True:
-        found = _best_found(support.returns(), num_policies, deadline)
-        while support.climb(found.indices[found.assignment]):
-            found = _best_found(support.returns(), num_policies, deadline)
-        promises, centres = support.promises()
-        promised = _choose_until(promises, num_policies, deadline)
-        if promised is not None:
-            upper = min(upper, promised.upper_bound)
-        returns = support.returns()
-        spread = _spread(returns)
-        is_proven = bool(upper - found.welfare <= _TOLERANCE * spread)
-        if is_proven or promised is None:
-            break
-        is_new = support.climb(promised.assignment)
-        middles = [support.evaluate(centres[face]) for face in promised.indices]
-        if not is_new and not any(middles):
-            break
-    policies = np.array([support.policies[j] for j in found.indices])
-    return Coverage(policies, returns[found.indices], upper, is_proven, len(returns))
+    support = Support.of(rmdp)
+    found = support.best_few(num_policies, seconds=seconds)
+    policies = np.array([support.policies[j] for j in found.rows])
+    returns = support.returns()
+    return Coverage(policies, returns[found.rows], found.upper_bound, found.is_proven, len(returns))
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedChoice:
+    """The best few policies for users who count differently, among those found, and a bound.
+
+    Attributes:
+        rows: the chosen policies, by their place among the policies found.
+        upper_bound: a bound on the weighted mean of what any so many policies earn the users.
+        is_proven: whether the chosen policies attain the bound, up to rounding.
+    """
+
+    rows: np.ndarray
+    upper_bound: float
+    is_proven: bool
 
 
 def _best_found(returns: np.ndarray, num_policies: int, deadline: float) -> Choice:
@@ -161,14 +154,16 @@ class _Chart:
         """Return the reward weights [D] that a point stands for."""
         return self.origin + point @ self.axes
 
-    def groups(self, assignment: np.ndarray) -> np.ndarray:
-        """Return the point of each group's summed weights, [groups, d]."""
+    def groups(self, assignment: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Return the point of each group's summed weights, [groups, d], by how users count [N]."""
+        mass = self.mass * shares
         sums = np.array(
             [
-                np.append(self.mass[group] @ self.points[group], self.mass[group].sum())
+                np.append(mass[group] @ self.points[group], mass[group].sum())
                 for group in (assignment == label for label in np.unique(assignment))
             ]
         )
+        sums = sums[sums[:, -1] > 0.0]  # nobody counts in the other groups
         return sums[:, :-1] / sums[:, -1:]
 
 
@@ -199,8 +194,13 @@ def _rank(coefficients: np.ndarray) -> int:
     return int(np.linalg.matrix_rank(coefficients, rtol=_RANK_TOLERANCE))
 
 
-class _Support:
-    """The points at which h was evaluated, and the policies that it came from."""
+class Support:
+    """The points at which h was evaluated, and the policies that it came from.
+
+    A face of the hull holds for users who count differently, too: h is homogeneous, and a sum of
+    the users' weights lies between them whatever each of them counts. So one object serves many
+    weightings, and every evaluation sharpens the bounds of all of them.
+    """
 
     def __init__(self, rmdp: TabularRMDP, chart: _Chart) -> None:
         self.rmdp, self.chart = rmdp, chart
@@ -209,6 +209,68 @@ class _Support:
         self.features: list[np.ndarray] = []
         self.policies: list[np.ndarray] = []
         self._known: set[bytes] = set()
+
+    @classmethod
+    def of(cls, rmdp: TabularRMDP) -> Support:
+        """Evaluate h for everybody together and for each user alone.
+
+        Raises:
+            ValueError: if the users differ in too many ways (:func:`can_cover`).
+        """
+        if not can_cover(rmdp):
+            raise ValueError(f"The users' coefficients must have a rank from 1 to {MAX_RANK}.")
+        support = cls(rmdp, _Chart.of(rmdp.coefficients))
+        support.climb(np.zeros(rmdp.num_users, dtype=np.int64))
+        for user in range(rmdp.num_users):  # the users' hull contains every group's mean
+            support.evaluate(support.chart.points[user])
+        return support
+
+    def best_few(
+        self,
+        num_policies: int,
+        shares: np.ndarray | None = None,
+        outside: np.ndarray | None = None,
+        seconds: float = SECONDS,
+    ) -> WeightedChoice:
+        """Choose the best few of the policies found, and find more until a bound proves them.
+
+        Args:
+            num_policies: the budget k.
+            shares: how much each user counts, not negative, with the sum N, [N]; None if all count
+                the same.
+            outside: what each user has without a policy [N]; None if everybody takes one.
+            seconds: the seconds after which the search stops and states its bound.
+        """
+        shares = np.ones(self.rmdp.num_users) if shares is None else shares
+        counts = shares > 0.0
+
+        def worth(returns: np.ndarray) -> np.ndarray:
+            lifted = returns if outside is None else np.maximum(returns, outside)
+            return (lifted * shares)[:, counts]
+
+        def all_users(choice: Choice, returns: np.ndarray) -> np.ndarray:
+            return choice.indices[returns[choice.indices].argmax(axis=0)]
+
+        share = float(counts.mean())
+        deadline = time.monotonic() + seconds
+        upper = float(worth(self.returns()).max(axis=0).mean())  # a policy of their own for each
+        while True:
+            found = _best_found(worth(self.returns()), num_policies, deadline)
+            while self.climb(all_users(found, self.returns()), shares):
+                found = _best_found(worth(self.returns()), num_policies, deadline)
+            promises, centres = self.promises()
+            promised = _choose_until(worth(promises), num_policies, deadline)
+            if promised is not None:
+                upper = min(upper, promised.upper_bound)
+            spread = _spread(worth(self.returns()))
+            is_proven = bool(upper - found.welfare <= _TOLERANCE * spread)
+            if is_proven or promised is None:
+                break
+            is_new = self.climb(all_users(promised, promises), shares)
+            middles = [self.evaluate(centres[face]) for face in promised.indices]
+            if not is_new and not any(middles):
+                break
+        return WeightedChoice(found.indices, share * upper, is_proven)
 
     def evaluate(self, point: np.ndarray) -> bool:
         """Find the best policy for a point, unless it is known."""
@@ -228,14 +290,15 @@ class _Support:
         self.policies.append(policy)
         return True
 
-    def climb(self, assignment: np.ndarray) -> bool:
-        """Run EM from an assignment [N].
+    def climb(self, assignment: np.ndarray, shares: np.ndarray | None = None) -> bool:
+        """Run EM from an assignment [N], for users who count so much [N] (all alike if None).
 
         The result is whether it met a group whose best policy was unknown.
         """
+        shares = np.ones(len(assignment)) if shares is None else shares
         is_new = False
         while True:
-            groups = self.chart.groups(assignment)
+            groups = self.chart.groups(assignment, shares)
             found = [self.evaluate(point) for point in groups]
             if not any(found):
                 return is_new

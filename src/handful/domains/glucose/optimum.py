@@ -21,8 +21,12 @@ import numpy as np
 from handful.domains.glucose.environment import USUAL_LEVEL, ArtificialPancreas
 from handful.domains.glucose.users import FULL_RETURN, GlucoseFeatures
 from handful.exact.bound import Optimum, nothing_known
+from handful.exact.reachable import ListedPolicies
 from handful.exact.segments import best_segments
 from handful.problem import RMDP
+
+RANGES = 250
+"""The ranges of levels whose promises bound all policies; each is about 0.3 mg/dl wide."""
 
 
 def constant_bound(targets: np.ndarray, height: float, num_policies: int) -> Optimum:
@@ -70,6 +74,32 @@ def constant_bound(targets: np.ndarray, height: float, num_policies: int) -> Opt
     )
 
 
+def reachable(problem: RMDP) -> ListedPolicies:
+    """Bound what policies earn wearers who judge whole days; :func:`solve` says for which problems.
+
+    No policy earns anybody more than one that keeps the level constant, between the lowest and the
+    highest target. The list has levels at the middles of narrow ranges, and a promise is the most
+    that a level within the range earns each user.
+
+    Raises:
+        ValueError: if no optimum is known for the problem; see :func:`solve`.
+    """
+    targets = _checked_targets(problem)
+    edges = np.linspace(targets.min(), targets.max(), RANGES + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+    nearest = np.clip(targets, edges[:-1, None], edges[1:, None])
+
+    def earned(levels: np.ndarray) -> np.ndarray:
+        return FULL_RETURN * (1.0 - (levels - targets) ** 2)
+
+    return ListedPolicies(
+        earned(middles[:, None]),
+        lambda row: (float(USUAL_LEVEL * 2.0 ** middles[row]),),
+        "constant levels (mg/dl)",
+        earned(nearest),
+    )
+
+
 def solve(problem: RMDP, num_policies: int) -> Optimum:
     """Bound the welfare of wearers who judge whole days; the certificate has levels in mg/dl.
 
@@ -82,6 +112,13 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
         ValueError: if the problem has another environment or other users, for whom no bound is
             known.
     """
+    best = constant_bound(_checked_targets(problem), FULL_RETURN, num_policies)
+    levels = tuple((USUAL_LEVEL * 2.0**level,) for (level,) in best.certificate)
+    return replace(best, certificate=levels, unit="mg/dl")
+
+
+def _checked_targets(problem: RMDP) -> np.ndarray:
+    """Return the users' targets [N], in doublings over the usual level."""
     environment, population = problem.environment, problem.population
     if (
         not isinstance(environment, ArtificialPancreas)
@@ -93,6 +130,4 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
     targets = np.asarray(linear, dtype=np.float64) / 2
     if not (np.allclose(constant, 1 - targets**2) and (square == -1).all() and (low <= 0).all()):
         raise ValueError(nothing_known(problem.name, "wearers with a target and a fear of lows"))
-    best = constant_bound(targets, FULL_RETURN, num_policies)
-    levels = tuple((USUAL_LEVEL * 2.0**level,) for (level,) in best.certificate)
-    return replace(best, certificate=levels, unit="mg/dl")
+    return targets

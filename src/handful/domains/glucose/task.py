@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from handful.domains.glucose.environment import DAY_STEPS, ArtificialPancreas
-from handful.domains.glucose.optimum import solve
+from handful.domains.glucose.optimum import reachable, solve
 from handful.domains.glucose.users import FEARS, LOW, TARGETS, wearers
 from handful.problem import RMDP
 from handful.types import NumpyArray, Preset
@@ -47,6 +47,7 @@ def make_glucose(users: int = 100, population_seed: int = 0, population: Any = N
         learner_settings=_learner_settings,
         method_settings=_method_settings,
         solver=solve,
+        reachable=reachable,
         name="glucose",
         parameters=parameters,
     )

@@ -45,6 +45,7 @@ import numpy as np
 from handful.domains.resource_gathering.environment import ResourceGathering, TileRewards
 from handful.exact.bound import Optimum, nothing_known
 from handful.exact.facility import choose
+from handful.exact.reachable import ListedPolicies
 from handful.problem import RMDP
 
 MOVES = ((-1, 0), (1, 0), (0, -1), (0, 1))
@@ -430,6 +431,23 @@ def _check(optimum: Optimum, play: Callable[[Sequence[int]], list[int]]) -> None
         )
 
 
+def reachable(problem: RMDP) -> ListedPolicies:
+    """Give what walks earn the owners of the tiles; :func:`solve` says for which problems.
+
+    Raises:
+        ValueError: if no optimum is known for the problem; see :func:`solve`.
+    """
+    environment = _checked(problem)
+    grid = Grid(
+        environment.height,
+        environment.width,
+        environment.start,  # type: ignore[arg-type]
+        tuple(environment.blocked),
+    )
+    candidates, actions_of = _candidates(grid, environment.time_limit)
+    return ListedPolicies(candidates, actions_of, "undominated walks")
+
+
 def solve(problem: RMDP, num_policies: int) -> Optimum:
     """Find the exact optimum of a problem whose users are the owners of the tiles.
 
@@ -443,14 +461,7 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
             known, or if the grid is too large to enumerate.
         RuntimeError: if the solver could not prove optimality.
     """
-    environment, population = problem.environment, problem.population
-    if (
-        not isinstance(environment, ResourceGathering)
-        or population.features != TileRewards(environment.open_cells)
-        or population.reward_fn is not None
-        or not np.array_equal(population.coefficients, np.eye(len(environment.open_cells)))
-    ):
-        raise ValueError(nothing_known(problem.name, "users who each own one tile of the grid"))
+    environment = _checked(problem)
     return resource_gathering_optimum(
         height=environment.height,
         width=environment.width,
@@ -459,3 +470,16 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
         time_limit=environment.time_limit,
         num_policies=num_policies,
     )
+
+
+def _checked(problem: RMDP) -> ResourceGathering:
+    """Return the environment if the users own its tiles."""
+    environment, population = problem.environment, problem.population
+    if (
+        not isinstance(environment, ResourceGathering)
+        or population.features != TileRewards(environment.open_cells)
+        or population.reward_fn is not None
+        or not np.array_equal(population.coefficients, np.eye(len(environment.open_cells)))
+    ):
+        raise ValueError(nothing_known(problem.name, "users who each own one tile of the grid"))
+    return environment

@@ -7,7 +7,7 @@ from handful.domains.resource_gathering.environment import (
     ResourceGathering,
     tile_owners,
 )
-from handful.domains.resource_gathering.optimum import solve
+from handful.domains.resource_gathering.optimum import reachable, solve
 from handful.problem import RMDP
 from handful.types import Preset
 
@@ -26,6 +26,7 @@ def make_resource_gathering(**parameters: Any) -> RMDP:
         return_scale=FULL_REWARD,
         learner_settings=_settings_by_budget,
         solver=solve,
+        reachable=reachable,
         name="resource-gathering",
         parameters=parameters,
     )

@@ -14,6 +14,7 @@ from handful.domains.tabular.environment import (
 )
 from handful.errors import HandfulError
 from handful.exact.bound import Optimum, nothing_known
+from handful.exact.reachable import Reachable, reachable_by
 from handful.exact.search import tabular_optimum
 from handful.exact.tabular import TabularRMDP
 from handful.learner.policies import Policies
@@ -97,3 +98,25 @@ def solve(problem: RMDP, num_policies: int) -> Optimum:
         f"time; this is what policies that see it could reach. {best.explanation}"
     )
     return replace(best, kind="upper bound", explanation=blind, attained=None)
+
+
+def reachable(problem: RMDP) -> Reachable:
+    """Give what the policies of a tabular problem can earn its users.
+
+    Where the time limit cuts episodes and the policies do not see the time, it is what policies
+    that see it could earn, which bounds those that do not.
+
+    Args:
+        problem: a problem that :func:`~handful.domains.tabular.problem.tabular_problem` has made.
+
+    Raises:
+        ValueError: if the problem is not tabular, or its users are not paid from tables.
+    """
+    rmdp = tabular_rmdp(problem)
+    if rmdp is None:
+        raise ValueError(nothing_known(problem.name, "users who are paid from tables"))
+    found = reachable_by(rmdp)
+    found.is_attained = rmdp.horizon is None or bool(
+        getattr(problem.environment, "observe_time", False)
+    )
+    return found

@@ -17,7 +17,7 @@ from handful.domains.tabular.environment import (
     TableFeatures,
     TabularEnvironment,
 )
-from handful.domains.tabular.optimum import solve
+from handful.domains.tabular.optimum import reachable, solve
 from handful.errors import HandfulError
 from handful.population import Population
 from handful.problem import RMDP
@@ -171,6 +171,7 @@ def tabular_problem(
         return_scale=_return_scale(environment, paid, weights),
         learner_settings=partial(_learner_settings, environment.observe_time),
         solver=solve,
+        reachable=reachable,
     )
 
 

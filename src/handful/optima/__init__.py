@@ -1,0 +1,1 @@
+"""The best k policies under every welfare function, with floors, and bounds on all others."""
