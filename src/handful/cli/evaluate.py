@@ -83,7 +83,9 @@ class Evaluate:
             columns = {f"policy_{j}": row for j, row in enumerate(returns)}
             users = list(problem.population.user_ids)
             write_parquet(self.returns, import_polars().DataFrame({"user": users, **columns}))
-        gap = measure_gap(problem, config.num_policies, evaluation.welfare, config.welfare)
+        gap = None
+        if not config.claims.outside:  # what users have without us is in the welfare, too
+            gap = measure_gap(problem, config.num_policies, evaluation.welfare, config.welfare)
         training = {"transitions": update * config.collect.batch_size}
         record = evaluation_record(problem, found.policies, evaluation, gap, training)
         if self.json:

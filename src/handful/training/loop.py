@@ -528,9 +528,9 @@ def _logged(
         judgement = judge(run, state, policies, evaluation, history, promises, watch)
     shares = alpha if alpha.ndim == 2 else None
     if folder is not None or log.has_loggers:
-        gap = None  # solvers know the best possible mean only
-        if run.is_utilitarian:
-            gap = measure_gap(problem, config.num_policies, evaluation.welfare)
+        gap = None
+        if not config.claims.outside:  # what users have without us is in the welfare, too
+            gap = measure_gap(problem, config.num_policies, evaluation.welfare, config.welfare)
         training = {
             "transitions": transitions,
             "validation_transitions": int(state.validated),
