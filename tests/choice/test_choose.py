@@ -97,6 +97,7 @@ def test_floors_that_cannot_be_met_name_the_users_and_the_smallest_number():
         choose(TABLE, 2, floors=[10.0, 10.0, 6.0, 0.0])
     assert caught.value.smallest == 3
     assert len(caught.value.users) == 1
+    assert caught.value.unreachable.tolist() == []
     with pytest.raises(
         FloorsNotMet, match=r"no policy of the pool reaches the floor of 1 user \(3\)"
     ) as caught:

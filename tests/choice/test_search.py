@@ -51,8 +51,8 @@ def test_a_minorant_touches_the_welfare_and_lies_nowhere_above_it(name):
         return float(pool.shares @ np.interp(some, knots, values))
 
     shift = float(welfare.value(utilities, pool.shares)) - minorant(utilities)
-    for _ in range(200):
-        some = rng.uniform(0.1, 1.0, 25)
+    nearby = [utilities - rng.uniform(0.0, 1e-3, 25) for _ in range(50)]
+    for some in [*nearby, *rng.uniform(0.1, 1.0, (200, 25))]:
         assert minorant(some) + shift <= float(welfare.value(some, pool.shares)) + 1e-9
 
 

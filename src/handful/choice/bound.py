@@ -34,7 +34,7 @@ _PATIENCE = 12
 """The rounds without a better bound after which the step is made smaller."""
 
 _SMALLER = 0.7
-"""By how much."""
+"""The factor by which it is made smaller."""
 
 _MEMORY = 0.8
 """How much of the step before is kept, where weights and prices move together."""

@@ -56,7 +56,7 @@ _SCALES = (1.0, 0.5)
 """The scales g of the further errors."""
 
 _WIDER = 1.25
-"""By how much errors are larger as the luck, too, is only estimated: found by simulation."""
+"""The factor by which errors are larger as the luck, too, is only estimated: from simulations."""
 
 _ERRORS = 1000
 """The draws around utilities, which cost little."""
@@ -99,7 +99,7 @@ class RobustSelection:
 
     @property
     def luck(self) -> float:
-        """By how much the measured welfare is too high."""
+        """The part of the measured welfare that is luck."""
         return self.selection.welfare - self.welfare
 
     def record(self) -> dict[str, Any]:
