@@ -16,7 +16,7 @@ start of an episode may be better, and so both are looked at:
    c is the best set of k for the weighted mean, a choice that is proven deterministically. For one
    policy this is no more than a policy; for several the bound may lie above all choices.
 4. *Group by group.* Where there is a gap left and time, groups of users are searched by branch and
-   bound (:mod:`handful.optima.branch`). It closes the gap for about ten users.
+   bound (:mod:`handful.optima.branch`). It closes the gap where there are few users.
 """
 
 from __future__ import annotations
