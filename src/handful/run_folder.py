@@ -82,7 +82,13 @@ class RunFolder:
     @property
     def has_state(self) -> bool:
         """Whether anything of the training is kept that a later process can go on from."""
-        return self.checkpoint.exists() or self.universal.checkpoint.exists()
+        within = self.universal
+        return any(path.exists() for path in (self.checkpoint, within.checkpoint, within.survey))
+
+    @property
+    def survey(self) -> Path:
+        """The counts of transitions of a universal stage that explores the problem."""
+        return self.path / "survey.safetensors"
 
     @property
     def is_finished(self) -> bool:

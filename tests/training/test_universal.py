@@ -36,7 +36,7 @@ def start(out=None, callbacks=(), **settings):
         "universal",
         steps=STEPS,
         settings={**TINY, "hidden_sizes": (8,)},
-        method_settings={"candidate_share": 0.3, **settings},
+        method_settings={"candidate_share": 0.3, "model": False, **settings},
         out=out,
         callbacks=callbacks,
         progress=False,

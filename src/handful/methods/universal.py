@@ -37,6 +37,8 @@ class Universal(ExpectationMaximization):
         context_size: the number of entries of the context of the universal policy.
         group_share: the probability with which the universal policy is trained for a neighbourhood
             of users, not for one user.
+        model: whether a problem that shows few different observations is explored first, and its
+            policies are computed from counts of transitions if these prove to be a model of it.
 
     Raises:
         HandfulError: if a share or a size is out of its range.
@@ -62,6 +64,7 @@ class Universal(ExpectationMaximization):
     candidate_share: float = 0.08
     context_size: int = 8
     group_share: float = 0.5
+    model: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

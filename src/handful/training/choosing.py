@@ -3,8 +3,9 @@
 First the policies are chosen among the moments that were shortlisted, then the assignment. Both are
 chosen by what the policies are worth apart from the batches that they collected in training. A
 learner that knows their returns without playing, as one that counts does, is asked for them, as a
-hundred episodes would say less. With other learners the policies play validation episodes, which
-have no part in training and none in the evaluation.
+hundred episodes would say less; so is the model of the problem that a run may have begun with.
+Otherwise the policies play validation episodes, which have no part in training and none in the
+evaluation.
 """
 
 import dataclasses
@@ -73,7 +74,21 @@ class Appraiser(Protocol):
         ...
 
 
-def make_appraiser(run: Run, state: TrainState, stream: int = VALIDATION_STREAM) -> Appraiser:
+@runtime_checkable
+class Knowledge(Protocol):
+    """What a run has learnt of its problem besides its policies, and can tell their worth by."""
+
+    def worth(self, policies: Policies) -> Worth | None:
+        """Return what policies are worth; None if it is not known of one of them."""
+        ...
+
+
+def make_appraiser(
+    run: Run,
+    state: TrainState,
+    stream: int = VALIDATION_STREAM,
+    knowledge: Knowledge | None = None,
+) -> Appraiser:
     """Make what appraises ``K`` policies at a time, at one moment of a run.
 
     Args:
@@ -81,10 +96,20 @@ def make_appraiser(run: Run, state: TrainState, stream: int = VALIDATION_STREAM)
         state: its state at this moment. All policies are appraised by the same episodes, or by the
             same knowledge of the learner.
         stream: a number for the chance in the episodes.
+        knowledge: what else is known; episodes are played of policies that it knows too little of.
     """
     if run.learner.knows_returns:
         return _by_learner(run, state.learner)
-    return make_player_of_run(run, state, stream)
+    by_episodes = make_player_of_run(run, state, stream)
+    return by_episodes if knowledge is None else _by_knowledge(knowledge, by_episodes)
+
+
+def _by_knowledge(knowledge: Knowledge, by_episodes: Appraiser) -> Appraiser:
+    def appraise(policies: Policies, watch: Watch = unwatched) -> Worth:
+        known = knowledge.worth(policies)
+        return by_episodes(policies, watch) if known is None else known
+
+    return appraise
 
 
 def make_player_of_run(run: Run, state: TrainState, stream: int) -> Appraiser:
@@ -121,7 +146,12 @@ def _by_learner(run: Run, state: LearnerState) -> Appraiser:
     return by_learner
 
 
-def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
+def validate(
+    run: Run,
+    state: TrainState,
+    watch: Watch = unwatched,
+    knowledge: Knowledge | None = None,
+) -> TrainState:
     """Appraise every shortlisted moment and the present one, to know the welfare of each.
 
     All of them are appraised by the same episodes or counts, with their likeliest actions, and with
@@ -132,12 +162,13 @@ def validate(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainStat
         run: the run.
         state: its state. The present policies take the place of the least of its shortlist.
         watch: is called with the share of the work that is done.
+        knowledge: what else is known of the problem (:func:`make_appraiser`).
 
     Returns:
         The state with a validated shortlist.
     """
     shortlist = _with_present(state, run)
-    appraise = make_appraiser(run, state)
+    appraise = make_appraiser(run, state, knowledge=knowledge)
     rows, steps = [], 0
     moments = len(shortlist.updates)
     for row in range(moments):
@@ -175,7 +206,12 @@ def _validated(
     return snapshot, worth.steps
 
 
-def keep_start(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
+def keep_start(
+    run: Run,
+    state: TrainState,
+    watch: Watch = unwatched,
+    knowledge: Knowledge | None = None,
+) -> TrainState:
     """Put the policies that a run started from before all moments, if none was worth more.
 
     They are validated by the episodes, or by the knowledge, by which :func:`validate` did the rest.
@@ -184,13 +220,16 @@ def keep_start(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainSt
         run: the run.
         state: its state, with a validated shortlist.
         watch: is called with the share of the work that is done.
+        knowledge: the same as in :func:`validate`.
 
     Returns:
         The state, whose best moment is worth at least what the start is.
     """
     if state.start is None:
         return state
-    start, steps = _validated(run, make_appraiser(run, state), state.start, watch)
+    start, steps = _validated(
+        run, make_appraiser(run, state, knowledge=knowledge), state.start, watch
+    )
     shortlist = state.shortlist
     if start.welfare > shortlist.best.welfare:
         shortlist = shortlist.offer(start, state.update, spacing=0)
@@ -206,7 +245,12 @@ MOST_OF_RUN = 0.02
 """The share of a run's transitions that these episodes may take after the first time."""
 
 
-def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
+def assign(
+    run: Run,
+    state: TrainState,
+    watch: Watch = unwatched,
+    knowledge: Knowledge | None = None,
+) -> TrainState:
     """Choose who gets which of the final policies.
 
     Episodes are added until the choice is settled, or has taken its share of the run
@@ -216,6 +260,7 @@ def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
         run: the run.
         state: its state, with a validated shortlist.
         watch: is called with the share of the work that is done.
+        knowledge: what else is known of the problem (:func:`make_appraiser`).
 
     Returns:
         The state with the assignment in it: :data:`UNFIT` for a user to whom these episodes say
@@ -229,7 +274,7 @@ def assign(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
     policy, steps, played = current, 0, []
     options = run.claims.options
     for turn in range(MOST_TURNS if config.num_policies > 1 or options is not None else 0):
-        appraise = make_appraiser(run, state, ASSIGNMENT_STREAM + turn)
+        appraise = make_appraiser(run, state, ASSIGNMENT_STREAM + turn, knowledge)
         worth = appraise(policies, part(watch, turn, MOST_TURNS))
         played.append(worth.episodes)
         steps += worth.steps

@@ -15,9 +15,10 @@ otherwise:
 * The learner knows what policies earn without playing them, as
   :class:`~handful.learner.counting.Counting` does, so that a policy for one user is known soon and
   costs little: ``pooled-em``.
-* There are at least two policies, at least :data:`FEWEST_FOR_UNIVERSAL` transitions in all, and a
-  learner that has a universal policy: ``universal``. It leaves the poor optima in which EM stops.
-  A single policy for everybody has none to leave.
+* There are at least :data:`FEWEST_FOR_UNIVERSAL` transitions in all, and a learner that has a
+  universal policy: ``universal``. It leaves the poor optima in which EM stops. A single policy for
+  everybody has none to leave; for one it is only where the problem shows few different
+  observations, so that policies can be computed from counts.
 * Otherwise ``em``.
 
 Where the welfare is not the utilitarian one, ``universal`` takes the place of those of these
@@ -59,6 +60,7 @@ from handful.training.continuation import Continuation
 from handful.training.mirror import LARGEST_STEP
 from handful.training.stage import UniversalStage, plan_stage
 from handful.training.start_settings import StartSettings
+from handful.training.survey import shows_few_observations
 from handful.types import Preset
 from handful.welfare import UTILITARIAN, check_welfare_name
 
@@ -146,6 +148,7 @@ def concrete_method(
     num_policies: int,
     steps: int,
     welfare: str = UTILITARIAN,
+    universal: Learner | None = None,
 ) -> str:
     """Return the method of that name, or the one that ``auto`` stands for in a run.
 
@@ -157,17 +160,25 @@ def concrete_method(
         num_policies: the budget ``K``.
         steps: the transitions for each policy.
         welfare: the name of the welfare function.
+        universal: the learner with the settings that suit the method ``universal``; by default the
+            same.
     """
     if method != AUTO:
         return method
-    suited = _suited_method(problem, learner, collect, num_policies, steps)
+    universal = universal or learner
+    suited = _suited_method(problem, learner, collect, num_policies, steps, universal)
     if welfare != UTILITARIAN and METHODS.find(suited).info.only_utilitarian:
-        return _general_method(problem, learner, num_policies, steps)
+        return _general_method(problem, universal, num_policies, steps)
     return suited
 
 
 def _suited_method(
-    problem: RMDP, learner: Learner, collect: CollectConfig, num_policies: int, steps: int
+    problem: RMDP,
+    learner: Learner,
+    collect: CollectConfig,
+    num_policies: int,
+    steps: int,
+    universal: Learner,
 ) -> str:
     if problem.suited_method is not None:
         return problem.suited_method
@@ -180,15 +191,18 @@ def _suited_method(
     is_short = problem.environment.time_limit <= LONGEST * collect.num_steps
     if is_short and is_deterministic(problem):
         return "elite-em"
-    return _general_method(problem, learner, num_policies, steps)
+    return _general_method(problem, universal, num_policies, steps)
 
 
-def _general_method(problem: RMDP, learner: Learner, num_policies: int, steps: int) -> str:
+def _general_method(problem: RMDP, universal: Learner, num_policies: int, steps: int) -> str:
     """Return the method that suits any welfare, and problems of which nothing is known."""
     is_enough = num_policies * steps >= FEWEST_FOR_UNIVERSAL
-    space = problem.environment.action_space
-    has_universal = universal_learner(learner, space, 1, 0.0) is not None
-    return "universal" if num_policies > 1 and is_enough and has_universal else "em"
+    if (
+        not is_enough
+        or universal_learner(universal, problem.environment.action_space, 1, 0.0) is None
+    ):
+        return "em"
+    return "universal" if num_policies > 1 or shows_few_observations(problem) else "em"
 
 
 RUN_SETTINGS = (
@@ -376,7 +390,7 @@ class TrainConfig:
         candidates played counts as validation.
         """
         stage = self.universal
-        before = 0 if stage is None else self.share_of(stage.steps)
+        before = 0 if stage is None else self.share_of(stage.training_steps)
         return before + updates * self.collect.batch_size
 
     @property
@@ -509,6 +523,7 @@ def make_config(
     welfare = others.get("welfare", UTILITARIAN)
     if others.get("claims", Claims()) and welfare == UTILITARIAN:
         welfare = "power:1"  # the mean, of users who do not all count alike
+    of_universal = {**suited, **Universal.info.learner_settings}
     method = concrete_method(
         problem,
         method,
@@ -516,6 +531,7 @@ def make_config(
         num_policies,
         others.get("steps", TrainConfig.steps),
         welfare,
+        resolve_settings(preset_name, asked, of_universal)[0],
     )
     if method in METHODS:
         suited |= METHODS[method].info.learner_settings

@@ -29,6 +29,7 @@ from handful.run_folder import RunFolder
 from handful.training.callbacks import Callback, with_progress
 from handful.training.candidates import Candidates
 from handful.training.config import TrainConfig
+from handful.training.counted import PoolCandidates
 from handful.training.frontier_result import FrontierResult, make_frontier, read_frontier
 from handful.training.loggers import Logger, check_loggers
 from handful.training.loop import TrainResult, resume, train_run
@@ -301,7 +302,9 @@ def _train(
     return make_frontier(results, candidates=played, transitions=spent, out=out)
 
 
-def _transitions(results: Sequence[TrainResult], candidates: Candidates | None) -> int:
+def _transitions(
+    results: Sequence[TrainResult], candidates: Candidates | PoolCandidates | None
+) -> int:
     """Return all transitions of the training of several budgets, with what they share once."""
     spent = sum(result.transitions for result in results)
     if candidates is None:
@@ -312,6 +315,6 @@ def _transitions(results: Sequence[TrainResult], candidates: Candidates | None) 
     shared = [
         result.config.num_policies * result.config.share_of(part)
         for result in results
-        for part in (stage.steps, candidates.steps)
+        for part in (stage.training_steps, candidates.steps)
     ]
-    return spent - sum(shared) + stage.steps + candidates.steps
+    return spent - sum(shared) + stage.training_steps + candidates.steps

@@ -17,7 +17,7 @@ from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies, weight_table
 from handful.mix import Mix
 from handful.problem import RMDP
-from handful.training.choosing import keep_start, make_appraiser, validate
+from handful.training.choosing import Knowledge, keep_start, make_appraiser, validate
 from handful.training.run import Run
 from handful.training.state import (
     Pool,
@@ -72,15 +72,29 @@ def intervene(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainSta
     )
 
 
-def finish(run: Run, state: TrainState, watch: Watch = unwatched) -> TrainState:
+def finish(
+    run: Run,
+    state: TrainState,
+    watch: Watch = unwatched,
+    knowledge: Knowledge | None = None,
+) -> TrainState:
     """After the last update, validate the shortlist and decide which policies are final.
 
-    If the method kept a pool, its choice from the pool becomes one of the moments. ``watch`` gets
-    the share of validation that is done.
+    If the method kept a pool, its choice from the pool becomes one of the moments.
+
+    Args:
+        run: the run.
+        state: its state.
+        watch: is called with the share of validation that is done.
+        knowledge: what else is known of the problem
+            (:func:`~handful.training.choosing.make_appraiser`).
+
+    Returns:
+        The state with a validated shortlist.
     """
     if state.pool is None:
-        state = validate(run, state, part(watch, 0, 2) if run.keeps_start else watch)
-        return keep_start(run, state, part(watch, 1, 2))
+        state = validate(run, state, part(watch, 0, 2) if run.keeps_start else watch, knowledge)
+        return keep_start(run, state, part(watch, 1, 2), knowledge)
     key, episodes_key, method_key = jax.random.split(state.key, 3)
     # They are not planned again: policies that hardly acted would have the most hopeful returns.
     state = _reappraised(run, _pooled(run, state, watch))

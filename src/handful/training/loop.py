@@ -491,7 +491,7 @@ def _logged(
     stage: SharedStage | None,
 ) -> TrainResult:
     """Do the work of :func:`_go_on`, from the first update if there is no state yet."""
-    problem, config = run.problem, run.config
+    problem, config, stage = run.problem, run.config, stage or SharedStage()
     done = 0 if state is None else int(state.update)
     seconds = seconds_before(folder, done)
     is_trained = done == config.num_updates
@@ -500,16 +500,17 @@ def _logged(
     with open_session(folder, callbacks, problem) as session:
         if state is None or not is_trained:
             if state is None and config.universal is not None:
-                state, seconds = (stage or SharedStage()).begin(run, session)
+                state, seconds = stage.begin(run, session)
             if state is None and config.start is not None:
                 state = _started(run, session)
             state, seconds = run_updates(run, state, session, seconds)
         transitions = config.transitions_after(int(state.update))
+        known = stage.knowledge(run, folder)
         if config.keep_best and not state.shortlist.is_validated:
-            state = finish(run, state, session.watch("validation", transitions))
+            state = finish(run, state, session.watch("validation", transitions), known)
             session.save(state)
         if config.final_assignment == BY_VALIDATION and not state.is_assigned:
-            state = assign(run, state, session.watch("validation", transitions))
+            state = assign(run, state, session.watch("validation", transitions), known)
             session.save(state)
         policies = state.chosen(run).policies(problem)
         alpha = np.asarray(state.handed_out(run))

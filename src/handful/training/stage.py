@@ -9,6 +9,7 @@ from handful.errors import HandfulError
 from handful.methods.universal import Universal
 from handful.problem import RMDP
 from handful.training.collecting import CollectConfig
+from handful.training.survey import plan_survey, shows_few_observations
 
 MEMBERS = 160
 """The policies that act at once, each with another context, for environments in JAX."""
@@ -18,6 +19,9 @@ HOST_MEMBERS = 40
 
 UPDATES = 150
 """The number of updates for which batches are made smaller, down to the smallest."""
+
+SURVEY_SHARE = 0.5
+"""The share of the stage in which a problem is explored until its model is tested."""
 
 SMALLEST_BATCH = 512
 """The fewest transitions of an update, of all policies together."""
@@ -37,6 +41,9 @@ class UniversalStage:
         collect: the settings of how these collect transitions.
         budgets: the numbers of policies that are chosen from the candidates, ascending; none if
             it is the number of the run alone.
+        survey_steps: the transitions in which the problem is explored before, until its model is
+            tested; 0 where no model is tried. If the model is trusted, the survey goes on for the
+            ``steps`` too, and no universal policy is trained.
     """
 
     steps: int
@@ -44,11 +51,17 @@ class UniversalStage:
     num_members: int
     collect: CollectConfig
     budgets: tuple[int, ...] = ()
+    survey_steps: int = 0
 
     @property
     def total_steps(self) -> int:
         """The transitions of the whole stage."""
-        return self.steps + self.candidate_steps
+        return self.training_steps + self.candidate_steps
+
+    @property
+    def training_steps(self) -> int:
+        """The transitions of the survey and of the universal policy's training."""
+        return self.survey_steps + self.steps
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "UniversalStage":
@@ -77,6 +90,11 @@ def plan_stage(
     on_host = problem.runs_on_host
     candidate_steps = int(method.candidate_share * transitions)
     steps = transitions - own_transitions - candidate_steps
+    survey_steps = 0
+    if method.model and shows_few_observations(problem):
+        horizon = problem.environment.time_limit
+        survey_steps = plan_survey(int(SURVEY_SHARE * steps), horizon).steps
+        steps -= survey_steps
     members = HOST_MEMBERS if on_host else MEMBERS
     batch = min(max(steps // UPDATES, SMALLEST_BATCH), members * LARGEST_STRETCH[on_host])
     # Stretches are powers of two, so that minibatches divide them.
@@ -92,4 +110,4 @@ def plan_stage(
             f"all policies together leave none for its first stage. Give more steps, smaller "
             f"batches (batch_size), or choose another method."
         )
-    return UniversalStage(whole, candidate_steps, members, collect)
+    return UniversalStage(whole, candidate_steps, members, collect, survey_steps=survey_steps)

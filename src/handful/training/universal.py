@@ -8,7 +8,7 @@ policies with which the run's own updates begin.
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,14 @@ from handful.training.callbacks import UNIVERSAL
 from handful.training.candidates import Candidates, try_candidates
 from handful.training.checkpoint import load_state
 from handful.training.chooser import Chooser
+from handful.training.choosing import Knowledge
+from handful.training.counted import (
+    CountedGeneralist,
+    PoolCandidates,
+    has_counted,
+    read_counted,
+    train_counted,
+)
 from handful.training.loggers import Step, open_log
 from handful.training.run import Run
 from handful.training.run_writer import describe_run
@@ -40,7 +48,32 @@ CANDIDATES = "candidates.safetensors"
 """The file of what was tried, in the folder of the stage."""
 
 
-class Generalist(NamedTuple):
+@runtime_checkable
+class Generalist(Protocol):
+    """What was learnt for all users, from which the policies of any budget can be chosen."""
+
+    @property
+    def candidates(self) -> Candidates | PoolCandidates:
+        """What was chosen from, and what it earned."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """The seconds that it took."""
+        ...
+
+    def started(self, run: Run, fresh: LearnerState, rows: NumpyArray) -> LearnerState:
+        """Return the state of a learner that goes on from some of the candidates.
+
+        Args:
+            run: the run.
+            fresh: the first state of its learner.
+            rows: the candidates.
+        """
+        ...
+
+
+class UniversalPolicy(NamedTuple):
     """A trained universal policy and its candidates.
 
     Attributes:
@@ -55,6 +88,11 @@ class Generalist(NamedTuple):
     candidates: Candidates
     seconds: float
 
+    def started(self, run: Run, fresh: LearnerState, rows: NumpyArray) -> LearnerState:
+        """Return the state of a learner that goes on from some of the candidates."""
+        networks = self.learner.apart(self.state, jnp.asarray(self.candidates.contexts[rows]))
+        return run.learner.restart(fresh.with_networks(networks), self.state)
+
 
 class SharedStage:
     """The universal stage of one run, or of the runs of several budgets, which then share it."""
@@ -63,8 +101,8 @@ class SharedStage:
         self._generalist: Generalist | None = None
 
     @property
-    def candidates(self) -> Candidates | None:
-        """The candidates that played; None before the stage is done."""
+    def candidates(self) -> Candidates | PoolCandidates | None:
+        """The candidates that were chosen from; None before the stage is done."""
         return None if self._generalist is None else self._generalist.candidates
 
     def begin(self, run: Run, session: Session) -> tuple[TrainState, float]:
@@ -80,10 +118,22 @@ class SharedStage:
         if self._generalist is None:
             assert run.config.universal is not None
             budgets = run.config.universal.budgets or (run.num_policies,)
-            self._generalist = train_generalist(run, session, budgets)
+            self._generalist = train_stage(run, session, budgets)
         state = specialised(run, self._generalist)
         session.save(state)
         return state, self._generalist.seconds
+
+    def knowledge(self, run: Run, folder: RunFolder | None) -> Knowledge | None:
+        """Return what the stage knows of the worth of policies, if it knows it.
+
+        Args:
+            run: the run.
+            folder: its folder; None if it is not kept.
+        """
+        if folder is not None and has_counted(folder.universal):
+            self.read(run, folder)
+        found = self._generalist
+        return found if isinstance(found, CountedGeneralist) else None
 
     def read(self, run: Run, folder: RunFolder) -> None:
         """Read the stage that a run has kept, unless it is known.
@@ -95,14 +145,41 @@ class SharedStage:
         within = run.stage
         if self._generalist is not None or within is None:
             return
+        if has_counted(folder.universal):
+            self._generalist = read_counted(folder.universal, run.problem)
+            return
         assert isinstance(within.learner, UniversalLearner)
         state = load_state(folder.universal.checkpoint, jax.eval_shape(lambda: init_state(within)))
         seconds = seconds_before(folder.universal, int(state.update))
         found = _read(folder.universal.path / CANDIDATES)
-        self._generalist = Generalist(within.learner, state.learner, found, seconds)
+        self._generalist = UniversalPolicy(within.learner, state.learner, found, seconds)
 
 
-def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Generalist:
+def train_stage(run: Run, session: Session, budgets: Sequence[int]) -> Generalist:
+    """Do the work of the universal stage of a run, or what is left of it.
+
+    Args:
+        run: a run that begins with a universal stage.
+        session: the surroundings of the run.
+        budgets: the numbers of policies that will be chosen from the candidates.
+
+    Raises:
+        TrainingInterrupted: if a signal asked for a stop; the state is saved before.
+    """
+    stage, within = run.config.universal, run.stage
+    assert stage is not None
+    assert within is not None
+    folder = None if session.folder is None else session.folder.universal
+    if folder is not None and not folder.config.is_file():
+        folder.create(describe_run(within))
+    if stage.survey_steps:
+        counted = train_counted(run, session, budgets, folder)
+        if counted is not None:
+            return counted
+    return train_generalist(run, session, budgets)
+
+
+def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> UniversalPolicy:
     """Train a universal policy and try its candidates, or what is left of that.
 
     Args:
@@ -124,8 +201,6 @@ def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Gene
     if folder is not None and folder.checkpoint.is_file():
         state = load_state(folder.checkpoint, jax.eval_shape(lambda: init_state(within)))
         done = int(state.update)
-    elif folder is not None and not folder.config.is_file():
-        folder.create(describe_run(within))
     seconds = seconds_before(folder, done)
     step = Step(done, done * within.config.collect.batch_size, seconds)
     is_trained = done == within.num_updates
@@ -136,7 +211,7 @@ def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Gene
             state, seconds = run_updates(within, state, inner, seconds, UNIVERSAL)
     kept = None if folder is None else folder.path / CANDIDATES
     if kept is not None and kept.is_file():
-        return Generalist(learner, state.learner, _read(kept), seconds)
+        return UniversalPolicy(learner, state.learner, _read(kept), seconds)
     key = jax.random.fold_in(jax.random.key(run.config.seed), CANDIDATE_STREAM)
     candidates = try_candidates(
         key,
@@ -151,7 +226,7 @@ def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Gene
     )
     if kept is not None:
         write_tensors(kept, _arrays(candidates), {})
-    return Generalist(learner, state.learner, candidates, seconds)
+    return UniversalPolicy(learner, state.learner, candidates, seconds)
 
 
 def specialised(run: Run, generalist: Generalist) -> TrainState:
@@ -166,19 +241,18 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
     chosen = Chooser.of(run).best(generalist.candidates.returns, num_policies)
     rows = filled_up(chosen, num_policies)
     returns = generalist.candidates.returns[rows]
-    contexts = jnp.asarray(generalist.candidates.contexts[rows])
-    networks = generalist.learner.apart(generalist.state, contexts)
     served = best_for_users(run.problem, returns)
     assignment = method.started(jnp.asarray(served, jnp.int32), num_policies)
     mean = jnp.asarray(returns, jnp.float32)
     state = init_state(run)
+    learner = generalist.started(run, state.learner, rows)
     utilities = run.problem.population.utilities(returns, served)
     welfare = jnp.asarray(welfare_of(run.welfare, utilities), jnp.float32)
-    start = Snapshot(welfare, mean, networks, assignment)
+    start = Snapshot(welfare, mean, learner.networks, assignment)
     played = run.config.share_of(generalist.candidates.steps)
     state = dataclasses.replace(
         state,
-        learner=run.learner.restart(state.learner.with_networks(networks), generalist.state),
+        learner=learner,
         table=dataclasses.replace(state.table, mean=mean, seen=jnp.ones(num_policies, bool)),
         assignment=assignment,
         shortlist=state.shortlist.offer(start, state.update, spacing=0),
