@@ -11,6 +11,10 @@ of these go on as k policies of their own, by EM.
 Under a welfare other than the mean, users are drawn by what they count in it while the universal
 policy is trained, and the candidates are chosen for that welfare.
 
+Where a problem shows few different observations, neither of this is needed: transitions are
+counted, and policies for any group of users are computed from the counts
+(:mod:`handful.training.counted`).
+
 So the first two stages do not depend on k, and they get most of the transitions.
 :mod:`handful.training.universal` runs them; this method is what follows.
 """
