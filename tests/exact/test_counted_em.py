@@ -35,3 +35,14 @@ def test_every_policy_is_in_the_pool_once():
     assert len(np.unique(found.policies, axis=0)) == len(found.policies) == len(found.returns)
     again = model.returns(found.policies)
     np.testing.assert_allclose(again, found.returns, rtol=1e-5, atol=1e-6)
+
+
+def test_policies_for_those_who_have_least_are_in_the_pool():
+    """Two users want one end of an axis and one the other; a third action serves all somewhat."""
+    features = np.array([[[1.0, 0.0], [0.0, 1.0], [0.6, 0.6]]])
+    model = model_of(np.zeros((1, 3, 1)), features, np.ones(1))
+    users = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    plain = pool_of(model, users, [1], np.random.default_rng(0))
+    fair = pool_of(model, users, [1], np.random.default_rng(0), fair=True)
+    least = [(pool.returns @ users.T).min(axis=1).max() for pool in (plain, fair)]
+    assert least == pytest.approx([0.0, 0.6])

@@ -17,6 +17,13 @@ import numpy as np
 from handful.exact.budgets import choose_budgets
 from handful.exact.counted import CountedModel
 
+LEANINGS = (1.0, 0.3, 0.1, 0.03)
+"""How much worse served users count for more: the difference in returns, as a share of the range of
+returns, for which a user counts e times as much as another one."""
+
+LEANING_STEPS = 8
+"""The steps of EM with each of them."""
+
 STARTS = 60
 """The most random starts of EM for each budget."""
 
@@ -53,6 +60,8 @@ def pool_of(
     coefficients: np.ndarray,
     budgets: Sequence[int],
     rng: np.random.Generator,
+    *,
+    fair: bool = False,
 ) -> CountedPool:
     """Return policies among which are those that serve users best in a model, for every budget.
 
@@ -61,6 +70,8 @@ def pool_of(
         coefficients: each user's weight on each feature, [N, D].
         budgets: the budgets, each at least 1.
         rng: the source of the first groups.
+        fair: whether the welfare is another one than the mean. Then there are also policies for
+            groups in which users count the more, the less they have.
     """
     pool = _Pool(model)
     number = len(coefficients)
@@ -81,6 +92,9 @@ def pool_of(
             break
         welfare = {b: choices[b].welfare for b in budgets}
         _improve(pool, coefficients, [choices[b].assignment for b in better])
+    if fair:
+        for budget in budgets:
+            _lean(pool, coefficients, choices[budget].assignment)
     return CountedPool(pool.policies, pool.returns)
 
 
@@ -139,3 +153,26 @@ def _improve(pool: _Pool, coefficients: np.ndarray, groups: Sequence[np.ndarray]
             if (moved != before).any():
                 following.append(moved)
         running = following
+
+
+def _lean(pool: _Pool, coefficients: np.ndarray, group: np.ndarray) -> None:
+    """Run EM in which users count the more, the less they have, first little and then much more.
+
+    Args:
+        pool: gets the policies.
+        coefficients: each user's weight on each feature, [N, D].
+        group: the group of users that each user belongs to at first, [N].
+    """
+    weights = np.ones(len(coefficients))
+    for leaning in LEANINGS:
+        for _ in range(LEANING_STEPS):
+            mixes = [
+                weights[group == one] @ coefficients[group == one] / weights[group == one].sum()
+                for one in np.unique(group)
+            ]
+            earned = pool.add(np.array(mixes)) @ coefficients.T
+            group, utilities = earned.argmax(axis=0), earned.max(axis=0)
+            spread = max(float(np.ptp(earned)), 1e-12)
+            # The weights follow slowly, so that policies do not jump between two users.
+            behind = (utilities - utilities.min()) / (leaning * spread)
+            weights = np.sqrt(weights * np.maximum(np.exp(-behind), 1e-9))

@@ -250,7 +250,9 @@ def _computed(run: Run, progress: Progress, budgets: Sequence[int]) -> CountedGe
     tally = progress.survey.tally
     model = tally.model(run.problem.environment.time_limit)
     rng = np.random.default_rng([run.config.seed, progress.survey.rounds])
-    pool = pool_of(model, Chooser.of(run).coefficients, budgets, rng)
+    chooser = Chooser.of(run)
+    is_fair = chooser.welfare is not None
+    pool = pool_of(model, chooser.coefficients, budgets, rng, fair=is_fair)
     return CountedGeneralist(
         observations=tally.observations,
         model=model,
