@@ -1,32 +1,4 @@
-"""The settings of one training run.
-
-The method ``auto`` stands for the method of this library that was shown to suit a problem of the
-same kind. Only what is known of a problem before training decides, and nothing that happens in
-training. A problem may itself say which method was measured to suit it (``RMDP.suited_method``);
-otherwise:
-
-* It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the
-  time limit ends an episode (``never_terminates`` of the environment): ``planned-em``.
-* It names such outcomes, and episodes may end early: ``family-em``. Robots that may fall have to
-  learn to stay on their feet, which is the same for all users. The caller's own networks as
-  actors cannot be a family; for them it is ``planned-em``.
-* Its actions are finite, its environment is deterministic (so that an episode can be played
-  again), and episodes are short enough for a batch to hold whole ones: ``elite-em``.
-* The learner knows what policies earn without playing them, as
-  :class:`~handful.learner.counting.Counting` does, so that a policy for one user is known soon and
-  costs little: ``pooled-em``.
-* There are at least :data:`FEWEST_FOR_UNIVERSAL` transitions in all, and a learner that has a
-  universal policy: ``universal``. It leaves the poor optima in which EM stops. A single policy for
-  everybody has none to leave; for one it is only where the problem shows few different
-  observations, so that policies can be computed from counts.
-* Otherwise ``em``.
-
-Where the welfare is not the utilitarian one, ``universal`` takes the place of those of these
-methods that choose by what the mean user earns (``only_utilitarian`` of a method's ``info``), under
-the same conditions as above, and otherwise ``em``.
-
-``docs/methods.md`` has the measurements.
-"""
+"""The settings of one training run: presets, what suits a problem, and what the caller asks for."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -45,32 +17,22 @@ from handful._support.checks import (
 )
 from handful._support.registry import field_names
 from handful._support.text import count
-from handful.collect.determinism import is_deterministic
 from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner import LEARNERS, PPO, Learner
 from handful.learner.builders import with_names
-from handful.learner.universal import universal_learner
-from handful.methods import AUTO, METHODS, AssignmentMethod, make_method
+from handful.methods import METHODS, AssignmentMethod, make_method
 from handful.methods.universal import Universal
 from handful.problem import RMDP
+from handful.training.auto import concrete_method
 from handful.training.claims import Claims
 from handful.training.collecting import CollectConfig
 from handful.training.continuation import Continuation
 from handful.training.mirror import LARGEST_STEP
 from handful.training.stage import UniversalStage, plan_stage
 from handful.training.start_settings import StartSettings
-from handful.training.survey import shows_few_observations
 from handful.types import Preset
 from handful.welfare import UTILITARIAN, check_welfare_name
-
-LONGEST = 2
-"""The number of batches that the longest episode may last for ``elite-em``. Most episodes are
-shorter, and the method remembers those that lie in one batch."""
-
-FEWEST_FOR_UNIVERSAL = 50_000
-"""The fewest transitions, of all policies together, for which a universal policy comes first: about
-a hundred updates of the smallest batch."""
 
 PRESETS: dict[str, Mapping[str, Any]] = {
     "paper": {},
@@ -138,71 +100,6 @@ def resolve_settings(
         LEARNERS.make(name, {n: value for n, value in wanted.items() if n in fields}),
         CollectConfig(**{n: value for n, value in wanted.items() if n in collecting}),
     )
-
-
-def concrete_method(
-    problem: RMDP,
-    method: str,
-    learner: Learner,
-    collect: CollectConfig,
-    num_policies: int,
-    steps: int,
-    welfare: str = UTILITARIAN,
-    universal: Learner | None = None,
-) -> str:
-    """Return the method of that name, or the one that ``auto`` stands for in a run.
-
-    Args:
-        problem: the problem that is trained on.
-        method: the name of the method.
-        learner: the learner, with its settings.
-        collect: how transitions are collected.
-        num_policies: the budget ``K``.
-        steps: the transitions for each policy.
-        welfare: the name of the welfare function.
-        universal: the learner with the settings that suit the method ``universal``; by default the
-            same.
-    """
-    if method != AUTO:
-        return method
-    universal = universal or learner
-    suited = _suited_method(problem, learner, collect, num_policies, steps, universal)
-    if welfare != UTILITARIAN and METHODS.find(suited).info.only_utilitarian:
-        return _general_method(problem, universal, num_policies, steps)
-    return suited
-
-
-def _suited_method(
-    problem: RMDP,
-    learner: Learner,
-    collect: CollectConfig,
-    num_policies: int,
-    steps: int,
-    universal: Learner,
-) -> str:
-    if problem.suited_method is not None:
-        return problem.suited_method
-    if problem.constant_outcomes is not None:
-        never_terminates = getattr(problem.environment, "never_terminates", False)
-        is_family = learner.can_share_layers and not never_terminates
-        return "family-em" if is_family else "planned-em"
-    if learner.knows_returns:
-        return "pooled-em"
-    is_short = problem.environment.time_limit <= LONGEST * collect.num_steps
-    if is_short and is_deterministic(problem):
-        return "elite-em"
-    return _general_method(problem, universal, num_policies, steps)
-
-
-def _general_method(problem: RMDP, universal: Learner, num_policies: int, steps: int) -> str:
-    """Return the method that suits any welfare, and problems of which nothing is known."""
-    is_enough = num_policies * steps >= FEWEST_FOR_UNIVERSAL
-    if (
-        not is_enough
-        or universal_learner(universal, problem.environment.action_space, 1, 0.0) is None
-    ):
-        return "em"
-    return "universal" if num_policies > 1 or shows_few_observations(problem) else "em"
 
 
 RUN_SETTINGS = (

@@ -2,7 +2,8 @@ import pytest
 
 import handful
 from handful.learner import PPO, SAC, Counting
-from handful.training.config import CollectConfig, concrete_method, make_config
+from handful.training.auto import concrete_method
+from handful.training.config import CollectConfig, make_config
 from tests.environments import ContextualBandit, problem_of
 
 
