@@ -45,7 +45,7 @@ def test_policies_of_single_users_come_cheap_to_a_learner_that_counts():
         (3, 20_000, PPO(), "universal"),
         (3, 20_000, SAC(), "universal"),
         (3, 16_000, PPO(), "em"),
-        (1, 90_000, PPO(), "em"),
+        (1, 90_000, PPO(), "universal"),
         (3, 20_000, PPO(hidden_sizes=(), share_hidden=False), "em"),
         (3, 20_000, PPO(actor_network="tests.networks:build", share_hidden=False), "em"),
     ],
@@ -60,6 +60,12 @@ def test_a_universal_policy_comes_first_where_there_is_none_better(
     for each, method in ((20_000, "universal"), (10_000, "em")):
         nash = concrete_method(problem, "auto", PPO(), CollectConfig(), 3, each, "nash@-1")
         assert nash == method
+
+
+def test_a_single_policy_is_only_computed_where_observations_are_few():
+    problem = handful.make("market", users=2)
+    assert concrete_method(problem, "auto", PPO(), CollectConfig(), 1, 90_000) == "em"
+    assert concrete_method(problem, "auto", PPO(), CollectConfig(), 2, 90_000) == "universal"
 
 
 def test_a_run_records_what_auto_stood_for_and_its_settings():
