@@ -2,7 +2,7 @@
 
 import pytest
 
-from handful._support.palette import ink_on, mix, policy_colour, rgb
+from handful._support.palette import NOBODY, ink_on, mix, policy_colour, policy_colours, rgb
 
 
 def test_the_first_colours_are_the_hues_themselves():
@@ -13,6 +13,12 @@ def test_the_first_colours_are_the_hues_themselves():
 def test_56_policies_have_colours_of_their_own():
     assert len({policy_colour(policy) for policy in range(56)}) == 56
     assert policy_colour(56) == policy_colour(0)
+
+
+def test_no_policy_has_a_colour_of_its_own_by_its_number():
+    colours = policy_colours(3)
+    assert colours[:3] == [policy_colour(policy) for policy in range(3)]
+    assert colours[-1] == NOBODY
 
 
 @pytest.mark.parametrize(("share", "mixed"), [(0.0, "#204060"), (1.0, "#ffffff")])

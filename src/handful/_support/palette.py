@@ -27,6 +27,11 @@ def policy_colour(policy: int) -> str:
     return mix(hue, "#FFFFFF" if shade > 0 else "#000000", abs(shade))
 
 
+def policy_colours(num_policies: int) -> list[str]:
+    """Return the colours of policies, and last that of no policy, whose number is -1."""
+    return [policy_colour(policy) for policy in [*range(num_policies), -1]]
+
+
 def mix(colour: str, other: str, share: float) -> str:
     """Return a colour (``#rrggbb``) with a share of another in it."""
     pairs = zip(rgb(colour), rgb(other), strict=True)

@@ -13,6 +13,7 @@ from handful.domains.resource_gathering.plots import (
     draw_walk,
     grid_of,
     lane_offset,
+    tile_fills,
     users_are_tiles,
     walks_of,
 )
@@ -48,6 +49,13 @@ def test_grid_and_walks_are_read_from_the_folder(grid_run):
     assert (loop[0] == loop[-1]).all()
     assert bump.shape == (6, 2)
     assert (cut[-1] == (0, 2)).all()
+
+
+def test_the_tile_of_a_user_whom_no_policy_fits_has_the_last_colour(grid_run):
+    served = np.array([1, 0, -1])
+    results = dataclasses.replace(grid_run.results, assignment=served)
+    fills = tile_fills(((0, 0), (0, 1), (0, 2)), results, ["red", "blue", "grey"])
+    assert list(fills.values()) == ["blue", "red", "grey"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from handful._support.palette import policy_colour
+from handful._support.palette import policy_colour, policy_colours
 from handful.domains.resource_gathering import name_of_owner
 from handful.domains.resource_gathering.plots import (
     MAX_OVERLAID,
@@ -101,7 +101,7 @@ def _overlaid_walks(
     grid: GridMap, walks: tuple[NumpyArray, ...], results: Results, tiles: tuple
 ) -> Figure:
     figure, axis, tile_points = _map_figure(grid)
-    tints = [tint(policy_colour(policy)) for policy in range(len(walks))]
+    tints = [tint(colour) for colour in policy_colours(len(walks))]
     draw_map(axis, grid, tile_fills(tiles, results, tints) if tiles else {})
     label_start(axis, grid)
     draw_walks(axis, walks, tile_points)
@@ -122,7 +122,7 @@ def _walk_panels(
     )
     for k, walk in enumerate(walks):
         axis = figure.add_subplot(rows, columns, k + 1)
-        own = ["white"] * len(walks)
+        own = ["white"] * (len(walks) + 1)
         own[k] = tint(policy_colour(k))
         draw_map(axis, grid, tile_fills(tiles, results, own) if tiles else {})
         draw_walk(axis, walk, k)
@@ -139,7 +139,7 @@ def _walk_label(policy: int, walk: NumpyArray, results: Results) -> str:
 def _served_map(grid: GridMap, results: Results) -> Figure:
     figure, axis, tile_points = _map_figure(grid)
     num_policies = len(results.returns)
-    tints = [tint(policy_colour(policy)) for policy in range(num_policies)]
+    tints = [tint(colour) for colour in policy_colours(num_policies)]
     draw_map(axis, grid, tile_fills(grid.open_tiles, results, tints))
     label_start(axis, grid)
     draw_tile_returns(axis, grid.open_tiles, results, tile_points)

@@ -161,13 +161,17 @@ def draw_tile_returns(
             fontweight="bold",
         )
         if names_fit:
-            axis.text(column, row + 0.22, f"policy {policy}", ha="center", va="center", fontsize=8)
+            name = f"policy {policy}" if policy >= 0 else "no policy"
+            axis.text(column, row + 0.22, name, ha="center", va="center", fontsize=8)
 
 
 def tile_fills(
     tiles: Sequence[Tile], results: Results, colours: Sequence[str]
 ) -> Mapping[Tile, str]:
-    """Return the colour of each user's tile, which is that of their policy."""
+    """Return the colour of each user's tile, which is that of their policy.
+
+    The last of the colours is that of users whom no policy fits.
+    """
     return {
         tile: colours[int(policy)] for tile, policy in zip(tiles, results.assignment, strict=True)
     }

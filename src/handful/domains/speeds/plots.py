@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from handful._support.palette import ink_on, policy_colour
+from handful._support.palette import ink_on, policy_colour, policy_colours
 from handful.domains.speeds import UNIT
 from handful.report.plots.style import INK, MUTED, tint
 from handful.report.run import Results, Run
@@ -201,7 +201,7 @@ def draw_returns_by_target(
             zorder=5,
             label=f"{bound.name}: its constant velocities",
         )
-    colours = np.array([policy_colour(policy) for policy in range(len(results.returns))])
+    colours = np.array(policy_colours(len(results.returns)))
     shown = results.shown
     axis.scatter(
         speeds.targets[shown],

@@ -9,7 +9,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from handful._support.palette import policy_colour
+from handful._support.palette import policy_colours
 from handful.report.plots.style import MUTED, STAND_OUT
 from handful.report.run import Results
 from handful.report.wording import number
@@ -110,8 +110,7 @@ def draw_utilities(axis: Axes, results: Results) -> None:
     ranks = np.unique(np.linspace(0, num_users - 1, min(num_users, _MAX_DOTS)).astype(int))
     sorted_utilities = results.utilities[order][ranks]
     served_by = results.assignment[order][ranks]
-    # The last colour is that of users whom no policy fits, whose number is -1.
-    colours = np.array([policy_colour(policy) for policy in [*range(len(results.returns)), -1]])
+    colours = np.array(policy_colours(len(results.returns)))
     axis.scatter(
         ranks + 1,
         sorted_utilities,
