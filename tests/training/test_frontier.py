@@ -25,7 +25,7 @@ def start(out=None, callbacks=(), budgets=BUDGETS):
         budgets,
         steps=STEPS,
         settings={**TINY, "hidden_sizes": (8,)},
-        method_settings={"candidate_share": 0.3},
+        method_settings={"candidate_share": 0.3, "model": False},
         out=out,
         callbacks=callbacks,
         progress=False,

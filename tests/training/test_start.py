@@ -92,7 +92,7 @@ def test_a_result_is_never_worse_than_its_start(first):
 def test_a_start_that_validation_prefers_comes_out_to_the_bit(first, monkeypatch):
     from handful.training import choosing
 
-    monkeypatch.setattr(choosing, "validate", lambda run, state, watch: _worthless(state))
+    monkeypatch.setattr(choosing, "validate", lambda run, state, *_: _worthless(state))
     monkeypatch.setattr("handful.training.intervention.validate", choosing.validate)
     after = train(seed=2, start_from=first)
     assert digests_of_policies(after.policies) == digests_of_policies(first.policies)

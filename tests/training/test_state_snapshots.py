@@ -31,8 +31,8 @@ def run():
 @pytest.fixture
 def offered(run):
     """What is kept of moments with this welfare; a moment's returns say which it was."""
-    _, states, _ = run
-    like = states[0].present(0.0)
+    this, states, _ = run
+    like = states[0].present(this, 0.0)
 
     def offer(welfare, spacing):
         shortlist = states[0].shortlist
@@ -94,12 +94,13 @@ def test_a_run_hands_out_the_best_or_on_request_the_latest(run):
 def test_policies_that_are_handed_out_take_no_random_actions():
     """Half of all actions are drawn from all alike while such a policy trains, and none later."""
     problem = problem_of(ContextualBandit(3), np.eye(3))
-    state = init_state(Run(problem, config_of(2, random_actions=0.5)))
+    run = Run(problem, config_of(2, random_actions=0.5))
+    state = init_state(run)
     sure = eqx.tree_at(lambda s: s.learner.actor.stack.head.bias, state, replace_fn=_favour_first)
     observations = jnp.zeros((2, 1, 3))
     training = jax.nn.softmax(sure.policies(problem)(observations).logits)
     np.testing.assert_allclose(training[..., 0], 2 / 3, rtol=1e-3)
-    handed_out = sure.present(0.0).policies(problem)
+    handed_out = sure.present(run, 0.0).policies(problem)
     np.testing.assert_allclose(jax.nn.softmax(handed_out(observations).logits)[..., 0], 1.0)
 
 

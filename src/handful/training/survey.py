@@ -41,7 +41,7 @@ TRYING = 0.5
 NOISE = 0.5
 """The largest change of an exploring policy's interest in an action, as a share of it."""
 
-PROBES = (64, 1024)
+PROBES = (64, 512)
 """The transitions of the first and of the whole look at a problem."""
 
 REPEATED = 0.5
@@ -242,12 +242,16 @@ def _features(problem: RMDP, outcomes: PyTree) -> NumpyArray:
     return features.reshape(-1, features.shape[-1])
 
 
-@lru_cache(maxsize=8)
+_LOOKS: dict[str, bool] = {}
+"""What was seen of problems that a name and parameters stand for: a study makes each many times."""
+
+
 def shows_few_observations(problem: RMDP) -> bool:
     """Return whether a problem seems to show few different observations.
 
     A problem that numbers its observations says how many there are. Otherwise random actions are
-    taken in a few copies of the environment: at first few, as a simulator may be slow.
+    taken in a few copies of the environment: at first few, as a simulator may be slow. A problem
+    that can be made again by its name and parameters is looked at once in a process.
 
     Args:
         problem: the problem. With continuous actions it never does.
@@ -259,9 +263,20 @@ def shows_few_observations(problem: RMDP) -> bool:
     number = num_symbols(environment)
     if number is not None:
         return number <= min(MOST_OBSERVATIONS, MOST_CELLS // cells)
+    if problem.name == "custom":
+        return _look(problem)
+    known = f"{problem.name} {sorted(problem.parameters.items())}"
+    if known not in _LOOKS:
+        _LOOKS[known] = _look(problem)
+    return _LOOKS[known]
+
+
+@lru_cache(maxsize=8)
+def _look(problem: RMDP) -> bool:
+    """Return whether random actions come to observations again that were seen before."""
     for steps in PROBES:
         tally, rng = new_survey(problem).tally, np.random.default_rng(0)
-        lanes = 4 if steps == PROBES[0] else 32
+        lanes = 4 if steps == PROBES[0] else 16
         half = steps // (2 * lanes)
         play_round(problem, tally, np.zeros((lanes, 0), int), half, rng)
         before = len(tally)
