@@ -13,8 +13,9 @@ import handful
 from handful.environment import Discrete, TimeStep
 from handful.exact.tabular import random_rmdp
 from handful.run_folder import RunFolder
+from handful.tensors import read_tensors
 from handful.training.callbacks import UNIVERSAL, Callback
-from handful.training.counted import has_counted, read_counted
+from handful.training.counted import Progress, has_counted, read_counted
 from handful.training.session import TrainingInterrupted
 from tests.environments import problem_of
 from tests.training.helpers import TINY
@@ -152,11 +153,17 @@ class Forgotten:
         return after, TimeStep(jnp.ones(1) * (step == 0), outcome, is_last, ~jnp.ones((), bool))
 
 
-def test_counts_that_are_no_model_are_given_up():
+def test_counts_that_are_no_model_are_given_up(tmp_path):
     follow = Follow()
     problem = problem_of(Forgotten(), jnp.array([[1.0, 0.0], [0.9, 0.0]]))
-    result = train(problem, callbacks=[follow])
+    result = train(problem, tmp_path / "run", [follow])
+    stage = RunFolder(result.folder).universal
     assert result.config.universal.survey_steps > 0
+    tested = Progress.read(stage.survey).test_steps
+    tried, _ = read_tensors(stage.path / "candidates.safetensors", "The file of candidates")
+    # An episode has two steps, and an observation of a candidate two episodes.
+    assert tested > 0
+    assert int(tried["steps"]) == 4 * len(tried["rows"]) + tested
     assert {"survey", UNIVERSAL} <= follow.purposes
     assert result.evaluation.welfare == pytest.approx(0.95)
 

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 import handful
 from handful.errors import HandfulError
+from handful.exact.tally import Tally
 from handful.training import survey as module
 from handful.training.survey import (
     LANES,
+    Survey,
     explore,
     new_survey,
     plan_survey,
@@ -128,3 +130,20 @@ def test_a_feature_that_is_no_number_is_one_sentence():
     tally = new_survey(problem).tally
     with pytest.raises(HandfulError, match="reward feature"):
         play_round(problem, tally, np.zeros((2, 0), int), 2, np.random.default_rng(0))
+
+
+def test_a_round_with_more_observations_than_can_be_counted_is_left_out(monkeypatch):
+    """The round sees a sixth observation, where five can be counted."""
+    problem = handful.make("market", users=2)
+    survey = Survey(Tally(1, problem.num_features))
+    survey.tally.number(np.arange(5.0)[:, None])
+    monkeypatch.setattr(Tally, "is_full", property(lambda self: len(self) > 5))
+
+    def one_more(problem, tally, tables, length, rng):
+        tally.number(np.array([[99.0]]))
+
+    monkeypatch.setattr(module, "play_round", one_more)
+    monkeypatch.setattr(module, "_tables", lambda *_: np.zeros((8, 0), int))
+    explore(problem, survey, plan_survey(64, 1), 8, 0, np.ones((1, 1)), lambda _: None)
+    assert survey.rounds == 0
+    assert len(survey.tally) == 5

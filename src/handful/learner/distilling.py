@@ -35,7 +35,7 @@ def distilled(
     observations: NumpyArray,
     actions: NumpyArray,
     is_reached: NumpyArray,
-) -> tuple[Networks, float]:
+) -> Networks:
     """Return networks whose likeliest actions are those of tables.
 
     Args:
@@ -43,10 +43,6 @@ def distilled(
         observations: the raw observations, [S, O].
         actions: the action of each policy at each of them, int [K, S].
         is_reached: whether each policy comes to each of them, bool [K, S].
-
-    Returns:
-        The networks, and the share of the observations that policies come to at which they take
-        the right action.
     """
     everyone = jnp.broadcast_to(jnp.asarray(observations), (len(actions), *observations.shape))
     seen = networks.normalizer(everyone)
@@ -56,15 +52,13 @@ def distilled(
     schedule = optax.cosine_decay_schedule(LEARNING_RATE, STEPS * MOST_LOOKS, alpha=0.1)
     optimizer = optax.adam(schedule)
     actor, moments = networks.actor, optimizer.init(networks.actor)
-    share = 0.0
     for _ in range(MOST_LOOKS):
         actor, moments, right, likely = _stretch(
             optimizer, actor, moments, seen, wanted, weight, jnp.asarray(is_reached)
         )
-        share = float(right)
-        if share == 1.0 and float(likely) >= CONFIDENCE:
+        if float(right) == 1.0 and float(likely) >= CONFIDENCE:
             break
-    return Networks(actor, networks.critic, networks.normalizer), share
+    return Networks(actor, networks.critic, networks.normalizer)
 
 
 @eqx.filter_jit

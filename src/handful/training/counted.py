@@ -104,7 +104,7 @@ class CountedGeneralist:
             rows: the policies.
         """
         networks = self._seeing(fresh.networks)
-        made, _ = distilled(networks, self.observations, self.policies[rows], self.is_reached[rows])
+        made = distilled(networks, self.observations, self.policies[rows], self.is_reached[rows])
         return fresh.with_networks(made)
 
     def worth(self, policies: Policies) -> Worth | None:
@@ -181,7 +181,7 @@ class Progress:
 
 def train_counted(
     run: Run, session: Session, budgets: Sequence[int], folder: RunFolder | None
-) -> CountedGeneralist | None:
+) -> tuple[CountedGeneralist | None, int]:
     """Survey a problem and compute the policies of a run, or what is left of that.
 
     Args:
@@ -191,7 +191,8 @@ def train_counted(
         folder: the folder of the stage, which exists; None if the run is not kept.
 
     Returns:
-        The policies; None if their model is not to be trusted.
+        The policies, or None if their model is not to be trusted; and the transitions of the test
+        of the model.
 
     Raises:
         TrainingInterrupted: if a signal asked for a stop; the counts are saved before.
@@ -199,7 +200,8 @@ def train_counted(
     stage, problem = run.config.universal, run.problem
     assert stage is not None
     if folder is not None and has_counted(folder):
-        return read_counted(folder, problem)
+        kept = read_counted(folder, problem)
+        return kept, kept.candidates.steps
     path = None if folder is None else folder.survey
     is_begun = path is not None and path.is_file()
     progress = Progress.read(path) if path and is_begun else Progress(new_survey(problem))
@@ -214,31 +216,29 @@ def train_counted(
         if path is not None:
             progress.write(path)
 
-    def go_on(rounds: int) -> CountedGeneralist | None:
+    def survey_until(rounds: int) -> None:
         seed = int(jax.random.bits(_key(run)) >> 1)
         share = plan.rounds / (plan.rounds + later)
         users = Chooser.of(run).coefficients
         explore(
             problem, progress.survey, plan, rounds, seed, users, keep, lambda x: watch(x * share)
         )
-        is_full = progress.survey.tally.is_full
-        return None if is_full else _computed(run, progress, budgets)
 
     if progress.verdict == UNKNOWN:
-        found = go_on(plan.rounds)
+        survey_until(plan.rounds)
         progress.verdict = DISTRUSTED
-        if found is not None:
+        if progress.survey.rounds == plan.rounds:  # else there are too many observations
+            found = _computed(run, progress, budgets)
             is_trusted, progress.test_steps = _is_trusted(run, found)
             progress.verdict = TRUSTED if is_trusted else DISTRUSTED
         keep(progress.survey)
     if progress.verdict == DISTRUSTED:
-        return None
-    found = go_on(plan.rounds + later)
-    if found is not None:
-        found = replace(found, seconds=clock.tick())
-        if folder is not None:
-            _write(found, folder)
-    return found
+        return None, progress.test_steps
+    survey_until(plan.rounds + later)
+    found = replace(_computed(run, progress, budgets), seconds=clock.tick())
+    if folder is not None:
+        _write(found, folder)
+    return found, progress.test_steps
 
 
 def _key(run: Run) -> PRNGKey:

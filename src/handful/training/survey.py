@@ -6,6 +6,7 @@ such that are best for some users if what is little known turns out well. All be
 new episodes, so that a survey that was stopped goes on with the next round as if it had not been.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -114,7 +115,9 @@ def explore(
     keep: Callable[[Survey], None],
     watch: Watch = unwatched,
 ) -> None:
-    """Play the rounds of a survey up to one of them.
+    """Play the rounds of a survey up to one of them, or to the last that could be counted.
+
+    A round in which more observations were seen than can be counted is left out, and is the last.
 
     Args:
         problem: the problem.
@@ -126,10 +129,14 @@ def explore(
         keep: is called after every round.
         watch: is called with the share of the rounds that is done.
     """
-    while survey.rounds < until and not survey.tally.is_full:
+    while survey.rounds < until:
+        before = copy.deepcopy(survey.tally)
         rng = np.random.default_rng([seed, survey.rounds])
         tables = _tables(problem, survey.tally, plan.lanes, coefficients, rng)
         play_round(problem, survey.tally, tables, plan.length, rng)
+        if survey.tally.is_full:
+            survey.tally = before
+            return
         survey.rounds += 1
         keep(survey)
         watch(survey.rounds / plan.rounds)

@@ -172,20 +172,25 @@ def train_stage(run: Run, session: Session, budgets: Sequence[int]) -> Generalis
     folder = None if session.folder is None else session.folder.universal
     if folder is not None and not folder.config.is_file():
         folder.create(describe_run(within))
+    tested = 0
     if stage.survey_steps:
-        counted = train_counted(run, session, budgets, folder)
+        counted, tested = train_counted(run, session, budgets, folder)
         if counted is not None:
             return counted
-    return train_generalist(run, session, budgets)
+    return train_generalist(run, session, budgets, tested)
 
 
-def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> UniversalPolicy:
+def train_generalist(
+    run: Run, session: Session, budgets: Sequence[int], tested: int = 0
+) -> UniversalPolicy:
     """Train a universal policy and try its candidates, or what is left of that.
 
     Args:
         run: a run that begins with a universal stage.
         session: the surroundings of the run; the stage has a folder in its folder.
         budgets: the numbers of policies that will be chosen from the candidates.
+        tested: the transitions in which a model was tested before, in vain; they count as those of
+            the candidates.
 
     Raises:
         TrainingInterrupted: if a signal asked for a stop; the state is saved before.
@@ -224,6 +229,7 @@ def train_generalist(run: Run, session: Session, budgets: Sequence[int]) -> Univ
         stage.num_members,
         inner.watch("candidates", int(state.update) * within.config.collect.batch_size),
     )
+    candidates = dataclasses.replace(candidates, steps=candidates.steps + tested)
     if kept is not None:
         write_tensors(kept, _arrays(candidates), {})
     return UniversalPolicy(learner, state.learner, candidates, seconds)
