@@ -2,9 +2,8 @@
 
 import pytest
 
-from handful.methods import METHODS
+from handful.methods import AUTO, METHODS
 from handful.report.plots.style import method_looks, method_rank
-from handful.training.config import AUTO
 
 OURS = (*METHODS, AUTO)
 UNKNOWN = "mine"
