@@ -59,8 +59,9 @@ if TYPE_CHECKING:
     from handful.training.frontier import resume_frontier, train_frontier
     from handful.training.frontier_result import FrontierResult, read_frontier
     from handful.training.loggers import Logger, RunStart, Step
-    from handful.training.loop import TrainResult, resume, train, train_run
+    from handful.training.loop import resume, train, train_run
     from handful.training.preflight import prepare
+    from handful.training.result import TrainResult
     from handful.training.run import Run
     from handful.training.services import Reassignment, assign_users, compare
     from handful.training.session import TrainingInterrupted
@@ -140,7 +141,7 @@ _HOME = {
     "StepMetrics": "handful.training.step",
     "StoredRun": "handful.training.stored_run",
     "TrainConfig": "handful.training.config",
-    "TrainResult": "handful.training.loop",
+    "TrainResult": "handful.training.result",
     "TrainState": "handful.training.state",
     "Trainable": "handful.methods",
     "TrainingInterrupted": "handful.training.session",

@@ -32,8 +32,9 @@ from handful.training.config import TrainConfig
 from handful.training.counted import PoolCandidates
 from handful.training.frontier_result import FrontierResult, make_frontier, read_frontier
 from handful.training.loggers import Logger, check_loggers
-from handful.training.loop import TrainResult, resume, train_run
+from handful.training.loop import resume, train_run
 from handful.training.preflight import checked_run, prepare
+from handful.training.result import TrainResult
 from handful.training.run import Run
 from handful.training.run_reader import open_run
 from handful.training.stage import plan_stage

@@ -16,7 +16,8 @@ from handful.frontier.points import Frontier, Level, Point, Step
 from handful.learner.builders import Network
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
-from handful.training.loop import TrainResult, resume
+from handful.training.loop import resume
+from handful.training.result import TrainResult
 from handful.training.run_reader import digest_of_population
 from handful.welfare import UTILITARIAN, find_welfare
 

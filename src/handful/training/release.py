@@ -25,7 +25,7 @@ ABOUT_USERS = ("population", "weights", "user_ids")
 
 @runtime_checkable
 class Result(Protocol):
-    """The parts of a :class:`~handful.training.loop.TrainResult` that a bundle is made from."""
+    """The parts of a :class:`~handful.training.result.TrainResult` that a bundle is made from."""
 
     @property
     def problem(self) -> RMDP:
