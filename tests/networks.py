@@ -43,5 +43,20 @@ class Recurrent(eqx.Module):
         return self.head(state)
 
 
+class Image(eqx.Module):
+    """A convolution over the observation as an image with one row, and a linear layer."""
+
+    convolution: eqx.nn.Conv1d
+    head: eqx.nn.Linear
+
+    def __init__(self, key, observation_size, num_outputs):
+        one, other = jax.random.split(key)
+        self.convolution = eqx.nn.Conv1d(1, 4, kernel_size=3, key=one)
+        self.head = eqx.nn.Linear(4 * (observation_size - 2), num_outputs, key=other)
+
+    def __call__(self, observation):
+        return self.head(jax.nn.relu(self.convolution(observation[None])).ravel())
+
+
 def perceptron(key, observation_size, num_outputs):
     return eqx.nn.MLP(observation_size, num_outputs, 16, 1, activation=jnp.tanh, key=key)

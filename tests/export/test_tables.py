@@ -5,7 +5,6 @@ import io
 import json
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pytest
 
@@ -20,13 +19,7 @@ from handful.export.tables import (
     users_header,
     users_rows,
 )
-from handful.export.weights import check_exportable
-from handful.learner.modules import Blueprint, init_modules
-from handful.learner.networks import Actor
-from handful.learner.normalize import Normalizer
-from handful.learner.policies import Policies
 from tests.bundles import nested_problem, random_policies, release_of
-from tests.networks import Wave
 
 pytestmark = pytest.mark.usefixtures("allow_rank_promotion")
 
@@ -140,13 +133,6 @@ def test_a_feature_that_is_called_like_an_attribute_has_another_column():
         "calm",
     ]
     assert list(users_rows(population)) == [["user-0", 3.0, 1.0, 2.0]]
-
-
-def test_a_network_of_ones_own_is_refused():
-    space, blueprint = handful.Discrete(2), Blueprint("wave", Wave, 3, 2)
-    actor = Actor(init_modules(jax.random.key(0), 2, blueprint), None)
-    with pytest.raises(handful.HandfulError, match="a bundle runs no code"):
-        check_exportable(Policies(actor, Normalizer.identity(2, 3), space))
 
 
 @pytest.mark.parametrize("zipped", [False, True])

@@ -29,7 +29,8 @@ class Export:
     """Write a zip file beside the folder."""
 
     formats: tuple[str, ...] = ()
-    """Write the policies also as onnx, c or stablehlo, or several of these."""
+    """Write the policies also as onnx, c or stablehlo, or several of these. Networks of your own
+    are always written as onnx."""
 
     trust: bool = False
     """Allow the folder to choose code that is run, as its environment or its welfare function may

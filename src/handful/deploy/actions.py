@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.deploy.own_network import GraphPolicy
 from handful.deploy.policy import Policy
 
 MOST_ACTIONS = 2**16
@@ -54,12 +55,12 @@ class Choices:
         """How many numbers a network puts out."""
         return self.num_actions
 
-    def has_spread(self, policy: Policy) -> bool:
+    def has_spread(self, policy: Policy | GraphPolicy) -> bool:
         """Return whether a policy has the spread that these actions need: none."""
         return policy.log_std is None
 
     def choose(
-        self, policy: Policy, rows: NDArray[Any], rng: np.random.Generator | None
+        self, policy: Policy | GraphPolicy, rows: NDArray[Any], rng: np.random.Generator | None
     ) -> NDArray[Any]:
         """Return the numbers [M] of a policy's actions.
 
@@ -117,12 +118,12 @@ class Vectors:
         """How many numbers a network puts out."""
         return self.size * (2 if self.squashed else 1)
 
-    def has_spread(self, policy: Policy) -> bool:
+    def has_spread(self, policy: Policy | GraphPolicy) -> bool:
         """Return whether a policy has the spread that these actions need."""
         return (policy.log_std is None) == self.squashed
 
     def choose(
-        self, policy: Policy, rows: NDArray[Any], rng: np.random.Generator | None
+        self, policy: Policy | GraphPolicy, rows: NDArray[Any], rng: np.random.Generator | None
     ) -> NDArray[Any]:
         """Return a policy's actions in its own units, float32 [M, A] within the bounds.
 

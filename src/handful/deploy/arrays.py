@@ -73,6 +73,18 @@ def read_safetensors(data: bytes, source: str) -> tuple[dict[str, NDArray[Any]],
     return arrays, about
 
 
+def read_metadata(data: bytes, source: str) -> dict[str, Any]:
+    """Return the metadata of a safetensors file; its arrays are not looked at.
+
+    Raises:
+        HandfulError: if the file has no header of this form.
+    """
+    about = _header(data, source)[0].get("__metadata__", {})
+    if not isinstance(about, dict):
+        raise _damaged(source, "its metadata are no mapping")
+    return about
+
+
 def read_npz(data: bytes, source: str) -> dict[str, NDArray[Any]]:
     """Return the arrays of an npz file by name, as :func:`numpy.savez` names them.
 

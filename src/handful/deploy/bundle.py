@@ -14,6 +14,7 @@ from handful.deploy.drift import NOT_KNOWN, Drift
 from handful.deploy.files import CheckedFiles, open_files
 from handful.deploy.interface import Interface, read_interface
 from handful.deploy.observations import SpaceError
+from handful.deploy.own_network import GraphPolicy
 from handful.deploy.parts import (
     MANIFEST,
     read_drift,
@@ -84,6 +85,11 @@ class Bundle:
     def num_policies(self) -> int:
         """``K``."""
         return len(self.policies)
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether the policies have networks of their maker's own, which onnxruntime computes."""
+        return any(isinstance(policy, GraphPolicy) for policy in self.policies)
 
     @property
     def assignment(self) -> Mapping[str, int]:

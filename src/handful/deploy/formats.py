@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from handful.deploy.files import CheckedFiles
-from handful.deploy.policy import read_policy
 
 if TYPE_CHECKING:
     from handful.deploy.bundle import Bundle
@@ -42,8 +41,8 @@ class Format:
 
 def _open_numpy(files: CheckedFiles, bundle: "Bundle", policy: int) -> Act:
     """Return what acts by a policy's safetensors file."""
-    name = f"policies/{policy}.safetensors"
-    found, actions = read_policy(files.read(name), files.place(name)), bundle.interface.actions
+    del files  # the bundle has read it from them
+    found, actions = bundle.policies[policy], bundle.interface.actions
 
     def act(vectors: NDArray[Any]) -> NDArray[Any]:
         return actions.decode(actions.choose(found, vectors, None))

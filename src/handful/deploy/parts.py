@@ -5,11 +5,13 @@ from typing import Any
 
 from handful._support.storage import ANYTHING, NUMBER, TEXT, WHOLE, Shape, check_stored
 from handful.deploy import interface as interfaces
+from handful.deploy.arrays import metadata_of, read_metadata
 from handful.deploy.distributions import NAME, read_distributions
 from handful.deploy.drift import DriftWatch
 from handful.deploy.files import CheckedFiles
 from handful.deploy.interface import Interface
-from handful.deploy.policy import Policy, read_policy
+from handful.deploy.own_network import GraphPolicy, graph_file, is_graph, read_graph_policy
+from handful.deploy.policy import ABOUT, Policy, read_policy
 from handful.errors import HandfulError
 
 FORMAT = 1
@@ -119,20 +121,32 @@ def _is_row(row: Any, size: int) -> bool:
     return isinstance(row, list) and len(row) == size and all(type(v) in (int, float) for v in row)
 
 
-def read_policies(files: CheckedFiles, interface: Interface, number: int) -> list[Policy]:
+def read_policies(
+    files: CheckedFiles, interface: Interface, number: int
+) -> list[Policy | GraphPolicy]:
     """Return the policies, each of which sees and does what the interface says."""
     policies = []
     for k in range(number):
-        name = policy_file(k)
-        policy, actions = read_policy(files.read(name), files.place(name)), interface.actions
+        policy, actions = _read_one(files, interface, k), interface.actions
         if (
             policy.observation_size != interface.observation_size
             or policy.num_outputs != actions.num_outputs
             or not actions.has_spread(policy)
         ):
             raise HandfulError(
-                f"'{files.place(name)}' does not fit {interfaces.NAME}: it sees or does something "
-                f"else. Get another copy of the bundle."
+                f"'{files.place(policy_file(k))}' does not fit {interfaces.NAME}: it sees or does "
+                f"something else. Get another copy of the bundle."
             )
         policies.append(policy)
     return policies
+
+
+def _read_one(files: CheckedFiles, interface: Interface, number: int) -> Policy | GraphPolicy:
+    name = policy_file(number)
+    data, place = files.read(name), files.place(name)
+    if not is_graph(metadata_of(read_metadata(data, place), ABOUT, place)):
+        return read_policy(data, place)
+    graph = graph_file(number)
+    return read_graph_policy(
+        data, place, files.read(graph), files.place(graph), interface.actions.num_outputs
+    )

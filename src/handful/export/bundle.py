@@ -22,7 +22,9 @@ from handful.deploy.actions import read_actions
 from handful.deploy.assignment import NAME as ASSIGNMENT
 from handful.deploy.distributions import NAME as DISTRIBUTIONS
 from handful.deploy.files import LIMITS, SUMS
+from handful.deploy.graphs import OUTPUTS, read_graph
 from handful.deploy.interface import NAME as INTERFACE
+from handful.deploy.own_network import graph_file
 from handful.deploy.parts import FEATURES, FORMAT, MANIFEST, VECTORS, policy_file
 from handful.deploy.policy import read_policy
 from handful.deploy.wishes import USERS
@@ -30,6 +32,7 @@ from handful.errors import HandfulError
 from handful.evaluation.returns import Evaluation, users_per_policy
 from handful.export.distributions import arrays_of
 from handful.export.further import further_files
+from handful.export.own_network import check_own, check_same, own_networks
 from handful.export.recording import record, vectors_of
 from handful.export.spaces import describe_actions, describe_observations
 from handful.export.tables import (
@@ -39,7 +42,8 @@ from handful.export.tables import (
     users_header,
     users_rows,
 )
-from handful.export.weights import check_exportable, policy_files
+from handful.export.weights import policy_files
+from handful.learner.modules import ModuleStack
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.types import NumpyArray
@@ -132,7 +136,7 @@ def bundle_files(
         HandfulError: if the policies cannot be exported.
     """
     problem, policies, evaluation = release.problem, release.policies, release.evaluation
-    check_exportable(policies)
+    check_own(policies)
     recording = record(problem, policies, evaluation.seed)
     action = describe_actions(problem, policies)
     observation = describe_observations(problem, recording.low, recording.high)
@@ -142,7 +146,17 @@ def bundle_files(
     }
     decode = None if action["decode"] is None else _decoder(problem)
     files = {policy_file(k): data for k, data in enumerate(policy_files(policies))}
-    if formats:
+    vectors = vectors_of(policies, recording, decode)
+    is_own = isinstance(policies.actor.stack, ModuleStack)
+    if is_own:
+        formats = ["onnx", *formats]  # it is where the network is
+        networks = own_networks(policies)
+        files |= further_files(formats, networks, read_actions(action))
+        for k, network in enumerate(networks):
+            graph = read_graph(files[graph_file(k)], graph_file(k))
+            found = graph(OUTPUTS, vectors[f"{k}/observations"])
+            check_same(network, found, vectors[f"{k}/outputs"])
+    elif formats:
         stored = [read_policy(data, name) for name, data in files.items()]
         files |= further_files(formats, stored, read_actions(action))
     files[INTERFACE] = _json({"observation": observation, "action": action})
@@ -150,7 +164,7 @@ def bundle_files(
     files[ASSIGNMENT] = _csv(
         assignment_header(release.shares), assignment_rows(problem, evaluation, release.shares)
     )
-    files[VECTORS] = _npz(vectors_of(policies, recording, decode))
+    files[VECTORS] = _npz(vectors)
     if recording.distributions is not None:
         files[DISTRIBUTIONS] = _npz(arrays_of(recording.distributions))
     if with_users:

@@ -23,6 +23,7 @@ from handful.deploy.actions import Actions, Choices
 from handful.deploy.policy import Policy
 from handful.errors import HandfulError
 from handful.export.onnx_graph import onnx_model
+from handful.export.own_network import OwnNetwork
 from handful.types import Array
 
 NEVER = "0"
@@ -46,18 +47,18 @@ class FurtherFormat:
     """
 
     suffix: str
-    write: Callable[[Policy, Actions, int], bytes]
+    write: Callable[[Policy | OwnNetwork, Actions, int], bytes]
     modules: tuple[str, ...]
     extra: str
 
 
-def onnx_file(policy: Policy, actions: Actions, number: int = 0) -> bytes:
+def onnx_file(policy: Policy | OwnNetwork, actions: Actions, number: int = 0) -> bytes:
     """Return a policy's ONNX file, for any number of observations at a time."""
     del number
     return onnx_model(policy, actions).SerializeToString(deterministic=True)
 
 
-def c_file(policy: Policy, actions: Actions, number: int = 0) -> bytes:
+def c_file(policy: Policy | OwnNetwork, actions: Actions, number: int = 0) -> bytes:
     """Return a policy's C file, for one observation at a time.
 
     It is C99 without dependencies and allocates nothing: a function ``policy_2`` takes the
@@ -86,7 +87,7 @@ def c_file(policy: Policy, actions: Actions, number: int = 0) -> bytes:
         return _WEIGHTS.sub("static const ", text).encode()
 
 
-def stablehlo_file(policy: Policy, actions: Actions, number: int = 0) -> bytes:
+def stablehlo_file(policy: Policy | OwnNetwork, actions: Actions, number: int = 0) -> bytes:
     """Return what ``jax.export.deserialize`` reads: a function of observations float32 [N, O].
 
     It returns what the network puts out [N, H], and the likeliest actions in the policy's own units
@@ -97,17 +98,7 @@ def stablehlo_file(policy: Policy, actions: Actions, number: int = 0) -> bytes:
     del number
 
     def act(rows: Array) -> tuple[Array, Array]:
-        values = jnp.clip(
-            (rows - policy.mean[None]) * policy.scale[None], -policy.clip, policy.clip
-        )
-        last = len(policy.layers) - 1
-        for index, (weight, bias) in enumerate(policy.layers):
-            if index == 0 and policy.num_symbols is not None:
-                symbols = jnp.rint(values[:, 0] * policy.num_symbols).astype(jnp.int32)
-                values = jnp.asarray(weight)[symbols] + bias[None]
-            else:
-                values = jnp.matmul(values, weight, precision="highest") + bias[None]
-            values = jnp.tanh(values) if index < last else values
+        values = policy.outputs(rows) if isinstance(policy, OwnNetwork) else _outputs(policy, rows)
         if isinstance(actions, Choices):
             return values, jnp.argmax(values, axis=1)
         low, high, means = actions.low[None], actions.high[None], values[:, : actions.size]
@@ -120,6 +111,20 @@ def stablehlo_file(policy: Policy, actions: Actions, number: int = 0) -> bytes:
     )
     exported = export.export(jax.jit(act), platforms=("cpu", "cuda", "tpu"))(rows)
     return bytes(exported.serialize())
+
+
+def _outputs(policy: Policy, rows: Array) -> Array:
+    """Return what the library's own network puts out [N, H] at observations [N, O], in JAX."""
+    values = jnp.clip((rows - policy.mean[None]) * policy.scale[None], -policy.clip, policy.clip)
+    last = len(policy.layers) - 1
+    for index, (weight, bias) in enumerate(policy.layers):
+        if index == 0 and policy.num_symbols is not None:
+            symbols = jnp.rint(values[:, 0] * policy.num_symbols).astype(jnp.int32)
+            values = jnp.asarray(weight)[symbols] + bias[None]
+        else:
+            values = jnp.matmul(values, weight, precision="highest") + bias[None]
+        values = jnp.tanh(values) if index < last else values
+    return values
 
 
 FURTHER = {
@@ -151,7 +156,7 @@ def check_formats(names: Sequence[str]) -> None:
 
 
 def further_files(
-    names: Iterable[str], policies: Iterable[Policy], actions: Actions
+    names: Iterable[str], policies: Iterable[Policy | OwnNetwork], actions: Actions
 ) -> dict[str, bytes]:
     """Return the files of further formats, by name.
 

@@ -7,7 +7,8 @@ observation is flattened (``interface.json``).
 The graph has one input, ``observations`` (float32, [N, O]), and two outputs: ``action``, the
 likeliest actions as the simulator takes them, [N, *shape], and ``outputs``, what the network puts
 out, [N, H], from which sampled actions follow. It is written node by node with the package
-``onnx``, in operators that any runtime has.
+``onnx``, in operators that any runtime has; of the caller's own networks ``jax2onnx`` writes the
+part up to ``outputs`` (:mod:`handful.export.own_network`).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handful.deploy.actions import Actions, Choices, Vectors
+from handful.deploy.graphs import ACTION, INPUT, OUTPUTS
 from handful.deploy.policy import Policy
+from handful.export.own_network import OwnNetwork, network_graph
 
 if TYPE_CHECKING:
     import onnx
@@ -25,9 +28,6 @@ OPSET = 17
 
 IR_VERSION = 8
 """The version of the file format, which runtimes since 2022 read."""
-
-INPUT, ACTION, OUTPUTS = "observations", "action", "outputs"
-"""The names of the graph's input and of its outputs."""
 
 
 class _Graph:
@@ -56,22 +56,33 @@ class _Graph:
         return name
 
 
-def onnx_model(policy: Policy, actions: Actions, batch: int | None = None) -> "onnx.ModelProto":
+def onnx_model(
+    policy: Policy | OwnNetwork, actions: Actions, batch: int | None = None
+) -> "onnx.ModelProto":
     """Return the ONNX model of a policy.
 
     Args:
-        policy: the policy.
+        policy: the policy, or the caller's own network of one.
         actions: how its outputs become the simulator's actions.
         batch: the number of observations at a time; None for any number.
 
     Returns:
         the model, checked by ONNX's own checker.
+
+    Raises:
+        HandfulError: if the caller's own network cannot be written.
     """
     import onnx
     from onnx import TensorProto, checker, helper
 
     graph = _Graph()
-    outputs = _network(graph, policy)
+    if isinstance(policy, OwnNetwork):
+        written = network_graph(policy, batch, OPSET).graph
+        graph.nodes.extend(written.node)
+        graph.constants.extend(written.initializer)
+        outputs = OUTPUTS
+    else:
+        outputs = _network(graph, policy)
     decode = _choice if isinstance(actions, Choices) else _vector
     decode(graph, outputs, actions)  # pyright: ignore[reportArgumentType] -- chosen by its type
     rows = "N" if batch is None else batch

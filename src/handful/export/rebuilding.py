@@ -38,8 +38,7 @@ def rebuilt_policies(bundle: Bundle, problem: RMDP) -> Policies:
         HandfulError: if they see or do something else than the problem's environment takes, or are
             of a kind that this version cannot train.
     """
-    _check_kind(bundle)
-    policies, actions = bundle.policies, bundle.interface.actions
+    policies, actions = _own_kind(bundle), bundle.interface.actions
     space = _space(bundle, problem)
 
     def stacked(of: Callable[[Policy], Any]) -> Array:
@@ -86,10 +85,21 @@ class _Kind:
         return cls(shapes, policy.num_symbols, policy.clip, policy.epsilon)
 
 
-def _check_kind(bundle: Bundle) -> None:
-    """Raise HandfulError unless the policies are of one kind, which the library can train."""
-    first, actions = _Kind.of(bundle.policies[0]), bundle.interface.actions
-    for number, policy in enumerate(bundle.policies):
+def _own_kind(bundle: Bundle) -> list[Policy]:
+    """Return the policies.
+
+    Raises:
+        HandfulError: unless they are of one kind, which the library can train.
+    """
+    policies = [policy for policy in bundle.policies if isinstance(policy, Policy)]
+    if bundle.has_graphs:
+        raise HandfulError(
+            f"The policies of the bundle '{bundle.source}' have networks of their maker's own, and "
+            f"a bundle holds what these compute but not how they are trained: start from the "
+            f"result or the run folder that the bundle was made of."
+        )
+    first, actions = _Kind.of(policies[0]), bundle.interface.actions
+    for number, policy in enumerate(policies):
         if _Kind.of(policy) != first:
             raise HandfulError(
                 f"The policies 0 and {number} of the bundle '{bundle.source}' have networks of "
@@ -106,6 +116,7 @@ def _check_kind(bundle: Bundle) -> None:
             f"otherwise than those that this version of handful trains: start from policies of "
             f"this version."
         )
+    return policies
 
 
 def _space(bundle: Bundle, problem: RMDP) -> ActionSpace:

@@ -10,7 +10,7 @@ from handful.errors import HandfulError
 from handful.evaluation.returns import Evaluation
 from handful.export.bundle import Release, check_target, write_bundle
 from handful.export.further import check_formats
-from handful.export.weights import check_exportable
+from handful.export.own_network import check_own
 from handful.learner.policies import Policies
 from handful.learner.policies_file import digest_of_policies
 from handful.problem import RMDP
@@ -69,7 +69,7 @@ def save_result(
     """Write the bundle of a result; :meth:`handful.TrainResult.save` describes the arguments."""
     folder, archive = check_target(path, zipped)
     check_formats(formats)
-    check_exportable(result.policies)
+    check_own(result.policies)
     write_bundle(_release(result, with_users), folder, archive, with_users, formats)
     written = folder or archive
     assert written is not None

@@ -84,14 +84,15 @@ class TrainResult:
                 too; without it a bundle holds only their names, policies and returns.
             zipped: whether a zip file is written beside the folder.
             formats: the further formats of the policies, of ``onnx``, ``c`` and ``stablehlo``. The
-                first two need an extra of the same name.
+                first two need an extra of the same name. Networks of the caller's own are always
+                written as ONNX, which needs the extra ``own-onnx``.
 
         Returns:
             the path of the folder, or of the zip file if ``path`` asks for that alone.
 
         Raises:
-            HandfulError: if there is something at the path already, the policies have a network of
-                the caller's own, or a format does not exist or needs a package.
+            HandfulError: if there is something at the path already, a format does not exist or
+                needs a package, or a network of the caller's own cannot be written as ONNX.
         """
         return save_result(self, path, with_users, zipped, formats)
 
