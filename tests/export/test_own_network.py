@@ -7,9 +7,11 @@ import onnx
 import pytest
 from gymnasium import spaces
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import load, save
 
 import handful
 from handful.deploy import graphs
+from handful.deploy.arrays import read_metadata
 from handful.deploy.graphs import GraphError, check_graph
 from handful.errors import HandfulError
 from handful.export import own_network
@@ -89,6 +91,44 @@ def test_verify_replays_the_graph_and_finds_another_network(image, tmp_path):
         handful.deploy.verify(put(signed(swapped), tmp_path / "swapped"))
 
 
+def without_spread(files):
+    arrays, about = parsed(files["policies/0.safetensors"])
+    del arrays["log_std"]
+    return {"policies/0.safetensors": save(arrays, about)}
+
+
+def infinite(files):
+    arrays, about = parsed(files["policies/0.safetensors"])
+    return {
+        "policies/0.safetensors": save({**arrays, "log_std": arrays["log_std"] - np.inf}, about)
+    }
+
+
+def fewer_outputs(files):
+    model = onnx.load_model_from_string(files["policies/0.onnx"])
+    model.graph.node.append(helper.make_node("Identity", ["observations"], ["other"]))
+    model.graph.output[1].name = "other"
+    return {"policies/0.onnx": model.SerializeToString()}
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda files: {"policies/0.onnx": None}, "policies/0.onnx"),
+        (lambda files: {"policies/0.onnx": b"?"}, "is no ONNX file"),
+        (without_spread, "does not fit interface.json"),
+        (infinite, "does not hold the statistics"),
+        (fewer_outputs, "does not take the bundle's observations"),
+    ],
+    ids=["no graph", "bytes", "no spread", "infinite", "no outputs"],
+)
+def test_a_malformed_bundle_of_graphs_is_one_clear_error(image, harm, words, tmp_path):
+    files = {**image[2], **harm(image[2])}
+    files = {name: data for name, data in files.items() if data is not None}
+    with pytest.raises(HandfulError, match=words):
+        handful.deploy.verify(put(signed(files), tmp_path / "bundle"))
+
+
 def test_policies_with_equal_statistics_have_digests_of_their_own(image):
     """Two releases are compared by these digests."""
     problem = image[0]
@@ -162,6 +202,11 @@ def test_loops_are_written_out_also_backwards_and_within_each_other():
 
     with pytest.raises(HandfulError, match=r"more than 20,000 operations.*shorter window"):
         without_loops(long, 3, "long")
+
+
+def parsed(data):
+    about = read_metadata(data, "")
+    return load(data), about
 
 
 def network_of(module, size=3):

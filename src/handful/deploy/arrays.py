@@ -46,9 +46,7 @@ def read_safetensors(data: bytes, source: str) -> tuple[dict[str, NDArray[Any]],
         HandfulError: if the content is not exactly what its header says.
     """
     header, start = _header(data, source)
-    about = header.pop("__metadata__", {})
-    if not isinstance(about, dict) or not all(isinstance(v, str) for v in about.values()):
-        raise _damaged(source, "its metadata are no texts")
+    about = _metadata(header, source)
     pieces = []
     for name, entry in header.items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
@@ -73,15 +71,21 @@ def read_safetensors(data: bytes, source: str) -> tuple[dict[str, NDArray[Any]],
     return arrays, about
 
 
-def read_metadata(data: bytes, source: str) -> dict[str, Any]:
+def read_metadata(data: bytes, source: str) -> dict[str, str]:
     """Return the metadata of a safetensors file; its arrays are not looked at.
 
     Raises:
         HandfulError: if the file has no header of this form.
     """
-    about = _header(data, source)[0].get("__metadata__", {})
-    if not isinstance(about, dict):
-        raise _damaged(source, "its metadata are no mapping")
+    header, _ = _header(data, source)
+    return _metadata(header, source)
+
+
+def _metadata(header: dict[str, Any], source: str) -> dict[str, str]:
+    """Take the metadata out of a header and return them."""
+    about = header.pop("__metadata__", {})
+    if not isinstance(about, dict) or not all(isinstance(v, str) for v in about.values()):
+        raise _damaged(source, "its metadata are no texts")
     return about
 
 
