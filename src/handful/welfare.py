@@ -61,6 +61,21 @@ def user_weights(welfare: WelfareFn, utilities: Float[Array, " N"]) -> Float[Arr
     return utilities.shape[0] * jax.grad(welfare)(utilities)
 
 
+def with_outside(welfare: WelfareFn, options: NumpyArray) -> WelfareFn:
+    """Give the welfare if every user gets the larger of a utility and the outside option.
+
+    Args:
+        welfare: the welfare function of what users get in all.
+        options: what each user gets without us, [N].
+    """
+    outside = jnp.asarray(options, jnp.float32)
+
+    def of_both(utilities: Float[Array, " N"]) -> Float[Array, ""]:
+        return welfare(jnp.maximum(utilities, outside))
+
+    return of_both
+
+
 LEAST_WEIGHT = -1e-4
 """A user's weight below this is negative; one above it may be zero up to rounding."""
 

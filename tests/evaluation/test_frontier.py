@@ -160,3 +160,14 @@ def test_nothing_random_has_no_width():
 def test_what_cannot_be_compared_is_refused(evaluations, sentence):
     with pytest.raises(HandfulError, match=sentence):
         measure_frontier(evaluations)
+
+
+def test_what_users_have_outside_counts_in_the_welfare():
+    """User 0 has 7 outside and is better off there: 7 with two policies, and 3 for user 1 alone."""
+    outside = np.array([7.0, 0.0])
+    one, two = evaluation_of(ONE, [-1, 0]), evaluation_of(TWO, [-1, 1])
+    frontier = measure_frontier([one, two], utilitarian, outside=outside)
+    assert [point.welfare.value for point in frontier.points] == pytest.approx([5.0, 7.0])
+    assert [point.users_per_policy for point in frontier.points] == [(1,), (0, 1)]
+    assert frontier.one_policy.welfare.value == pytest.approx(7.0)
+    assert frontier.ceiling.welfare.value == pytest.approx(7.0)

@@ -1,5 +1,7 @@
 """The sentences that say how many policies are needed."""
 
+from dataclasses import replace
+
 import pytest
 
 from handful.frontier.answer import answer, with_interval
@@ -40,3 +42,26 @@ def test_what_the_last_policies_are_worth():
 
 def test_a_number_with_its_interval():
     assert with_interval(about(2.0), written) == "2.00 (1.50 to 2.50)"
+
+
+def with_floors(*holds):
+    frontier = a_frontier({1: 10.0, 2: 20.0, 5: 30.0})
+    points = [
+        replace(point, floors_hold=one) for point, one in zip(frontier.points, holds, strict=True)
+    ]
+    return replace(frontier, points=tuple(points))
+
+
+@pytest.mark.parametrize(
+    ("holds", "smallest", "sentence"),
+    [
+        ((False, True, False), 2, "All floors hold with 2 policies, and with 1 they do not."),
+        ((True, True, True), 1, "All floors hold with 1 policy."),
+        ((False, False, False), None, "With none of these budgets all floors hold, up to 5"),
+    ],
+)
+def test_the_answer_begins_with_the_floors(holds, smallest, sentence):
+    frontier = with_floors(*holds)
+    assert frontier.smallest_with_floors == smallest
+    assert answer(frontier, written)[0].startswith(sentence)
+    assert not with_floors(None, None, None).has_floors

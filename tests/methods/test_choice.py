@@ -2,13 +2,14 @@
 
 from itertools import combinations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from handful.methods.choice import choose_policies
+from handful.methods.choice import choose_policies, greedy_choice, swap, total_gain
 
 tables = st.tuples(st.integers(1, 7), st.integers(1, 6)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(-5, 9).map(float))
@@ -47,3 +48,21 @@ def test_against_every_choice(returns, num_policies):
     assert total <= best + 1e-9
     if num_policies == 1:
         assert total == pytest.approx(best)
+
+
+def test_gains_may_be_worth_anything_else_than_their_sum():
+    """The first and the last row leave nobody below 4; the first two have the largest sum."""
+    gains = jnp.asarray([[9, 9, 0, 0], [0, 0, 9, 1], [4, 4, 0, 4], [0, 0, 4, 4]], float)
+    everyone = jnp.ones(4, bool)
+
+    def value(some):
+        return jnp.min(some, axis=-1) + 0.01 * jnp.mean(some, axis=-1)
+
+    start = greedy_choice(gains, everyone, 2, value)
+    chosen = swap(gains, everyone, start, value)
+    best = max(
+        float(total_gain(gains, jnp.asarray(rows), value)) for rows in combinations(range(4), 2)
+    )
+    assert float(total_gain(gains, chosen, value)) == pytest.approx(best)
+    assert sorted(chosen.tolist()) == [0, 3]
+    assert float(total_gain(gains, jnp.asarray([0, 1]))) == 28.0

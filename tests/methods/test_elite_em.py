@@ -50,6 +50,31 @@ def test_led_policies_are_trained_for_users_by_how_well_their_elites_serve_them(
     np.testing.assert_allclose(trained, [[1 - share, share]] * 4, rtol=1e-5)
 
 
+def test_elites_are_chosen_for_what_utilities_are_worth_to_the_run():
+    """For the mean, the first two episodes are best; one policy for the least takes the third."""
+    returns = np.array([[9, 9, 0], [9, 0, 9], [4, 4, 4], [5, 5, 3]], float)
+    episodes = RememberedEpisodes(
+        jnp.asarray(returns), jnp.ones(4, bool), jnp.zeros(4, int), jnp.eye(3)
+    )
+    asked = []
+
+    def least(rows):
+        asked.append(sorted(rows.tolist()))
+        return lambda utilities: jnp.min(utilities, axis=-1)
+
+    def led(num_policies, worth_to):
+        feedback = Feedback(
+            jnp.zeros((3, num_policies)), jnp.asarray(30), NUM_UPDATES, episodes, worth_to
+        )
+        state = METHOD.init(KEY, 3, num_policies)
+        return sorted(METHOD.reassign(KEY, state, feedback).elites.tolist())
+
+    assert led(1, None) == [0]
+    assert led(1, least) == [2]
+    assert led(2, None) == led(2, least) == [0, 1]
+    assert asked == [[0, 1, 2]] * 2
+
+
 def test_until_policies_have_settled_it_is_em():
     state = after(29)
     assert state.elites.tolist() == [-1, -1]

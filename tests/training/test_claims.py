@@ -180,7 +180,7 @@ def test_a_run_keeps_claims_and_says_what_holds(tmp_path):
 @pytest.mark.parametrize(
     ("method", "more", "message"),
     [
-        ("elite-em", {"floors": 1.0}, "without floors and outside options, not with floors"),
+        ("pooled-em", {"floors": 1.0}, "without floors and outside options, not with floors"),
         ("end-to-end", {"outside": 1.0}, "assigns users by a rule of its own"),
         ("em", {"welfare": "groups:nash"}, "needs the users' groups"),
     ],

@@ -13,7 +13,9 @@ from handful.training.callbacks import TRAINING, UNIVERSAL, Callback
 from handful.training.config import make_config
 from handful.training.frontier import plan_budgets, planned_budgets
 from handful.training.session import TrainingInterrupted
+from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import TINY
+from tests.training.test_welfare import QUICK
 
 BUDGETS = (1, 3)
 STEPS = 2048
@@ -111,6 +113,28 @@ def test_bad_budgets_are_refused_before_anything_is_made(tmp_path, budgets, word
     with pytest.raises(HandfulError, match=words):
         start(tmp_path / "run", budgets=budgets)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_smallest_budget_that_meets_the_floors_is_named(tmp_path):
+    """One policy cannot serve both arms of a bandit; two can, and the folder says so as well."""
+    problem = problem_of(ContextualBandit(2), np.eye(2))
+    result = handful.train_frontier(
+        problem,
+        (1, 2),
+        "em",
+        steps=256 * 30,
+        settings=QUICK,
+        groups=["a", "b"],
+        floors=handful.Floor(0.9, "groups"),
+        out=tmp_path / "run",
+        progress=False,
+    )
+    assert [point.floors_hold for point in result.points] == [False, True]
+    assert result.frontier.smallest_with_floors == 2
+    assert [row["floors_hold"] for row in result.to_rows()] == [False, True]
+    assert result[2].holds
+    read = handful.read_frontier(tmp_path / "run", problem)
+    assert read.frontier == result.frontier
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):

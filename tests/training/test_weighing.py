@@ -26,6 +26,8 @@ from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import assert_identical, config_of
 from tests.training.test_welfare import QUICK, WISHES
 
+UPDATES = 40
+
 
 class Stop(handful.Callback):
     """Sends this process a signal at the third update."""
@@ -37,13 +39,13 @@ class Stop(handful.Callback):
 
 def run_of(welfare, coefficients, **settings):
     problem = problem_of(ContextualBandit(3), coefficients)
-    config = config_of(1, "em", 40, method_settings={"warm_up": 0})
+    config = config_of(1, "em", UPDATES, method_settings={"warm_up": 0})
     return Run(problem, dataclasses.replace(config, welfare=welfare, **settings))
 
 
-def step_once(run, earned):
+def step_once(run, earned, update=UPDATES):
     """The mix and the state's weights after one E-step in which policy 0 earns this in features."""
-    state = init_state(run)
+    state = dataclasses.replace(init_state(run), update=jnp.asarray(update))
     table = ReturnTable(jnp.asarray([earned], jnp.float32), jnp.ones(1, bool))
     standing = reassign(jax.random.key(0), run, state, table, table.mean)
     rest = split_trainable(run.method, standing.assignment)[0]
@@ -61,6 +63,29 @@ def test_egalitarian_weights_move_one_step_by_hand():
     assert standing.welfare == 0.0  # the welfare itself is not smoothed
     with pytest.raises(HandfulError, match="weight_step must be above 0"):
         run_of("egalitarian", np.eye(3), weight_step=0.0)
+
+
+def test_training_begins_with_the_mean_and_goes_over_to_the_welfare():
+    """A quarter of the way half of the weight is divided alike, and nobody has more than 2/3."""
+    run = run_of("egalitarian", np.eye(3), weight_step=1.0)
+    begun, _ = step_once(run, [0.0, 1.0, 2.0], update=0)
+    np.testing.assert_allclose(begun, [1.0, 1.0, 1.0], rtol=1e-5)
+    state = dataclasses.replace(init_state(run), update=jnp.asarray(UPDATES // 4))
+    table = ReturnTable(jnp.asarray([[0.0, 9.0, 9.0]]), jnp.ones(1, bool))
+    for _ in range(20):
+        standing = reassign(jax.random.key(0), run, state, table, table.mean)
+        state = dataclasses.replace(state, mirror=standing.mirror)
+    np.testing.assert_allclose(standing.mirror.shares, [2 / 3, 1 / 6, 1 / 6], rtol=1e-4)
+
+
+def test_a_run_that_begins_with_trained_policies_trains_for_its_welfare_at_once():
+    problem = problem_of(ContextualBandit(3), np.eye(3))
+    request = {"steps": 51_200, "settings": {**QUICK, "hidden_sizes": (8,)}}
+    run = handful.prepare(problem, 1, "universal", welfare="egalitarian", **request)
+    assert run.begins_trained
+    assert not run.stage.begins_trained
+    _, standing = step_once(run, [0.0, 9.0, 9.0], update=0)
+    assert standing.mirror.shares[0] > 0.34
 
 
 def test_the_usual_step_suits_the_number_of_updates():
@@ -91,7 +116,7 @@ def test_weights_by_blocks_are_those_of_one_table(monkeypatch):
         monkeypatch.setattr(module, "BLOCK", 4)
     coefficients = np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)
     run = run_of("gini:4", coefficients)
-    state = init_state(run)
+    state = dataclasses.replace(init_state(run), update=jnp.asarray(UPDATES))
     table = ReturnTable(jnp.asarray([[1.0, -2.0, 0.5]]), jnp.ones(1, bool))
     assert state.ledger is not None
     blocks = reassign(jax.random.key(1), run, state, table, table.mean)

@@ -145,7 +145,7 @@ def test_an_unfinished_run_of_an_old_folder_is_utilitarian():
     "method", [name for name in METHODS if name not in ("fixed",) and "em" in name]
 )
 def test_methods_that_choose_by_the_mean_user_are_refused_before_training(method):
-    refused = {"pooled-em", "planned-em", "family-em", "elite-em", "branching-em"}
+    refused = {"pooled-em", "planned-em", "family-em", "branching-em"}
     assert METHODS[method].info.only_utilitarian == (method in refused)
     if method in refused - {"planned-em", "family-em", "branching-em"}:
         problem = problem_of(ContextualBandit(2))
@@ -157,7 +157,10 @@ def test_auto_takes_a_method_that_suits_the_welfare():
     problem = handful.make("resource-gathering", height=2, width=2)
     config = {"steps": 256 * 2, "settings": {**FEW, "num_envs": 2}}
     assert train(problem, 1, **config).config.method == "elite-em"
-    assert train(problem, 1, **config, welfare=shifted).config.method == "em"
+    assert train(problem, 1, **config, welfare=shifted).config.method == "elite-em"
+    robot = handful.make("glide", users=4)
+    assert handful.prepare(robot, 1, steps=2048).config.method == "planned-em"
+    assert handful.prepare(robot, 1, steps=2048, welfare=shifted).config.method == "em"
 
 
 def falls(utilities):

@@ -157,11 +157,6 @@ class Train:
             raise HandfulError("--assignment goes with --method fixed.")
         if self.start_from is not None and len(self.policies) > 1:
             raise HandfulError("--start-from goes with one number of policies.")
-        claims = (self.group, self.outside, self.floor, self.group_floor)
-        if len(self.policies) > 1 and any(one is not None for one in claims):
-            raise HandfulError(
-                "--group, --outside, --floor and --group-floor go with one number of policies."
-            )
         if self.freeze and self.start_from is None:
             raise HandfulError("--freeze goes with --start-from RUN.")
         beginning: dict[str, Any] = {}
@@ -196,15 +191,15 @@ class Train:
                 users = problem.population.user_ids
                 method_settings["policy"] = read_assignment(self.assignment, users)
             following = {"callbacks": callbacks, "loggers": loggers}
+            claims = {
+                "groups": self.group,
+                "outside": number_or_name(self.outside),
+                "floors": self._floors(problem),
+            }
             if len(self.policies) == 1:
-                claims = {
-                    "groups": self.group,
-                    "outside": number_or_name(self.outside),
-                    "floors": self._floors(problem),
-                }
                 train(problem, self.policies[0], **following, **beginning, **claims, **request)
             else:
-                train_frontier(problem, self.policies, **following, **request)
+                train_frontier(problem, self.policies, **following, **claims, **request)
 
         run_training(start, self.log, self.tensorboard)
         if len(self.policies) == 1:

@@ -23,11 +23,11 @@ from scipy.special import stdtrit
 from handful._support.text import count
 from handful.errors import HandfulError
 from handful.evaluation.by_episode import welfare_by_episode, welfare_of_single_policies
-from handful.evaluation.played import JoinedReturns, Played
-from handful.evaluation.returns import Evaluation, mean_and_stderr
+from handful.evaluation.played import JoinedReturns, Played, WithOutside
+from handful.evaluation.returns import Evaluation, mean_and_stderr, users_per_policy
 from handful.frontier.points import Estimate, Frontier, Level, Point, Step
 from handful.types import NumpyArray
-from handful.welfare import WelfareFn, utilitarian
+from handful.welfare import WelfareFn, utilitarian, with_outside
 
 CONFIDENCE = 0.95
 """The share of such intervals that hold the number which they are about."""
@@ -40,6 +40,7 @@ def measure_frontier(
     evaluations: Sequence[Evaluation],
     welfare: WelfareFn = utilitarian,
     candidates: Played | None = None,
+    outside: NumpyArray | None = None,
 ) -> Frontier:
     """Set the evaluations of several budgets beside each other.
 
@@ -50,6 +51,7 @@ def measure_frontier(
         candidates: what every user earned from each of the policies that the run chose from, in an
             even number of episodes of their own, or in the mean over each of two halves; None if
             there are none.
+        outside: what each user gets without us, [N]; None if everybody has a policy.
 
     Returns:
         The frontier, without optima.
@@ -62,14 +64,15 @@ def measure_frontier(
     _check_alike(ordered)
     first = ordered[0]
     by_episode = [
-        welfare_by_episode(one.deterministic.played, [one.assignment], welfare)[0][0]
+        welfare_by_episode(_with_outside(one, outside), [one.assignment], welfare)[0][0]
         for one in ordered
     ]
+    of_both = welfare if outside is None else with_outside(welfare, outside)
     points = tuple(
         Point(
             _budget(one),
             estimate(samples),
-            tuple(np.bincount(one.assignment, minlength=_budget(one)).tolist()),
+            tuple(users_per_policy(one.assignment, _budget(one)).tolist()),
         )
         for one, samples in zip(ordered, by_episode, strict=True)
     )
@@ -80,12 +83,12 @@ def measure_frontier(
         steps.append(Step(fewer, more, estimate(gain), estimate(gain / (more - fewer))))
     trained = JoinedReturns(tuple(one.deterministic.played for one in ordered))
     known = [trained] if candidates is None else [trained, candidates]
-    levels = [(ceiling_of(played, welfare), played.shape[1]) for played in known]
+    levels = [(ceiling_of(played, of_both), played.shape[1]) for played in known]
     ceiling, chosen_from = max(levels, key=lambda level: level[0].value)
     return Frontier(
         points,
         tuple(steps),
-        one_policy=Level(one_policy_of(trained, welfare), trained.shape[1]),
+        one_policy=Level(one_policy_of(trained, of_both), trained.shape[1]),
         ceiling=Level(ceiling, chosen_from),
         num_episodes=first.num_episodes,
         seed=first.seed,
@@ -118,6 +121,12 @@ def ceiling_of(played: Played, welfare: WelfareFn = utilitarian) -> Estimate:
             chosen[users] = returns[part].mean(axis=0).argmax(axis=0)
     by_even, by_odd = welfare_by_episode(played, best, welfare, parts)
     return estimate(np.concatenate([by_even[1], by_odd[0]]))
+
+
+def _with_outside(evaluation: Evaluation, outside: NumpyArray | None) -> Played:
+    """Return what policies earned, and the outside option as the last of them if there is one."""
+    played = evaluation.deterministic.played
+    return played if outside is None else WithOutside(played, outside)
 
 
 def _budget(evaluation: Evaluation) -> int:

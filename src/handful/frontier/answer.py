@@ -22,6 +22,25 @@ def answer(frontier: Frontier, written: Written) -> list[str]:
     Returns:
         one sentence or more, the most important first.
     """
+    return [*_of_floors(frontier), *_of_welfare(frontier, written)]
+
+
+def _of_floors(frontier: Frontier) -> list[str]:
+    """Say from which number of policies on the floors are met, if there are floors."""
+    if not frontier.has_floors:
+        return []
+    smallest, budgets = frontier.smallest_with_floors, frontier.budgets
+    if smallest is None:
+        return [
+            f"With none of these budgets all floors hold, up to {count(budgets[-1], 'policy')}: "
+            f"the reports of the single budgets say who is below."
+        ]
+    fewer = [budget for budget in budgets if budget < smallest]
+    beside = f", and with {fewer[-1]} they do not" if fewer else ""
+    return [f"All floors hold with {count(smallest, 'policy')}{beside}."]
+
+
+def _of_welfare(frontier: Frontier, written: Written) -> list[str]:
     one, best = frontier.one_policy.welfare, max(frontier.points, key=lambda p: p.welfare.value)
     if best.welfare.low <= one.high:
         return [

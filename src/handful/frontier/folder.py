@@ -15,6 +15,7 @@ from typing import Any
 from handful._support.controls import shell_line
 from handful._support.files import read_json, write_csv, write_json
 from handful._support.storage import (
+    FLAG,
     NUMBER,
     TEXT,
     WHOLE,
@@ -54,6 +55,7 @@ RECORD: Shape = {
                 "transitions": (WHOLE, None),
                 "optimum": (NUMBER, None),
                 "optimum_kind": (TEXT, None),
+                "floors_hold?": (FLAG, None),
             }
         ],
         "steps": [{"fewer": WHOLE, "more": WHOLE, "gain": ESTIMATE, "per_policy": ESTIMATE}],

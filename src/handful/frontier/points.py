@@ -41,6 +41,7 @@ class Point:
         optimum: the highest welfare that any ``K`` policies can reach, or a bound on it; None if it
             is not known.
         optimum_kind: ``exact`` or ``upper bound``, or None.
+        floors_hold: whether all floors hold, by the means of these episodes; None without floors.
     """
 
     num_policies: int
@@ -49,6 +50,7 @@ class Point:
     transitions: int | None = None
     optimum: float | None = None
     optimum_kind: str | None = None
+    floors_hold: bool | None = None
 
     @property
     def spare(self) -> tuple[int, ...]:
@@ -124,6 +126,16 @@ class Frontier:
     def budgets(self) -> tuple[int, ...]:
         """The budgets, ascending."""
         return tuple(point.num_policies for point in self.points)
+
+    @property
+    def has_floors(self) -> bool:
+        """Whether users have floors."""
+        return any(point.floors_hold is not None for point in self.points)
+
+    @property
+    def smallest_with_floors(self) -> int | None:
+        """The smallest budget with which all floors hold; None if there is none."""
+        return next((point.num_policies for point in self.points if point.floors_hold), None)
 
     def share_of_gain(self, num_policies: int) -> float | None:
         """Give how much of what personalising can gain the budget gains.

@@ -63,12 +63,16 @@ class Feedback(NamedTuple):
         update: updates done so far.
         num_updates: updates of the whole run.
         episodes: the episodes that the run remembers; None if the method remembers none.
+        worth_to: gives what utilities are worth to the run, for some of its users by their
+            position [n]: a function of arrays [..., n], in the unit of returns. None if it is
+            their mean.
     """
 
     returns: Float[Array, "N K"]
     update: Int[Array, ""]
     num_updates: int
     episodes: RememberedEpisodes | None = None
+    worth_to: Callable[[NumpyArray], Callable[[Array], Array]] | None = None
 
 
 TrajectoryFn = Callable[[int, int], NumpyArray]

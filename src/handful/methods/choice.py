@@ -2,8 +2,12 @@
 
 The returns are estimates, so a proof of optimality would prove little: the choice is greedy, then
 improved by single swaps until none helps. :mod:`handful.exact.facility` chooses with a proof.
+
+What counts is the sum of what the users gain from the best of the chosen candidates, or any other
+function of their gains (:data:`Value`).
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -14,6 +18,9 @@ from handful.types import Array, Bool, Float, Int, NumpyArray
 
 MARGIN = 1e-6
 """A swap must gain more than this share: above rounding, or equals would be swapped for ever."""
+
+Value = Callable[[Float[Array, "*rows N"]], Float[Array, "*rows"]]
+"""What gains of N users are worth, for each of any number of rows."""
 
 FEW = 128
 """Up to so many candidates are chosen from by the same compiled program."""
@@ -46,8 +53,16 @@ def _choose(gains: Array, is_there: Array, num_policies: int) -> Int[Array, " K"
     return swap(gains, is_there, greedy_choice(gains, is_there, num_policies))
 
 
+def sum_of_gains(gains: Float[Array, "*rows N"]) -> Float[Array, "*rows"]:
+    """Add up what the users gain."""
+    return jnp.sum(gains, axis=-1)
+
+
 def greedy_choice(
-    gains: Float[Array, "M N"], is_there: Bool[Array, " M"], num_policies: int
+    gains: Float[Array, "M N"],
+    is_there: Bool[Array, " M"],
+    num_policies: int,
+    value: Value = sum_of_gains,
 ) -> Int[Array, " K"]:
     """Choose one row after the other, each time the one that adds most.
 
@@ -55,13 +70,14 @@ def greedy_choice(
         gains: the gain of each user from each row, at least 0.
         is_there: which rows may be chosen; there are at least ``num_policies`` of them.
         num_policies: how many rows to choose.
+        value: what the users' gains are worth; it never falls if one of them gains more.
     """
 
     def add(
         place: Int[Array, ""], carry: tuple[Int[Array, " K"], Float[Array, " N"]]
     ) -> tuple[Int[Array, " K"], Float[Array, " N"]]:
         chosen, served = carry
-        row = jnp.argmax(_totals(gains, is_there, chosen, served))
+        row = jnp.argmax(_totals(gains, is_there, chosen, served, value))
         return chosen.at[place].set(row), jnp.maximum(served, gains[row])
 
     start = (jnp.full(num_policies, -1), jnp.zeros(gains.shape[1], gains.dtype))
@@ -69,20 +85,28 @@ def greedy_choice(
 
 
 def swap(
-    gains: Float[Array, "M N"], is_there: Bool[Array, " M"], chosen: Int[Array, " K"]
+    gains: Float[Array, "M N"],
+    is_there: Bool[Array, " M"],
+    chosen: Int[Array, " K"],
+    value: Value = sum_of_gains,
 ) -> Int[Array, " K"]:
     """Exchange chosen rows one by one for better ones, until no exchange adds anything.
 
     A row stands in the place of the one that it replaced.
+
+    Args:
+        gains, is_there, value: the same as in :func:`greedy_choice`.
+        chosen: the rows before.
     """
 
     def one_place(place: Int[Array, ""], chosen: Int[Array, " K"]) -> Int[Array, " K"]:
         others = jnp.arange(len(chosen)) != place
         served = jnp.max(jnp.where(others[:, None], gains[chosen], 0.0), axis=0)
         rest = jnp.where(others, chosen, -1)
-        totals = _totals(gains, is_there, rest, served)
+        totals = _totals(gains, is_there, rest, served, value)
         row = jnp.argmax(totals)
-        improves = totals[row] > totals[chosen[place]] * (1.0 + MARGIN)
+        present = totals[chosen[place]]
+        improves = totals[row] > present + MARGIN * jnp.abs(present)
         return jnp.where(improves, chosen.at[place].set(row), chosen)
 
     def sweep(carry: tuple[Int[Array, " K"], Bool[Array, ""]]) -> tuple[Array, Array]:
@@ -93,9 +117,11 @@ def swap(
     return jax.lax.while_loop(lambda carry: carry[1], sweep, (chosen, jnp.ones((), bool)))[0]
 
 
-def total_gain(gains: Float[Array, "M N"], chosen: Int[Array, " K"]) -> Float[Array, ""]:
-    """Add up what the users get if the best of the chosen rows serves each of them."""
-    return jnp.sum(jnp.max(gains[chosen], axis=0))
+def total_gain(
+    gains: Float[Array, "M N"], chosen: Int[Array, " K"], value: Value = sum_of_gains
+) -> Float[Array, ""]:
+    """Give what the users' gains are worth if the best of the chosen rows serves each of them."""
+    return value(jnp.max(gains[chosen], axis=0))
 
 
 def _totals(
@@ -103,7 +129,8 @@ def _totals(
     is_there: Bool[Array, " M"],
     chosen: Int[Array, " K"],
     served: Float[Array, " N"],
+    value: Value,
 ) -> Float[Array, " M"]:
     """Give the total gain with each row added; a row that is chosen already has -infinity."""
     is_free = is_there & ~jnp.isin(jnp.arange(len(gains)), chosen)
-    return jnp.where(is_free, jnp.sum(jnp.maximum(gains, served[None]), axis=1), -jnp.inf)
+    return jnp.where(is_free, value(jnp.maximum(gains, served[None])), -jnp.inf)

@@ -13,6 +13,10 @@ the same problem with many more candidates, in which whole groups of users chang
    :mod:`~handful.methods.em`, by the same learner as in EM.
 4. In the end each policy imitates its elite.
 
+The best elites are those whose users fare best by the welfare of the run. Under one that is not the
+mean, elites that are best for the mean are a further beginning of the swaps: few episodes alone
+raise what the worst served user gets, and many together raise the mean.
+
 An archived episode is what a policy can do only if the same actions lead to the same outcomes.
 In environments with chance it may have been luck, and the method promises too much.
 """
@@ -33,7 +37,7 @@ from handful.methods.base import (
     MethodInfo,
     Scene,
 )
-from handful.methods.choice import greedy_choice, swap, total_gain
+from handful.methods.choice import Value, greedy_choice, sum_of_gains, swap, total_gain
 from handful.methods.em import EMState, ExpectationMaximization, greedy, responsibilities
 from handful.methods.memory import EpisodeMemory, RememberedEpisodes
 from handful.methods.schedule import Schedule, WarmUp, warm_up_within
@@ -90,7 +94,6 @@ class EliteEM(AssignmentMethod):
             "that together would serve the users best, which it imitates in the end"
         ),
         assigns_best=True,
-        only_utilitarian=True,
         begins_anew=True,
         learner_settings={
             "random_actions": 0.06,
@@ -187,7 +190,7 @@ class EliteEM(AssignmentMethod):
                     em=_EM.reassign(key, state.em, feedback._replace(update=since))
                 ),
                 lambda: state,
-                lambda: self._led(key, state, feedback.returns, episodes, may_lead),
+                lambda: self._led(key, state, feedback, episodes, may_lead),
             ),
         )
 
@@ -207,16 +210,15 @@ class EliteEM(AssignmentMethod):
         self,
         key: PRNGKey,
         state: EliteEMState,
-        returns: Float[Array, "N K"],
+        feedback: Feedback,
         episodes: RememberedEpisodes,
         may_lead: Bool[Array, " M"],
     ) -> EliteEMState:
-        judges = _judges(episodes.coefficients)
-        earned = episodes.returns @ judges.T
-        present = jnp.where(
-            state.elites[0] >= 0, earned[state.elites], returns[_drawn(len(returns))].T
-        )
-        elites = _elect(key, earned, may_lead, state.elites, state.earlier, present)
+        users = _drawn(len(feedback.returns))
+        earned = episodes.returns @ episodes.coefficients[users].T
+        present = jnp.where(state.elites[0] >= 0, earned[state.elites], feedback.returns[users].T)
+        worth = None if feedback.worth_to is None else feedback.worth_to(users)
+        elites = _elect(key, earned, may_lead, state.elites, state.earlier, present, worth)
         by_elite = episodes.coefficients @ episodes.returns[elites].T
         chosen = greedy(by_elite, state.em.served)
         trained = responsibilities(by_elite, self.temperature)
@@ -287,6 +289,7 @@ def _elect(
     elites: Int[Array, " K"],
     earlier: Int[Array, "R K"],
     present: Float[Array, "K J"],
+    worth: Value | None,
 ) -> Int[Array, " K"]:
     """Find the best rows that swaps lead to, from elites, earlier ones, greed and chance.
 
@@ -294,23 +297,39 @@ def _elect(
 
     Args:
         present: what the policies earn now, or their elites.
+        worth: what utilities are worth; None if it is their mean.
     """
     num_policies = len(elites)
     floor = jnp.min(jnp.where(may_lead[:, None], earned, jnp.inf), axis=0)
     gains = jnp.where(may_lead[:, None], earned - floor[None], 0.0)
-    greedy_rows = greedy_choice(gains, may_lead, num_policies)
+    value = _value_over(floor, worth)
+    greedy_rows = greedy_choice(gains, may_lead, num_policies, value)
     chance = jnp.where(may_lead, jax.random.uniform(key, may_lead.shape), -1.0)
     random_rows = jax.lax.top_k(chance, num_policies)[1]
     known = jnp.concatenate([elites[None], earlier])
     known = jnp.where((known >= 0) & may_lead[known], known, greedy_rows)
     starts = jnp.concatenate([known, greedy_rows[None], random_rows[None]])
-    candidates = jax.lax.map(lambda rows: swap(gains, may_lead, rows), starts)
-    totals = jax.vmap(lambda rows: total_gain(gains, rows))(candidates)
+    if worth is not None:
+        by_mean = swap(gains, may_lead, greedy_choice(gains, may_lead, num_policies))
+        starts = jnp.concatenate([starts, by_mean[None]])
+    candidates = jax.lax.map(lambda rows: swap(gains, may_lead, rows, value), starts)
+    totals = jax.vmap(lambda rows: total_gain(gains, rows, value))(candidates)
     # The elites go first: equally good ones do not replace them.
     best = jnp.argmax(totals)
     keeps_places = (best == 0) & (elites[0] >= 0)
     matched = _matched(candidates[best], gains, present - floor[None])
     return jnp.where(keeps_places, candidates[0], matched).astype(jnp.int32)
+
+
+def _value_over(floor: Float[Array, " J"], worth: Value | None) -> Value:
+    """Return what gains over a floor are worth, from what utilities are worth."""
+    if worth is None:
+        return sum_of_gains
+
+    def of_gains(gains: Float[Array, "*rows J"]) -> Float[Array, "*rows"]:
+        return worth(gains + jnp.broadcast_to(floor, gains.shape))
+
+    return of_gains
 
 
 def _matched(

@@ -63,6 +63,9 @@ def train_frontier(
     threads: int | None = None,
     overlap: bool = False,
     welfare: WelfareFn | str = UTILITARIAN,
+    groups: Any = None,
+    outside: Any = None,
+    floors: Any = None,
     network: Network | None = None,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
@@ -82,7 +85,8 @@ def train_frontier(
         learner, seed, preset, settings, method_settings, run_settings: the same as in
             :func:`handful.train`.
         steps: the number of transitions for each policy of the largest budget.
-        threads, overlap, welfare, network: the same as in :func:`handful.train`.
+        threads, overlap, welfare, groups, outside, floors, network: the same as in
+            :func:`handful.train`. With floors, the result says from which budget on they hold.
         out: a new folder, which gets a run folder for each budget (``k-05``) and the frontier;
             without one nothing is written.
         callbacks, progress: the same as in :func:`handful.train`; they follow one budget after the
@@ -123,6 +127,9 @@ def train_frontier(
         threads=threads,
         overlap=overlap,
         welfare=welfare,
+        groups=groups,
+        outside=outside,
+        floors=floors,
         network=network,
     )
     configs = plan_budgets(problem, largest.config, ordered)

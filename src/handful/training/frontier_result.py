@@ -34,6 +34,7 @@ COLUMNS = (
     "share_of_gain",
     "optimum",
     "optimum_kind",
+    "floors_hold",
     "spare_policies",
     "transitions",
 )
@@ -149,6 +150,7 @@ class FrontierResult:
                     "share_of_gain": self.frontier.share_of_gain(point.num_policies),
                     "optimum": point.optimum,
                     "optimum_kind": point.optimum_kind,
+                    "floors_hold": point.floors_hold,
                     "spare_policies": len(point.spare),
                     "transitions": point.transitions,
                 }
@@ -188,7 +190,11 @@ def make_frontier(
             "or other rewards: train them with one problem."
         )
     welfare = evaluations[0].welfare_function
-    frontier = measure_frontier(evaluations, find_welfare(welfare), candidates)
+    claims = ordered[0].config.claims
+    function = claims.bind(find_welfare(welfare))
+    frontier = measure_frontier(evaluations, function, candidates, claims.options)
+    if claims.floors:
+        frontier = _with_floors(frontier, ordered)
     folder = None if out is None else FrontierFolder(Path(out).absolute())
     if folder is not None:
         _check_places(folder, ordered)
@@ -259,6 +265,15 @@ def _check_places(folder: FrontierFolder, results: Sequence[TrainResult]) -> Non
                 f"A frontier in '{folder.path}' needs the run of "
                 f"{count(result.policies.num_policies, 'policy')} in '{place}', and it is {kept}."
             )
+
+
+def _with_floors(frontier: Frontier, results: Sequence[TrainResult]) -> Frontier:
+    """Add to the points whether all floors hold, from the results by ascending budget."""
+    points = [
+        replace(point, floors_hold=result.holds)
+        for point, result in zip(frontier.points, results, strict=True)
+    ]
+    return replace(frontier, points=tuple(points))
 
 
 def _with_records(frontier: Frontier, folder: FrontierFolder) -> Frontier:

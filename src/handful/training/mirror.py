@@ -14,9 +14,13 @@ Warmuth, 1997):
    users sorted by it, these are constant multiples of it in blocks of neighbours. The blocks are
    the pieces of the least concave majorant of the cumulative weights over the places' cumulative
    weights (isotonic regression; Lim and Wright, 2016);
-3. places' weights are those of the welfare, of which a small share is divided among all places
-   alike. So nobody's weight becomes so small that it could not grow again in time when the user
-   falls behind.
+3. places' weights are those of the welfare, of which a share is divided among all places alike:
+   weights are then those of a welfare between W and the mean. Training begins with the mean, and
+   the share falls to a small one over the first half of it (:func:`share_of_all`). So policies
+   learn first what serves many, and those who are left out then count more. At the beginning a user
+   whom nothing serves yet would have all the weight, and policies would learn nothing, or unlearn
+   what they could do for others. The small share that stays keeps everybody's weight so large that
+   it can grow in time when the user falls behind.
 """
 
 from typing import NamedTuple
@@ -29,7 +33,10 @@ import numpy as np
 from handful.types import Array, Float, Int, NumpyArray
 
 SHARE_OF_ALL = 0.02
-"""The share of all weight that is divided among all places alike."""
+"""The share of all weight that is divided among all places alike in the end."""
+
+BEGINNING = 0.5
+"""The share of training over which the weights go from those of the mean to the welfare's."""
 
 LARGEST_STEP = 1.0
 """The largest step: users who get least and most then change by a factor of e to each other."""
@@ -57,7 +64,11 @@ class MirrorState(eqx.Module):
         return jnp.exp(self.logs)
 
     def after(
-        self, utilities: Float[Array, " P"], places: Float[Array, " P"], step: float
+        self,
+        utilities: Float[Array, " P"],
+        places: Float[Array, " P"],
+        step: float,
+        share: Float[Array, ""] | float = SHARE_OF_ALL,
     ) -> "MirrorState":
         """Return the weights after one step.
 
@@ -66,12 +77,22 @@ class MirrorState(eqx.Module):
             places: what each place counts, from the worst served to the best, never rising and
                 with the sum 1.
             step: the step size.
+            share: the share of all weight that is divided among all places alike.
         """
         difference = jnp.max(utilities) - jnp.min(utilities)
         spread = jnp.maximum(self.spread, difference)
         moved = self.logs - step * utilities / jnp.maximum(spread, 1e-30)
-        softened = (1.0 - SHARE_OF_ALL) * places + SHARE_OF_ALL / len(places)
+        softened = (1.0 - share) * places + share / len(places)
         return MirrorState(jnp.log(nearest_shares(moved, softened)), spread)
+
+
+def share_of_all(progress: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the share of all weight that is divided among all places alike.
+
+    Args:
+        progress: how far training has come, from 0 to 1.
+    """
+    return jnp.maximum(1.0 - progress / BEGINNING, SHARE_OF_ALL)
 
 
 def step_size(places: NumpyArray, num_updates: int) -> float:

@@ -117,6 +117,20 @@ def _missing(one: _Sets, utilities: Float[Array, " N"]) -> Float[Array, " P"]:
     return missing
 
 
+def missing_to_floors(claims: Claims, utilities: Float[Array, " N"]) -> Float[Array, ""]:
+    """Return how much is missing to all floors together, in the unit of returns; 0 if all hold.
+
+    Args:
+        claims: the claims.
+        utilities: what each user gets, with the outside options.
+    """
+    total = jnp.zeros(())
+    for floor in claims.floors:
+        missing = _missing(_sets(claims, floor, len(utilities)), utilities)
+        total = total + jnp.sum(jnp.maximum(missing, 0.0))
+    return total
+
+
 def attained(
     options: NumpyArray, utilities: Float[Array, " N"], progress: Float[Array, ""]
 ) -> tuple[Float[Array, " N"], Float[Array, " N"]]:

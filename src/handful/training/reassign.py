@@ -11,6 +11,7 @@ other.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -27,6 +28,7 @@ from handful.training.pressure import Prices
 from handful.training.run import Run
 from handful.training.state import ReturnTable, TrainState
 from handful.training.weighing import weigh
+from handful.training.worth import worth_to_users
 from handful.types import Array, Bool, Float, PRNGKey, PyTree
 from handful.welfare import is_defined
 
@@ -101,7 +103,8 @@ def _reassign_all(
     method, welfare = run.method, run.welfare
     coefficients = jnp.asarray(run.problem.population.coefficients)
     returns = wary(coefficients @ table.mean.T, table.seen)
-    feedback = Feedback(returns, state.update, run.planned_updates, episodes)
+    worth_to = None if run.counts_all_alike else partial(worth_to_users, run)
+    feedback = Feedback(returns, state.update, run.planned_updates, episodes, worth_to)
     assignment = method.reassign(key, state.assignment, feedback)
     alpha = weight_table(method.weights(assignment), run.num_policies)
     utilities = jnp.sum(alpha * returns, axis=1)

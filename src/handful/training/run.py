@@ -18,8 +18,7 @@ from handful.training.claims import Claims
 from handful.training.config import BY_VALIDATION, TrainConfig
 from handful.training.continuation import FINAL
 from handful.training.start import Given
-from handful.types import Array, Float, NumpyArray
-from handful.welfare import WelfareFn, find_welfare, utilitarian
+from handful.welfare import WelfareFn, find_welfare, utilitarian, with_outside
 
 CRITICS_FIRST = 0.05
 """The share of the updates of a run that starts from policies in which only critics learn. They
@@ -66,7 +65,7 @@ class Run:
         object.__setattr__(self, "claims", claims)
         object.__setattr__(self, "own_welfare", own)
         options = claims.options
-        welfare = own if options is None else _with_outside(own, options)
+        welfare = own if options is None else with_outside(own, options)
         object.__setattr__(self, "welfare", welfare)
 
     @cached_property
@@ -98,6 +97,11 @@ class Run:
     def keeps_start(self) -> bool:
         """Whether the run keeps the policies that it began with, in case that none is better."""
         return self.config.start is not None or bool(self.config.continued)
+
+    @property
+    def begins_trained(self) -> bool:
+        """Whether the run begins with policies that have learnt already."""
+        return self.config.start is not None or self.config.universal is not None
 
     @property
     def critics_first(self) -> int:
@@ -183,13 +187,3 @@ class Run:
         return dataclasses.replace(
             planned, num_updates=self.num_updates, rate_rounds=(*planned.rate_rounds, *more)
         )
-
-
-def _with_outside(welfare: WelfareFn, options: NumpyArray) -> WelfareFn:
-    """Return the welfare if every user gets the larger of a utility and the outside option."""
-    outside = jnp.asarray(options, jnp.float32)
-
-    def of_both(utilities: Float[Array, " N"]) -> Float[Array, ""]:
-        return welfare(jnp.maximum(utilities, outside))
-
-    return of_both

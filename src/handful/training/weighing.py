@@ -3,7 +3,9 @@
 The weights are N times the gradient of the welfare at what users get (:mod:`handful.welfare`).
 Where that gradient jumps as users change places (the egalitarian welfare, CVaR, Gini, and the same
 of groups' means), weights move towards it by mirror descent (:mod:`handful.training.mirror`). They
-are a part of the state of training then. All other welfares have no such part.
+are a part of the state of training then. All other welfares have no such part. A run that begins
+with policies that have learnt already, be it from a universal policy or from an earlier run, trains
+for its welfare at once. Every other one begins with the mean.
 
 Floors and outside options change what users count (:mod:`handful.training.pressure`).
 """
@@ -13,7 +15,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from handful.training.mirror import MirrorState, step_size
+from handful.training.mirror import SHARE_OF_ALL, MirrorState, share_of_all, step_size
 from handful.training.pressure import Prices, attained, first_prices, raised
 from handful.training.run import Run
 from handful.types import Array, Float, Int, NumpyArray
@@ -91,15 +93,16 @@ def weigh(
         update: the number of updates done.
     """
     claims = run.claims
+    progress = update / max(run.planned_updates, 1)
+    share = SHARE_OF_ALL if run.begins_trained else share_of_all(progress)
     if not claims:
-        weights, mirror = _of_welfare(run, mirror, utilities)
+        weights, mirror = _of_welfare(run, mirror, utilities, share)
         return Weights(weights, mirror, None)
     gotten, slope = utilities, None
     if claims.options is not None:
-        progress = update / max(run.planned_updates, 1)
         gotten, slope = attained(claims.options, utilities, progress)
         utilities = jnp.maximum(utilities, jnp.asarray(claims.options, jnp.float32))
-    weights, mirror = _of_welfare(run, mirror, gotten)
+    weights, mirror = _of_welfare(run, mirror, gotten, share)
     if slope is not None:
         weights = weights * slope
     if prices is not None:
@@ -109,7 +112,10 @@ def weigh(
 
 
 def _of_welfare(
-    run: Run, before: MirrorState | None, utilities: Float[Array, " N"]
+    run: Run,
+    before: MirrorState | None,
+    utilities: Float[Array, " N"],
+    share: Float[Array, ""] | float,
 ) -> tuple[Float[Array, " N"], MirrorState | None]:
     """Return N times the gradient of the welfare at utilities, or what follows it slowly."""
     if before is None:
@@ -121,8 +127,8 @@ def _of_welfare(
     if step is None:
         step = step_size(np.asarray(found.places), run.planned_updates)
     if found.averages is None:
-        after = before.after(utilities, places, step)
+        after = before.after(utilities, places, step, share)
         return len(utilities) * after.shares, after
     averages = jnp.asarray(found.averages, jnp.float32)
-    after = before.after(averages @ utilities, places, step)
+    after = before.after(averages @ utilities, places, step, share)
     return len(utilities) * (after.shares @ averages), after
