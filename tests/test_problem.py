@@ -40,6 +40,20 @@ def test_make_passes_parameters_on_and_remembers_them():
     assert make(problem.name, **problem.parameters).environment == problem.environment
 
 
+@pytest.mark.parametrize(
+    "task", ["market", "glucose", "glide", "half-cheetah", "resource-gathering"]
+)
+def test_a_problem_remembers_what_was_asked_for_and_no_defaults(task):
+    """A study that is continued finds its runs by what it asks for."""
+    assert handful.make(task).parameters == {}
+
+
+@pytest.mark.parametrize("task", ["market", "glucose", "glide"])
+def test_users_that_are_drawn_are_remembered_by_their_number_and_seed(task):
+    asked = {"users": 3, "population_seed": 4}
+    assert handful.make(task, **asked).parameters == asked
+
+
 def test_unknown_task_is_refused_with_the_nearest_name():
     with pytest.raises(HandfulError, match=r"did you mean 'resource-gathering'\?"):
         make("resource-gatherin")

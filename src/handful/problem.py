@@ -287,7 +287,10 @@ def make(name: str, /, **parameters: Any) -> RMDP:
             f"The task '{name}' was given parameters that it cannot use: {error}."
         ) from None
     if not is_own:
-        return problem
+        # A run is known by what was asked for, to which the defaults of a task do not belong: a
+        # study that is continued asks for the same.
+        asked = {key: problem.parameters.get(key, value) for key, value in parameters.items()}
+        return replace(problem, parameters=asked)
     if not isinstance(problem, RMDP):
         raise HandfulError(
             f"'{name}' is no task: the function must return a problem, as handful.make and "
