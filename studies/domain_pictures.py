@@ -18,7 +18,7 @@ from handful.domains.market.environment import sharpe_and_taste
 from handful.evaluation.gap import optimum
 from handful.report.plots.style import FAINT, INK, MUTED, legend_above, write_figure
 from handful.run_folder import RunFolder
-from handful.training.run_reader import handed_out, open_run
+from handful.training.records.run_reader import handed_out, open_run
 
 IMAGES = Path("docs/images")
 SEED = 0

@@ -12,7 +12,7 @@ import numpy as np
 from handful.collect.episodes import make_player
 from handful.run_folder import RunFolder
 from handful.sweep.study_file import read_study
-from handful.training.run_reader import handed_out, open_run
+from handful.training.records.run_reader import handed_out, open_run
 
 DAYS = 300
 """Of wearers, all different, that every program is tried on."""

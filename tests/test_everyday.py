@@ -10,8 +10,8 @@ import handful
 from handful._support.controls import has_controls
 from handful.learner import LEARNERS
 from handful.methods import METHODS
-from handful.training.callbacks import Callback, with_progress
 from handful.training.config import PRESETS
+from handful.training.watching.callbacks import Callback, with_progress
 from handful.types import LearnerName, MethodName, PresetName
 
 TINY = {"batch_size": 64, "num_envs": 8, "minibatch_size": 32, "num_epochs": 1}

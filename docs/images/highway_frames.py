@@ -11,7 +11,7 @@ import highway_env  # noqa: F401
 import matplotlib.pyplot as plt
 import numpy as np
 
-from handful.training.run_reader import load_run_state, open_run
+from handful.training.records.run_reader import load_run_state, open_run
 
 
 def main() -> None:

@@ -54,21 +54,21 @@ if TYPE_CHECKING:
     from handful.problem import RMDP, make, register, tasks
     from handful.routing import Belief, Router, Routes
     from handful.service import Comparison, Service
-    from handful.training.callbacks import Callback, ProgressBar
     from handful.training.config import CollectConfig, TrainConfig
     from handful.training.frontier import resume_frontier, train_frontier
     from handful.training.frontier_result import FrontierResult, read_frontier
-    from handful.training.loggers import Logger, RunStart, Step
     from handful.training.loop import resume, train, train_run
     from handful.training.preflight import prepare
+    from handful.training.records.services import Reassignment, assign_users, compare
+    from handful.training.records.stored_run import StoredRun, load_run
     from handful.training.result import TrainResult
     from handful.training.run import Run
-    from handful.training.services import Reassignment, assign_users, compare
     from handful.training.session import TrainingInterrupted
     from handful.training.state import TrainState, init_state
     from handful.training.step import StepMetrics, train_step
-    from handful.training.stored_run import StoredRun, load_run
-    from handful.training.trackers import MLflowLogger, TensorBoardLogger, WandbLogger
+    from handful.training.watching.callbacks import Callback, ProgressBar
+    from handful.training.watching.loggers import Logger, RunStart, Step
+    from handful.training.watching.trackers import MLflowLogger, TensorBoardLogger, WandbLogger
     from handful.welfare import register_welfare, utilitarian
     from handful.welfare_functions import (
         CVaR,
@@ -99,7 +99,7 @@ _HOME = {
     "Belief": "handful.routing",
     "Box": "handful.environment",
     "Bundle": "handful.deploy",
-    "Callback": "handful.training.callbacks",
+    "Callback": "handful.training.watching.callbacks",
     "CollectConfig": "handful.training.config",
     "Comparison": "handful.service",
     "Conformance": "handful.check.findings",
@@ -114,48 +114,48 @@ _HOME = {
     "HandfulWarning": "handful.errors",
     "Intervention": "handful.methods",
     "Learner": "handful.learner",
-    "Logger": "handful.training.loggers",
-    "MLflowLogger": "handful.training.trackers",
+    "Logger": "handful.training.watching.loggers",
+    "MLflowLogger": "handful.training.watching.trackers",
     "MethodInfo": "handful.methods",
     "Optimum": "handful.exact.bound",
     "PPO": "handful.learner",
     "Policies": "handful.learner.policies",
     "Pool": "handful.evaluation.pool",
     "Population": "handful.population",
-    "ProgressBar": "handful.training.callbacks",
+    "ProgressBar": "handful.training.watching.callbacks",
     "RMDP": "handful.problem",
     "RateRound": "handful.methods",
-    "Reassignment": "handful.training.services",
+    "Reassignment": "handful.training.records.services",
     "References": "handful.evaluation.references",
     "Router": "handful.routing",
     "Routes": "handful.routing",
-    "RunStart": "handful.training.loggers",
+    "RunStart": "handful.training.watching.loggers",
     "Scene": "handful.methods",
     "Schedule": "handful.methods",
     "SAC": "handful.learner",
-    "Step": "handful.training.loggers",
-    "TensorBoardLogger": "handful.training.trackers",
+    "Step": "handful.training.watching.loggers",
+    "TensorBoardLogger": "handful.training.watching.trackers",
     "TimeStep": "handful.environment",
     "Run": "handful.training.run",
     "Service": "handful.service",
     "StepMetrics": "handful.training.step",
-    "StoredRun": "handful.training.stored_run",
+    "StoredRun": "handful.training.records.stored_run",
     "TrainConfig": "handful.training.config",
     "TrainResult": "handful.training.result",
     "TrainState": "handful.training.state",
     "Trainable": "handful.methods",
     "TrainingInterrupted": "handful.training.session",
-    "WandbLogger": "handful.training.trackers",
-    "assign_users": "handful.training.services",
+    "WandbLogger": "handful.training.watching.trackers",
+    "assign_users": "handful.training.records.services",
     "check_env": "handful.check.check",
-    "compare": "handful.training.services",
+    "compare": "handful.training.records.services",
     "evaluate": "handful.evaluation.returns",
     "evaluate_references": "handful.evaluation.references",
     "exact_returns": "handful.domains.tabular.optimum",
     "from_gymnasium": "handful.envs.gym.problem",
     "init_state": "handful.training.state",
     "load": "handful.deploy",
-    "load_run": "handful.training.stored_run",
+    "load_run": "handful.training.records.stored_run",
     "make": "handful.problem",
     "make_method": "handful.methods",
     "optimum": "handful.evaluation.gap",

@@ -18,7 +18,7 @@ from handful.learner.normalize import Normalizer
 from handful.learner.policies import Policies
 from handful.learner.policies_file import arrays_of, digests_of_policies, unshared
 from handful.learner.squashed import squashed_actor
-from handful.training.start import read_start
+from handful.training.starting.start import read_start
 from tests.bundles import nested_problem, put, random_policies, release_of
 from tests.export.test_round_trip import noisy
 from tests.training.helpers import TINY

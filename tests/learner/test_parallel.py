@@ -18,7 +18,7 @@ from pathlib import Path
 import jax
 from handful.learner.parallel import core_mesh, replicate
 from handful.problem import make
-from handful.training.checkpoint import save_state
+from handful.training.records.checkpoint import save_state
 from handful.training.state import init_state
 from handful.training.run import Run
 from tests.training.helpers import config_of, step_of

@@ -5,9 +5,9 @@ from pathlib import Path
 from handful._support.storage import digest_of_json
 from handful.problem import make
 from handful.run_folder import RunFolder
-from handful.training.checkpoint import save_state
+from handful.training.records.checkpoint import save_state
+from handful.training.records.run_writer import describe_run
 from handful.training.run import Run
-from handful.training.run_writer import describe_run
 from handful.training.state import init_state
 from tests.training.helpers import config_of
 

@@ -13,8 +13,8 @@ from handful.problem import make
 from handful.report import run as report_run
 from handful.report.page import resume_command, train_command
 from handful.training.config import TrainConfig
+from handful.training.records.run_writer import describe_run
 from handful.training.run import Run
-from handful.training.run_writer import describe_run
 
 CONFIGS = {
     "run": TrainConfig(

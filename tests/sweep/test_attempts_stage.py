@@ -1,7 +1,7 @@
 """What a trained run is at, as a file tells it."""
 
 from handful.sweep.attempts import StageNote, attempt, path_of, stage_of
-from handful.training.callbacks import EpisodesReport
+from handful.training.watching.callbacks import EpisodesReport
 from tests.sweep.helpers import request_of
 from tests.training.helpers import report
 

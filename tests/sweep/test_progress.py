@@ -7,7 +7,7 @@ import pytest
 from handful.sweep import progress
 from handful.sweep.attempts import Outcome, StageNote
 from handful.sweep.progress import TAIL, Tracker, last_metrics
-from handful.training.callbacks import EpisodesReport
+from handful.training.watching.callbacks import EpisodesReport
 from tests.sweep.helpers import request_of
 
 

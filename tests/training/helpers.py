@@ -5,11 +5,11 @@ from functools import partial
 import jax
 import numpy as np
 
-from handful.training.callbacks import Report
 from handful.training.config import TrainConfig, resolve_settings
 from handful.training.run import Run
 from handful.training.state import init_state
 from handful.training.step import train_step
+from handful.training.watching.callbacks import Report
 
 TINY = {
     "num_envs": 8,

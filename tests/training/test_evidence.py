@@ -19,8 +19,8 @@ from handful.learner.policies_file import load_policies
 from handful.report.page import write_report
 from handful.run_folder import RunFolder
 from handful.tensors import read_about, read_tensors, write_tensors
-from handful.training import provenance
-from handful.training.run_reader import handed_out, open_run
+from handful.training.records import provenance
+from handful.training.records.run_reader import handed_out, open_run
 from handful.training.session import TrainingInterrupted
 from tests.sealing import seal
 from tests.training.helpers import TINY

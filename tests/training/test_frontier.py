@@ -9,10 +9,10 @@ import pytest
 import handful
 from handful.errors import HandfulError
 from handful.run_folder import RunFolder
-from handful.training.callbacks import TRAINING, UNIVERSAL, Callback
 from handful.training.config import make_config
 from handful.training.frontier import plan_budgets, planned_budgets
 from handful.training.session import TrainingInterrupted
+from handful.training.watching.callbacks import TRAINING, UNIVERSAL, Callback
 from tests.environments import ContextualBandit, problem_of
 from tests.training.helpers import TINY
 from tests.training.test_welfare import QUICK

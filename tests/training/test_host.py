@@ -14,8 +14,8 @@ from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.run_folder import RunFolder
 from handful.tensors import read_tensors, write_tensors
-from handful.training.callbacks import Callback
 from handful.training.session import TrainingInterrupted
+from handful.training.watching.callbacks import Callback
 from tests.host_environments import track_problem
 
 SETTINGS = {

@@ -13,8 +13,8 @@ from handful.population import Population
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.training import loop
-from handful.training.callbacks import Callback
-from handful.training.run_reader import load_run_state, open_run
+from handful.training.records.run_reader import load_run_state, open_run
+from handful.training.watching.callbacks import Callback
 from tests.environments import ContextualBandit, Countdown, Fuse, Weather, problem_of
 from tests.training.helpers import TINY, arrays_of, assert_identical
 

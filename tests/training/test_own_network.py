@@ -16,10 +16,10 @@ from handful.learner import PPO
 from handful.learner.builders import UNNAMED, name_of
 from handful.learner.networks import Sharing
 from handful.run_folder import RunFolder
-from handful.training.callbacks import Callback
 from handful.training.config import make_config
-from handful.training.run_reader import open_run, resume_advice
+from handful.training.records.run_reader import open_run, resume_advice
 from handful.training.session import TrainingInterrupted
+from handful.training.watching.callbacks import Callback
 from tests.environments import TMaze, errands_problem, problem_of
 from tests.host_environments import track_problem
 from tests.networks import Recurrent, Wave, perceptron

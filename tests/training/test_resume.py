@@ -16,8 +16,8 @@ import handful
 from handful.errors import HandfulError
 from handful.methods.em import ExpectationMaximization
 from handful.run_folder import RunFolder
-from handful.training.callbacks import Callback
 from handful.training.session import TrainingInterrupted
+from handful.training.watching.callbacks import Callback
 from tests.environments import errands_problem
 from tests.training.helpers import TINY
 

@@ -8,9 +8,9 @@ import pytest
 from safetensors.numpy import load_file
 
 import handful
-from handful.training.callbacks import Callback
 from handful.training.config import PRESETS, CollectConfig, make_config, resolve_settings
 from handful.training.session import TrainingInterrupted
+from handful.training.watching.callbacks import Callback
 
 SMALL = {
     "num_envs": 4,

@@ -16,8 +16,8 @@ from handful.methods.base import split_trainable
 from handful.methods.weights import weight_table
 from handful.mix import Mix
 from handful.problem import make
+from handful.training.records.run_writer import metrics_record
 from handful.training.run import Run
-from handful.training.run_writer import metrics_record
 from handful.training.state import ReturnTable, Shortlist, init_state
 from tests.environments import (
     ContextualBandit,

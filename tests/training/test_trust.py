@@ -9,9 +9,9 @@ import pytest
 import handful
 from handful.errors import HandfulError
 from handful.run_folder import RunFolder
+from handful.training.records.run_reader import open_run
+from handful.training.records.run_writer import describe_run
 from handful.training.run import Run
-from handful.training.run_reader import open_run
-from handful.training.run_writer import describe_run
 from tests.environments import push_problem
 from tests.training.helpers import config_of
 from tests.training.test_evidence import edit

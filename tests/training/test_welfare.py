@@ -14,9 +14,9 @@ from handful.methods import ledger as ledger_module
 from handful.run_folder import RunFolder
 from handful.training import state as state_module
 from handful.training.loop import resume, train
+from handful.training.records.run_reader import resume_advice
+from handful.training.records.run_writer import describe_run
 from handful.training.run import Run
-from handful.training.run_reader import resume_advice
-from handful.training.run_writer import describe_run
 from handful.training.session import TrainingInterrupted
 from handful.welfare import WELFARES, register_welfare, utilitarian
 from tests.environments import ContextualBandit, problem_of

@@ -17,7 +17,7 @@ from handful.errors import HandfulError
 
 if TYPE_CHECKING:
     from handful.population import Population
-    from handful.training.stored_run import StoredRun
+    from handful.training.records.stored_run import StoredRun
 
 
 @dataclass
@@ -57,8 +57,8 @@ class Assign:
         if is_bundle(self.source):
             self._route()
             return
-        from handful.training.services import assign_users
-        from handful.training.stored_run import load_run
+        from handful.training.records.services import assign_users
+        from handful.training.records.stored_run import load_run
 
         if self.least is not None or self.out is not None:
             raise HandfulError(

@@ -38,7 +38,7 @@ class Compare:
 
     def run(self) -> None:
         """Compare and print."""
-        from handful.training.services import compare
+        from handful.training.records.services import compare
 
         found = compare(self.before, self.after, margin=self.margin, confidence=self.confidence)
         if self.json:

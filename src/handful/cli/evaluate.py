@@ -45,9 +45,9 @@ class Evaluate:
         from handful.evaluation.gap import measure_gap
         from handful.evaluation.returns import evaluate
         from handful.results.tables import import_polars, write_parquet
-        from handful.training.callbacks import EpisodesReport, ProgressBar
-        from handful.training.run_reader import handed_out, open_run
-        from handful.training.run_writer import evaluation_record
+        from handful.training.records.run_reader import handed_out, open_run
+        from handful.training.records.run_writer import evaluation_record
+        from handful.training.watching.callbacks import EpisodesReport, ProgressBar
 
         if self.returns is not None:  # before anything is played
             import_polars()

@@ -101,9 +101,9 @@ def run_training(
         HandfulError: if a logger does not exist, or its package is not installed.
     """
     from handful.devices import keep_compiled_programs, use_cores
-    from handful.training.callbacks import ProgressBar
     from handful.training.session import TrainingInterrupted
-    from handful.training.trackers import make_logger
+    from handful.training.watching.callbacks import ProgressBar
+    from handful.training.watching.trackers import make_logger
 
     names = list(dict.fromkeys(log))
     if tensorboard and "tensorboard" not in names and importlib.util.find_spec("tensorboardX"):

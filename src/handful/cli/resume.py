@@ -45,7 +45,7 @@ class Resume:
         from handful.run_folder import RunFolder
         from handful.training.frontier import is_of_budgets, resume_frontier
         from handful.training.loop import resume
-        from handful.training.stored_run import load_run
+        from handful.training.records.stored_run import load_run
 
         is_of_several = is_of_budgets(self.run_folder)
         is_new = not RunFolder(self.run_folder).is_finished or self.steps is not None

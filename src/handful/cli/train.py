@@ -127,7 +127,7 @@ class Train:
     def _floors(self, problem: Any) -> Any:
         """Return the floors that the options ask for, in the form that training takes."""
         from handful.choice.floors import Floor
-        from handful.training.claims import read_claims
+        from handful.training.fairness.claims import read_claims
 
         floors: list[Any] = []
         if self.floor is not None:

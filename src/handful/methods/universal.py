@@ -5,18 +5,18 @@ to find. Here one policy is trained for everybody at first, with the user's pref
 (:mod:`handful.learner.universal`): what it finds for one user it also knows for the neighbours.
 Then some hundred preferences, of users and of neighbourhoods of users, are tried: each is a
 *candidate*, an ordinary policy that plays a few episodes. The best k of them for all users are
-chosen (:mod:`handful.training.chooser`), for any number of budgets k from the same episodes. Copies
-of these go on as k policies of their own, by EM.
+chosen (:mod:`handful.training.universal.chooser`), for any number of budgets k from the same
+episodes. Copies of these go on as k policies of their own, by EM.
 
 Under a welfare other than the mean, users are drawn by what they count in it while the universal
 policy is trained, and the candidates are chosen for that welfare.
 
 Where a problem shows few different observations, neither of this is needed: transitions are
 counted, and policies for any group of users are computed from the counts
-(:mod:`handful.training.counted`).
+(:mod:`handful.training.universal.counted`).
 
 So the first two stages do not depend on k, and they get most of the transitions.
-:mod:`handful.training.universal` runs them; this method is what follows.
+:mod:`handful.training.universal.beginning` runs them; this method is what follows.
 """
 
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from handful.errors import HandfulError
 from handful.learner.policies import Policies
 from handful.parameters import find_object
 from handful.problem import RMDP
-from handful.training.run_reader import handed_out, open_run
+from handful.training.records.run_reader import handed_out, open_run
 from handful.types import NumpyArray
 
 FilmFormat = Literal["gif", "mp4"]

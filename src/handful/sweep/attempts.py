@@ -27,7 +27,7 @@ from handful.methods import METHODS
 from handful.problem import make
 from handful.run_folder import RunFolder
 from handful.sweep.study import RunRequest
-from handful.training.callbacks import Callback, EpisodesReport, Report
+from handful.training.watching.callbacks import Callback, EpisodesReport, Report
 from handful.welfare import load_welfare
 
 EVERY = 1.0

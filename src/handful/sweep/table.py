@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 from collections.abc import Container
 
 from handful._support.text import count
-from handful.training.run_reader import is_of_todays_method, stored_run
+from handful.training.records.run_reader import is_of_todays_method, stored_run
 
 
 @contextmanager

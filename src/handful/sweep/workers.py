@@ -26,7 +26,7 @@ from handful.run_folder import RunFolder
 from handful.sweep.attempts import Observer, Outcome, attempt, longest_first
 from handful.sweep.study import RunRequest
 from handful.sweep.table import run_row
-from handful.training.run_reader import is_of_todays_method, stored_run
+from handful.training.records.run_reader import is_of_todays_method, stored_run
 
 Execute = Callable[[RunRequest, Callable[[], bool]], Outcome]
 """The type of a function that executes a run: it gets the run and a function that tells whether to

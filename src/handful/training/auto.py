@@ -34,7 +34,7 @@ from handful.learner.universal import universal_learner
 from handful.methods import AUTO, METHODS
 from handful.problem import RMDP
 from handful.training.collecting import CollectConfig
-from handful.training.survey import shows_few_observations
+from handful.training.universal.survey import shows_few_observations
 from handful.welfare import UTILITARIAN
 
 LONGEST = 2

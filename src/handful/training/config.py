@@ -25,12 +25,12 @@ from handful.methods import METHODS, AssignmentMethod, make_method
 from handful.methods.universal import Universal
 from handful.problem import RMDP
 from handful.training.auto import concrete_method
-from handful.training.claims import Claims
 from handful.training.collecting import CollectConfig
-from handful.training.continuation import Continuation
-from handful.training.mirror import LARGEST_STEP
-from handful.training.stage import UniversalStage, plan_stage
-from handful.training.start_settings import StartSettings
+from handful.training.fairness.claims import Claims
+from handful.training.fairness.mirror import LARGEST_STEP
+from handful.training.starting.continuation import Continuation
+from handful.training.starting.start_settings import StartSettings
+from handful.training.universal.stage import UniversalStage, plan_stage
 from handful.types import Preset
 from handful.welfare import UTILITARIAN, check_welfare_name
 
@@ -150,7 +150,8 @@ class TrainConfig:
         welfare: the name of the welfare function that is trained for and measured
             (:mod:`handful.welfare`): a registered name, or ``module:function``.
         weight_step: the step size of users' weights under a welfare whose gradient jumps
-            (:mod:`handful.training.mirror`); None takes the one that suits the number of updates.
+            (:mod:`handful.training.fairness.mirror`); None takes the one that suits the number of
+            updates.
         overlap: whether the next batch on the host is collected while the policies learn from this
             one, by policies that are one update old; environments in JAX never overlap.
         claims: the users' groups, outside options and floors.

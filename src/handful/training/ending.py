@@ -16,10 +16,10 @@ from handful.evaluation.returns import Evaluation, users_per_policy
 from handful.learner.policies import Policies
 from handful.methods.weights import likeliest_policies
 from handful.training.config import AS_TRAINED, BY_VALIDATION
-from handful.training.findings import Ending, Finding, History, find
-from handful.training.floor_records import FloorRecord, of_floors
+from handful.training.fairness.floor_records import FloorRecord, of_floors
 from handful.training.run import Run
 from handful.training.state import TrainState
+from handful.training.watching.findings import Ending, Finding, History, find
 from handful.types import Watch, unwatched
 
 

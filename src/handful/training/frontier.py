@@ -26,19 +26,19 @@ from handful.methods import AssignmentMethod
 from handful.methods.universal import Universal
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
-from handful.training.callbacks import Callback, with_progress
-from handful.training.candidates import Candidates
 from handful.training.config import TrainConfig
-from handful.training.counted import PoolCandidates
 from handful.training.frontier_result import FrontierResult, make_frontier, read_frontier
-from handful.training.loggers import Logger, check_loggers
 from handful.training.loop import resume, train_run
 from handful.training.preflight import checked_run, prepare
+from handful.training.records.run_reader import open_run
 from handful.training.result import TrainResult
 from handful.training.run import Run
-from handful.training.run_reader import open_run
-from handful.training.stage import plan_stage
-from handful.training.universal import SharedStage
+from handful.training.universal.beginning import SharedStage
+from handful.training.universal.candidates import Candidates
+from handful.training.universal.counted import PoolCandidates
+from handful.training.universal.stage import plan_stage
+from handful.training.watching.callbacks import Callback, with_progress
+from handful.training.watching.loggers import Logger, check_loggers
 from handful.types import LearnerName, MethodName, PresetName
 from handful.welfare import UTILITARIAN, WelfareFn
 

@@ -17,8 +17,8 @@ from handful.learner.builders import Network
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.training.loop import resume
+from handful.training.records.run_reader import digest_of_population
 from handful.training.result import TrainResult
-from handful.training.run_reader import digest_of_population
 from handful.welfare import UTILITARIAN, find_welfare
 
 COLUMNS = (

@@ -19,23 +19,15 @@ from handful.learner.builders import Network
 from handful.methods import AssignmentMethod
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
-from handful.training.beginning import begin
-from handful.training.callbacks import Callback, with_progress
 from handful.training.choosing import assign
 from handful.training.config import BY_VALIDATION
-from handful.training.continuation import FINAL
-from handful.training.continuing import extend
 from handful.training.ending import judge
-from handful.training.evaluation_files import read_findings
-from handful.training.findings import History
-from handful.training.floor_records import described_floors, floor_records
+from handful.training.fairness.floor_records import described_floors, floor_records
 from handful.training.intervention import finish
-from handful.training.loggers import Logger, RunLog, Step, check_loggers, open_log
 from handful.training.preflight import prepare
-from handful.training.provenance import changed_versions, versions
-from handful.training.result import TrainResult
-from handful.training.run import Run
-from handful.training.run_reader import (
+from handful.training.records.evaluation_files import read_findings
+from handful.training.records.provenance import changed_versions, versions
+from handful.training.records.run_reader import (
     evaluation_of,
     handed_out,
     is_of_todays_method,
@@ -43,15 +35,23 @@ from handful.training.run_reader import (
     open_run,
     stored_run,
 )
-from handful.training.run_writer import (
+from handful.training.records.run_writer import (
     describe_run,
     evaluation_record,
     write_results,
 )
+from handful.training.result import TrainResult
+from handful.training.run import Run
 from handful.training.session import Session, open_session, seconds_before
+from handful.training.starting.beginning import begin
+from handful.training.starting.continuation import FINAL
+from handful.training.starting.continuing import extend
 from handful.training.state import TrainState
-from handful.training.universal import SharedStage
+from handful.training.universal.beginning import SharedStage
 from handful.training.updates import run_updates
+from handful.training.watching.callbacks import Callback, with_progress
+from handful.training.watching.findings import History
+from handful.training.watching.loggers import Logger, RunLog, Step, check_loggers, open_log
 from handful.types import LearnerName, MethodName, PresetName
 from handful.welfare import UTILITARIAN, WelfareFn
 
@@ -116,13 +116,13 @@ def train(
             welfare counts the outside option.
         floors: what users must get at least: a number, one for each user, the name of their
             column, or :class:`handful.Floor` objects. Training makes users below their floor count
-            more; whether floors hold is in the result (:mod:`handful.training.pressure`).
+            more; whether floors hold is in the result (:mod:`handful.training.fairness.pressure`).
         start_from: policies to start from instead of new ones: a result, the folder of a finished
             run, a bundle (its folder, its zip file, or what :func:`handful.load` returns), or
             :class:`~handful.Policies`. They are the first policies of the run, share no layers any
             more, and bring the settings of their learner (a bundle the learner's name alone). The
             result is never worse than they are, by the run's own validation
-            (:mod:`handful.training.beginning`).
+            (:mod:`handful.training.starting.beginning`).
         frozen: the numbers of those of them that stay as they are, to the last bit. They serve
             users, and may get or lose users like the others. They are measured at the start and
             when the run ends, and play no transitions in between
@@ -130,10 +130,11 @@ def train(
         out: a new folder to keep the run in; without one nothing is written.
         callbacks: objects that training calls after every update.
         loggers: further receivers of the metrics, besides ``metrics.jsonl`` in ``out``: objects of
-            classes derived from :class:`~handful.training.loggers.Logger`.
+            classes derived from :class:`~handful.training.watching.loggers.Logger`.
         progress: True shows how far training is on standard error, as a bar on a terminal and
             elsewhere as a line every ten seconds; False shows nothing; None, the default, shows it
-            unless ``callbacks`` hold a :class:`~handful.training.callbacks.ProgressBar` already.
+            unless ``callbacks`` hold a :class:`~handful.training.watching.callbacks.ProgressBar`
+            already.
 
     Returns:
         the policies, the assignment of the users, and the evaluation.

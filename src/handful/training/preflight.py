@@ -25,10 +25,10 @@ from handful.methods import METHODS, AssignmentMethod
 from handful.methods.schedule import check_packages
 from handful.problem import RMDP, check_problem
 from handful.run_folder import RunFolder
-from handful.training.claims import read_claims
 from handful.training.config import LEARNER, TrainConfig, check_run_settings, make_config
+from handful.training.fairness.claims import read_claims
 from handful.training.run import Run
-from handful.training.start import Given, read_start
+from handful.training.starting.start import Given, read_start
 from handful.training.step import StepMetrics
 from handful.training.tracing import kinds, trace_learner, trace_method
 from handful.types import LearnerName, MethodName, NumpyArray, PresetName

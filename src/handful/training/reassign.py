@@ -23,12 +23,12 @@ from handful.methods.base import split_trainable
 from handful.methods.ledger import BlockwiseMethod, GroupFeedback, Ledger, wary
 from handful.methods.weights import weight_table
 from handful.mix import Mix
-from handful.training.mirror import MirrorState
-from handful.training.pressure import Prices
+from handful.training.fairness.mirror import MirrorState
+from handful.training.fairness.pressure import Prices
+from handful.training.fairness.weighing import weigh
+from handful.training.fairness.worth import worth_to_users
 from handful.training.run import Run
 from handful.training.state import ReturnTable, TrainState
-from handful.training.weighing import weigh
-from handful.training.worth import worth_to_users
 from handful.types import Array, Bool, Float, PRNGKey, PyTree
 from handful.welfare import is_defined
 

@@ -10,9 +10,9 @@ from handful.evaluation.returns import Evaluation, users_per_policy
 from handful.learner.policies import Policies
 from handful.problem import RMDP
 from handful.training.config import TrainConfig
-from handful.training.findings import Finding
-from handful.training.floor_records import FloorRecord
-from handful.training.release import save_result
+from handful.training.fairness.floor_records import FloorRecord
+from handful.training.records.release import save_result
+from handful.training.watching.findings import Finding
 from handful.types import NumpyArray
 
 

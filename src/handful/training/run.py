@@ -14,10 +14,10 @@ from handful.learner.universal import universal_learner
 from handful.methods import METHODS, AssignmentMethod, RateRound, Schedule
 from handful.methods.universal import Trials, Universal
 from handful.problem import RMDP
-from handful.training.claims import Claims
 from handful.training.config import BY_VALIDATION, TrainConfig
-from handful.training.continuation import FINAL
-from handful.training.start import Given
+from handful.training.fairness.claims import Claims
+from handful.training.starting.continuation import FINAL
+from handful.training.starting.start import Given
 from handful.welfare import WelfareFn, find_welfare, utilitarian, with_outside
 
 CRITICS_FIRST = 0.05

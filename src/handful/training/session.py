@@ -14,11 +14,11 @@ from handful._support.storage import digest_of_json
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.tensors import read_about
-from handful.training.callbacks import Callback, EpisodesReport, OwnCallback, Report
-from handful.training.checkpoint import save_state
-from handful.training.provenance import session as this_session
-from handful.training.run_reader import CHECKPOINT, resume_advice
+from handful.training.records.checkpoint import save_state
+from handful.training.records.provenance import session as this_session
+from handful.training.records.run_reader import CHECKPOINT, resume_advice
 from handful.training.state import TrainState
+from handful.training.watching.callbacks import Callback, EpisodesReport, OwnCallback, Report
 from handful.types import Watch
 
 

@@ -18,11 +18,11 @@ from handful.methods.base import split_trainable
 from handful.methods.ledger import BLOCK, BlockwiseMethod, Ledger
 from handful.methods.weights import handed_out, likeliest_policies
 from handful.problem import RMDP
-from handful.training.holding import in_all_places, of_players, with_frozen
-from handful.training.mirror import MirrorState
-from handful.training.pressure import Prices
+from handful.training.fairness.mirror import MirrorState
+from handful.training.fairness.pressure import Prices
+from handful.training.fairness.weighing import begin_prices, first_weights
 from handful.training.run import Run
-from handful.training.weighing import begin_prices, first_weights
+from handful.training.starting.holding import in_all_places, of_players, with_frozen
 from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
 
 NOBODY = -1

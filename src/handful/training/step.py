@@ -17,9 +17,9 @@ from handful.learner.imitation import imitate
 from handful.methods import RememberedEpisodes
 from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies
-from handful.training.holding import finished_by_all, hold, of_players, spread
 from handful.training.reassign import reassign
 from handful.training.run import Run
+from handful.training.starting.holding import finished_by_all, hold, of_players, spread
 from handful.training.state import ReturnTable, Snapshot, TrainState
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int, Key

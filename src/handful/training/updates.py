@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 
 from handful.learner.parallel import replicate
-from handful.training.callbacks import TRAINING, Report
 from handful.training.intervention import intervene
 from handful.training.preflight import (
     EpisodeWatch,
@@ -14,11 +13,12 @@ from handful.training.preflight import (
     check_finite,
     telling_what_is_kept,
 )
+from handful.training.records.run_writer import metrics_record
 from handful.training.run import Run
-from handful.training.run_writer import metrics_record
 from handful.training.session import Clock, Session
 from handful.training.state import TrainState, init_state
 from handful.training.stepper import Stepper, open_stepper
+from handful.training.watching.callbacks import TRAINING, Report
 
 CHECKPOINT_EVERY = 30.0
 """The most seconds of training that a kill can cost."""

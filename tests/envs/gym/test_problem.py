@@ -10,7 +10,7 @@ from handful.domains.highway import FEATURES, sample_drivers
 from handful.envs.gym.problem import sample_weights
 from handful.errors import HandfulError
 from handful.run_folder import RunFolder
-from handful.training.run_reader import open_run
+from handful.training.records.run_reader import open_run
 from tests.envs.gym.test_environment import by_batch, by_hand, random_actions
 from tests.gym_environments import Counter, Vectorial
 

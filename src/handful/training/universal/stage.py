@@ -1,0 +1,113 @@
+"""The settings of the universal stage, with which a run of the method ``universal`` begins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handful._support.text import count
+from handful.errors import HandfulError
+from handful.methods.universal import Universal
+from handful.problem import RMDP
+from handful.training.collecting import CollectConfig
+from handful.training.universal.survey import plan_survey, shows_few_observations
+
+MEMBERS = 160
+"""The policies that act at once, each with another context, for environments in JAX."""
+
+HOST_MEMBERS = 40
+"""The same for environments on the host, each of which takes a thread some time."""
+
+UPDATES = 150
+"""The number of updates for which batches are made smaller, down to the smallest."""
+
+SURVEY_SHARE = 0.5
+"""The share of the stage in which a problem is explored until its model is tested."""
+
+SMALLEST_BATCH = 512
+"""The fewest transitions of an update, of all policies together."""
+
+LARGEST_STRETCH = {False: 64, True: 128}
+"""The most steps of a policy between two updates, by whether environments are on the host."""
+
+
+@dataclass(frozen=True)
+class UniversalStage:
+    """The first part of a run, which trains one policy for all users and tries what it can do.
+
+    Attributes:
+        steps: the transitions of its training, of all its policies together.
+        candidate_steps: the most transitions that candidates play, all together.
+        num_members: the number of policies that act at once.
+        collect: the settings of how these collect transitions.
+        budgets: the numbers of policies that are chosen from the candidates, ascending; none if
+            it is the number of the run alone.
+        survey_steps: the transitions in which the problem is explored before, until its model is
+            tested; 0 where no model is tried. If the model is trusted, the survey goes on for the
+            ``steps`` too, and no universal policy is trained.
+    """
+
+    steps: int
+    candidate_steps: int
+    num_members: int
+    collect: CollectConfig
+    budgets: tuple[int, ...] = ()
+    survey_steps: int = 0
+
+    @property
+    def total_steps(self) -> int:
+        """The transitions of the whole stage."""
+        return self.training_steps + self.candidate_steps
+
+    @property
+    def training_steps(self) -> int:
+        """The transitions of the survey and of the universal policy's training."""
+        return self.survey_steps + self.steps
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "UniversalStage":
+        """Return the settings that ``dataclasses.asdict`` described."""
+        stored = {**values, "collect": CollectConfig(**values["collect"])}
+        return cls(**{**stored, "budgets": tuple(values["budgets"])})
+
+
+def plan_stage(
+    problem: RMDP, method: Universal, transitions: int, own_transitions: int
+) -> UniversalStage:
+    """Divide the transitions of a run that begins with a universal stage.
+
+    Args:
+        problem: the problem.
+        method: the method, with the shares that it asks for.
+        transitions: the transitions of the whole run, of all policies together.
+        own_transitions: the transitions in which the chosen policies are trained by EM.
+
+    Returns:
+        The settings of the stage.
+
+    Raises:
+        HandfulError: if too few transitions are left for the stage.
+    """
+    on_host = problem.runs_on_host
+    candidate_steps = int(method.candidate_share * transitions)
+    steps = transitions - own_transitions - candidate_steps
+    survey_steps = 0
+    if method.model and shows_few_observations(problem):
+        horizon = problem.environment.time_limit
+        survey_steps = plan_survey(int(SURVEY_SHARE * steps), horizon).steps
+        steps -= survey_steps
+    members = HOST_MEMBERS if on_host else MEMBERS
+    batch = min(max(steps // UPDATES, SMALLEST_BATCH), members * LARGEST_STRETCH[on_host])
+    # Stretches are powers of two, so that minibatches divide them.
+    stretch = 16
+    while stretch < LARGEST_STRETCH[on_host] and 2 * stretch * members <= batch:
+        stretch *= 2
+    members = max(min(members, batch // stretch), 8)
+    collect = CollectConfig(num_envs=1, batch_size=stretch)
+    whole = steps // (members * stretch) * members * stretch
+    if whole < 1:
+        raise HandfulError(
+            f"The method 'universal' needs more transitions: {count(transitions, 'transition')} of "
+            f"all policies together leave none for its first stage. Give more steps, smaller "
+            f"batches (batch_size), or choose another method."
+        )
+    return UniversalStage(whole, candidate_steps, members, collect, survey_steps=survey_steps)

@@ -1,0 +1,1 @@
+"""Following a run: callbacks, loggers, and the findings at its end."""
