@@ -46,7 +46,6 @@ class Standing(NamedTuple):
             (:func:`handful.welfare.is_defined`).
         mix_of: gives what policies are trained for, from the parameters of the assignment that
             learn by gradient (equation 12).
-        weights: what each user counts in the welfare, [N]; None if all count alike.
         mirror: the state of weights that follow the gradient slowly, if they do.
         prices: the prices of floors, if there are any.
     """
@@ -58,7 +57,6 @@ class Standing(NamedTuple):
     batch_welfare: Float[Array, ""]
     defined_welfare: Bool[Array, ""]
     mix_of: Callable[[PyTree], Mix]
-    weights: Float[Array, " N"] | None = None
     mirror: MirrorState | None = None
     prices: Prices | None = None
 
@@ -125,7 +123,6 @@ def _reassign_all(
         batch_welfare=welfare(jnp.sum(alpha * (coefficients @ latest.T), axis=1)),
         defined_welfare=is_defined(value, weights),
         mix_of=mix_of,
-        weights=None if run.counts_all_alike else weights,
         mirror=counted.mirror,
         prices=counted.prices,
     )

@@ -133,6 +133,9 @@ class Run:
     def stage(self) -> "Run | None":
         """The run that trains the universal policy which this run begins with, if it has any.
 
+        It knows nothing of the welfare: what users get there is from the best of many policies,
+        which says little of who would be served badly by the few.
+
         Raises:
             HandfulError: if the learner cannot go on from a universal policy.
         """
@@ -145,7 +148,6 @@ class Run:
             self.problem.environment.action_space,
             method.context_size,
             method.group_share,
-            weighs_users=not self.counts_all_alike,
         )
         if learner is None:
             raise HandfulError(
@@ -166,9 +168,6 @@ class Run:
             keep_best=False,
             learner=learner,
             collect=stage.collect,
-            welfare=config.welfare,
-            claims=config.claims,
-            weight_step=config.weight_step,
         )
         return Run(self.problem, within, self.mesh)
 
