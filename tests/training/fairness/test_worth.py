@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import handful
-from handful.training.fairness.worth import LOWEST, MISSING, SHARE_OF_MEAN, worth_to_users
+from handful.training.fairness.pressure import MISSING
+from handful.training.fairness.worth import LOWEST, SHARE_OF_MEAN, worth_to_users
 from tests.environments import ContextualBandit, problem_of
 
 EVERYONE = np.array([2, 0, 1])
@@ -48,6 +49,16 @@ def test_floors_come_before_the_welfare():
     np.testing.assert_allclose(worth(missed), 7.0 - MISSING, rtol=1e-6)
     some = worth_to_users(run, np.array([0, 1]))
     assert float(some(jnp.array([0.0, 1.0]))) == pytest.approx(0.5)
+
+
+def test_policies_and_assignments_are_chosen_by_floors_first():
+    floors = handful.Floor([2.0, 4.0], "groups")
+    run = run_of("utilitarian", groups=["a", "b", "a"], floors=floors, outside=[3.0, 0.0, 0.0])
+    met, missed = jnp.array([2.0, 4.0, 2.0]), jnp.array([9.0, 3.5, 9.0])
+    np.testing.assert_allclose(run.worth(met), 3.0, rtol=1e-6)  # the first user has 3 outside
+    np.testing.assert_allclose(run.worth(missed), 21.5 / 3 - 0.5 * MISSING, rtol=1e-6)
+    without = run_of("egalitarian")
+    assert without.worth is without.welfare
 
 
 def test_what_is_not_defined_is_worth_least():
