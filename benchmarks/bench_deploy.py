@@ -1,29 +1,39 @@
 """How many actions a bundle gives in a second on one core, and how long it takes to load.
 
-    python benchmarks/bench_deploy.py
+    python benchmarks/bench_deploy.py --json results/serving/acting.json
+    python benchmarks/bench_deploy.py --beside ../other-checkout/src
 
 Bundles with random weights of usual shapes are written first, by a process of its own. Then a
 process that imports NumPy only loads each of them and acts: one observation at a time, and in
-batches of 10,000. Each number is the median of seven turns of half a second, and seconds are those
-of the processor, which other programs on the machine hardly change.
+batches of 10,000. Each number is the median of five turns of a fifth of a second, and seconds are
+those of the processor, which other programs on the machine hardly change. Where episodes have 5
+steps, every fifth observation of a user ends a window of the test for drift, its greatest cost.
+
+``--beside`` measures the runtime of another checkout too, in turns with this one's and with the
+same bundles, and prints the medians of the ratios.
 """
 
+import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-TURNS, SECONDS, BATCH = 7, 0.5, 10_000
+TURNS, SECONDS, BATCH = 5, 0.2, 10_000
 
 CASES = {
-    "finite actions, O = 17, one layer of 64": ("ppo", "discrete", 17, (64,)),
-    "finite actions, O = 17, two layers of 64": ("ppo", "discrete", 17, (64, 64)),
-    "vectors, O = 17, two layers of 64": ("ppo", "box", 17, (64, 64)),
-    "squashed vectors, O = 17, two layers of 256": ("sac", "box", 17, (256, 256)),
+    "finite actions, O = 17, one layer of 64": ("ppo", "discrete", 17, (64,), 20),
+    "finite actions, O = 17, two layers of 64": ("ppo", "discrete", 17, (64, 64), 20),
+    "vectors, O = 17, two layers of 64": ("ppo", "box", 17, (64, 64), 20),
+    "squashed vectors, O = 17, two layers of 256": ("sac", "box", 17, (256, 256), 20),
+    "vectors, O = 17, two layers of 64, 5 steps an episode": ("ppo", "box", 17, (64, 64), 5),
+    "squashed vectors, O = 17, two layers of 256, 5 steps": ("sac", "box", 17, (256, 256), 5),
 }
+PAIRS = 5
 
 
 def stay_on_one_core():
@@ -41,7 +51,7 @@ def write(folder):
 
     import handful
 
-    for index, (learner, kind, size, hidden) in enumerate(CASES.values()):
+    for index, (learner, kind, size, hidden, steps) in enumerate(CASES.values()):
 
         class Random(gymnasium.Env):
             observation_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
@@ -55,7 +65,7 @@ def write(folder):
                 seen = self.np_random.uniform(-1, 1, self.observation_space.shape)
                 return seen, float(seen[0]), False, False, {}
 
-        problem = handful.from_gymnasium(Random(), [[1.0], [-1.0]], time_limit=20, processes=1)
+        problem = handful.from_gymnasium(Random(), [[1.0], [-1.0]], time_limit=steps, processes=1)
         result = handful.train(
             problem,
             2,
@@ -97,7 +107,7 @@ def measure(folder):
     imported = time.process_time() - start
     assert "jax" not in sys.modules
     found = {}
-    for index, (name, (_, _, size, _)) in enumerate(CASES.items()):
+    for index, (name, (_, _, size, *_)) in enumerate(CASES.items()):
         start = time.process_time()
         bundle = load(Path(folder) / str(index))
         loaded = time.process_time() - start
@@ -114,21 +124,54 @@ def measure(folder):
     print(json.dumps(found))
 
 
+def measured(folder, source=None):
+    """Return what another process measures, with the runtime of a checkout."""
+    path = os.environ.get("PYTHONPATH", "") if source is None else str(source)
+    done = subprocess.run(
+        [sys.executable, __file__, "measure", folder],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    return json.loads(done.stdout)
+
+
+def medians(runs):
+    """Return the median of each number over some runs."""
+    return {
+        name: {what: statistics.median(run[name][what] for run in runs) for what in numbers}
+        for name, numbers in runs[0].items()
+    }
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--beside", type=Path, help="the folder src of another checkout")
+    parser.add_argument("--json", type=Path, help="the file to write the numbers to")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, __file__, "write", folder], check=True)
-        done = subprocess.run(
-            [sys.executable, __file__, "measure", folder],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    for name, numbers in json.loads(done.stdout).items():
+        runs, others = [], []
+        for _ in range(1 if arguments.beside is None else PAIRS):
+            runs.append(measured(folder))
+            if arguments.beside is not None:
+                others.append(measured(folder, arguments.beside.resolve()))
+    found = medians(runs)
+    if others:
+        pairs = [
+            {name: {w: run[name][w] / other[name][w] for w in run[name]} for name in run}
+            for run, other in zip(runs, others, strict=True)
+        ]
+        ratios = medians(pairs)
+    for name, numbers in found.items():
         print(name)
         for what, number in numbers.items():
-            print(
-                f"    {what:28}{number:14,.3f}" if number < 10 else f"    {what:28}{number:14,.0f}"
-            )
+            shown = f"{number:14,.3f}" if number < 10 else f"{number:14,.0f}"
+            beside = f"   {ratios[name][what]:.2f} times the other" if others else ""
+            print(f"    {what:28}{shown}{beside}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ was stopped goes on.
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -23,35 +23,41 @@ import handful
 
 WELFARES = ("utilitarian", "nash@-10", "egalitarian")
 BUDGETS = (2, 3, 5)
-SECONDS = 15.0
+SECONDS = 60.0
 """The seconds for the proof of each optimum; the mean bounds what is not closed by then."""
 NAMES = ("policies", "trained_for", "method", "steps", "seed", "judged_by")
 COLUMNS = (*NAMES, "welfare", "optimum", "kind", "percent", "mean", "worst")
 
 
 class Judge:
-    """Compares utilities with the optimum of a welfare, which is computed once."""
+    """Compares utilities with the optimum of a welfare, which is computed once.
 
-    def __init__(self) -> None:
+    Args:
+        rows: rows that were made before, with the optima that they were compared with.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, str]] = ()) -> None:
         self.problem = handful.make("resource-gathering")
-        self._known: dict[tuple[int, str], handful.Optimum] = {}
+        self._known = {
+            (int(row["policies"]), row["judged_by"]): (float(row["optimum"]), row["kind"])
+            for row in rows
+        }
 
     def row(self, utilities: np.ndarray, policies: int, welfare: str) -> dict[str, object]:
         """Judge utilities [N] by a welfare."""
         key = policies, welfare
         if key not in self._known:
-            self._known[key] = handful.optimum(
-                self.problem, policies, welfare=welfare, seconds=SECONDS
-            )
-        best = self._known[key]
+            best = handful.optimum(self.problem, policies, welfare=welfare, seconds=SECONDS)
+            self._known[key] = best.welfare, best.kind
+        optimum, kind = self._known[key]
         value = float(handful.parse_welfare(welfare).value(utilities))
         return {
             "policies": policies,
             "judged_by": welfare,
             "welfare": value,
-            "optimum": best.welfare,
-            "kind": best.kind,
-            "percent": 100.0 * value / best.welfare,
+            "optimum": optimum,
+            "kind": kind,
+            "percent": 100.0 * value / optimum,
             "mean": float(utilities.mean()),
             "worst": float(utilities.min()),
         }
@@ -147,8 +153,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
-    path, judge = chosen.out / "resource-gathering.csv", Judge()
-    done = {tuple(row[name] for name in NAMES) for row in rows_of(path)}
+    path = chosen.out / "resource-gathering.csv"
+    rows = rows_of(path)
+    judge, done = Judge(rows), {tuple(row[name] for name in NAMES) for row in rows}
 
     def judged(about: dict[str, object], utilities: np.ndarray | None) -> None:
         for welfare in WELFARES:

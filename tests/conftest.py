@@ -32,6 +32,10 @@ if version("jaxlib").startswith("0.10."):
     _given = os.environ.get("XLA_FLAGS", "").split()
     os.environ["XLA_FLAGS"] = " ".join([*_given, *(flag for flag in _FLAGS if flag not in _given)])
 
+# Two test processes take both cores already. Threads of linear algebra beside them mostly wait for
+# each other, and burn as much time again as they compute. NumPy reads this when it is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # One cache of compiled programs for all test processes and the programs that they start. Whoever
 # comes first makes it and sets the variable; the others inherit it.
 _CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"

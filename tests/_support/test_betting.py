@@ -32,3 +32,15 @@ def test_a_mean_above_the_bound_is_found():
         bet.add(float(value))
     assert bet.is_won(0.01)
     assert bet.count == 300
+
+
+def test_several_numbers_at_once_are_as_one_after_another():
+    rng, single, joint = np.random.default_rng(0), Bet(1.0), Bet(1.0)
+    for number in (1, 7, 3):
+        values, bounds = rng.random((number, 2, 3)), rng.uniform(0.1, 1.2, (number, 2, 3))
+        path = joint.add_all(values, bounds)
+        for value, bound, wealth in zip(values, bounds, path, strict=True):
+            single.add(value, bound)
+            np.testing.assert_allclose(wealth, single.log_wealth, atol=1e-12)
+    np.testing.assert_allclose(joint.highest, single.highest, atol=1e-12)
+    assert joint.count == single.count == 11

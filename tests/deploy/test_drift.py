@@ -72,6 +72,42 @@ def test_without_names_rows_tell_users_apart_and_unknown_users_do_not_count():
     assert state(watch, 1).windows == 2
 
 
+@pytest.mark.parametrize("length", [1, 5, 120])
+def test_it_makes_no_difference_how_many_observations_are_laid_by(length, monkeypatch):
+    """Users come and go between looks, more of them than are followed."""
+    rng, watches = np.random.default_rng(length), []
+    both = told(length=length, policies=2, windows=50)
+    levels = np.sort(rng.normal(size=both.levels.shape), axis=-1).astype(np.float32)
+    both = Distributions(levels, both.below, both.up_to, both.windows, length)
+    monkeypatch.setattr("handful.deploy.drift.MOST_FOLLOWED", 6)
+    for laid_by in (1, 64):
+        monkeypatch.setattr("handful.deploy.drift.LAID_BY", laid_by)
+        watches.append(DriftWatch(both))
+    for call in range(1500):
+        number = int(rng.integers(1, 4)) if call % 3 == 0 else 1
+        rows, policies = rng.normal(size=(number, 2)), rng.integers(2, size=number)
+        user = None if call % 5 == 0 else [f"user {n}" for n in rng.integers(9, size=number)]
+        user = "user 1" if call % 2 else user
+        policies = int(policies[0]) if call % 2 else policies
+        unknown = rng.random(number) < 0.5 if call % 7 == 0 else None
+        for watch in watches:
+            watch(rows, policies, user, unknown, bool(call % 4))
+    one, many = map(state, watches)
+    assert one.windows == many.windows > 0
+    for first, second in zip(one.entries, many.entries, strict=True):
+        assert second.distance == pytest.approx(first.distance, abs=1e-12)
+        assert second.log_evidence == pytest.approx(first.log_evidence, abs=1e-9)
+
+
+def test_an_observation_that_is_laid_by_may_change_afterwards():
+    """Simulators write into the array that they gave out."""
+    watch, row = DriftWatch(told(size=1)), np.zeros((1, 1), np.float32)
+    for value in (0.0, 2.0, 0.0, 2.0):
+        row[:] = value
+        watch(row, 0, "ann", None, False)
+    assert state(watch, 1).entries[0].distance == pytest.approx(3 / 8)
+
+
 def test_sampled_actions_and_other_policies_have_distributions_of_their_own():
     """Where the bundle tells that all is at 1, an observation at 1 is no drift."""
     both = told(length=1, size=1, policies=2)

@@ -16,8 +16,6 @@ from handful.learner.preferences import (
     blend_moments,
     draw_mixes,
     embed_by_rewards,
-    landmark_rows,
-    landmark_weights,
     landmarks,
     neighbourhoods,
     prior_moment,
@@ -112,30 +110,3 @@ def test_of_many_users_a_thousand_are_drawn_from():
     drawn = np.asarray(landmarks(jax.random.key(0), many))[:, 0]
     assert len(set(drawn)) == 1000
     assert landmarks(jax.random.key(0), many[:1000]).shape == (1000, 1)
-
-
-def test_users_are_drawn_and_count_by_their_weights():
-    """User 2 counts three times as much as user 0, and user 1 next to nothing."""
-    users = jnp.eye(3)
-    embedding = embed_by_rewards(users, jnp.eye(3), 2)
-    weights = jnp.array([1.0, 0.0, 3.0])
-    single = draw_mixes(jax.random.key(0), 4000, users, embedding, 0.0, weights)
-    drawn = np.asarray(single).mean(axis=0)
-    np.testing.assert_allclose(drawn, [0.25, 0.0, 0.75], atol=0.03)
-    assert drawn[1] < 0.005
-    # In a neighbourhood of all, users count by their weights.
-    wide = neighbourhoods(jnp.zeros(1, int), jnp.array([1e3]), embedding(users))
-    np.testing.assert_allclose(wide, 1 / 3, atol=1e-4)
-    groups = np.asarray(draw_mixes(jax.random.key(1), 400, users, embedding, 1.0, weights))
-    np.testing.assert_allclose(groups.sum(axis=1), 1.0, atol=1e-5)
-    assert (groups[:, 1] < groups[:, 2]).mean() > 0.95
-
-
-def test_landmarks_have_the_weights_of_their_users():
-    weights = jnp.arange(1.0, 2001.0)
-    rows = landmark_rows(jax.random.key(0), 2000)
-    many = landmarks(jax.random.key(0), weights[:, None])
-    np.testing.assert_array_equal(landmark_weights(weights, rows), many[:, 0])
-    assert landmark_rows(jax.random.key(0), 1000) is None
-    assert landmark_weights(weights, None) is weights
-    assert landmark_weights(None, rows) is None

@@ -66,7 +66,7 @@ def test_its_settings_are_those_of_the_learner_that_goes_on():
 def test_a_transition_is_paid_for_the_mix_that_the_networks_are_told(learnt, share):
     """For its own mix, or for one that was drawn; the context says which."""
     learner = dataclasses.replace(LEARNER, relabelled_share=share)
-    minibatch = learner._minibatches(jax.random.key(3), learnt, BANDIT, None)(jax.random.key(4))
+    minibatch = learner._minibatches(jax.random.key(3), learnt, BANDIT)(jax.random.key(4))
     contexts = minibatch.tell(learnt.actor).stack.conditioning.contexts
     # The embedding of three users can be undone, as mixes sum to 1.
     plane = np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])
@@ -98,12 +98,12 @@ def test_mixes_change_where_episodes_ended_and_nowhere_else():
     learner = dataclasses.replace(LEARNER, context_size=2)
     state = learner.init(jax.random.key(0), problem_of(ContextualBandit()), 3, ())
     ended = jnp.array([True, False, True])
-    after = learner._drawn_anew(jax.random.key(1), state, ended, None)
+    after = learner._drawn_anew(jax.random.key(1), state, ended)
     np.testing.assert_array_equal(after.rows, [3, 1, 4])
     changed = np.abs(after.mixes - state.mixes).sum(axis=1) > 0
     assert set(np.flatnonzero(changed)) <= {3, 4}
     last = dataclasses.replace(state, rows=jnp.array([0, 1, len(state.mixes) - 1]))
-    after = learner._drawn_anew(jax.random.key(1), last, ended, None)
+    after = learner._drawn_anew(jax.random.key(1), last, ended)
     changed = np.abs(after.mixes - state.mixes).sum(axis=1) > 0
     assert set(np.flatnonzero(changed)) <= {0, 1}
 

@@ -116,6 +116,17 @@ def test_users_without_a_policy_have_what_they_have_outside(tmp_path):
     assert any("No policy fits 1 user" in one for one in made.sentences)
 
 
+def test_the_first_sentence_knows_of_users_without_a_policy(tmp_path):
+    folder = run_of(tmp_path, {"outside": 7.0}, [1.0, 2.0, 4.0, 8.0])
+    served = " ".join(write_report(folder).read_text().split())
+    assert "served by one of the policies. The policies were trained" in served
+    record = json.loads((folder / "evaluation.json").read_text())
+    seal(folder, record | {"num_no_policy_fits": 1, "no_policy_fits": ["ann"]})
+    page = " ".join(write_report(folder).read_text().split())
+    assert "one of the policies, except 1 user whom no policy fits" in page
+    assert "from the policy that serves them, or have without one." in page
+
+
 def test_the_curve_by_hand():
     users, shares, is_share = lorenz(np.array([3.0, 1.0, 4.0]))
     assert is_share

@@ -17,6 +17,9 @@ from tests.sweep.helpers import STUDY, workers_of
 OF_TIME = "seconds"
 """The column that depends on time."""
 
+FIRST = "resource-gathering-em-k2-seed0"
+"""The folder of the run that begins first."""
+
 
 def start_sweep(folder):
     command = [sys.executable, "-m", "handful", "sweep", "study.yaml", "--workers", "2"]
@@ -47,29 +50,23 @@ def kill(sweep, chance):
 
 @pytest.fixture(scope="module")
 def never_killed(tmp_path_factory):
-    """The table of a sweep that nobody killed, and the seconds that it took."""
+    """The table of a sweep that nobody killed."""
     folder = new_study(tmp_path_factory.mktemp("whole") / "study")
-    start_sweep(folder).wait()  # compiles
-    shutil.rmtree(folder)
-    new_study(folder)
-    start = time.monotonic()
     assert start_sweep(folder).wait() == 0
-    return table_of(folder), time.monotonic() - start
+    return table_of(folder)
 
 
-def check_kills(folder, never_killed, moments):
-    """Kill a sweep that many times, then let it go on to the end."""
-    expected, seconds = never_killed
-    chance = random.Random(moments)
-    new_study(folder)
-    for _ in range(moments):
-        sweep = start_sweep(folder)
-        time.sleep(chance.uniform(0.1, 1.0) * seconds)
-        kill(sweep, chance)
-        if sweep.returncode == 0:  # it was done before: kill another one
-            assert table_of(folder).equals(expected)
-            shutil.rmtree(folder)
-            new_study(folder)
+def wait_for_an_update(sweep, run):
+    """Until a run of a sweep has learnt something; the file of its metrics."""
+    metrics = run / "metrics.jsonl"
+    while not metrics.exists():
+        assert sweep.poll() is None
+        time.sleep(0.02)
+    return metrics
+
+
+def check_going_on(folder, expected):
+    """Let a sweep that was killed go on to the end."""
     assert start_sweep(folder).wait() == 0
     assert table_of(folder).equals(expected)
     for run in (folder / "runs").glob("resource-*"):
@@ -80,25 +77,42 @@ def check_kills(folder, never_killed, moments):
 
 @pytest.mark.slow
 def test_twenty_kills(tmp_path, never_killed):
-    check_kills(tmp_path / "study", never_killed, moments=20)
+    folder = new_study(tmp_path / "timed")
+    start = time.monotonic()
+    assert start_sweep(folder).wait() == 0  # all its programs are compiled by now
+    seconds = time.monotonic() - start
+    chance = random.Random(20)
+    folder = new_study(tmp_path / "study")
+    for _ in range(20):
+        sweep = start_sweep(folder)
+        time.sleep(chance.uniform(0.1, 1.0) * seconds)
+        kill(sweep, chance)
+        if sweep.returncode == 0:  # it was done before: kill another one
+            assert table_of(folder).equals(never_killed)
+            shutil.rmtree(folder)
+            new_study(folder)
+    check_going_on(folder, never_killed)
 
 
-def test_a_few_kills(tmp_path, never_killed):
-    check_kills(tmp_path / "study", never_killed, moments=3)
+def test_a_kill_in_training(tmp_path, never_killed):
+    """The sweep alone is killed: its workers save what they have, and end by themselves."""
+    folder = new_study(tmp_path / "study")
+    sweep = start_sweep(folder)
+    wait_for_an_update(sweep, folder / "runs" / FIRST)
+    sweep.send_signal(signal.SIGKILL)
+    assert sweep.wait() == -signal.SIGKILL
+    check_going_on(folder, never_killed)
 
 
 def test_a_worker_that_is_killed_stops_nothing(tmp_path, never_killed):
     folder = new_study(tmp_path / "study")
     sweep = start_sweep(folder)
-    first = folder / "runs" / "resource-gathering-em-k2-seed0" / "metrics.jsonl"
-    while not first.exists():
-        assert sweep.poll() is None
-        time.sleep(0.02)
+    first = wait_for_an_update(sweep, folder / "runs" / FIRST)
     victim = Attempts(first.parent).read()[0]["pid"]
     assert victim in workers_of(sweep.pid)
     subprocess.run(["kill", "-9", str(victim)], check=True)
     assert sweep.wait() == 0
-    assert table_of(folder).equals(never_killed[0])
+    assert table_of(folder).equals(never_killed)
     records = Attempts(first.parent).read()
     assert [record["event"] for record in records] == ["started", "started", "finished"]
     assert records[1]["pid"] != victim

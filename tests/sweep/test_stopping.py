@@ -16,7 +16,7 @@ STUDY = {
     "tasks": ["resource-gathering"],
     "methods": ["random"],
     "policies": [2],
-    "seeds": [0, 1, 2],
+    "seeds": [0, 1],
     "steps": 40_000,
     "settings": {"batch_size": 256, "num_envs": 8, "num_epochs": 1},
     "parameters": {"resource-gathering": {"height": 2, "width": 2}},
@@ -52,5 +52,5 @@ def test_killing_the_sweep_saves_the_running_run_and_the_next_sweep_goes_on(tmp_
     assert [folder.name for folder in (tmp_path / "runs").glob("resource-*")] == [first.name]
 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert [run["error"] for run in json.loads(done.stdout)["runs"]] == [None] * 3
+    assert [run["error"] for run in json.loads(done.stdout)["runs"]] == [None] * 2
     assert (tmp_path / "results" / "study.parquet").is_file()

@@ -60,9 +60,39 @@ class Bet:
         mean = (before + self._sum) / (self.count + 1)
         self._squares = self._squares + (value - bound - mean) ** 2
 
+    def add_all(self, values: NDArray[Any], bounds: NDArray[Any]) -> NDArray[Any]:
+        """Take in several numbers of each bet, one after another, as :meth:`add` does.
+
+        Args:
+            values: the numbers, [W, *bets].
+            bounds: the bound of each number's own mean, in the same shape.
+
+        Returns:
+            the logarithm of the wealth after each number, [W, *bets].
+        """
+        apart, number = values - bounds, len(values)
+        so_far = (self.count + 1.0 + np.arange(number)).reshape(-1, *[1] * (values.ndim - 1))
+        sums = _path(self._sum, apart)
+        before = 0.5 - bounds  # as in `add`
+        edge = (before + sums[:-1]) / so_far
+        squares = _path(self._squares, (apart - (before + sums[1:]) / (so_far + 1.0)) ** 2)
+        wanted = edge / (squares[:-1] / so_far + edge**2)
+        stake = np.minimum(np.maximum(wanted, 0.0), MOST_BET / bounds) * (bounds < 1.0)
+        wealth = _path(self.log_wealth, np.log1p(stake * apart))[1:]
+        self.log_wealth, self._sum, self._squares = wealth[-1], sums[-1], squares[-1]
+        self.highest = np.maximum(self.highest, wealth.max(axis=0))
+        self.count += number
+        return wealth
+
     def is_won(self, alpha: float) -> bool:
         """Return whether the mean is above the bound, with an error of alpha at all times.
 
         It is for a single bet; of many, each may err with this probability.
         """
         return bool(np.all(self.highest >= -math.log(alpha)))
+
+
+def _path(first: Numbers, steps: NDArray[Any]) -> NDArray[Any]:
+    """Return what a sum is before and after each step, [W + 1, *bets]."""
+    begin = np.broadcast_to(np.asarray(first, float), (1, *steps.shape[1:]))
+    return np.cumsum(np.concatenate([begin, steps]), axis=0)

@@ -8,6 +8,7 @@ decoding turns one into the other.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -140,18 +141,33 @@ class Vectors:
             assert spread is not None
             noise = rng.standard_normal(outputs.shape, dtype=np.float32)
             outputs = outputs + np.exp(spread) * noise
-        low, high = self.low, self.high
+        low, high, middle, reach = self._rows
         if self.squashed:
-            outputs = (low + high) / 2 + (high - low) / 2 * np.tanh(outputs)
+            outputs = middle + reach * np.tanh(outputs)
         return np.minimum(np.maximum(outputs, low), high)
+
+    @cached_property
+    def _rows(self) -> tuple[NDArray[Any], ...]:
+        """The bounds, and the middle and the half of their range, [1, A].
+
+        NumPy computes a single action faster with rows than with vectors.
+        """
+        low, high = self.low[None], self.high[None]
+        with np.errstate(invalid="ignore"):  # without bounds there is no middle, nor need of one
+            return low, high, (low + high) / 2, (high - low) / 2
 
     def decode(self, actions: NDArray[Any]) -> NDArray[Any]:
         """Return what the simulator takes, [M, *shape], for vectors in the policies' units."""
         if self.is_plain:
             return actions
-        values = actions.astype(np.float64) * self.scale + self.shift
-        values = np.minimum(np.maximum(values, self.env_low), self.env_high)
+        scale, shift, low, high = self._decoding
+        values = np.minimum(np.maximum(actions.astype(np.float64) * scale + shift, low), high)
         return values.astype(self.dtype).reshape(len(actions), *self.shape)
+
+    @cached_property
+    def _decoding(self) -> tuple[NDArray[Any], ...]:
+        """The change of units and the simulator's bounds, as rows [1, A]."""
+        return self.scale[None], self.shift[None], self.env_low[None], self.env_high[None]
 
 
 Actions = Choices | Vectors

@@ -7,13 +7,16 @@ an entry are on average those that the bundle tells. Bets are made on each of th
 on each being lower, by more than a tolerance. The mean wealth of an entry's bets reaches
 ``O / ALPHA`` for any of ``O`` entries with a probability of at most ``ALPHA``, however often it is
 looked at (:mod:`handful._support.betting`).
+
+An action should not wait for this. So observations are laid by, and some dozens are taken in
+together, at the latest when somebody asks what was found: the numbers are the same.
 """
 
 import math
 import random
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -34,6 +37,9 @@ ERRORS = 4.0
 
 MOST_FOLLOWED, MOST_COUNTS = 256, 2**23
 """The most users who are followed at a time, and the most counts that are kept of them together."""
+
+LAID_BY = 64
+"""The most observations that are laid by."""
 
 UNKNOWN = (
     "The bundle does not tell how observations were distributed: it was made by an earlier version "
@@ -91,6 +97,14 @@ class Drift:
 NOT_KNOWN = Drift(False, UNKNOWN, 0, 0, math.inf, ())
 
 
+_Who = tuple[bool, int, bool, Any]
+"""Whose observations make up a window: whether actions are sampled, the number of the policy,
+whether the user has no name, and the user."""
+
+_ONE = (str, type(None))
+"""The types of a user whose name is no number, and of no user."""
+
+
 class DriftWatch:
     """Follows users, and compares their windows with what a bundle tells. Threads may share it.
 
@@ -107,6 +121,10 @@ class DriftWatch:
         self._followed: OrderedDict[Any, _Place] = OrderedDict()
         self._left: OrderedDict[Any, None] = OrderedDict()
         self._patience, self._now, self._random = 32 * number, 0, random.Random(0)
+        self._rows = np.zeros(
+            (min(LAID_BY, max(1, MOST_COUNTS // (2 * size * levels))), size), "f4"
+        )
+        self._laid_by: list[tuple[_Who, int]] = []
 
         # What is below the next number after a level is at the level or below it.
         after = np.nextafter(told.levels, np.float32(np.inf))
@@ -121,7 +139,7 @@ class DriftWatch:
         self._bets = Bet(1.0)  # each window brings bounds of its own
         self._apart, self._highest = np.zeros((2, size, levels)), np.zeros(size)
         self.needed = math.log(size / ALPHA)
-        self.drifted: tuple[int, ...] = ()
+        self._drifted: tuple[int, ...] = ()
 
     def __call__(
         self,
@@ -142,6 +160,11 @@ class DriftWatch:
             unknown: which observations no policy is responsible for, [M]; they do not count.
             sampled: whether actions are sampled.
         """
+        if len(rows) == 1 and unknown is None and type(numbers) is int and type(user) in _ONE:
+            with self._lock:  # the usual case, and fast
+                self._lay_by(rows[0], (sampled, numbers, user is None, user or 0))
+                self._now += 1
+            return
         users = _users_of(user, len(rows))
         # Users without names differ by their rows only, and no more of them are followed.
         number = len(rows) if user is not None else min(len(rows), len(self._counts))
@@ -149,12 +172,27 @@ class DriftWatch:
             for row in range(number):
                 if unknown is None or not unknown[row]:
                     policy = numbers if isinstance(numbers, int) else int(numbers[row])
-                    self._see((sampled, policy, user is None, users[row]), rows[row])
+                    self._lay_by(rows[row], (sampled, policy, user is None, users[row]))
             self._now += len(rows)
+
+    def _lay_by(self, row: NDArray[Any], who: "_Who") -> None:
+        place = len(self._laid_by)
+        self._rows[place] = row
+        self._laid_by.append((who, self._now))
+        if place + 1 == len(self._rows):
+            self._take_in()
+
+    @property
+    def drifted(self) -> tuple[int, ...]:
+        """The entries whose distributions have drifted, by their numbers."""
+        with self._lock:
+            self._take_in()
+            return self._drifted
 
     def state(self, names: Sequence[str]) -> Drift:
         """Return what was found so far, with the entries' names [O]."""
         with self._lock:
+            self._take_in()
             apart = np.abs(self._apart).max(axis=(0, 2)) / max(self._bets.count, 1)
             entries = tuple(
                 EntryDrift(entry, name, distance, evidence, evidence >= self.needed)
@@ -164,26 +202,66 @@ class DriftWatch:
             )
             return Drift(True, None, self._bets.count, self._told.length, self.needed, entries)
 
-    def _see(self, who: tuple[bool, int, bool, Any], row: NDArray[Any]) -> None:
-        """Take in an observation [O] of a user."""
-        place = self._followed.get(who)
-        if place is None:
-            place = self._follow(who)
+    def _take_in(self) -> None:
+        """Take in the observations that were laid by, in their order."""
+        looked: list[_Place] = []
+        whole: list[tuple[_Place, int, int]] = []
+        length, stride = self._told.length, self._told.stride
+        for row, (who, now) in enumerate(self._laid_by):
+            place = self._followed.get(who)
             if place is None:
-                return
-        else:
-            self._followed.move_to_end(who)
-        place.touched = self._now
-        if (place.seen + place.phase) % self._told.stride == 0:
-            self._counts[place.slot] += row[:, None] < self._levels[int(who[0]), who[1]]
-            place.looks += 1
-        place.seen += 1
-        if place.seen == self._told.length:
-            del self._followed[who]
-            self._free.append(place.slot)
-            self._bet(int(who[0]), who[1], self._counts[place.slot] / place.looks)
+                place = self._follow(who, now)
+                if place is None:
+                    continue
+            else:
+                self._followed.move_to_end(who)
+            place.touched = now
+            if (place.seen + place.phase) % stride == 0:
+                if not place.rows:
+                    looked.append(place)
+                place.rows.append(row)
+                place.looks += 1
+            place.seen += 1
+            if place.seen == length:
+                del self._followed[who]
+                self._free.append(place.slot)
+                whole.append((place, int(who[0]), who[1]))
+        if looked:
+            self._count(looked)
+        if whole:
+            shares = [self._counted(place) / place.looks for place, _, _ in whole]
+            self._bet(np.array([one[1:] for one in whole]), np.array(shares))
+        for place in looked:
+            if not place.is_over(length):
+                self._counts[place.slot] = self._counted(place)
+                place.is_new, place.added = False, None
+            place.rows = []
+        self._laid_by.clear()
 
-    def _follow(self, who: Any) -> "_Place | None":
+    def _count(self, looked: list["_Place"]) -> None:
+        """Add up, for each window, which levels the observations that were laid by are below."""
+        order = [row for place in looked for row in place.rows]
+        starts = np.cumsum([0, *(len(place.rows) for place in looked[:-1])])
+        kinds = {self._laid_by[row][0][:2] for row in order}
+        if len(kinds) == 1:
+            ((sampled, policy),) = kinds
+            levels = self._levels[int(sampled), policy]
+        else:
+            modes, policies = zip(*(self._laid_by[row][0][:2] for row in order), strict=True)
+            levels = self._levels[np.array(modes, int), np.array(policies)]
+        is_below = self._rows[order, None, :, None] < levels  # [M, 2, O, L]
+        added = np.add.reduceat(is_below.view(np.uint8), starts, axis=0, dtype=np.uint16)
+        for place, one in zip(looked, added, strict=True):
+            place.added = one
+
+    def _counted(self, place: "_Place") -> NDArray[Any]:
+        """Return the counts of a window, with what was added last: [2, O, L]."""
+        if place.is_new:
+            return self._counts[place.slot] * 0 if place.added is None else place.added
+        counts = self._counts[place.slot]
+        return counts if place.added is None else counts + place.added
+
+    def _follow(self, who: Any, now: int) -> "_Place | None":
         """Return a place for a user; None if all are taken by users who are still there.
 
         Users who have been silent for long lose their place. If one of them comes back, this was
@@ -194,29 +272,34 @@ class DriftWatch:
             self._patience *= 2
         if not self._free:
             silent, place = next(iter(self._followed.items()))
-            if self._now - place.touched <= self._patience:
+            if now - place.touched <= self._patience:
                 return None
             del self._followed[silent]
             self._free.append(place.slot)
+            place.seen = self._told.length  # nobody will look at it again
             self._left[silent] = None
             if len(self._left) > len(self._counts):
                 self._left.popitem(last=False)
         slot = self._free.pop()
-        self._counts[slot] = 0
         phase = self._random.randrange(self._told.stride)
-        place = self._followed[who] = _Place(slot, phase, self._now)
+        place = self._followed[who] = _Place(slot, phase, now)
         return place
 
-    def _bet(self, mode: int, policy: int, shares: NDArray[Any]) -> None:
-        """Bet on the shares [2, O, L] of a whole window."""
-        self._bets.add(np.array([shares, 1.0 - shares]), self._bounds[mode, policy])
-        self._apart += shares - self._shares[mode, policy]
-        wealth = np.asarray(self._bets.log_wealth)
-        most = wealth.max(axis=(0, 1, 3))
-        mean = np.exp(wealth - most[:, None]).mean(axis=(0, 1, 3))
-        self._highest = np.maximum(self._highest, most + np.log(mean))
+    def _bet(self, windows: NDArray[Any], shares: NDArray[Any]) -> None:
+        """Bet on the shares [W, 2, O, L] of whole windows, each of a mode and a policy [W, 2]."""
+        which = tuple(windows.T)
+        values = np.stack([shares, 1.0 - shares], axis=1)  # higher, lower
+        wealth = self._bets.add_all(values, self._bounds[which])  # [W, 2, 2, O, L]
+        self._apart += (shares - self._shares[which]).sum(axis=0)
+        most = wealth.max(axis=(1, 2, 4))
+        higher = (most > self._highest).any(axis=1)  # a mean is at most the largest
+        if not higher.any():
+            return
+        wealth, most = wealth[higher], most[higher]
+        mean = np.exp(wealth - most[:, None, None, :, None]).mean(axis=(1, 2, 4))
+        self._highest = np.maximum(self._highest, (most + np.log(mean)).max(axis=0))
         if self._highest.max() >= self.needed:
-            self.drifted = tuple(np.flatnonzero(self._highest >= self.needed).tolist())
+            self._drifted = tuple(np.flatnonzero(self._highest >= self.needed).tolist())
 
 
 def _users_of(user: Any, number: int) -> Sequence[Any]:
@@ -228,7 +311,7 @@ def _users_of(user: Any, number: int) -> Sequence[Any]:
     return np.asarray(user).reshape(-1).tolist()
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class _Place:
     """How far the window of a user is who is followed.
 
@@ -237,6 +320,9 @@ class _Place:
         phase: which of the observations are looked at.
         touched: the number of all observations when the user was last heard.
         seen, looks: the number of observations in the window, and of those that were looked at.
+        rows: where the latest of those are that were looked at, among what was laid by.
+        added: how many of these are below each level, [2, O, L]; None if none of them was counted.
+        is_new: whether nothing of the window is in the slot yet.
     """
 
     slot: int
@@ -244,3 +330,10 @@ class _Place:
     touched: int
     seen: int = 0
     looks: int = 0
+    rows: list[int] = field(default_factory=list)
+    added: NDArray[Any] | None = None
+    is_new: bool = True
+
+    def is_over(self, length: int) -> bool:
+        """Return whether no further observation of the window will be counted."""
+        return self.seen >= length

@@ -74,19 +74,30 @@ class Policy:
         Raises:
             HandfulError: if an observation has to be a symbol and is none.
         """
-        values = (rows - self.mean) * self.scale
+        # Of a single observation, NumPy computes arrays of the same shape three times as fast as a
+        # row [1, O] with a vector [O]: so constants are rows here.
+        mean, scale, low, high, layers = self._rows
+        values = rows - mean
+        values *= scale
         if self.clip < math.inf:
-            values = np.minimum(np.maximum(values, -self.clip), self.clip)
-        last = len(self.layers) - 1
-        for index, (weight, bias) in enumerate(self.layers):
+            values = np.minimum(np.maximum(values, low), high)
+        last = len(layers) - 1
+        for index, (weight, bias) in enumerate(layers):
             if index == 0 and self.num_symbols is not None:
-                values = weight[self._symbols(values, self.num_symbols)] + bias
+                values = weight[self._symbols(values, self.num_symbols)]
             else:
-                values = values @ weight
-                values += bias
+                values = values.dot(weight)
+            values += bias
             if index < last:
                 np.tanh(values, out=values)
         return values
+
+    @cached_property
+    def _rows(self) -> tuple[Any, ...]:
+        """The mean, the scale and the ends of the clipping, [1, O]; layers with biases [1, H]."""
+        ends = (np.full_like(self.mean, end)[None] for end in (-self.clip, self.clip))
+        layers = tuple((weight, bias[None]) for weight, bias in self.layers)
+        return self.mean[None], self.scale[None], *ends, layers
 
     @staticmethod
     def _symbols(values: NDArray[Any], number: int) -> NDArray[Any]:

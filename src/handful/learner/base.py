@@ -30,14 +30,11 @@ class Objective(NamedTuple):
         mix_of: gives what each policy is trained for, from the assignment's parameters.
         parameters: the assignment's parameters; an empty tree if nothing is learnt there.
         parameters_rate: Adam's step size for these.
-        user_weights: what each user counts in the welfare, [N], for learners that draw users
-            themselves; None if all users count alike.
     """
 
     mix_of: Callable[[PyTree], Mix]
     parameters: PyTree
     parameters_rate: float
-    user_weights: Float[Array, " N"] | None = None
 
     @property
     def mix(self) -> Mix:

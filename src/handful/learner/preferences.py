@@ -35,9 +35,6 @@ holds nearly all users alike."""
 MOST_LANDMARKS = 1000
 """The most users whom mixes are drawn from; of more users that many are drawn once."""
 
-LEAST_DRAWN = 1e-3
-"""The least weight of a user in the draw, as a share of the mean user's: nobody is left out."""
-
 LAST_EMBEDDING = 0.5
 """The share of training after which the embedding stays as it is."""
 
@@ -160,7 +157,6 @@ def draw_mixes(
     users: Float[Array, "N D"],
     embedding: Embedding,
     group_share: float,
-    weights: Float[Array, " N"] | None = None,
 ) -> Float[Array, "M D"]:
     """Draw mixes: single users, or soft neighbourhoods of users.
 
@@ -170,45 +166,19 @@ def draw_mixes(
         users: the users' coefficients.
         embedding: the embedding by which users are neighbours.
         group_share: the probability of a neighbourhood instead of a user.
-        weights: what each user counts in the welfare. Users are drawn, and count among their
-            neighbours, in proportion to it; None draws all of them alike.
     """
     who_key, width_key, kind_key = jax.random.split(key, 3)
-    if weights is None:
-        centres = jax.random.randint(who_key, (count,), 0, len(users))
-    else:
-        logs = jnp.log(jnp.maximum(weights, LEAST_DRAWN * jnp.mean(weights)))
-        centres = jax.random.categorical(who_key, logs, shape=(count,))
+    centres = jax.random.randint(who_key, (count,), 0, len(users))
     low, high = jnp.log(jnp.array(WIDTHS))
     widths = jnp.exp(jax.random.uniform(width_key, (count,), minval=low, maxval=high))
     shares = neighbourhoods(centres, widths, embedding(users))
-    if weights is not None:
-        shares = shares * jnp.exp(logs)[None]
-        shares = shares / jnp.sum(shares, axis=1, keepdims=True)
     is_group = jax.random.uniform(kind_key, (count, 1)) < group_share
     return jnp.where(is_group, shares @ users, users[centres])
 
 
 def landmarks(key: PRNGKey, coefficients: Float[Array, "N D"]) -> Float[Array, "M D"]:
     """Return the users whom mixes are drawn from: all, or if they are many, some of them."""
-    rows = landmark_rows(key, len(coefficients))
-    return coefficients if rows is None else coefficients[rows]
-
-
-def landmark_rows(key: PRNGKey, num_users: int) -> Int[Array, " M"] | None:
-    """Return which users :func:`landmarks` takes; None if it takes all of them."""
-    if num_users <= MOST_LANDMARKS:
-        return None
-    return jax.random.choice(key, num_users, (MOST_LANDMARKS,), replace=False)
-
-
-def landmark_weights(
-    weights: Float[Array, " N"] | None, rows: Int[Array, " M"] | None
-) -> Float[Array, " M"] | None:
-    """Return what the users count whom mixes are drawn from, by what all users count.
-
-    Args:
-        weights: what each user counts in the welfare; None if all count alike.
-        rows: which users mixes are drawn from; None for all of them.
-    """
-    return weights if weights is None or rows is None else weights[rows]
+    number = len(coefficients)
+    if number <= MOST_LANDMARKS:
+        return coefficients
+    return coefficients[jax.random.choice(key, number, (MOST_LANDMARKS,), replace=False)]

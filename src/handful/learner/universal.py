@@ -36,8 +36,6 @@ from handful.learner.preferences import (
     draw_mixes,
     embed_by_rewards,
     is_embedding_due,
-    landmark_rows,
-    landmark_weights,
     landmarks,
     prior_moment,
 )
@@ -85,7 +83,6 @@ class UniversalState(PPOState):
         mixes: the mix that each policy is trained for.
         updates: the number of updates done.
         pace: the factor of the step size.
-        rows: which users mixes are drawn from, if these are not all and are drawn by their weights.
     """
 
     users: Float[Array, "N D"]
@@ -95,7 +92,6 @@ class UniversalState(PPOState):
     mixes: Float[Array, "K D"]
     updates: Int[Array, ""]
     pace: Float[Array, ""]
-    rows: Int[Array, " N"] | None
 
 
 @dataclass(frozen=True)
@@ -114,8 +110,6 @@ class UniversalPPO(PPO, UniversalLearner):
         target_kl: the mean divergence (nats) of an update's policies from those that acted, which
             the step size aims at; None for a step size that does not adapt.
 
-        weighs_users: whether users are drawn by what they count in the welfare.
-
     Raises:
         HandfulError: if a number is out of its range.
     """
@@ -128,7 +122,6 @@ class UniversalPPO(PPO, UniversalLearner):
     context_size: int = 8
     group_share: float = 0.5
     target_kl: float | None = None
-    weighs_users: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -183,7 +176,6 @@ class UniversalPPO(PPO, UniversalLearner):
             mixes=mixes,
             updates=jnp.zeros((), jnp.int32),
             pace=jnp.ones(()),
-            rows=landmark_rows(user_key, problem.num_users) if self.weighs_users else None,
         )
         return _acting(whole)
 
@@ -229,7 +221,6 @@ class UniversalPPO(PPO, UniversalLearner):
             following.users,
             following.embedding,
             self.group_share,
-            landmark_weights(objective.user_weights, state.rows) if self.weighs_users else None,
         )
         mixes = jnp.where(ended[:, None], drawn, state.mixes)
         following = _acting(eqx.tree_at(lambda s: s.mixes, following, mixes))
@@ -276,7 +267,6 @@ def universal_learner(
     space: ActionSpace,
     context_size: int,
     group_share: float,
-    weighs_users: bool = False,
 ) -> UniversalLearner | None:
     """Return the learner of one policy for all users, whose policies a learner can go on with.
 
@@ -286,8 +276,7 @@ def universal_learner(
     Args:
         learner: the learner that goes on with the policies.
         space: the actions.
-        context_size, group_share, weighs_users: the same as in :class:`UniversalPPO`. A learner of
-            the caller's own draws users as it likes.
+        context_size, group_share: the same as in :class:`UniversalPPO`.
 
     Returns:
         The learner; None if the given one has none.
@@ -297,7 +286,6 @@ def universal_learner(
         return UniversalSAC(
             context_size=context_size,
             group_share=group_share,
-            weighs_users=weighs_users,
             **settings,
         )
     if not isinstance(learner, PPO):
@@ -309,7 +297,6 @@ def universal_learner(
     return UniversalPPO(
         context_size=context_size,
         group_share=group_share,
-        weighs_users=weighs_users,
         **kept,
         **suited,
     )

@@ -35,8 +35,6 @@ from handful.learner.preferences import (
     draw_mixes,
     embed_by_rewards,
     is_embedding_due,
-    landmark_rows,
-    landmark_weights,
     landmarks,
     prior_moment,
 )
@@ -73,8 +71,6 @@ class UniversalSACState(SACState):
         mixes: the mixes that transitions were collected for; a label is a row of it.
         rows: the row of the mix that each policy acts for now.
         updates: the number of updates done.
-        drawn_from: which users mixes are drawn from, if these are not all and are drawn by their
-            weights.
     """
 
     users: Float[Array, "N D"]
@@ -83,7 +79,6 @@ class UniversalSACState(SACState):
     mixes: Float[Array, "R D"]
     rows: Int[Array, " K"]
     updates: Int[Array, ""]
-    drawn_from: Int[Array, " N"] | None
 
 
 @dataclass(frozen=True)
@@ -96,8 +91,6 @@ class UniversalSAC(SAC, UniversalLearner):
         relabelled_share: the probability with which a transition is paid for a mix that is drawn
             anew, and not for the one that it was collected for.
 
-        weighs_users: whether users are drawn by what they count in the welfare.
-
     Raises:
         HandfulError: if a number is out of its range.
     """
@@ -105,7 +98,6 @@ class UniversalSAC(SAC, UniversalLearner):
     context_size: int = 8
     group_share: float = 0.5
     relabelled_share: float = 0.7
-    weighs_users: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -170,7 +162,6 @@ class UniversalSAC(SAC, UniversalLearner):
             mixes=mixes,
             rows=jnp.arange(num_policies),
             updates=jnp.zeros((), jnp.int32),
-            drawn_from=landmark_rows(user_key, problem.num_users) if self.weighs_users else None,
         )
         return _acting(state)
 
@@ -201,14 +192,11 @@ class UniversalSAC(SAC, UniversalLearner):
             lambda state: state,
             state,
         )
-        weights = None
-        if self.weighs_users:
-            weights = landmark_weights(objective.user_weights, state.drawn_from)
-        draw = self._minibatches(draw_key, known, problem, weights)
+        draw = self._minibatches(draw_key, known, problem)
         learnt, metrics = self.descend(learn_key, known, draw, number, pace, problem)
         assert isinstance(learnt, UniversalSACState)
         ended = jnp.any(batch.terminated | batch.truncated, axis=(1, 2))
-        after = _acting(self._drawn_anew(mix_key, learnt, ended, weights))
+        after = _acting(self._drawn_anew(mix_key, learnt, ended))
         means = {name: jnp.mean(values) for name, values in metrics._asdict().items()}
         temperature = jnp.exp(after.log_temperature[0])
         is_finite = jnp.isfinite(means["critic_loss"]) & jnp.isfinite(means["entropy"])
@@ -251,15 +239,12 @@ class UniversalSAC(SAC, UniversalLearner):
         key: PRNGKey,
         state: UniversalSACState,
         problem: RMDP,
-        weights: Float[Array, " N"] | None,
     ) -> Callable[[PRNGKey], Minibatch]:
         """Return what draws minibatches, in which each transition has a mix of its own.
 
         To networks, each transition is then the only one of a policy of its own.
         """
-        drawn = draw_mixes(
-            key, DRAWN_MIXES, state.users, state.embedding, self.group_share, weights
-        )
+        drawn = draw_mixes(key, DRAWN_MIXES, state.users, state.embedding, self.group_share)
         mixes = jnp.concatenate([drawn, state.mixes])
         contexts = state.embedding(mixes)
         paid = mixes * self.common_scale(drawn, state)
@@ -287,10 +272,9 @@ class UniversalSAC(SAC, UniversalLearner):
         key: PRNGKey,
         state: UniversalSACState,
         ended: Array,
-        weights: Float[Array, " N"] | None,
     ) -> UniversalSACState:
         """Return the state with other mixes for the policies whose episodes ended."""
-        drawn = draw_mixes(key, len(ended), state.users, state.embedding, self.group_share, weights)
+        drawn = draw_mixes(key, len(ended), state.users, state.embedding, self.group_share)
         # Rows are handed out in a ring, as long as all policies together may need at once.
         following = jnp.max(state.rows) + jnp.cumsum(ended)
         rows = jnp.where(ended, following, state.rows)

@@ -8,8 +8,9 @@ Then some hundred preferences, of users and of neighbourhoods of users, are trie
 chosen (:mod:`handful.training.universal.chooser`), for any number of budgets k from the same
 episodes. Copies of these go on as k policies of their own, by EM.
 
-Under a welfare other than the mean, users are drawn by what they count in it while the universal
-policy is trained, and the candidates are chosen for that welfare.
+The welfare decides which candidates are chosen, and what users count in the EM after that. The
+universal policy is trained for all users alike under every welfare: one that is trained more for
+those who get little learns less of what is good for all others too, and they share policies.
 
 Where a problem shows few different observations, neither of this is needed: transitions are
 counted, and policies for any group of users are computed from the counts

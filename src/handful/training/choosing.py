@@ -192,12 +192,10 @@ def _validated(
     worth = appraise(snapshot.policies(problem), watch)
     served = np.asarray(likeliest_policies(run.method.weights(snapshot.assignment)))
     if run.assigns_by_validation:
-        welfare = choose_assignment(
-            problem.population, worth.episodes, served, run.welfare
-        ).held_out
+        welfare = choose_assignment(problem.population, worth.episodes, served, run.worth).held_out
     else:
         utilities = problem.population.utilities(worth.returns, served)
-        welfare = welfare_of(run.welfare, utilities)
+        welfare = welfare_of(run.worth, utilities)
     snapshot = dataclasses.replace(
         snapshot,
         welfare=jnp.asarray(welfare, jnp.float32),
@@ -278,7 +276,7 @@ def assign(
         worth = appraise(policies, part(watch, turn, MOST_TURNS))
         played.append(worth.episodes)
         steps += worth.steps
-        choice = choose_assignment(problem.population, np.concatenate(played), current, run.welfare)
+        choice = choose_assignment(problem.population, np.concatenate(played), current, run.worth)
         policy = choice.policy
         if choice.is_settled or worth.steps == 0 or steps + worth.steps > most:
             break

@@ -110,7 +110,7 @@ def finish(
     served = np.asarray(likeliest_policies(run.method.weights(decision.state)))
     utilities = scene.pooled[sources[served], np.arange(run.problem.num_users)]
     chosen = Snapshot(
-        jnp.asarray(welfare_of(run.welfare, utilities), jnp.float32),
+        jnp.asarray(welfare_of(run.worth, utilities), jnp.float32),
         state.pool.returns[sources],
         state.pool.networks.take(jnp.asarray(sources)),
         decision.state,

@@ -41,12 +41,12 @@ class Standing(NamedTuple):
         ledger: the sums of the new assignment, if the users are many.
         users: the number of users whom each policy serves, or the sum of their shares.
         welfare: the welfare of the moving-average returns.
-        batch_welfare: the welfare of the returns of one batch.
+        batch_welfare: what the returns of one batch are worth: their welfare, less what is missing
+            to floors.
         defined_welfare: whether the welfare and what every user counts in it can be used
             (:func:`handful.welfare.is_defined`).
         mix_of: gives what policies are trained for, from the parameters of the assignment that
             learn by gradient (equation 12).
-        weights: what each user counts in the welfare, [N]; None if all count alike.
         mirror: the state of weights that follow the gradient slowly, if they do.
         prices: the prices of floors, if there are any.
     """
@@ -58,7 +58,6 @@ class Standing(NamedTuple):
     batch_welfare: Float[Array, ""]
     defined_welfare: Bool[Array, ""]
     mix_of: Callable[[PyTree], Mix]
-    weights: Float[Array, " N"] | None = None
     mirror: MirrorState | None = None
     prices: Prices | None = None
 
@@ -122,10 +121,9 @@ def _reassign_all(
         ledger=None,
         users=jnp.sum(alpha, axis=0),
         welfare=value,
-        batch_welfare=welfare(jnp.sum(alpha * (coefficients @ latest.T), axis=1)),
+        batch_welfare=run.worth(jnp.sum(alpha * (coefficients @ latest.T), axis=1)),
         defined_welfare=is_defined(value, weights),
         mix_of=mix_of,
-        weights=None if run.counts_all_alike else weights,
         mirror=counted.mirror,
         prices=counted.prices,
     )
@@ -250,7 +248,7 @@ def _weighed(
     value = run.welfare(utilities)
     return _Served(
         welfare=value,
-        batch_welfare=run.welfare(by_batch),
+        batch_welfare=run.worth(by_batch),
         defined_welfare=is_defined(value, weights),
         mix=jax.lax.fori_loop(0, ledger.num_blocks, add, empty),
         weight_of=lambda users: weights[users],

@@ -16,6 +16,7 @@ from handful.methods.universal import Trials, Universal
 from handful.problem import RMDP
 from handful.training.config import BY_VALIDATION, TrainConfig
 from handful.training.fairness.claims import Claims
+from handful.training.fairness.pressure import less_missing
 from handful.training.starting.continuation import FINAL
 from handful.training.starting.start import Given
 from handful.welfare import WelfareFn, find_welfare, utilitarian, with_outside
@@ -43,6 +44,8 @@ class Run:
         own_welfare: the welfare function that the settings name, of what users get in all.
         welfare: the welfare of what users get from policies: where they have outside options, it is
             that of the larger of the two.
+        worth: by what policies, and assignments of users to them, are chosen: the welfare, less
+            what is missing to floors.
 
     Raises:
         HandfulError: if the settings do not make a method, or their welfare function is not known
@@ -57,6 +60,7 @@ class Run:
     claims: Claims = field(init=False)
     own_welfare: WelfareFn = field(init=False)
     welfare: WelfareFn = field(init=False)
+    worth: WelfareFn = field(init=False)
 
     def __post_init__(self) -> None:
         claims = self.config.claims
@@ -67,6 +71,8 @@ class Run:
         options = claims.options
         welfare = own if options is None else with_outside(own, options)
         object.__setattr__(self, "welfare", welfare)
+        worth = less_missing(claims, welfare) if claims.floors else welfare
+        object.__setattr__(self, "worth", worth)
 
     @cached_property
     def learnt(self) -> RMDP:
@@ -120,9 +126,9 @@ class Run:
 
     @cached_property
     def welfare_of_nothing(self) -> float:
-        """The welfare if every user earns 0."""
+        """What policies are worth from which every user earns 0."""
         with jax.ensure_compile_time_eval():
-            return float(self.welfare(jnp.zeros(self.problem.num_users)))
+            return float(self.worth(jnp.zeros(self.problem.num_users)))
 
     @property
     def assigns_by_validation(self) -> bool:
@@ -132,6 +138,9 @@ class Run:
     @cached_property
     def stage(self) -> "Run | None":
         """The run that trains the universal policy which this run begins with, if it has any.
+
+        It knows nothing of the welfare: what users get there is from the best of many policies,
+        which says little of who would be served badly by the few.
 
         Raises:
             HandfulError: if the learner cannot go on from a universal policy.
@@ -145,7 +154,6 @@ class Run:
             self.problem.environment.action_space,
             method.context_size,
             method.group_share,
-            weighs_users=not self.counts_all_alike,
         )
         if learner is None:
             raise HandfulError(
@@ -166,9 +174,6 @@ class Run:
             keep_best=False,
             learner=learner,
             collect=stage.collect,
-            welfare=config.welfare,
-            claims=config.claims,
-            weight_step=config.weight_step,
         )
         return Run(self.problem, within, self.mesh)
 

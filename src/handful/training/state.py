@@ -100,25 +100,36 @@ class Shortlist(eqx.Module):
         That is the latest one if it is less than ``spacing`` updates old, and otherwise the one
         that is worth least.
         """
-        welfare = self.snapshots.welfare
-        latest = jnp.argmax(self.updates)
-        is_close = update - self.updates[latest] < spacing
-        row = jnp.where(is_close, latest, jnp.argmin(welfare))
-        is_better = snapshot.welfare > welfare[row]  # never if it is NaN
-        snapshots, updates = jax.tree.map(
-            lambda rows, new: rows.at[row].set(jnp.where(is_better, new, rows[row])),
-            (self.snapshots, self.updates),
-            (snapshot, update),
-        )
+        snapshots, updates = _offered(self.snapshots, self.updates, snapshot, update, spacing)
         return Shortlist(snapshots, updates, self.is_validated)
+
+
+# These two are programs: array by array, a run's first use of each would take seconds of compiling.
+
+
+@jax.jit
+def _offered(
+    snapshots: Snapshot,
+    updates: Int[Array, " M"],
+    snapshot: Snapshot,
+    update: Int[Array, ""],
+    spacing: int | Int[Array, ""],
+) -> tuple[Snapshot, Int[Array, " M"]]:
+    """Return the rows and their updates with a snapshot; see :meth:`Shortlist.offer`."""
+    latest = jnp.argmax(updates)
+    is_close = update - updates[latest] < spacing
+    row = jnp.where(is_close, latest, jnp.argmin(snapshots.welfare))
+    is_better = snapshot.welfare > snapshots.welfare[row]  # never if it is NaN
+    return jax.tree.map(
+        lambda rows, new: rows.at[row].set(jnp.where(is_better, new, rows[row])),
+        (snapshots, updates),
+        (snapshot, update),
+    )
 
 
 @jax.jit
 def _row(snapshots: Snapshot, row: int | Array) -> Snapshot:
-    """Return one row of every array.
-
-    This is one program: array by array, a run's first row would take a second of compiling.
-    """
+    """Return one row of every array."""
     return jax.tree.map(lambda leaf: leaf[row], snapshots)
 
 

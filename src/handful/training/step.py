@@ -152,7 +152,6 @@ def _learn(
             lambda learnt: of_players(run, standing.mix_of(learnt)),
             parameters,
             0.0 if method.trainable is None else method.trainable.learning_rate,
-            standing.weights,
         ),
         progress=run.schedule.progress(state.update),
         pace=jnp.where(imitates, 0.0, 1.0),

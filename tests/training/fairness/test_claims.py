@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 import handful
 from handful.choice.floors import Floor
 from handful.errors import HandfulError
+from handful.methods.base import split_trainable
 from handful.population import Population
 from handful.training import choosing
 from handful.training.config import TrainConfig
 from handful.training.fairness.claims import Claims, read_claims
-from handful.training.fairness.pressure import PRICE_STEP, attained, first_prices, raised
+from handful.training.fairness.pressure import MISSING, PRICE_STEP, attained, first_prices, raised
 from handful.training.reassign import reassign
 from handful.training.run import Run
 from handful.training.state import ReturnTable, init_state
@@ -111,7 +112,11 @@ def test_what_users_count_under_a_floor_in_an_update():
     run = Run(problem_of(ContextualBandit(2), np.eye(2)), config)
     table = ReturnTable(jnp.array([[2.0, 3.0]]), jnp.ones(1, bool))
     standing = reassign(jax.random.key(0), run, init_state(run), table, table.mean)
-    np.testing.assert_allclose(standing.weights, [1 + 2 * 0.5, 1.0], rtol=1e-5)
+    parameters, _ = split_trainable(run.method, standing.assignment)
+    mix = standing.mix_of(parameters).weights[0]
+    np.testing.assert_allclose(mix, [1 + 2 * 0.5, 1.0], rtol=1e-5)
+    # 2 are missing to the floor of the first user, and the mean is 2.5.
+    assert float(standing.batch_welfare) == pytest.approx(2.5 - 2 * MISSING)
     assert run.is_utilitarian
     assert not run.counts_all_alike
 

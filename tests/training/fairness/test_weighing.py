@@ -59,7 +59,6 @@ def test_egalitarian_weights_move_one_step_by_hand():
     grown = np.exp([0.0, -0.25, -0.5])
     expected = 3 * grown / grown.sum()
     np.testing.assert_allclose(mix, expected, rtol=1e-5)
-    np.testing.assert_allclose(standing.weights, expected, rtol=1e-5)
     assert standing.welfare == 0.0  # the welfare itself is not smoothed
     with pytest.raises(HandfulError, match="weight_step must be above 0"):
         run_of("egalitarian", np.eye(3), weight_step=0.0)

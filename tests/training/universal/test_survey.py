@@ -1,16 +1,24 @@
 """Surveys: how transitions are divided, what is found, and which problems they are for."""
 
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import handful
+from handful.environment import Discrete, HostStep
 from handful.errors import HandfulError
 from handful.exact.tally import Tally
-from handful.training.universal.beginning import survey as module
+from handful.population import Population
+from handful.problem import RMDP
+from handful.training.universal import survey as module
 from handful.training.universal.survey import (
     LANES,
+    Copies,
     Survey,
     explore,
     new_survey,
@@ -85,11 +93,49 @@ def test_a_survey_that_was_stopped_goes_on_as_if_it_had_not_been():
         np.testing.assert_array_equal(part.tally.arrays()[name], values, err_msg=name)
 
 
+@dataclass(frozen=True)
+class Doors:
+    """Two doors on the host, of which the second pays. It notes when it is opened and closed."""
+
+    time_limit: int = 1
+    observation_size: int = 1
+    action_space: Discrete = Discrete(2)  # noqa: RUF009
+    calls: list = field(default_factory=list, compare=False)
+
+    def outcome_shape(self):
+        return jax.ShapeDtypeStruct((), jnp.float32)
+
+    def open(self, num_envs, seed, num_threads):
+        self.calls.append("open")
+        return self
+
+    def reset(self, which):
+        return np.zeros((len(which), 1))
+
+    def step(self, actions):
+        over = np.ones(len(actions), bool)
+        return HostStep(np.zeros((len(actions), 1)), np.float32(actions), over, ~over)
+
+    def close(self):
+        self.calls.append("close")
+
+
+def test_copies_on_the_host_are_opened_once_and_closed_at_the_end():
+    doors = Doors()
+    population = Population.from_function(lambda outcome: outcome[None], 1)
+    problem = RMDP(doors, population, discount=1.0, return_scale=1.0, name="custom")
+    survey, plan = new_survey(problem), plan_survey(8 * 16, 1)
+    assert plan.rounds > 1
+    explore(problem, survey, plan, plan.rounds, 0, np.ones((1, 1)), lambda _: None)
+    assert doors.calls == ["open", "close"]
+    np.testing.assert_allclose(survey.tally.model(1).mean_features[0, :, 0], [0.0, 1.0])
+
+
 def test_an_episode_that_ended_does_not_go_on_into_the_next():
     """A bandit's only step terminates: nothing follows, and every step begins an episode."""
     survey = new_survey(problem_of(ContextualBandit()))
     play_round(
-        problem_of(ContextualBandit()),
+        Copies(problem_of(ContextualBandit()), 4),
         survey.tally,
         np.zeros((4, 0), int),
         9,
@@ -129,7 +175,7 @@ def test_a_feature_that_is_no_number_is_one_sentence():
     problem = problem_of(ContextualBandit(), features=lambda outcome: outcome / 0.0)
     tally = new_survey(problem).tally
     with pytest.raises(HandfulError, match="reward feature"):
-        play_round(problem, tally, np.zeros((2, 0), int), 2, np.random.default_rng(0))
+        play_round(Copies(problem, 2), tally, np.zeros((2, 0), int), 2, np.random.default_rng(0))
 
 
 def test_a_round_with_more_observations_than_can_be_counted_is_left_out(monkeypatch):
@@ -139,7 +185,7 @@ def test_a_round_with_more_observations_than_can_be_counted_is_left_out(monkeypa
     survey.tally.number(np.arange(5.0)[:, None])
     monkeypatch.setattr(Tally, "is_full", property(lambda self: len(self) > 5))
 
-    def one_more(problem, tally, tables, length, rng):
+    def one_more(copies, tally, tables, length, rng):
         tally.number(np.array([[99.0]]))
 
     monkeypatch.setattr(module, "play_round", one_more)

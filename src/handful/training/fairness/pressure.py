@@ -22,6 +22,7 @@ import numpy as np
 from handful.choice.floors import Floor, group_means
 from handful.training.fairness.claims import Claims
 from handful.types import Array, Float, NumpyArray
+from handful.welfare import WelfareFn
 
 PRICE_STEP = 16.0
 """The step size of prices, times the number of updates: a user to whom a quarter of the range is
@@ -115,6 +116,29 @@ def _missing(one: _Sets, utilities: Float[Array, " N"]) -> Float[Array, " P"]:
         furthest = jnp.sort(mine)[number - 1]
         missing = missing.at[users].set(jnp.where(mine <= furthest, mine, -jnp.abs(mine)))
     return missing
+
+
+MISSING = 100.0
+"""What a unit that is missing to a floor counts where policies are chosen, in units of welfare."""
+
+
+def less_missing(claims: Claims, welfare: WelfareFn) -> WelfareFn:
+    """Return a welfare less what is missing to floors, by which policies are chosen.
+
+    Floors come first: a unit that is missing counts :data:`MISSING` units of welfare.
+
+    Args:
+        claims: the claims, with floors.
+        welfare: the welfare of what users get from policies.
+    """
+
+    def worth(utilities: Float[Array, " N"]) -> Float[Array, ""]:
+        gotten = utilities
+        if claims.options is not None:
+            gotten = jnp.maximum(utilities, jnp.asarray(claims.options, jnp.float32))
+        return welfare(utilities) - MISSING * missing_to_floors(claims, gotten)
+
+    return worth
 
 
 def missing_to_floors(claims: Claims, utilities: Float[Array, " N"]) -> Float[Array, ""]:

@@ -1,7 +1,8 @@
 """What utilities are worth to a run, for methods that choose among outcomes that they know.
 
 That is the welfare of the run with the outside options, less what is missing to floors, and a
-little of the mean. Floors come first: what is missing counts :data:`MISSING` times. The mean is
+little of the mean. Floors come first: what is missing counts
+:data:`~handful.training.fairness.pressure.MISSING` times. The mean is
 there because a welfare may say nothing: under the egalitarian one, all choices that leave somebody
 with nothing are worth the same, and a search would end at any of them.
 """
@@ -11,7 +12,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
-from handful.training.fairness.pressure import missing_to_floors
+from handful.training.fairness.pressure import MISSING, missing_to_floors
 from handful.training.run import Run
 from handful.training.universal.chooser import welfare_of_users
 from handful.types import Array, Float, NumpyArray
@@ -19,9 +20,6 @@ from handful.welfare_functions import PowerMean
 
 SHARE_OF_MEAN = 0.01
 """The share of the mean: it decides only where the welfare hardly does."""
-
-MISSING = 100.0
-"""What one unit that is missing to a floor counts, in units of welfare."""
 
 LOWEST = -1e20
 """What utilities are worth at which the welfare is not defined."""

@@ -253,7 +253,7 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
     state = init_state(run)
     learner = generalist.started(run, state.learner, rows)
     utilities = run.problem.population.utilities(returns, served)
-    welfare = jnp.asarray(welfare_of(run.welfare, utilities), jnp.float32)
+    welfare = jnp.asarray(welfare_of(run.worth, utilities), jnp.float32)
     start = Snapshot(welfare, mean, learner.networks, assignment)
     played = run.config.share_of(generalist.candidates.steps)
     state = dataclasses.replace(

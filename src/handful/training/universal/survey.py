@@ -8,6 +8,7 @@ new episodes, so that a survey that was stopped goes on with the next round as i
 
 import copy
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +19,7 @@ import numpy as np
 from handful._support.foreign import exits_told
 from handful.collect.host_rollout import put
 from handful.collect.jax_batch import open_batch
-from handful.environment import Discrete, HostStep, num_symbols, outcome_shape
+from handful.environment import Discrete, HostBatch, HostStep, num_symbols, outcome_shape
 from handful.errors import HandfulError
 from handful.exact.tally import MOST_CELLS, MOST_OBSERVATIONS, Tally
 from handful.problem import RMDP
@@ -129,17 +130,18 @@ def explore(
         keep: is called after every round.
         watch: is called with the share of the rounds that is done.
     """
-    while survey.rounds < until:
-        before = copy.deepcopy(survey.tally)
-        rng = np.random.default_rng([seed, survey.rounds])
-        tables = _tables(problem, survey.tally, plan.lanes, coefficients, rng)
-        play_round(problem, survey.tally, tables, plan.length, rng)
-        if survey.tally.is_full:
-            survey.tally = before
-            return
-        survey.rounds += 1
-        keep(survey)
-        watch(survey.rounds / plan.rounds)
+    with closing(Copies(problem, plan.lanes)) as copies:
+        while survey.rounds < until:
+            before = copy.deepcopy(survey.tally)
+            rng = np.random.default_rng([seed, survey.rounds])
+            tables = _tables(problem, survey.tally, plan.lanes, coefficients, rng)
+            play_round(copies, survey.tally, tables, plan.length, rng)
+            if survey.tally.is_full:
+                survey.tally = before
+                return
+            survey.rounds += 1
+            keep(survey)
+            watch(survey.rounds / plan.rounds)
 
 
 def _tables(
@@ -163,13 +165,59 @@ def _tables(
     )
 
 
+class Copies:
+    """The copies of a problem's environment that play the rounds of a survey.
+
+    In JAX they are made anew for each round, which so depends on its seed alone. On the host they
+    are opened once, as each may be a process that takes a second to start.
+
+    Args:
+        problem: the problem.
+        number: the number ``M`` of copies.
+    """
+
+    def __init__(self, problem: RMDP, number: int) -> None:
+        self.problem, self._number = problem, number
+        self._batch: HostBatch | None = None
+        self._pay = jax.jit(jax.vmap(jax.vmap(problem.population.features)))
+
+    def begin(self, seed: int) -> HostBatch:
+        """Give the copies for a round; the first seed is that of all rounds on the host."""
+        if self._batch is None or not self.problem.runs_on_host:
+            with exits_told("The environment failed in open()"):
+                self._batch = open_batch(self.problem, self._number, seed)
+        return self._batch
+
+    def features(self, outcomes: PyTree) -> NumpyArray:
+        """Give the reward features of all steps of a round, [T * M, D].
+
+        Args:
+            outcomes: the outcomes of the steps, [T, M].
+
+        Raises:
+            HandfulError: if a feature is not finite.
+        """
+        features = np.asarray(self._pay(jax.tree.map(jnp.asarray, outcomes)), float)
+        if not np.isfinite(features).all():
+            raise HandfulError(
+                "A reward feature of the environment's outcomes is not a finite number: look at "
+                "the function that makes features, and at the outcomes of actions at random."
+            )
+        return features.reshape(-1, features.shape[-1])
+
+    def close(self) -> None:
+        """Close the copies."""
+        if self._batch is not None:
+            self._batch.close()
+
+
 def play_round(
-    problem: RMDP, tally: Tally, tables: NumpyArray, length: int, rng: np.random.Generator
+    copies: Copies, tally: Tally, tables: NumpyArray, length: int, rng: np.random.Generator
 ) -> None:
     """Play some steps in every copy, and count them.
 
     Args:
-        problem: the problem.
+        copies: the copies.
         tally: the counts; they are changed.
         tables: the action of each copy at each observation known, int [M, S]. At others, and now
             and then where an action was never taken, the action is random.
@@ -177,46 +225,42 @@ def play_round(
         rng: the source of random actions and of the seed of the environment.
     """
     lanes, known = tables.shape
-    num_actions = tally.visits.shape[1]
+    environment, num_actions = copies.problem.environment, tally.visits.shape[1]
     record: list[tuple[NumpyArray, ...]] = []
     outcomes = jax.tree.map(
         lambda leaf: np.zeros((length, lanes, *leaf.shape), leaf.dtype),
-        outcome_shape(problem.environment),
+        outcome_shape(environment),
     )
-    with exits_told("The environment failed in open()"):
-        batch = open_batch(problem, lanes, int(rng.integers(2**31)))
+    batch = copies.begin(int(rng.integers(2**31)))
     ages = np.zeros(lanes, int)
-    try:
-        with exits_told("The environment failed in reset()"):
-            numbers = tally.number(batch.reset(np.arange(lanes)))
-        tally.begin(numbers)
-        for step in range(length):
-            actions = rng.integers(num_actions, size=lanes)
-            is_known = numbers < known
-            rows = np.flatnonzero(is_known)
-            actions[rows] = tables[rows, numbers[rows]]
-            least = tally.visits[numbers] + rng.uniform(0.0, 0.5, (lanes, num_actions))
-            is_new = (least.min(axis=1) < 1.0) & (~is_known | (rng.uniform(size=lanes) < TRYING))
-            actions = np.where(is_new, least.argmin(axis=1), actions)
-            tally.visit(numbers, actions)
-            with exits_told("The environment failed in step()"):
-                taken = batch.step(actions)
-            following = tally.number(_finite(taken))
-            put(outcomes, step, taken.outcome)
-            record.append((numbers, actions, following, taken.terminated))
-            ages += 1
-            ended = taken.terminated | taken.truncated | (ages >= problem.environment.time_limit)
-            numbers = following
-            if ended.any():
-                ages[ended] = 0
-                numbers = numbers.copy()
-                with exits_told("The environment failed in reset()"):
-                    numbers[ended] = tally.number(batch.reset(np.flatnonzero(ended)))
-                tally.begin(numbers[ended])
-    finally:
-        batch.close()
+    with exits_told("The environment failed in reset()"):
+        numbers = tally.number(batch.reset(np.arange(lanes)))
+    tally.begin(numbers)
+    for step in range(length):
+        actions = rng.integers(num_actions, size=lanes)
+        is_known = numbers < known
+        rows = np.flatnonzero(is_known)
+        actions[rows] = tables[rows, numbers[rows]]
+        least = tally.visits[numbers] + rng.uniform(0.0, 0.5, (lanes, num_actions))
+        is_new = (least.min(axis=1) < 1.0) & (~is_known | (rng.uniform(size=lanes) < TRYING))
+        actions = np.where(is_new, least.argmin(axis=1), actions)
+        tally.visit(numbers, actions)
+        with exits_told("The environment failed in step()"):
+            taken = batch.step(actions)
+        following = tally.number(_finite(taken))
+        put(outcomes, step, taken.outcome)
+        record.append((numbers, actions, following, taken.terminated))
+        ages += 1
+        ended = taken.terminated | taken.truncated | (ages >= environment.time_limit)
+        numbers = following
+        if ended.any():
+            ages[ended] = 0
+            numbers = numbers.copy()
+            with exits_told("The environment failed in reset()"):
+                numbers[ended] = tally.number(batch.reset(np.flatnonzero(ended)))
+            tally.begin(numbers[ended])
     seen = (np.concatenate(parts) for parts in zip(*record, strict=True))
-    tally.add(*seen, features=_features(problem, outcomes))
+    tally.add(*seen, features=copies.features(outcomes))
 
 
 def _finite(taken: HostStep) -> NumpyArray:
@@ -231,22 +275,6 @@ def _finite(taken: HostStep) -> NumpyArray:
             "dynamics for actions at random."
         )
     return taken.observation
-
-
-def _features(problem: RMDP, outcomes: PyTree) -> NumpyArray:
-    """Return the reward features of all steps of a round, [T * M, D].
-
-    Raises:
-        HandfulError: if one is not finite.
-    """
-    pay = jax.jit(jax.vmap(jax.vmap(problem.population.features)))
-    features = np.asarray(pay(jax.tree.map(jnp.asarray, outcomes)), float)
-    if not np.isfinite(features).all():
-        raise HandfulError(
-            "A reward feature of the environment's outcomes is not a finite number: look at the "
-            "function that makes features, and at the outcomes of actions at random."
-        )
-    return features.reshape(-1, features.shape[-1])
 
 
 _LOOKS: dict[str, bool] = {}
@@ -285,9 +313,11 @@ def _look(problem: RMDP) -> bool:
         tally, rng = new_survey(problem).tally, np.random.default_rng(0)
         lanes = 4 if steps == PROBES[0] else 16
         half = steps // (2 * lanes)
-        play_round(problem, tally, np.zeros((lanes, 0), int), half, rng)
-        before = len(tally)
-        play_round(problem, tally, np.zeros((lanes, 0), int), half, rng)
+        nobody = np.zeros((lanes, 0), int)  # no copy has a policy: all actions are random
+        with closing(Copies(problem, lanes)) as copies:
+            play_round(copies, tally, nobody, half, rng)
+            before = len(tally)
+            play_round(copies, tally, nobody, half, rng)
         if tally.is_full or len(tally) - before > (1.0 - REPEATED) * lanes * half:
             return False
     return True
