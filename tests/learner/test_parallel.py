@@ -3,57 +3,59 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from handful.learner.parallel import side_by_side
+from handful.learner.parallel import core_mesh, replicate, side_by_side
+from handful.problem import make
+from handful.training.records.checkpoint import save_state
+from handful.training.run import Run
+from handful.training.state import init_state
+from tests.training.helpers import config_of, step_of
 
 ROOT = Path(__file__).parents[2]
 
 SCRIPT = """
 import sys
 from pathlib import Path
-import jax
-from handful.learner.parallel import core_mesh, replicate
-from handful.problem import make
-from handful.training.records.checkpoint import save_state
-from handful.training.state import init_state
-from handful.training.run import Run
-from tests.training.helpers import config_of, step_of
+from tests.learner.test_parallel import save_states
 
-mesh = core_mesh()
-assert (mesh is None) == (len(jax.devices()) == 1)
-problem = make("resource-gathering", height=2, width=2)
-for method in ("em", "end-to-end"):
-    config = config_of(2, method)
-    state = replicate(init_state(Run(problem, config)), mesh)
-    step = step_of(problem, config, mesh)
-    for _ in range(3):
-        state, _ = step(state)
-    save_state(Path(sys.argv[1]) / method, state)
+save_states(Path(sys.argv[1]), 2)
 """
 
 
-def run_on(num_devices, folder):
-    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(num_devices), "PYTHONPATH": str(ROOT)}
-    folder.mkdir()
-    subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder)],
-        env=environment,
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+def save_states(folder, num_devices):
+    """Keep the states after three updates by two methods, on all devices of this process."""
+    mesh = core_mesh()
+    assert len(jax.devices()) == num_devices
+    assert (mesh is None) == (num_devices == 1)
+    problem = make("resource-gathering", height=2, width=2)
+    for method in ("em", "end-to-end"):
+        config = config_of(2, method)
+        state = replicate(init_state(Run(problem, config)), mesh)
+        step = step_of(problem, config, mesh)
+        for _ in range(3):
+            state, _ = step(state)
+        save_state(folder / method, state)
 
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory):
     root = tmp_path_factory.mktemp("devices")
-    for num_devices in (1, 2):
-        run_on(num_devices, root / str(num_devices))
+    for number in ("1", "2"):
+        (root / number).mkdir()
+    save_states(root / "1", 1)
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(root / "2")],
+        env={**os.environ, "JAX_NUM_CPU_DEVICES": "2", "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return root
 
 

@@ -51,17 +51,20 @@ def test_products_are_found_wherever_they_are():
 
 
 @pytest.mark.parametrize(
-    ("problem", "settings"),
+    ("make_problem", "settings"),
     [
-        (push_problem((0.5, -0.5)), {}),
-        (push_problem((0.5, -0.5)), {"family": True}),
-        (make("resource-gathering", height=2, width=2, time_limit=6), {"method": "elite-em"}),
-        (make("icu-sepsis", users=4), {"learner": "counting"}),
+        (lambda: push_problem((0.5, -0.5)), {}),
+        (lambda: push_problem((0.5, -0.5)), {"family": True}),
+        (
+            lambda: make("resource-gathering", height=2, width=2, time_limit=6),
+            {"method": "elite-em"},
+        ),
+        (lambda: make("icu-sepsis", users=4), {"learner": "counting"}),
     ],
     ids=["robots", "family", "grid", "counting"],
 )
-def test_an_iteration_of_training_is_in_full_precision(problem, settings):
-    config = config_of(2, **settings)
+def test_an_iteration_of_training_is_in_full_precision(make_problem, settings):
+    problem, config = make_problem(), config_of(2, **settings)
     state = jax.eval_shape(lambda: init_state(Run(problem, config)))
     step = partial(train_step, run=Run(problem, config, mesh=None))
     found = precisions(step, state)

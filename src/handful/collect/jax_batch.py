@@ -10,7 +10,7 @@ import numpy as np
 from handful.devices import usable_cores
 from handful.environment import Environment, HostBatch, HostStep
 from handful.problem import RMDP
-from handful.types import Array, Key, NumpyArray
+from handful.types import Array, NumpyArray, PRNGKey
 
 
 def open_batch(problem: RMDP, num_envs: int, seed: int) -> HostBatch:
@@ -42,8 +42,7 @@ class JaxBatch:
 
     def reset(self, which: NumpyArray) -> NumpyArray:
         """Start new episodes in the copies ``which``, and return their first observations."""
-        self._key, key = jax.random.split(self._key)
-        begun, observations = _reset(self._environment, jax.random.split(key, self._num_envs))
+        self._key, (begun, observations) = _reset(self._environment, self._num_envs, self._key)
         if self._state is None:
             self._state = begun
         else:
@@ -54,23 +53,31 @@ class JaxBatch:
 
     def step(self, actions: NumpyArray) -> HostStep:
         """Take one action in every copy."""
-        self._key, key = jax.random.split(self._key)
-        keys = jax.random.split(key, self._num_envs)
-        self._state, taken = _step(self._environment, keys, self._state, actions)
+        self._key, (self._state, taken) = _step(
+            self._environment, self._num_envs, self._key, self._state, actions
+        )
         return HostStep(*jax.tree.map(np.asarray, tuple(taken)))
 
     def close(self) -> None:
         """Nothing is to be freed."""
 
 
-@partial(jax.jit, static_argnums=0)
-def _reset(environment: Environment, keys: Key[Array, " M"]) -> Any:
-    return jax.vmap(environment.reset)(keys)
+# Each is one program with the splitting of its key: a call of a program from Python costs more than
+# a step of a few copies.
 
 
-@partial(jax.jit, static_argnums=0)
-def _step(environment: Environment, keys: Key[Array, " M"], state: Any, actions: Array) -> Any:
-    return jax.vmap(environment.step)(keys, state, actions)
+@partial(jax.jit, static_argnums=(0, 1))
+def _reset(environment: Environment, num_envs: int, key: PRNGKey) -> tuple[PRNGKey, Any]:
+    key, now = jax.random.split(key)
+    return key, jax.vmap(environment.reset)(jax.random.split(now, num_envs))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _step(
+    environment: Environment, num_envs: int, key: PRNGKey, state: Any, actions: Array
+) -> tuple[PRNGKey, Any]:
+    key, now = jax.random.split(key)
+    return key, jax.vmap(environment.step)(jax.random.split(now, num_envs), state, actions)
 
 
 @jax.jit

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -121,6 +122,12 @@ def test_what_users_count_under_a_floor_in_an_update():
     assert not run.counts_all_alike
 
 
+@cache
+def state_of(num_policies):
+    run = Run(problem_of(ContextualBandit(2), np.eye(4)), config_of(num_policies, "em"))
+    return init_state(run)
+
+
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**20), st.integers(1, 3))
 def test_nobody_is_assigned_below_the_outside_option(seed, num_policies):
@@ -135,7 +142,7 @@ def test_nobody_is_assigned_below_the_outside_option(seed, num_policies):
     worth = choosing.Worth(episodes.mean(axis=0), episodes, 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choosing, "make_appraiser", lambda *_: lambda *_: worth)
-        state = choosing.assign(run, STATES[num_policies])
+        state = choosing.assign(run, state_of(num_policies))
     policy = np.asarray(state.handed_out(run))
     earned = np.where(policy >= 0, episodes[0][policy, np.arange(4)], options)
     assert state.is_assigned
@@ -144,12 +151,6 @@ def test_nobody_is_assigned_below_the_outside_option(seed, num_policies):
     welfare = np.maximum(episodes[0].max(axis=0), options).mean()
     alone = np.maximum(episodes[0], options).mean(axis=1).max()
     assert alone - 1e-5 <= earned.mean() <= welfare + 1e-5
-
-
-STATES = {
-    k: init_state(Run(problem_of(ContextualBandit(2), np.eye(4)), config_of(k, "em")))
-    for k in (1, 2, 3)
-}
 
 
 def test_a_run_keeps_claims_and_says_what_holds(tmp_path):

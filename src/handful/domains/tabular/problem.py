@@ -291,11 +291,11 @@ def _return_scale(
     environment: TabularEnvironment, paid: TableFeatures, weights: NumpyArray
 ) -> float:
     """Return what a user's rewards add up to in an episode, signs aside, with actions at random."""
-    moves = environment.transitions.mean(axis=1)
+    moves = (1.0 - environment.stop_probability) * environment.transitions.mean(axis=1)
     earned = np.abs(paid.expected(environment.transitions)).mean(axis=1) @ np.abs(weights).mean(0)
     value = np.zeros(environment.num_states)
     for _ in range(environment.time_limit):
-        value = earned + (1.0 - environment.stop_probability) * moves @ value
+        value = earned + moves @ value
     scale = float(environment.start @ value)
     return scale if scale > 0 else 1.0
 

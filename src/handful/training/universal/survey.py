@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -181,6 +181,11 @@ class Copies:
         self._batch: HostBatch | None = None
         self._pay = jax.jit(jax.vmap(jax.vmap(problem.population.features)))
 
+    @cached_property
+    def outcome(self) -> PyTree:
+        """The outcome of a step as ``jax.ShapeDtypeStruct`` leaves, found by tracing once."""
+        return outcome_shape(self.problem.environment)
+
     def begin(self, seed: int) -> HostBatch:
         """Give the copies for a round; the first seed is that of all rounds on the host."""
         if self._batch is None or not self.problem.runs_on_host:
@@ -228,8 +233,7 @@ def play_round(
     environment, num_actions = copies.problem.environment, tally.visits.shape[1]
     record: list[tuple[NumpyArray, ...]] = []
     outcomes = jax.tree.map(
-        lambda leaf: np.zeros((length, lanes, *leaf.shape), leaf.dtype),
-        outcome_shape(environment),
+        lambda leaf: np.zeros((length, lanes, *leaf.shape), leaf.dtype), copies.outcome
     )
     batch = copies.begin(int(rng.integers(2**31)))
     ages = np.zeros(lanes, int)
