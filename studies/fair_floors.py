@@ -18,6 +18,7 @@ import numpy as np
 import handful
 from handful._support.files import write_csv
 from handful.domains.tabular.optimum import tabular_rmdp
+from handful.errors import HandfulError
 from studies.command import run
 
 COLUMNS = (
@@ -99,6 +100,8 @@ class FairFloors:
                 solver = (True, round(best.welfare, 3))
             except handful.FloorsNotMet:
                 solver = (False, "")
+            except HandfulError:
+                solver = ("unknown", "")  # no proof was found in time
             yield [
                 seed, share, self.method, self.steps, number, bool(missing <= 1e-9),
                 round(float(missing), 4), round(float(utilities.mean()), 3), *solver,

@@ -126,7 +126,7 @@ class Run:
 
     @cached_property
     def welfare_of_nothing(self) -> float:
-        """What policies are worth from which every user earns 0."""
+        """The worth of policies from which every user earns 0."""
         with jax.ensure_compile_time_eval():
             return float(self.worth(jnp.zeros(self.problem.num_users)))
 
