@@ -1,10 +1,20 @@
 """A new user is like the people who are known, or between two who are like each other."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 
-from handful.routing.people import local_covariance, neighbours, people_between
+from handful.routing.people import (
+    FOLDS,
+    SCALES,
+    local_covariance,
+    neighbours,
+    people_between,
+    scale_of_new_people,
+)
 
 
 def test_neighbours_are_the_nearest_others():
@@ -44,3 +54,33 @@ def test_the_local_covariance_is_that_of_neighbours_around_a_person():
     first = (np.outer([2.0, -1.0], [2.0, -1.0]) + np.outer([5.0, 5.0], [5.0, 5.0])) / 2
     np.testing.assert_allclose(found[0], first)
     assert not local_covariance(values[:1], places[:1]).any()
+
+
+@pytest.mark.parametrize("seed", [100, 101])
+def test_the_scale_of_new_people_is_the_most_probable_for_people_who_are_left_out(seed):
+    rng = np.random.default_rng(seed)
+    weights, mean, root = rng.dirichlet(np.ones(3), 20), rng.normal(size=(2, 3)), np.eye(3)
+    total = np.zeros(len(SCALES))
+    for fold in range(FOLDS):
+        is_out = np.arange(20) % FOLDS == fold
+        known = people_between(weights[~is_out], weights[~is_out], 30, np.random.default_rng(0))
+        scatter = local_covariance(known @ mean.T, known)
+        for number, scale in enumerate(SCALES):
+            nugget = (0.1 * np.linalg.norm(known, axis=1)) ** 2
+            for one in weights[is_out]:
+                logs = [
+                    multivariate_normal.logpdf(mean @ one, mean @ k, scale * s + n * np.eye(2))
+                    for k, s, n in zip(known, scatter, nugget, strict=True)
+                ]
+                total[number] += logsumexp(logs)
+    found = scale_of_new_people(weights, root, mean, 0.1, 30)
+    assert found == SCALES[np.argmax(total)]
+
+
+def test_new_people_are_nearer_where_people_are_dense_and_further_where_they_are_sparse():
+    rng = np.random.default_rng(100)
+    line, mean = np.sort(rng.random(900))[:, None], np.eye(1)
+    assert scale_of_new_people(line, np.eye(1), mean, 1e-3, 1024) < 1.0
+    sparse = rng.dirichlet(np.full(9, 0.3), 60)
+    assert scale_of_new_people(sparse, np.eye(9), rng.normal(size=(5, 9)), 1e-2, 512) > 1.0
+    assert scale_of_new_people(sparse[: FOLDS - 1], np.eye(9), np.ones((2, 9)), 1e-2, 512) == 1.0

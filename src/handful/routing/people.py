@@ -11,6 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SCALES = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0])
+"""The factors between the scatter of neighbours and that of new people which are compared."""
+
+FOLDS, LEFT_OUT = 5, 40
+"""The number of times that some people are left out and compared with the others, and the most of
+them at a time."""
+
 FLOATS_AT_ONCE = 2**22
 """The most distances that are computed at once."""
 
@@ -73,3 +80,41 @@ def local_covariance(values: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]
         return np.zeros((len(values), values.shape[1], values.shape[1]))
     apart = values[neighbours(places, how_many(len(values)))] - values[:, None]
     return np.einsum("pmk,pmj->pkj", apart, apart) / apart.shape[1]
+
+
+def scale_of_new_people(
+    weights: NDArray[Any], root: NDArray[Any], mean: NDArray[Any], exact: float, number: int
+) -> float:
+    """Return how much further new people are from known ones than neighbours are from each other.
+
+    The people between neighbours lie on the lines that join known people, and are nearer to these
+    than a new person will be. How much nearer is found by cross-validation: some of the people are
+    left out, and the returns that they expect are most probable under one of the factors.
+
+    Args:
+        weights: the weights of the people [P, D].
+        root: makes their weights points whose distances say who are neighbours [D, D'].
+        mean: what the policies earn [K, D].
+        exact: the share of a person's spread that counts as no distance.
+        number: the number of people that the others are made into (:func:`people_between`).
+
+    Returns:
+        the factor of :func:`local_covariance`; 1 for fewer people than there are folds.
+    """
+    if len(weights) < FOLDS:
+        return 1.0
+    total, fold_of = np.zeros(len(SCALES)), np.arange(len(weights)) % FOLDS
+    for fold in range(FOLDS):
+        some = weights[fold_of != fold]
+        known = people_between(some, some @ root, number, np.random.default_rng(0))[:number]
+        places, values = known @ root, known @ mean.T
+        scatter = local_covariance(values, places)
+        least = (exact * np.linalg.norm(places, axis=1)) ** 2 + np.finfo(float).tiny
+        spreads, axes = np.linalg.eigh(scatter)  # the axes [P, K, K] are the same for all factors
+        left_out = weights[fold_of == fold][:LEFT_OUT] @ mean.T
+        along = np.einsum("tpk,pkj->tpj", left_out[:, None] - values, axes) ** 2
+        for row, scale in enumerate(SCALES):
+            variance = scale * np.maximum(spreads, 0.0) + least[:, None]
+            log = -0.5 * ((along / variance).sum(axis=2) + np.log(variance).sum(axis=1))
+            total[row] += np.logaddexp.reduce(log, axis=1).sum()
+    return float(SCALES[np.argmax(total)])

@@ -17,7 +17,7 @@ from handful._support.checks import check_seed
 from handful.errors import HandfulError
 from handful.routing.likelihood import of_ordering, of_ratings
 from handful.routing.measured import Returns
-from handful.routing.people import local_covariance, people_between
+from handful.routing.people import local_covariance, people_between, scale_of_new_people
 from handful.routing.posterior import best_probabilities, posterior, roots
 from handful.routing.used import Used
 
@@ -81,11 +81,13 @@ class Router:
         if len(weights) > MOST_PARTICLES:
             weights = weights[rng.choice(len(weights), MOST_PARTICLES, replace=False)]
         root = roots(_of_any_episode(returns))
+        known = posterior(returns)
+        scale = scale_of_new_people(weights, root, known.mean, EXACT, PARTICLES)
         weights = people_between(weights, weights @ root, PARTICLES, rng)
         self.returns, self.prior, self.tolerance = returns, weights, float(tolerance)
-        self.expected, covariance = posterior(returns).of_users(weights)
+        self.expected, covariance = known.of_users(weights)
         self.best = best_probabilities(self.expected, covariance, self.tolerance, DRAWS)
-        self.covariance = covariance + local_covariance(self.expected, weights @ root)
+        self.covariance = covariance + scale * local_covariance(self.expected, weights @ root)
         spread = np.linalg.norm(weights @ root, axis=1)
         self.spread = np.where(spread > 0.0, spread, 1.0)
         noise = np.einsum("pd,kdf,pf->pk", weights, returns.of_an_episode, weights)
