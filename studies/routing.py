@@ -37,11 +37,11 @@ CURVE = ("task", "known", "confidence", "right", "cases")
 CLEAR = "known weights, margin over two standard errors"
 PANELS = {
     "Known weights": "known weights",
-    "Orderings, chosen questions": "three orderings, chosen",
-    "Stars for five episodes": "five stars",
-    "In use": "in use",
+    "Orderings, chosen questions": "three orderings, chosen, randomness 0.15",
+    "Stars for five episodes": "five stars, randomness 0.15",
+    "In use": "in use until settled",
 }
-"""The panels of the picture: what the names of their ways begin with."""
+"""The panels of the picture, and the names of their ways."""
 
 
 class Found(NamedTuple):
@@ -237,7 +237,7 @@ class Routing:
         bins = [[*names, *one] for names, some in groups.items() for one in curve(some)]
         write_csv(self.out / "calibration.csv", CURVE, bins)
         write_text(self.out / "routing.md", page(groups, seeds))
-        picture(found, self.tasks).savefig(self.out / "calibration.svg", metadata={"Date": None})
+        picture(bins, self.tasks).savefig(self.out / "calibration.svg", metadata={"Date": None})
 
 
 def page(groups: dict[tuple[str, str], list[Found]], seeds: list[int]) -> str:
@@ -281,16 +281,20 @@ def _with_error(values: list[float]) -> str:
     return f"{np.mean(values):.1f}{error}"
 
 
-def picture(found: list[Found], tasks: tuple[str, ...]) -> Figure:
-    """Return the calibration curves, a panel for each way to know users."""
+def picture(bins: list[list], tasks: tuple[str, ...]) -> Figure:
+    """Return the calibration curves, a panel for each way to know users.
+
+    Args:
+        bins: the rows of ``calibration.csv``.
+        tasks: the tasks.
+    """
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     axes = figure.subplots(1, len(PANELS), sharey=True)
-    for panel, (title, begins) in zip(axes, PANELS.items(), strict=True):
+    for panel, (title, way) in zip(axes, PANELS.items(), strict=True):
         panel.plot([0, 100], [0, 100], color="0.7", linewidth=1)
         for task, mark in zip(tasks, "os^D", strict=False):
-            some = [o for o in found if o.task == task and o.known.startswith(begins)]
-            bins = np.array(curve([o for o in some if o.known != CLEAR]))
-            panel.plot(100 * bins[:, 0], 100 * bins[:, 1], marker=mark, label=task)
+            some = np.array([row[2:4] for row in bins if row[:2] == [task, way]], float)
+            panel.plot(*100 * some.T, marker=mark, label=task)
         panel.set(title=title, xlabel="Confidence, %", xlim=(0, 103), ylim=(-3, 103))
     axes[0].set_ylabel("Right, %")
     axes[0].legend(frameon=False, fontsize=8)

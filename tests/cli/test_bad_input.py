@@ -102,6 +102,7 @@ TINY = ["--collect.batch-size", "64", "--collect.num-envs", "8", "--ppo.minibatc
         (["evaluate", "nowhere"], "no run folder at 'nowhere'"),
         (["resume", "nowhere"], "no run folder at 'nowhere'"),
         (["report", "nowhere"], "no run folder at 'nowhere'"),
+        (["assign", "nowhere", "users.csv"], "neither a run nor a bundle at 'nowhere'"),
         (["sweep", "nothing.yaml"], "'nothing.yaml' cannot be read"),
     ],
 )

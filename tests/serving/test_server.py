@@ -115,12 +115,13 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_logged(running):
         ("/v1/act", {"observation": [1.0], "polcy": 0}, 400, "'polcy'"),
         ("/v1/act", {"policy": 0}, 400, "has an observation"),
         ("/v1/act", {"observation": [1.0], "policy": "0"}, 400, "whole number"),
-        ("/v1/nothing", {}, 404, "Questions go to"),
+        ("/v1/nothing", {}, 404, "questions at /v1/act and outcomes at"),
         ("/v1/outcome", {"user": "ann", "value": 7}, 400, "from 0 to 1"),
     ]
     for path, question, code, sentence in wrong:
         found, answer = ask(port, path, question)
         assert (found, sentence in answer["error"]) == (code, True), answer
+    assert "questions go by POST to /v1/act" in ask(port, "/v1/act")[1]["error"]
     assert ask(port, "/v1/act", body="{")[0] == 400
     assert ask(port, "/v1/act", body="[1]")[0] == 400
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)

@@ -54,6 +54,10 @@ class Assign:
 
     def run(self) -> None:
         """Assign the users and say what changed, or who gets which policy."""
+        if not self.source.exists():
+            raise HandfulError(
+                f"There is neither a run nor a bundle at '{self.source}': check the path."
+            )
         if is_bundle(self.source):
             self._route()
             return

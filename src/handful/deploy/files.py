@@ -30,6 +30,9 @@ MOST_BYTES = 2**30
 LIMITS = {".json": 2**24, ".csv": 2**28, ".npz": 2**28, "": 2**21}
 """The most bytes of a file, by the ending of its name; others are limited by :data:`MOST_BYTES`."""
 
+RUN = frozenset(("config.json", "metrics.jsonl"))
+"""The names of files that a run folder has, and a bundle has not."""
+
 _NAME = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/){0,3}[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
 _SHOWN = 60
@@ -60,6 +63,11 @@ class Files:
             HandfulError: if it is missing or cannot be read.
         """
         if name not in self.sizes:
+            if name == SUMS and RUN <= self.sizes.keys():
+                raise HandfulError(
+                    f"'{self.source}' is the folder of a run, and no bundle: write one with "
+                    f"'handful export {self.source} --out BUNDLE'."
+                )
             raise HandfulError(
                 f"'{self.source}' is no whole bundle: it has no {name}. Get another copy of it."
             )

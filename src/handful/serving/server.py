@@ -210,7 +210,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == f"/{VERSION}/metrics":
             self._send(200, self.serving.metrics().encode(), "text/plain; version=0.0.4")
         else:
-            self._fail(404, f"There is only /{VERSION}/ready and /{VERSION}/metrics to get.")
+            self._fail(
+                404,
+                f"GET answers /{VERSION}/ready and /{VERSION}/metrics only; questions go by POST to "
+                f"/{VERSION}/act, and outcomes to /{VERSION}/outcome.",
+            )
 
     def do_POST(self) -> None:
         asked = {f"/{VERSION}/act": self.serving.act, f"/{VERSION}/outcome": self.serving.outcome}
@@ -221,7 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(size))
         if self.path not in asked:
-            self._fail(404, f"Questions go to {' or '.join(asked)}.")
+            self._fail(404, f"POST takes questions at {' and outcomes at '.join(asked)} only.")
             return
         try:
             question = parse_json(body)
