@@ -559,7 +559,9 @@ PLACES = {
 def test_the_folder_of_a_run_is_told_from_a_damaged_bundle(tmp_path):
     for name in ("config.json", "metrics.jsonl"):
         (tmp_path / name).write_text("{}")
-    with pytest.raises(handful.HandfulError, match=r"the folder of a run.*'handful export .* --out BUNDLE'"):
+    with pytest.raises(
+        handful.HandfulError, match=r"the folder of a run.*'handful export .* --out BUNDLE'"
+    ):
         handful.load(tmp_path)
 
 

@@ -63,7 +63,7 @@ class Files:
             HandfulError: if it is missing or cannot be read.
         """
         if name not in self.sizes:
-            if name == SUMS and RUN <= self.sizes.keys():
+            if name == SUMS and self.sizes.keys() >= RUN:
                 raise HandfulError(
                     f"'{self.source}' is the folder of a run, and no bundle: write one with "
                     f"'handful export {self.source} --out BUNDLE'."

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SCALES = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0])
+SCALES = np.array([0.0625, 0.25, 1.0, 4.0, 16.0])
 """The factors between the scatter of neighbours and that of new people which are compared."""
+
+RARE, EM_STEPS = 0.02, 200
+"""The share below which a factor is left out, and the steps that find the shares."""
 
 FOLDS, LEFT_OUT = 5, 40
 """The number of times that some people are left out and compared with the others, and the most of
@@ -82,14 +85,15 @@ def local_covariance(values: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]
     return np.einsum("pmk,pmj->pkj", apart, apart) / apart.shape[1]
 
 
-def scale_of_new_people(
+def scales_of_new_people(
     weights: NDArray[Any], root: NDArray[Any], mean: NDArray[Any], exact: float, number: int
-) -> float:
-    """Return how much further new people are from known ones than neighbours are from each other.
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return how far new people may be from known ones, in parts of the scatter of neighbours.
 
     The people between neighbours lie on the lines that join known people, and are nearer to these
-    than a new person will be. How much nearer is found by cross-validation: some of the people are
-    left out, and the returns that they expect are most probable under one of the factors.
+    than a new person will be. Some new people are much like a known one, and others like nobody.
+    How many of each there are is found by cross-validation: some of the people are left out, and
+    the frequencies of the factors are those that make the returns that they expect most probable.
 
     Args:
         weights: the weights of the people [P, D].
@@ -99,11 +103,12 @@ def scale_of_new_people(
         number: the number of people that the others are made into (:func:`people_between`).
 
     Returns:
-        the factor of :func:`local_covariance`; 1 for fewer people than there are folds.
+        the factors of :func:`local_covariance` [S], and how often each of them holds [S]; the
+        factor 1 alone for fewer people than there are folds.
     """
     if len(weights) < FOLDS:
-        return 1.0
-    total, fold_of = np.zeros(len(SCALES)), np.arange(len(weights)) % FOLDS
+        return np.ones(1), np.ones(1)
+    found, fold_of = [], np.arange(len(weights)) % FOLDS
     for fold in range(FOLDS):
         some = weights[fold_of != fold]
         known = people_between(some, some @ root, number, np.random.default_rng(0))[:number]
@@ -113,8 +118,22 @@ def scale_of_new_people(
         spreads, axes = np.linalg.eigh(scatter)  # the axes [P, K, K] are the same for all factors
         left_out = weights[fold_of == fold][:LEFT_OUT] @ mean.T
         along = np.einsum("tpk,pkj->tpj", left_out[:, None] - values, axes) ** 2
-        for row, scale in enumerate(SCALES):
+        rows = []
+        for scale in SCALES:
             variance = scale * np.maximum(spreads, 0.0) + least[:, None]
             log = -0.5 * ((along / variance).sum(axis=2) + np.log(variance).sum(axis=1))
-            total[row] += np.logaddexp.reduce(log, axis=1).sum()
-    return float(SCALES[np.argmax(total)])
+            rows.append(np.logaddexp.reduce(log, axis=1))
+        found.append(rows)
+    shares = _mixed(np.concatenate(found, axis=1))
+    is_common = shares >= RARE
+    return SCALES[is_common], shares[is_common] / shares[is_common].sum()
+
+
+def _mixed(log: NDArray[Any]) -> NDArray[Any]:
+    """Return the shares [S] of a mixture that make observations [S, T] most probable, by EM."""
+    chances = np.exp(log - log.max(axis=0))
+    shares = np.full(len(log), 1.0 / len(log))
+    for _ in range(EM_STEPS):
+        each = shares[:, None] * chances
+        shares = (each / each.sum(axis=0)).mean(axis=1)
+    return shares

@@ -17,7 +17,7 @@ from handful._support.checks import check_seed
 from handful.errors import HandfulError
 from handful.routing.likelihood import of_ordering, of_ratings
 from handful.routing.measured import Returns
-from handful.routing.people import local_covariance, people_between, scale_of_new_people
+from handful.routing.people import local_covariance, people_between, scales_of_new_people
 from handful.routing.posterior import best_probabilities, posterior, roots
 from handful.routing.used import Used
 
@@ -62,8 +62,10 @@ class Router:
         prior: the weights that are compared, [P, D]: the given ones, and if these are fewer than
             1024, people between neighbours among them.
         expected: [P, K] what each of them makes expected from an episode of each policy.
-        covariance: [P, K, K] how far that may be off: by the measurement's errors, and because
-            new users are only similar to these.
+        covariance: [P, K, K] how far that may be off by the measurement's errors.
+        scatter: [P, K, K] how the expectations of the neighbours of each scatter around theirs.
+        scales: the factors of that scatter by which new users may differ from these [S], and how
+            often each of them holds [S].
         best: [P, K] the probability that each policy is the best, or as good as it.
         noise: [P, K] the variance of the return of an episode around its expectation.
         spread: [P] the standard deviation of the return over episodes of all policies.
@@ -82,12 +84,12 @@ class Router:
             weights = weights[rng.choice(len(weights), MOST_PARTICLES, replace=False)]
         root = roots(_of_any_episode(returns))
         known = posterior(returns)
-        scale = scale_of_new_people(weights, root, known.mean, EXACT, PARTICLES)
+        self.scales = scales_of_new_people(weights, root, known.mean, EXACT, PARTICLES)
         weights = people_between(weights, weights @ root, PARTICLES, rng)
         self.returns, self.prior, self.tolerance = returns, weights, float(tolerance)
         self.expected, covariance = known.of_users(weights)
         self.best = best_probabilities(self.expected, covariance, self.tolerance, DRAWS)
-        self.covariance = covariance + scale * local_covariance(self.expected, weights @ root)
+        self.covariance, self.scatter = covariance, local_covariance(self.expected, weights @ root)
         spread = np.linalg.norm(weights @ root, axis=1)
         self.spread = np.where(spread > 0.0, spread, 1.0)
         noise = np.einsum("pd,kdf,pf->pk", weights, returns.of_an_episode, weights)
@@ -305,18 +307,28 @@ class Belief:
 
     def _update(self) -> None:
         """Bring what is known up to date with everything that was said and earned."""
-        router = self._router
-        log, expected, covariance = self._used.told(
-            router.expected, router.covariance, router.noise
-        )
-        joint, best = self._joint(log), router.best
-        if self._used.counts.any():
-            counts = joint.sum(axis=1)
-            rows = np.flatnonzero(counts > NEGLIGIBLE * counts.max())
-            best = best.copy()
-            best[rows] = best_probabilities(
-                expected[rows], covariance[rows], router.tolerance, DRAWS_IN_USE
+        router, used = self._router, self._used
+        if not used.counts.any():
+            joint = self._joint(np.zeros(len(router.prior)))
+            self._known = _Known(joint, router.expected, router.best)
+            return
+        told = [
+            used.told(router.expected, router.covariance + scale * router.scatter, router.noise)
+            for scale in router.scales[0]
+        ]
+        log = np.stack([one[0] for one in told]) + np.log(router.scales[1])[:, None]  # [S, P]
+        together = np.logaddexp.reduce(log, axis=0)
+        joint, shares = self._joint(together), np.exp(log - together)
+        chances = joint.sum(axis=1)
+        expected, best = np.zeros_like(router.expected), np.zeros_like(router.best)
+        for (_, mean, covariance), share in zip(told, shares, strict=True):
+            rows = np.flatnonzero(chances * share > NEGLIGIBLE * chances.max())
+            own = router.best.copy()
+            own[rows] = best_probabilities(
+                mean[rows], covariance[rows], router.tolerance, DRAWS_IN_USE
             )
+            expected += share[:, None] * mean
+            best += share[:, None] * own
         self._known = _Known(joint, expected, best)
 
     def _joint(self, of_returns: NDArray[Any]) -> NDArray[Any]:

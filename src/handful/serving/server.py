@@ -212,8 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._fail(
                 404,
-                f"GET answers /{VERSION}/ready and /{VERSION}/metrics only; questions go by POST to "
-                f"/{VERSION}/act, and outcomes to /{VERSION}/outcome.",
+                f"GET answers /{VERSION}/ready and /{VERSION}/metrics only; questions go by POST "
+                f"to /{VERSION}/act, and outcomes to /{VERSION}/outcome.",
             )
 
     def do_POST(self) -> None:
