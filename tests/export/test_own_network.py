@@ -1,5 +1,8 @@
 """Networks of the caller's own in bundles: as ONNX, which jax2onnx writes and onnxruntime runs."""
 
+import ctypes
+import subprocess
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,11 +14,13 @@ from safetensors.numpy import load, save
 
 import handful
 from handful.deploy import graphs
+from handful.deploy.actions import read_actions
 from handful.deploy.arrays import read_metadata
 from handful.deploy.graphs import GraphError, check_graph
 from handful.errors import HandfulError
 from handful.export import own_network
 from handful.export.bundle import bundle_files
+from handful.export.further import c_file, onnx_file
 from handful.export.own_network import OwnNetwork, check_same, network_graph, without_loops
 from handful.learner.modules import Blueprint, init_modules
 from handful.learner.networks import Actor
@@ -180,6 +185,27 @@ def test_a_recurrent_network_over_a_window_is_written_out(tmp_path):
     np.testing.assert_allclose(bundle.outputs(1, rows), outputs, atol=1e-5)
     again = jax.export.deserialize(bytearray(files["policies/1.stablehlo"]))
     np.testing.assert_allclose(again.call(rows)[0], outputs, atol=1e-5)
+
+
+@pytest.mark.parametrize(("build", "size"), [(Image, 12), (Recurrent, 15)])
+def test_c_computes_the_same_and_allocates_nothing(build, size, tmp_path):
+    module = without_loops(build(jax.random.key(0), size, 4), size, "own")
+    zeros, ones = np.zeros(size, np.float32), np.ones(size, np.float32)
+    network = OwnNetwork("own", zeros, ones, 10.0, module, 4)
+    actions = read_actions({"kind": "discrete", "num_actions": 4})
+    source, library = tmp_path / "policy.c", tmp_path / "policy.so"
+    source.write_bytes(c_file(network, actions))
+    assert "malloc" not in source.read_text()
+    flags = ["-std=c99", "-O1", "-shared", "-fPIC", "-ffp-contract=off"]
+    subprocess.run(["cc", *flags, str(source), "-o", str(library), "-lm"], check=True)
+    function = ctypes.CDLL(str(library)).policy_0
+    rows = np.random.default_rng(0).normal(size=(100, size)).astype(np.float32)
+    wanted = graphs.read_graph(onnx_file(network, actions), "")("outputs", rows)
+    action, outputs = np.zeros(1, np.int64), np.zeros(4, np.float32)
+    for row, one in zip(rows, wanted, strict=True):
+        function(*(ctypes.c_void_p(a.ctypes.data) for a in (row.copy(), action, outputs)))
+        np.testing.assert_allclose(outputs, one, atol=1e-6, rtol=1e-6)
+        assert action[0] == outputs.argmax()
 
 
 def test_loops_are_written_out_also_backwards_and_within_each_other():

@@ -7,7 +7,7 @@ step by step: a graph without loops ends surely, and its size is known before it
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from handful._support.installing import install_command
 from handful.deploy.graphs import INPUT, OUTPUTS, GraphError, check_graph
@@ -240,7 +241,10 @@ def _evaluated(jaxpr: Any, constants: Any, arguments: Any) -> list[Any]:
             bound = equation.primitive.get_bind_params(equation.params)
             # Before JAX 0.10.2 functions among the parameters came apart from the others.
             functions, parameters = bound if isinstance(bound, tuple) else ((), bound)
-            results = equation.primitive.bind(*functions, *given, **parameters)
+            is_known = not any(isinstance(one, Tracer) for one in given)
+            # What depends on no observation is computed now, such as what the first state brings.
+            with jax.ensure_compile_time_eval() if is_known else nullcontext():
+                results = equation.primitive.bind(*functions, *given, **parameters)
             if not equation.primitive.multiple_results:
                 results = [results]
         known.update(zip(equation.outvars, results, strict=True))
