@@ -81,7 +81,7 @@ def test_a_problem_of_arrays_can_be_made_again_from_its_folder(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "{'targets': [0.5, 1.0, 1.5, 2.0], 'tolerance': 0.5}",
-        "{'months': 60, 'users': 5, 'population_seed': 3, 'taste': 0.0}",
+        "{'users': 5, 'population_seed': 3}",
     ]
 
 
