@@ -1,7 +1,9 @@
-"""Programs that tests start as a user would, in processes of their own."""
+"""Programs that tests start as a user would, in processes of their own or in this one."""
 
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 
 START_OF_A_PROGRAM = """
 import os, signal, sys
@@ -20,6 +22,22 @@ def handful(*arguments, cwd, check=True):
         capture_output=True,
         text=True,
     )
+
+
+def handful_here(*arguments, cwd, check=True):
+    """Run the command line in a folder, in this process, where importing JAX costs nothing more."""
+    from handful.cli.main import main
+
+    code, output, errors = 0, StringIO(), StringIO()
+    with chdir(cwd), redirect_stdout(output), redirect_stderr(errors):
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code or 0
+    done = subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+    if check:
+        assert code == 0, done.stderr
+    return done
 
 
 def error_without(missing, module):

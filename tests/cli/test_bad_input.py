@@ -10,7 +10,6 @@ from jax.errors import JaxRuntimeError
 
 from handful.cli.main import main
 from handful.run_folder import RunFolder
-from tests.programs import handful
 
 GYM = ["optimum", "gymnasium:CartPole-v1", "--policies", "1"]
 TRAIN = ["train", "resource-gathering", "--policies", "2", "--out", "run"]
@@ -168,10 +167,10 @@ def test_one_sentence_where_the_kind_is_another_too(call, tmp_path, arguments, s
         ),
     ],
 )
-def test_values_of_another_kind(tmp_path, setting, sentence):
-    """As users run it: the type checks of the tests themselves would come first."""
-    done = handful(*TRAIN, *setting, cwd=tmp_path, check=False)
-    assert (done.returncode, done.stderr) == (2, f"handful: {sentence}\n")
+@pytest.mark.usefixtures("as_users_call")
+def test_values_of_another_kind(call, tmp_path, setting, sentence):
+    code, _, errors = call(*TRAIN, *setting)
+    assert (code, errors) == (2, f"handful: {sentence}\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import load_file
 
-from tests.programs import handful
+from tests.programs import handful, handful_here
 
 SMALL = ["--param.height", "2", "--param.width", "2", "--collect.batch-size", "256"]
 SMALL += ["--collect.num-envs", "8", "--ppo.num-epochs", "4", "--no-tensorboard"]
@@ -54,14 +54,14 @@ def test_train_writes_a_whole_run_folder(finished):
 
 def test_evaluate_gives_what_training_stored(finished):
     folder, record = finished
-    again = json.loads(handful("evaluate", "demo", "--json", cwd=folder).stdout)
+    again = json.loads(handful_here("evaluate", "demo", "--json", cwd=folder).stdout)
     for key in ("welfare", "welfare_stderr", "optimum", "assignment", "returns", "stochastic"):
         assert again[key] == record[key]
 
 
 def test_evaluate_writes_every_users_return_from_every_policy(finished):
     folder, record = finished
-    done = handful("evaluate", "demo", "--returns", "returns.parquet", "--json", cwd=folder)
+    done = handful_here("evaluate", "demo", "--returns", "returns.parquet", "--json", cwd=folder)
     assert json.loads(done.stdout)["returns"] == record["returns"]
     table = pl.read_parquet(folder / "returns.parquet")
     assert table.columns == ["user", "policy_0", "policy_1"]
@@ -71,14 +71,14 @@ def test_evaluate_writes_every_users_return_from_every_policy(finished):
 
 def test_the_place_of_the_returns_is_looked_at_first(finished):
     folder, _ = finished
-    done = handful("evaluate", "demo", "--returns", ".", cwd=folder, check=False)
+    done = handful_here("evaluate", "demo", "--returns", ".", cwd=folder, check=False)
     assert done.returncode == 2
     assert done.stderr == "handful: '.' is a folder: name a file with --returns.\n"
 
 
 def test_evaluate_prints_a_summary_for_people(finished):
     folder, _ = finished
-    output = handful("evaluate", "demo", "--episodes", 10, "--seed", 7, cwd=folder).stdout
+    output = handful_here("evaluate", "demo", "--episodes", 10, "--seed", 7, cwd=folder).stdout
     assert "welfare" in output
     assert "% of the exact optimum" in output
 
@@ -86,28 +86,28 @@ def test_evaluate_prints_a_summary_for_people(finished):
 def test_optimum_speaks_json_and_english(tmp_path):
     grid = ["--param.height", "2", "--param.width", "2"]
     arguments = ["optimum", "resource-gathering", "--policies", 1, *grid]
-    result = json.loads(handful(*arguments, "--json", cwd=tmp_path).stdout)
+    result = json.loads(handful_here(*arguments, "--json", cwd=tmp_path).stdout)
     assert result["kind"] == "exact"
     assert result["welfare"] == 96.0  # all four tiles in four steps
-    assert "exact: welfare 96.0000" in handful(*arguments, cwd=tmp_path).stdout
+    assert "exact: welfare 96.0000" in handful_here(*arguments, cwd=tmp_path).stdout
 
 
 def test_optimum_shows_what_larger_budgets_would_bring(tmp_path):
     """Two tiles: a walk to both takes two steps, one that stays at the start takes one."""
     arguments = ["optimum", "resource-gathering", "--policies", 1, 2]
     arguments += ["--param.height", "1", "--param.width", "2"]
-    lines = handful(*arguments, cwd=tmp_path).stdout.splitlines()
+    lines = handful_here(*arguments, cwd=tmp_path).stdout.splitlines()
     assert [line.split() for line in lines] == [
         ["policies", "welfare", "gained", "kind"],
         ["1", "98.0000", "exact"],
         ["2", "98.5000", "+0.5000", "exact"],
     ]
-    found = json.loads(handful(*arguments, "--json", cwd=tmp_path).stdout)
+    found = json.loads(handful_here(*arguments, "--json", cwd=tmp_path).stdout)
     assert [(best["num_policies"], best["welfare"]) for best in found] == [(1, 98.0), (2, 98.5)]
 
 
 def test_help_names_units_and_defaults(tmp_path):
-    text = " ".join(handful("train", "--help", cwd=tmp_path).stdout.split())
+    text = " ".join(handful_here("train", "--help", cwd=tmp_path).stdout.split())
     assert "Transitions per policy" in text
     assert "(default: 1000000)" in text
 
@@ -118,11 +118,11 @@ def test_a_fixed_assignment_comes_from_a_file_by_the_users_names(tmp_path):
     (tmp_path / "who.csv").write_text("\n".join(["user,policy", *rows]))
     arguments = ["--policies", 2, "--steps", 512, "--method", "fixed", *SMALL, "--json"]
     command = ["train", "resource-gathering", *arguments, "--assignment"]
-    done = handful(*command, "who.csv", "--out", "fixed", cwd=tmp_path)
+    done = handful_here(*command, "who.csv", "--out", "fixed", cwd=tmp_path)
     assert json.loads(done.stdout)["assignment"] == [1, 0, 1, 0]
     header, *lines = (tmp_path / "fixed" / "assignment.csv").read_text().splitlines()
     (tmp_path / "again.csv").write_text("\n".join([header, *reversed(lines)]))
-    done = handful(*command, "again.csv", "--out", "again", cwd=tmp_path)
+    done = handful_here(*command, "again.csv", "--out", "again", cwd=tmp_path)
     assert json.loads(done.stdout)["assignment"] == [1, 0, 1, 0]
 
 
@@ -143,7 +143,7 @@ def test_a_stopped_run_resumes_to_the_same_end(finished, tmp_path, number):
     if number != signal.SIGKILL and process.returncode:
         assert process.returncode == 128 + number
         assert f"continue with: handful resume {tmp_path / 'stopped'}" in errors
-    handful("resume", "stopped", "--no-tensorboard", cwd=tmp_path)
+    handful_here("resume", "stopped", "--no-tensorboard", cwd=tmp_path)
     name = "checkpoint.safetensors"
     state, whole = load_file(tmp_path / "stopped" / name), load_file(folder / "demo" / name)
     assert {n: v.tobytes() for n, v in state.items()} == {n: v.tobytes() for n, v in whole.items()}
@@ -178,7 +178,7 @@ def test_a_welfare_of_ones_own_is_named_on_the_command_line_and_shown_everywhere
 
 def test_a_welfare_that_is_not_there_is_one_sentence(tmp_path):
     arguments = ["--policies", 2, "--steps", 2_560, *SMALL, "--welfare", "nowhere:log"]
-    done = handful(
+    done = handful_here(
         "train", "resource-gathering", *arguments, "--out", "demo", cwd=tmp_path, check=False
     )
     assert done.returncode == 2

@@ -33,9 +33,10 @@ def test_it_films_and_says_where(runs):
         (["walker", "--size", "7"], "not 7"),
     ],
 )
-def test_one_sentence_and_exit_code_2(runs, arguments, sentence):
-    done = handful("render", *arguments, cwd=runs, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("handful: ")
-    assert sentence in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_one_sentence_and_exit_code_2(runs, call, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(runs)
+    code, output, errors = call("render", *arguments)
+    assert (code, output) == (2, "")
+    assert errors.startswith("handful: ")
+    assert sentence in errors
+    assert len(errors.strip().splitlines()) == 1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import handful
+from handful.cli.main import main
 from handful.domains.tabular.environment import alias_table
 from handful.domains.tabular.optimum import exact_returns, tabular_rmdp
 from handful.domains.tabular.problem import make_tabular, tabular_problem
@@ -13,7 +14,6 @@ from handful.errors import HandfulError
 from handful.training.config import make_config
 from handful.training.run import Run
 from handful.training.state import init_state
-from tests.programs import handful as program
 
 # Room 0: stay for 1 (action 0), or go to room 1 (action 1), which pays 5 on the way out.
 TRANSITIONS = np.array([[[0.5, 0.5], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]])
@@ -216,12 +216,14 @@ def test_bad_files(tmp_path):
         ({"observe_time": [True, False]}, "observe_time must be true or false, not an array."),
     ],
 )
-def test_arrays_that_should_be_numbers(tmp_path, scalar, sentence):
-    """As users run it: the type checks of the tests themselves would come first."""
+@pytest.mark.usefixtures("as_users_call")
+def test_arrays_that_should_be_numbers(tmp_path, monkeypatch, capsys, scalar, sentence):
+    monkeypatch.chdir(tmp_path)
     arrays = {"transitions": TRANSITIONS, "features": FEATURES, "coefficients": [[1.0]], **scalar}
-    np.savez(tmp_path / "bad.npz", **arrays)
-    command = ("optimum", "tabular", "--param.file", "bad.npz", "--policies", "1")
-    done = program(*command, cwd=tmp_path, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("handful: ")
-    assert done.stderr.endswith(f"{sentence}\n")
+    np.savez("bad.npz", **arrays)
+    with pytest.raises(SystemExit, match="2"):
+        main(["optimum", "tabular", "--param.file", "bad.npz", "--policies", "1"])
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("handful: ")
+    assert errors.endswith(f"{sentence}\n")

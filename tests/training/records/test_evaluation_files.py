@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -82,26 +83,39 @@ def test_a_run_with_many_users_lists_none_of_them_and_its_report_shows_some(tmp_
     assert write_report(folder.path).is_file()
 
 
-def test_a_small_run_lists_its_users(tmp_path):
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A problem, and the folder of a run for its five users."""
     problem = make("market", users=5)
-    _, folder, record = run_of(problem, tmp_path / "run")
+    return problem, run_of(problem, tmp_path_factory.mktemp("small") / "run")[1].path
+
+
+@pytest.fixture
+def copied(small, tmp_path):
+    """The problem, and a copy of the folder with its record, for a test that damages it."""
+    problem, path = small
+    folder = RunFolder(shutil.copytree(path, tmp_path / "run"))
+    return problem, folder, folder.read_evaluation()
+
+
+def test_a_small_run_lists_its_users(small):
+    folder = RunFolder(small[1])
+    record = folder.read_evaluation()
     assert record["users"] == [f"user-{i}" for i in range(5)]
     assert len(record["deterministic"]["returns"][0]) == 5
     assert len(folder.returns.read_text().splitlines()) == 1 + 2 * 2 * 5
     assert folder.assignment.read_text().splitlines()[0].endswith("return,share_0,share_1")
 
 
-def test_damaged_arrays_are_told(tmp_path):
-    problem = make("market", users=5)
-    _, folder, record = run_of(problem, tmp_path / "run")
+def test_damaged_arrays_are_told(copied):
+    problem, folder, record = copied
     folder.users.write_bytes(folder.users.read_bytes()[:-8])
     with pytest.raises(HandfulError, match=r"users\.safetensors' cannot be read"):
         evaluation_of(folder, record, problem)
 
 
-def test_arrays_of_another_run_are_told(tmp_path):
-    problem = make("market", users=5)
-    _, folder, record = run_of(problem, tmp_path / "run")
+def test_arrays_of_another_run_are_told(copied, tmp_path):
+    problem, folder, record = copied
     other = run_of(make("market", users=6), tmp_path / "other")[1]
     folder.users.write_bytes(other.users.read_bytes())
     with pytest.raises(HandfulError, match="is damaged or does not fit"):
