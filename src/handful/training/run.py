@@ -44,8 +44,8 @@ class Run:
         own_welfare: the welfare function that the settings name, of what users get in all.
         welfare: the welfare of what users get from policies: where they have outside options, it is
             that of the larger of the two.
-        worth: by what policies, and assignments of users to them, are chosen: the welfare, less
-            what is missing to floors.
+        worth: the welfare less what is missing to floors, by which policies, and assignments of
+            users to them, are chosen.
 
     Raises:
         HandfulError: if the settings do not make a method, or their welfare function is not known
