@@ -33,7 +33,7 @@ def handful_here(*arguments, cwd, check=True):
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as stop:
-            code = stop.code or 0
+            code = int(stop.code or 0)
     done = subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
     if check:
         assert code == 0, done.stderr
