@@ -127,16 +127,22 @@ def test_learners_that_have_no_universal_policy_are_refused(learner):
         handful.prepare(problem, 2, "universal", learner=learner, steps=200_000, preset="fast")
 
 
-@pytest.fixture(scope="module")
-def generalist():
-    run = handful.prepare(
+def prepared(**more):
+    """A run that tries many candidates."""
+    return handful.prepare(
         problem_of(),
         3,
         "universal",
         steps=STEPS,
         settings={**TINY, "hidden_sizes": (8,)},
         method_settings={"candidate_share": 0.3},
+        **more,
     )
+
+
+@pytest.fixture(scope="module")
+def generalist():
+    run = prepared()
     return run, train_generalist(run, Session(None, [], StopRequest()), [1, 3])
 
 
@@ -189,15 +195,7 @@ def test_halves_are_means_of_even_and_odd_episodes():
 
 def test_a_run_for_the_worst_served_begins_with_what_is_best_for_them():
     """Its universal policy is trained for all alike, and the choice is for the worst served."""
-    run = handful.prepare(
-        problem_of(),
-        3,
-        "universal",
-        steps=STEPS,
-        settings={**TINY, "hidden_sizes": (8,)},
-        method_settings={"candidate_share": 0.3},
-        welfare="egalitarian",
-    )
+    run = prepared(welfare="egalitarian")
     assert run.stage.counts_all_alike
     found = train_generalist(run, Session(None, [], StopRequest()), [3])
     values = found.candidates.returns @ run.problem.population.coefficients.T

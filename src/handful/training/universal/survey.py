@@ -3,7 +3,8 @@
 The copies of the environment play in rounds. Before each round, policies are computed from the
 counts so far: half of the copies follow such that look for what was tried least, and the others
 such that are best for some users if what is little known turns out well. All begin each round with
-new episodes, so that a survey that was stopped goes on with the next round as if it had not been.
+new episodes. So a survey in JAX that was stopped goes on with the next round as if it had not been;
+one on the host goes on with copies that have another seed, as the rest of a run on the host does.
 """
 
 import copy
