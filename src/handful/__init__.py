@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from handful.domains.tabular.problem import tabular_problem
     from handful.environment import Box, Discrete, Environment, TimeStep
     from handful.envs.gym.problem import from_gymnasium
+    from handful.envs.drawn import with_draw
     from handful.envs.history import with_history
     from handful.errors import HandfulError, HandfulWarning
     from handful.evaluation.gap import optimum
@@ -177,6 +178,7 @@ _HOME = {
     "train_step": "handful.training.step",
     "use_cores": "handful.devices",
     "utilitarian": "handful.welfare",
+    "with_draw": "handful.envs.drawn",
     "with_history": "handful.envs.history",
 }
 
@@ -276,6 +278,7 @@ __all__ = [
     "train_step",
     "use_cores",
     "utilitarian",
+    "with_draw",
     "with_history",
 ]
 

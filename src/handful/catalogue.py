@@ -114,6 +114,14 @@ def _robot(name: str, description: str) -> Task:
     )
 
 
+WRAPPERS = {
+    "history": "handful.envs.history:with_history",
+    "draw": "handful.envs.drawn:with_draw",
+}
+"""The parameters that every task takes besides its own, unless it has one of the same name. Each is
+the second argument of a function that takes the task's problem first and changes what policies see
+of it. If several are given, the problem goes through the functions in this order."""
+
 _GRID = "handful.domains.resource_gathering"
 _ANY = ("handful.envs.gym.problem:any_task",)
 

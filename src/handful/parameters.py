@@ -14,7 +14,7 @@ from typing import Any
 from handful._support.checks import check_kind, did_you_mean
 from handful._support.flags import flag_name, flag_words
 from handful._support.text import shown
-from handful.catalogue import Task
+from handful.catalogue import WRAPPERS, Task
 from handful.errors import HandfulError
 
 REQUIRED: Any = inspect.Parameter.empty
@@ -32,12 +32,16 @@ class TaskParameter:
         default: the value if none is given, or :data:`REQUIRED`.
         annotation: the type in the parameter's declaration.
         taken_by: the function or class that takes the parameter.
+        argument: the name by which that takes it.
+        wraps: whether it is a function that changes what policies see of the task's problem.
     """
 
     name: str
     default: Any
     annotation: Any
     taken_by: Callable[..., Any]
+    argument: str
+    wraps: bool = False
 
     @property
     def is_required(self) -> bool:
@@ -62,7 +66,7 @@ class TaskParameter:
     @property
     def meaning(self) -> str:
         """The meaning of the parameter in words; empty if its docstring has none."""
-        return meanings(self.taken_by).get(self.name, "")
+        return meanings(self.taken_by).get(self.argument, "")
 
 
 def find_object(entry_point: str) -> Any:
@@ -74,7 +78,8 @@ def find_object(entry_point: str) -> Any:
 def parameters_of(task: Task) -> dict[str, TaskParameter]:
     """Return the parameters that a task takes, by name.
 
-    The parameters of its entry point come first, then those that :attr:`Task.takes` names.
+    The parameters of its entry point come first, then those that :attr:`Task.takes` names, and at
+    last those that every task takes (:data:`~handful.catalogue.WRAPPERS`).
 
     A task may take more than these parameters if its entry point takes ``**parameters`` and
     :attr:`Task.takes` is empty: see :func:`takes_anything`.
@@ -85,12 +90,21 @@ def parameters_of(task: Task) -> dict[str, TaskParameter]:
         named = _named(taker)
         after_star = [one for one in named if one.kind is inspect.Parameter.KEYWORD_ONLY]
         found += [(taker, parameter) for parameter in after_star or named]
-    return {
+    own = {
         parameter.name: TaskParameter(
-            parameter.name, parameter.default, parameter.annotation, taker
+            parameter.name, parameter.default, parameter.annotation, taker, parameter.name
         )
         for taker, parameter in found
     }
+    return own | {name: _wrapper(name) for name in WRAPPERS if name not in own}
+
+
+def _wrapper(name: str) -> TaskParameter:
+    """Return a parameter that every task takes; it changes nothing by default."""
+    taker = find_object(WRAPPERS[name])
+    _, argument = _named(taker)
+    kind = argument.annotation | None
+    return TaskParameter(name, None, kind, taker, argument.name, wraps=True)
 
 
 def takes_anything(task: Task) -> bool:

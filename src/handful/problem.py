@@ -9,10 +9,10 @@ from handful._support.checks import brief, check_kind, check_numbers, check_rang
 from handful._support.foreign import in_same_directory
 from handful._support.registry import import_named
 from handful._support.text import is_json, plain
-from handful.catalogue import Task, find_task, register, tasks
+from handful.catalogue import WRAPPERS, Task, find_task, register, tasks
 from handful.environment import Environment, HostEnvironment
 from handful.errors import HandfulError
-from handful.parameters import check_parameters, find_object
+from handful.parameters import check_parameters, find_object, parameters_of
 from handful.population import Population
 from handful.types import Preset
 from handful.users import read_table, user_names
@@ -250,7 +250,9 @@ def make(name: str, /, **parameters: Any) -> RMDP:
     """Make the task of a name.
 
     The parameters are the task's own (see ``handful tasks NAME``). A ``population`` may be anything
-    that :func:`handful.users.read_table` reads.
+    that :func:`handful.users.read_table` reads. Every task also takes ``history`` and ``draw``, for
+    policies that see windows of observations (:func:`handful.with_history`) or draw a part for each
+    episode (:func:`handful.with_draw`).
 
     Args:
         name: the name of the task, such as ``glide`` or ``gymnasium:CartPole-v1``; or the place of
@@ -280,8 +282,11 @@ def make(name: str, /, **parameters: Any) -> RMDP:
     if "user_ids" in parameters:
         parameters["user_ids"] = user_names(parameters["user_ids"])
     which = (name.partition(":")[2],) if task.argument else ()
+    known = parameters_of(task)
+    wrappers = [n for n in WRAPPERS if parameters.get(n) is not None and known[n].wraps]
+    own = {n: value for n, value in parameters.items() if n not in known or not known[n].wraps}
     try:
-        problem = factory(*which, **parameters)
+        problem = factory(*which, **own)
     except TypeError as error:
         raise HandfulError(
             f"The task '{name}' was given parameters that it cannot use: {error}."
@@ -289,13 +294,15 @@ def make(name: str, /, **parameters: Any) -> RMDP:
     if not is_own:
         # A run is known by what was asked for, to which the defaults of a task do not belong: a
         # study that is continued asks for the same.
-        asked = {key: problem.parameters.get(key, value) for key, value in parameters.items()}
-        return replace(problem, parameters=asked)
+        parameters = {key: problem.parameters.get(key, value) for key, value in parameters.items()}
+        name = problem.name
     if not isinstance(problem, RMDP):
         raise HandfulError(
             f"'{name}' is no task: the function must return a problem, as handful.make and "
             f"handful.from_gymnasium do, and it returned {_kind(problem)}."
         )
+    for wrapper in wrappers:
+        problem = known[wrapper].taken_by(problem, parameters[wrapper])
     return replace(problem, name=name, parameters=parameters)
 
 

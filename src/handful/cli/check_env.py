@@ -90,7 +90,7 @@ def _refuse_parameters_of_task(arguments: Sequence[str]) -> None:
     for argument in (one for one in arguments if one.startswith(start)):
         name, _, value = argument.removeprefix(start).partition("=")
         name = name.replace("-", "_")
-        if name in own and name not in PARAMETERS:
+        if name in own and not own[name].wraps and name not in PARAMETERS:
             after = arguments[arguments.index(argument) + 1 :]
             options = {name: json_value(value or next(iter(after), ""), name)}
             example = shell_line(*flag_words("param", "options", options))

@@ -10,7 +10,7 @@ A window is ``L`` rows of ``O + 1`` entries, flattened, the oldest row first. Th
 row is 1, and the others are an observation. Rows from before the episode's start are all 0.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,18 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from handful._support.checks import check_kind, check_range
-from handful.environment import (
-    ActionSpace,
-    HasRequirements,
-    HostBatch,
-    HostEnvironment,
-    HostStep,
-    TimeStep,
-    num_symbols,
-)
+from handful.environment import HostEnvironment, TimeStep, num_symbols
+from handful.envs.wrapper import HostWrapper, WrappedBatch, Wrapper, wrapped
 from handful.errors import HandfulError
 from handful.problem import RMDP, check_problem
-from handful.types import Array, Float, NumpyArray, Preset, PRNGKey, PyTree
+from handful.types import Array, Float, NumpyArray, Preset, PRNGKey
 
 LONGEST = 1000
 """The most observations that a window may have: every transition holds two windows."""
@@ -49,8 +42,9 @@ def with_history(problem: RMDP, length: int) -> RMDP:
         length: ``L``, the number of observations in a window, the latest one included.
 
     Returns:
-        A problem for :func:`handful.train`. It has no name to make it by: a run of it is resumed
-        with ``handful.resume(path, problem)``.
+        A problem for :func:`handful.train`. It has no name to make it by, so that a run of it is
+        resumed with ``handful.resume(path, problem)``; a task with a name gets windows, and keeps
+        its name, by its parameter ``history``.
 
     Raises:
         HandfulError: if the length is not a whole number from 1 to 1000, or the environment numbers
@@ -66,14 +60,10 @@ def with_history(problem: RMDP, length: int) -> RMDP:
             "leave out with_history."
         )
     kind = HistoryOnHost if isinstance(environment, HostEnvironment) else HistoryInJax
-    return replace(
+    return wrapped(
         problem,
-        environment=kind(environment, length),
+        kind(environment, length),
         learner_settings=partial(_learner_settings, problem),
-        solver=None if problem.solver is None else partial(_solve, problem),
-        reachable=None if problem.reachable is None else partial(_reachable, problem),
-        name="custom",
-        parameters={},
     )
 
 
@@ -83,60 +73,20 @@ def _learner_settings(problem: RMDP, num_policies: int, preset: Preset) -> dict[
     return {**suited, "normalize_observations": False}
 
 
-def _solve(problem: RMDP, _: RMDP, num_policies: int) -> Any:
-    """Ask the solver of the problem without windows."""
-    assert problem.solver is not None
-    return problem.solver(problem, num_policies)
-
-
-def _reachable(problem: RMDP, _: RMDP) -> Any:
-    """Ask what is reachable in the problem without windows."""
-    assert problem.reachable is not None
-    return problem.reachable(problem)
-
-
 @dataclass(frozen=True)
-class _History:
+class _History(Wrapper):
     """The common part of both kinds of environments with windows.
 
     Attributes:
-        environment: the environment without windows.
         length: the number ``L`` of observations in a window.
     """
 
-    environment: Any
     length: int
 
     @property
     def observation_size(self) -> int:
         """The number of entries of a window."""
         return self.length * (self.environment.observation_size + 1)
-
-    @property
-    def action_space(self) -> ActionSpace:
-        """The actions of the environment."""
-        return self.environment.action_space
-
-    @property
-    def time_limit(self) -> int:
-        """The time limit of the environment."""
-        return self.environment.time_limit
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The names of the environment's reward features, if it has any."""
-        return tuple(getattr(self.environment, "feature_names", ()))
-
-    @property
-    def never_terminates(self) -> bool:
-        """Whether only the time limit ends an episode of the environment."""
-        return getattr(self.environment, "never_terminates", False)
-
-    @property
-    def simulator_module(self) -> str:
-        """The module that the environment comes from."""
-        kind = type(self.environment)
-        return getattr(self.environment, "simulator_module", kind.__module__)
 
     def windows(self, number: int = 1) -> "Windows":
         """Return empty windows of so many episodes, for policies that act outside training."""
@@ -182,51 +132,14 @@ def _pushed(
 
 
 @dataclass(frozen=True)
-class HistoryOnHost(_History):
+class HistoryOnHost(_History, HostWrapper):
     """An environment on the host whose observations are windows."""
 
-    def outcome_shape(self) -> PyTree:
-        """Return the outcome of one step, as the environment gives it."""
-        return self.environment.outcome_shape()
-
-    def check_installed(self) -> None:
-        """Check that the packages which the environment needs are installed.
-
-        Raises:
-            HandfulError: if a package is missing; the sentence says which, and how to install it.
-        """
-        if isinstance(self.environment, HasRequirements):
-            self.environment.check_installed()
-
-    def open(self, num_envs: int, seed: int, num_threads: int) -> "WindowBatch":
+    def open(self, num_envs: int, seed: int, num_threads: int) -> WrappedBatch:
         """Open copies of the environment, each with a window."""
         batch = self.environment.open(num_envs, seed, num_threads)
-        return WindowBatch(batch, self.windows(num_envs))
-
-
-class WindowBatch:
-    """Running copies of an environment on the host, whose observations are windows.
-
-    Args:
-        batch: the copies.
-        windows: one for each copy.
-    """
-
-    def __init__(self, batch: HostBatch, windows: "Windows") -> None:
-        self._batch, self._windows = batch, windows
-
-    def reset(self, which: NumpyArray) -> NumpyArray:
-        """Start new episodes in these copies and return their windows [R, L * (O + 1)]."""
-        return self._windows.begin(self._batch.reset(which), which)
-
-    def step(self, actions: NumpyArray) -> HostStep:
-        """Take one action in each copy."""
-        step = self._batch.step(actions)
-        return step._replace(observation=self._windows.add(step.observation))
-
-    def close(self) -> None:
-        """Close the copies."""
-        self._batch.close()
+        windows = self.windows(num_envs)
+        return WrappedBatch(batch, windows.begin, windows.add)
 
 
 class Windows:

@@ -8,6 +8,7 @@ import numpy as np
 
 from handful.deploy.observations import Reader, SpaceError
 from handful.environment import Box, num_symbols
+from handful.envs.drawn import num_parts, without_draw
 from handful.envs.gym.environment import GymnasiumEnvironment
 from handful.envs.gym.spaces import Choices, Interval
 from handful.envs.history import HistoryOnHost
@@ -26,6 +27,11 @@ ORDER = (
     "one, is subtracted in double precision; then numbers become float32."
 )
 
+DRAW = (
+    "Each is given as a mapping, with the number of a part as 'draw' beside it: draw the number "
+    "when an episode begins, each with the same chance, and keep it until the episode ends."
+)
+
 NORMALISATION = (
     "Each policy's own, in policies/K.safetensors: (vector - observations/mean) / "
     "sqrt(observations/variance + epsilon), clipped to the range from -clip to clip."
@@ -39,7 +45,7 @@ def describe_observations(problem: RMDP, seen_low: NumpyArray, seen_high: NumpyA
         problem: the problem.
         seen_low, seen_high: the lowest and the highest value of each entry that was seen, [O].
     """
-    environment = problem.environment
+    parts, environment = num_parts(problem), without_draw(problem).environment
     size = int(environment.observation_size)
     space: dict[str, Any] = {"kind": "box", "shape": [size], "low": None, "high": None}
     offset, note = None, "Observations are vectors."
@@ -54,6 +60,10 @@ def describe_observations(problem: RMDP, seen_low: NumpyArray, seen_high: NumpyA
         else:
             space, note = described, "Observations are those that the simulator gives."
             offset = None if flattener.offset is None else flattener.offset.tolist()
+    if parts > 1:
+        space, note = _with_part(space, parts), f"{note} {DRAW}"
+        offset = None if offset is None else [*offset, *[0.0] * parts]
+        size += parts
     symbols = num_symbols(environment)
     if symbols is not None:
         note = (
@@ -72,6 +82,12 @@ def describe_observations(problem: RMDP, seen_low: NumpyArray, seen_high: NumpyA
         "normalisation": NORMALISATION,
         "seen": {"low": _exactly(seen_low), "high": _exactly(seen_high)},
     }
+
+
+def _with_part(space: Mapping[str, Any], parts: int) -> dict[str, Any]:
+    """Return the space of an observation together with the part that was drawn for the episode."""
+    drawn = {"kind": "discrete", "n": parts, "start": 0}
+    return {"kind": "dict", "parts": _named({"observation": space, "draw": drawn})}
 
 
 def _exactly(values: NumpyArray) -> list[float]:
@@ -133,7 +149,7 @@ def _bound(values: NumpyArray) -> Any:
 
 def describe_actions(problem: RMDP, policies: Policies) -> dict[str, Any]:
     """Return the description of actions, in the policies' units and in the simulator's."""
-    environment = problem.environment
+    environment = without_draw(problem).environment
     if isinstance(environment, HistoryOnHost):
         environment = environment.environment
     decoding = None

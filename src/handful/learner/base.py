@@ -276,6 +276,9 @@ class UniversalLearner(Learner):
     whatever the assignment is.
     """
 
+    can_draw: ClassVar[bool] = False
+    """Whether :meth:`drawing` is there."""
+
     @abstractmethod
     def contexts(self, state: LearnerState, mixes: Float[Array, "M D"]) -> Float[Array, "M Z"]:
         """Return the contexts of mixes of preferences.
@@ -302,6 +305,18 @@ class UniversalLearner(Learner):
             state: the learner's state.
             contexts: the contexts.
         """
+
+    def drawing(self, state: LearnerState, contexts: Float[Array, "K M Z"]) -> Networks:
+        """Return ``K`` policies that share nothing, each with ``M`` parts at given contexts.
+
+        A one-hot vector that names the part is then at the end of observations
+        (:mod:`handful.envs.drawn`).
+
+        Args:
+            state: the learner's state.
+            contexts: the contexts of the parts.
+        """
+        raise NotImplementedError(f"{type(self).__name__} makes no policies that draw")
 
 
 def check_multiple(batch_size: int, name: str, divisor: int) -> None:

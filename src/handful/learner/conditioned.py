@@ -35,18 +35,48 @@ def with_embedding(
 def apart(networks: PyTree) -> PyTree:
     """Return conditioned networks as networks that share nothing, each at its context."""
 
-    def own(layer: Layer, count: int) -> Layer:
-        weight = jnp.repeat(layer.weight[None], count, axis=0)
-        biases = layer.biases
-        return type(layer)(weight, jnp.broadcast_to(biases, (count, *biases.shape[1:])))
-
     def own_stack(stack: NetworkStack) -> NetworkStack:
         assert stack.conditioning is not None
         count = len(stack.conditioning.contexts)
-        hidden = tuple(own(layer, count) for layer in stack.hidden)
-        return type(stack)(hidden, own(stack.head, count))
+        hidden = tuple(_own(layer, count) for layer in stack.hidden)
+        return type(stack)(hidden, _own(stack.head, count))
 
     return _each_stack(own_stack, networks)
+
+
+def drawing(networks: PyTree, contexts: Float[Array, "K M Z"], mean: float, scale: float) -> PyTree:
+    """Return conditioned networks as ``K`` networks that share nothing, each with ``M`` parts.
+
+    Part ``m`` of network ``k`` computes what the conditioned networks compute at the context ``[k,
+    m]``. Their inputs have ``M`` entries more, at the end: a one-hot vector that names the part,
+    less a mean and times a scale, as normalised observations have it.
+
+    Args:
+        networks: the conditioned networks, of which only observations are inputs.
+        contexts: the context of each part.
+        mean: the number that is subtracted from the entries of the one-hot vector.
+        scale: the factor by which they are multiplied then.
+    """
+    count = len(contexts)
+
+    def drawn(stack: NetworkStack) -> NetworkStack:
+        assert stack.conditioning is not None
+        offsets = contexts @ stack.conditioning.weight
+        first, *later = with_contexts(stack, jnp.zeros_like(contexts[:, 0])).hidden
+        first = _own(first, count)
+        weight = jnp.concatenate([first.weight, offsets / scale], axis=1)
+        bias = first.bias + mean * jnp.sum(offsets, axis=1, keepdims=True)
+        hidden = (Layer(weight, bias), *(_own(layer, count) for layer in later))
+        return type(stack)(hidden, _own(stack.head, count))
+
+    return _each_stack(drawn, networks)
+
+
+def _own(layer: Layer, count: int) -> Layer:
+    """Return a shared layer, with what its contexts add, as so many layers of their own."""
+    weight = jnp.repeat(layer.weight[None], count, axis=0)
+    biases = layer.biases
+    return type(layer)(weight, jnp.broadcast_to(biases, (count, *biases.shape[1:])))
 
 
 def _changed(change: Callable[[Conditioning], Conditioning], networks: PyTree) -> PyTree:

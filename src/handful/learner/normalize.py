@@ -35,10 +35,14 @@ class Normalizer(eqx.Module):
         shape = (num_policies, observation_size)
         return cls(jnp.zeros(num_policies), jnp.zeros(shape), jnp.ones(shape), clip)
 
+    @property
+    def scale(self) -> Float[Array, "K O"]:
+        """The inverse of the standard deviation of each entry."""
+        return jax.lax.rsqrt(self.variance + EPSILON)
+
     def __call__(self, observations: Float[Array, "K M O"]) -> Float[Array, "K M O"]:
         """Normalise observations: subtract the mean, divide by the standard deviation, and clip."""
-        scale = jax.lax.rsqrt(self.variance + EPSILON)
-        standard = (observations - self.mean[:, None]) * scale[:, None]
+        standard = (observations - self.mean[:, None]) * self.scale[:, None]
         return jnp.clip(standard, -self.clip, self.clip)
 
     def update(self, observations: Float[Array, "K M O"], together: bool = False) -> "Normalizer":
@@ -64,3 +68,21 @@ class Normalizer(eqx.Module):
     def take(self, source: Int[Array, " K"]) -> "Normalizer":
         """Return statistics whose row ``j`` is a copy of row ``source[j]`` of these."""
         return jax.tree.map(lambda leaf: leaf[source], self)
+
+    def with_equal_choices(self, number: int) -> "Normalizer":
+        """Return statistics of observations with a one-hot vector of equal chances at their end.
+
+        Args:
+            number: the entries of the vector. If observations are not normalised, it is not either.
+        """
+        is_used = jnp.isfinite(self.clip) & (self.count > 0)
+        share = 1.0 / number
+
+        def longer(values: Array, of_choices: float, unused: float) -> Array:
+            more = jnp.where(is_used, of_choices, unused)[:, None]
+            more = jnp.broadcast_to(more, (len(values), number))
+            return jnp.concatenate([values, more.astype(values.dtype)], axis=1)
+
+        mean = longer(self.mean, share, 0.0)
+        variance = longer(self.variance, share * (1.0 - share), 1.0)
+        return Normalizer(self.count, mean, variance, self.clip)

@@ -10,6 +10,7 @@ gives an ordinary policy (:meth:`UniversalPPO.apart`).
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -27,7 +28,7 @@ from handful.learner.base import (
     Objective,
     UniversalLearner,
 )
-from handful.learner.conditioned import apart, with_contexts, with_embedding
+from handful.learner.conditioned import apart, drawing, with_contexts, with_embedding
 from handful.learner.networks import Actor, Sharing
 from handful.learner.ppo import PPO, PPOState, init_learner, update
 from handful.learner.preferences import (
@@ -122,6 +123,8 @@ class UniversalPPO(PPO, UniversalLearner):
     context_size: int = 8
     group_share: float = 0.5
     target_kl: float | None = None
+
+    can_draw: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -243,11 +246,19 @@ class UniversalPPO(PPO, UniversalLearner):
     def apart(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
         """Return the policy and its critic at given contexts, as networks that share nothing."""
         together = self.at(state, contexts)
-        actor: Actor = apart(together.actor)
-        if actor.log_std is not None:
-            spread = jnp.repeat(actor.log_std, len(contexts), axis=0)
-            actor = eqx.tree_at(lambda a: a.log_std, actor, spread)
+        actor = _with_own_spread(apart(together.actor), len(contexts))
         return Networks(actor, apart(together.critic), together.normalizer)
+
+    def drawing(self, state: LearnerState, contexts: Float[Array, "K M Z"]) -> Networks:
+        """Return ``K`` policies that share nothing, each with ``M`` parts at given contexts."""
+        count, parts, _ = contexts.shape
+        together = self.at(state, contexts[:, 0])
+        normalizer = together.normalizer.with_equal_choices(parts)
+        mean, scale = float(normalizer.mean[0, -1]), float(normalizer.scale[0, -1])
+        actor, critic = (
+            drawing(part, contexts, mean, scale) for part in (together.actor, together.critic)
+        )
+        return Networks(_with_own_spread(actor, count), critic, normalizer)
 
     def _embedded_anew(self, state: UniversalState) -> UniversalState:
         """Return the state with an embedding by all outcomes met so far."""
@@ -300,6 +311,13 @@ def universal_learner(
         **kept,
         **suited,
     )
+
+
+def _with_own_spread(actor: Actor, count: int) -> Actor:
+    """Return actors each of which has the spread of actions that they had together."""
+    if actor.log_std is None:
+        return actor
+    return eqx.tree_at(lambda a: a.log_std, actor, jnp.repeat(actor.log_std, count, axis=0))
 
 
 def _acting(state: UniversalState) -> UniversalState:

@@ -12,13 +12,15 @@ otherwise:
   actors cannot be a family; for them it is ``planned-em``.
 * Its actions are finite, its environment is deterministic (so that an episode can be played
   again), and episodes are short enough for a batch to hold whole ones: ``elite-em``.
+* Its policies draw a part for each episode (``with_draw``): ``universal``, which looks for parts,
+  under the conditions below.
 * The learner knows what policies earn without playing them, as
   :class:`~handful.learner.counting.Counting` does, so that a policy for one user is known soon and
   costs little: ``pooled-em``.
 * There are at least :data:`FEWEST_FOR_UNIVERSAL` transitions in all, and a learner that has a
   universal policy: ``universal``. It leaves the poor optima in which EM stops. A single policy for
-  everybody has none to leave; for one it is only where the problem shows few different
-  observations, so that policies can be computed from counts.
+  everybody has none to leave, unless it draws; for one it is only where the problem shows few
+  different observations, so that policies can be computed from counts.
 * Otherwise ``em``.
 
 Where the welfare is not the utilitarian one, ``universal`` takes the place of those of these
@@ -29,6 +31,7 @@ the same conditions as above, and otherwise ``em``.
 """
 
 from handful.collect.determinism import is_deterministic
+from handful.envs.drawn import num_parts
 from handful.learner import Learner
 from handful.learner.universal import universal_learner
 from handful.methods import AUTO, METHODS
@@ -88,6 +91,8 @@ def _suited_method(
 ) -> str:
     if problem.suited_method is not None:
         return problem.suited_method
+    if num_parts(problem) > 1:
+        return _general_method(problem, universal, num_policies, steps)
     if problem.constant_outcomes is not None:
         never_terminates = getattr(problem.environment, "never_terminates", False)
         is_family = learner.can_share_layers and not never_terminates
@@ -108,4 +113,5 @@ def _general_method(problem: RMDP, universal: Learner, num_policies: int, steps:
         or universal_learner(universal, problem.environment.action_space, 1, 0.0) is None
     ):
         return "em"
-    return "universal" if num_policies > 1 or shows_few_observations(problem) else "em"
+    has_more = num_policies > 1 or num_parts(problem) > 1 or shows_few_observations(problem)
+    return "universal" if has_more else "em"

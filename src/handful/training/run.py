@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from handful.envs.drawn import num_parts, without_draw
 from handful.errors import HandfulError
 from handful.learner import Learner
 from handful.learner.universal import universal_learner
@@ -90,6 +91,11 @@ class Run:
         return self.config.num_policies
 
     @property
+    def parts(self) -> int:
+        """The number of parts from which each policy draws one for an episode; 1 without a draw."""
+        return num_parts(self.problem)
+
+    @property
     def num_updates(self) -> int:
         """The number of updates of the whole run."""
         return self.config.num_updates
@@ -149,9 +155,10 @@ class Run:
         if stage is None:
             return None
         assert isinstance(method, Universal)
+        problem = without_draw(self.problem)
         learner = universal_learner(
             self.learner,
-            self.problem.environment.action_space,
+            problem.environment.action_space,
             method.context_size,
             method.group_share,
         )
@@ -161,6 +168,11 @@ class Run:
                 f"preference as an input of its first hidden layer, and this learner has no such "
                 f"policy: choose the learner 'ppo' with the library's own networks and at least "
                 f"one width in hidden_sizes, or another method."
+            )
+        if self.parts > 1 and not learner.can_draw:
+            raise HandfulError(
+                f"The method '{config.method}' makes no policies that draw a part (draw) with this "
+                f"learner: choose the learner 'ppo', or leave out the draw."
             )
         name, _ = METHODS.describe(Trials())
         within = TrainConfig(
@@ -175,7 +187,7 @@ class Run:
             learner=learner,
             collect=stage.collect,
         )
-        return Run(self.problem, within, self.mesh)
+        return Run(problem, within, self.mesh)
 
     @cached_property
     def schedule(self) -> Schedule:

@@ -25,7 +25,7 @@ from handful.training.records.run_writer import describe_run
 from handful.training.run import Run
 from handful.training.session import Session, seconds_before
 from handful.training.state import Snapshot, TrainState, init_state, open_ledger
-from handful.training.universal.candidates import Candidates, try_candidates
+from handful.training.universal.candidates import MOST_CANDIDATES, Candidates, try_candidates
 from handful.training.universal.chooser import Chooser
 from handful.training.universal.counted import (
     CountedGeneralist,
@@ -34,6 +34,7 @@ from handful.training.universal.counted import (
     read_counted,
     train_counted,
 )
+from handful.training.universal.drawing import drawn_choice
 from handful.training.updates import run_updates
 from handful.training.watching.callbacks import UNIVERSAL
 from handful.training.watching.loggers import Step, open_log
@@ -68,7 +69,7 @@ class Generalist(Protocol):
         Args:
             run: the run.
             fresh: the first state of its learner.
-            rows: the candidates.
+            rows: the candidates, [K], or the parts of each policy if policies draw, [K, M].
         """
         ...
 
@@ -90,7 +91,9 @@ class UniversalPolicy(NamedTuple):
 
     def started(self, run: Run, fresh: LearnerState, rows: NumpyArray) -> LearnerState:
         """Return the state of a learner that goes on from some of the candidates."""
-        networks = self.learner.apart(self.state, jnp.asarray(self.candidates.contexts[rows]))
+        contexts = jnp.asarray(self.candidates.contexts[rows])
+        made = self.learner.drawing if rows.ndim == 2 else self.learner.apart
+        networks = made(self.state, contexts)
         return run.learner.restart(fresh.with_networks(networks), self.state)
 
 
@@ -221,10 +224,10 @@ def train_generalist(
     candidates = try_candidates(
         key,
         Chooser.of(run),
-        run.problem,
+        within.problem,
         learner,
         state.learner,
-        budgets,
+        [min(budget * run.parts, MOST_CANDIDATES) for budget in budgets],
         stage.candidate_steps,
         stage.num_members,
         inner.watch("candidates", int(state.update) * within.config.collect.batch_size),
@@ -244,9 +247,13 @@ def specialised(run: Run, generalist: Generalist) -> TrainState:
     """
     num_policies, method = run.num_policies, run.method
     assert isinstance(method, Universal)
-    chosen = Chooser.of(run).best(generalist.candidates.returns, num_policies)
-    rows = filled_up(chosen, num_policies)
-    returns = generalist.candidates.returns[rows]
+    earned = generalist.candidates.returns
+    if run.parts > 1:
+        rows = drawn_choice(run, earned, num_policies, run.parts)
+        returns = earned[rows].mean(axis=1)
+    else:
+        rows = filled_up(Chooser.of(run).best(earned, num_policies), num_policies)
+        returns = earned[rows]
     served = best_for_users(run.problem, returns)
     assignment = method.started(jnp.asarray(served, jnp.int32), num_policies)
     mean = jnp.asarray(returns, jnp.float32)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handful.choice.choose import choose_from
+from handful.choice.floors import Floor
 from handful.choice.infeasible import FloorsNotMet
 from handful.choice.large import choose_quickly
 from handful.choice.pool import Pool
@@ -44,12 +45,14 @@ class Chooser:
         welfare: the welfare function of these users' utilities; the mean if it is None.
         claims: the users' outside options and floors, if they have any.
         rows: the users, by their position among all; None for all of them.
+        num_users: the number of all users, if ``rows`` says who chooses.
     """
 
     coefficients: NumpyArray
     welfare: Welfare | None = None
     claims: Claims = field(default_factory=Claims)
     rows: NumpyArray | None = None
+    num_users: int = 0
 
     @classmethod
     def of(cls, run: Run) -> Chooser:
@@ -62,7 +65,7 @@ class Chooser:
         welfare = welfare_of_users(run.own_welfare, run.config.welfare, rows)
         if run.claims and welfare is None:
             welfare = PowerMean()
-        return cls(coefficients[rows], welfare, run.claims, rows)
+        return cls(coefficients[rows], welfare, run.claims, rows, len(coefficients))
 
     def values(self, returns: NumpyArray) -> NumpyArray:
         """Return what policies earn the choosing users, [M, n], from returns in features [M, D]."""
@@ -78,7 +81,7 @@ class Chooser:
         if self.welfare is None:
             chosen = choose_budgets(self.values(returns), budgets, prove=False)
             return [choice.indices for choice in chosen.values()]
-        pool = self._pool(self.values(returns))
+        pool = self.pool(self.values(returns))
         return [
             choose_quickly(pool, self.welfare, float(budget)) for budget in sorted(set(budgets))
         ]
@@ -93,21 +96,29 @@ class Chooser:
         values = self.values(returns)
         if self.welfare is None:
             return choose_budgets(values, [num_policies])[num_policies].indices
-        pool, most = self._pool(values), float(num_policies)
+        pool, most = self.pool(values), float(num_policies)
         if values.size <= MOST_PROVEN:
             found = self._proven(pool, most)
             if found is not None and len(found):
                 return found
         return choose_quickly(pool, self.welfare, most)
 
-    def _pool(self, values: NumpyArray) -> Pool:
+    @property
+    def asked_floors(self) -> tuple[tuple[Floor, ...], ...]:
+        """The floors to choose with, and none if these cannot be met.
+
+        Floors are of all users: if only some of them choose, there are none.
+        """
+        floors, is_whole = self.claims.floors, self.rows is None or self.num_users == len(self.rows)
+        return (floors, ()) if floors and is_whole else ((),)
+
+    def pool(self, values: NumpyArray) -> Pool:
+        """Return policies as a pool to choose from, by what they earn choosing users, [M, n]."""
         return self.claims.pool(values, self.rows)
 
     def _proven(self, pool: Pool, most: float) -> NumpyArray | None:
         """Return the best choice, with floors if they can be met; None if no proof was found."""
-        floors = self.claims.floors
-        whole = self.rows is None or len(self.rows) == len(pool.shares)
-        for some in (floors, ()) if floors and whole else ((),):
+        for some in self.asked_floors:
             try:
                 found = choose_from(pool, most, self.welfare, some, SECONDS)
             except FloorsNotMet:

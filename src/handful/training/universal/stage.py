@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handful._support.text import count
+from handful.envs.drawn import num_parts
 from handful.errors import HandfulError
 from handful.methods.universal import Universal
 from handful.problem import RMDP
@@ -91,7 +92,8 @@ def plan_stage(
     candidate_steps = int(method.candidate_share * transitions)
     steps = transitions - own_transitions - candidate_steps
     survey_steps = 0
-    if method.model and shows_few_observations(problem):
+    # Policies that draw are made from a universal policy: those that are computed have no context.
+    if method.model and num_parts(problem) == 1 and shows_few_observations(problem):
         horizon = problem.environment.time_limit
         survey_steps = plan_survey(int(SURVEY_SHARE * steps), horizon).steps
         steps -= survey_steps
