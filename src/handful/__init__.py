@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from handful.domains.tabular.optimum import exact_returns
     from handful.domains.tabular.problem import tabular_problem
     from handful.environment import Box, Discrete, Environment, TimeStep
-    from handful.envs.gym.problem import from_gymnasium
     from handful.envs.drawn import with_draw
+    from handful.envs.gym.problem import from_gymnasium
     from handful.envs.history import with_history
     from handful.errors import HandfulError, HandfulWarning
     from handful.evaluation.gap import optimum

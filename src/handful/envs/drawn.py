@@ -27,7 +27,7 @@ import numpy as np
 
 from handful._support.checks import check_kind, check_range
 from handful.environment import HostEnvironment, TimeStep, num_symbols
-from handful.envs.wrapper import HostWrapper, WrappedBatch, Wrapper, wrapped
+from handful.envs.wrapper import HostWrapper, Wrapper, wrapped
 from handful.errors import HandfulError
 from handful.problem import RMDP, check_problem
 from handful.types import Array, Float, NumpyArray, PRNGKey
@@ -175,11 +175,9 @@ class DrawInJax(_Draw):
 class DrawOnHost(_Draw, HostWrapper):
     """An environment on the host that draws a part for each episode."""
 
-    def open(self, num_envs: int, seed: int, num_threads: int) -> WrappedBatch:
-        """Open copies of the environment, for whose episodes parts are dealt."""
-        batch = self.environment.open(num_envs, seed, num_threads)
-        dealt = Parts(num_envs, self.parts, seed)
-        return WrappedBatch(batch, dealt.begin, dealt.shown_to_all)
+    def observer(self, number: int, seed: int) -> "Parts":
+        """Return the parts of so many episodes."""
+        return Parts(number, self.parts, seed)
 
 
 class Parts:
@@ -216,7 +214,7 @@ class Parts:
         self._drawn[which], self._left = np.split(self._left, [len(which)])
         return self._shown(observations, self._drawn[which])
 
-    def shown_to_all(self, observations: NumpyArray) -> NumpyArray:
+    def add(self, observations: NumpyArray) -> NumpyArray:
         """Return the next observation of every episode with its part, [R, O + M]."""
         return self._shown(observations, self._drawn)
 

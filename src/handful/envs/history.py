@@ -19,7 +19,7 @@ import numpy as np
 
 from handful._support.checks import check_kind, check_range
 from handful.environment import HostEnvironment, TimeStep, num_symbols
-from handful.envs.wrapper import HostWrapper, WrappedBatch, Wrapper, wrapped
+from handful.envs.wrapper import HostWrapper, Wrapper, wrapped
 from handful.errors import HandfulError
 from handful.problem import RMDP, check_problem
 from handful.types import Array, Float, NumpyArray, Preset, PRNGKey
@@ -135,11 +135,10 @@ def _pushed(
 class HistoryOnHost(_History, HostWrapper):
     """An environment on the host whose observations are windows."""
 
-    def open(self, num_envs: int, seed: int, num_threads: int) -> WrappedBatch:
-        """Open copies of the environment, each with a window."""
-        batch = self.environment.open(num_envs, seed, num_threads)
-        windows = self.windows(num_envs)
-        return WrappedBatch(batch, windows.begin, windows.add)
+    def observer(self, number: int, seed: int) -> "Windows":
+        """Return the windows of so many episodes."""
+        del seed
+        return self.windows(number)
 
 
 class Windows:

@@ -1,9 +1,9 @@
 """What environments that change the observations of another environment have in common."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from handful.environment import ActionSpace, HasRequirements, HostBatch, HostStep
 from handful.problem import RMDP
@@ -84,6 +84,20 @@ class Wrapper:
 class HostWrapper(Wrapper):
     """The same for an environment on the host."""
 
+    def observer(self, number: int, seed: int) -> "Observer":
+        """Return what changes the observations of so many running episodes.
+
+        Args:
+            number: the number of episodes that run side by side.
+            seed: the seed of all that is random in it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} changes no observations")
+
+    def open(self, num_envs: int, seed: int, num_threads: int) -> "WrappedBatch":
+        """Open copies of the environment, whose observations are changed."""
+        batch = self.environment.open(num_envs, seed, num_threads)
+        return WrappedBatch(batch, self.observer(num_envs, seed))
+
     def outcome_shape(self) -> PyTree:
         """Return the outcome of one step, as the environment gives it."""
         return self.environment.outcome_shape()
@@ -98,32 +112,85 @@ class HostWrapper(Wrapper):
             self.environment.check_installed()
 
 
+@runtime_checkable
+class Observer(Protocol):
+    """Changes the observations of ``M`` running episodes, in NumPy."""
+
+    def begin(self, observations: NumpyArray, which: NumpyArray) -> NumpyArray:
+        """Start new episodes.
+
+        Args:
+            observations: the first observation of each of these episodes, [R, O].
+            which: their numbers [R].
+
+        Returns:
+            What policies see of them, [R, O'].
+        """
+        ...
+
+    def add(self, observations: NumpyArray) -> NumpyArray:
+        """Return what policies see, [M, O'], with the next observation [M, O] of every episode."""
+        ...
+
+
 class WrappedBatch:
     """Running copies of an environment on the host, with changed observations.
 
     Args:
         batch: the copies.
-        begin: gives the observations of new episodes, of the raw ones and the copies' numbers.
-        follow: gives the observations of a step, of the raw ones.
+        observer: changes the observations.
     """
 
-    def __init__(
-        self,
-        batch: HostBatch,
-        begin: Callable[[NumpyArray, NumpyArray], NumpyArray],
-        follow: Callable[[NumpyArray], NumpyArray],
-    ) -> None:
-        self._batch, self._begin, self._follow = batch, begin, follow
+    def __init__(self, batch: HostBatch, observer: Observer) -> None:
+        self._batch, self._observer = batch, observer
 
     def reset(self, which: NumpyArray) -> NumpyArray:
-        """Start new episodes in these copies and return their observations [R, O]."""
-        return self._begin(self._batch.reset(which), which)
+        """Start new episodes in these copies and return what policies see of them, [R, O']."""
+        return self._observer.begin(self._batch.reset(which), which)
 
     def step(self, actions: NumpyArray) -> HostStep:
         """Take one action in each copy."""
         step = self._batch.step(actions)
-        return step._replace(observation=self._follow(step.observation))
+        return step._replace(observation=self._observer.add(step.observation))
 
     def close(self) -> None:
         """Close the copies."""
         self._batch.close()
+
+
+class Observers:
+    """Several observers, one after the other; none at all changes nothing.
+
+    Args:
+        observers: the observers, in the order in which observations go through them.
+    """
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def begin(self, observations: NumpyArray, which: NumpyArray) -> NumpyArray:
+        """Start new episodes, as of :meth:`Observer.begin`."""
+        for observer in self._observers:
+            observations = observer.begin(observations, which)
+        return observations
+
+    def add(self, observations: NumpyArray) -> NumpyArray:
+        """Return what policies see with the next observation, as of :meth:`Observer.add`."""
+        for observer in self._observers:
+            observations = observer.add(observations)
+        return observations
+
+
+def unwrapped(environment: Any, number: int, seed: int) -> tuple[Any, Observers]:
+    """Return the environment on the host within all wrappers, and what these do to observations.
+
+    Args:
+        environment: an environment on the host.
+        number: the number of episodes that run side by side.
+        seed: the seed of all that is random in the wrappers.
+    """
+    observers: list[Observer] = []
+    while isinstance(environment, HostWrapper):
+        observers.insert(0, environment.observer(number, seed))
+        environment = environment.environment
+    return environment, Observers(observers)

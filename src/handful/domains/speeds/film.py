@@ -18,6 +18,7 @@ from handful._support.palette import policy_colour
 from handful.domains.speeds.gymnasium_batch import without_remarks
 from handful.domains.speeds.robots import Robot
 from handful.envs.gym.loading import import_mujoco
+from handful.envs.wrapper import unwrapped
 from handful.errors import HandfulError
 from handful.render.run import Film, Shot
 from handful.types import NumpyArray
@@ -236,7 +237,8 @@ def shoot(shot: Shot) -> Film:
     Raises:
         HandfulError: if the problem has no robot, or this machine cannot draw.
     """
-    robot, population = shot.problem.environment, shot.problem.population
+    population = shot.problem.population
+    robot, observer = unwrapped(shot.problem.environment, 1, shot.seed)
     if not isinstance(robot, Robot):
         raise HandfulError(f"The problem '{shot.problem.name}' has no robot in MuJoCo to film.")
     targets = population.attributes.get("target", np.zeros(shot.problem.num_users))
@@ -249,14 +251,16 @@ def shoot(shot: Shot) -> Film:
     with without_remarks():
         stage: Any = gymnasium.make(robot.gymnasium_id, **dict(robot.gymnasium_options))
     with closing(stage), ExitStack() as afterwards:
-        observation, _ = stage.reset(seed=shot.seed)
+        first, _ = stage.reset(seed=shot.seed)
+        seen = observer.begin(first[None], np.zeros(1, int))
         camera = Camera(
             stage.unwrapped.model, stage.unwrapped.data, shot.width, shot.height, backend
         )
         afterwards.callback(camera.close)
         for step in range(min(robot.time_limit, round(shot.seconds / robot.seconds_per_step))):
-            action = np.asarray(act(np.asarray(observation, np.float32)))
+            action = np.asarray(act(np.asarray(seen[0], np.float32)))
             observation, _, terminated, _, info = stage.step(action)
+            seen = observer.add(observation[None])
             recent.append(float(info["x_velocity"]))
             if step % every == 0:
                 pictures.append(caption.write(camera.picture(), float(np.mean(recent))))

@@ -15,6 +15,7 @@ eigenvector of a graph of users, by which graphs are cut; Shi and Malik, 2000).
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import jax
 import numpy as np
@@ -103,15 +104,18 @@ def _fairer(values: NumpyArray, start: NumpyArray) -> Iterator[NumpyArray]:
     scale = float(np.ptp(values)) or 1.0
     yield rows
     for exponent in EXPONENTS:
-
-        def power_mean(utilities: NumpyArray, exponent: float = exponent) -> NumpyArray:
-            gains = (utilities - least) / scale + LEAST
-            if exponent == 0.0:
-                return np.exp(np.log(gains).mean(axis=-1)) * scale
-            return (gains**exponent).mean(axis=-1) ** (1.0 / exponent) * scale
-
-        rows = exchanged(values, rows, power_mean)
+        rows = exchanged(values, rows, partial(_power_mean, exponent, least, scale))
         yield rows
+
+
+def _power_mean(
+    exponent: float, least: NumpyArray, scale: float, utilities: NumpyArray
+) -> NumpyArray:
+    """Return a power mean of what users have above the least, on the scale of returns, [...]."""
+    gains = (utilities - least) / scale + LEAST
+    if exponent == 0.0:
+        return np.asarray(scale * np.exp(np.log(gains).mean(axis=-1)))
+    return np.asarray(scale * (gains**exponent).mean(axis=-1) ** (1.0 / exponent))
 
 
 def exchanged(values: NumpyArray, rows: NumpyArray, worth: Worth) -> NumpyArray:
