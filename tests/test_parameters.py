@@ -46,6 +46,20 @@ def make_known(env_id: str, *, discount: float = 0.9):
     """A family's."""
 
 
+OF_EVERY_TASK = [
+    (
+        "history",
+        ["None"],
+        "the number L of the latest observations that policies see, as a window.",
+    ),
+    (
+        "draw",
+        ["None"],
+        "the number M of parts of each policy, of which one is drawn for each episode.",
+    ),
+]
+"""What every task takes besides its own parameters."""
+
 RACE = Task("race", f"{HERE}:make_race", "", takes=(f"{HERE}:Track", f"{HERE}:runners"))
 ANY_RACE = Task("race", f"{HERE}:make_race", "")
 FAMILY = Task("known", f"{HERE}:make_known", "", argument="ENV-ID")
@@ -61,6 +75,7 @@ def test_parameters_are_those_of_the_entry_point_and_of_what_takes_the_rest():
         ("surface", ["tartan"], "tartan or grass; see handful.make."),
         ("users", ["10"], "how many."),
         ("targets", ["None"], ""),
+        *OF_EVERY_TASK,
     ]
     assert found["laps"].words == ["--param.laps"]
     assert [one.name for one in found.values() if one.is_required] == ["laps"]
@@ -68,13 +83,13 @@ def test_parameters_are_those_of_the_entry_point_and_of_what_takes_the_rest():
 
 
 def test_an_entry_point_that_hands_on_without_saying_where_takes_anything():
-    assert list(parameters_of(ANY_RACE)) == ["laps"]
+    assert list(parameters_of(ANY_RACE)) == ["laps", "history", "draw"]
     assert takes_anything(ANY_RACE)
     check_parameters("race", ANY_RACE, {"laps": 3, "weather": "wet"})
 
 
 def test_a_familys_argument_is_no_parameter():
-    assert list(parameters_of(FAMILY)) == ["discount"]
+    assert list(parameters_of(FAMILY)) == ["discount", "history", "draw"]
     assert not takes_anything(FAMILY)
 
 
@@ -84,7 +99,7 @@ def test_a_familys_argument_is_no_parameter():
         (
             {"laps": 3, "lenght": 100},
             "The task 'race' has no parameter 'lenght' (did you mean 'length'?); it has: laps, "
-            "length, width, surface, users, targets.",
+            "length, width, surface, users, targets, history, draw.",
         ),
         (
             {"length": 100},
@@ -117,5 +132,22 @@ def test_tasks_that_sample_their_users_take_what_says_how():
 
 def test_the_robots_take_users_and_a_backend():
     assert list(parameters_of(find_task("hopper"))) == [
-        *["users", "population_seed", "targets", "user_ids", "population", "tolerance", "backend"]
+        *["users", "population_seed", "targets", "user_ids", "population", "tolerance", "backend"],
+        *["history", "draw"],
+    ]
+
+
+def own_history(*, history: int = 3):
+    """A task with a parameter of that name.
+
+    Args:
+        history: the years that it looks back.
+    """
+
+
+def test_a_parameter_of_the_tasks_own_comes_before_that_of_every_task():
+    found = parameters_of(Task("past", f"{HERE}:own_history", ""))
+    assert [(one.name, one.wraps, one.default) for one in found.values()] == [
+        ("history", False, 3),
+        ("draw", True, None),
     ]

@@ -64,7 +64,7 @@ def test_parameters_that_a_task_does_not_take_are_refused():
         make("resource-gathering", hieght=3)
     assert str(error.value) == (
         "The task 'resource-gathering' has no parameter 'hieght' (did you mean 'height'?); it has: "
-        "height, width, start, blocked, time_limit, observe_time."
+        "height, width, start, blocked, time_limit, observe_time, history, draw."
     )
 
 

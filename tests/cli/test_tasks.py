@@ -29,12 +29,13 @@ def test_the_list_is_quick_and_complete_where_only_the_core_is_installed(tmp_pat
     described = {task["name"]: task for task in json.loads(last)}
     assert described.keys() == {task.title for task in TASKS}
     assert all(task["parameters"] for task in described.values())
-    assert described["tabular"]["parameters"] == [
-        {
-            "name": "file",
-            "meaning": "its path; its arrays have the names of tabular_problem's arguments.",
-        }
-    ]
+    own, history, draw = described["tabular"]["parameters"]
+    assert own == {
+        "name": "file",
+        "meaning": "its path; its arrays have the names of tabular_problem's arguments.",
+    }
+    assert (history["name"], history["default"]) == ("history", None)
+    assert (draw["name"], draw["default"]) == ("draw", None)
     assert described["glucose"]["parameters"][1] == {
         "name": "population_seed",
         "meaning": "the seed of the draw of the users.",
@@ -51,9 +52,10 @@ def test_a_tasks_parameters_are_listed_with_their_defaults_and_meanings(call, mo
     assert head == "Parameters and their defaults:"
     assert lines[0] == "  --param.height 5       the size of the grid in tiles."
     assert lines[3] == "  --param.blocked        tiles that cannot be entered."
-    assert [line.split()[0].removeprefix("--param.") for line in lines] == [
-        *["height", "width", "start", "blocked", "time-limit", "observe-time"]
-    ]
+    names = [line.split()[0].removeprefix("--param.") for line in lines]
+    assert names[:6] == ["height", "width", "start", "blocked", "time-limit", "observe-time"]
+    assert lines[6] == "What every task takes:"
+    assert names[7:] == ["history", "draw"]
 
 
 def test_meanings_are_wrapped_below_themselves(call, monkeypatch):
@@ -78,13 +80,13 @@ def test_a_family_needs_no_argument_to_tell_what_it_takes(call):
 
 
 def test_what_cannot_be_left_out_is_said(call):
-    assert "  --param.file  (required) its path; " in call("tasks", "tabular")[1]
+    assert "\n  --param.file  (required) its path; " in call("tasks", "tabular")[1]
 
 
 def test_a_task_that_looks_at_its_parameters_itself_says_so(call):
     with cruise_registered():
         output = call("tasks", "cruise")[1]
-    assert output.splitlines()[-1] == "  others, which the task itself looks at"
+    assert "\n  others, which the task itself looks at\nWhat every task takes:\n" in output
 
 
 def test_a_task_that_cannot_be_imported_is_one_sentence_and_null_in_the_list(call, monkeypatch):

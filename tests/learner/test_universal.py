@@ -14,6 +14,7 @@ from handful.errors import HandfulError
 from handful.learner import PPO, Counting
 from handful.learner.base import Objective
 from handful.learner.networks import has_policy_axis
+from handful.learner.normalize import CLIP, Normalizer
 from handful.learner.policies import Policies
 from handful.learner.policies_file import load_policies, save_policies
 from handful.learner.universal import UniversalPPO, universal_learner
@@ -84,6 +85,40 @@ def test_policies_apart_are_the_conditioned_policy_at_their_contexts(problem, le
     shared, own = learner.at(state, contexts), learner.apart(state, contexts)
     np.testing.assert_allclose(shared.critic(observations), own.critic(observations), atol=1e-5)
     assert all(jax.tree.leaves(has_policy_axis(own.actor)))
+
+
+@pytest.mark.parametrize("is_normalised", [True, False])
+def test_parts_of_policies_that_draw_are_the_policy_at_their_contexts(
+    problem, learner, state, is_normalised
+):
+    """Two policies of three parts each, at six contexts."""
+    clip = CLIP if is_normalised else jnp.inf
+    met = Normalizer.identity(LANES, 2, clip)
+    if is_normalised:
+        rows = 2.0 + 3.0 * jax.random.normal(jax.random.key(6), (LANES, 50, 2))
+        met = met.update(rows, together=True)
+    state = dataclasses.replace(state, normalizer=met)
+    contexts = jax.random.normal(jax.random.key(5), (2, 3, state.embedding.axes.shape[1]))
+    observations = jax.random.normal(jax.random.key(4), (7, 2))
+    drawing = learner.drawing(state, contexts)
+    actor = drawing.actor(drawing.normalizer(shown(observations, 2, 3)))
+    alone = learner.at(state, contexts.reshape(6, -1))
+    raw = jnp.broadcast_to(observations, (6, 7, 2))
+    expected = alone.actor(alone.normalizer(raw))
+    np.testing.assert_allclose(actor.mean.reshape(6, 7, -1), expected.mean, atol=1e-5)
+    np.testing.assert_allclose(actor.log_std.reshape(6, 7, -1), expected.log_std)
+    critic = drawing.critic(drawing.normalizer(shown(observations, 2, 3)))
+    np.testing.assert_allclose(
+        critic.reshape(6, 7, -1), alone.critic(alone.normalizer(raw)), atol=1e-4
+    )
+    assert all(jax.tree.leaves(has_policy_axis(drawing.actor)))
+
+
+def shown(observations, policies, parts):
+    """Return observations of each part of each policy, [K, M * B, O + M]."""
+    vectors = jnp.repeat(jnp.eye(parts), len(observations), axis=0)
+    rows = jnp.concatenate([jnp.tile(observations, (parts, 1)), vectors], axis=1)
+    return jnp.broadcast_to(rows, (policies, *rows.shape))
 
 
 def test_the_host_and_the_file_of_policies_know_conditioned_policies(

@@ -83,17 +83,23 @@ def _parameters_if_any(task: Task) -> "list[TaskParameter] | None":
 def _lines(task: Task, parameters: "list[TaskParameter]") -> list[str]:
     from handful.parameters import takes_anything
 
+    own = _listed([one for one in parameters if not one.wraps])
+    of_all = _listed([one for one in parameters if one.wraps])
+    if takes_anything(task):
+        own.append("  others, which the task itself looks at")
+    head = "Parameters and their defaults:" if own else "No parameters of its own."
+    common = ["What every task takes:", *of_all] if of_all else []
+    return [f"{task.title}: {task.description}", head, *own, *common]
+
+
+def _listed(parameters: "Sequence[TaskParameter]") -> list[str]:
     flags = [shell_line(*one.words) for one in parameters]
     width = max(map(len, flags), default=0)
-    lines = [
+    return [
         line
         for text, one in zip(flags, parameters, strict=True)
         for line in _wrapped(f"  {text:{width}}  {'(required) ' * one.is_required}", one.meaning)
     ]
-    if takes_anything(task):
-        lines.append("  others, which the task itself looks at")
-    head = "Parameters and their defaults:" if lines else "No parameters."
-    return [f"{task.title}: {task.description}", head, *lines]
 
 
 def _wrapped(start: str, meaning: str) -> list[str]:

@@ -48,7 +48,7 @@ def with_draw(problem: RMDP, parts: int) -> RMDP:
     Args:
         problem: a problem whose environment is written in JAX or runs on the host, and whose
             observations are vectors.
-        parts: ``M``, the number of parts of each policy, all of which are equally likely.
+        parts: the number ``M`` of parts of each policy, of which one is drawn for each episode.
 
     Returns:
         A problem for :func:`handful.train`. It has no name to make it by, so that a run of it is

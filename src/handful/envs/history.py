@@ -39,7 +39,7 @@ def with_history(problem: RMDP, length: int) -> RMDP:
     Args:
         problem: a problem whose environment is written in JAX or runs on the host, and whose
             observations are vectors.
-        length: ``L``, the number of observations in a window, the latest one included.
+        length: the number ``L`` of the latest observations that policies see, as a window.
 
     Returns:
         A problem for :func:`handful.train`. It has no name to make it by, so that a run of it is
