@@ -58,7 +58,8 @@ class FairDrawn:
         self.out.mkdir(parents=True, exist_ok=True)
         for seed in self.seeds:
             for kind, (welfare, draw) in kinds.items():
-                result = self._trained(self.runs / f"{self.task}-{kind}-{seed}", seed, welfare, draw)
+                path = self.runs / f"{self.task}-{kind}-{seed}"
+                result = self._trained(path, seed, welfare, draw)
                 utilities = np.asarray(result.evaluation.deterministic.utilities, np.float64)
                 found = [
                     float(utilities.mean()),
