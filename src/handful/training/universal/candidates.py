@@ -39,6 +39,11 @@ SLACK = 1.25
 MOST_OBSERVATIONS = 2000
 """The most rounds of a candidate, all candidates together, as all of them are weighed at once."""
 
+FRESH = 0.1
+"""The share of further observations after which it is decided anew which candidates play on. For a
+decision, all that is known of all of them is computed, which takes longest where episodes are
+short."""
+
 DRAWS = 8
 """How many draws of what candidates may earn decide which of them play on."""
 
@@ -197,11 +202,14 @@ def try_candidates(
         watch(min(found.steps / max(most_steps, 1), 1.0))
     rng = np.random.default_rng(np.asarray(jax.random.key_data(play_key)).astype(np.uint32))
     # The finalists' episodes may last longer than those before, mostly by little.
+    playing, due = nothing, 0.0
     while (
         found.steps + SLACK * dearest <= most_steps
         and len(found.rows) + at_once <= MOST_OBSERVATIONS
     ):
-        playing = finalists(chooser, found, budgets, rng)
+        if len(found.rows) >= due:
+            playing = finalists(chooser, found, budgets, rng)
+            due = (1.0 + FRESH) * len(found.rows)
         more = found.after(*play(playing, 1 + int(found.rounds.max())))
         dearest, found = max(dearest, more.steps - found.steps), more
         watch(min(found.steps / max(most_steps, 1), 1.0))
