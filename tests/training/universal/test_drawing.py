@@ -9,6 +9,7 @@ import pytest
 
 import handful
 from handful.errors import HandfulError
+from handful.report.page import write_report
 from handful.training.preflight import prepare
 from handful.training.universal.drawing import (
     drawn_choice,
@@ -118,6 +119,8 @@ def test_policies_that_draw_serve_users_whom_no_two_actions_serve(tmp_path):
         for part in range(3)
     ]
     assert len(np.unique(actions)) == 6
+    page = " ".join(write_report(tmp_path / "run").read_text(encoding="utf-8").split())
+    assert "Each policy draws one of 3 parts when an episode begins" in page
 
 
 def test_a_learner_without_such_policies_says_so():

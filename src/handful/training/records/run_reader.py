@@ -20,6 +20,7 @@ from handful._support.controls import shell_line
 from handful._support.storage import checked_config, digest_of_arrays, digest_of_json
 from handful._support.text import is_json, plain, shown
 from handful.environment import outcome_shape
+from handful.envs.drawn import num_parts
 from handful.errors import HandfulError
 from handful.evaluation.returns import Evaluation
 from handful.learner import LEARNERS
@@ -81,8 +82,9 @@ def describe_problem(problem: RMDP) -> dict[str, Any]:
 
     It has all from which the problem can be made again, or be distinguished from others.
     """
-    environment = problem.environment
+    environment, parts = problem.environment, num_parts(problem)
     return {
+        **({"draw": parts} if parts > 1 else {}),
         "name": problem.name,
         "parameters": described_parameters(problem.parameters),
         "environment": {n: shown(_short(value)) for n, value in _fields(environment).items()},
