@@ -14,15 +14,8 @@ from handful.environment import Discrete
 from handful.exact.tabular import Dynamics, policy_iteration
 from handful.learner import counting
 from handful.learner.base import Objective
-from handful.learner.counting import (
-    LEAST_TEMPERATURE,
-    Counting,
-    CountingState,
-    Model,
-    estimate,
-    plan,
-    values_of,
-)
+from handful.learner.counted_model import Model, estimate, values_of
+from handful.learner.counting import LEAST_TEMPERATURE, Counting, CountingState, plan
 from handful.learner.experience import Experience
 from handful.learner.networks import Sharing, init_actor, init_critic
 from handful.learner.normalize import Normalizer

@@ -9,7 +9,8 @@ import handful
 from handful.domains.tabular.optimum import tabular_rmdp
 from handful.domains.tabular.problem import tabular_problem
 from handful.exact.tabular import Dynamics, policy_iteration
-from handful.learner.counting import estimate, likeliest_actions
+from handful.learner.counted_model import estimate
+from handful.learner.counting import likeliest_actions
 from handful.run_folder import RunFolder
 from handful.training.choosing import make_appraiser
 from handful.training.intervention import finish, intervene

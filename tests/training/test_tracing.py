@@ -213,6 +213,13 @@ class ReturnsOfUsers(Still):
         return jnp.zeros((2, 5))
 
 
+class OptimismOfUsers(Still):
+    knows_optimism: ClassVar[bool] = True
+
+    def optimism(self, state, batch, problem):
+        return jnp.zeros((2, 5))
+
+
 STATE = "an object of the class Counts"
 
 
@@ -241,6 +248,7 @@ STATE = "an object of the class Counts"
         (StartsAnewWithoutCount, f"restart .* object of the class Networks, not {STATE}"),
         (RenewsTheActor, "renew that gives policies .* class Actor, not .* class Networks"),
         (ReturnsOfUsers, r"returns that gives one array float32\[2, 5\]: .* shape \[2, 3\]"),
+        (OptimismOfUsers, r"optimism that gives one array float32\[2, 5\]: .* shape \[2, 3\]"),
     ],
 )
 def test_learners_that_give_something_else_than_they_should_are_refused(learner, sentence):

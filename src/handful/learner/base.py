@@ -122,6 +122,10 @@ class Learner(ABC):
     knows_returns: ClassVar[bool] = False
     """Whether the learner knows what policies earn without playing them: :meth:`returns`."""
 
+    knows_optimism: ClassVar[bool] = False
+    """Whether the learner can say of a batch by how much it overrated the policies that collected
+    it: :meth:`optimism`. Only a learner that knows returns is asked."""
+
     usual_settings: ClassVar[Mapping[str, Any]] = {}
     """What this kind of learner usually needs, by the names of its own settings, of those of
     :class:`~handful.training.config.CollectConfig`, and of run settings. It comes before the preset
@@ -230,6 +234,26 @@ class Learner(ABC):
             discount: the discount of later rewards.
         """
         raise NotImplementedError(f"{type(self).__name__} knows no returns")
+
+    def optimism(
+        self, state: LearnerState, batch: Transitions, problem: RMDP
+    ) -> Float[Array, "K D"]:
+        """Return by how much :meth:`returns`, without discount, overrates the present policies.
+
+        Training asks learners that can tell (:attr:`knows_optimism`), in runs with floors, where
+        absolute returns matter.
+
+        Args:
+            state: the learner's state before it has seen the batch.
+            batch: the latest transitions of each policy, [K, T, B], features on the learner's
+                scale.
+            problem: the problem.
+
+        Returns:
+            What is to be subtracted from the returns, in features on the learner's scale. It may be
+            noisy: the mean over batches counts.
+        """
+        raise NotImplementedError(f"{type(self).__name__} knows nothing of its optimism")
 
     def universal(self, context_size: int, group_share: float) -> "UniversalLearner | None":
         """Return the learner of one policy for all users that this learner can go on from.

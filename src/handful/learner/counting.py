@@ -14,7 +14,7 @@ Only the sampled transitions are used; the environment's own arrays are never re
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -34,6 +34,13 @@ from handful.learner.base import (
     check_discount,
     check_random_actions,
 )
+from handful.learner.counted_model import (
+    Model,
+    advantages_of,
+    estimate,
+    optimism_of,
+    values_of,
+)
 from handful.learner.distributions import Categorical
 from handful.learner.experience import Experience, symbols
 from handful.learner.networks import Actor, Sharing, init_actor, init_critic, table_of
@@ -42,81 +49,8 @@ from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
 
-PRIOR_VISITS = 5.0
-"""The visits below which an action is believed to act mostly like the others there."""
-
-SETTLED = 1e-6
-"""Values are known once no sweep changes them by more than this share of the largest."""
-
 LEAST_TEMPERATURE = 1e-6
 """The lowest temperature of the actors' softmax: below it they are greedy."""
-
-
-class Model(NamedTuple):
-    """The model of the dynamics that the counts give.
-
-    Attributes:
-        moves: the probability of each next observation; the missing rest ends the episode.
-        features: the mean reward features of an action.
-        starts: the distribution of an episode's first observation; zeros before the first is known.
-        horizon: the largest number of steps of an episode.
-        discount: the discount of later rewards.
-    """
-
-    moves: Float[Array, "S A S"]
-    features: Float[Array, "S A D"]
-    starts: Float[Array, " S"]
-    horizon: int
-    discount: float
-
-
-def estimate(experience: Experience, horizon: int, discount: float) -> Model:
-    """Return the model: the frequencies in the counts.
-
-    While an action has few visits, its frequencies are drawn towards those of the observation's
-    other actions.
-    """
-    visits = experience.visits[..., None].astype(jnp.float32)
-    followed = experience.followed.astype(jnp.float32)
-    at = jnp.maximum(jnp.sum(visits, axis=1, keepdims=True), 1.0)
-    usual_moves = jnp.sum(followed, axis=1, keepdims=True) / at
-    usual_features = jnp.sum(experience.features, axis=1, keepdims=True) / at
-    return Model(
-        (followed + PRIOR_VISITS * usual_moves) / (visits + PRIOR_VISITS),
-        (experience.features + PRIOR_VISITS * usual_features) / (visits + PRIOR_VISITS),
-        experience.starts / jnp.maximum(jnp.sum(experience.starts), 1),
-        horizon,
-        discount,
-    )
-
-
-def values_of(model: Model, actions: Int[Array, "K S"]) -> Float[Array, "K S D"]:
-    """Return the return of each policy from each observation on, in features."""
-    rows = jnp.arange(actions.shape[1])
-    moves, paid = model.moves[rows, actions], model.features[rows, actions]
-
-    def goes_on(carry: tuple[Array, Array, Array]) -> Array:
-        values, change, step = carry
-        scale = jnp.maximum(jnp.max(jnp.abs(values)), SETTLED)
-        return (step < model.horizon) & (change > SETTLED * scale)
-
-    def sweep(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        values, _, step = carry
-        new = paid + model.discount * moves @ values
-        return new, jnp.max(jnp.abs(new - values)), step + 1
-
-    start = (jnp.zeros_like(paid), jnp.asarray(jnp.inf), jnp.zeros((), jnp.int32))
-    return jax.lax.while_loop(goes_on, sweep, start)[0]
-
-
-def advantages_of(
-    model: Model, values: Float[Array, "K S D"], mix: Float[Array, "K D"]
-) -> Float[Array, "K S A"]:
-    """Return how much less each action earns a policy's users than the best one: 0 or below."""
-    worth = jnp.einsum("sad,kd->ksa", model.features, mix)
-    after = jnp.einsum("sat,kt->ksa", model.moves, jnp.einsum("ksd,kd->ks", values, mix))
-    worth += model.discount * after
-    return worth - jnp.max(worth, axis=2, keepdims=True)
 
 
 def likeliest_actions(actor: Actor) -> Int[Array, "K S"]:
@@ -235,6 +169,7 @@ class Counting(Learner):
 
     has_gradients: ClassVar[bool] = False
     knows_returns: ClassVar[bool] = True
+    knows_optimism: ClassVar[bool] = True
 
     temperature: float = 1e-3
     final_temperature: float = 1e-3
@@ -328,6 +263,13 @@ class Counting(Learner):
     ) -> Float[Array, "K D"]:
         """Return the model's return of an episode of each policy's likeliest actions."""
         return returns_of(self.model(state, problem), actor, discount)
+
+    def optimism(
+        self, state: LearnerState, batch: Transitions, problem: RMDP
+    ) -> Float[Array, "K D"]:
+        """Return by how much the model overrates each policy, by the model's errors on a batch."""
+        actions = likeliest_actions(state.actor)
+        return optimism_of(self.model(state, problem)._replace(discount=1.0), actions, batch)
 
     def improve(
         self,

@@ -223,7 +223,17 @@ def _claims(
                 f"least {_range(levels)}, which {100 * floor.share:g} % must get."
                 for miss in misses
             ] or [f"At least {100 * floor.share:g} % of the users get {_range(levels)} or more."]
-    return sentences, tables
+    return [*sentences, *_judged_longer(results)], tables
+
+
+def _judged_longer(results: Results) -> list[str]:
+    """Return what more episodes than those of the evaluation say of floors, if any were played."""
+    found = []
+    for floor in results.record.get("floors") or ():
+        episodes = floor.get("episodes", 0)
+        if episodes > results.record.get("num_episodes", episodes):
+            found.append(f"By {episodes:,} further episodes a policy: {floor['sentence']}")
+    return found
 
 
 def _get(users: NumpyArray) -> str:

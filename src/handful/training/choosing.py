@@ -99,7 +99,7 @@ def make_appraiser(
         knowledge: what else is known; episodes are played of policies that it knows too little of.
     """
     if run.learner.knows_returns:
-        return _by_learner(run, state.learner)
+        return _by_learner(run, state)
     by_episodes = make_player_of_run(run, state, stream)
     return by_episodes if knowledge is None else _by_knowledge(knowledge, by_episodes)
 
@@ -133,13 +133,15 @@ def make_player_of_run(run: Run, state: TrainState, stream: int) -> Appraiser:
     return by_episodes
 
 
-def _by_learner(run: Run, state: LearnerState) -> Appraiser:
+def _by_learner(run: Run, state: TrainState) -> Appraiser:
     @jax.jit
     def returns(state: LearnerState, actor: Actor) -> Array:
         return run.learner.returns(state, actor, run.learnt, 1.0)
 
     def by_learner(policies: Policies, watch: Watch = unwatched) -> Worth:
-        found = np.asarray(returns(state, policies.actor)) * run.learnt.return_scale
+        found = np.asarray(returns(state.learner, policies.actor)) * run.learnt.return_scale
+        if state.optimism is not None:
+            found = found - np.asarray(state.optimism.correction)
         watch(1.0)
         return Worth(found, np.stack([found, found]), 0)
 
@@ -168,12 +170,15 @@ def validate(
         The state with a validated shortlist.
     """
     shortlist = _with_present(state, run)
+    is_known = state.optimism is not None
     appraise = make_appraiser(run, state, knowledge=knowledge)
     rows, steps = [], 0
     moments = len(shortlist.updates)
     for row in range(moments):
         snapshot = shortlist[row]
-        if not jnp.isneginf(snapshot.welfare):  # a short run does not fill the list
+        # A short run does not fill the list. What is known of the learner's optimism is of the
+        # present policies: those before were corrected by what was known of them then.
+        if jnp.isposinf(snapshot.welfare) if is_known else not jnp.isneginf(snapshot.welfare):
             snapshot, played = _validated(run, appraise, snapshot, part(watch, row, moments))
             steps += played
         rows.append(snapshot)

@@ -22,7 +22,12 @@ from handful.run_folder import RunFolder
 from handful.training.choosing import assign
 from handful.training.config import BY_VALIDATION
 from handful.training.ending import judge
-from handful.training.fairness.floor_records import described_floors, floor_records
+from handful.training.fairness.floor_records import (
+    described_floors,
+    floor_records,
+    stored_floors,
+)
+from handful.training.fairness.judging import judged_floors
 from handful.training.intervention import finish
 from handful.training.preflight import prepare
 from handful.training.records.evaluation_files import read_findings
@@ -339,6 +344,9 @@ def _read(
     folder, run = open_run(path, problem, trust, network)
     record = folder.read_evaluation()
     evaluation, shares = evaluation_of(folder, record, run.problem)
+    floors = stored_floors(run, record)
+    if floors is None:
+        floors = floor_records(run, evaluation.deterministic.played, evaluation.assignment)
     return TrainResult(
         problem=run.problem,
         config=run.config,
@@ -349,7 +357,7 @@ def _read(
         folder=folder.path,
         transitions=run.config.played(record["transitions"], record["validation_transitions"]),
         findings=read_findings(folder, record),
-        floors=floor_records(run, evaluation),
+        floors=floors,
     )
 
 
@@ -429,7 +437,7 @@ def _logged(
             welfare=run.own_welfare,
             outside=run.claims.options,
         )
-        promises = floor_records(run, evaluation)
+        promises = judged_floors(run, policies, evaluation, transitions, watch)
         judgement = judge(run, state, policies, evaluation, history, promises, watch)
     shares = alpha if alpha.ndim == 2 else None
     if folder is not None or log.has_loggers:

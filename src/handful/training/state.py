@@ -19,6 +19,7 @@ from handful.methods.ledger import BLOCK, BlockwiseMethod, Ledger
 from handful.methods.weights import handed_out, likeliest_policies
 from handful.problem import RMDP
 from handful.training.fairness.mirror import MirrorState
+from handful.training.fairness.optimism import Optimism, first_optimism
 from handful.training.fairness.pressure import Prices
 from handful.training.fairness.weighing import begin_prices, first_weights
 from handful.training.run import Run
@@ -278,6 +279,8 @@ class TrainState(eqx.Module):
             validation.
         mirror: the users' weights, if they follow the welfare's gradient slowly.
         prices: the prices of floors, if the users have any.
+        optimism: how much less the policies earn than the learner says, in runs with floors whose
+            learner knows returns without playing.
     """
 
     key: PRNGKey
@@ -295,6 +298,7 @@ class TrainState(eqx.Module):
     start: Snapshot | None = None
     mirror: MirrorState | None = None
     prices: Prices | None = None
+    optimism: Optimism | None = None
 
     def policies(self, problem: RMDP) -> Policies:
         """Return the policies that play in training, as they are now."""
@@ -387,6 +391,7 @@ def _init_state(key: PRNGKey, run: Run) -> TrainState:
         start=shortlist.best if run.keeps_start else None,
         mirror=first_weights(run),
         prices=begin_prices(run),
+        optimism=first_optimism(run),
     )
 
 

@@ -17,6 +17,7 @@ from handful.learner.imitation import imitate
 from handful.methods import RememberedEpisodes
 from handful.methods.base import split_trainable
 from handful.methods.weights import likeliest_policies
+from handful.training.fairness.optimism import Optimism
 from handful.training.reassign import reassign
 from handful.training.run import Run
 from handful.training.starting.holding import finished_by_all, hold, of_players, spread
@@ -118,7 +119,8 @@ def _learn(
     # Evaluate: the table of every user's return from every policy (equation 10).
     scaled = transitions.scale_features(1.0 / problem.return_scale)
     learner = run.learner.observe(state.learner, scaled)
-    table, latest = _evaluate(state, learner, finished, run)
+    optimism = _optimism(state, scaled, run)
+    table, latest = _evaluate(state, learner, finished, optimism, run)
     coefficients = jnp.asarray(problem.population.coefficients)
 
     # Remember: the whole episodes of the batch, if the method uses any.
@@ -132,8 +134,14 @@ def _learn(
     # worth nothing, which would be much if returns are negative.
     batch_welfare = standing.batch_welfare
     is_known = jnp.all(table.seen | ~standing.is_served)
+    is_believed = jnp.ones((), bool)
+    if optimism is not None:  # what is measured of it becomes the surer the later it is
+        is_late = state.update >= run.planned_updates // 2
+        is_believed = optimism.is_known & is_late
     batch_welfare = jnp.where(
-        is_known | (batch_welfare > run.welfare_of_nothing), batch_welfare, -jnp.inf
+        is_believed & (is_known | (batch_welfare > run.welfare_of_nothing)),
+        batch_welfare,
+        -jnp.inf,
     )
     moment = Snapshot(batch_welfare, latest, state.networks(run), standing.assignment)
     shortlist = state.shortlist.offer(moment, state.update, _spacing(run))
@@ -203,19 +211,30 @@ def _learn(
         state.start,
         standing.mirror,
         standing.prices,
+        optimism,
     )
     return new_state, metrics
+
+
+def _optimism(state: TrainState, batch: Transitions, run: Run) -> Optimism | None:
+    """Return what a batch, on the learner's scale, adds to what is known of its optimism."""
+    if state.optimism is None:
+        return None
+    excess = run.learner.optimism(state.learner, batch, run.learnt)
+    return state.optimism.after(excess * run.learnt.return_scale)
 
 
 def _evaluate(
     state: TrainState,
     learnt: LearnerState,
     finished: FinishedEpisodes,
+    optimism: Optimism | None,
     run: Run,
 ) -> tuple[ReturnTable, Float[Array, "K D"]]:
     """Return the return table with a batch in it, and the returns of the batch alone.
 
-    A learner may know more about its policies than their last episodes show.
+    A learner may know more about its policies than their last episodes show. What it says may be
+    corrected by how wrong it was before.
     """
     config = run.config
     if not run.learner.knows_returns:
@@ -223,7 +242,11 @@ def _evaluate(
         return table, state.table.update(finished, 1.0).undiscounted
     scale, actor = run.learnt.return_scale, state.learner.actor
     seen = jnp.ones_like(state.table.seen)
+    if optimism is not None:  # it is known of the learner as it was before this batch
+        learnt = state.learner
     latest = run.learner.returns(learnt, actor, run.learnt, 1.0) * scale
+    if optimism is not None:
+        latest = latest - optimism.correction
     if not config.discounted_table:
         return ReturnTable(latest, seen), latest
     discounted = run.learner.returns(learnt, actor, run.learnt, run.learnt.discount) * scale

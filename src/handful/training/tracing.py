@@ -130,12 +130,16 @@ def trace_learner(run: Run) -> None:
     mixes = _array(jnp.float32, num_policies, problem.num_features)
     renewed = trace(renew, state.networks, state, mixes)
     _check_same(f"{name} renew", state.networks, renewed, "policies")
+    found: dict[str, Any] = {}
     if learner.knows_returns:
         ask = partial(learner.returns, problem=problem, discount=problem.discount)
-        returns: Any = trace(ask, state, state.actor)
-        if getattr(returns, "shape", None) != mixes.shape:
+        found["returns"] = trace(ask, state, state.actor)
+    if learner.knows_optimism:
+        found["optimism"] = trace(partial(learner.optimism, problem=problem), state, batch)
+    for function, given in found.items():
+        if getattr(given, "shape", None) != mixes.shape:
             raise HandfulError(
-                f"{name} returns that gives {kinds(returns)}: it must give what each policy earns "
+                f"{name} {function} that gives {kinds(given)}: it must give what each policy earns "
                 f"in each reward feature, as a table of shape {list(mixes.shape)}."
             )
 

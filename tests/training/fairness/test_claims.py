@@ -19,7 +19,14 @@ from handful.population import Population
 from handful.training import choosing
 from handful.training.config import TrainConfig
 from handful.training.fairness.claims import Claims, read_claims
-from handful.training.fairness.pressure import MISSING, PRICE_STEP, attained, first_prices, raised
+from handful.training.fairness.pressure import (
+    MISSING,
+    PRICE_STEP,
+    SLOWEST,
+    attained,
+    first_prices,
+    raised,
+)
 from handful.training.reassign import reassign
 from handful.training.run import Run
 from handful.training.state import ReturnTable, init_state
@@ -80,6 +87,22 @@ def test_prices_rise_where_a_floor_is_missed_and_fall_where_it_is_met():
     worth, _ = raised(claims, prices, jnp.array([8.0, 3.0, 8.0]), 100)
     np.testing.assert_allclose(worth, [0.0, step / 2, 0.0], atol=1e-7)
     assert first_prices(Claims(), 3) is None
+
+
+def test_the_unit_of_prices_halves_and_their_steps_become_smaller():
+    """Floors of 4: at first 32 are missing, then 2; the unit of 32 halves in 10 of 100 updates."""
+    claims = Claims(floors=(Floor(4.0),))
+    prices = first_prices(claims, 1)
+    _, prices = raised(claims, prices, jnp.array([-28.0]), 100)
+    for _ in range(9):
+        _, prices = raised(claims, prices, jnp.array([4.0]), 100)
+    before = float(prices.of_floors[0][0])
+    worth, prices = raised(claims, prices, jnp.array([2.0]), 100)
+    assert float(prices.spread) == pytest.approx(16.0)
+    np.testing.assert_allclose(worth[0] - before, PRICE_STEP / 100 * 2 / 16, rtol=1e-4)
+    for progress, share in ((0.5, 0.5), (1.0, SLOWEST), (7.0, SLOWEST)):
+        worth, _ = raised(claims, first_prices(claims, 1), jnp.array([2.0]), 100, progress)
+        np.testing.assert_allclose(worth, [share * PRICE_STEP / 100], rtol=1e-5)
 
 
 def test_the_price_of_a_group_is_shared_by_its_users():

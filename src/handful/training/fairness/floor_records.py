@@ -1,6 +1,6 @@
 """Whether floors hold in a result: by how much not, for whom, with intervals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from handful._support.text import count
 from handful.choice.floors import Floor, group_means
 from handful.choice.pool import Pool
 from handful.evaluation.played import Played, WithOutside
-from handful.evaluation.returns import Evaluation, mean_and_stderr
+from handful.evaluation.returns import mean_and_stderr
 from handful.training.run import Run
 from handful.training.watching.findings import Finding
 from handful.types import NumpyArray
@@ -61,24 +61,33 @@ class Short:
             "short_high": self.short + spread,
         }
 
+    @classmethod
+    def from_record(cls, values: Mapping[str, Any]) -> "Short":
+        """Return what :meth:`record` described."""
+        return cls(*(values[name] for name in ("name", "least", "value", "stderr")))
+
 
 @dataclass(frozen=True)
 class FloorRecord:
-    """What an evaluation says of a floor.
+    """What episodes say of a floor.
 
     Attributes:
         floor: the floor.
+        episodes: the number of episodes of each policy by which it is judged.
         holds: whether it holds, by the means.
         below: how many users, or groups, are below it.
         certain: how many of them are below it with their whole interval.
+        unsure: how many users, or groups, have the floor within their interval of 95 %.
         shorts: the users, or groups, below it, those with most missing first.
         parts: the share of each set of users that reaches a floor of a share, by the set's name.
     """
 
     floor: Floor
+    episodes: int
     holds: bool
     below: int
     certain: int
+    unsure: int
     shorts: tuple[Short, ...]
     parts: tuple[tuple[str, float], ...] = ()
 
@@ -104,31 +113,62 @@ class FloorRecord:
             "of": self.floor.of,
             **({"share": self.floor.share} if self.floor.of == "share" else {}),
             **({"reached": dict(self.parts)} if self.parts else {}),
+            "episodes": self.episodes,
             "holds": self.holds,
             "below": self.below,
             "certain": self.certain,
+            "unsure": self.unsure,
             "shorts": [short.record() for short in self.shorts],
             "sentence": self.sentence(),
         }
 
+    @classmethod
+    def from_record(cls, floor: Floor, values: Mapping[str, Any]) -> "FloorRecord":
+        """Return what :meth:`record` described."""
+        counted = {
+            name: values[name] for name in ("episodes", "holds", "below", "certain", "unsure")
+        }
+        shorts = tuple(Short.from_record(one) for one in values["shorts"])
+        parts = tuple((values.get("reached") or {}).items())
+        return cls(floor, **counted, shorts=shorts, parts=parts)
 
-def floor_records(run: Run, evaluation: Evaluation) -> tuple[FloorRecord, ...]:
-    """Return what an evaluation says of each floor of a run.
+
+def floor_records(run: Run, played: Played, assignment: NumpyArray) -> tuple[FloorRecord, ...]:
+    """Return what episodes say of each floor of a run.
 
     Args:
         run: the run.
-        evaluation: the evaluation of its final policies.
+        played: what every user earned in every episode of the final policies.
+        assignment: each user's policy [N], -1 for a user whom no policy fits.
     """
-    floors, measured = run.claims.floors, evaluation.deterministic
+    floors = run.claims.floors
     if not floors:
         return ()
-    played: Played = measured.played
     if run.claims.options is not None:
         played = WithOutside(played, run.claims.options)
-    pool = run.claims.pool(measured.utilities[None])
-    served = _Served(played, evaluation.assignment)
+    served = _Served(played, assignment)
+    utilities = served.means()
+    pool = run.claims.pool(utilities[None])
     users = run.problem.population.user_ids
-    return tuple(_record(floor, pool, measured.utilities, served, users) for floor in floors)
+    return tuple(_record(floor, pool, utilities, served, users) for floor in floors)
+
+
+def stored_floors(run: Run, record: Mapping[str, Any]) -> tuple[FloorRecord, ...] | None:
+    """Return the records of floors that ``evaluation.json`` holds.
+
+    Args:
+        run: the run.
+        record: the contents of the file.
+
+    Returns:
+        the records; None if an earlier version wrote the file, whose records were of the
+        evaluation's own episodes.
+    """
+    stored = record.get("floors", [])
+    if len(stored) != len(run.claims.floors) or any("episodes" not in one for one in stored):
+        return None
+    pairs = zip(run.claims.floors, stored, strict=True)
+    return tuple(FloorRecord.from_record(floor, one) for floor, one in pairs)
 
 
 def described_floors(records: Sequence[FloorRecord]) -> dict[str, Any]:
@@ -164,6 +204,14 @@ class _Served:
 
     played: Played
     assignment: NumpyArray
+
+    def means(self) -> NumpyArray:
+        """Return each user's mean, [N]."""
+        found = np.empty(len(self.assignment))
+        for users, returns in self.played.chunks():
+            everyone = np.arange(returns.shape[2])
+            found[users] = np.mean(returns, axis=0)[self.assignment[users], everyone]
+        return found
 
     def errors(self) -> NumpyArray:
         """Return the standard error of each user's mean, [N]."""
@@ -207,9 +255,11 @@ def _record(
         )
     return FloorRecord(
         floor=floor,
+        episodes=served.played.shape[0],
         holds=not floor.misses(pool, utilities),
         below=len(shorts),
         certain=sum(one.is_certain for one in shorts),
+        unsure=int(np.sum(np.abs(missing) <= SPREADS * errors)),
         shorts=tuple(shorts[:MOST_LISTED]),
         parts=parts,
     )

@@ -28,6 +28,13 @@ PRICE_STEP = 16.0
 """The step size of prices, times the number of updates: a user to whom a quarter of the range is
 missing counts as much as all others together after a quarter of training."""
 
+SLOWEST = 0.1
+"""The share of the first step of prices that is left in the end. Steps become smaller so that
+prices settle: where policies change much with a price, large steps would let them swing."""
+
+HALVINGS = 10.0
+"""How many times in a run the unit of prices halves if all distances from floors become small."""
+
 NARROWEST = 0.02
 """The width of the soft maximum in the second half of training, as a share of the first width."""
 
@@ -78,7 +85,11 @@ def first_prices(claims: Claims, num_users: int) -> Prices | None:
 
 
 def raised(
-    claims: Claims, before: Prices, utilities: Float[Array, " N"], num_updates: int
+    claims: Claims,
+    before: Prices,
+    utilities: Float[Array, " N"],
+    num_updates: int,
+    progress: Float[Array, ""] | float = 0.0,
 ) -> tuple[Float[Array, " N"], Prices]:
     """Return what floors add to the worth of each user's utility, and the prices after a step.
 
@@ -87,12 +98,14 @@ def raised(
         before: the prices.
         utilities: what each user gets, with the outside options.
         num_updates: the updates of the whole run.
+        progress: how far training has come, from 0 to 1.
     """
     sets = [_sets(claims, floor, len(utilities)) for floor in claims.floors]
     missing = [_missing(one, utilities) for one in sets]
     widest = jnp.max(jnp.stack([jnp.max(jnp.abs(short)) for short in missing]))
-    spread = jnp.maximum(before.spread, widest)
-    step = PRICE_STEP / num_updates / jnp.maximum(spread, 1e-30)
+    spread = jnp.maximum(0.5 ** (HALVINGS / num_updates) * before.spread, widest)
+    slowed = jnp.maximum(1.0 - progress, SLOWEST)
+    step = slowed * PRICE_STEP / num_updates / jnp.maximum(spread, 1e-30)
     prices = tuple(
         jnp.maximum(price + step * short, 0.0)
         for price, short in zip(before.of_floors, missing, strict=True)

@@ -107,7 +107,7 @@ def weigh(
     if slope is not None:
         weights = weights * slope
     if prices is not None:
-        worth, prices = raised(claims, prices, utilities, run.planned_updates)
+        worth, prices = raised(claims, prices, utilities, run.planned_updates, progress)
         weights = weights + len(utilities) * worth
     return Weights(weights, mirror, prices)
 
