@@ -54,7 +54,7 @@ class FairFloors:
 
     def run(self) -> None:
         """Train what is missing, and write the table."""
-        rows = _read(self.out)
+        rows = read_rows(self.out)
         for seed in self.seeds:
             for share in self.shares:
                 known = [str(seed), str(share), self.method, str(self.steps)]
@@ -109,7 +109,8 @@ class FairFloors:
             ]  # fmt: skip
 
 
-def _read(path: Path) -> list[list[str]]:
+def read_rows(path: Path) -> list[list[str]]:
+    """Return the rows of a table that is there already, without its header."""
     if not path.is_file():
         return []
     return [line.split(",") for line in path.read_text().splitlines()[1:]]
