@@ -50,7 +50,7 @@ def test_the_mean_its_error_and_the_correction_by_hand():
     found = after(excesses)
     np.testing.assert_allclose(found.mean, [[mean]], rtol=1e-5)
     assert mean > 2.0 * error > 0.0
-    np.testing.assert_allclose(found.correction, [[(mean + error) / np.sqrt(6.0)]], rtol=1e-5)
+    np.testing.assert_allclose(found.correction, [[(mean + 2.0 * error) / np.sqrt(6.0)]], rtol=1e-5)
     below = after(-excesses)
     np.testing.assert_allclose(below.correction, -found.correction, rtol=1e-6)
 

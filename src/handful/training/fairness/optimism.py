@@ -10,7 +10,7 @@ floors are missed. So in a run with floors the learner says for each batch by ho
   therefore the product of both, which hardly changes, and the average can be long.
 * The latest quarter of the batches counts most: the weight of the t-th batch grows as t^3
   (polynomial-decay averaging; Shamir & Zhang, 2013).
-* Where the mean is more than twice its standard error, it is taken with a standard error on top, as
+* Where the mean is more than two standard errors, the upper end of its interval of two is taken, as
   a floor is a promise. Where it is less, batches are too small and noisy to say anything, and
   nothing is corrected.
 
@@ -28,7 +28,7 @@ POWER = 3.0
 """The power of its number by which a batch counts."""
 
 CERTAIN = 2.0
-"""The standard errors by which the mean must differ from 0."""
+"""The standard errors on either side of the mean in its interval, which must leave out 0."""
 
 
 FEWEST = 5
@@ -84,7 +84,7 @@ class Optimism(eqx.Module):
         share = self.concentration / jnp.maximum(1.0 - self.concentration, 1e-6)
         error = jnp.sqrt(self.variance * share)
         is_known = self.is_known & (jnp.abs(self.mean) > CERTAIN * error)
-        upper = self.mean + jnp.sign(self.mean) * error
+        upper = self.mean + CERTAIN * jnp.sign(self.mean) * error
         return jnp.where(is_known, upper / jnp.sqrt(self.count), 0.0)
 
 
