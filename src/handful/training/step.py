@@ -134,15 +134,12 @@ def _learn(
     # worth nothing, which would be much if returns are negative.
     batch_welfare = standing.batch_welfare
     is_known = jnp.all(table.seen | ~standing.is_served)
-    is_believed = jnp.ones((), bool)
-    if optimism is not None:  # what is measured of it becomes the surer the later it is
-        is_late = state.update >= run.planned_updates // 2
-        is_believed = optimism.is_known & is_late
     batch_welfare = jnp.where(
-        is_believed & (is_known | (batch_welfare > run.welfare_of_nothing)),
-        batch_welfare,
-        -jnp.inf,
+        is_known | (batch_welfare > run.welfare_of_nothing), batch_welfare, -jnp.inf
     )
+    if optimism is not None:  # what is measured of it becomes the surer the later it is
+        is_sure = optimism.is_known & (state.update >= run.planned_updates // 2)
+        batch_welfare = jnp.where(is_sure, batch_welfare, -jnp.inf)
     moment = Snapshot(batch_welfare, latest, state.networks(run), standing.assignment)
     shortlist = state.shortlist.offer(moment, state.update, _spacing(run))
 
