@@ -227,3 +227,55 @@ def test_learners_without_a_hidden_layer_of_ours_have_no_universal_form(learner)
 def test_bad_settings_are_refused(settings, words):
     with pytest.raises(HandfulError, match=words):
         UniversalPPO(**settings)
+
+
+@pytest.fixture(scope="module")
+def explorer(learner):
+    return dataclasses.replace(learner, stretch=4)
+
+
+@pytest.fixture(scope="module")
+def explored(problem, explorer):
+    """An exploring learner's state after a batch whose rewards are rare."""
+    state = explorer.init(jax.random.key(0), problem, LANES, ())
+    batch = batch_of(problem, [True] * LANES)
+    rare = dataclasses.replace(batch, features=jnp.zeros_like(batch.features))
+    return improve(explorer, state, rare, problem)
+
+
+def test_where_rewards_are_rare_policies_differ_in_their_interest_in_novelty(explored):
+    interest = np.asarray(explored.exploration.interest)
+    assert len(np.unique(interest)) == LANES
+    assert interest.min() >= 0
+    contexts = explored.actor.stack.conditioning.contexts
+    assert contexts.shape == (LANES, 4)
+    np.testing.assert_allclose(contexts[:, -1], interest)
+    np.testing.assert_allclose(
+        contexts[:, :-1], explored.embedding(explored.mixes), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_where_rewards_vary_nobody_explores(problem, explorer):
+    state = explorer.init(jax.random.key(0), problem, LANES, ())
+    after = improve(explorer, state, batch_of(problem, [True] * LANES), problem)
+    assert not after.exploration.is_due
+    assert not np.asarray(after.exploration.interest).any()
+
+
+def test_policies_that_are_handed_out_want_no_novelty_and_judge_none(problem, explorer, explored):
+    contexts = explorer.contexts(explored, jnp.asarray(problem.population.coefficients))
+    assert contexts.shape == (5, 3)
+    observations = jax.random.normal(jax.random.key(4), (5, 7, 2))
+    together, apart = explorer.at(explored, contexts), explorer.apart(explored, contexts)
+    for networks in (together, apart):
+        assert networks.critic(observations).shape == (5, 7, problem.num_features)
+    np.testing.assert_allclose(together.critic(observations), apart.critic(observations), atol=1e-5)
+    np.testing.assert_array_equal(together.actor.stack.conditioning.contexts[:, -1], 0.0)
+
+
+def test_another_embedding_leaves_what_is_made_of_novelty(explorer, explored):
+    other = dataclasses.replace(explored, moment=explored.moment + jnp.diag(jnp.arange(1.0, 6.0)))
+    after = explorer._embedded_anew(other)
+    before, changed = (s.actor.stack.conditioning.weight for s in (explored, after))
+    np.testing.assert_allclose(changed[-1], before[-1], rtol=1e-3, atol=1e-5)
+    assert np.abs(changed[:-1] - before[:-1]).max() > 1e-3

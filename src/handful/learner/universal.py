@@ -29,8 +29,10 @@ from handful.learner.base import (
     UniversalLearner,
 )
 from handful.learner.conditioned import apart, drawing, with_contexts, with_embedding
+from handful.learner.exploring import Exploration
+from handful.learner.gae import advantage_scale, mix_advantages
 from handful.learner.networks import Actor, Sharing
-from handful.learner.ppo import PPO, PPOState, init_learner, update
+from handful.learner.ppo import PPO, PPOState, init_learner, prepare, update
 from handful.learner.preferences import (
     Embedding,
     blend_moments,
@@ -40,6 +42,7 @@ from handful.learner.preferences import (
     landmarks,
     prior_moment,
 )
+from handful.learner.recall import DRAWN, Learnt, relearn
 from handful.learner.soft_actor_critic import SAC
 from handful.learner.universal_sac import UniversalSAC
 from handful.mix import Mix
@@ -84,6 +87,7 @@ class UniversalState(PPOState):
         mixes: the mix that each policy is trained for.
         updates: the number of updates done.
         pace: the factor of the step size.
+        exploration: what exploring keeps; None if it never explores.
     """
 
     users: Float[Array, "N D"]
@@ -93,6 +97,7 @@ class UniversalState(PPOState):
     mixes: Float[Array, "K D"]
     updates: Int[Array, ""]
     pace: Float[Array, ""]
+    exploration: Exploration | None
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,9 @@ class UniversalPPO(PPO, UniversalLearner):
         group_share: the probability with which a mix is a neighbourhood of users, not one user.
         target_kl: the mean divergence (nats) of an update's policies from those that acted, which
             the step size aims at; None for a step size that does not adapt.
+        stretch: the number of steps of its one environment that each policy takes between two
+            updates, if it explores where rewards are rare (:mod:`handful.learner.exploring`);
+            0 if it never does.
 
     Raises:
         HandfulError: if a number is out of its range.
@@ -123,6 +131,7 @@ class UniversalPPO(PPO, UniversalLearner):
     context_size: int = 8
     group_share: float = 0.5
     target_kl: float | None = None
+    stretch: int = 0
 
     can_draw: ClassVar[bool] = True
 
@@ -131,6 +140,7 @@ class UniversalPPO(PPO, UniversalLearner):
         require(self.context_size >= 1, "context_size", "at least 1", self.context_size)
         if self.target_kl is not None:
             require(self.target_kl > 0, "target_kl", "positive", self.target_kl)
+        require(self.stretch >= 0, "stretch", "0 or more", self.stretch)
         share = self.group_share
         require(0 <= share <= 1, "group_share", "between 0 and 1", share)
         if self.has_own_network or not self.hidden_sizes:
@@ -155,16 +165,23 @@ class UniversalPPO(PPO, UniversalLearner):
         """Return new networks, moments and statistics, with the first mixes drawn."""
         network_key, user_key, mix_key = jax.random.split(key, 3)
         environment = problem.environment
+        size, space = environment.observation_size, environment.action_space
+        exploration, further = None, 0
+        if self.stretch:
+            further = 1  # novelty is one more reward, and its weight one more entry of the context
+            exploration = Exploration.begin(
+                num_policies, self.stretch, size, space, problem.num_features
+            )
         state = init_learner(
             network_key,
             self,
             num_policies,
-            environment.observation_size,
-            environment.action_space,
-            problem.num_features,
+            size,
+            space,
+            problem.num_features + further,
             parameters,
             num_symbols(environment),
-            self.context_size,
+            self.context_size + further,
         )
         users = landmarks(user_key, jnp.asarray(problem.population.coefficients))
         prior = prior_moment(problem)
@@ -179,6 +196,7 @@ class UniversalPPO(PPO, UniversalLearner):
             mixes=mixes,
             updates=jnp.zeros((), jnp.int32),
             pace=jnp.ones(()),
+            exploration=exploration,
         )
         return _acting(whole)
 
@@ -204,10 +222,11 @@ class UniversalPPO(PPO, UniversalLearner):
         """Improve the policy for the mixes that its transitions were collected for; draw others."""
         assert isinstance(state, UniversalState)
         learn_key, mix_key = jax.random.split(key)
-        mix = Mix(state.mixes, jnp.ones(len(state.mixes)))
-        own = Objective(lambda _: mix, objective.parameters, objective.parameters_rate)
         rates = self.rates(progress, pace * state.pace)
-        learnt = update(learn_key, state, batch, own, rates, self, problem.discount, mesh)
+        exploration, rewarded, weights = self._rewarded(state, batch, problem)
+        mix = Mix(weights, jnp.ones(len(weights)))
+        own = Objective(lambda _: mix, objective.parameters, objective.parameters_rate)
+        learnt = update(learn_key, state, rewarded, own, rates, self, problem.discount, mesh)
         assert isinstance(learnt.state, PPOState)
         following = eqx.tree_at(_ppo, state, _ppo(learnt.state))
         if self.target_kl is not None:
@@ -216,8 +235,19 @@ class UniversalPPO(PPO, UniversalLearner):
             following = eqx.tree_at(lambda s: s.pace, following, jnp.clip(adapted, *PACES))
         following = eqx.tree_at(lambda s: s.updates, following, state.updates + 1)
         is_due = is_embedding_due(following.updates, progress)
-        following = jax.lax.cond(is_due, self._embedded_anew, lambda s: s, following)
         ended = jnp.any(batch.terminated | batch.truncated, axis=(1, 2))
+        if exploration is not None:
+            recall_key, interest_key = jax.random.split(jax.random.fold_in(mix_key, 1))
+            following = dataclasses.replace(following, exploration=exploration)
+            actor_batch, _ = prepare(state, rewarded, self, problem.discount)
+            mixed = mix_advantages(actor_batch.advantages, weights)
+            scale = advantage_scale(mixed, together=True).std[0]
+            rate = rates.learning_rate
+            following = self._recalled(recall_key, following, scale, rate, problem)
+            is_new = ended | (state.updates == 0)
+            exploration = exploration.interested(interest_key, is_new, is_due, progress)
+            following = dataclasses.replace(following, exploration=exploration)
+        following = jax.lax.cond(is_due, self._embedded_anew, lambda s: s, following)
         drawn = draw_mixes(
             mix_key,
             len(ended),
@@ -239,8 +269,14 @@ class UniversalPPO(PPO, UniversalLearner):
 
     def at(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
         """Return the policy and its critic at given contexts, as conditioned networks."""
+        assert isinstance(state, UniversalState)
         rows = jnp.zeros(len(contexts), jnp.int32)  # policies see alike: all rows are equal
-        actor, critic = (with_contexts(part, contexts) for part in (state.actor, state.critic))
+        actor, critic = state.actor, state.critic
+        if state.exploration is not None:
+            contexts = with_interest(contexts, jnp.zeros(len(contexts)))
+            head = (critic.head.weight[..., :-1], critic.head.bias[..., :-1])
+            critic = eqx.tree_at(lambda c: (c.head.weight, c.head.bias), critic, head)
+        actor, critic = (with_contexts(part, contexts) for part in (actor, critic))
         return Networks(actor, critic, state.normalizer.take(rows))
 
     def apart(self, state: LearnerState, contexts: Float[Array, "M Z"]) -> Networks:
@@ -253,6 +289,9 @@ class UniversalPPO(PPO, UniversalLearner):
         """Return ``K`` policies that share nothing, each with ``M`` parts at given contexts."""
         count, parts, _ = contexts.shape
         together = self.at(state, contexts[:, 0])
+        assert isinstance(state, UniversalState)
+        if state.exploration is not None:  # the weight of novelty, which nobody wants any more
+            contexts = jnp.pad(contexts, ((0, 0), (0, 0), (0, 1)))
         normalizer = together.normalizer.with_equal_choices(parts)
         mean, scale = float(normalizer.mean[0, -1]), float(normalizer.scale[0, -1])
         actor, critic = (
@@ -260,11 +299,68 @@ class UniversalPPO(PPO, UniversalLearner):
         )
         return Networks(_with_own_spread(actor, count), critic, normalizer)
 
+    def _rewarded(
+        self, state: UniversalState, batch: Transitions, problem: RMDP
+    ) -> tuple[Exploration | None, Transitions, Float[Array, "K C"]]:
+        """Return what exploring keeps, a batch that also pays for novelty, and what is wanted."""
+        if state.exploration is None:
+            return None, batch, state.mixes
+        horizon = 1.0 / max(1.0 - problem.discount, 1.0 / problem.environment.time_limit)
+        exploration, found = state.exploration.meet(batch, horizon)
+        decided = exploration.decided(batch.features, state.users)
+        exploration = jax.lax.cond(state.updates == 0, lambda: decided, lambda: exploration)
+        features = jnp.concatenate([batch.features, found[..., None]], axis=-1)
+        weights = with_interest(state.mixes, exploration.interest)
+        return exploration, eqx.tree_at(lambda b: b.features, batch, features), weights
+
+    def _recalled(
+        self,
+        key: PRNGKey,
+        state: UniversalState,
+        scale: Float[Array, ""],
+        learning_rate: Float[Array, ""],
+        problem: RMDP,
+    ) -> UniversalState:
+        """Return the state once it has learnt again from what it remembers, if that is due."""
+        exploration = state.exploration
+        assert exploration is not None
+        draw_key, mix_key, order_key = jax.random.split(key, 3)
+
+        def learn(before: Learnt) -> Learnt:
+            mixes = draw_mixes(mix_key, DRAWN, state.users, state.embedding, self.group_share)
+            return relearn(
+                order_key,
+                before,
+                state.normalizer,
+                exploration.recall.draw(draw_key, DRAWN),
+                mixes,
+                with_interest(state.embedding(mixes), jnp.zeros(DRAWN)),
+                problem.discount,
+                scale,
+                learning_rate,
+                self.max_grad_norm,
+                self.adam_epsilon,
+                self.learnable_log_std,
+            )
+
+        actor_moments, parameter_moments = state.actor_moments
+        before = Learnt(state.actor, state.critic, actor_moments, state.critic_moments)
+        after = jax.lax.cond(exploration.is_due, learn, lambda same: same, before)
+        return dataclasses.replace(
+            state,
+            actor=after.actor,
+            critic=after.critic,
+            actor_moments=(after.actor_moments, parameter_moments),
+            critic_moments=after.critic_moments,
+        )
+
     def _embedded_anew(self, state: UniversalState) -> UniversalState:
         """Return the state with an embedding by all outcomes met so far."""
         moment = blend_moments(state.prior, state.moment)
         embedding = embed_by_rewards(state.users, moment, self.context_size)
         before, after = state.embedding(state.users), embedding(state.users)
+        if state.exploration is not None:
+            before, after = (_with_explorer(one) for one in (before, after))
         return dataclasses.replace(
             state,
             embedding=embedding,
@@ -278,6 +374,7 @@ def universal_learner(
     space: ActionSpace,
     context_size: int,
     group_share: float,
+    stretch: int = 0,
 ) -> UniversalLearner | None:
     """Return the learner of one policy for all users, whose policies a learner can go on with.
 
@@ -287,7 +384,7 @@ def universal_learner(
     Args:
         learner: the learner that goes on with the policies.
         space: the actions.
-        context_size, group_share: the same as in :class:`UniversalPPO`.
+        context_size, group_share, stretch: the same as in :class:`UniversalPPO`.
 
     Returns:
         The learner; None if the given one has none.
@@ -308,6 +405,7 @@ def universal_learner(
     return UniversalPPO(
         context_size=context_size,
         group_share=group_share,
+        stretch=stretch,
         **kept,
         **suited,
     )
@@ -323,6 +421,8 @@ def _with_own_spread(actor: Actor, count: int) -> Actor:
 def _acting(state: UniversalState) -> UniversalState:
     """Return the state with the contexts of its mixes in its networks."""
     contexts = state.embedding(state.mixes)
+    if state.exploration is not None:
+        contexts = with_interest(contexts, state.exploration.interest)
     return dataclasses.replace(
         state,
         actor=with_contexts(state.actor, contexts),
@@ -339,3 +439,19 @@ def _ppo(state: PPOState) -> tuple[PyTree, ...]:
         state.actor_moments,
         state.critic_moments,
     )
+
+
+def with_interest(
+    mixes: Float[Array, "M Z"], interest: Float[Array, " M"]
+) -> Float[Array, "M Z_plus_1"]:
+    """Return mixes, or contexts of mixes, with the weight of novelty as one more entry."""
+    return jnp.concatenate([mixes, interest[:, None]], axis=1)
+
+
+def _with_explorer(contexts: Float[Array, "N Z"]) -> Float[Array, "N_plus_1 Z_plus_1"]:
+    """Return contexts of users, and of one who wants nothing but novelty, which is like no other.
+
+    So a new embedding leaves alone what the networks make of the weight of novelty.
+    """
+    number, size = contexts.shape
+    return jnp.pad(contexts, ((0, 1), (0, 1))).at[number, size].set(number**0.5)

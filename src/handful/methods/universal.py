@@ -12,6 +12,7 @@ The welfare decides which candidates are chosen, and what users count in the EM 
 universal policy is trained for all users alike under every welfare: one that is trained more for
 those who get little learns less of what is good for all others too, and they share policies.
 
+Where rewards are rare, the universal policy explores on purpose (:mod:`handful.learner.exploring`).
 Where a problem shows few different observations, neither of this is needed: transitions are
 counted, and policies for any group of users are computed from the counts
 (:mod:`handful.training.universal.counted`).
@@ -44,6 +45,8 @@ class Universal(ExpectationMaximization):
             of users, not for one user.
         model: whether a problem that shows few different observations is explored first, and its
             policies are computed from counts of transitions if these prove to be a model of it.
+        explore: whether the universal policy explores on purpose where rewards are rare; the
+            learner ``ppo`` alone does.
 
     Raises:
         HandfulError: if a share or a size is out of its range.
@@ -56,6 +59,7 @@ class Universal(ExpectationMaximization):
         ),
         assigns_best=True,
         begins_anew=True,
+        revision=1,
         learner_settings={
             "share_hidden": False,
             "hidden_sizes": (64, 64),
@@ -70,6 +74,7 @@ class Universal(ExpectationMaximization):
     context_size: int = 8
     group_share: float = 0.5
     model: bool = True
+    explore: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -44,8 +44,9 @@ TRYING = 0.5
 NOISE = 0.5
 """The largest change of an exploring policy's interest in an action, as a share of it."""
 
-PROBES = (64, 512)
-"""The transitions of the first and of the whole look at a problem."""
+PROBES = (64, 512, 2048)
+"""The transitions of the looks at a problem, from short to long. Episodes may begin with steps in
+which little happens, so that only a long look tells."""
 
 REPEATED = 0.5
 """The share of observations that must have been seen before, in the last half of a look."""
