@@ -88,10 +88,12 @@ def test_policies_apart_are_the_conditioned_policy_at_their_contexts(problem, le
 
 
 @pytest.mark.parametrize("is_normalised", [True, False])
+@pytest.mark.parametrize("which", [("learner", "state"), ("explorer", "explored")])
 def test_parts_of_policies_that_draw_are_the_policy_at_their_contexts(
-    problem, learner, state, is_normalised
+    problem, which, is_normalised, request
 ):
     """Two policies of three parts each, at six contexts."""
+    learner, state = (request.getfixturevalue(name) for name in which)
     clip = CLIP if is_normalised else jnp.inf
     met = Normalizer.identity(LANES, 2, clip)
     if is_normalised:

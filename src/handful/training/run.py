@@ -161,7 +161,7 @@ class Run:
             problem.environment.action_space,
             method.context_size,
             method.group_share,
-            stage.collect.num_steps if method.explore else 0,
+            stage.collect.num_steps if stage.explores else 0,
         )
         if learner is None:
             raise HandfulError(

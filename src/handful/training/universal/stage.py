@@ -10,6 +10,7 @@ from handful.errors import HandfulError
 from handful.methods.universal import Universal
 from handful.problem import RMDP
 from handful.training.collecting import CollectConfig
+from handful.training.universal.rewards import shows_rare_rewards
 from handful.training.universal.survey import plan_survey, shows_few_observations
 
 MEMBERS = 160
@@ -45,6 +46,7 @@ class UniversalStage:
         survey_steps: the transitions in which the problem is explored before, until its model is
             tested; 0 where no model is tried. If the model is trusted, the survey goes on for the
             ``steps`` too, and no universal policy is trained.
+        explores: whether the universal policy explores on purpose, as rewards are rare.
     """
 
     steps: int
@@ -53,6 +55,7 @@ class UniversalStage:
     collect: CollectConfig
     budgets: tuple[int, ...] = ()
     survey_steps: int = 0
+    explores: bool = False
 
     @property
     def total_steps(self) -> int:
@@ -112,4 +115,7 @@ def plan_stage(
             f"all policies together leave none for its first stage. Give more steps, smaller "
             f"batches (batch_size), or choose another method."
         )
-    return UniversalStage(whole, candidate_steps, members, collect, survey_steps=survey_steps)
+    explores = method.explore and shows_rare_rewards(problem)
+    return UniversalStage(
+        whole, candidate_steps, members, collect, survey_steps=survey_steps, explores=explores
+    )
