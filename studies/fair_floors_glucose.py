@@ -100,7 +100,8 @@ class GlucoseFloors:
             worst = int(np.argmin(means))
             weights = [groups.count(name) for name in GROUPS]
             yield [
-                seed, floor, self.method, self.steps, number, bool(means.min() >= floor),
+                seed, floor, self.method, self.steps, number,
+                bool(means.min() >= floor) if floor else "",
                 GROUPS[worst], round(float(means[worst]), 2), round(float(errors[worst]), 2),
                 round(float(np.average(means, weights=weights)), 2),
                 self._allowed(problem, number, floor, groups), point.floors_hold if floor else "",
