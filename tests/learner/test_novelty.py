@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from handful.learner.novelty import BINS, MOST_TABLES, Novelty
+from handful.learner.novelty import BINS, MOST_TABLES, Novelty, pairs_of_entries
 from handful.transitions import Transitions
 
 
@@ -68,3 +68,14 @@ def test_bins_suit_what_was_met_and_units_do_not_matter():
         cells.append(np.asarray(anew.cells(jnp.asarray(seen * unit + 3 * unit))))
     np.testing.assert_array_equal(*cells)
     assert len(np.unique(cells[0])) > 20
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 9, 200, 100_000])
+def test_tables_are_of_different_entries_also_of_an_image(size):
+    """All pairs of 100,000 entries would not fit into memory."""
+    pairs = pairs_of_entries(size)
+    assert len(pairs) == min(max(size * (size - 1) // 2, 1), MOST_TABLES)
+    assert pairs.min() >= 0
+    assert pairs.max() < size
+    assert size == 1 or (pairs[:, 0] != pairs[:, 1]).all()
+    assert len(np.unique(np.sort(pairs, axis=1), axis=0)) == len(pairs)

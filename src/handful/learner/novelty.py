@@ -17,7 +17,7 @@ import numpy as np
 
 from handful.learner.normalize import EPSILON, Normalizer
 from handful.transitions import Transitions
-from handful.types import Array, Bool, Float, Int
+from handful.types import Array, Bool, Float, Int, NumpyArray
 
 BINS = 24
 """The bins of an entry. They grow wider away from the mean, and the last ones are open."""
@@ -30,6 +30,26 @@ MOST_TABLES = 32
 
 KEPT = 0.9
 """The weight of what was known of the usual novelty before an update."""
+
+
+MOST_LISTED = 10_000
+"""The most pairs of entries that are listed. Of more, pairs are drawn one by one: an image has
+millions, and hardly any is drawn twice."""
+
+
+def pairs_of_entries(observation_size: int) -> NumpyArray:
+    """Return the two different entries of each table [J, 2]; of a single entry it is the pair (0, 0).
+
+    Args:
+        observation_size: the number ``O`` of entries of an observation.
+    """
+    rng = np.random.default_rng(0)
+    if observation_size * (observation_size - 1) // 2 <= MOST_LISTED:
+        listed = np.array(list(combinations(range(observation_size), 2)) or [(0, 0)])
+        return rng.permutation(listed)[:MOST_TABLES]
+    first = rng.integers(observation_size, size=MOST_TABLES)
+    later = rng.integers(1, observation_size, size=MOST_TABLES)
+    return np.stack([first, (first + later) % observation_size], axis=1)
 
 
 class Novelty(eqx.Module):
@@ -60,8 +80,7 @@ class Novelty(eqx.Module):
             num_envs: the number ``B`` of environments of each.
             observation_size: the number ``O`` of entries of an observation.
         """
-        pairs = np.array(list(combinations(range(observation_size), 2)) or [(0, 0)])
-        pairs = np.random.default_rng(0).permutation(pairs)[:MOST_TABLES]
+        pairs = pairs_of_entries(observation_size)
         cells = (len(pairs), BINS**2)
         unknown = Normalizer.identity(1, observation_size)
         return cls(
