@@ -38,7 +38,7 @@ millions, and hardly any is drawn twice."""
 
 
 def pairs_of_entries(observation_size: int) -> NumpyArray:
-    """Return the two different entries of each table [J, 2]; of a single entry it is the pair (0, 0).
+    """Return the two different entries of each table, [J, 2]; (0, 0) if there is one entry alone.
 
     Args:
         observation_size: the number ``O`` of entries of an observation.

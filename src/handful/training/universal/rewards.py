@@ -11,7 +11,7 @@ from handful.collect.host_rollout import put
 from handful.environment import Discrete
 from handful.learner.exploring import has_rare_rewards
 from handful.problem import RMDP
-from handful.training.universal.survey import Copies
+from handful.training.universal.survey import Copies, seen_once
 
 LANES, STEPS = 8, 48
 """The copies of the environment that are looked at, and the steps of each."""
@@ -23,11 +23,16 @@ def shows_rare_rewards(problem: RMDP) -> bool:
     A problem that names outcomes that can be kept up never does: contexts tell from the start what
     users want there, and whether exploring helps was not measured.
 
+    A problem that can be made again by its name and parameters is looked at once in a process.
+
     Args:
         problem: the problem.
     """
-    if problem.constant_outcomes is not None:
-        return False
+    return problem.constant_outcomes is None and seen_once(problem, _meets_no_rewards)
+
+
+def _meets_no_rewards(problem: RMDP) -> bool:
+    """Return whether random actions hardly meet any rewards."""
     environment, rng = problem.environment, np.random.default_rng(0)
     space, ages = environment.action_space, np.zeros(LANES, int)
     with closing(Copies(problem, LANES)) as copies:

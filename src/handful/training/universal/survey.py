@@ -283,8 +283,28 @@ def _finite(taken: HostStep) -> NumpyArray:
     return taken.observation
 
 
-_LOOKS: dict[str, bool] = {}
+_LOOKS: dict[tuple[str, str], bool] = {}
 """What was seen of problems that a name and parameters stand for: a study makes each many times."""
+
+
+def seen_once(problem: RMDP, look: Callable[[RMDP], bool]) -> bool:
+    """Return what a look at a problem shows, for which a process looks once.
+
+    Args:
+        problem: the problem.
+        look: a function of a module, which looks at the problem.
+    """
+    if problem.name == "custom":
+        return _seen(problem, look)
+    known = look.__qualname__, f"{problem.name} {sorted(problem.parameters.items())}"
+    if known not in _LOOKS:
+        _LOOKS[known] = look(problem)
+    return _LOOKS[known]
+
+
+@lru_cache(maxsize=8)
+def _seen(problem: RMDP, look: Callable[[RMDP], bool]) -> bool:
+    return look(problem)
 
 
 def shows_few_observations(problem: RMDP) -> bool:
@@ -304,16 +324,10 @@ def shows_few_observations(problem: RMDP) -> bool:
     number = num_symbols(environment)
     if number is not None:
         return number <= min(MOST_OBSERVATIONS, MOST_CELLS // cells)
-    if problem.name == "custom":
-        return _look(problem)
-    known = f"{problem.name} {sorted(problem.parameters.items())}"
-    if known not in _LOOKS:
-        _LOOKS[known] = _look(problem)
-    return _LOOKS[known]
+    return seen_once(problem, _meets_old_observations)
 
 
-@lru_cache(maxsize=8)
-def _look(problem: RMDP) -> bool:
+def _meets_old_observations(problem: RMDP) -> bool:
     """Return whether random actions come to observations again that were seen before."""
     for steps in PROBES:
         tally, rng = new_survey(problem).tally, np.random.default_rng(0)
