@@ -82,11 +82,12 @@ AIMED = ("branching-em", "planned-em")
     ("method", "settings"),
     [
         ("end-to-end", {}),
-        ("soft-em", {}),
         ("pooled-em", {"share_hidden": False}),
-        ("branching-em", {"share_hidden": False}),
-        ("planned-em", {}),
         ("elite-em", {}),
+        # These do nothing else with networks than the three above, or than em.
+        pytest.param("soft-em", {}, marks=pytest.mark.slow),
+        pytest.param("branching-em", {"share_hidden": False}, marks=pytest.mark.slow),
+        pytest.param("planned-em", {}, marks=pytest.mark.slow),
     ],
 )
 def test_every_method_without_a_family_trains_own_networks(method, settings):

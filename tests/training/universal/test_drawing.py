@@ -19,6 +19,7 @@ from handful.training.universal.drawing import (
     utilities_of,
 )
 from tests.environments import ContextualBandit, problem_of
+from tests.training.helpers import TINY
 
 LINE = np.maximum(0.0, 1.0 - np.abs(np.arange(12)[:, None] - np.arange(12)))
 """Twelve users in a line, each served by one candidate alone."""
@@ -91,25 +92,36 @@ class Arms(ContextualBandit):
         return jnp.zeros((), jnp.int32), jnp.zeros(self.num_arms)
 
 
+def six_users():
+    """Return a problem of six users, each of whom wants another one of six actions."""
+    return problem_of(Arms(num_arms=6), np.eye(6))
+
+
 def learn(out):
-    """Train two policies for six users, each of whom wants another one of six actions."""
     return handful.train(
-        handful.with_draw(problem_of(Arms(num_arms=6), np.eye(6)), 3),
+        handful.with_draw(six_users(), 3),
         2,
+        "universal",
         welfare="egalitarian",
-        steps=26_000,
+        steps=6_000,
         preset="fast",
-        settings={"hidden_sizes": (16,)},
-        method_settings={"candidate_share": 0.02},
+        settings={**TINY, "batch_size": 64, "num_epochs": 1},
+        method_settings={"candidate_share": 0.1},
         progress=False,
         out=out,
     )
 
 
+def test_auto_takes_the_method_that_finds_parts():
+    """One policy that does not draw has nothing to choose from, and one that draws has."""
+    for num_policies in (1, 2):
+        drawn = prepare(handful.with_draw(six_users(), 3), num_policies, steps=60_000)
+        assert (drawn.config.method, drawn.config.universal.survey_steps) == ("universal", 0)
+
+
 def test_policies_that_draw_serve_users_whom_no_two_actions_serve(tmp_path):
     """Two policies that do not draw leave four of the six users with nothing."""
     drawn = learn(tmp_path / "run")
-    assert drawn.config.method == "universal"
     assert drawn.evaluation.deterministic.utilities.min() > 0.15  # of a third, but for chance
     bundle = handful.load(drawn.save(tmp_path / "bundle"))
     size = drawn.problem.environment.observation_size - 3
