@@ -11,15 +11,16 @@ holds. A row that is in the file is not made again.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import handful
-from handful._support.files import write_csv
 from handful.domains.tabular.optimum import tabular_rmdp
 from handful.errors import HandfulError
 from studies.command import run
+from studies.growing import grow
 
 COLUMNS = (
     "seed", "share", "method", "steps", "policies", "trained_holds", "missing",
@@ -54,17 +55,12 @@ class FairFloors:
 
     def run(self) -> None:
         """Train what is missing, and write the table."""
-        rows = read_rows(self.out)
-        for seed in self.seeds:
-            for share in self.shares:
-                known = [str(seed), str(share), self.method, str(self.steps)]
-                if any(row[:4] == known for row in rows):
-                    continue
-                for row in self._rows(seed, share):
-                    rows.append([str(one) for one in row])
-                    print(", ".join(rows[-1]), flush=True)
-                    self.out.parent.mkdir(parents=True, exist_ok=True)
-                    write_csv(self.out, COLUMNS, rows)
+        parts = (
+            ((seed, share, self.method, self.steps), partial(self._rows, seed, share))
+            for seed in self.seeds
+            for share in self.shares
+        )
+        grow(self.out, COLUMNS, parts)
 
     def _rows(self, seed: int, share: float) -> Iterator[list[object]]:
         problem = handful.make("icu-sepsis", population_seed=seed, inadmissible="nearest")
@@ -107,13 +103,6 @@ class FairFloors:
                 round(float(missing), 4), round(float(utilities.mean()), 3), *solver,
                 point.floors_hold, round(seconds),
             ]  # fmt: skip
-
-
-def read_rows(path: Path) -> list[list[str]]:
-    """Return the rows of a table that is there already, without its header."""
-    if not path.is_file():
-        return []
-    return [line.split(",") for line in path.read_text().splitlines()[1:]]
 
 
 if __name__ == "__main__":

@@ -13,16 +13,16 @@ mean. A row that is in the file is not made again.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import handful
-from handful._support.files import write_csv
 from handful.errors import HandfulError
 from handful.evaluation.returns import mean_and_stderr
 from studies.command import run
-from studies.fair_floors import read_rows
+from studies.growing import grow
 
 COLUMNS = (
     "seed", "floor", "method", "steps", "policies", "trained_holds", "worst_group", "worst_mean",
@@ -66,17 +66,12 @@ class GlucoseFloors:
 
     def run(self) -> None:
         """Train what is missing, and write the table."""
-        rows = read_rows(self.out)
-        for seed in self.seeds:
-            for floor in self.floors:
-                known = [str(seed), str(floor), self.method, str(self.steps)]
-                if any(row[:4] == known for row in rows):
-                    continue
-                for row in self._rows(seed, floor):
-                    rows.append([str(one) for one in row])
-                    print(", ".join(rows[-1]), flush=True)
-                    self.out.parent.mkdir(parents=True, exist_ok=True)
-                    write_csv(self.out, COLUMNS, rows)
+        parts = (
+            ((seed, floor, self.method, self.steps), partial(self._rows, seed, floor))
+            for seed in self.seeds
+            for floor in self.floors
+        )
+        grow(self.out, COLUMNS, parts)
 
     def _rows(self, seed: int, floor: float) -> Iterator[list[object]]:
         problem = handful.make("glucose", population_seed=seed)

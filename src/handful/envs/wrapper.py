@@ -1,5 +1,6 @@
 """What environments that change the observations of another environment have in common."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -81,9 +82,10 @@ class Wrapper:
 
 
 @dataclass(frozen=True)
-class HostWrapper(Wrapper):
+class HostWrapper(Wrapper, ABC):
     """The same for an environment on the host."""
 
+    @abstractmethod
     def observer(self, number: int, seed: int) -> "Observer":
         """Return what changes the observations of so many running episodes.
 
@@ -91,7 +93,6 @@ class HostWrapper(Wrapper):
             number: the number of episodes that run side by side.
             seed: the seed of all that is random in it.
         """
-        raise NotImplementedError(f"{type(self).__name__} changes no observations")
 
     def open(self, num_envs: int, seed: int, num_threads: int) -> "WrappedBatch":
         """Open copies of the environment, whose observations are changed."""

@@ -27,7 +27,8 @@ the choice from a table and, as each object is a function of the utilities, trai
 """
 
 from handful.welfare_functions.base import Welfare, shares_of
-from handful.welfare_functions.others import GroupWelfare, OwnWelfare
+from handful.welfare_functions.groups import GroupWelfare
+from handful.welfare_functions.own import OwnWelfare
 from handful.welfare_functions.parsing import FAMILIES, is_of_family, parse_welfare
 from handful.welfare_functions.places import CVaR, Gini, PlaceWelfare
 from handful.welfare_functions.power import PowerMean

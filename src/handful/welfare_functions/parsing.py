@@ -8,7 +8,7 @@ from dataclasses import replace
 from handful._support.checks import brief, did_you_mean
 from handful.errors import HandfulError
 from handful.welfare_functions.base import Welfare
-from handful.welfare_functions.others import GroupWelfare
+from handful.welfare_functions.groups import GroupWelfare
 from handful.welfare_functions.places import CVaR, Gini
 from handful.welfare_functions.power import EGALITARIAN, PowerMean
 

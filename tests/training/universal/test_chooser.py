@@ -5,6 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from handful.choice.floors import Floor
+from handful.training.fairness.claims import Claims
 from handful.training.universal.chooser import Chooser, welfare_of_users
 from handful.welfare import utilitarian
 from handful.welfare_functions import GroupWelfare, PowerMean, parse_welfare
@@ -51,3 +53,12 @@ def test_groups_of_some_users_are_numbered_anew():
     some = welfare_of_users(groups, groups.name, np.array([0, 2, 3]))
     assert some.labels == (0, 1, 1)
     assert some.value(np.array([4.0, 1.0, 5.0])) == 3.0
+
+
+def test_floors_of_all_users_are_no_floors_of_some_of_them():
+    claims = Claims(floors=(Floor(tuple(map(float, range(7)))),))
+    everyone = Chooser(WANTS, PowerMean(), claims, np.arange(7), 7)
+    assert everyone.asked_floors == (claims.floors, ())
+    some = Chooser(WANTS[:3], PowerMean(), claims, np.arange(3), 7)
+    assert some.asked_floors == ((),)
+    assert len(some.best(RETURNS, 2)) <= 2  # there are seven levels, and three users who choose
