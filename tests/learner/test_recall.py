@@ -11,7 +11,7 @@ from handful.learner.conditioned import with_contexts
 from handful.learner.losses import adam
 from handful.learner.networks import Sharing, init_actor, init_critic
 from handful.learner.normalize import Normalizer
-from handful.learner.recall import Learnt, Recall, relearn
+from handful.learner.recall import Learnt, Recall, judged, relearn
 from handful.transitions import Transitions
 
 
@@ -68,10 +68,8 @@ def test_an_action_is_learnt_by_those_whom_it_pays(liked):
     mixes = jnp.tile(jnp.eye(2)[liked][None], (16, 1))
     stretches = batch_of(16, 4, 1, [5.0, -5.0]).flat()
     normalizer = Normalizer.identity(1, 2)
-    after = relearn(
-        jax.random.key(2), before, normalizer, stretches, mixes, mixes, 0.9,
-        jnp.ones(()), jnp.asarray(0.01), 0.5, 1e-5, True,
-    )  # fmt: skip
+    lesson = judged(critic, normalizer, stretches, mixes, mixes, 0.9, jnp.ones(()))
+    after = relearn(jax.random.key(2), before, lesson, jnp.asarray(0.01), 0.5, 1e-5, True)
 
     def chance(learnt):
         acting = with_contexts(learnt.actor, mixes)
@@ -79,8 +77,8 @@ def test_an_action_is_learnt_by_those_whom_it_pays(liked):
 
     if liked == 0:
         assert chance(after).min() > chance(before).max() + 0.02
-        value = module._values(after.critic, mixes, stretches.observations, mixes)
-        old = module._values(before.critic, mixes, stretches.observations, mixes)
+        value = module._values(after.critic, mixes, stretches.observations, 2)
+        old = module._values(before.critic, mixes, stretches.observations, 2)
         assert abs(5.0 - value[0, 0, 0]) < abs(5.0 - old[0, 0, 0])
     else:
         np.testing.assert_allclose(chance(after), chance(before), atol=1e-6)

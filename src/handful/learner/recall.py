@@ -111,8 +111,16 @@ class Learnt(NamedTuple):
     critic_moments: optax.OptState
 
 
-class _Lesson(NamedTuple):
-    """What is learnt from: normalised observations, and for each step its gain and its return."""
+class Lesson(NamedTuple):
+    """Stretches to learn from: for each step its gain and its return.
+
+    Attributes:
+        observations: the normalised observations.
+        actions: what was done there, [M, T, A], or [M, T] if actions are finite.
+        contexts: the context of the mix that each stretch is judged for.
+        gains: how much more each step led to than the critic expected, and 0 where it was less.
+        targets: the return from each step on, in features.
+    """
 
     observations: Float[Array, "M T O"]
     actions: Array
@@ -121,46 +129,70 @@ class _Lesson(NamedTuple):
     targets: Float[Array, "M T D"]
 
 
-def relearn(
-    key: PRNGKey,
-    before: Learnt,
+def judged(
+    critic: Critic,
     normalizer: Normalizer,
     stretches: Transitions,
     mixes: Float[Array, "M D"],
     contexts: Float[Array, "M Z"],
     discount: float,
     scale: Float[Array, ""],
-    learning_rate: Float[Array, ""],
-    max_norm: float,
-    epsilon: float,
-    learns_spread: bool,
-) -> Learnt:
-    """Learn from those stretches that paid most above what was expected of them.
+) -> Lesson:
+    """Return those stretches that paid most above what the critic expected, each for its mix.
 
     Args:
-        key: the key of the order of stretches.
-        before: the networks so far.
+        critic: the critic.
         normalizer: the statistics that normalise observations, of any policy.
         stretches: what is judged, [M, T].
         mixes: the mix that each stretch is judged for.
         contexts: the context of each mix.
         discount: the discount of later rewards.
         scale: the standard deviation of the advantages of the latest update.
+    """
+    rows, number = jnp.zeros(len(mixes), jnp.int32), mixes.shape[-1]
+    seen = normalizer.take(rows)  # policies see alike: all rows are equal
+    observations = seen(stretches.observations)
+    values = _values(critic, contexts, observations, number)
+    following = _values(critic, contexts, seen(stretches.next_observations), number)
+    gains = jax.vmap(lambda *course: gae(*course, discount=discount, gae_lambda=1.0))(
+        stretches.features, values, following, stretches.terminated, stretches.truncated
+    )
+    mixed = jnp.einsum("mtd,md->mt", gains, mixes)
+    mixed = jnp.clip(mixed / (scale + 1e-8), 0.0, LARGEST_GAIN)
+    lesson = Lesson(observations, stretches.actions, contexts, mixed, gains + values)
+    order = jnp.argsort(-jnp.mean(mixed, axis=1))
+    return jax.tree.map(lambda leaf: leaf[order[:LEARNT]], lesson)
+
+
+def relearn(
+    key: PRNGKey,
+    before: Learnt,
+    lesson: Lesson,
+    learning_rate: Float[Array, ""],
+    max_norm: float,
+    epsilon: float,
+    learns_spread: bool,
+) -> Learnt:
+    """Learn from stretches again.
+
+    Args:
+        key: the key of the order of stretches.
+        before: the networks so far.
+        lesson: the stretches.
         learning_rate: Adam's step size.
         max_norm: the norm that gradients are scaled down to.
         epsilon: Adam's epsilon.
         learns_spread: whether the spread of continuous actions is learnt.
     """
-    lesson = _best(_judged(before.critic, normalizer, stretches, mixes, contexts, discount, scale))
     number = len(lesson.gains)
 
-    def actor_loss(actor: Actor, part: _Lesson) -> Float[Array, ""]:
+    def actor_loss(actor: Actor, part: Lesson) -> Float[Array, ""]:
         log_probs = with_contexts(actor, part.contexts)(part.observations).log_prob(part.actions)
         return -jnp.mean(log_probs * part.gains)
 
-    def critic_loss(critic: Critic, part: _Lesson) -> Float[Array, ""]:
-        error = _values(critic, part.contexts, part.observations, mixes) - part.targets
-        return 0.5 * jnp.mean(error**2 * (part.gains > 0)[..., None])
+    def critic_loss(critic: Critic, part: Lesson) -> Float[Array, ""]:
+        values = _values(critic, part.contexts, part.observations, part.targets.shape[-1])
+        return 0.5 * jnp.mean((values - part.targets) ** 2 * (part.gains > 0)[..., None])
 
     def step(networks: Learnt, rows: Int[Array, " m"]) -> tuple[Learnt, None]:
         part = jax.tree.map(lambda leaf: leaf[rows], lesson)
@@ -178,38 +210,11 @@ def relearn(
     return after
 
 
-def _judged(
-    critic: Critic,
-    normalizer: Normalizer,
-    stretches: Transitions,
-    mixes: Float[Array, "M D"],
-    contexts: Float[Array, "M Z"],
-    discount: float,
-    scale: Float[Array, ""],
-) -> _Lesson:
-    rows = jnp.zeros(len(mixes), jnp.int32)  # policies see alike: all rows are equal
-    seen = normalizer.take(rows)
-    observations = seen(stretches.observations)
-    values = _values(critic, contexts, observations, mixes)
-    following = _values(critic, contexts, seen(stretches.next_observations), mixes)
-    gains = jax.vmap(lambda *course: gae(*course, discount=discount, gae_lambda=1.0))(
-        stretches.features, values, following, stretches.terminated, stretches.truncated
-    )
-    mixed = jnp.einsum("mtd,md->mt", gains, mixes)
-    mixed = jnp.clip(mixed / (scale + 1e-8), 0.0, LARGEST_GAIN)
-    return _Lesson(observations, stretches.actions, contexts, mixed, gains + values)
-
-
-def _best(lesson: _Lesson) -> _Lesson:
-    order = jnp.argsort(-jnp.mean(lesson.gains, axis=1))
-    return jax.tree.map(lambda leaf: leaf[order[:LEARNT]], lesson)
-
-
 def _values(
     critic: Critic,
     contexts: Float[Array, "M Z"],
     observations: Float[Array, "M T O"],
-    mixes: Float[Array, "N D"],
+    number: int,
 ) -> Float[Array, "M T D"]:
-    """Return the values of those features that mixes weigh; a critic may judge more of them."""
-    return with_contexts(critic, contexts)(observations)[..., : mixes.shape[-1]]
+    """Return the values of the first features; a critic may judge novelty besides."""
+    return with_contexts(critic, contexts)(observations)[..., :number]

@@ -42,7 +42,7 @@ from handful.learner.preferences import (
     landmarks,
     prior_moment,
 )
-from handful.learner.recall import DRAWN, Learnt, relearn
+from handful.learner.recall import DRAWN, Learnt, judged, relearn
 from handful.learner.soft_actor_critic import SAC
 from handful.learner.universal_sac import UniversalSAC
 from handful.mix import Mix
@@ -328,15 +328,19 @@ class UniversalPPO(PPO, UniversalLearner):
 
         def learn(before: Learnt) -> Learnt:
             mixes = draw_mixes(mix_key, DRAWN, state.users, state.embedding, self.group_share)
-            return relearn(
-                order_key,
-                before,
+            lesson = judged(
+                before.critic,
                 state.normalizer,
                 exploration.recall.draw(draw_key, DRAWN),
                 mixes,
                 with_interest(state.embedding(mixes), jnp.zeros(DRAWN)),
                 problem.discount,
                 scale,
+            )
+            return relearn(
+                order_key,
+                before,
+                lesson,
                 learning_rate,
                 self.max_grad_norm,
                 self.adam_epsilon,
