@@ -1,6 +1,7 @@
 """Mixes of preferences and their embedding, against hand computations and invariants."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import handful
 from handful.learner.networks import Conditioning
 from handful.learner.preferences import (
     WIDTHS,
+    balanced,
     blend_moments,
     draw_mixes,
     embed_by_rewards,
@@ -82,10 +84,10 @@ def test_nearer_users_weigh_more():
 def test_no_neighbourhoods_are_drawn_if_none_are_wanted_and_only_these_if_all_are():
     users = users_of(6)
     embedding = embed_by_rewards(users, jnp.eye(5), 5)
-    single = np.asarray(draw_mixes(jax.random.key(0), 200, users, embedding, 0.0))
+    single = np.asarray(draw_mixes(jax.random.key(0), 200, users, embedding, 0.0)[0])
     rows = {tuple(row) for row in np.asarray(users)}
     assert {tuple(row) for row in single} == rows  # every user comes in 200 draws
-    groups = np.asarray(draw_mixes(jax.random.key(0), 200, users, embedding, 1.0))
+    groups = np.asarray(draw_mixes(jax.random.key(0), 200, users, embedding, 1.0)[0])
     assert np.mean([tuple(row) not in rows for row in groups]) > 0.6  # the narrowest are one user
     assert WIDTHS[0] < 1 < WIDTHS[1]
 
@@ -110,3 +112,14 @@ def test_of_many_users_a_thousand_are_drawn_from():
     drawn = np.asarray(landmarks(jax.random.key(0), many))[:, 0]
     assert len(set(drawn)) == 1000
     assert landmarks(jax.random.key(0), many[:1000]).shape == (1000, 1)
+
+
+def test_balanced_mixes_are_paid_alike_and_as_much_as_before_on_average():
+    """A mix of two users who want different things is paid 1 where each of them is paid 2."""
+    moment = jnp.diag(jnp.array([4.0, 4.0]))
+    mixes = jnp.array([[1.0, 0.0], [0.5, 0.5], [0.0, 0.0]])
+    sizes = np.array([2.0, math.sqrt(2.0), 0.0])
+    expected = np.array([[1.0, 0.0], [0.5, 0.5]]) * (sizes.mean() / sizes[:2, None])
+    even = balanced(mixes, moment)
+    np.testing.assert_allclose(even[:2], expected, rtol=1e-6)
+    assert not np.asarray(even[2]).any()

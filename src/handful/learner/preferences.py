@@ -118,6 +118,20 @@ def is_embedding_due(updates: Int[Array, ""], progress: Float[Array, ""]) -> Boo
     return is_power_of_two & (progress <= LAST_EMBEDDING)
 
 
+def balanced(mixes: Float[Array, "M D"], moment: Float[Array, "D D"]) -> Float[Array, "M D"]:
+    """Return mixes scaled so that their rewards are of one size, the mean size of all.
+
+    A mix of many users who want different things is paid little by any outcome. Where one network
+    serves all mixes, it would learn next to nothing for it.
+
+    Args:
+        mixes: the mixes.
+        moment: the second moment of the reward features of outcomes, which sizes are taken over.
+    """
+    sizes = jnp.sqrt(jnp.maximum(jnp.einsum("kd,de,ke->k", mixes, moment, mixes), 0.0))
+    return mixes * (jnp.mean(sizes) / jnp.where(sizes > 0.0, sizes, 1.0))[:, None]
+
+
 def refitted(
     conditioning: Conditioning, before: Float[Array, "N Z"], after: Float[Array, "N Z"]
 ) -> Conditioning:
@@ -157,7 +171,7 @@ def draw_mixes(
     users: Float[Array, "N D"],
     embedding: Embedding,
     group_share: float,
-) -> Float[Array, "M D"]:
+) -> tuple[Float[Array, "M D"], Int[Array, " M"]]:
     """Draw mixes: single users, or soft neighbourhoods of users.
 
     Args:
@@ -166,6 +180,9 @@ def draw_mixes(
         users: the users' coefficients.
         embedding: the embedding by which users are neighbours.
         group_share: the probability of a neighbourhood instead of a user.
+
+    Returns:
+        The mixes, and the user in the middle of each.
     """
     who_key, width_key, kind_key = jax.random.split(key, 3)
     centres = jax.random.randint(who_key, (count,), 0, len(users))
@@ -173,7 +190,7 @@ def draw_mixes(
     widths = jnp.exp(jax.random.uniform(width_key, (count,), minval=low, maxval=high))
     shares = neighbourhoods(centres, widths, embedding(users))
     is_group = jax.random.uniform(kind_key, (count, 1)) < group_share
-    return jnp.where(is_group, shares @ users, users[centres])
+    return jnp.where(is_group, shares @ users, users[centres]), centres
 
 
 def landmarks(key: PRNGKey, coefficients: Float[Array, "N D"]) -> Float[Array, "M D"]:

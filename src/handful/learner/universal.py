@@ -29,12 +29,14 @@ from handful.learner.base import (
     UniversalLearner,
 )
 from handful.learner.conditioned import apart, drawing, with_contexts, with_embedding
+from handful.learner.curriculum import Curriculum
 from handful.learner.exploring import Exploration
 from handful.learner.gae import advantage_scale, mix_advantages
 from handful.learner.networks import Actor, Sharing
 from handful.learner.ppo import PPO, PPOState, init_learner, prepare, update
 from handful.learner.preferences import (
     Embedding,
+    balanced,
     blend_moments,
     draw_mixes,
     embed_by_rewards,
@@ -88,6 +90,7 @@ class UniversalState(PPOState):
         updates: the number of updates done.
         pace: the factor of the step size.
         exploration: what exploring keeps; None if it never explores.
+        curriculum: how far the mixes have come from what everybody wants to what each user wants.
     """
 
     users: Float[Array, "N D"]
@@ -98,6 +101,7 @@ class UniversalState(PPOState):
     updates: Int[Array, ""]
     pace: Float[Array, ""]
     exploration: Exploration | None
+    curriculum: Curriculum
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ class UniversalPPO(PPO, UniversalLearner):
         stretch: the number of steps of its one environment that each policy takes between two
             updates, if it explores where rewards are rare (:mod:`handful.learner.exploring`);
             0 if it never does.
+        curriculum: whether mixes begin with what everybody wants where users lose by the ends of
+            episodes (:mod:`handful.learner.curriculum`).
 
     Raises:
         HandfulError: if a number is out of its range.
@@ -132,6 +138,7 @@ class UniversalPPO(PPO, UniversalLearner):
     group_share: float = 0.5
     target_kl: float | None = None
     stretch: int = 0
+    curriculum: bool = True
 
     can_draw: ClassVar[bool] = True
 
@@ -186,7 +193,7 @@ class UniversalPPO(PPO, UniversalLearner):
         users = landmarks(user_key, jnp.asarray(problem.population.coefficients))
         prior = prior_moment(problem)
         embedding = embed_by_rewards(users, prior, self.context_size)
-        mixes = draw_mixes(mix_key, num_policies, users, embedding, self.group_share)
+        mixes, centres = draw_mixes(mix_key, num_policies, users, embedding, self.group_share)
         whole = UniversalState(
             **vars(state),
             users=users,
@@ -197,6 +204,7 @@ class UniversalPPO(PPO, UniversalLearner):
             updates=jnp.zeros((), jnp.int32),
             pace=jnp.ones(()),
             exploration=exploration,
+            curriculum=Curriculum.none(users, prior, centres),
         )
         return _acting(whole)
 
@@ -248,18 +256,28 @@ class UniversalPPO(PPO, UniversalLearner):
             exploration = exploration.interested(interest_key, is_new, is_due, progress)
             following = dataclasses.replace(following, exploration=exploration)
         following = jax.lax.cond(is_due, self._embedded_anew, lambda s: s, following)
-        drawn = draw_mixes(
+        limit, may_begin = problem.environment.time_limit, self.curriculum & (state.updates == 0)
+        curriculum = state.curriculum.after(batch, state.users, progress, limit, may_begin)
+        drawn, centres = draw_mixes(
             mix_key,
             len(ended),
             following.users,
             following.embedding,
             self.group_share,
         )
+        drawn = curriculum.led(centres, drawn, following.users)
         mixes = jnp.where(ended[:, None], drawn, state.mixes)
-        following = _acting(eqx.tree_at(lambda s: s.mixes, following, mixes))
+        curriculum = curriculum.following(ended, centres)
+        following = _acting(dataclasses.replace(following, mixes=mixes, curriculum=curriculum))
         reward = jnp.mean(jnp.einsum("ktbd,kd->ktb", batch.features, state.mixes), axis=(1, 2))
         return learnt._replace(
-            state=following, metrics={**learnt.metrics, "reward": reward, "pace": state.pace}
+            state=following,
+            metrics={
+                **learnt.metrics,
+                "reward": reward,
+                "pace": state.pace,
+                "curriculum": jnp.mean(curriculum.come),
+            },
         )
 
     def contexts(self, state: LearnerState, mixes: Float[Array, "M D"]) -> Float[Array, "M Z"]:
@@ -304,13 +322,13 @@ class UniversalPPO(PPO, UniversalLearner):
     ) -> tuple[Exploration | None, Transitions, Float[Array, "K C"]]:
         """Return what exploring keeps, a batch that also pays for novelty, and what is wanted."""
         if state.exploration is None:
-            return None, batch, state.mixes
+            return None, batch, _balanced_mixes(state)
         horizon = 1.0 / max(1.0 - problem.discount, 1.0 / problem.environment.time_limit)
         exploration, found = state.exploration.meet(batch, horizon)
         decided = exploration.decided(batch.features, state.users)
         exploration = jax.lax.cond(state.updates == 0, lambda: decided, lambda: exploration)
         features = jnp.concatenate([batch.features, found[..., None]], axis=-1)
-        weights = with_interest(state.mixes, exploration.interest)
+        weights = with_interest(_balanced_mixes(state), exploration.interest)
         return exploration, eqx.tree_at(lambda b: b.features, batch, features), weights
 
     def _recalled(
@@ -327,7 +345,7 @@ class UniversalPPO(PPO, UniversalLearner):
         draw_key, mix_key, order_key = jax.random.split(key, 3)
 
         def learn(before: Learnt) -> Learnt:
-            mixes = draw_mixes(mix_key, DRAWN, state.users, state.embedding, self.group_share)
+            mixes, _ = draw_mixes(mix_key, DRAWN, state.users, state.embedding, self.group_share)
             lesson = judged(
                 before.critic,
                 state.normalizer,
@@ -379,6 +397,7 @@ def universal_learner(
     context_size: int,
     group_share: float,
     stretch: int = 0,
+    curriculum: bool = True,
 ) -> UniversalLearner | None:
     """Return the learner of one policy for all users, whose policies a learner can go on with.
 
@@ -388,7 +407,7 @@ def universal_learner(
     Args:
         learner: the learner that goes on with the policies.
         space: the actions.
-        context_size, group_share, stretch: the same as in :class:`UniversalPPO`.
+        context_size, group_share, stretch, curriculum: the same as in :class:`UniversalPPO`.
 
     Returns:
         The learner; None if the given one has none.
@@ -398,6 +417,7 @@ def universal_learner(
         return UniversalSAC(
             context_size=context_size,
             group_share=group_share,
+            curriculum=curriculum,
             **settings,
         )
     if not isinstance(learner, PPO):
@@ -410,6 +430,7 @@ def universal_learner(
         context_size=context_size,
         group_share=group_share,
         stretch=stretch,
+        curriculum=curriculum,
         **kept,
         **suited,
     )
@@ -420,6 +441,11 @@ def _with_own_spread(actor: Actor, count: int) -> Actor:
     if actor.log_std is None:
         return actor
     return eqx.tree_at(lambda a: a.log_std, actor, jnp.repeat(actor.log_std, count, axis=0))
+
+
+def _balanced_mixes(state: UniversalState) -> Float[Array, "K D"]:
+    """Return what each policy is rewarded for, scaled so that all of them learn alike."""
+    return balanced(state.mixes, blend_moments(state.prior, state.moment))
 
 
 def _acting(state: UniversalState) -> UniversalState:

@@ -27,10 +27,12 @@ from handful.learner.base import (
 )
 from handful.learner.conditioned import apart, with_contexts, with_embedding
 from handful.learner.critics import init_twins
+from handful.learner.curriculum import Curriculum
 from handful.learner.losses import adam
 from handful.learner.networks import Actor, Sharing, init_stack
 from handful.learner.preferences import (
     Embedding,
+    balanced,
     blend_moments,
     draw_mixes,
     embed_by_rewards,
@@ -71,6 +73,7 @@ class UniversalSACState(SACState):
         mixes: the mixes that transitions were collected for; a label is a row of it.
         rows: the row of the mix that each policy acts for now.
         updates: the number of updates done.
+        curriculum: how far the mixes have come from what everybody wants to what each user wants.
     """
 
     users: Float[Array, "N D"]
@@ -79,6 +82,7 @@ class UniversalSACState(SACState):
     mixes: Float[Array, "R D"]
     rows: Int[Array, " K"]
     updates: Int[Array, ""]
+    curriculum: Curriculum
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class UniversalSAC(SAC, UniversalLearner):
         group_share: the probability with which a mix is a neighbourhood of users, not one user.
         relabelled_share: the probability with which a transition is paid for a mix that is drawn
             anew, and not for the one that it was collected for.
+        curriculum: whether mixes begin with what everybody wants where users lose by the ends of
+            episodes (:mod:`handful.learner.curriculum`).
 
     Raises:
         HandfulError: if a number is out of its range.
@@ -98,6 +104,7 @@ class UniversalSAC(SAC, UniversalLearner):
     context_size: int = 8
     group_share: float = 0.5
     relabelled_share: float = 0.7
+    curriculum: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -144,7 +151,7 @@ class UniversalSAC(SAC, UniversalLearner):
         prior = prior_moment(problem)
         embedding = embed_by_rewards(users, prior, self.context_size)
         remembered = max(REMEMBERED_MIXES, num_policies)
-        mixes = draw_mixes(mix_key, remembered, users, embedding, self.group_share)
+        mixes, centres = draw_mixes(mix_key, remembered, users, embedding, self.group_share)
         values = {
             **vars(base),
             "actor": actor,
@@ -162,6 +169,7 @@ class UniversalSAC(SAC, UniversalLearner):
             mixes=mixes,
             rows=jnp.arange(num_policies),
             updates=jnp.zeros((), jnp.int32),
+            curriculum=Curriculum.none(users, prior, centres[:num_policies]),
         )
         return _acting(state)
 
@@ -186,6 +194,9 @@ class UniversalSAC(SAC, UniversalLearner):
         assert isinstance(state, UniversalSACState)
         learn_key, draw_key, mix_key = jax.random.split(key, 3)
         number = self.steps_after(batch.terminated.size)
+        limit, may_begin = problem.environment.time_limit, self.curriculum & (state.updates == 0)
+        curriculum = state.curriculum.after(batch, state.users, progress, limit, may_begin)
+        state = dataclasses.replace(state, curriculum=curriculum)
         known: UniversalSACState = jax.lax.cond(
             is_embedding_due(state.updates, progress),
             self._embedded_anew,
@@ -203,7 +214,11 @@ class UniversalSAC(SAC, UniversalLearner):
         return Improvement(
             after,
             objective.parameters,
-            {**means, "temperature": temperature},
+            {
+                **means,
+                "temperature": temperature,
+                "curriculum": jnp.mean(after.curriculum.come),
+            },
             jnp.broadcast_to(is_finite, ended.shape),
         )
 
@@ -228,8 +243,8 @@ class UniversalSAC(SAC, UniversalLearner):
     ) -> Float[Array, ""]:
         """Return the factor that brings the rewards of all mixes together to their usual size.
 
-        With a factor for each mix, mixes that are hardly ever paid would count most, and their
-        rewards would be rare and huge.
+        With a factor for each mix by what it was paid so far, mixes that are hardly ever paid would
+        count most, and their rewards would be rare and huge.
         """
         size = jnp.sqrt(jnp.mean(reward_sizes(mixes, state.moment) ** 2))
         return self.reward_size / jnp.where(size > 0.0, size, 1.0)
@@ -244,10 +259,11 @@ class UniversalSAC(SAC, UniversalLearner):
 
         To networks, each transition is then the only one of a policy of its own.
         """
-        drawn = draw_mixes(key, DRAWN_MIXES, state.users, state.embedding, self.group_share)
+        drawn, _ = self._draw(key, DRAWN_MIXES, state)
         mixes = jnp.concatenate([drawn, state.mixes])
         contexts = state.embedding(mixes)
-        paid = mixes * self.common_scale(drawn, state)
+        even = balanced(mixes, blend_moments(state.prior, state.moment))
+        paid = even * self.common_scale(even[:DRAWN_MIXES], state)
         alone = state.normalizer.take(jnp.zeros(1, jnp.int32))
         space, count = problem.environment.action_space, self.minibatch_size
 
@@ -267,6 +283,13 @@ class UniversalSAC(SAC, UniversalLearner):
 
         return draw
 
+    def _draw(
+        self, key: PRNGKey, count: int, state: UniversalSACState
+    ) -> tuple[Float[Array, "M D"], Int[Array, " M"]]:
+        """Draw mixes as far as the curriculum has come, and the user in the middle of each."""
+        drawn, centres = draw_mixes(key, count, state.users, state.embedding, self.group_share)
+        return state.curriculum.led(centres, drawn, state.users), centres
+
     def _drawn_anew(
         self,
         key: PRNGKey,
@@ -274,13 +297,19 @@ class UniversalSAC(SAC, UniversalLearner):
         ended: Array,
     ) -> UniversalSACState:
         """Return the state with other mixes for the policies whose episodes ended."""
-        drawn = draw_mixes(key, len(ended), state.users, state.embedding, self.group_share)
+        drawn, centres = self._draw(key, len(ended), state)
         # Rows are handed out in a ring, as long as all policies together may need at once.
         following = jnp.max(state.rows) + jnp.cumsum(ended)
         rows = jnp.where(ended, following, state.rows)
         places = jnp.where(ended, rows % len(state.mixes), len(state.mixes))
         mixes = state.mixes.at[places].set(drawn, mode="drop")
-        return dataclasses.replace(state, mixes=mixes, rows=rows, updates=state.updates + 1)
+        return dataclasses.replace(
+            state,
+            mixes=mixes,
+            rows=rows,
+            updates=state.updates + 1,
+            curriculum=state.curriculum.following(ended, centres),
+        )
 
     def _embedded_anew(self, state: UniversalSACState) -> UniversalSACState:
         """Return the state with an embedding by all outcomes met so far."""

@@ -13,6 +13,8 @@ universal policy is trained for all users alike under every welfare: one that is
 those who get little learns less of what is good for all others too, and they share policies.
 
 Where rewards are rare, the universal policy explores on purpose (:mod:`handful.learner.exploring`).
+Where episodes end before anybody wants them to, as a robot's that falls, it learns what everybody
+wants first, and then what single users want (:mod:`handful.learner.curriculum`).
 Where a problem shows few different observations, neither of this is needed: transitions are
 counted, and policies for any group of users are computed from the counts
 (:mod:`handful.training.universal.counted`).
@@ -47,6 +49,8 @@ class Universal(ExpectationMaximization):
             policies are computed from counts of transitions if these prove to be a model of it.
         explore: whether the universal policy explores on purpose where rewards are rare; the
             learner ``ppo`` alone does.
+        curriculum: whether the universal policy begins with what everybody wants alike where users
+            lose by the ends of episodes.
 
     Raises:
         HandfulError: if a share or a size is out of its range.
@@ -59,7 +63,7 @@ class Universal(ExpectationMaximization):
         ),
         assigns_best=True,
         begins_anew=True,
-        revision=1,
+        revision=2,
         learner_settings={
             "share_hidden": False,
             "hidden_sizes": (64, 64),
@@ -75,6 +79,7 @@ class Universal(ExpectationMaximization):
     group_share: float = 0.5
     model: bool = True
     explore: bool = True
+    curriculum: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -162,6 +162,7 @@ class Run:
             method.context_size,
             method.group_share,
             stage.collect.num_steps if stage.explores else 0,
+            method.curriculum,
         )
         if learner is None:
             raise HandfulError(
