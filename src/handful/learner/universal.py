@@ -52,9 +52,14 @@ from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
 
-FINITE = {"num_epochs": 12, "target_kl": 0.02}
-"""The settings that differ where actions are finite. A robot was learnt best with a step size that
-does not adapt, and a third as well with twelve epochs."""
+FINITE = {
+    "learning_rate": 1e-3,
+    "final_learning_rate": 1e-4,
+    "num_epochs": 12,
+    "target_kl": 0.02,
+}
+"""The settings that differ where actions are finite: step sizes that adapt. A robot was learnt best
+with one that does not."""
 
 PACES = (0.1, 10.0)
 """The smallest and the largest factor of the step size."""
@@ -129,8 +134,8 @@ class UniversalPPO(PPO, UniversalLearner):
         HandfulError: if a number is out of its range.
     """
 
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-4
+    learning_rate: float = 5e-4
+    final_learning_rate: float = 5e-5
     minibatch_size: int = 4
     num_epochs: int = 6
     hidden_sizes: tuple[int, ...] = (64, 64)
