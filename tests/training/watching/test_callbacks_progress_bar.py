@@ -31,7 +31,7 @@ def test_rate_and_time_left_are_unknown_before_they_are_measured():
     reports = [report(1, 31.0, rate=0.0), report(2, 42.0)]
     assert lines_of(False, reports, line_every=10.0).splitlines() == [
         "update 1/10, welfare 10.00",
-        "update 2/10, 12,346 transitions/s, 168 s left, welfare 20.00",
+        "update 2/10, 12,346 transitions/s, 88 s left, welfare 20.00",
     ]
     shown = lines_of(True, [report(1, 31.0, rate=0.0)])
     assert "transitions/s" not in shown
@@ -56,8 +56,8 @@ def test_episodes_without_a_terminal_say_how_far_they_are_and_what_is_left():
         *(EpisodesReport("evaluation", share) for share in (0.01, 0.25)),
     ]
     assert lines_of(False, reports, line_every=10.0, clock=lambda: next(clock)).splitlines() == [
-        "validation: 20 %, 40 s left",
-        "evaluation: 25 %, 30 s left",
+        "validation: 20 %, 42 s left",
+        "evaluation: 25 %, 31 s left",
     ]
 
 
@@ -65,7 +65,25 @@ def test_training_that_goes_on_after_validation_has_its_lines_back():
     clock = iter([5000.0])
     reports = [EpisodesReport("validation", 0.5), report(4, 8.0), report(5, 18.0)]
     assert lines_of(False, reports, line_every=10.0, clock=lambda: next(clock)).splitlines() == [
-        "update 5/10, 12,346 transitions/s, 18 s left, welfare 50.00",
+        "update 5/10, 12,346 transitions/s, 50 s left, welfare 50.00",
+    ]
+
+
+def test_a_second_validation_is_not_thought_to_have_begun_with_the_first():
+    """Several budgets are validated one after the other, with hardly an update between."""
+    clock = iter([0.0, 5.0, 100.0, 110.0])
+    reports = [EpisodesReport("validation", share) for share in (0.1, 1.0, 0.1, 0.5)]
+    assert lines_of(False, reports, line_every=10.0, clock=lambda: next(clock)).splitlines() == [
+        "validation: 10 %",
+        "validation: 50 %, 12 s left",
+    ]
+
+
+def test_training_that_goes_on_from_a_stage_does_not_count_its_seconds():
+    reports = [report(1, 800.0), report(2, 805.0), report(5, 820.0)]
+    assert lines_of(False, reports, line_every=10.0).splitlines() == [
+        "update 1/10, 12,346 transitions/s, welfare 10.00",
+        "update 5/10, 12,346 transitions/s, 25 s left, welfare 50.00",
     ]
 
 

@@ -154,7 +154,9 @@ class ProgressBar(Callback):
     ) -> None:
         self._console = console or Console(stderr=True)
         self._line_every, self._clock = line_every, clock
-        self._purpose, self._began, self._last_line = "training", 0.0, 0.0
+        self._purpose, self._last_line = TRAINING, 0.0
+        self._first: tuple[float, float] | None = None  # the seconds, and the share that was done
+        self._latest = (0.0, 0.0)
         self._task: TaskID | None = None
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -174,34 +176,44 @@ class ProgressBar(Callback):
 
     def on_update(self, report: Report) -> None:
         """Move the bar, or print a line now and then."""
-        self._turn_to(report.purpose, report.seconds)
+        done = report.update / report.num_updates
+        self._turn_to(report.purpose, report.seconds, done)
         rate, welfare = f"{report.rate:,.0f} transitions/s", report.metrics["welfare"]
         is_measured = report.rate > 0  # the first update is mostly compilation
         if self._console.is_terminal:
             bold = f"welfare [bold]{welfare:.2f}"
-            self._draw(report.update / report.num_updates, rate if is_measured else "", bold)
+            self._draw(done, rate if is_measured else "", bold)
         elif self._is_due(report.seconds):
-            left = report.seconds / report.update * (report.num_updates - report.update)
-            pace = f"{rate}, {left:.0f} s left, " if is_measured else ""
+            pace = f"{rate}, {self._left()}" if is_measured else ""
             stage = "" if report.purpose == TRAINING else f"{report.purpose}, "
-            done = f"update {report.update}/{report.num_updates}"
-            self._print(f"{stage}{done}, {pace}welfare {welfare:.2f}")
+            updates = f"update {report.update}/{report.num_updates}"
+            self._print(f"{stage}{updates}, {pace}welfare {welfare:.2f}")
 
     def on_episodes(self, report: EpisodesReport) -> None:
         """Move a bar, or print a line now and then."""
         now = self._clock()
-        self._turn_to(report.purpose, now)
+        self._turn_to(report.purpose, now, report.share)
         if self._console.is_terminal:
             self._draw(report.share)
         elif self._is_due(now):
-            left = (now - self._began) / report.share * (1.0 - report.share)
-            self._print(f"{report.purpose}: {100 * report.share:.0f} %, {left:.0f} s left")
+            done = f"{100 * report.share:.0f} %"
+            self._print(f"{report.purpose}: {done}, {self._left()}".removesuffix(", "))
 
-    def _turn_to(self, purpose: str, now: float) -> None:
-        """Begin a new bar if the work has changed."""
-        if purpose == self._purpose:
+    def _left(self) -> str:
+        """Return the time left, by the pace since the first report of this work, if it is known."""
+        (began, first), (now, done) = self._first or self._latest, self._latest
+        if done <= first:
+            return ""
+        return f"{(now - began) / (done - first) * (1.0 - done):.0f} s left, "
+
+    def _turn_to(self, purpose: str, now: float, done: float) -> None:
+        """Begin a new bar if the work has changed, or work of the same kind has begun again."""
+        before, self._latest = self._latest, (now, done)
+        if purpose != self._purpose:
+            self._last_line = now
+        elif self._first is not None and done >= before[1]:
             return
-        self._purpose, self._began, self._last_line = purpose, now, now
+        self._purpose, self._first = purpose, self._latest
         if self._task is not None:
             self._progress.remove_task(self._task)
             self._task = None
