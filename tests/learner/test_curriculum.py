@@ -86,7 +86,7 @@ def test_distances_are_those_of_a_metric(seed):
 def begun(num_policies=2, users=USERS, centres=None):
     centres = jnp.arange(num_policies) if centres is None else jnp.asarray(centres)
     none = Curriculum.none(users, jnp.eye(users.shape[1]), centres)
-    return dataclasses.replace(none, come=jnp.zeros(len(users)))
+    return dataclasses.replace(none, come=jnp.zeros(len(users)), has_begun=jnp.array(True))
 
 
 def test_there_is_no_curriculum_before_a_batch_has_shown_that_users_lose():
@@ -96,8 +96,19 @@ def test_there_is_no_curriculum_before_a_batch_has_shown_that_users_lose():
     falls = batch_of(PAID, terminated=ends([0, 2], [1]))
     after = none.after(falls, USERS, jnp.array(0.1), LIMIT, jnp.array(False))
     np.testing.assert_array_equal(after.come, 1.0)
+    assert not after.has_begun
     after = none.after(falls, USERS, jnp.array(0.1), LIMIT, jnp.array(True))
     np.testing.assert_array_equal(after.come, 0.0)
+    assert after.has_begun
+
+
+def test_mixes_are_paid_alike_where_there_is_a_curriculum_also_when_it_is_over():
+    mixes, moment = jnp.array([[1.0, 0.0], [0.5, 0.5]]), jnp.eye(2)
+    over = dataclasses.replace(begun(), come=jnp.ones(2))
+    sizes = np.linalg.norm(over.paid(mixes, moment), axis=1)
+    np.testing.assert_allclose(sizes, (1.0 + math.sqrt(0.5)) / 2, rtol=1e-6)
+    none = Curriculum.none(USERS, moment, jnp.array([0, 1]))
+    np.testing.assert_array_equal(none.paid(mixes, moment), mixes)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from handful.environment import Box, Discrete
 from handful.errors import HandfulError
 from handful.learner import PPO, Counting
 from handful.learner.base import Objective
+from handful.learner.curriculum import PACE
 from handful.learner.networks import has_policy_axis
 from handful.learner.normalize import CLIP, Normalizer
 from handful.learner.policies import Policies
@@ -229,6 +230,21 @@ def test_learners_without_a_hidden_layer_of_ours_have_no_universal_form(learner)
 def test_bad_settings_are_refused(settings, words):
     with pytest.raises(HandfulError, match=words):
         UniversalPPO(**settings)
+
+
+@pytest.mark.parametrize("curriculum", [True, False])
+def test_where_users_lose_by_ends_it_is_led_in_smaller_steps(problem, learner, state, curriculum):
+    """Each episode of the batch ends after three steps, and all steps pay."""
+    led = dataclasses.replace(learner, curriculum=curriculum)
+    batch = batch_of(problem, [True] * LANES)
+    first = improve(led, state, batch, problem)
+    assert bool(first.curriculum.has_begun) is curriculum
+    assert float(first.pace) == (PACE if curriculum else 1.0)
+    users = jnp.asarray(problem.population.coefficients)
+    on_way = first.curriculum.led(first.curriculum.centres, jnp.zeros_like(first.mixes), users)
+    assert np.array_equal(first.mixes, on_way) is curriculum
+    later = dataclasses.replace(state, updates=jnp.asarray(1))
+    assert not improve(led, later, batch, problem).curriculum.has_begun  # the first batch decides
 
 
 @pytest.fixture(scope="module")

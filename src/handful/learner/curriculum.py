@@ -21,6 +21,9 @@ Each way goes on only as long as policies keep their footing. After an episode t
 after any other a step back. (To pace a curriculum by what has been mastered is the idea of
 automatic domain randomisation; Akkaya et al. 2019. The method ``family-em`` paces so, too.) A user
 whose way is over is drawn like all users where there is no curriculum.
+
+Where there is a curriculum, all mixes are paid alike (:meth:`Curriculum.paid`), and PPO's steps are
+smaller (:data:`PACE`).
 """
 
 import dataclasses
@@ -29,6 +32,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from handful.learner.preferences import balanced
 from handful.transitions import Transitions
 from handful.types import Array, Bool, Float, Int
 
@@ -47,6 +51,9 @@ LEADING = 0.3
 FOOTING = 0.8
 """The share of the time limit that an episode must last for a step on."""
 
+PACE = 0.5
+"""The factor of the step size where there is a curriculum: large steps make robots fall again."""
+
 EARLY = 0.5
 """There is a curriculum if episodes are terminated, by the first batch, before this share of the
 time limit on average."""
@@ -62,6 +69,7 @@ class Curriculum(eqx.Module):
         centres: the user to whom the mix of each policy leads.
         ages: the steps of each policy's episode before the batch.
         progress: how far training had come at the update before, from 0 to 1.
+        has_begun: whether there is a curriculum, also if all ways are over.
     """
 
     distances: Float[Array, "N N"]
@@ -70,6 +78,7 @@ class Curriculum(eqx.Module):
     centres: Int[Array, " K"]
     ages: Float[Array, " K"]
     progress: Float[Array, ""]
+    has_begun: Bool[Array, ""]
 
     @classmethod
     def none(
@@ -92,6 +101,7 @@ class Curriculum(eqx.Module):
             centres=centres,
             ages=jnp.zeros(len(centres)),
             progress=jnp.zeros(()),
+            has_begun=jnp.zeros((), bool),
         )
 
     def after(
@@ -127,7 +137,21 @@ class Curriculum(eqx.Module):
         is_on = jnp.any(self.come < 1.0)
         come = jnp.where(is_on, jnp.clip(moved, 0.0, 1.0), self.come)
         come = jnp.where(begins, 0.0, come)
-        return dataclasses.replace(self, come=come, ages=ages, progress=progress)
+        has_begun = self.has_begun | begins
+        return dataclasses.replace(
+            self, come=come, ages=ages, progress=progress, has_begun=has_begun
+        )
+
+    def paid(self, mixes: Float[Array, "M D"], moment: Float[Array, "D D"]) -> Float[Array, "M D"]:
+        """Return mixes as they are paid: all of one size if there is a curriculum.
+
+        On their way mixes are of many users, and the rewards of single users would drown theirs.
+
+        Args:
+            mixes: the mixes.
+            moment: the second moment of the reward features of outcomes, by which sizes are taken.
+        """
+        return jnp.where(self.has_begun, balanced(mixes, moment), mixes)
 
     def led(
         self, centres: Int[Array, " M"], mixes: Float[Array, "M D"], users: Float[Array, "N D"]

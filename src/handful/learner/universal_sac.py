@@ -32,7 +32,6 @@ from handful.learner.losses import adam
 from handful.learner.networks import Actor, Sharing, init_stack
 from handful.learner.preferences import (
     Embedding,
-    balanced,
     blend_moments,
     draw_mixes,
     embed_by_rewards,
@@ -243,8 +242,8 @@ class UniversalSAC(SAC, UniversalLearner):
     ) -> Float[Array, ""]:
         """Return the factor that brings the rewards of all mixes together to their usual size.
 
-        With a factor for each mix by what it was paid so far, mixes that are hardly ever paid would
-        count most, and their rewards would be rare and huge.
+        With a factor for each mix, mixes that are hardly ever paid would count most, and their
+        rewards would be rare and huge.
         """
         size = jnp.sqrt(jnp.mean(reward_sizes(mixes, state.moment) ** 2))
         return self.reward_size / jnp.where(size > 0.0, size, 1.0)
@@ -262,8 +261,8 @@ class UniversalSAC(SAC, UniversalLearner):
         drawn, _ = self._draw(key, DRAWN_MIXES, state)
         mixes = jnp.concatenate([drawn, state.mixes])
         contexts = state.embedding(mixes)
-        even = balanced(mixes, blend_moments(state.prior, state.moment))
-        paid = even * self.common_scale(even[:DRAWN_MIXES], state)
+        paid = state.curriculum.paid(mixes, blend_moments(state.prior, state.moment))
+        paid = paid * self.common_scale(paid[:DRAWN_MIXES], state)
         alone = state.normalizer.take(jnp.zeros(1, jnp.int32))
         space, count = problem.environment.action_space, self.minibatch_size
 
