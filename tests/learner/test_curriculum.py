@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.learner.curriculum import (
-    EARLY,
     FIRST_WIDTH,
     FOOTING,
     LEADING,
@@ -115,22 +114,30 @@ def test_mixes_are_paid_alike_where_there_is_a_curriculum_also_when_it_is_over()
     ("features", "terminated", "expected"),
     [
         (PAID, ends([0, 2], []), True),
-        (PAID, ends([0], []), False),
+        (PAID, ends([0], []), True),
+        (PAID, ends([], []), False),
         (PAID - 1.5, ends([0, 2], [1, 3]), False),
         (AT_ENDS + 0.1 * PAID, ends([0, 2], []), False),
         (0.2 * AT_ENDS + 0.1 * PAID, ends([0, 2], []), True),
         (PAID * [1.0, 0.0], ends([0, 2], []), True),
     ],
-    ids=["often", "seldom", "costs", "ends pay most", "ends pay some", "one user is paid"],
+    ids=[
+        "often",
+        "just often enough",
+        "never",
+        "costs",
+        "ends pay most",
+        "ends pay some",
+        "one user is paid",
+    ],
 )
 def test_users_lose_by_early_ends_where_nothing_costs_and_other_steps_pay(
     features, terminated, expected
 ):
-    """Two ends in ten steps: episodes of five, which is EARLY of the limit; one end: of ten.
+    """One end in ten steps: episodes of ten, the limit.
 
-    The ends are paid 2 * 1.1 or 2 * 0.3, and the eight other steps 0.1 each.
+    Of two ends and eight other steps, ends are paid 2 * 1.1 or 2 * 0.3, and the others 0.1 each.
     """
-    assert EARLY * LIMIT == 5
     batch = batch_of(np.asarray(features, np.float32), terminated)
     assert bool(loses_by_ends(batch, USERS, LIMIT)) is expected
 

@@ -54,10 +54,6 @@ FOOTING = 0.8
 PACE = 0.5
 """The factor of the step size where there is a curriculum: large steps make robots fall again."""
 
-EARLY = 0.5
-"""There is a curriculum if episodes are terminated, by the first batch, before this share of the
-time limit on average."""
-
 
 class Curriculum(eqx.Module):
     """How far the way to each user has come.
@@ -204,8 +200,8 @@ def loses_by_ends(
     """Return whether users lose by the ends of episodes, and these come early.
 
     It is so if no user was ever paid less than nothing, less was paid for the steps that terminated
-    an episode than for all others, and episodes were terminated so often that they reach half of
-    the time limit at most. Where a goal pays and ends an episode, nobody loses by that.
+    an episode than for all others, and episodes were terminated so often that most of them will
+    not reach the time limit. Where a goal pays and ends an episode, nobody loses by that.
 
     Args:
         batch: a batch, of policies that have not learnt anything.
@@ -217,5 +213,5 @@ def loses_by_ends(
     is_end = batch.terminated
     never_costs = jnp.all(rewards >= 0.0)
     pays_to_go_on = jnp.sum(paid, where=is_end) < jnp.sum(paid, where=~is_end)
-    ends_early = jnp.mean(is_end) * EARLY * time_limit >= 1.0
+    ends_early = jnp.mean(is_end) * time_limit >= 1.0
     return never_costs & pays_to_go_on & ends_early
