@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 import handful
@@ -14,14 +16,44 @@ from tests.environments import ContextualBandit, problem_of
         (handful.make("resource-gathering", height=2, width=2), "elite-em"),
         (handful.make("glide", users=4), "planned-em"),
         (handful.make("walker2d", users=4), "family-em"),
-        (handful.make("hopper", users=4), "branching-em"),
+        (handful.make("hopper", users=4), "em"),
         (problem_of(ContextualBandit()), "em"),
     ],
-    ids=["outcomes", "no chance", "outcomes in JAX", "outcomes and falls", "its own", "chance"],
+    ids=[
+        "outcomes",
+        "no chance",
+        "outcomes in JAX",
+        "outcomes and falls",
+        "its own, too short",
+        "chance",
+    ],
 )
 def test_auto_stands_for_what_suits_the_problem(problem, expected):
     assert concrete_method(problem, "auto", PPO(), CollectConfig(), 3, 1000) == expected
     assert concrete_method(problem, "random", PPO(), CollectConfig(), 3, 1000) == "random"
+
+
+@pytest.mark.parametrize(
+    ("num_policies", "steps", "learner", "expected"),
+    [
+        (3, 20_000, PPO(), "universal"),
+        (1, 90_000, PPO(), "universal"),
+        (3, 16_000, PPO(), "em"),
+        (3, 20_000, PPO(actor_network="tests.networks:build", share_hidden=False), "em"),
+    ],
+    ids=["enough", "one policy", "too few transitions", "own network"],
+)
+def test_a_problem_that_universal_suits_gets_it_where_it_can(
+    num_policies, steps, learner, expected
+):
+    problem = handful.make("hopper", users=4)
+    found = concrete_method(problem, "auto", learner, CollectConfig(), num_policies, steps)
+    assert found == expected
+
+
+def test_a_problem_may_name_another_method():
+    problem = dataclasses.replace(handful.make("glide", users=4), suited_method="cluster")
+    assert concrete_method(problem, "auto", PPO(), CollectConfig(), 3, 20_000) == "cluster"
 
 
 def test_episodes_that_no_batch_holds_cannot_be_remembered():

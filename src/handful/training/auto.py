@@ -3,7 +3,7 @@
 The method ``auto`` stands for the method of this library that was shown to suit a problem of the
 same kind. Only what is known of a problem before training decides, and nothing that happens in
 training. A problem may itself say which method was measured to suit it (``RMDP.suited_method``);
-otherwise:
+``universal`` only under the conditions below, but also for one policy. Otherwise:
 
 * It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the
   time limit ends an episode (``never_terminates`` of the environment): ``planned-em``.
@@ -39,6 +39,8 @@ from handful.problem import RMDP
 from handful.training.collecting import CollectConfig
 from handful.training.universal.survey import shows_few_observations
 from handful.welfare import UTILITARIAN
+
+UNIVERSAL = "universal"
 
 LONGEST = 2
 """The number of batches that the longest episode may last for ``elite-em``. Most episodes are
@@ -89,9 +91,9 @@ def _suited_method(
     steps: int,
     universal: Learner,
 ) -> str:
-    if problem.suited_method is not None:
+    if problem.suited_method not in (None, UNIVERSAL):
         return problem.suited_method
-    if num_parts(problem) > 1:
+    if num_parts(problem) > 1 or problem.suited_method == UNIVERSAL:
         return _general_method(problem, universal, num_policies, steps)
     if problem.constant_outcomes is not None:
         never_terminates = getattr(problem.environment, "never_terminates", False)
@@ -113,5 +115,10 @@ def _general_method(problem: RMDP, universal: Learner, num_policies: int, steps:
         or universal_learner(universal, problem.environment.action_space, 1, 0.0) is None
     ):
         return "em"
-    has_more = num_policies > 1 or num_parts(problem) > 1 or shows_few_observations(problem)
-    return "universal" if has_more else "em"
+    has_more = (
+        num_policies > 1
+        or num_parts(problem) > 1
+        or problem.suited_method == UNIVERSAL
+        or shows_few_observations(problem)
+    )
+    return UNIVERSAL if has_more else "em"

@@ -36,10 +36,11 @@ def make_hopper(**parameters: Any) -> RMDP:
     """Make Hopper for users who want 0 to 2.5 m/s.
 
     It has one leg: it stands or leaps, and little that lies between can be kept up. So plans made
-    before training are wrong, and copies of what turned out to work do best (``docs/methods.md``).
+    before training are wrong, and a choice among many things that one policy can do is best
+    (``docs/methods.md``).
     """
     task = robot_task(HOPPER, **parameters)
-    return replace(task, suited_method="branching-em", parameters=parameters)
+    return replace(task, suited_method="universal", parameters=parameters)
 
 
 def make_walker2d(**parameters: Any) -> RMDP:
