@@ -110,3 +110,12 @@ def test_gains_that_are_not_shown_are_hollow():
     draw_steps(axis, frontier.steps, frontier.budgets)
     faces = [line.get_markerfacecolor() for line in axis.lines if line.get_marker() == "D"]
     assert [face == "white" for face in faces] == [False, False, True]
+
+
+@pytest.mark.usefixtures("no_runs_pages")
+def test_a_share_that_is_next_to_nothing_has_no_sign(tmp_path):
+    """The best single candidate may be better by a little than the one that validation chose."""
+    folder = write_frontier(tmp_path / "out", a_frontier(one=10.1))
+    page = write_frontier_report(folder.path).read_text(encoding="utf-8")
+    assert "-0%" not in page
+    assert ">0%<" in page

@@ -60,7 +60,7 @@ def _of_welfare(frontier: Frontier, written: Written) -> list[str]:
     share = frontier.share_of_gain(best.num_policies)
     if share is not None:
         sentences.append(
-            f"With {best.num_policies}, users have {share:.0%} of what a policy for each of them "
+            f"With {best.num_policies}, users have {share:z.0%} of what a policy for each of them "
             f"is estimated to gain."
         )
     return sentences
@@ -77,14 +77,14 @@ def _enough(frontier: Frontier, best: Point) -> str:
     if enough < best.num_policies:
         policies = count(enough, "policy").capitalize()
         return (
-            f"{policies} {'has' if enough == 1 else 'have'} {gains[enough]:.0%} of what "
+            f"{policies} {'has' if enough == 1 else 'have'} {gains[enough]:z.0%} of what "
             f"{best.num_policies} gain over one policy for everybody."
         )
     fewer = [budget for budget in frontier.budgets if budget < enough]
     if not fewer:
         return f"Fewer than {count(enough, 'policy')} were not tried."
     return (
-        f"All {count(enough, 'policy')} are of use: {fewer[-1]} have {gains[fewer[-1]]:.0%} of "
+        f"All {count(enough, 'policy')} are of use: {fewer[-1]} have {gains[fewer[-1]]:z.0%} of "
         f"what {enough} gain over one policy for everybody."
     )
 

@@ -123,7 +123,7 @@ def budget_rows(frontier: Frontier, folder: FrontierFolder, there: list[int]) ->
                 policies=k,
                 welfare=with_interval(point.welfare, number),
                 gain=with_interval(gains[k], number) if k in gains else "–",
-                share="–" if share is None else f"{share:.0%}",
+                share="–" if share is None else f"{share:z.0%}",
                 optimum="–" if point.optimum is None else f"{number(point.optimum)}{bound}",
                 users=f"{k - spare} of {k}",
                 transitions="–" if point.transitions is None else f"{point.transitions:,}",
