@@ -41,6 +41,7 @@ from handful.training.universal.survey import shows_few_observations
 from handful.welfare import UTILITARIAN
 
 UNIVERSAL = "universal"
+"""The name of the method that suits most problems."""
 
 LONGEST = 2
 """The number of batches that the longest episode may last for ``elite-em``. Most episodes are
