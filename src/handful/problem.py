@@ -62,7 +62,7 @@ class RMDP:
             returns the method's settings, by name, that suit this problem better than the method's
             defaults; the caller's own settings come before them.
         suited_method: the assignment method that ``auto`` stands for here, if it was measured to be
-            better than the one that the problem's kind suggests (:mod:`handful.training.config`).
+            better than the one that the problem's kind suggests (:mod:`handful.training.auto`).
         constant_outcomes: a function that returns outcomes which a policy might keep up from step
             to step, as a grid over their range: [M, ...] in each array, starting where policies
             begin. Methods may aim at them (:mod:`handful.methods.planned_em`). None if there are no

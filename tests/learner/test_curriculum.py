@@ -146,6 +146,14 @@ def test_a_time_limit_that_cuts_is_no_loss():
     assert not loses_by_ends(batch_of(PAID, truncated=ends([0, 2], [1, 3])), USERS, LIMIT)
 
 
+def test_a_user_whom_nothing_pays_spoils_no_mix():
+    users = jnp.array([[1.0, 0.0], [0.9, 0.1], [0.0, 0.0]])
+    state = begun(users=users, centres=[0, 2])
+    np.testing.assert_array_equal(jnp.diagonal(state.distances), 0.0)
+    assert float(state.shares[2]) == 1.0
+    assert np.isfinite(state.led(jnp.arange(3), users, users)).all()
+
+
 def test_at_first_a_mix_counts_users_by_how_near_their_wishes_are():
     cosines = np.asarray(chain_of_three(), float)
     # Users whose products under the moment are these cosines: the moment holds them.

@@ -9,6 +9,7 @@ import pytest
 
 from handful.environment import Discrete
 from handful.errors import HandfulError
+from handful.learner.base import Objective
 from handful.learner.conditioned import with_contexts
 from handful.learner.soft_actor_critic import SAC
 from handful.learner.universal import universal_learner
@@ -18,6 +19,7 @@ from handful.methods.universal import Trials
 from handful.training.config import CollectConfig, TrainConfig
 from handful.training.run import Run
 from handful.training.tracing import trace_learner
+from handful.transitions import Transitions
 from tests.environments import ContextualBandit, problem_of, push_problem
 from tests.learner.test_soft_actor_critic import SMALL, batch_of, improved
 from tests.training.helpers import train_tiny
@@ -92,6 +94,31 @@ def test_transitions_are_labelled_with_the_mix_that_they_were_collected_for():
     state = dataclasses.replace(state, rows=jnp.array([5, len(state.mixes) + 7]))
     state = learner.observe(state, batch_of([1.0, 2.0]))
     np.testing.assert_array_equal(state.replay.stored.labels[:4], [5, 5, 7, 7])
+
+
+@pytest.mark.parametrize("curriculum", [True, False])
+def test_where_users_lose_by_ends_mixes_are_led_and_paid_alike(curriculum):
+    """Every step pays every user 1, and the fourth ends the episode long before the limit."""
+    learner = dataclasses.replace(LEARNER, curriculum=curriculum)
+    problem = problem_of(dataclasses.replace(ContextualBandit(3), time_limit=100), np.eye(3))
+    state = learner.init(jax.random.key(0), problem, 4, ())
+    start = (4, 4, 1)
+    seen, ends = jnp.zeros((*start, 3)), jnp.zeros(start, bool).at[:, -1].set(True)
+    whole = jnp.zeros(start, bool)
+    batch = Transitions(
+        seen, jnp.zeros(start, jnp.int32), jnp.zeros(start), seen + 1.0, seen, ends, whole
+    )
+    state = learner.observe(state, batch)
+    objective, zero, one = Objective(lambda _: None, (), 0.0), jnp.zeros(()), jnp.ones(())
+    args = (jax.random.key(1), state, batch, objective, zero, one, problem, None)
+    after = learner.improve(*args).state
+    assert bool(after.curriculum.has_begun) is curriculum
+    acting = after.mixes[after.rows % len(after.mixes)]
+    on_way = after.curriculum.led(after.curriculum.centres, acting * 0.0, after.users)
+    assert np.allclose(acting, on_way) is curriculum
+    minibatch = learner._minibatches(jax.random.key(3), after, problem)(jax.random.key(4))
+    # The weights of a mix sum to 1, so that all mixes are paid the same unless they are scaled.
+    assert bool(np.ptp(minibatch.sample.rewards) > 1e-3) is curriculum
 
 
 def test_mixes_change_where_episodes_ended_and_nowhere_else():

@@ -1,9 +1,10 @@
 """A curriculum of mixes for problems in which episodes end before anybody wants them to.
 
 A robot that is to run at once falls before it has learnt to stand, and every step on its feet would
-have paid those who want it slow. Where nobody is ever paid less than nothing, most steps pay
-somebody, and episodes are terminated early, an end is a loss to all. There a universal policy
-begins with what everybody wants alike, and goes on to what single users want.
+have paid those who want it slow. Where nobody is ever paid less than nothing, the last steps of
+episodes pay less than all others, and most episodes are terminated before the time limit, an end is
+a loss to all. There a universal policy begins with what everybody wants alike, and goes on to what
+single users want.
 
 The *way* to a user leads over the users between. On it a mix counts each user the less, the farther
 their wishes are:
@@ -43,13 +44,13 @@ FIRST_WIDTH = 0.8
 """The first width of a way, as a share of the largest distance between two users."""
 
 LAST_WIDTH = 1.0
-"""The last width of a way, in the unit of distances: users so far apart are paid alike by half."""
+"""The last width of a way. Two users at this distance have rewards with a cosine of a half."""
 
 LEADING = 0.3
 """The share of training after which all ways are over, if no episode ends early."""
 
 FOOTING = 0.8
-"""The share of the time limit that an episode must last for a step on."""
+"""The share of the time limit that an episode must last, so that the way to its user goes on."""
 
 PACE = 0.5
 """The factor of the step size where there is a curriculum: large steps make robots fall again."""
@@ -60,7 +61,7 @@ class Curriculum(eqx.Module):
 
     Attributes:
         distances: the distance between each two users.
-        shares: what each user counts.
+        shares: the weight of each user on the ways of all others and on their own.
         come: the share of the way to each user that is over, from 0 to 1.
         centres: the user to whom the mix of each policy leads.
         ages: the steps of each policy's episode before the batch.
@@ -92,7 +93,8 @@ class Curriculum(eqx.Module):
         cosines = products / (norms[:, None] * norms[None])
         return cls(
             distances=chained(cosines),
-            shares=1.0 / jnp.sum(jnp.maximum(cosines, 0.0), axis=1),
+            # A user is as near as can be to themselves, unless nothing pays them.
+            shares=1.0 / jnp.maximum(jnp.sum(jnp.maximum(cosines, 0.0), axis=1), 1.0),
             come=jnp.ones(len(users)),
             centres=centres,
             ages=jnp.zeros(len(centres)),
@@ -117,7 +119,11 @@ class Curriculum(eqx.Module):
             time_limit: the most steps of an episode.
             may_begin: whether all ways begin if the batch shows that users lose by ends.
         """
-        begins = may_begin & loses_by_ends(batch, users, time_limit)
+        begins = jax.lax.cond(  # the rewards of all users are computed for the first batch alone
+            may_begin,
+            lambda: loses_by_ends(batch, users, time_limit),
+            lambda: jnp.zeros((), bool),
+        )
         ends = jnp.any(batch.terminated | batch.truncated, axis=2)
         number, steps = jnp.sum(ends, axis=1), ends.shape[1]
         after = jnp.argmax(ends[:, ::-1], axis=1)  # steps after the last end
@@ -141,7 +147,8 @@ class Curriculum(eqx.Module):
     def paid(self, mixes: Float[Array, "M D"], moment: Float[Array, "D D"]) -> Float[Array, "M D"]:
         """Return mixes as they are paid: all of one size if there is a curriculum.
 
-        On their way mixes are of many users, and the rewards of single users would drown theirs.
+        A mix on its way is one of many users, and is paid little by any outcome. Beside mixes of
+        single users, the network would learn next to nothing for it.
 
         Args:
             mixes: the mixes.
@@ -152,7 +159,9 @@ class Curriculum(eqx.Module):
     def led(
         self, centres: Int[Array, " M"], mixes: Float[Array, "M D"], users: Float[Array, "N D"]
     ) -> Float[Array, "M D"]:
-        """Return mixes, with those on the way to their user in place of those for a user not met.
+        """Return mixes, of which those to whose user the way is not over are replaced.
+
+        In their place are mixes on that way, as far as it has come.
 
         Args:
             centres: the user in the middle of each mix.
@@ -182,8 +191,8 @@ def chained(cosines: Float[Array, "N N"]) -> Float[Array, "N N"]:
     """
     number = len(cosines)
     lengths = jnp.sqrt(jnp.maximum(2.0 - 2.0 * cosines, 0.0))
-    lengths = jnp.where(jnp.eye(number, dtype=bool), 0.0, lengths)
     direct = jnp.where(cosines >= OVERLAP, lengths, jnp.inf)
+    direct = jnp.where(jnp.eye(number, dtype=bool), 0.0, direct)
 
     def over(by: Int[Array, ""], shortest: Float[Array, "N N"]) -> Float[Array, "N N"]:
         return jnp.minimum(shortest, shortest[:, by, None] + shortest[None, by])

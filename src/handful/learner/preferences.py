@@ -126,7 +126,8 @@ def balanced(mixes: Float[Array, "M D"], moment: Float[Array, "D D"]) -> Float[A
 
     Args:
         mixes: the mixes.
-        moment: the second moment of the reward features of outcomes, which sizes are taken over.
+        moment: the second moment of the reward features of outcomes. The size of a mix is the root
+            mean square of its rewards for these outcomes.
     """
     sizes = jnp.sqrt(jnp.maximum(jnp.einsum("kd,de,ke->k", mixes, moment, mixes), 0.0))
     return mixes * (jnp.mean(sizes) / jnp.where(sizes > 0.0, sizes, 1.0))[:, None]

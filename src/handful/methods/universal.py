@@ -15,7 +15,7 @@ those who get little learns less of what is good for all others too, and they sh
 Where rewards are rare, the universal policy explores on purpose (:mod:`handful.learner.exploring`).
 Where episodes end before anybody wants them to, as a robot's that falls, it learns what everybody
 wants first, and then what single users want (:mod:`handful.learner.curriculum`).
-Where a problem shows few different observations, neither of this is needed: transitions are
+Where a problem shows few different observations, none of this is needed: transitions are
 counted, and policies for any group of users are computed from the counts
 (:mod:`handful.training.universal.counted`).
 

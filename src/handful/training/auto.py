@@ -94,7 +94,7 @@ def _suited_method(
 ) -> str:
     if problem.suited_method not in (None, UNIVERSAL):
         return problem.suited_method
-    if num_parts(problem) > 1 or problem.suited_method == UNIVERSAL:
+    if _asks_for_universal(problem):
         return _general_method(problem, universal, num_policies, steps)
     if problem.constant_outcomes is not None:
         never_terminates = getattr(problem.environment, "never_terminates", False)
@@ -116,10 +116,11 @@ def _general_method(problem: RMDP, universal: Learner, num_policies: int, steps:
         or universal_learner(universal, problem.environment.action_space, 1, 0.0) is None
     ):
         return "em"
-    has_more = (
-        num_policies > 1
-        or num_parts(problem) > 1
-        or problem.suited_method == UNIVERSAL
-        or shows_few_observations(problem)
-    )
+    asks = _asks_for_universal(problem)
+    has_more = num_policies > 1 or asks or shows_few_observations(problem)
     return UNIVERSAL if has_more else "em"
+
+
+def _asks_for_universal(problem: RMDP) -> bool:
+    """Return whether ``universal`` suits a problem for any number of policies."""
+    return num_parts(problem) > 1 or problem.suited_method == UNIVERSAL

@@ -184,10 +184,10 @@ class ProgressBar(Callback):
             bold = f"welfare [bold]{welfare:.2f}"
             self._draw(done, rate if is_measured else "", bold)
         elif self._is_due(report.seconds):
-            pace = f"{rate}, {self._left()}" if is_measured else ""
-            stage = "" if report.purpose == TRAINING else f"{report.purpose}, "
+            stage = "" if report.purpose == TRAINING else report.purpose
             updates = f"update {report.update}/{report.num_updates}"
-            self._print(f"{stage}{updates}, {pace}welfare {welfare:.2f}")
+            pace = (rate, self._left()) if is_measured else ()
+            self._print(stage, updates, *pace, f"welfare {welfare:.2f}")
 
     def on_episodes(self, report: EpisodesReport) -> None:
         """Move a bar, or print a line now and then."""
@@ -196,15 +196,14 @@ class ProgressBar(Callback):
         if self._console.is_terminal:
             self._draw(report.share)
         elif self._is_due(now):
-            done = f"{100 * report.share:.0f} %"
-            self._print(f"{report.purpose}: {done}, {self._left()}".removesuffix(", "))
+            self._print(f"{report.purpose}: {100 * report.share:.0f} %", self._left())
 
     def _left(self) -> str:
-        """Return the time left, by the pace since the first report of this work, if it is known."""
+        """Return the time left by the pace since the first report of this work; "" if unknown."""
         (began, first), (now, done) = self._first or self._latest, self._latest
         if done <= first:
             return ""
-        return f"{(now - began) / (done - first) * (1.0 - done):.0f} s left, "
+        return f"{(now - began) / (done - first) * (1.0 - done):.0f} s left"
 
     def _turn_to(self, purpose: str, now: float, done: float) -> None:
         """Begin a new bar if the work has changed, or work of the same kind has begun again."""
@@ -233,5 +232,6 @@ class ProgressBar(Callback):
             )
         self._progress.update(self._task, completed=share, rate=rate, welfare=welfare)
 
-    def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False)
+    def _print(self, *parts: str) -> None:
+        """Print a line of all parts that say something."""
+        self._console.print(", ".join(filter(None, parts)), highlight=False)
