@@ -92,3 +92,20 @@ def test_critic_loss_is_half_the_mean_square_over_samples_and_features():
     total, per_policy = critic_loss(critic, CriticBatch(jnp.zeros((2, 4, 1)), targets))
     np.testing.assert_allclose(per_policy, [0.5 / 3, 0.5 * 4 / 3], rtol=1e-6)
     assert total == pytest.approx(0.5 * 5 / 3, rel=1e-6)
+
+
+def test_the_value_of_the_own_mix_counts_besides_the_mean_over_features():
+    critic = NetworkStack((), Layer(jnp.zeros((2, 1, 3)), jnp.array([[[1.0, 0.0, 0.0]], [[2.0] * 3]])))
+    batch = CriticBatch(jnp.zeros((2, 4, 1)), jnp.zeros((2, 4, 3)))
+    mix = jnp.array([[3.0, 4.0, 0.0], [0.0, 1.0, 0.0]])  # norms 5 and 1: together the size √13
+    total, per_policy = critic_loss(critic, batch, mix, mix_weight=0.5)
+    np.testing.assert_allclose(per_policy, [0.5 / 3, 0.5 * 4], rtol=1e-6)
+    mixed = 0.5 * (3.0**2 + 2.0**2) / 13.0  # errors of the mixes 3 and 2
+    assert total == pytest.approx(0.5 / 3 + 0.5 * 4 + 0.5 * mixed, rel=1e-6)
+
+
+def test_a_mix_of_nothing_leaves_the_critics_loss_as_it_is():
+    critic = NetworkStack((), Layer(jnp.zeros((1, 1, 3)), jnp.ones((1, 1, 3))))
+    batch = CriticBatch(jnp.zeros((1, 4, 1)), jnp.zeros((1, 4, 3)))
+    total, _ = critic_loss(critic, batch, jnp.zeros((1, 3)), mix_weight=1.0)
+    assert total == pytest.approx(0.5, rel=1e-6)

@@ -18,7 +18,8 @@ from handful.learner.networks import has_policy_axis
 from handful.learner.normalize import CLIP, Normalizer
 from handful.learner.policies import Policies
 from handful.learner.policies_file import load_policies, save_policies
-from handful.learner.universal import UniversalPPO, universal_learner
+from handful.learner.universal import UniversalPPO
+from handful.learner.universal_learners import universal_learner
 from handful.mix import Mix
 from handful.transitions import Transitions
 
@@ -190,6 +191,19 @@ def test_it_is_trained_for_its_own_mixes(problem, learner, state):
     turned = dataclasses.replace(state, mixes=-state.mixes)
     one, other = (improve(learner, s, batch, problem) for s in (state, turned))
     assert np.any(np.asarray(one.actor.stack.head.weight != other.actor.stack.head.weight))
+
+
+def test_its_critic_learns_most_for_the_mixes_it_is_trained_for(problem, learner, state):
+    batch = batch_of(problem, [False] * LANES)
+    first, last = (jnp.zeros_like(state.mixes).at[:, user].set(1.0) for user in (0, -1))
+
+    def moved(mixes, mix_weight):
+        weighing = dataclasses.replace(learner, mix_weight=mix_weight)
+        after = improve(weighing, dataclasses.replace(state, mixes=mixes), batch, problem)
+        return np.asarray(after.critic.head.weight)
+
+    np.testing.assert_array_equal(moved(first, 0.0), moved(last, 0.0))
+    assert np.any(moved(first, learner.mix_weight) != moved(last, learner.mix_weight))
 
 
 def test_the_moment_is_the_mean_over_all_transitions(problem, learner, state):

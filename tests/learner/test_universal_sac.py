@@ -12,7 +12,7 @@ from handful.errors import HandfulError
 from handful.learner.base import Objective
 from handful.learner.conditioned import with_contexts
 from handful.learner.soft_actor_critic import SAC
-from handful.learner.universal import universal_learner
+from handful.learner.universal_learners import universal_learner
 from handful.learner.universal_sac import DRAWN_MIXES, UniversalSAC
 from handful.methods import METHODS
 from handful.methods.universal import Trials

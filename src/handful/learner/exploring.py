@@ -147,3 +147,19 @@ def has_rare_rewards(features: Float[Array, "*M D"], users: Float[Array, "N D"])
     usual = jnp.median(rows, axis=0)
     is_stale = jnp.any(jnp.mean(jnp.isclose(rows, usual[None]), axis=0) >= RARE)
     return is_stale & (jnp.mean(rows @ users.T <= 0.0) >= RARE)
+
+
+def with_interest(
+    mixes: Float[Array, "M Z"], interest: Float[Array, " M"]
+) -> Float[Array, "M Z_plus_1"]:
+    """Return mixes, or contexts of mixes, with the weight of novelty as one more entry."""
+    return jnp.concatenate([mixes, interest[:, None]], axis=1)
+
+
+def with_explorer(contexts: Float[Array, "N Z"]) -> Float[Array, "N_plus_1 Z_plus_1"]:
+    """Return contexts of users, and of one who wants nothing but novelty, which is like no other.
+
+    So a new embedding leaves alone what the networks make of the weight of novelty.
+    """
+    number, size = contexts.shape
+    return jnp.pad(contexts, ((0, 1), (0, 1))).at[number, size].set(number**0.5)

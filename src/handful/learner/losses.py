@@ -82,11 +82,36 @@ def actor_loss(
     return -jnp.sum(surrogate + entropy_coefficient * entropy), metrics
 
 
-def critic_loss(critic: Critic, batch: CriticBatch) -> tuple[Float[Array, ""], Float[Array, " K"]]:
-    """Return half the mean squared error of the values, summed over policies (equation 8)."""
+def critic_loss(
+    critic: Critic,
+    batch: CriticBatch,
+    mix: Float[Array, "K D"] | None = None,
+    mix_weight: float = 0.0,
+) -> tuple[Float[Array, ""], Float[Array, " K"]]:
+    """Return half the mean squared error of the values, summed over policies (equation 8).
+
+    Where features are many, most of them are hardly ever paid, and the values of the few that a
+    policy is trained for are a small part of the mean. So the error of the value of the policy's
+    own mix may count besides.
+
+    Args:
+        critic: the critics.
+        batch: their data.
+        mix: the mix that each policy is trained for; None if only the mean over features counts.
+        mix_weight: how much the squared error of the mixes' values counts. Mixes are scaled
+            together so that their weights have a root mean square norm of 1.
+
+    Returns:
+        The loss, and that part of it for each policy which is the mean over features.
+    """
     error = critic(batch.observations) - batch.targets
     per_policy = 0.5 * jnp.mean(error**2, axis=(1, 2))
-    return jnp.sum(per_policy), per_policy
+    total = jnp.sum(per_policy)
+    if mix is not None:
+        size = jnp.sqrt(jnp.mean(jnp.sum(mix**2, axis=1)))
+        mixed = mix_advantages(error, mix / jnp.where(size > 0.0, size, 1.0))
+        total = total + mix_weight * 0.5 * jnp.sum(jnp.mean(mixed**2, axis=1))
+    return total, per_policy
 
 
 Parameters = TypeVar("Parameters")

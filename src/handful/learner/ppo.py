@@ -61,6 +61,18 @@ class PPOState(LearnerState):
     critic_moments: optax.OptState
 
 
+class Prepared(NamedTuple):
+    """What the networks learn from in an update, made of its batch.
+
+    Attributes:
+        actors: the data of the actors.
+        critics: the data of the critics.
+    """
+
+    actors: ActorBatch
+    critics: CriticBatch
+
+
 class Rates(NamedTuple):
     """What changes from update to update; arguments of the compiled program, not part of it.
 
@@ -88,6 +100,9 @@ class PPO(Learner):
         clip_range: how far the probability ratio may leave 1 before its gradient stops.
         minibatch_size: the transitions of a policy in a gradient step; they must divide the batch.
         num_epochs: passes over the batch an update.
+        mix_weight: how much the error of the value of a policy's own mix of users counts in the
+            critic's loss, besides the mean error over all reward features
+            (:func:`~handful.learner.losses.critic_loss`).
         hidden_sizes: the widths of the hidden layers, all tanh.
         initial_log_std: the logarithm of the standard deviation with which continuous actions
             start.
@@ -124,6 +139,7 @@ class PPO(Learner):
     clip_range: float = 0.2
     minibatch_size: int = 64
     num_epochs: int = 10
+    mix_weight: float = 0.0
     hidden_sizes: tuple[int, ...] = (64,)
     initial_log_std: float = 0.0
     learnable_log_std: bool = True
@@ -149,6 +165,7 @@ class PPO(Learner):
             "final_learning_rate",
             "entropy_coefficient",
             "final_entropy_coefficient",
+            "mix_weight",
         ):
             require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         check_discount(self.discount)
@@ -371,10 +388,26 @@ def update(
         discount: the discount of later rewards.
         mesh: two devices to share the work between, or None.
     """
+    prepared = prepare(state, transitions, settings, discount)
+    return learn_from(key, state, transitions, prepared, objective, rates, settings, mesh)
+
+
+def learn_from(
+    key: PRNGKey,
+    state: PPOState,
+    transitions: Transitions,
+    prepared: Prepared,
+    objective: Objective,
+    rates: Rates,
+    settings: PPO,
+    mesh: Mesh | None,
+) -> Improvement:
+    """Do what :func:`update` does with a batch of which :func:`prepare` has made the data."""
     parameters = objective.parameters
-    actor_batch, critic_batch = prepare(state, transitions, settings, discount)
+    actor_batch, critic_batch = prepared
     mixed = mix_advantages(actor_batch.advantages, objective.mix.weights)
     scale = advantage_scale(mixed, settings.sharing is Sharing.CONDITIONED)
+    own_mix = jax.lax.stop_gradient(objective.mix.weights) if settings.mix_weight else None
     weights_of = None
     if jax.tree.leaves(parameters):
         weights_of = lambda learnt: objective.mix_of(learnt).weights  # noqa: E731
@@ -407,7 +440,9 @@ def update(
     def critic_step(
         carry: tuple[Critic, optax.OptState], batch: CriticBatch
     ) -> tuple[tuple[Critic, optax.OptState], Float[Array, " K"]]:
-        gradients, loss = jax.grad(critic_loss, has_aux=True)(carry[0], batch)
+        gradients, loss = jax.grad(critic_loss, has_aux=True)(
+            carry[0], batch, own_mix, settings.mix_weight
+        )
         return follow(carry[0], gradients, carry[1]), loss
 
     actor_key, critic_key = jax.random.split(key)
@@ -434,9 +469,7 @@ def update(
     )
 
 
-def prepare(
-    state: PPOState, transitions: Transitions, settings: PPO, discount: float
-) -> tuple[ActorBatch, CriticBatch]:
+def prepare(state: PPOState, transitions: Transitions, settings: PPO, discount: float) -> Prepared:
     """Return values, advantages and value targets of a batch [K, T, B] laid out as [K, M]."""
     steps_and_envs = transitions.terminated.shape[1:]
     flat = transitions.flat()
@@ -458,7 +491,7 @@ def prepare(
         transitions.terminated,
         transitions.truncated,
     ).reshape(values.shape)
-    return (
+    return Prepared(
         ActorBatch(observations, flat.actions, flat.log_probs, advantages),
         CriticBatch(observations, advantages + values),
     )

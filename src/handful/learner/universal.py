@@ -18,11 +18,10 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from handful._support.checks import require
-from handful.environment import ActionSpace, Box, num_symbols
+from handful.environment import num_symbols
 from handful.errors import HandfulError
 from handful.learner.base import (
     Improvement,
-    Learner,
     LearnerState,
     Networks,
     Objective,
@@ -30,10 +29,10 @@ from handful.learner.base import (
 )
 from handful.learner.conditioned import apart, drawing, with_contexts, with_embedding
 from handful.learner.curriculum import PACE, Curriculum
-from handful.learner.exploring import Exploration
+from handful.learner.exploring import Exploration, with_explorer, with_interest
 from handful.learner.gae import advantage_scale, mix_advantages
 from handful.learner.networks import Actor, Sharing
-from handful.learner.ppo import PPO, PPOState, init_learner, prepare, update
+from handful.learner.ppo import PPO, PPOState, init_learner, learn_from, prepare
 from handful.learner.preferences import (
     Embedding,
     blend_moments,
@@ -44,37 +43,16 @@ from handful.learner.preferences import (
     prior_moment,
 )
 from handful.learner.recall import DRAWN, Learnt, judged, relearn
-from handful.learner.soft_actor_critic import SAC
-from handful.learner.universal_sac import UniversalSAC
 from handful.mix import Mix
 from handful.problem import RMDP
 from handful.transitions import Transitions
 from handful.types import Array, Float, Int, PRNGKey, PyTree
-
-FINITE = {"num_epochs": 12, "target_kl": 0.02}
-"""The settings that differ where actions are finite. A robot was learnt best with a step size that
-does not adapt, and a third as well with twelve epochs."""
 
 PACES = (0.1, 10.0)
 """The smallest and the largest factor of the step size."""
 
 PACE_STEP = 1.2
 """The factor by which the step size changes after an update."""
-
-KEPT = (
-    "entropy_coefficient",
-    "final_entropy_coefficient",
-    "discount",
-    "gae_lambda",
-    "clip_range",
-    "hidden_sizes",
-    "initial_log_std",
-    "learnable_log_std",
-    "random_actions",
-    "normalize_observations",
-    "max_grad_norm",
-)
-"""The settings of PPO that a universal policy has in common with those that go on from it."""
 
 
 class UniversalState(PPOState):
@@ -132,6 +110,7 @@ class UniversalPPO(PPO, UniversalLearner):
     final_learning_rate: float = 1e-4
     minibatch_size: int = 4
     num_epochs: int = 6
+    mix_weight: float = 1.0
     hidden_sizes: tuple[int, ...] = (64, 64)
     context_size: int = 8
     group_share: float = 0.5
@@ -233,7 +212,8 @@ class UniversalPPO(PPO, UniversalLearner):
         exploration, rewarded, weights = self._rewarded(state, batch, problem)
         mix = Mix(weights, jnp.ones(len(weights)))
         own = Objective(lambda _: mix, objective.parameters, objective.parameters_rate)
-        learnt = update(learn_key, state, rewarded, own, rates, self, problem.discount, mesh)
+        prepared = prepare(state, rewarded, self, problem.discount)
+        learnt = learn_from(learn_key, state, rewarded, prepared, own, rates, self, mesh)
         assert isinstance(learnt.state, PPOState)
         following = eqx.tree_at(_ppo, state, _ppo(learnt.state))
         if self.target_kl is not None:
@@ -246,8 +226,7 @@ class UniversalPPO(PPO, UniversalLearner):
         if exploration is not None:
             recall_key, interest_key = jax.random.split(jax.random.fold_in(mix_key, 1))
             following = dataclasses.replace(following, exploration=exploration)
-            actor_batch, _ = prepare(state, rewarded, self, problem.discount)
-            mixed = mix_advantages(actor_batch.advantages, weights)
+            mixed = mix_advantages(prepared.actors.advantages, weights)
             scale = advantage_scale(mixed, together=True).std[0]
             rate = rates.learning_rate
             following = self._recalled(recall_key, following, scale, rate, problem)
@@ -384,58 +363,13 @@ class UniversalPPO(PPO, UniversalLearner):
         embedding = embed_by_rewards(state.users, moment, self.context_size)
         before, after = state.embedding(state.users), embedding(state.users)
         if state.exploration is not None:
-            before, after = (_with_explorer(one) for one in (before, after))
+            before, after = (with_explorer(one) for one in (before, after))
         return dataclasses.replace(
             state,
             embedding=embedding,
             actor=with_embedding(state.actor, before, after),
             critic=with_embedding(state.critic, before, after),
         )
-
-
-def universal_learner(
-    learner: Learner,
-    space: ActionSpace,
-    context_size: int,
-    group_share: float,
-    stretch: int = 0,
-    curriculum: bool = True,
-) -> UniversalLearner | None:
-    """Return the learner of one policy for all users, whose policies a learner can go on with.
-
-    Of PPO's settings, those that belong to the problem are kept: discount, spread, entropy and the
-    like. Step sizes, epochs and minibatches are those of :class:`UniversalPPO`.
-
-    Args:
-        learner: the learner that goes on with the policies.
-        space: the actions.
-        context_size, group_share, stretch, curriculum: the same as in :class:`UniversalPPO`.
-
-    Returns:
-        The learner; None if the given one has none.
-    """
-    if isinstance(learner, SAC):
-        settings = {one.name: getattr(learner, one.name) for one in dataclasses.fields(SAC)}
-        return UniversalSAC(
-            context_size=context_size,
-            group_share=group_share,
-            curriculum=curriculum,
-            **settings,
-        )
-    if not isinstance(learner, PPO):
-        return learner.universal(context_size, group_share)
-    if learner.has_own_network or not learner.hidden_sizes:
-        return None
-    kept = {name: getattr(learner, name) for name in KEPT}
-    suited = {} if isinstance(space, Box) else FINITE
-    return UniversalPPO(
-        context_size=context_size,
-        group_share=group_share,
-        stretch=stretch,
-        curriculum=curriculum,
-        **kept,
-        **suited,
-    )
 
 
 def _with_own_spread(actor: Actor, count: int) -> Actor:
@@ -471,19 +405,3 @@ def _ppo(state: PPOState) -> tuple[PyTree, ...]:
         state.actor_moments,
         state.critic_moments,
     )
-
-
-def with_interest(
-    mixes: Float[Array, "M Z"], interest: Float[Array, " M"]
-) -> Float[Array, "M Z_plus_1"]:
-    """Return mixes, or contexts of mixes, with the weight of novelty as one more entry."""
-    return jnp.concatenate([mixes, interest[:, None]], axis=1)
-
-
-def _with_explorer(contexts: Float[Array, "N Z"]) -> Float[Array, "N_plus_1 Z_plus_1"]:
-    """Return contexts of users, and of one who wants nothing but novelty, which is like no other.
-
-    So a new embedding leaves alone what the networks make of the weight of novelty.
-    """
-    number, size = contexts.shape
-    return jnp.pad(contexts, ((0, 1), (0, 1))).at[number, size].set(number**0.5)

@@ -33,7 +33,7 @@ the same conditions as above, and otherwise ``em``.
 from handful.collect.determinism import is_deterministic
 from handful.envs.drawn import num_parts
 from handful.learner import Learner
-from handful.learner.universal import universal_learner
+from handful.learner.universal_learners import universal_learner
 from handful.methods import AUTO, METHODS
 from handful.problem import RMDP
 from handful.training.collecting import CollectConfig

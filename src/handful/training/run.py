@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from handful.envs.drawn import num_parts, without_draw
 from handful.errors import HandfulError
 from handful.learner import Learner
-from handful.learner.universal import universal_learner
+from handful.learner.universal_learners import universal_learner
 from handful.methods import METHODS, AssignmentMethod, RateRound, Schedule
 from handful.methods.universal import Trials, Universal
 from handful.problem import RMDP
