@@ -110,7 +110,7 @@ class UniversalPPO(PPO, UniversalLearner):
     final_learning_rate: float = 1e-4
     minibatch_size: int = 4
     num_epochs: int = 6
-    mix_weight: float = 1.0
+    mix_weight: float = 0.1
     hidden_sizes: tuple[int, ...] = (64, 64)
     context_size: int = 8
     group_share: float = 0.5
