@@ -63,7 +63,7 @@ class Universal(ExpectationMaximization):
         ),
         assigns_best=True,
         begins_anew=True,
-        revision=2,
+        revision=3,
         learner_settings={
             "share_hidden": False,
             "hidden_sizes": (64, 64),
