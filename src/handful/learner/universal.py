@@ -46,7 +46,7 @@ from handful.learner.recall import DRAWN, Learnt, judged, relearn
 from handful.mix import Mix
 from handful.problem import RMDP
 from handful.transitions import Transitions
-from handful.types import Array, Float, Int, PRNGKey, PyTree
+from handful.types import Array, Bool, Float, Int, PRNGKey, PyTree
 
 PACES = (0.1, 10.0)
 """The smallest and the largest factor of the step size."""
@@ -216,11 +216,7 @@ class UniversalPPO(PPO, UniversalLearner):
         learnt = learn_from(learn_key, state, rewarded, prepared, own, rates, self, mesh)
         assert isinstance(learnt.state, PPOState)
         following = eqx.tree_at(_ppo, state, _ppo(learnt.state))
-        if self.target_kl is not None:
-            is_slow = jnp.mean(learnt.metrics["approx_kl"]) < self.target_kl
-            adapted = state.pace * jnp.where(is_slow, PACE_STEP, 1.0 / PACE_STEP)
-            following = eqx.tree_at(lambda s: s.pace, following, jnp.clip(adapted, *PACES))
-        following = eqx.tree_at(lambda s: s.updates, following, state.updates + 1)
+        following = dataclasses.replace(following, updates=state.updates + 1)
         is_due = is_embedding_due(following.updates, progress)
         ended = jnp.any(batch.terminated | batch.truncated, axis=(1, 2))
         if exploration is not None:
@@ -228,31 +224,23 @@ class UniversalPPO(PPO, UniversalLearner):
             following = dataclasses.replace(following, exploration=exploration)
             mixed = mix_advantages(prepared.actors.advantages, weights)
             scale = advantage_scale(mixed, together=True).std[0]
-            rate = rates.learning_rate
-            following = self._recalled(recall_key, following, scale, rate, problem)
+            following = self._recalled(
+                recall_key, following, scale, rates.learning_rate, problem.discount
+            )
             is_new = ended | (state.updates == 0)
             exploration = exploration.interested(interest_key, is_new, is_due, progress)
             following = dataclasses.replace(following, exploration=exploration)
-        following = jax.lax.cond(is_due, self._embedded_anew, lambda s: s, following)
+        following = jax.lax.cond(is_due, self._embedded_anew, lambda same: same, following)
         limit, may_begin = problem.environment.time_limit, self.curriculum & (state.updates == 0)
         curriculum = state.curriculum.after(batch, state.users, progress, limit, may_begin)
-        if self.target_kl is None:
-            step = jnp.where(curriculum.has_begun, PACE, 1.0)
-            following = dataclasses.replace(following, pace=step)
-        drawn, centres = draw_mixes(
-            mix_key,
-            len(ended),
-            following.users,
-            following.embedding,
-            self.group_share,
+        following = dataclasses.replace(
+            following,
+            pace=self._next_pace(state.pace, learnt.metrics["approx_kl"], curriculum),
         )
-        drawn = curriculum.led(centres, drawn, following.users)
-        mixes = jnp.where(ended[:, None], drawn, state.mixes)
-        curriculum = curriculum.following(ended, centres)
-        following = _acting(dataclasses.replace(following, mixes=mixes, curriculum=curriculum))
+        following = self._drawn_anew(mix_key, following, curriculum, ended)
         reward = jnp.mean(jnp.einsum("ktbd,kd->ktb", batch.features, state.mixes), axis=(1, 2))
         return learnt._replace(
-            state=following,
+            state=_acting(following),
             metrics={
                 **learnt.metrics,
                 "reward": reward,
@@ -312,13 +300,43 @@ class UniversalPPO(PPO, UniversalLearner):
         weights = with_interest(_paid(state), exploration.interest)
         return exploration, eqx.tree_at(lambda b: b.features, batch, features), weights
 
+    def _next_pace(
+        self, pace: Float[Array, ""], divergence: Float[Array, " K"], curriculum: Curriculum
+    ) -> Float[Array, ""]:
+        """Return the factor of the next update's step size.
+
+        Args:
+            pace: the factor of this update's.
+            divergence: how far this update led the policies from those that acted, in nats.
+            curriculum: the curriculum of the next update.
+        """
+        if self.target_kl is None:
+            return jnp.where(curriculum.has_begun, PACE, 1.0)
+        is_slow = jnp.mean(divergence) < self.target_kl
+        return jnp.clip(pace * jnp.where(is_slow, PACE_STEP, 1.0 / PACE_STEP), *PACES)
+
+    def _drawn_anew(
+        self,
+        key: PRNGKey,
+        state: UniversalState,
+        curriculum: Curriculum,
+        ended: Bool[Array, " K"],
+    ) -> UniversalState:
+        """Return the state with other mixes for the policies whose episodes ended."""
+        drawn, centres = draw_mixes(key, len(ended), state.users, state.embedding, self.group_share)
+        drawn = curriculum.led(centres, drawn, state.users)
+        mixes = jnp.where(ended[:, None], drawn, state.mixes)
+        return dataclasses.replace(
+            state, mixes=mixes, curriculum=curriculum.following(ended, centres)
+        )
+
     def _recalled(
         self,
         key: PRNGKey,
         state: UniversalState,
         scale: Float[Array, ""],
         learning_rate: Float[Array, ""],
-        problem: RMDP,
+        discount: float,
     ) -> UniversalState:
         """Return the state once it has learnt again from what it remembers, if that is due."""
         exploration = state.exploration
@@ -333,7 +351,7 @@ class UniversalPPO(PPO, UniversalLearner):
                 exploration.recall.draw(draw_key, DRAWN),
                 mixes,
                 with_interest(state.embedding(mixes), jnp.zeros(DRAWN)),
-                problem.discount,
+                discount,
                 scale,
             )
             return relearn(
