@@ -95,7 +95,9 @@ def test_critic_loss_is_half_the_mean_square_over_samples_and_features():
 
 
 def test_the_value_of_the_own_mix_counts_besides_the_mean_over_features():
-    critic = NetworkStack((), Layer(jnp.zeros((2, 1, 3)), jnp.array([[[1.0, 0.0, 0.0]], [[2.0] * 3]])))
+    critic = NetworkStack(
+        (), Layer(jnp.zeros((2, 1, 3)), jnp.array([[[1.0, 0.0, 0.0]], [[2.0] * 3]]))
+    )
     batch = CriticBatch(jnp.zeros((2, 4, 1)), jnp.zeros((2, 4, 3)))
     mix = jnp.array([[3.0, 4.0, 0.0], [0.0, 1.0, 0.0]])  # norms 5 and 1: together the size √13
     total, per_policy = critic_loss(critic, batch, mix, mix_weight=0.5)

@@ -87,6 +87,7 @@ class RunRequest:
             (learner, "discount", None),
             (learner, "counts", False),
             (learner, "family", False),
+            (learner, "mix_weight", 0.0),
             (learner, "short_episodes", None),
             (learner, "actor_network", None),
             (learner, "critic_network", None),
