@@ -29,6 +29,13 @@ class Box(Shape):
 
 
 @dataclass(frozen=True)
+class Star(Shape):
+    """A shape with a setting that is a tuple."""
+
+    arms: tuple[float, ...] = (1.0, 2.0)
+
+
+@dataclass(frozen=True)
 class Frame(Shape):
     """A shape that says what its setting is needed for."""
 
@@ -233,6 +240,13 @@ def test_settings_that_do_not_make_an_object_are_refused(shapes, name, settings,
 def test_a_setting_without_a_default_is_taken_when_it_is_given(shapes):
     shapes.register("box", Box)
     assert shapes.make("box", {"height": 5.0}) == Box(5.0, 2.0)
+
+
+def test_a_list_of_json_or_yaml_is_taken_for_a_tuple(shapes):
+    shapes.register("star", Star)
+    made = shapes.make("star", {"arms": [3.0, 4.0]})
+    assert made == Star((3.0, 4.0))
+    assert hash(made) == hash(Star((3.0, 4.0)))
 
 
 def test_an_object_is_described_by_its_name_and_all_its_settings(shapes):

@@ -159,7 +159,14 @@ class Registry(dict[str, type[T]], Generic[T]):
             if not has_default and field.name not in settings:
                 needed = field.metadata.get(NEEDED, f"a value for its setting '{field.name}'")
                 raise HandfulError(f"The {self._kind} '{name}' needs {needed}.")
-        return found(**settings)
+        # JSON and YAML have lists alone, also for settings that are tuples.
+        meant = {
+            name: tuple(value)
+            if isinstance(value, list) and isinstance(fields[name].default, tuple)
+            else value
+            for name, value in settings.items()
+        }
+        return found(**meant)
 
     def describe(self, instance: T) -> tuple[str, dict[str, Any]]:
         """Return the name and all settings of an instance, from which an equal one can be made.

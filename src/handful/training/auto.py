@@ -6,7 +6,8 @@ training. A problem may itself say which method was measured to suit it (``RMDP.
 ``universal`` only under the conditions below, but also for one policy. Otherwise:
 
 * It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the
-  time limit ends an episode (``never_terminates`` of the environment): ``planned-em``.
+  time limit ends an episode (``never_terminates`` of the environment): ``universal`` under the
+  conditions below, but also for one policy, and otherwise ``planned-em``.
 * It names such outcomes, and episodes may end early: ``family-em``. Robots that may fall have to
   learn to stay on their feet, which is the same for all users. The caller's own networks as
   actors cannot be a family; for them it is ``planned-em``.
@@ -95,11 +96,10 @@ def _suited_method(
     if problem.suited_method not in (None, UNIVERSAL):
         return problem.suited_method
     if _asks_for_universal(problem):
-        return _general_method(problem, universal, num_policies, steps)
+        general = _general_method(problem, universal, num_policies, steps)
+        return general if general == UNIVERSAL or not _keeps_up_outcomes(problem) else "planned-em"
     if problem.constant_outcomes is not None:
-        never_terminates = getattr(problem.environment, "never_terminates", False)
-        is_family = learner.can_share_layers and not never_terminates
-        return "family-em" if is_family else "planned-em"
+        return "family-em" if learner.can_share_layers else "planned-em"
     if learner.knows_returns:
         return "pooled-em"
     is_short = problem.environment.time_limit <= LONGEST * collect.num_steps
@@ -123,4 +123,11 @@ def _general_method(problem: RMDP, universal: Learner, num_policies: int, steps:
 
 def _asks_for_universal(problem: RMDP) -> bool:
     """Return whether ``universal`` suits a problem for any number of policies."""
-    return num_parts(problem) > 1 or problem.suited_method == UNIVERSAL
+    says_so = problem.suited_method == UNIVERSAL
+    return num_parts(problem) > 1 or says_so or _keeps_up_outcomes(problem)
+
+
+def _keeps_up_outcomes(problem: RMDP) -> bool:
+    """Return whether a problem names outcomes, and nothing ends their keeping up too early."""
+    never_terminates = getattr(problem.environment, "never_terminates", False)
+    return problem.constant_outcomes is not None and never_terminates

@@ -45,7 +45,8 @@ def make_hopper(**parameters: Any) -> RMDP:
 
 def make_walker2d(**parameters: Any) -> RMDP:
     """Make Walker2d for users who want 0 to 2.5 m/s."""
-    return replace(robot_task(WALKER2D, **parameters), parameters=parameters)
+    task = robot_task(WALKER2D, **parameters)
+    return replace(task, suited_method="universal", parameters=parameters)
 
 
 def robot_task(robot: Robot, *, backend: str = "auto", **users: Any) -> RMDP:
