@@ -60,6 +60,15 @@ def test_a_problem_that_universal_suits_gets_it_where_it_can(
     assert found == ("universal" if is_universal else otherwise)
 
 
+def test_outcomes_are_not_planned_for_policies_that_draw():
+    problem = handful.with_draw(handful.make("glide", users=4), 3)
+    found = [
+        concrete_method(problem, "auto", PPO(), CollectConfig(), 3, steps)
+        for steps in (20_000, 16_000)
+    ]
+    assert found == ["universal", "em"]
+
+
 def test_a_problem_may_name_another_method():
     problem = dataclasses.replace(handful.make("glide", users=4), suited_method="cluster")
     assert concrete_method(problem, "auto", PPO(), CollectConfig(), 3, 20_000) == "cluster"

@@ -97,7 +97,8 @@ def _suited_method(
         return problem.suited_method
     if _asks_for_universal(problem):
         general = _general_method(problem, universal, num_policies, steps)
-        return general if general == UNIVERSAL or not _keeps_up_outcomes(problem) else "planned-em"
+        is_planned = _keeps_up_outcomes(problem) and num_parts(problem) == 1
+        return "planned-em" if general != UNIVERSAL and is_planned else general
     if problem.constant_outcomes is not None:
         return "family-em" if learner.can_share_layers else "planned-em"
     if learner.knows_returns:
