@@ -18,10 +18,15 @@ from studies.leaderboard.schema import OURS, Row
 _AS_THE_PAPER = Choices("paper", {}, {}, {}, {}, "")
 
 
+FIRST_DEVELOPMENT_SEED = 100
+"""Methods are tuned on the seeds from this one on, so that these prove nothing."""
+
+
 def our_rows(studies: Mapping[str, StudyResults]) -> list[Row]:
     """A row for each task, budget and method with its settings; of equal rows the first counts.
 
-    Runs that no manifest knows have no command, so they are in no row: see :func:`passed_over`.
+    Runs that no manifest knows have no command, so they are in no row: see :func:`passed_over`. Nor
+    are runs with development seeds alone.
     """
     rows: dict[tuple, Row] = {}
     parameters: dict[tuple, Mapping[str, Any]] = {}
@@ -29,7 +34,7 @@ def our_rows(studies: Mapping[str, StudyResults]) -> list[Row]:
         runs = _known_runs(study)
         for cell in collect({study.name: study}, {}).cells:
             known = cell.of_runs(runs)
-            if not known.digests:
+            if not known.digests or min(known.seeds) >= FIRST_DEVELOPMENT_SEED:
                 continue
             entries = [runs[digest] for digest in known.digests]
             choices = choices_of(study.manifest or {}, entries[0])  # of all of them

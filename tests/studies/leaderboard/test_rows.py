@@ -24,6 +24,14 @@ def test_rows_are_means_over_seeds(tmp_path):
     )
 
 
+@pytest.mark.parametrize(("seeds", "is_in"), [((100, 101), False), ((99, 100), True)])
+def test_runs_with_development_seeds_alone_are_in_no_row(tmp_path, seeds, is_in):
+    rows = [run_row("glide", "em", 2, seed, 1.0) for seed in seeds]
+    write_results(tmp_path / "a", rows, manifest=small_manifest(rows))
+    found = [row.seeds for row in our_rows(read_studies(tmp_path))]
+    assert found == ([seeds] if is_in else [])
+
+
 def test_settings_are_in_the_command_and_the_presets_in_the_name(tmp_path):
     rows = [run_row("glide", "em", 2, 0, 1.0)]
     manifest = small_manifest(
