@@ -14,19 +14,16 @@ from handful.report.wording import count
 from handful.results.labels import Choices, changed, choices_of, run_method
 from handful.results.tables import StudyResults
 from studies.leaderboard.schema import OURS, Row
+from studies.suite.rows import DEVELOPMENT
 
 _AS_THE_PAPER = Choices("paper", {}, {}, {}, {}, "")
-
-
-FIRST_DEVELOPMENT_SEED = 100
-"""Methods are tuned on the seeds from this one on, so that these prove nothing."""
 
 
 def our_rows(studies: Mapping[str, StudyResults]) -> list[Row]:
     """A row for each task, budget and method with its settings; of equal rows the first counts.
 
-    Runs that no manifest knows have no command, so they are in no row: see :func:`passed_over`. Nor
-    are runs with development seeds alone.
+    Runs that no manifest knows have no command, so they are in no row: see :func:`passed_over`.
+    Runs with development seeds alone are in no row, either.
     """
     rows: dict[tuple, Row] = {}
     parameters: dict[tuple, Mapping[str, Any]] = {}
@@ -34,7 +31,7 @@ def our_rows(studies: Mapping[str, StudyResults]) -> list[Row]:
         runs = _known_runs(study)
         for cell in collect({study.name: study}, {}).cells:
             known = cell.of_runs(runs)
-            if not known.digests or min(known.seeds) >= FIRST_DEVELOPMENT_SEED:
+            if not known.digests or min(known.seeds) >= DEVELOPMENT:
                 continue
             entries = [runs[digest] for digest in known.digests]
             choices = choices_of(study.manifest or {}, entries[0])  # of all of them

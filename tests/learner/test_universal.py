@@ -193,7 +193,7 @@ def test_it_is_trained_for_its_own_mixes(problem, learner, state):
     assert np.any(np.asarray(one.actor.stack.head.weight != other.actor.stack.head.weight))
 
 
-def test_its_critic_learns_most_for_the_mixes_it_is_trained_for(problem, learner, state):
+def test_the_mixes_it_is_trained_for_change_what_its_critic_learns(problem, learner, state):
     batch = batch_of(problem, [False] * LANES)
     first, last = (jnp.zeros_like(state.mixes).at[:, user].set(1.0) for user in (0, -1))
 
