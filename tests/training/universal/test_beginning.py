@@ -4,8 +4,11 @@ import os
 import signal
 from itertools import combinations
 
+import jax
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 import handful
@@ -16,7 +19,12 @@ from handful.run_folder import RunFolder
 from handful.training.config import TrainConfig, make_config
 from handful.training.session import Session, StopRequest, TrainingInterrupted
 from handful.training.universal.beginning import specialised, train_generalist
-from handful.training.universal.candidates import Candidates, finalists
+from handful.training.universal.candidates import (
+    Candidates,
+    finalists,
+    spread_first,
+    try_candidates,
+)
 from handful.training.universal.chooser import Chooser
 from handful.training.universal.stage import plan_stage
 from handful.training.watching.callbacks import UNIVERSAL, Callback
@@ -167,6 +175,42 @@ def test_candidates_differ_and_play_within_their_transitions(generalist):
     assert len(np.unique(np.round(candidates.contexts, 4), axis=0)) == len(candidates.contexts)
     assert set(candidates.rows[candidates.rounds == 0]) == set(range(len(candidates.contexts)))
     assert candidates.steps <= run.config.universal.candidate_steps
+
+
+def test_the_first_candidates_stand_for_all_users():
+    """By hand: a crowd of three at 0, a pair at 10 and one user at 14."""
+    users = np.array([[0.0], [0.0], [1.0], [10.0], [10.0], [14.0]])
+    proposed = np.array([[5.0], [14.0], [0.0], [1.0], [10.0]])
+    # The distances to the nearest, all users together: with 5 and 14, 0, 1 or 10: 22, 20, 21, 18.
+    # Besides 5 and 10, with 14, 0 or 1: 14, 5, 6. Besides these and 0, with 14 or 1: 1, 4.
+    np.testing.assert_array_equal(spread_first(proposed, users)[:, 0], [5.0, 10.0, 0.0, 14.0, 1.0])
+
+
+@given(st.integers(1, 8), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_an_order_of_candidates_has_each_of_them_once(count, users, seed):
+    rng = np.random.default_rng(seed)
+    proposed, contexts = rng.normal(size=(count, 2)), rng.normal(size=(users, 2))
+    ordered = spread_first(proposed, contexts)
+    np.testing.assert_array_equal(ordered[0], proposed[0])
+    np.testing.assert_array_equal(np.sort(ordered, axis=0), np.sort(proposed, axis=0))
+
+
+@pytest.mark.parametrize("turns", [6, 9, 14])
+def test_candidates_leave_few_transitions_unused(generalist, turns):
+    """Full episodes of a few candidates at once: the last turns may lack one, and its slack."""
+    run, found = generalist
+    length = 2 * run.problem.environment.time_limit
+    tried = try_candidates(
+        jax.random.key(0),
+        Chooser.of(run),
+        run.stage.problem,
+        found.learner,
+        found.state,
+        [3],
+        2 * turns * length,
+        160,
+    )
+    assert 2 * turns * length * (1 - 2 / turns) <= tried.steps <= 2 * turns * length
 
 
 def test_candidates_that_may_be_best_play_on():

@@ -33,6 +33,9 @@ EPISODES = 2
 SHARE_OF_FIRST = 0.5
 """The share of the transitions that the first round may take."""
 
+FEWEST_TURNS = 4
+"""The fewest turns in which the candidates of the first round play, each as many side by side."""
+
 SLACK = 1.25
 """The factor by which a round may take more transitions than the longest one before."""
 
@@ -124,10 +127,11 @@ class Candidates:
 def propose(
     key: PRNGKey, problem: RMDP, learner: UniversalLearner, state: LearnerState, count: int
 ) -> NumpyArray:
-    """Return the contexts of candidates, different from each other, in a random order.
+    """Return the contexts of candidates, different from each other, in the order of their trials.
 
     Half of them are those of users, and the others those of soft neighbourhoods of users of any
-    width; the first is that of all users alike.
+    width; the first is that of all users alike. If transitions suffice for few of them, these few
+    have somebody near every user (:func:`spread_first`).
 
     Args:
         key: the random key.
@@ -148,7 +152,28 @@ def propose(
     others = jnp.concatenate([single, groups])[: count - 1]
     proposed = np.concatenate([everybody, jax.random.permutation(order_key, others)])
     _, first = np.unique(np.round(proposed, 3), axis=0, return_index=True)
-    return proposed[np.sort(first)]
+    return spread_first(proposed[np.sort(first)], np.asarray(contexts))
+
+
+def spread_first(proposed: NumpyArray, users: NumpyArray) -> NumpyArray:
+    """Return contexts in an order in which the first few stand for all users.
+
+    After the first, each next one is that which brings users nearest on average to any before it.
+
+    Args:
+        proposed: the contexts, [M, Z]; the first stays the first.
+        users: the contexts of the users, [N, Z].
+    """
+    distances = np.linalg.norm(proposed[:, None] - users[None], axis=-1)
+    order, nearest = [0], distances[0]
+    is_left = np.arange(len(proposed)) > 0
+    while is_left.any():
+        means = np.minimum(distances, nearest).mean(axis=1)
+        following = int(np.argmin(np.where(is_left, means, np.inf)))
+        order.append(following)
+        is_left[following] = False
+        nearest = np.minimum(nearest, distances[following])
+    return proposed[order]
 
 
 def try_candidates(
@@ -180,7 +205,8 @@ def try_candidates(
     contexts = propose(propose_key, problem, learner, state, MOST_CANDIDATES)
     longest = EPISODES * problem.environment.time_limit
     sure = max(int(SHARE_OF_FIRST * most_steps / longest), max(budgets) + 1)
-    at_once = min(at_once, sure, len(contexts))
+    # All that play side by side play in any case: few of them let more of the transitions be used.
+    at_once = min(at_once, max(sure // FEWEST_TURNS, 1), len(contexts))
     play = _Player(play_key, problem, learner, state, contexts, at_once)
     nothing = np.zeros(0, int)
     found = Candidates(
