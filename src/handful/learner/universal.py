@@ -43,6 +43,7 @@ from handful.learner.preferences import (
     prior_moment,
 )
 from handful.learner.recall import DRAWN, Learnt, judged, relearn
+from handful.learner.starts import TRIAL, Starts
 from handful.mix import Mix
 from handful.problem import RMDP
 from handful.transitions import Transitions
@@ -68,6 +69,7 @@ class UniversalState(PPOState):
         pace: the factor of the step size.
         exploration: what exploring keeps; None if it never explores.
         curriculum: how far the mixes have come from what everybody wants to what each user wants.
+        starts: what is known of several starts, whose best one goes on; None if there is one.
     """
 
     users: Float[Array, "N D"]
@@ -79,6 +81,7 @@ class UniversalState(PPOState):
     pace: Float[Array, ""]
     exploration: Exploration | None
     curriculum: Curriculum
+    starts: Starts | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class UniversalPPO(PPO, UniversalLearner):
             0 if it never does.
         curriculum: whether mixes begin with what everybody wants where users lose by the ends of
             episodes (:mod:`handful.learner.curriculum`).
+        starts: the number of times that training begins with new networks, of which the best go on
+            (:mod:`handful.learner.starts`).
 
     Raises:
         HandfulError: if a number is out of its range.
@@ -117,6 +122,7 @@ class UniversalPPO(PPO, UniversalLearner):
     target_kl: float | None = None
     stretch: int = 0
     curriculum: bool = True
+    starts: int = 1
 
     can_draw: ClassVar[bool] = True
 
@@ -126,6 +132,8 @@ class UniversalPPO(PPO, UniversalLearner):
         if self.target_kl is not None:
             require(self.target_kl > 0, "target_kl", "positive", self.target_kl)
         require(self.stretch >= 0, "stretch", "0 or more", self.stretch)
+        most = int(1.0 / TRIAL)
+        require(1 <= self.starts <= most, "starts", f"from 1 to {most}", self.starts)
         share = self.group_share
         require(0 <= share <= 1, "group_share", "between 0 and 1", share)
         if self.has_own_network or not self.hidden_sizes:
@@ -148,6 +156,15 @@ class UniversalPPO(PPO, UniversalLearner):
         self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree
     ) -> UniversalState:
         """Return new networks, moments and statistics, with the first mixes drawn."""
+        state = self._begun(key, problem, num_policies, parameters)
+        if self.starts == 1:
+            return state
+        return dataclasses.replace(state, starts=Starts.begin(state))
+
+    def _begun(
+        self, key: PRNGKey, problem: RMDP, num_policies: int, parameters: PyTree
+    ) -> UniversalState:
+        """Return the first state of a start."""
         network_key, user_key, mix_key = jax.random.split(key, 3)
         environment = problem.environment
         size, space = environment.observation_size, environment.action_space
@@ -207,6 +224,10 @@ class UniversalPPO(PPO, UniversalLearner):
     ) -> Improvement:
         """Improve the policy for the mixes that its transitions were collected for; draw others."""
         assert isinstance(state, UniversalState)
+        starts, whole_progress = state.starts, progress
+        if starts is not None:
+            progress = starts.progress(whole_progress, self.starts)
+            state = dataclasses.replace(state, starts=None)
         learn_key, mix_key = jax.random.split(key)
         rates = self.rates(progress, pace * state.pace)
         exploration, rewarded, weights = self._rewarded(state, batch, problem)
@@ -238,12 +259,24 @@ class UniversalPPO(PPO, UniversalLearner):
             pace=self._next_pace(state.pace, learnt.metrics["approx_kl"], curriculum),
         )
         following = self._drawn_anew(mix_key, following, curriculum, ended)
-        reward = jnp.mean(jnp.einsum("ktbd,kd->ktb", batch.features, state.mixes), axis=(1, 2))
+        following = _acting(following)
+        if starts is not None:
+            parameters = learnt.parameters
+            following, starts = starts.after(
+                following,
+                jnp.mean(_rewards(batch, state.users[state.curriculum.centres])),
+                whole_progress,
+                self.starts,
+                lambda: self._begun(
+                    jax.random.fold_in(key, 1), problem, len(state.mixes), parameters
+                ),
+            )
+            following = dataclasses.replace(following, starts=starts)
         return learnt._replace(
-            state=_acting(following),
+            state=following,
             metrics={
                 **learnt.metrics,
-                "reward": reward,
+                "reward": _rewards(batch, state.mixes),
                 "pace": state.pace,
                 "curriculum": jnp.mean(curriculum.come),
             },
@@ -395,6 +428,11 @@ def _with_own_spread(actor: Actor, count: int) -> Actor:
     if actor.log_std is None:
         return actor
     return eqx.tree_at(lambda a: a.log_std, actor, jnp.repeat(actor.log_std, count, axis=0))
+
+
+def _rewards(batch: Transitions, mixes: Float[Array, "K D"]) -> Float[Array, " K"]:
+    """Return the mean reward of each policy's steps by a mix of each policy."""
+    return jnp.mean(jnp.einsum("ktbd,kd->ktb", batch.features, mixes), axis=(1, 2))
 
 
 def _paid(state: UniversalState) -> Float[Array, "K D"]:

@@ -36,6 +36,7 @@ def universal_learner(
     group_share: float,
     stretch: int = 0,
     curriculum: bool = True,
+    starts: int = 1,
 ) -> UniversalLearner | None:
     """Return the learner of one policy for all users, whose policies a learner can go on with.
 
@@ -45,7 +46,8 @@ def universal_learner(
     Args:
         learner: the learner that goes on with the policies.
         space: the actions.
-        context_size, group_share, stretch, curriculum: the same as in :class:`UniversalPPO`.
+        context_size, group_share, stretch, curriculum, starts: the same as in
+            :class:`UniversalPPO`; the learner ``sac`` has one start always.
 
     Returns:
         The learner; None if the given one has none.
@@ -69,6 +71,7 @@ def universal_learner(
         group_share=group_share,
         stretch=stretch,
         curriculum=curriculum,
+        starts=starts,
         **kept,
         **suited,
     )

@@ -51,6 +51,8 @@ class Universal(ExpectationMaximization):
             learner ``ppo`` alone does.
         curriculum: whether the universal policy begins with what everybody wants alike where users
             lose by the ends of episodes.
+        starts: how often a long training of the universal policy begins with new networks, of which
+            the best go on (:mod:`handful.learner.starts`); the learner ``ppo`` alone does so.
 
     Raises:
         HandfulError: if a share or a size is out of its range.
@@ -63,7 +65,7 @@ class Universal(ExpectationMaximization):
         ),
         assigns_best=True,
         begins_anew=True,
-        revision=3,
+        revision=4,
         learner_settings={
             "share_hidden": False,
             "hidden_sizes": (64, 64),
@@ -80,6 +82,7 @@ class Universal(ExpectationMaximization):
     model: bool = True
     explore: bool = True
     curriculum: bool = True
+    starts: int = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,6 +93,7 @@ class Universal(ExpectationMaximization):
         require(together < 1, "own_share plus candidate_share", "below 1", together)
         require(self.context_size >= 1, "context_size", "at least 1", self.context_size)
         require(0 <= self.group_share <= 1, "group_share", "from 0 to 1", self.group_share)
+        require(self.starts >= 1, "starts", "at least 1", self.starts)
 
     def started(self, policy: Int[Array, " N"], num_policies: int) -> EMState:
         """Return the first state for users who have policies already.

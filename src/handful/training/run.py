@@ -163,6 +163,7 @@ class Run:
             method.group_share,
             stage.collect.num_steps if stage.explores else 0,
             method.curriculum,
+            stage.starts,
         )
         if learner is None:
             raise HandfulError(

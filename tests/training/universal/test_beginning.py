@@ -123,6 +123,17 @@ def test_no_more_transitions_are_planned_than_asked_for(task, steps):
     assert own + stage.total_steps > 0.9 * 3 * steps - config.collect.batch_size * 3
 
 
+def test_only_long_stages_begin_more_than_once():
+    problem = handful.make("glide")
+    batch = 160 * 64
+    for updates, starts in ((999, 1), (1000, 2)):
+        total = int(updates * batch / (1 - Universal().candidate_share)) + 1
+        stage = plan_stage(problem, Universal(), total, 0)
+        assert (stage.steps, stage.starts) == (updates * batch, starts)
+        assert plan_stage(problem, Universal(starts=1), total, 0).starts == 1
+        assert plan_stage(problem, Universal(starts=3), total, 0).starts == (starts > 1) * 2 + 1
+
+
 def test_too_few_transitions_are_refused():
     with pytest.raises(HandfulError, match="needs more transitions"):
         plan_stage(problem_of(), Universal(), 3000, 2900)

@@ -32,6 +32,11 @@ LARGEST_STRETCH = {False: 64, True: 128}
 """The most steps of a policy between two updates, by whether environments are on the host."""
 
 
+ENOUGH_FOR_STARTS = 1000
+"""The fewest updates of a stage that begins more than once: what a start is worth shows after a
+hundred or two of them."""
+
+
 @dataclass(frozen=True)
 class UniversalStage:
     """The first part of a run, which trains one policy for all users and tries what it can do.
@@ -47,6 +52,7 @@ class UniversalStage:
             tested; 0 where no model is tried. If the model is trusted, the survey goes on for the
             ``steps`` too, and no universal policy is trained.
         explores: whether the universal policy explores on purpose, as rewards are rare.
+        starts: the number of times that its training begins, of which the best goes on.
     """
 
     steps: int
@@ -56,6 +62,7 @@ class UniversalStage:
     budgets: tuple[int, ...] = ()
     survey_steps: int = 0
     explores: bool = False
+    starts: int = 1
 
     @property
     def total_steps(self) -> int:
@@ -116,6 +123,13 @@ def plan_stage(
             f"batches (batch_size), or choose another method."
         )
     explores = method.explore and shows_rare_rewards(problem)
+    updates = whole // (members * stretch)
     return UniversalStage(
-        whole, candidate_steps, members, collect, survey_steps=survey_steps, explores=explores
+        whole,
+        candidate_steps,
+        members,
+        collect,
+        survey_steps=survey_steps,
+        explores=explores,
+        starts=method.starts if updates >= ENOUGH_FOR_STARTS else 1,
     )
