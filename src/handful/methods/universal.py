@@ -41,7 +41,9 @@ class Universal(ExpectationMaximization):
     Attributes:
         own_share: the share of the transitions in which the k policies are trained by EM; at least
             one update.
-        candidate_share: the share of the transitions in which candidates play episodes.
+        candidate_share: the share of the transitions in which candidates play episodes. Where that
+            is enough for fewer than four candidates a policy, as episodes are long, they get more,
+            up to a fifth.
         context_size: the number of entries of the context of the universal policy.
         group_share: the probability with which the universal policy is trained for a neighbourhood
             of users, not for one user.

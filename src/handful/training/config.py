@@ -451,7 +451,7 @@ def make_config(
         return config
     updates = max(int(made.own_share * config.num_updates), 1)
     own = updates * collect.batch_size * num_policies
-    stage = plan_stage(problem, made, config.steps * num_policies, own)
+    stage = plan_stage(problem, made, num_policies, config.steps * num_policies, own)
     return dataclasses.replace(config, universal=stage)
 
 

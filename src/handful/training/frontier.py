@@ -228,7 +228,7 @@ def plan_budgets(
     if tuple(budgets) != stage.budgets:
         total = largest.steps * budgets[-1]
         updates = max(int(method.own_share * total / (batch * sum(budgets))), 1)
-        stage = plan_stage(problem, method, total, updates * batch * sum(budgets))
+        stage = plan_stage(problem, method, budgets[-1], total, updates * batch * sum(budgets))
         stage = dataclasses.replace(stage, budgets=tuple(budgets))
     return {
         k: dataclasses.replace(

@@ -123,20 +123,29 @@ def test_no_more_transitions_are_planned_than_asked_for(task, steps):
     assert own + stage.total_steps > 0.9 * 3 * steps - config.collect.batch_size * 3
 
 
+def test_transitions_are_left_for_four_candidates_a_policy_where_episodes_are_long():
+    """By hand: two episodes of a candidate take 200 steps, 20 candidates 4,000, half of all."""
+    problem = handful.make("glide")
+    assert problem.environment.time_limit == 100
+    for total, expected in ((300_000, 24_000), (90_000, 8_000), (30_000, 5_400)):
+        stage = plan_stage(problem, Universal(), 5, total, total // 10)
+        assert stage.candidate_steps == expected  # 8 %, by the candidates, and a fifth of 27,000
+
+
 def test_only_long_stages_begin_more_than_once():
     problem = handful.make("glide")
     batch = 160 * 64
     for updates, starts in ((999, 1), (1000, 2)):
         total = int(updates * batch / (1 - Universal().candidate_share)) + 1
-        stage = plan_stage(problem, Universal(), total, 0)
+        stage = plan_stage(problem, Universal(), 3, total, 0)
         assert (stage.steps, stage.starts) == (updates * batch, starts)
-        assert plan_stage(problem, Universal(starts=1), total, 0).starts == 1
-        assert plan_stage(problem, Universal(starts=3), total, 0).starts == (starts > 1) * 2 + 1
+        assert plan_stage(problem, Universal(starts=1), 3, total, 0).starts == 1
+        assert plan_stage(problem, Universal(starts=3), 3, total, 0).starts == (starts > 1) * 2 + 1
 
 
 def test_too_few_transitions_are_refused():
     with pytest.raises(HandfulError, match="needs more transitions"):
-        plan_stage(problem_of(), Universal(), 3000, 2900)
+        plan_stage(problem_of(), Universal(), 3, 3000, 2900)
 
 
 @pytest.mark.parametrize("learner", ["counting", PPO(hidden_sizes=(), share_hidden=False)])

@@ -22,16 +22,11 @@ from handful.learner.preferences import WIDTHS, landmarks, neighbourhoods
 from handful.problem import RMDP
 from handful.training.universal.chooser import Chooser
 from handful.training.universal.posterior import Fit, Observations, Posterior, fit, posterior_of
+from handful.training.universal.stage import EPISODES, SHARE_OF_FIRST
 from handful.types import NumpyArray, PRNGKey, Watch, unwatched
 
 MOST_CANDIDATES = 400
 """The most contexts that are tried."""
-
-EPISODES = 2
-"""The episodes of a candidate in a round: one for each half."""
-
-SHARE_OF_FIRST = 0.5
-"""The share of the transitions that the first round may take."""
 
 FEWEST_TURNS = 4
 """The fewest turns in which the candidates of the first round play, each as many side by side."""

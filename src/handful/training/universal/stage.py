@@ -32,6 +32,19 @@ LARGEST_STRETCH = {False: 64, True: 128}
 """The most steps of a policy between two updates, by whether environments are on the host."""
 
 
+EPISODES = 2
+"""The episodes of a candidate in a round: one for each half."""
+
+SHARE_OF_FIRST = 0.5
+"""The share of the transitions that the first round may take."""
+
+TRIED_EACH = 4
+"""The candidates that are tried for each policy, also where episodes are long and transitions few:
+a choice of five of six is none."""
+
+MOST_TRIED = 0.2
+"""The most that is taken for that of the transitions that EM leaves, as a share of them."""
+
 ENOUGH_FOR_STARTS = 1000
 """The fewest updates of a stage that begins more than once: what a start is worth shows after a
 hundred or two of them."""
@@ -82,13 +95,14 @@ class UniversalStage:
 
 
 def plan_stage(
-    problem: RMDP, method: Universal, transitions: int, own_transitions: int
+    problem: RMDP, method: Universal, num_policies: int, transitions: int, own_transitions: int
 ) -> UniversalStage:
     """Divide the transitions of a run that begins with a universal stage.
 
     Args:
         problem: the problem.
         method: the method, with the shares that it asks for.
+        num_policies: the largest number of policies that is chosen.
         transitions: the transitions of the whole run, of all policies together.
         own_transitions: the transitions in which the chosen policies are trained by EM.
 
@@ -99,7 +113,9 @@ def plan_stage(
         HandfulError: if too few transitions are left for the stage.
     """
     on_host = problem.runs_on_host
-    candidate_steps = int(method.candidate_share * transitions)
+    first_round = TRIED_EACH * num_policies * EPISODES * problem.environment.time_limit
+    least = min(first_round / SHARE_OF_FIRST, MOST_TRIED * (transitions - own_transitions))
+    candidate_steps = int(max(method.candidate_share * transitions, least))
     steps = transitions - own_transitions - candidate_steps
     survey_steps = 0
     # Policies that draw are made from a universal policy: those that are computed have no context.
