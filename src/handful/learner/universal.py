@@ -224,10 +224,34 @@ class UniversalPPO(PPO, UniversalLearner):
     ) -> Improvement:
         """Improve the policy for the mixes that its transitions were collected for; draw others."""
         assert isinstance(state, UniversalState)
-        starts, whole_progress = state.starts, progress
-        if starts is not None:
-            progress = starts.progress(whole_progress, self.starts)
-            state = dataclasses.replace(state, starts=None)
+        starts = state.starts
+        if starts is None:
+            return self._improved(key, state, batch, objective, progress, pace, problem, mesh)
+        present = dataclasses.replace(state, starts=None)
+        come = starts.progress(progress, self.starts)
+        improved = self._improved(key, present, batch, objective, come, pace, problem, mesh)
+        begin_key = jax.random.fold_in(key, 1)
+        following, starts = starts.after(
+            improved.state,
+            jnp.mean(_rewards(batch, state.users[state.curriculum.centres])),
+            progress,
+            self.starts,
+            lambda: self._begun(begin_key, problem, len(state.mixes), improved.parameters),
+        )
+        return improved._replace(state=dataclasses.replace(following, starts=starts))
+
+    def _improved(
+        self,
+        key: PRNGKey,
+        state: UniversalState,
+        batch: Transitions,
+        objective: Objective,
+        progress: Float[Array, ""],
+        pace: Float[Array, ""],
+        problem: RMDP,
+        mesh: Mesh | None,
+    ) -> Improvement:
+        """Improve the present start, with the arguments of :meth:`improve`."""
         learn_key, mix_key = jax.random.split(key)
         rates = self.rates(progress, pace * state.pace)
         exploration, rewarded, weights = self._rewarded(state, batch, problem)
@@ -259,21 +283,8 @@ class UniversalPPO(PPO, UniversalLearner):
             pace=self._next_pace(state.pace, learnt.metrics["approx_kl"], curriculum),
         )
         following = self._drawn_anew(mix_key, following, curriculum, ended)
-        following = _acting(following)
-        if starts is not None:
-            parameters = learnt.parameters
-            following, starts = starts.after(
-                following,
-                jnp.mean(_rewards(batch, state.users[state.curriculum.centres])),
-                whole_progress,
-                self.starts,
-                lambda: self._begun(
-                    jax.random.fold_in(key, 1), problem, len(state.mixes), parameters
-                ),
-            )
-            following = dataclasses.replace(following, starts=starts)
         return learnt._replace(
-            state=following,
+            state=_acting(following),
             metrics={
                 **learnt.metrics,
                 "reward": _rewards(batch, state.mixes),
