@@ -155,9 +155,11 @@ def test_progress_can_be_switched_off(problem, capsys):
 
 
 def test_names_are_typed():
-    assert set(get_args(MethodName)) == {"auto", *METHODS}
+    # A class that is named by its place, as module:Class, is known too once a run has used it.
+    methods, learners = ({n for n in names if ":" not in n} for names in (METHODS, LEARNERS))
+    assert set(get_args(MethodName)) == {"auto", *methods}
     assert set(get_args(PresetName)) == set(PRESETS)
-    assert set(get_args(LearnerName)) == set(LEARNERS)
+    assert set(get_args(LearnerName)) == learners
     hints = get_type_hints(handful.train)
     for name in ("method", "learner", "preset"):
         assert any(get_origin(option) is Literal for option in get_args(hints[name]))
