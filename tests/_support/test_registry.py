@@ -275,3 +275,10 @@ def test_settings_are_the_fields_of_a_dataclass():
     assert field_names(Box) == ["height", "width"]
     with pytest.raises(TypeError):
         field_names(Blob)
+
+
+def test_a_class_that_was_described_by_its_place_is_not_offered(shapes):
+    name, _ = shapes.describe(Box(height=2.0))
+    assert shapes.find(name) is Box
+    with pytest.raises(HandfulError, match="choose from square; 'any' takes"):
+        shapes.find("cube")

@@ -133,9 +133,11 @@ class Registry(dict[str, type[T]], Generic[T]):
                 f"The {self._kind} '{name}' is not known to this program: import its module and "
                 f"call handful.{self._register_name}('{name}', ...) before, in Python."
             )
+        # A class that a run has used by its place in a module is known by that place, too.
+        named = [known for known in self if ":" not in known]
         raise HandfulError(
-            f"There is no {self._kind} named '{name}'{did_you_mean(name, self)}: choose from "
-            f"{', '.join(self)}{self._also}."
+            f"There is no {self._kind} named '{name}'{did_you_mean(name, named)}: choose from "
+            f"{', '.join(named)}{self._also}."
         )
 
     def make(self, name: str, settings: Mapping[str, Any]) -> T:

@@ -69,7 +69,8 @@ class UniversalState(PPOState):
         pace: the factor of the step size.
         exploration: what exploring keeps; None if it never explores.
         curriculum: how far the mixes have come from what everybody wants to what each user wants.
-        starts: what is known of several starts, whose best one goes on; None if there is one.
+        starts: what is known of several starts, of which the best goes on; None if training begins
+            once.
     """
 
     users: Float[Array, "N D"]
@@ -104,7 +105,7 @@ class UniversalPPO(PPO, UniversalLearner):
             0 if it never does.
         curriculum: whether mixes begin with what everybody wants where users lose by the ends of
             episodes (:mod:`handful.learner.curriculum`).
-        starts: the number of times that training begins with new networks, of which the best go on
+        starts: how often training begins with new networks; it goes on with the best of them
             (:mod:`handful.learner.starts`).
 
     Raises:
@@ -224,34 +225,11 @@ class UniversalPPO(PPO, UniversalLearner):
     ) -> Improvement:
         """Improve the policy for the mixes that its transitions were collected for; draw others."""
         assert isinstance(state, UniversalState)
-        starts = state.starts
-        if starts is None:
-            return self._improved(key, state, batch, objective, progress, pace, problem, mesh)
-        present = dataclasses.replace(state, starts=None)
-        come = starts.progress(progress, self.starts)
-        improved = self._improved(key, present, batch, objective, come, pace, problem, mesh)
-        begin_key = jax.random.fold_in(key, 1)
-        following, starts = starts.after(
-            improved.state,
-            jnp.mean(_rewards(batch, state.users[state.curriculum.centres])),
-            progress,
-            self.starts,
-            lambda: self._begun(begin_key, problem, len(state.mixes), improved.parameters),
-        )
-        return improved._replace(state=dataclasses.replace(following, starts=starts))
-
-    def _improved(
-        self,
-        key: PRNGKey,
-        state: UniversalState,
-        batch: Transitions,
-        objective: Objective,
-        progress: Float[Array, ""],
-        pace: Float[Array, ""],
-        problem: RMDP,
-        mesh: Mesh | None,
-    ) -> Improvement:
-        """Improve the present start, with the arguments of :meth:`improve`."""
+        if state.starts is not None:
+            present = dataclasses.replace(state, starts=None)
+            come = state.starts.progress(progress, self.starts)
+            improved = self.improve(key, present, batch, objective, come, pace, problem, mesh)
+            return self._with_starts(key, state, improved, batch, progress, problem)
         learn_key, mix_key = jax.random.split(key)
         rates = self.rates(progress, pace * state.pace)
         exploration, rewarded, weights = self._rewarded(state, batch, problem)
@@ -329,6 +307,36 @@ class UniversalPPO(PPO, UniversalLearner):
             drawing(part, contexts, mean, scale) for part in (together.actor, together.critic)
         )
         return Networks(_with_own_spread(actor, count), critic, normalizer)
+
+    def _with_starts(
+        self,
+        key: PRNGKey,
+        before: UniversalState,
+        improved: Improvement,
+        batch: Transitions,
+        progress: Float[Array, ""],
+        problem: RMDP,
+    ) -> Improvement:
+        """Return an update of one start as an update of training with several starts.
+
+        Args:
+            key: the key of the update.
+            before: the state before the update.
+            improved: what the update gave, for the present start alone.
+            batch: the batch of the update.
+            progress: how far all of training had come before it, from 0 to 1.
+            problem: the problem.
+        """
+        assert before.starts is not None
+        begin_key = jax.random.fold_in(key, 1)
+        following, starts = before.starts.after(
+            improved.state,
+            jnp.mean(_rewards(batch, before.users[before.curriculum.centres])),
+            progress,
+            self.starts,
+            lambda: self._begun(begin_key, problem, len(before.mixes), improved.parameters),
+        )
+        return improved._replace(state=dataclasses.replace(following, starts=starts))
 
     def _rewarded(
         self, state: UniversalState, batch: Transitions, problem: RMDP

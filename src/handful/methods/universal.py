@@ -53,8 +53,8 @@ class Universal(ExpectationMaximization):
             learner ``ppo`` alone does.
         curriculum: whether the universal policy begins with what everybody wants alike where users
             lose by the ends of episodes.
-        starts: how often a long training of the universal policy begins with new networks, of which
-            the best go on (:mod:`handful.learner.starts`); the learner ``ppo`` alone does so.
+        starts: how often a long training of the universal policy begins with new networks; it goes
+            on with the best of them. With the learner ``sac`` it begins once.
 
     Raises:
         HandfulError: if a share or a size is out of its range.

@@ -200,7 +200,7 @@ def try_candidates(
     contexts = propose(propose_key, problem, learner, state, MOST_CANDIDATES)
     longest = EPISODES * problem.environment.time_limit
     sure = max(int(SHARE_OF_FIRST * most_steps / longest), max(budgets) + 1)
-    # All that play side by side play in any case: few of them let more of the transitions be used.
+    # A turn plays to its end or not at all: of short turns, more fit into the transitions.
     at_once = min(at_once, max(sure // FEWEST_TURNS, 1), len(contexts))
     play = _Player(play_key, problem, learner, state, contexts, at_once)
     nothing = np.zeros(0, int)
