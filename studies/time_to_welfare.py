@@ -1,6 +1,6 @@
 """How soon the presets `paper` and `fast` reach a welfare, from the runs of two studies.
 
-With `fast` also the method `planned-em`.
+With `fast` also the method `planned-em`, which left the library: `courses.csv` has its runs.
 
 Each run has one core of a machine with two, while the other one is as busy:
 
@@ -25,8 +25,10 @@ from handful.run_folder import RunFolder
 from handful.sweep.study_file import read_study
 
 PAPER, FAST = Path("studies/robots.yaml"), Path("studies/robots-fast.yaml")
-STUDIES = {"paper": (PAPER, "em"), "fast": (FAST, "em"), "fast, planned": (FAST, "planned-em")}
-"""The study and the method behind each course's name."""
+STUDIES = {"paper": PAPER, "fast": FAST}
+"""The study behind each course's name, whose runs of `em` these are."""
+COURSE_NAMES = (*STUDIES, "fast, planned")
+"""All names of courses in the file, in the order of the page."""
 TASKS = ("half-cheetah", "hopper")
 OUT = Path("results/time-to-welfare")
 COURSES = OUT / "courses.csv"
@@ -47,9 +49,9 @@ STEP = 2.5
 def finished_runs() -> pl.DataFrame:
     """Transitions, seconds and welfare at the kept updates of every finished run."""
     frames = []
-    for name, (study, method) in STUDIES.items():
+    for name, study in STUDIES.items():
         for request in read_study(study).runs():
-            folder, is_meant = RunFolder(request.folder), request.config.method == method
+            folder, is_meant = RunFolder(request.folder), request.config.method == "em"
             if request.task not in TASKS or not is_meant or not folder.is_finished:
                 continue
             records = folder.read_metrics()
@@ -74,7 +76,7 @@ def update_courses() -> pl.DataFrame:
 
 def by_settings(courses: pl.DataFrame, task: str, clock: str) -> dict[str, dict[int, Course]]:
     """The runs on a task by settings and seed, over the column `clock`."""
-    runs: dict[str, dict[int, Course]] = {name: {} for name in STUDIES}
+    runs: dict[str, dict[int, Course]] = {name: {} for name in COURSE_NAMES}
     for (name, seed), run in courses.filter(task=task).group_by(
         "settings", "seed", maintain_order=True
     ):

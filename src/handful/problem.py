@@ -65,7 +65,7 @@ class RMDP:
             better than the one that the problem's kind suggests (:mod:`handful.training.auto`).
         constant_outcomes: a function that returns outcomes which a policy might keep up from step
             to step, as a grid over their range: [M, ...] in each array, starting where policies
-            begin. Methods may aim at them (:mod:`handful.methods.planned_em`). None if there are no
+            begin. Methods may aim at them (:mod:`handful.methods.family_em`). None if there are no
             such outcomes.
         solver: a function of this problem and a number of policies. It returns the highest welfare
             that so many policies can reach, or a bound on it, as an

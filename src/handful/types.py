@@ -53,10 +53,8 @@ MethodName = Literal[
     "fixed",
     "soft-em",
     "pooled-em",
-    "planned-em",
     "family-em",
     "elite-em",
-    "branching-em",
     "universal",
 ]
 """The names of the assignment methods, for editors and type checkers."""

@@ -120,6 +120,20 @@ def test_a_name_that_is_taken_or_means_something_else_is_refused(shapes, name):
     assert dict(shapes) == {"square": Square}
 
 
+def test_a_class_that_left_is_known_by_what_became_of_it():
+    gone = {"circle": "left the library after version 1.0: 'square' takes its place"}
+    shapes = Registry("shape", Shape, {"square": Square}, "register_shape", gone=gone)
+    assert (shapes.is_gone("circle"), shapes.is_gone("square")) == (True, False)
+    for ask in (shapes.find, lambda name: shapes.make(name, {"side": 1.0})):
+        with pytest.raises(HandfulError) as error:
+            ask("circle")
+        assert str(error.value) == f"The shape 'circle' {gone['circle']}."
+    with pytest.raises(HandfulError, match=r"named 'oval': choose from square\."):
+        shapes.find("oval")
+    with pytest.raises(HandfulError, match="cannot be given to the shape Box: it belonged to"):
+        shapes.register("circle", Box)
+
+
 @pytest.mark.parametrize("found", [int, Square(), "Square", None])
 def test_what_is_no_class_of_the_kind_is_refused(shapes, found):
     with pytest.raises(HandfulError, match=r"^A shape must be a class derived from handful\.Shape"):

@@ -21,6 +21,8 @@ TINY = ["--collect.batch-size", "64", "--collect.num-envs", "8", "--ppo.minibatc
     [
         (["train", "resource-gatherin", *TRAIN[2:]], "did you mean 'resource-gathering'?"),
         ([*TRAIN, "--method", "emm"], "did you mean 'em'?"),
+        ([*TRAIN, "--method", "planned-em"], "after version 0.2.0: 'universal' takes its place."),
+        ([*TRAIN, "--method", "branching-em", "--method.warm-up", "3"], "'branching-em' left the"),
         ([*TRAIN, "--method", "emm"], "'auto' leaves the choice to training"),
         ([*TRAIN, "--policies", "0"], "between 1 and the number of users (25), not 0"),
         ([*TRAIN, "--policies", "26"], "between 1 and the number of users (25), not 26"),

@@ -6,8 +6,16 @@ from handful.cli.sweep import SweepResults
 from handful.report.study.budgets import welfare_figure
 from handful.report.study.figure import stored_identifier
 from handful.report.study.reading import read_collection
+from handful.results.tables import (
+    MANIFEST_FORMAT,
+    MANIFEST_KEYS,
+    MANIFEST_RUN_KEYS,
+    read_beside,
+    read_manifest,
+    read_runs,
+)
 from handful.sweep.study import Study
-from tests.report.study.results import run_row, write_results
+from tests.report.study.results import curve_rows, run_row, write_results
 from tests.sweep.helpers import request_of
 
 
@@ -42,3 +50,26 @@ def test_a_sweeps_figure_is_that_of_its_report(tmp_path):
 def test_no_table_no_figure(tmp_path):
     study = Study("a", ("t",), ("em",), (5,), (0,), 512, tmp_path / "runs", tmp_path)
     assert SweepResults(study, [request_of(tmp_path, task="t")], "x").write_figures() == []
+
+
+def test_results_of_methods_that_left_the_library_stay(tmp_path):
+    folder = tmp_path / "a"
+    more = dict.fromkeys(("welfare_stderr", "soft_welfare", "reassigned_welfare"), 1.0)
+    more["stochastic_welfare"] = 1.0
+    rows = [run_row("t", name, 5, 0, 20.0, **more) for name in ("planned-em", "soft-em")]
+    gone, other = (row["digest"] for row in rows)
+    known = [{name: row.get(name) for name in MANIFEST_RUN_KEYS} for row in rows]
+    manifest = {name: kind() for name, kind in MANIFEST_KEYS.items()}
+    parquet = write_results(
+        folder,
+        rows,
+        curves=[*curve_rows(gone, 20.0), *curve_rows(other, 10.0)],
+        manifest=manifest | {"format": MANIFEST_FORMAT, "runs": known},
+    )
+    study = Study("a", ("t",), ("em",), (5,), (0,), 512, tmp_path / "runs", folder)
+    request = request_of(tmp_path, task="t")
+    for _ in range(2):
+        SweepResults(study, [request], "handful sweep a.yaml").write()
+        assert read_runs(parquet)["digest"].to_list() == [gone]
+        assert set(read_beside(parquet, "curves")["digest"]) == {gone}
+        assert [run["digest"] for run in read_manifest(parquet)["runs"]] == [request.digest, gone]

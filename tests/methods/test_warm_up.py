@@ -16,7 +16,6 @@ WITH_WARM_UP = {
     "em": 15,
     "soft-em": 40,
     "pooled-em": 15,
-    "branching-em": 100,
     "elite-em": 40,
     "universal": 15,
 }
@@ -48,7 +47,7 @@ def test_other_methods_have_none(name):
     assert make_method(name, **settings).schedule(100, 2).warm_up is None
 
 
-@pytest.mark.parametrize("name", ["em", "soft-em", "branching-em", "pooled-em"])
+@pytest.mark.parametrize("name", ["em", "soft-em", "pooled-em"])
 def test_fourteen_updates_are_enough_to_move_somebody(name):
     """15 of warm-up are asked for: `em --preset fast --steps 30000` moved nobody."""
     method = make_method(name, **warm_up_settings(name))

@@ -38,6 +38,7 @@ from handful.sweep.study_file import read_study
         ({"results": ""}, "'results' must be a folder's name, not ''"),
         ({"reuse": [None]}, "'reuse' must be a list of Parquet files"),
         ({"methods": ["emm"]}, "no assignment method named 'emm'"),
+        ({"methods": ["planned-em"]}, "'planned-em' left the library after version 0.2.0: 'univ"),
         (
             {"methods": ["emm"], "method_settings": {"em": {"warm_up": 1}}},
             "no assignment method named 'emm' .did you mean 'em'",

@@ -7,7 +7,7 @@ import pytest
 from handful.errors import HandfulError
 from handful.sweep.attempts import attempt
 from handful.sweep.study_file import read_study
-from handful.sweep.table import check_nothing_is_lost, stored_rows
+from handful.sweep.table import check_nothing_is_lost, rows_of_gone_methods, stored_rows
 from tests.report.study.results import run_row
 from tests.sweep.helpers import request_of
 
@@ -44,6 +44,14 @@ def test_a_run_with_other_settings_takes_the_place_of_its_row(tmp_path):
     other = {**row, "seed": config.seed + 1}
     with pytest.raises(HandfulError, match="holds 1 run that"):
         check_nothing_is_lost(Path("a.parquet"), {"old": other}, (), [request], tmp_path)
+
+
+def test_rows_of_methods_that_left_the_library_are_kept(tmp_path):
+    rows = {"a": run_row("t", "planned-em", 5, 0, 1.0), "b": run_row("t", "em", 5, 0, 1.0)}
+    rows["c"] = run_row("t", "branching-em (slow)", 5, 0, 1.0)
+    assert list(rows_of_gone_methods(rows)) == ["a", "c"]
+    del rows["b"]
+    check_nothing_is_lost(Path("a.parquet"), rows, (), [], tmp_path)
 
 
 def test_rows_whose_folders_are_there_can_be_made_again(tmp_path):

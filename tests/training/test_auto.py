@@ -12,17 +12,17 @@ from tests.environments import ContextualBandit, problem_of
 @pytest.mark.parametrize(
     ("problem", "expected"),
     [
-        (handful.make("half-cheetah", users=4), "planned-em"),
+        (handful.make("half-cheetah", users=4), "em"),
         (handful.make("resource-gathering", height=2, width=2), "elite-em"),
-        (handful.make("glide", users=4), "planned-em"),
+        (handful.make("glide", users=4), "em"),
         (handful.make("ant", users=4), "family-em"),
         (handful.make("hopper", users=4), "em"),
         (problem_of(ContextualBandit()), "em"),
     ],
     ids=[
-        "outcomes",
+        "outcomes, too short",
         "no chance",
-        "outcomes in JAX",
+        "outcomes in JAX, too short",
         "outcomes and falls",
         "its own, too short",
         "chance",
@@ -33,15 +33,7 @@ def test_auto_stands_for_what_suits_the_problem(problem, expected):
     assert concrete_method(problem, "random", PPO(), CollectConfig(), 3, 1000) == "random"
 
 
-@pytest.mark.parametrize(
-    ("task", "otherwise"),
-    [
-        ("hopper", "em"),
-        ("walker2d", "em"),
-        ("half-cheetah", "planned-em"),
-        ("glide", "planned-em"),
-    ],
-)
+@pytest.mark.parametrize("task", ["hopper", "walker2d", "half-cheetah", "glide"])
 @pytest.mark.parametrize(
     ("num_policies", "steps", "learner", "is_universal"),
     [
@@ -53,15 +45,29 @@ def test_auto_stands_for_what_suits_the_problem(problem, expected):
     ids=["enough", "one policy", "too few transitions", "own network"],
 )
 def test_a_problem_that_universal_suits_gets_it_where_it_can(
-    task, otherwise, num_policies, steps, learner, is_universal
+    task, num_policies, steps, learner, is_universal
 ):
     problem = handful.make(task, users=4)
     found = concrete_method(problem, "auto", learner, CollectConfig(), num_policies, steps)
-    assert found == ("universal" if is_universal else otherwise)
+    assert found == ("universal" if is_universal else "em")
+
+
+@pytest.mark.parametrize(
+    ("learner", "steps", "expected"),
+    [
+        (PPO(actor_network="tests.networks:build", share_hidden=False), 20_000, "em"),
+        (SAC(), 20_000, "universal"),
+        (SAC(), 16_000, "em"),
+    ],
+    ids=["own network", "off-policy", "off-policy, too few transitions"],
+)
+def test_policies_that_cannot_be_a_family_of_robots_that_fall(learner, steps, expected):
+    problem = handful.make("ant", users=4)
+    assert concrete_method(problem, "auto", learner, CollectConfig(), 3, steps) == expected
 
 
 def test_outcomes_are_not_planned_for_policies_that_draw():
-    problem = handful.with_draw(handful.make("glide", users=4), 3)
+    problem = handful.with_draw(handful.make("ant", users=4), 3)
     found = [
         concrete_method(problem, "auto", PPO(), CollectConfig(), 3, steps)
         for steps in (20_000, 16_000)

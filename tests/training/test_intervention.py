@@ -12,7 +12,7 @@ from handful import make, optimum
 from handful.errors import HandfulError
 from handful.methods import FRESH, METHODS, Intervention, PooledEM
 from handful.methods.choice import choose_policies
-from handful.methods.planned_em import PlannedEM
+from handful.methods.family_em import FamilyEM
 from handful.training.choosing import validate
 from handful.training.intervention import finish, intervene
 from handful.training.run import Run
@@ -102,15 +102,15 @@ def test_pooled_policies_begin_a_discounted_table_anew():
 def test_a_method_sees_outcomes_in_the_unit_of_returns(monkeypatch):
     """Whoever keeps an outcome up for a whole episode is seen to do so: nobody earns more."""
     problem = make("glide", targets=[0.0, 1.0, 2.5])
-    config = config_of(2, "planned-em", 4)
+    config = config_of(2, "family-em", 4)
     scenes = []
 
     def listen(self, key, state, scene):
         scenes.append(scene)
         return original(self, key, state, scene)
 
-    original = PlannedEM.intervene
-    monkeypatch.setattr(PlannedEM, "intervene", listen)
+    original = FamilyEM.intervene
+    monkeypatch.setattr(FamilyEM, "intervene", listen)
     intervene(Run(problem, config), init_state(Run(problem, config)))
     best = scenes[0].payoffs.max(axis=0)
     assert best.mean() == pytest.approx(optimum(problem, num_policies=3).welfare, rel=0.05)

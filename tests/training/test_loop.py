@@ -323,5 +323,5 @@ def test_nothing_is_kept_before_there_is_anything(tmp_path):
             kept.append(RunFolder(tmp_path / "run").checkpoint.exists())
 
     problem = handful.make("glide", users=4)
-    run_tiny(problem, "planned-em", steps=512, out=tmp_path / "run", callbacks=[Look()])
+    run_tiny(problem, "family-em", steps=512, out=tmp_path / "run", callbacks=[Look()])
     assert kept == [False, False]

@@ -74,25 +74,18 @@ def test_memory_reaches_what_no_policy_without_it_can(tmp_path):
     assert sorted(result.assignment) == [0, 1]
 
 
-AIMED = ("branching-em", "planned-em")
-"""Methods that aim at outcomes, which the problem must name."""
-
-
 @pytest.mark.parametrize(
     ("method", "settings"),
     [
         ("end-to-end", {}),
         ("pooled-em", {"share_hidden": False}),
         ("elite-em", {}),
-        # These do nothing else with networks than the three above, or than em.
+        # This one does nothing else with networks than em.
         pytest.param("soft-em", {}, marks=pytest.mark.slow),
-        pytest.param("branching-em", {"share_hidden": False}, marks=pytest.mark.slow),
-        pytest.param("planned-em", {}, marks=pytest.mark.slow),
     ],
 )
 def test_every_method_without_a_family_trains_own_networks(method, settings):
-    problem = handful.make("glide", users=4) if method in AIMED else errands_problem()
-    result = train(problem, method, updates=6, settings=settings)
+    result = train(errands_problem(), method, updates=6, settings=settings)
     assert result.config.learner.sharing is Sharing.NOTHING
     assert np.isfinite(result.evaluation.welfare)
 
@@ -247,7 +240,7 @@ def test_a_family_has_no_networks_of_ones_own():
     falls = dataclasses.replace(glide, environment=TMaze())  # it may end before its time limit
     assert make_config(falls, 2, "auto", "fast").method == "family-em"
     config = make_config(falls, 2, "auto", "fast", {"actor_network": Wave})
-    assert config.method == "planned-em"
+    assert config.method == "em"
     assert config.learner.actor_network == name_of(Wave)
     # Critics of a family share nothing, so that theirs may be of any kind.
     assert PPO(family=True, critic_network="wave").critic_sharing is Sharing.NOTHING

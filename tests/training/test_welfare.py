@@ -145,9 +145,8 @@ def test_an_unfinished_run_of_an_old_folder_is_utilitarian():
     "method", [name for name in METHODS if name not in ("fixed",) and "em" in name]
 )
 def test_methods_that_choose_by_the_mean_user_are_refused_before_training(method):
-    refused = {"pooled-em", "planned-em", "family-em", "branching-em"}
-    assert METHODS[method].info.only_utilitarian == (method in refused)
-    if method in refused - {"planned-em", "family-em", "branching-em"}:
+    assert METHODS[method].info.only_utilitarian == (method in {"pooled-em", "family-em"})
+    if method == "pooled-em":
         problem = problem_of(ContextualBandit(2))
         with pytest.raises(HandfulError, match="goes with the welfare 'utilitarian' only"):
             train(problem, 1, method, steps=256, settings=FEW, welfare="nash")
@@ -158,8 +157,8 @@ def test_auto_takes_a_method_that_suits_the_welfare():
     config = {"steps": 256 * 2, "settings": {**FEW, "num_envs": 2}}
     assert train(problem, 1, **config).config.method == "elite-em"
     assert train(problem, 1, **config, welfare=shifted).config.method == "elite-em"
-    robot = handful.make("glide", users=4)
-    assert handful.prepare(robot, 1, steps=2048).config.method == "planned-em"
+    robot = handful.make("ant", users=4)
+    assert handful.prepare(robot, 1, steps=2048).config.method == "family-em"
     assert handful.prepare(robot, 1, steps=2048, welfare=shifted).config.method == "em"
 
 

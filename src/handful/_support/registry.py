@@ -26,6 +26,8 @@ class Registry(dict[str, type[T]], Generic[T]):
         classes: the classes that come with the library, by name.
         register_name: the public function that registers another class, for error messages.
         others: the names that stand for no class, each with what it does, for error messages.
+        gone: the names of classes that left the library, each with what became of it, for error
+            messages, such as "left the library after version 1.0: 'circle' takes its place".
     """
 
     def __init__(
@@ -35,10 +37,11 @@ class Registry(dict[str, type[T]], Generic[T]):
         classes: Mapping[str, type[T]],
         register_name: str,
         others: Mapping[str, str] | None = None,
+        gone: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(classes)
         self._kind, self._base, self._library = kind, base, frozenset(classes)
-        self._register_name, self._others = register_name, others or {}
+        self._register_name, self._others, self._gone = register_name, others or {}, gone or {}
 
     def register(self, name: str, found: Any) -> None:
         """Give a class a name. The same class may get the same name again.
@@ -55,6 +58,12 @@ class Registry(dict[str, type[T]], Generic[T]):
             raise HandfulError(
                 f"The name '{name}' cannot be given to the {self._kind} {found.__name__}: choose "
                 f"another name, which no other {self._kind} has."
+            )
+        if self.is_gone(name):
+            raise HandfulError(
+                f"The name '{name}' cannot be given to the {self._kind} {found.__name__}: it "
+                f"belonged to another {self._kind}, and old files name that one by it. Choose "
+                f"another name."
             )
         self[name] = found
 
@@ -111,6 +120,17 @@ class Registry(dict[str, type[T]], Generic[T]):
             return name.partition(":")[0] != "__main__"
         return name in self._library or name not in self
 
+    def is_gone(self, name: str) -> bool:
+        """Return whether a class of that name was in the library once and is not any more."""
+        return name in self._gone and name not in self
+
+    def fate(self, name: str) -> str:
+        """Return what became of a class that left the library: a sentence but for its full stop.
+
+        It begins with a small letter, so that it can follow other words.
+        """
+        return f"the {self._kind} '{name}' {self._gone[name]}"
+
     @property
     def _a_kind(self) -> str:
         """The kind with its article, to begin a sentence with."""
@@ -128,6 +148,9 @@ class Registry(dict[str, type[T]], Generic[T]):
         """
         if name in self:
             return self[name]
+        if self.is_gone(name):
+            fate = self.fate(name)
+            raise HandfulError(f"{fate[0].upper()}{fate[1:]}.")
         if ":" in name:
             raise HandfulError(
                 f"The {self._kind} '{name}' is not known to this program: import its module and "

@@ -413,9 +413,16 @@ class SweepResults:
 
     def _write_table(self) -> "tuple[pl.DataFrame | None, list[Path]]":
         """Write the table and its page, with the runs that are finished."""
-        from handful.sweep.table import build_table, stored_rows, write_table
+        from handful.sweep.table import (
+            build_table,
+            rows_of_gone_methods,
+            stored_rows,
+            write_table,
+        )
 
-        table = build_table(self.requests, self._reused() | stored_rows(self.parquet))
+        own = stored_rows(self.parquet)
+        kept = rows_of_gone_methods(own).values()
+        table = build_table(self.requests, self._reused() | own, kept)
         return table, [] if table is None else write_table(self.parquet, table, self.command)
 
     def write_figures(self) -> list[Path]:

@@ -4,6 +4,7 @@ A method of somebody else is a frozen dataclass derived from :class:`AssignmentM
 are its settings. It is given to training as an object, or by the name that it was registered with.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from handful._support.registry import Registry
@@ -16,15 +17,15 @@ from handful.methods.base import (
     Scene,
     Trainable,
 )
-from handful.methods.branching_em import BranchingEM
 from handful.methods.clustering import Clustering
 from handful.methods.elite_em import EliteEM
 from handful.methods.em import ExpectationMaximization, SoftEM
 from handful.methods.end_to_end import EndToEnd
+from handful.methods.family_em import FamilyEM
 from handful.methods.fixed import Fixed, RandomAssignment
+from handful.methods.gone import GONE, GoneMethod
 from handful.methods.ledger import BlockwiseMethod
 from handful.methods.memory import EpisodeMemory, RememberedEpisodes
-from handful.methods.planned_em import FamilyEM, PlannedEM
 from handful.methods.pooled_em import PooledEM
 from handful.methods.schedule import RateRound, Schedule
 from handful.methods.universal import Universal
@@ -43,14 +44,13 @@ METHODS: Registry[AssignmentMethod] = Registry(
         "fixed": Fixed,
         "soft-em": SoftEM,
         "pooled-em": PooledEM,
-        "planned-em": PlannedEM,
         "family-em": FamilyEM,
         "elite-em": EliteEM,
-        "branching-em": BranchingEM,
         "universal": Universal,
     },
     "register_method",
     {AUTO: "leaves the choice to training, which chooses one of them by the problem"},
+    GONE,
 )
 """Every method that ``--method`` knows; :func:`register_method` adds to it."""
 
@@ -86,6 +86,22 @@ def make_method(name: str, /, **settings: Any) -> AssignmentMethod:
     return METHODS.make(name, settings)
 
 
+def stored_method(name: str, settings: Mapping[str, Any]) -> AssignmentMethod:
+    """Make the method that a run's settings name, which may have left the library.
+
+    Args:
+        name: the method's name.
+        settings: fields of the method's class that differ from their defaults.
+
+    Returns:
+        The method. In place of one that left the library it is a method that only has its name.
+
+    Raises:
+        HandfulError: as :func:`make_method`, if there was no such method either.
+    """
+    return GoneMethod(name) if METHODS.is_gone(name) else METHODS.make(name, settings)
+
+
 __all__ = [
     "FRESH",
     "METHODS",
@@ -109,4 +125,5 @@ __all__ = [
     "Trainable",
     "make_method",
     "register_method",
+    "stored_method",
 ]

@@ -123,18 +123,18 @@ direction in common."""
 def on_the_way(
     share: Float[Array, " N"],
     distance: Float[Array, "N K"],
-    first_width: Float[Array, "..."],
-    progress: Float[Array, "..."],
+    first_width: Float[Array, ""],
+    progress: Float[Array, " K"],
 ) -> Float[Array, "N K"]:
     """Weigh the users on the way: each counts the less, the farther they are from the goal.
 
     Args:
         share: the weight of each user at the goal.
         distance: the distance from the outcome that suits each user best to each policy's goal.
-        first_width: the distance in which weights fall by the factor e at first, one for all
-            policies or one for each; it shrinks geometrically to :data:`LAST_WIDTH`.
-        progress: how much of the way is over, for all policies or for each, clipped to 0 to 1.
+        first_width: the distance in which weights fall by the factor e at first; it shrinks
+            geometrically to :data:`LAST_WIDTH`.
+        progress: how much of the way each policy has behind it, clipped to 0 to 1.
     """
     progress = jnp.clip(progress, 0.0, 1.0)
     width = first_width ** (1.0 - progress) * LAST_WIDTH**progress
-    return share[:, None] * jnp.exp(-distance / jnp.broadcast_to(width, distance.shape))
+    return share[:, None] * jnp.exp(-distance / width[None])

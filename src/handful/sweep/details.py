@@ -32,7 +32,7 @@ from handful.results.tables import (
 )
 from handful.run_folder import RunFolder
 from handful.sweep.study import RunRequest, Study
-from handful.sweep.table import run_row, stored_rows, telling_damage
+from handful.sweep.table import rows_of_gone_methods, run_row, stored_rows, telling_damage
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,7 +53,7 @@ def write_details(
     """Write the tables beside the table of runs, and what was asked for.
 
     Rows of runs whose folders, or files that they were made from, are gone or damaged stay as they
-    are.
+    are, and so do those of methods that left the library.
 
     Args:
         parquet: the table of runs, which is there already.
@@ -66,11 +66,13 @@ def write_details(
         what was written, and by a run's digest, why its files could not be read.
     """
     written, unreadable = [], {}
+    kept = rows_of_gone_methods(stored_rows(parquet))
+    digests = [*(request.digest for request in requests), *kept]
     for kind in all_kinds():
         stored = read_beside(parquet, kind)
         fresh, told = _fresh(kind, requests, set(stored["digest"]))
         unreadable |= told
-        table = _merged(stored, fresh, kind, requests)
+        table = _merged(stored, fresh, kind, digests)
         if len(table):
             write_parquet(sibling(parquet, kind), table)
             written.append(sibling(parquet, kind))
@@ -187,7 +189,7 @@ def manifest(
             that failed in an earlier sweep, as long as their folders hold no whole results.
         errors: the reason why a run failed just now, by the run's digest.
     """
-    known = set(stored_rows(parquet))
+    stored = stored_rows(parquet)
     earlier = {run["digest"]: run for run in before.get("runs", ())}
     environments = dict(before.get("environments", {}))
     runs = []
@@ -201,7 +203,7 @@ def manifest(
             "method": request.label,
             "policies": config.num_policies,
             "seed": config.seed,
-            "state": _state(folder, request.digest in known, error),
+            "state": _state(folder, request.digest in stored, error),
             "error": error,
             **{name: (found or old).get(name) for name in ("versions", "machine")},
         }
@@ -213,6 +215,7 @@ def manifest(
             run["variant"] = request.variant
         run |= {n: value for n, value in request.chosen.items() if value != getattr(study, n)}
         runs.append(run)
+    runs += [earlier[digest] for digest in rows_of_gone_methods(stored) if digest in earlier]
     return {
         "format": MANIFEST_FORMAT,
         "study": study.name,
@@ -271,18 +274,22 @@ def _merged(
     stored: "pl.DataFrame",
     fresh: Mapping[str, Rows],
     kind: str,
-    requests: Sequence[RunRequest],
+    digests: Sequence[str],
 ) -> "pl.DataFrame":
-    """Join the rows that were read from run folders with the stored rows of all other runs."""
+    """Join the rows that were read from run folders with the stored rows of all other runs.
+
+    Args:
+        digests: the runs of the table, in its order.
+    """
     pl = import_polars()
     rows = [row for digest in fresh for row in fresh[digest]]
-    kept = stored.filter(pl.col("digest").is_in({r.digest for r in requests} - fresh.keys()))
+    kept = stored.filter(pl.col("digest").is_in(set(digests) - fresh.keys()))
     columns = schema(kind)
     more = dict.fromkeys(name for row in rows for name in row if name not in columns)
     made = pl.DataFrame(rows, schema={**columns, **dict.fromkeys(more, pl.Float32)})
     table = pl.concat([kept, made], how="diagonal_relaxed")
     order = pl.DataFrame(
-        {"digest": [r.digest for r in requests], "order": range(len(requests))},
+        {"digest": digests, "order": range(len(digests))},
         schema={"digest": pl.String, "order": pl.Int64},
     )
     table = table.join(order, on="digest", maintain_order="left").sort("order", maintain_order=True)

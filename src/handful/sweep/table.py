@@ -1,13 +1,15 @@
 """A study's results: one row a run, and means with standard errors over seeds."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handful._support.files import write_text
 from handful.errors import HandfulError
+from handful.methods import METHODS
+from handful.results.labels import split_variant
 from handful.results.tables import (
     check_place,
     import_polars,
@@ -104,8 +106,24 @@ def stored_rows(parquet: Path) -> dict[str, dict[str, Any]]:
     return {row["digest"]: row for row in read_runs(parquet).to_dicts()}
 
 
+def rows_of_gone_methods(
+    stored: Mapping[str, dict[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """Return those rows of a study's own table, by digest, whose methods left the library.
+
+    No study can ask for these runs again, so its table keeps them as they are.
+    """
+    return {
+        digest: row
+        for digest, row in stored.items()
+        if METHODS.is_gone(split_variant(row["method"])[0])
+    }
+
+
 def build_table(
-    requests: Sequence[RunRequest], stored: Mapping[str, dict[str, Any]]
+    requests: Sequence[RunRequest],
+    stored: Mapping[str, dict[str, Any]],
+    kept: Iterable[dict[str, Any]] = (),
 ) -> "pl.DataFrame | None":
     """Make a table with a row for each finished run, in the study's order; None if there is none.
 
@@ -114,9 +132,11 @@ def build_table(
     Args:
         stored: rows of an earlier table, by digest: they stand for runs whose folders are gone or
             damaged.
+        kept: further rows, which stand at the end as they are (:func:`rows_of_gone_methods`).
     """
     found = [(request, _row_of(request, stored)) for request in requests]
     rows = [{**row, "method": request.label} for request, row in found if row is not None]
+    rows += kept
     return import_polars().DataFrame(rows, infer_schema_length=None) if rows else None
 
 
@@ -207,7 +227,7 @@ def _cell(mean: float | None, stderr: float | None = None) -> str:
 
 def check_nothing_is_lost(
     parquet: Path,
-    stored: Mapping[str, Mapping[str, Any]],
+    stored: Mapping[str, dict[str, Any]],
     reused: Container[str],
     requests: Sequence[RunRequest],
     out: Path,
@@ -215,7 +235,7 @@ def check_nothing_is_lost(
     """Check that no row is lost when a table is written again with the runs that a study asks for.
 
     A row of a run that the study asks for with other settings, or of an earlier revision of its
-    method, makes room for that run.
+    method, makes room for that run. Rows of methods that left the library stay.
 
     Args:
         parquet: the study's table.
@@ -227,7 +247,7 @@ def check_nothing_is_lost(
     Raises:
         HandfulError: if a row that the study does not ask for has no run folder any more.
     """
-    asked = {request.digest for request in requests}
+    asked = {request.digest for request in requests} | rows_of_gone_methods(stored).keys()
     spare = [digest for digest in stored if digest not in asked and digest not in reused]
     folders = _digests_in(out) if spare else set()
     # What a study names a run by.

@@ -7,10 +7,11 @@ training. A problem may itself say which method was measured to suit it (``RMDP.
 
 * It names outcomes that a policy might keep up (``RMDP.constant_outcomes``), and nothing but the
   time limit ends an episode (``never_terminates`` of the environment): ``universal`` under the
-  conditions below, but also for one policy, and otherwise ``planned-em``.
-* It names such outcomes, and episodes may end early: ``family-em``. Robots that may fall have to
-  learn to stay on their feet, which is the same for all users. The caller's own networks as
-  actors cannot be a family; for them it is ``planned-em``.
+  conditions below, but also for one policy, and otherwise ``em``.
+* It names such outcomes, episodes may end early, and the learner has actors that can share layers:
+  ``family-em``. Robots that may fall have to learn to stay on their feet, which is the same for all
+  users. The caller's own networks as actors cannot be a family, so that the rules below hold for
+  them.
 * Its actions are finite, its environment is deterministic (so that an episode can be played
   again), and episodes are short enough for a batch to hold whole ones: ``elite-em``.
 * Its policies draw a part for each episode (``with_draw``): ``universal``, which looks for parts,
@@ -96,11 +97,9 @@ def _suited_method(
     if problem.suited_method not in (None, UNIVERSAL):
         return problem.suited_method
     if _asks_for_universal(problem):
-        general = _general_method(problem, universal, num_policies, steps)
-        is_planned = _keeps_up_outcomes(problem) and num_parts(problem) == 1
-        return "planned-em" if general != UNIVERSAL and is_planned else general
-    if problem.constant_outcomes is not None:
-        return "family-em" if learner.can_share_layers else "planned-em"
+        return _general_method(problem, universal, num_policies, steps)
+    if problem.constant_outcomes is not None and learner.can_share_layers:
+        return "family-em"
     if learner.knows_returns:
         return "pooled-em"
     is_short = problem.environment.time_limit <= LONGEST * collect.num_steps

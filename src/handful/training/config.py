@@ -21,7 +21,7 @@ from handful.devices import usable_cores
 from handful.errors import HandfulError
 from handful.learner import LEARNERS, PPO, Learner
 from handful.learner.builders import with_names
-from handful.methods import METHODS, AssignmentMethod, make_method
+from handful.methods import METHODS, AssignmentMethod, stored_method
 from handful.methods.universal import Universal
 from handful.problem import RMDP
 from handful.training.auto import concrete_method
@@ -327,8 +327,12 @@ class TrainConfig:
         return len(self.players) * trained + self.num_policies * validated
 
     def make_method(self) -> AssignmentMethod:
-        """Make the assignment method."""
-        return make_method(self.method, **self.method_settings)
+        """Make the assignment method.
+
+        A run that was trained by a method which left the library can be read, so its settings have
+        a method too, by which no run can be trained.
+        """
+        return stored_method(self.method, self.method_settings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in the types of JSON, for a run folder."""
@@ -431,8 +435,7 @@ def make_config(
         welfare,
         resolve_settings(preset_name, asked, of_universal)[0],
     )
-    if method in METHODS:
-        suited |= METHODS[method].info.learner_settings
+    suited |= METHODS.find(method).info.learner_settings
     chosen, collect = resolve_settings(preset_name, asked, suited)
     usual = {n: value for n, value in chosen.usual_settings.items() if n in RUN_SETTINGS}
     config = TrainConfig(

@@ -33,6 +33,7 @@ from handful.training.preflight import prepare
 from handful.training.records.evaluation_files import read_findings
 from handful.training.records.provenance import changed_versions, versions
 from handful.training.records.run_reader import (
+    check_goes_on,
     evaluation_of,
     handed_out,
     is_of_todays_method,
@@ -327,8 +328,9 @@ def check_todays_method(folder: RunFolder, run: Run) -> None:
     """Check that the method of a run is what it was when the run began.
 
     Raises:
-        HandfulError: if it has changed since.
+        HandfulError: if it has changed since, or left the library.
     """
+    check_goes_on(folder, run.config)
     if not is_of_todays_method(folder.read_config(), run.method):
         raise HandfulError(
             f"The run in '{folder.path}' was begun with another revision of "

@@ -118,7 +118,7 @@ def _method_settings(method: str, preset: Preset) -> dict[str, Any]:
     100 and 150 ended alike, and 100 was the first to have reached 20 (seed 100).
     """
     del preset
-    return {"warm_up": 100} if method in ("em", "branching-em") else {}
+    return {"warm_up": 100} if method == "em" else {}
 
 
 def _ant_method_settings(method: str, preset: Preset) -> dict[str, Any]:

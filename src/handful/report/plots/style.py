@@ -241,7 +241,8 @@ _LOOKS = {
 }
 """The looks of methods in the order of legends: the paper's methods, then ours. There are more
 methods than hues: the last of ours have shades that stay apart from all others also for the
-colour-blind."""
+colour-blind. Methods that left the library have their looks still, because kept results show
+them."""
 
 PAPER_METHODS = ("em", "end-to-end", "cluster", "random")
 

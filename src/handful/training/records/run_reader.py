@@ -407,13 +407,27 @@ def is_of_todays_method(stored: Mapping[str, Any], method: AssignmentMethod) -> 
     return stored.get("method_revision", 0) == method.info.revision
 
 
+def check_goes_on(folder: RunFolder, config: TrainConfig) -> None:
+    """Check that the library still has the method of a run which is to go on.
+
+    Raises:
+        HandfulError: if the method left the library; the sentence says what takes its place.
+    """
+    if METHODS.is_gone(config.method):
+        raise HandfulError(
+            f"The run in '{folder.path}' cannot go on, as {METHODS.fate(config.method)}."
+        )
+
+
 @computing
 def load_run_state(folder: RunFolder, run: Run) -> TrainState:
     """Return a run's state at its latest checkpoint.
 
     Raises:
-        HandfulError: if there is no checkpoint, it is damaged, or it does not fit the settings.
+        HandfulError: if there is no checkpoint, it is damaged, it does not fit the settings, or the
+            run's method left the library.
     """
+    check_goes_on(folder, run.config)
     digest, continued = _digest_of_checkpoint(folder), run.config.continued
     known = len(continued) if digest is None else folder.continuations_known(digest)
     before = run

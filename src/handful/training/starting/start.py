@@ -26,7 +26,7 @@ from handful.learner.modules import ModuleStack
 from handful.learner.policies import Policies
 from handful.learner.policies_file import digest_of_policies, load_policies, unshared
 from handful.learner.squashed import SquashedActor
-from handful.methods import AUTO, METHODS, AssignmentMethod
+from handful.methods import AUTO, AssignmentMethod
 from handful.problem import RMDP
 from handful.run_folder import RunFolder
 from handful.training.config import LEARNER, TrainConfig, find_preset
@@ -111,7 +111,7 @@ class Given:
         """
         if method != AUTO:
             return method, own
-        if self.config is None or METHODS.find(self.config.method).info.begins_anew:
+        if self.config is None or self.config.make_method().info.begins_anew:
             return "em", own
         return self.config.method, {**self.config.method_settings, **(own or {})}
 

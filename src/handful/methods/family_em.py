@@ -1,45 +1,46 @@
-"""EM that starts from a plan, and the same with policies that learn together (ours).
+"""EM of policies that learn together and are led to the outcomes of a plan (ours).
 
 EM from a random start serves the users whom new policies happen to reach first, often with several
-policies, and nothing leads a policy to users whose reward is zero all the way to them. Where a
-problem names the outcomes that a policy might keep up (``RMDP.constant_outcomes``), the best ``k``
-of these are known before any training (:mod:`~handful.methods.outcomes`), and each policy is given
-one to head for.
+policies. Nothing leads a policy to users whose reward is zero all the way to them. Some problems
+name the outcomes that a policy might keep up (``RMDP.constant_outcomes``). There the best ``k``
+outcomes are known before any training (:mod:`~handful.methods.outcomes`), and each policy is given
+one of them as its goal.
 
-The way there is paved with the users themselves. Policy ``j`` is trained for all of them, user
-``i`` counting the less the farther the outcome that suits them is from the policy's:
+The users themselves lead a policy to its goal. Policy ``j`` is trained for all of them. User ``i``
+counts the less, the farther the outcome that suits them is from the policy's goal:
 
     w_ij = share_i * exp(-distance_ij / width)
 
-so that what it earns rises steadily on the way to its outcome, however many users want what lies
-between. The width shrinks from the whole range to about that of one user's reward. Where that is
-asked for, it does so only for policies that keep their footing: to fall costs nothing where nothing
-is earned, so that a policy that cannot keep up anything any more goes back to where there was more
-to earn. (To pace a curriculum by what has been mastered is the idea of automatic domain
-randomisation; Akkaya et al., 2019, "Solving Rubik's Cube with a Robot Hand".) Then each policy is
-trained for the users it is meant to serve, and at last EM takes over, gives up what turned out not
-to be reachable and moves users to the policy that serves them best. Where no user wants anything of
-what lies on the way, nothing leads across the gap.
+So what the policy earns rises steadily on the way to its goal, however many users want what lies
+between. The width shrinks from a large part of the whole range to about that of one user's reward.
+After the way, each policy is trained for the users that it is meant to serve. At last EM takes
+over. It gives up what turned out not to be reachable, and moves users to the policy that serves
+them best. Where no user wants anything of what lies on the way, nothing leads across the gap.
 
-:class:`FamilyEM` is for outcomes that are hard to reach. A robot that may fall learns to stand,
-then to creep, then to walk, and each takes hundreds of thousands of transitions. Policies on their
-own learn all of that ``k`` times over, and those that head for fast users before they can keep
-their feet never do. What they have to learn is nearly the same, though: one gait is the next one's
-beginning.
+The method is for outcomes that are hard to reach. A robot that may fall learns to stand, then to
+creep, then to walk, and each of these takes hundreds of thousands of transitions. Policies with
+networks of their own learn all of that ``k`` times. Those that head for fast users before they can
+keep their feet never learn it. What they have to learn is nearly the same, though, since one gait
+is the beginning of the next one.
 
-So its policies are a *family* (:attr:`~handful.learner.networks.Sharing.FAMILY`): one actor learns
-from the transitions of all, and a bias vector and the spread of its actions are all that a member
-has to itself. Members that head for near outcomes find out how to stay on their feet for those that
-head for far ones. The way is long, and a policy that falls goes back on it, so that no policy is
-asked for what none can nearly do. It leads somewhere from the start, because where standing pays
-about as much as walking, all members of some families stand until nothing else is tried any more.
-Critics stay apart: what gaits have in common does not make them worth the same
-(``docs/development.md`` has the measurements).
+So the policies are a *family* (:attr:`~handful.learner.networks.Sharing.FAMILY`). One actor learns
+from the transitions of all policies. A bias vector and the spread of its actions are all that a
+member has to itself. Members that head for near outcomes find out how to stay on their feet, and
+those that head for far outcomes profit from it. The critics stay apart, because policies with
+similar gaits are not worth the same.
+
+The way is long, and a policy goes on only while it keeps its footing. To fall costs nothing where
+nothing is earned. So a policy that cannot keep up anything any more goes back to where there was
+more to earn, and no policy is asked for what none can nearly do. (To pace a curriculum by what has
+been mastered is the idea of automatic domain randomisation; Akkaya et al., 2019, "Solving Rubik's
+Cube with a Robot Hand".) The width is moderate from the start. In a very wide way standing pays
+about as much as walking, and then all members of some families stand until nothing else is tried
+any more. ``docs/development.md`` has the measurements.
 
 Each final policy is a network like any other, with its own bias put in.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
@@ -61,7 +62,7 @@ from handful.methods.weights import one_hot_assignment
 from handful.types import Array, Float, Int, PRNGKey
 
 
-class PlannedEMState(NamedTuple):
+class FamilyEMState(NamedTuple):
     """EM's state, and the plan.
 
     Attributes:
@@ -90,8 +91,8 @@ class PlannedEMState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PlannedEM(AssignmentMethod):
-    """Policies are led to the outcomes of a plan, trained for the users of the plan, and by EM.
+class FamilyEM(AssignmentMethod):
+    """A family of policies is led to the outcomes of a plan, trained for its users, and by EM.
 
     Users are always served by the policy that serves them best.
 
@@ -101,32 +102,36 @@ class PlannedEM(AssignmentMethod):
         holding: the share after that in which they are trained for the users of the plan, or on
             their way still.
         caution: how much less than perfectly the plan expects the outcome farthest from the first,
-            where policies begin, to be kept up. Many plans are about equally good; this one takes
-            long ways only if they pay. (A quarter is what fast robots fall short of slow ones.)
+            where policies begin, to be kept up. Many plans are about equally good, and with caution
+            the plan takes long ways only if they pay. What is hard to reach is also hard to keep
+            up.
         footing: how much of an outcome a policy must keep up, whichever outcomes it passes through,
-            to go a step on. Who keeps up less goes a step back. At 0 all go on at every update.
-        width: the width of the way at first, in units of the largest distance. With 2 a policy
-            earns from anywhere at least 60 % of what it would earn at its goal. So a robot learns
-            to stay on its feet before it learns to go anywhere.
+            to go a step on. A policy that keeps up less goes a step back, as a robot does that
+            falls early. At 0 all go on at every update.
+        width: the width of the way at first, in units of the largest distance. The wider the way
+            is, the more a policy earns far from its goal.
     """
 
     info: ClassVar[MethodInfo] = MethodInfo(
         summary=(
-            "planned expectation–maximisation: the outcomes that would serve the users best are "
-            "computed beforehand, each policy is led to one of them, and then each user goes to "
-            "the policy that serves them best"
+            "planned expectation–maximisation of a family: the policies are one network but for a "
+            "few numbers of their own, so that each learns from what all of them do; they are led "
+            "to the outcomes that would serve the users best, each only as far as it keeps its "
+            "footing, and then each user goes to the policy that serves them best"
         ),
+        revision=3,
         assigns_best=True,
         needs_outcomes=True,
         only_utilitarian=True,
         begins_anew=True,
+        learner_settings={"family": True},
     )
 
-    leading: float = 0.1
-    holding: float = 0.4
-    caution: float = 0.25
-    footing: float = 0.0
-    width: float = 2.0
+    leading: float = 0.3
+    holding: float = 0.2
+    caution: float = 0.6
+    footing: float = 0.8
+    width: float = 0.8
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -134,10 +139,10 @@ class PlannedEM(AssignmentMethod):
         if not 0.0 < self.width < np.inf:
             raise HandfulError(f"width must be a positive number, not {self.width}.")
 
-    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> PlannedEMState:
+    def init(self, key: PRNGKey, num_users: int, num_policies: int) -> FamilyEMState:
         """Deal the users out evenly at random, until the plan is made."""
         em = _EM.init(key, num_users, num_policies).with_table()
-        return PlannedEMState(
+        return FamilyEMState(
             em,
             policy=em.served,
             distance=jnp.zeros((num_users, num_policies)),
@@ -150,11 +155,11 @@ class PlannedEM(AssignmentMethod):
             release=jnp.zeros((), jnp.int32),
         )
 
-    def weights(self, state: PlannedEMState) -> Int[Array, " N"]:
+    def weights(self, state: FamilyEMState) -> Int[Array, " N"]:
         """Give each user's policy."""
         return state.em.served
 
-    def training_weights(self, state: PlannedEMState) -> Float[Array, "N K"]:
+    def training_weights(self, state: FamilyEMState) -> Float[Array, "N K"]:
         """Give how much each user counts on the way, in the plan, or for EM."""
         return state.em.training_weights
 
@@ -163,14 +168,14 @@ class PlannedEM(AssignmentMethod):
         del num_policies
         return Schedule(num_updates, interventions=(0,))
 
-    def intervene(self, key: PRNGKey, state: PlannedEMState, scene: Scene) -> Intervention:
+    def intervene(self, key: PRNGKey, state: FamilyEMState, scene: Scene) -> Intervention:
         """Make the plan."""
         del key
         num_policies = state.distance.shape[1]
         plan = plan_outcomes(scene.payoffs, num_policies, self.caution)
         em = EMState.of(jnp.asarray(plan.policy, jnp.int32), num_policies).with_table()
         first_width = max(self.width * plan.distance.max(), LAST_WIDTH)
-        new_state = PlannedEMState(
+        new_state = FamilyEMState(
             em,
             policy=jnp.asarray(plan.policy, jnp.int32),
             distance=jnp.asarray(plan.distance, jnp.float32),
@@ -186,8 +191,8 @@ class PlannedEM(AssignmentMethod):
         )
         return Intervention(new_state)
 
-    def reassign(self, key: PRNGKey, state: PlannedEMState, feedback: Feedback) -> PlannedEMState:
-        """Move users to who serves them best, and train policies for what their stage says."""
+    def reassign(self, key: PRNGKey, state: FamilyEMState, feedback: Feedback) -> FamilyEMState:
+        """Move users to the policy that serves them best, and train policies for their stage."""
         em = _EM.reassign(key, state.em, feedback)
         progress = state.steps / jnp.maximum(state.arrival, 1)
         leading = on_the_way(state.share, state.distance, state.first_width, progress)
@@ -196,7 +201,7 @@ class PlannedEM(AssignmentMethod):
         trained = jnp.where(feedback.update < state.release, planned, em.training_weights)
         return state._replace(em=em._replace(trained=trained), steps=self._steps(state, feedback))
 
-    def _steps(self, state: PlannedEMState, feedback: Feedback) -> Int[Array, " K"]:
+    def _steps(self, state: FamilyEMState, feedback: Feedback) -> Int[Array, " K"]:
         """Let each policy go a step on or back, by how much it keeps up of whatever it does.
 
         What a policy gains for all users, weighted by their shares, is what it would be trained for
@@ -210,35 +215,3 @@ class PlannedEM(AssignmentMethod):
 
 
 _EM = ExpectationMaximization(warm_up=0)
-
-
-@dataclass(frozen=True)
-class FamilyEM(PlannedEM):
-    """Policies that are a family take the way of :class:`PlannedEM`, which is long and has footing.
-
-    Attributes:
-        leading: the share of the updates that leads policies to their outcomes, if they never fall.
-        holding: the share after that in which they are trained for the users of the plan, or on
-            their way still.
-        caution: the same as in :class:`PlannedEM`; what is hard to reach is also hard to keep up.
-        footing: the same as in :class:`PlannedEM`; a robot that falls early keeps up nothing.
-        width: the same as in :class:`PlannedEM`; here `footing` does what a wide way does there.
-    """
-
-    info: ClassVar[MethodInfo] = replace(
-        PlannedEM.info,
-        summary=(
-            "planned expectation–maximisation of a family: the policies are one network but for a "
-            "few numbers of their own, so that each learns from what all of them do; they are led "
-            "to the outcomes that would serve the users best, each only as far as it keeps its "
-            "footing, and then each user goes to the policy that serves them best"
-        ),
-        revision=3,
-        learner_settings={"family": True},
-    )
-
-    leading: float = 0.3
-    holding: float = 0.2
-    caution: float = 0.6
-    footing: float = 0.8
-    width: float = 0.8
