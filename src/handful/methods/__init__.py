@@ -97,7 +97,8 @@ def stored_method(name: str, settings: Mapping[str, Any]) -> AssignmentMethod:
         The method. In place of one that left the library it is a method that only has its name.
 
     Raises:
-        HandfulError: as :func:`make_method`, if there was no such method either.
+        HandfulError: if there neither is nor was such a method, it has no such setting, or a
+            setting that it must have is missing.
     """
     return GoneMethod(name) if METHODS.is_gone(name) else METHODS.make(name, settings)
 
