@@ -13,6 +13,8 @@ INSTALLED_LIGHT := $(VENV)/.installed-light
 FIRST_RUN := runs/first
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start hundreds of programs. Without bytecode on disk each of them compiles the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -46,6 +46,7 @@ jax.config.update("jax_compilation_cache_dir", os.environ[_CACHE_VARIABLE])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 _QUICK = "jax_disable_most_optimizations"
+jax.config.update(_QUICK, True)  # also for what test files compute while they are imported
 
 
 @pytest.hookimpl(tryfirst=True)
