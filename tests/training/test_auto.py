@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 import handful
@@ -88,6 +89,20 @@ def test_episodes_that_no_batch_holds_cannot_be_remembered():
     assert (
         concrete_method(problem, "auto", PPO(), CollectConfig(num_envs=16), 3, 1000) == "elite-em"
     )
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(20_000, "universal"), (16_000, "elite-em")])
+def test_policies_are_computed_where_nothing_is_left_to_chance_and_observations_are_few(
+    steps, expected
+):
+    ring = np.eye(4)[[[1, 0], [2, 0], [3, 0], [0, 0]]]  # on, or back to the first of four places
+    problem = handful.tabular_problem(ring, rewards=np.ones((2, 4, 2)), time_limit=5)
+    found = [
+        concrete_method(problem, "auto", PPO(), CollectConfig(), k, steps * 3 // k) for k in (1, 2)
+    ]
+    assert found == [expected] * 2
+    gathering = handful.make("resource-gathering")  # nearly all of what it shows is new
+    assert concrete_method(gathering, "auto", PPO(), CollectConfig(), 3, steps) == "elite-em"
 
 
 def test_policies_of_single_users_come_cheap_to_a_learner_that_counts():

@@ -13,7 +13,9 @@ training. A problem may itself say which method was measured to suit it (``RMDP.
   users. The caller's own networks as actors cannot be a family, so that the rules below hold for
   them.
 * Its actions are finite, its environment is deterministic (so that an episode can be played
-  again), and episodes are short enough for a batch to hold whole ones: ``elite-em``.
+  again), and episodes are short enough for a batch to hold whole ones: ``elite-em``. If it also
+  shows few different observations, it is ``universal`` under the conditions below, which computes
+  policies from counts there.
 * Its policies draw a part for each episode (``with_draw``): ``universal``, which looks for parts,
   under the conditions below.
 * The learner knows what policies earn without playing them, as
@@ -102,10 +104,12 @@ def _suited_method(
         return "family-em"
     if learner.knows_returns:
         return "pooled-em"
+    general = _general_method(problem, universal, num_policies, steps)
     is_short = problem.environment.time_limit <= LONGEST * collect.num_steps
-    if is_short and is_deterministic(problem):
-        return "elite-em"
-    return _general_method(problem, universal, num_policies, steps)
+    if not is_short or not is_deterministic(problem):
+        return general
+    is_counted = general == UNIVERSAL and shows_few_observations(problem)
+    return general if is_counted else "elite-em"
 
 
 def _general_method(problem: RMDP, universal: Learner, num_policies: int, steps: int) -> str:
