@@ -6,7 +6,7 @@
     python -m studies.suite --methods                  # the table alone, of what is there
 
 Methods of the library are a study (``studies/suite.yaml``), which a sweep runs; baselines follow.
-What is in ``results/suite/runs.csv`` is not run again.
+What is in ``results/suite/runs.csv`` is not run again, unless the method has changed since.
 """
 
 import subprocess
@@ -68,7 +68,7 @@ class Suite:
         ]
         known = {row.key: row for row in rows.read(rows.RUNS, Row)}
         self._refer_to_solvers(requests)
-        self._sweep([one for one in requests if _row_key(one) not in known])
+        self._sweep([one for one in requests if not _is_known(one, known)])
         for request in requests:
             self._take(request, known)
         self._baselines(requests, set(known))
@@ -129,9 +129,8 @@ class Suite:
 
     def _take(self, request: RunRequest, known: dict[tuple, Row]) -> None:
         """Add a finished run's row, unless it is there."""
-        folder, row = RunFolder(request.folder), known.get(_row_key(request))
-        is_old = row is not None and row.digest == request.digest
-        if is_old or not folder.is_finished:
+        folder = RunFolder(request.folder)
+        if _is_known(request, known) or not folder.is_finished:
             return
         result = handful.resume(folder.path, trust=True)
         record, config = folder.read_evaluation(), request.config
@@ -200,6 +199,12 @@ class Suite:
 def _row_key(request: RunRequest) -> tuple:
     config = request.config
     return request.task, request.method, config.num_policies, config.seed, config.steps
+
+
+def _is_known(request: RunRequest, known: dict[tuple, Row]) -> bool:
+    """Return whether there is a row of the same run, and of the method as it is now."""
+    row = known.get(_row_key(request))
+    return row is not None and row.digest == request.digest
 
 
 if __name__ == "__main__":

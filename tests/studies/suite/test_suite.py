@@ -1,5 +1,7 @@
 """The command of the suite: what it runs, and a whole small suite of one problem."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,14 @@ def test_a_small_suite_is_run_once_and_its_table_made_again(tmp_path, monkeypatc
     Suite(seeds=(100,), methods=("em", "constants"), workers=1).run()
     assert capsys.readouterr().out == ""
     assert rows.read(rows.RUNS, rows.Row) == runs
+
+    # A row of an earlier version of the method is measured again.
+    rows.add(rows.RUNS, [replace(runs[1], welfare=0.0, digest="earlier")], rows.Row)
+    shutil.rmtree(tmp_path / "runs")
+    Suite(seeds=(100,), methods=("em",), workers=1).run()
+    again = rows.read(rows.RUNS, rows.Row)
+    assert [row.digest for row in again] == [row.digest for row in runs]
+    assert again[1].welfare == runs[1].welfare
 
 
 def test_only_the_problems_that_are_asked_for_are_made():
