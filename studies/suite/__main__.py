@@ -25,6 +25,7 @@ from handful.errors import HandfulError
 from handful.run_folder import RunFolder
 from handful.sweep.study import RunRequest, Study
 from handful.sweep.study_file import read_study
+from handful.sweep.workers import check_folders
 from studies.command import run
 from studies.suite import rows
 from studies.suite.baselines import BASELINES
@@ -67,10 +68,12 @@ class Suite:
             if request.config.seed in self.seeds
         ]
         known = {row.key: row for row in rows.read(rows.RUNS, Row)}
+        unknown = [one for one in requests if not _is_known(one, known)]
+        check_folders(unknown)  # an old run must not be taken for one of the method as it is now
         self._refer_to_solvers(requests)
-        self._sweep([one for one in requests if not _is_known(one, known)])
-        for request in requests:
-            self._take(request, known)
+        self._sweep(unknown)
+        for request in unknown:
+            self._take(request)
         self._baselines(requests, set(known))
         self._refer_to_runs(requests)
         runs, references = rows.read(rows.RUNS, Row), rows.read(rows.REFERENCES, Reference)
@@ -127,10 +130,10 @@ class Suite:
             command += ["--workers", str(self.workers)]
         subprocess.run(command, check=False)
 
-    def _take(self, request: RunRequest, known: dict[tuple, Row]) -> None:
-        """Add a finished run's row, unless it is there."""
+    def _take(self, request: RunRequest) -> None:
+        """Add the row of a run, if it is finished."""
         folder = RunFolder(request.folder)
-        if _is_known(request, known) or not folder.is_finished:
+        if not folder.is_finished:
             return
         result = handful.resume(folder.path, trust=True)
         record, config = folder.read_evaluation(), request.config

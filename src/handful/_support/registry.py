@@ -125,11 +125,12 @@ class Registry(dict[str, type[T]], Generic[T]):
         return name in self._gone and name not in self
 
     def fate(self, name: str) -> str:
-        """Return what became of a class that left the library: a sentence but for its full stop.
+        """Return what became of a class that left the library.
 
-        It begins with a small letter, so that it can follow other words.
+        It is the part of a sentence that follows "the", as in "assignment method 'x' left the
+        library".
         """
-        return f"the {self._kind} '{name}' {self._gone[name]}"
+        return f"{self._kind} '{name}' {self._gone[name]}"
 
     @property
     def _a_kind(self) -> str:
@@ -149,8 +150,7 @@ class Registry(dict[str, type[T]], Generic[T]):
         if name in self:
             return self[name]
         if self.is_gone(name):
-            fate = self.fate(name)
-            raise HandfulError(f"{fate[0].upper()}{fate[1:]}.")
+            raise HandfulError(f"The {self.fate(name)}.")
         if ":" in name:
             raise HandfulError(
                 f"The {self._kind} '{name}' is not known to this program: import its module and "

@@ -10,12 +10,12 @@ training. A problem may itself say which method was measured to suit it (``RMDP.
   conditions below, but also for one policy, and otherwise ``em``.
 * It names such outcomes, episodes may end early, and the learner has actors that can share layers:
   ``family-em``. Robots that may fall have to learn to stay on their feet, which is the same for all
-  users. The caller's own networks as actors cannot be a family, so that the rules below hold for
-  them.
+  users. For the learner ``sac``, and for the caller's own networks as actors, which cannot share
+  layers, the rules below hold.
 * Its actions are finite, its environment is deterministic (so that an episode can be played
-  again), and episodes are short enough for a batch to hold whole ones: ``elite-em``. If it also
-  shows few different observations, it is ``universal`` under the conditions below, which computes
-  policies from counts there.
+  again), and episodes are short enough for a batch to hold whole ones: ``elite-em``. If such a
+  problem shows few different observations, ``universal`` computes policies from counts, and is
+  taken under the conditions below.
 * Its policies draw a part for each episode (``with_draw``): ``universal``, which looks for parts,
   under the conditions below.
 * The learner knows what policies earn without playing them, as

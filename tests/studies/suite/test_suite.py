@@ -16,6 +16,7 @@ from studies.suite.__main__ import STUDY, Suite
 from studies.suite.morl import FeatureEnv, weights_of
 from studies.suite.rows import title
 from tests.environments import ContextualBandit
+from tests.training.helpers import TINY
 
 ROOT = Path(__file__).parents[3]
 
@@ -71,6 +72,25 @@ def test_a_small_suite_is_run_once_and_its_table_made_again(tmp_path, monkeypatc
     again = rows.read(rows.RUNS, rows.Row)
     assert [row.digest for row in again] == [row.digest for row in runs]
     assert again[1].welfare == runs[1].welfare
+
+
+def test_a_folder_with_another_run_is_refused_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SMALL)
+    monkeypatch.setattr("studies.suite.__main__.STUDY", Path("small.yaml"))
+    [request] = read_study(Path("small.yaml")).runs()
+    handful.train(
+        handful.make("resource-gathering", height=2, width=2),
+        2,
+        "em",
+        steps=512,
+        settings=TINY,
+        out=request.folder,
+        progress=False,
+    )
+    with pytest.raises(HandfulError, match=r"holds a run with other settings .* move it away"):
+        Suite(seeds=(100,), workers=1).run()
+    assert not (tmp_path / "results").exists()
 
 
 def test_only_the_problems_that_are_asked_for_are_made():

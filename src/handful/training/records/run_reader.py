@@ -415,7 +415,7 @@ def check_goes_on(folder: RunFolder, config: TrainConfig) -> None:
     """
     if METHODS.is_gone(config.method):
         raise HandfulError(
-            f"The run in '{folder.path}' cannot go on, as {METHODS.fate(config.method)}."
+            f"The run in '{folder.path}' cannot go on, as the {METHODS.fate(config.method)}."
         )
 
 
